@@ -1,0 +1,34 @@
+"""ISO New England's web services: the source, and what all of its feeds have in common.
+
+Source: ISO New England web services v1.1. A record's ``BeginDate`` is the beginning of its
+interval, with an explicit offset: in autumn 01:00 appears with -04:00 and then with -05:00.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from aurum_assets.model.dataset import Source
+from aurum_assets.model.reading import local_days
+
+ISONE = Source(
+    name="isone",
+    title="ISO New England",
+    zone="America/New_York",
+    registration="https://www.iso-ne.com/participate/applications-status-changes/access-software-systems",
+    credentials=("ISONE_USERNAME and ISONE_PASSWORD", "ISONE_API_KEY"),
+)
+
+
+def utc_stamp(name: str) -> pl.Expr:
+    """A stamp like ``2026-07-27T17:25:00.000-04:00`` as UTC; null where it is no stamp."""
+    return pl.col(name).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC", strict=False
+    )
+
+
+def days_said(records: list[Any], header: Mapping[str, Any]) -> list[str]:
+    """The operating days of the records' ``BeginDate``."""
+    del header
+    return local_days([r.get("BeginDate") for r in records], ISONE.zone)

@@ -1,0 +1,217 @@
+"""The words for where data comes from: source, endpoint, feed, dataset, snapshot.
+
+Code declares what a parser depends on (``Dataset``, ``Dialect``); configuration what an operator
+tunes (``DatasetConfig``, ``SourceConfig``), read from ``config/*_ingest_datasets.json``.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import msgspec
+import polars as pl
+
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.table import Table
+
+
+@dataclass(frozen=True)
+class Source:
+    """A market operator: ``zone`` is where its operating days live."""
+
+    name: str
+    title: str
+    zone: str
+    registration: str
+    credentials: tuple[str, ...] = ()
+
+    def day_of(self, instant: dt.datetime) -> OperatingDay:
+        """The operating day of this operator that holds ``instant``."""
+        return OperatingDay.of(instant, self.zone)
+
+
+@dataclass(frozen=True, eq=False)
+class Dialect:
+    """One shape in which an operator answers.
+
+    ``path`` leads to the records (``("FiveMinLmps", "FiveMinLmp")``; the wrapper may be dropped by
+    the operator). ``record`` is what a record holds, ``header`` the fields beside the records.
+    ``parse`` turns the frame of raw records (columns named as the operator names them, nested ones
+    with a dot) into the table's rows, one a record. ``instants`` gives the operating day of a
+    record or header. ``volatile`` fields differ at each poll even if nothing changed.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    record: type[msgspec.Struct]
+    parse: Callable[[pl.DataFrame], pl.DataFrame]
+    days: Callable[[list[Any], Mapping[str, Any]], list[str]]
+    every: dt.timedelta
+    header: type[msgspec.Struct] | None = None
+    volatile: tuple[str, ...] = ()
+    snapshot_rules: Mapping[str, Callable[[Mapping[str, Any], "Envelope"], str | None]] = field(
+        default_factory=dict
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A series that the project keeps: its table and how each dialect is read."""
+
+    key: str
+    source: Source
+    table: Table
+    dialects: tuple[Dialect, ...]
+    doc: str
+    folder: str = ""
+    group: str = ""
+
+    @property
+    def archive_name(self) -> str:
+        """The folder below ``sourcing/``."""
+        return self.folder or self.key
+
+    def day(self, text: str) -> OperatingDay:
+        """``text`` (YYYY-MM-DD) as an operating day of this dataset's source."""
+        return OperatingDay.parse(text, self.source.zone)
+
+    def dialect(self, name: str) -> Dialect:
+        """The dialect called ``name``. Raises ``KeyError`` where the dataset does not speak it."""
+        return next(d for d in self.dialects if d.name == name)
+
+    def interval(self) -> dt.timedelta:
+        """The shortest interval of any dialect."""
+        return min(d.every for d in self.dialects)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A place to ask. ``path`` may hold ``{day}``, ``{yyyymmdd}`` and ``{hour}``."""
+
+    name: str
+    path: str
+    dialect: str
+    format: Literal["json", "xml"] = "json"
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    def url_path(self, day: OperatingDay | None, hour: str = "") -> str:
+        """The path with the asked day and hour filled in."""
+        values = {"hour": hour}
+        if day is not None:
+            values |= {"day": day.key, "yyyymmdd": day.compact}
+        return self.path.format(**values)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A way of asking for a dataset: the current answer, a whole day, or a day hour by hour.
+
+    ``endpoints`` are tried in order. ``offset_days`` is the day that the cadence asks for, counted
+    from today (-2: the day before yesterday).
+    """
+
+    name: str
+    asks: Literal["now", "day", "hour"]
+    cadence: Literal["five_minutes", "fifteen_minutes", "daily", "backfill"]
+    endpoints: tuple[Endpoint, ...]
+    finality: Literal["prelim", "final"] | None = None
+    offset_days: int = 0
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """What an operator of this project tunes of one dataset."""
+
+    key: str
+    topic: str
+    first_day: dt.date
+    lateness_minutes: int
+    retention_days: int
+    feeds: tuple[Feed, ...]
+    expected_fields: Mapping[str, Mapping[str, Literal["string", "number", "integer", "boolean"]]]
+    enabled: bool = True
+    on_broken_row: Literal["quarantine", "reject"] = "quarantine"
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``requests`` in any ``seconds``."""
+
+    requests: int
+    seconds: float
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """What an operator of this project tunes of one source.
+
+    ``endpoint_limits`` hold for one endpoint name, beside the source's own ``limits``.
+    """
+
+    name: str
+    base_url: str
+    limits: tuple[Limit, ...]
+    endpoint_limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
+    connect_seconds: float = 10.0
+    read_seconds: float = 30.0
+    total_seconds: float = 120.0
+    attempts: int = 5
+    body_cap_mb: float = 64.0
+    breaker_failures: int = 5
+    breaker_seconds: float = 60.0
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What is known of a snapshot beside its bytes; with the bytes it is all that replay needs.
+
+    ``day`` is the operating day it belongs to, ``asked`` the one that was asked for.
+    """
+
+    dataset: str
+    endpoint: str
+    dialect: str
+    format: Literal["json", "xml"]
+    day: str
+    fetched_at: dt.datetime
+    raw_sha256: str
+    content_sha256: str
+    finality: str | None = None
+    asked: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def identifier(self) -> str:
+        """The object's name: sorts by the instant of the fetch."""
+        stamp = self.fetched_at.astimezone(dt.UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        return f"{stamp}-{self.endpoint}-{self.raw_sha256[:16]}"
+
+    @property
+    def order(self) -> tuple[dt.datetime, str]:
+        """Snapshots are folded in this order, never in that of their arrival."""
+        return (self.fetched_at, self.raw_sha256)
+
+    @property
+    def request(self) -> str:
+        """What was asked: snapshots of the same request are compared with each other."""
+        filters = ",".join(f"{k}={v}" for k, v in sorted(self.filters.items()))
+        return f"{self.endpoint}?{filters}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The bytes of one answer, and their envelope."""
+
+    envelope: Envelope
+    body: bytes
+
+
+def is_safe_name(text: str) -> bool:
+    """Whether ``text`` may stand in a path: letters, digits, dot, dash, underscore."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text) is not None

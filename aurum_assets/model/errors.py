@@ -1,0 +1,54 @@
+"""The errors, sorted by the one question that matters at 3 a.m.: would asking again help?
+
+    AurumError
+    |- SourceError            the operator's side of the wire
+    |  |- SourceUnavailable   5xx, 408, 429, timeouts, truncation: ask again later
+    |  '- SourceRefused       any other 4xx: asking again cannot help
+    |- DataError              the bytes arrived and they are wrong
+    |  |- MalformedPayload    no dialect's shape
+    |  '- ContractBroken      the table refuses it
+    '- ConfigError            ours: names the file or variable, what it holds, what it should
+"""
+
+
+class AurumError(Exception):
+    """Anything that this project raises on purpose."""
+
+
+class SourceError(AurumError):
+    """The operator did not give an answer that can be used."""
+
+
+class SourceUnavailable(SourceError):
+    """The operator may answer later: 5xx, 408, 429, a timeout, a truncated body, an open breaker.
+
+    ``body`` holds what had arrived of an answer cut short, so that it can be kept.
+    """
+
+    def __init__(self, message: str, *, body: bytes = b"") -> None:
+        super().__init__(message)
+        self.body = body
+
+
+class SourceRefused(SourceError):
+    """The operator said no (any 4xx but 408 and 429): asking again cannot help."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class DataError(AurumError):
+    """The bytes arrived and they are wrong."""
+
+
+class MalformedPayload(DataError):
+    """The bytes have no shape that the dataset knows."""
+
+
+class ContractBroken(DataError):
+    """A frame does not fit the table that it is meant for."""
+
+
+class ConfigError(AurumError):
+    """A file or variable of ours is wrong; the message names it, what it holds, what it should."""

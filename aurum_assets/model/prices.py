@@ -1,0 +1,48 @@
+"""Exact arithmetic on prices that are stored as doubles.
+
+*The* price is the shortest decimal of its double. A price of at most six decimals is a whole number
+of millionths, and sums of whole numbers are exact; the few that are not (or are too large) go
+through ``Decimal``, one by one.
+"""
+
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+
+_MILLION = 1e6
+_LARGEST = 1e9  # above it a double no longer holds six decimals in fifteen digits
+_CENT = 10_000  # in millionths
+
+
+def sums_within_a_cent(total: str, parts: tuple[str, ...]) -> pl.Expr:
+    """Whether ``total`` equals the sum of ``parts`` within 0.01, inclusive, in exact decimals.
+
+    Null where any of them is null: what an absent price means is for the caller to say.
+    """
+
+    def evaluate(columns: "list[pl.Series]") -> pl.Series:
+        present = pl.DataFrame(columns).select(
+            pl.all_horizontal(pl.all().is_not_null() & pl.all().is_finite())
+        )
+        mask = present.to_series().to_numpy()
+        values = [c.fill_null(0.0).fill_nan(0.0).to_numpy() for c in columns]
+        within = _within(values, mask)
+        return pl.Series(within).set(pl.Series(~mask), None)
+
+    return pl.map_batches([pl.col(total), *(pl.col(p) for p in parts)], evaluate, pl.Boolean())
+
+
+def _within(values: "list[np.ndarray]", mask: np.ndarray) -> np.ndarray:
+    exact = mask.copy()
+    millionths = []
+    for value in values:
+        bounded = np.where(np.abs(value) < _LARGEST, value, 0.0)
+        scaled = np.rint(bounded * _MILLION)
+        exact &= scaled / _MILLION == value
+        millionths.append(scaled.astype(np.int64))
+    within: np.ndarray = np.abs(millionths[0] - sum(millionths[1:])) <= _CENT
+    for i in np.flatnonzero(mask & ~exact):
+        total, *parts = (Decimal(repr(float(value[i]))) for value in values)
+        within[i] = abs(total - sum(parts)) <= Decimal("0.01")
+    return within

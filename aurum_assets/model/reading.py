@@ -1,0 +1,551 @@
+"""From bytes to rows: recognise the dialect, decode strictly, fall to a careful way for the rest.
+
+The fast way takes a payload whose records have exactly the fields and types that the dialect
+declares. Anything else (an added or vanished field, another type, a field said twice) takes the
+careful way, record by record: what can be read goes on, what cannot is refused with its reason.
+Everything here is a pure function of the bytes.
+"""
+
+import datetime as dt
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from operator import attrgetter
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+import numpy as np
+import polars as pl
+from lxml import etree
+
+from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
+from aurum_assets.model.errors import MalformedPayload
+
+_BOM = b"\xef\xbb\xbf"
+_QUOTE = ord('"')
+_DTYPES: Mapping[type, "pl.DataType"] = {
+    str: pl.String(),
+    float: pl.Float64(),
+    int: pl.Int64(),
+    bool: pl.Boolean(),
+}
+_JSON_TYPES: Mapping[type, str] = {
+    str: "string",
+    float: "number",
+    int: "number",
+    bool: "boolean",
+    type(None): "null",
+    list: "array",
+    dict: "object",
+}
+
+
+class Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """What every declared record derives from: strict, and out of the garbage collector's sight."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that could not be read: where it stood, and why."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A difference between the fields that came and those that config expects."""
+
+    kind: str
+    field: str
+    severity: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A decoded snapshot.
+
+    ``frame``: one row a readable record, in the table's words. ``positions``: the record number of
+    each row (``None``: row i is record i). ``records``: how many the payload held.
+    """
+
+    dialect: Dialect
+    frame: pl.DataFrame
+    records: int
+    positions: Sequence[int] | None = None
+    refused: tuple[Refused, ...] = ()
+    drift: tuple[Drift, ...] = ()
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What is read before the bytes are archived: dialect, days said, content hash."""
+
+    dialect: Dialect
+    days: tuple[str, ...]
+    content_sha256: str
+    records: int
+
+
+class _Pairs(dict[str, Any]):
+    """A JSON object that remembers which of its names were said twice."""
+
+    twice: tuple[str, ...] = ()
+
+
+@dataclass
+class _Document:
+    """A payload as a generic tree, cut where the dialect says."""
+
+    dialect: Dialect
+    records: list[Any]
+    header: dict[str, Any] = field(default_factory=dict)
+
+
+# --- recognising -----------------------------------------------------------------------------
+
+
+def glance(dataset: Dataset, body: bytes, fmt: str) -> Glance:
+    """The dialect, the operating days and the content hash of ``body``.
+
+    Raises ``MalformedPayload`` where the bytes have no shape that the dataset knows.
+    """
+    body = body.removeprefix(_BOM)
+    document = _document(dataset, _tree(body, fmt))
+    records = [r for r in document.records if isinstance(r, dict)]
+    days = document.dialect.days(records, document.header)
+    content = _canonical(body, fmt, document)
+    ranked = tuple(day for day, _ in Counter(days).most_common())
+    return Glance(document.dialect, ranked, content, len(document.records))
+
+
+def sniff(body: bytes) -> str:
+    """``xml`` where the first character is ``<``, else ``json``."""
+    return "xml" if body.removeprefix(_BOM).lstrip()[:1] == b"<" else "json"
+
+
+def _tree(body: bytes, fmt: str, *, careful: bool = False) -> Any:  # noqa: ANN401
+    try:
+        if fmt == "xml":
+            return _xml_tree(body)
+        if careful:
+            return json.loads(body, object_pairs_hook=_pairs)
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError, etree.XMLSyntaxError) as error:
+        msg = f"the bytes are not {fmt.upper()}: {error or type(error).__name__}"
+        raise MalformedPayload(msg) from error
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
+    found = _Pairs(pairs)
+    if len(found) != len(pairs):
+        found.twice = tuple(n for n, c in Counter(n for n, _ in pairs).items() if c > 1)
+    return found
+
+
+def _xml_tree(body: bytes) -> dict[str, Any]:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    root = etree.fromstring(body, parser)
+    if root.getroottree().docinfo.doctype or root.getroottree().docinfo.internalDTD is not None:
+        msg = "the XML brings a document type of its own, which is refused"
+        raise MalformedPayload(msg)
+    return {_local(root): _element(root)}
+
+
+def _local(element: etree._Element) -> str:
+    return str(element.tag).rpartition("}")[2]
+
+
+def _element(element: etree._Element) -> Any:  # noqa: ANN401
+    """An element as JSON has it: attributes as ``@name``, text as ``$``, a repeated child a list."""
+    attributes = {f"@{k.rpartition('}')[2]}": v for k, v in element.attrib.items()}
+    if attributes.pop("@nil", "") in {"true", "1"}:
+        return None
+    children = [c for c in element if isinstance(c.tag, str)]
+    if not children and not attributes:
+        return element.text or ""
+    found: dict[str, Any] = _Pairs(attributes)
+    if element.text and element.text.strip():
+        found["$"] = element.text
+    for child in children:
+        name, value = _local(child), _element(child)
+        if name not in found:
+            found[name] = value
+        elif isinstance(found[name], list):
+            found[name].append(value)
+        else:
+            found[name] = [found[name], value]
+    return found
+
+
+def _document(dataset: Dataset, tree: Any) -> _Document:  # noqa: ANN401
+    """Find the dialect whose path the tree follows, and cut the tree there."""
+    if isinstance(tree, dict):
+        for dialect in dataset.dialects:
+            start = next((i for i, name in enumerate(dialect.path) if name in tree), None)
+            if start is None or not _has_header(dialect, tree):
+                continue
+            records = _walk(tree, dialect.path[start:])
+            if records is not None:
+                rest = {k: v for k, v in tree.items() if k != dialect.path[start]}
+                return _Document(dialect, records, rest)
+    shapes = " or ".join(".".join(d.path) + "[]" for d in dataset.dialects)
+    found = ", ".join(list(tree)[:5]) if isinstance(tree, dict) else type(tree).__name__
+    said = f", and it says {tree['error']!r}" if isinstance(tree, dict) and "error" in tree else ""
+    msg = f"{dataset.key}: expected {shapes}, found {found or 'nothing'}{said}"
+    raise MalformedPayload(msg)
+
+
+def _has_header(dialect: Dialect, tree: Mapping[str, Any]) -> bool:
+    return dialect.header is None or set(dialect.header.__struct_encode_fields__) <= set(tree)
+
+
+def _walk(tree: Any, path: Sequence[str]) -> list[Any] | None:  # noqa: ANN401
+    """The records at ``path``: a lone object is a list of one; ``""``, ``{}``, null are none."""
+    for name in path:
+        if tree in ("", None) or tree == {}:
+            return []
+        if not isinstance(tree, dict) or name not in tree:
+            return None
+        tree = tree[name]
+    if tree in ("", None) or tree == {}:
+        return []
+    if isinstance(tree, dict):
+        return [tree]
+    return tree if isinstance(tree, list) else None
+
+
+def _canonical(body: bytes, fmt: str, document: _Document) -> str:
+    """SHA-256 of the content less what is volatile, whatever the order of fields or white space."""
+    if fmt == "xml":
+        text: bytes = etree.tostring(etree.fromstring(body), method="c14n")
+        return hashlib.sha256(text).hexdigest()
+    tree: Any = {"header": document.header, "records": document.records}
+    for dotted in document.dialect.volatile:
+        tree = {**tree, "header": _without(document.header, dotted.split("."))}
+    text = msgspec.json.encode(tree, order="deterministic")
+    if document.dialect.volatile or _quotes(text) == _quotes(body) + 4:
+        return hashlib.sha256(text).hexdigest()
+    return hashlib.sha256(body).hexdigest()  # a name said twice: no two spellings are one
+
+
+def _without(tree: Mapping[str, Any], path: list[str]) -> dict[str, Any]:
+    if len(path) == 1:
+        return {k: v for k, v in tree.items() if k != path[0]}
+    inner = tree.get(path[0])
+    return {**tree, path[0]: _without(inner, path[1:])} if isinstance(inner, dict) else dict(tree)
+
+
+def _quotes(body: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE))
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def read(
+    dataset: Dataset,
+    snapshot: Snapshot,
+    expected: Mapping[str, Mapping[str, str]] | None = None,
+) -> Reading:
+    """Decode ``snapshot`` and parse it into the table's words.
+
+    ``expected`` holds, by dialect, the fields that config expects; differences come back as drift.
+    Raises ``MalformedPayload`` where the bytes have no shape that the dataset knows, or break a
+    rule of the dialect on the snapshot as a whole.
+    """
+    envelope = snapshot.envelope
+    body = snapshot.body.removeprefix(_BOM)
+    if envelope.format == "json":
+        reading = _fast(dataset, envelope, body, expected or {})
+        if reading is not None:
+            return reading
+    return _careful(dataset, envelope, body, expected or {})
+
+
+def record_as_received(dataset: Dataset, snapshot: Snapshot, positions: Sequence[int]) -> list[str]:
+    """The records at ``positions`` as compact JSON text, for quarantine."""
+    body = snapshot.body.removeprefix(_BOM)
+    document = _document(dataset, _tree(body, snapshot.envelope.format, careful=True))
+    return [json.dumps(document.records[p], separators=(",", ":"), default=str) for p in positions]
+
+
+def _fast(
+    dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Mapping[str, str]]
+) -> Reading | None:
+    dialect = dataset.dialect(envelope.dialect)
+    decoder, names = _decoder(dialect)
+    try:
+        document = decoder.decode(body)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        msg = f"{dataset.key}: the bytes are not JSON: {error}"
+        raise MalformedPayload(msg) from error
+    start, records = _found(document, names)
+    if records is None:
+        return None
+    fields = _fields(dialect.record)
+    raw = {n: list(map(get, records)) for n, (get, _) in fields.items()}
+    if _quotes(body) != _quotes_of(dialect, start, document, raw, len(records)):
+        return None
+    header = _header_values(dialect, document)
+    _refuse_snapshot(dataset, dialect, header, envelope)
+    frame = pl.DataFrame(
+        [pl.Series(n, raw[n], dtype=fields[n][1], strict=True) for n in fields]
+    ).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
+    drift = _drift({n: {_word(t)} for n, (_, t) in fields.items()}, expected.get(dialect.name))
+    return Reading(dialect, dialect.parse(frame), len(records), drift=drift if records else ())
+
+
+def _careful(
+    dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Mapping[str, str]]
+) -> Reading:
+    document = _document(dataset, _tree(body, envelope.format, careful=True))
+    dialect = document.dialect
+    if dialect.name not in {d.name for d in dataset.dialects if d.path == dialect.path}:
+        msg = f"{dataset.key}: no dialect has the shape {dialect.path}"
+        raise MalformedPayload(msg)
+    named = next((d for d in dataset.dialects if d.name == envelope.dialect), dialect)
+    dialect = named if named.path == dialect.path else dialect
+    strict = envelope.format == "json"
+    header = _careful_header(dataset, dialect, document.header, strict=strict)
+    _refuse_snapshot(dataset, dialect, header, envelope)
+    fields = _fields(dialect.record)
+    known = set(fields)
+    observed: dict[str, set[str]] = {}
+    kept: list[msgspec.Struct] = []
+    positions: list[int] = []
+    refused: list[Refused] = []
+    for position, record in enumerate(document.records):
+        try:
+            flat = _observe(record, observed, known)
+            kept.append(_convert(flat, dialect.record, strict=strict))
+            positions.append(position)
+        except (msgspec.ValidationError, ValueError, RecursionError) as error:
+            refused.append(Refused(position, f"record_can_be_read: {error}"))
+    frame = pl.DataFrame(
+        [
+            pl.Series(n, list(map(get, kept)), dtype=dtype, strict=True)
+            for n, (get, dtype) in fields.items()
+        ]
+    ).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
+    if not strict:
+        observed = {n: (t if n not in known else {_word(fields[n][1])}) for n, t in observed.items()}
+    drift = _drift(observed, expected.get(dialect.name)) if document.records else ()
+    return Reading(
+        dialect, dialect.parse(frame), len(document.records), positions, tuple(refused), drift
+    )
+
+
+def _convert(record: Any, struct: type[msgspec.Struct], *, strict: bool) -> msgspec.Struct:  # noqa: ANN401
+    return msgspec.convert(record, struct, strict=strict)
+
+
+def _observe(
+    record: Any, observed: dict[str, set[str]], known: set[str], prefix: str = ""  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Note the type of each field, and give the record back with the known ones only."""
+    if not isinstance(record, dict):
+        return record
+    twice = getattr(record, "twice", ())
+    if twice:
+        msg = f"field {twice[0]} is said twice in one record"
+        raise ValueError(msg)
+    kept = {}
+    for name, value in record.items():
+        dotted = prefix + name
+        inner = any(k.startswith(dotted + ".") for k in known)
+        if inner and isinstance(value, dict):
+            kept[name] = _observe(value, observed, known, dotted + ".")
+            continue
+        observed.setdefault(dotted, set()).add(_JSON_TYPES.get(type(value), "object"))
+        if dotted in known or inner:
+            kept[name] = value
+    return kept
+
+
+def _drift(
+    observed: Mapping[str, set[str]], expected: Mapping[str, str] | None
+) -> tuple[Drift, ...]:
+    """What differs from config: an added field is a warning, a vanished or retyped one an error."""
+    if expected is None:
+        return ()
+    found = [
+        Drift("added", name, "WARN", f"field {name} ({', '.join(sorted(types))}) is new")
+        for name, types in observed.items()
+        if name not in expected
+    ]
+    for name, want in expected.items():
+        types = observed.get(name, set()) - {"null"}
+        want = "number" if want == "integer" else want
+        if name not in observed:
+            found.append(Drift("vanished", name, "ERROR", f"field {name} ({want}) is gone"))
+        elif types - {want}:
+            came = ", ".join(sorted(types - {want}))
+            found.append(
+                Drift("retyped", name, "ERROR", f"field {name} was {want} and now comes as {came}")
+            )
+    return tuple(found)
+
+
+# --- the strict decoder of a dialect -----------------------------------------------------------
+
+
+@cache
+def _decoder(dialect: Dialect) -> tuple[msgspec.json.Decoder[Any], tuple[str, ...]]:
+    """A decoder of whole documents: the wrapper, or what is left of it, around strict records."""
+    records: Any = list[dialect.record] | dialect.record | str | None  # type: ignore[name-defined]
+    inner: Any = records
+    for depth in range(len(dialect.path) - 1, 0, -1):
+        level = msgspec.defstruct(
+            f"Level{depth}",
+            [("inner", inner, msgspec.UNSET)],
+            rename={"inner": dialect.path[depth]},
+            forbid_unknown_fields=True,
+        )
+        inner = level | str | None
+    fields: list[Any] = []
+    rename: dict[str, str] = {}
+    if dialect.header is not None:
+        hints = get_type_hints(dialect.header)
+        for name, encoded in zip(
+            dialect.header.__struct_fields__, dialect.header.__struct_encode_fields__, strict=True
+        ):
+            fields.append((name, hints[name]))
+            rename[name] = encoded
+    fields.append(("outer", inner, msgspec.UNSET))
+    rename["outer"] = dialect.path[0]
+    if len(dialect.path) > 1:
+        fields.append(("bare", records, msgspec.UNSET))
+        rename["bare"] = dialect.path[-1]
+    document = msgspec.defstruct("Document", fields, rename=rename, forbid_unknown_fields=True)
+    return msgspec.json.Decoder(document), dialect.path
+
+
+def _found(document: Any, path: tuple[str, ...]) -> tuple[int, list[Any] | None]:  # noqa: ANN401
+    """Where the records start along ``path``, and the records."""
+    bare = getattr(document, "bare", msgspec.UNSET)
+    start, tree = (0, document.outer) if bare is msgspec.UNSET else (len(path) - 1, bare)
+    if tree is msgspec.UNSET or (document.outer is not msgspec.UNSET and start):
+        return start, None
+    while isinstance(tree, msgspec.Struct) and hasattr(tree, "inner"):
+        tree = tree.inner
+    if isinstance(tree, list):
+        return start, tree
+    if tree in ("", None) or tree is msgspec.UNSET:
+        return start, []
+    return start, [tree] if isinstance(tree, msgspec.Struct) else None
+
+
+@cache
+def _fields(record: type[msgspec.Struct]) -> dict[str, tuple[Callable[[Any], Any], "pl.DataType"]]:
+    """Dotted names as the operator writes them -> how to get the value, and its dtype."""
+    found: dict[str, tuple[Callable[[Any], Any], pl.DataType]] = {}
+
+    def visit(struct: type[msgspec.Struct], dotted: str, attribute: str) -> None:
+        hints = get_type_hints(struct)
+        names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
+        for name, encoded in names:
+            kind = next((t for t in get_args(hints[name]) if t is not type(None)), hints[name])
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+                visit(kind, f"{dotted}{encoded}.", f"{attribute}{name}.")
+            else:
+                found[dotted + encoded] = (attrgetter(attribute + name), _DTYPES[kind])
+
+    visit(record, "", "")
+    return found
+
+
+def _word(dtype: "pl.DataType") -> str:
+    return {pl.String: "string", pl.Boolean: "boolean"}.get(type(dtype), "number")
+
+
+def _quotes_of(
+    dialect: Dialect, start: int, document: Any, raw: Mapping[str, list[Any]], records: int  # noqa: ANN401
+) -> int:
+    """How many quotes a payload has in which every field is said once, and nothing is escaped.
+
+    A field said twice decodes as if it were said once: only the bytes know. One count of one
+    character finds it, and sends the payload the careful way.
+    """
+    names = len({p for n in raw for p in _prefixes(n)})
+    texts = sum(
+        len(values) - values.count(None)
+        for name, values in raw.items()
+        if _fields(dialect.record)[name][1] == pl.String
+    )
+    rest = msgspec.json.encode(_emptied(document))
+    return 2 * (names * records + texts) + _quotes(rest)
+
+
+def _prefixes(dotted: str) -> list[str]:
+    parts = dotted.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _emptied(tree: Any) -> Any:  # noqa: ANN401
+    """The document without its records, to count the quotes of the rest."""
+    if isinstance(tree, Record):
+        return 0
+    if isinstance(tree, list):
+        return 0
+    if isinstance(tree, msgspec.Struct):
+        names = zip(tree.__struct_fields__, tree.__struct_encode_fields__, strict=True)
+        return {e: _emptied(v) for n, e in names if (v := getattr(tree, n)) is not msgspec.UNSET}
+    return tree
+
+
+# --- the header -------------------------------------------------------------------------------
+
+_HeaderColumn = tuple[str, Any, "pl.DataType"]
+
+
+def _header_values(dialect: Dialect, document: Any) -> list[_HeaderColumn]:  # noqa: ANN401
+    if dialect.header is None:
+        return []
+    return [(n, get(document), dtype) for n, (get, dtype) in _fields(dialect.header).items()]
+
+
+def _careful_header(
+    dataset: Dataset, dialect: Dialect, header: Mapping[str, Any], *, strict: bool
+) -> list[_HeaderColumn]:
+    if dialect.header is None:
+        return []
+    fields = _fields(dialect.header)
+    try:
+        known = _convert(_observe(header, {}, set(fields)), dialect.header, strict=strict)
+    except (msgspec.ValidationError, ValueError) as error:
+        msg = f"{dataset.key}: the answer's header cannot be read: {error}"
+        raise MalformedPayload(msg) from error
+    return [(n, get(known), dtype) for n, (get, dtype) in fields.items()]
+
+
+def _refuse_snapshot(
+    dataset: Dataset, dialect: Dialect, header: Sequence[_HeaderColumn], envelope: Envelope
+) -> None:
+    values = {n: v for n, v, _ in header}
+    for name, holds in dialect.snapshot_rules.items():
+        reason = holds(values, envelope)
+        if reason:
+            msg = f"{dataset.key}: {name}: {reason}"
+            raise MalformedPayload(msg)
+
+
+def local_days(texts: Sequence[Any], zone: str) -> list[str]:
+    """The operating days of ISO 8601 stamps with an offset; what is no stamp says nothing."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  one caller
+
+    found: list[str] = []
+    for text, count in Counter(t for t in texts if isinstance(t, str)).items():
+        try:
+            instant = dt.datetime.fromisoformat(text)
+        except ValueError:
+            continue
+        if instant.tzinfo is not None:
+            found += [instant.astimezone(ZoneInfo(zone)).date().isoformat()] * count
+    return found

@@ -1,0 +1,242 @@
+"""What a table is: columns with units, a key, rules; and how a frame is made to fit it.
+
+``Table.conform`` decides what may enter: it splits a parsed frame into the rows that keep every
+rule and the rows that break one, each with its reason. Nothing here reads a clock, a file or a
+catalog.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+import polars_hash  # noqa: F401  registers the .chash namespace on expressions
+
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.errors import ContractBroken
+
+UTC = pl.Datetime("us", "UTC")
+
+_SEPARATOR = "\x1f"
+_NULL = "\x00"
+_POSITION = "__position"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the vocabulary: one name, one type, one meaning, one unit."""
+
+    name: str
+    dtype: "pl.DataType"
+    doc: str
+    unit: str = ""
+    nullable: bool = False
+
+    @property
+    def described(self) -> str:
+        """The documentation with its unit, as the Iceberg schema and the UI show it."""
+        return f"{self.doc} [{self.unit}]" if self.unit else self.doc
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A sentence that every stored row makes true, named as you want to read it when it fails.
+
+    ``holds`` is a boolean expression (null counts as kept); ``shows`` names the columns whose
+    values explain a failure.
+    """
+
+    name: str
+    holds: pl.Expr
+    shows: tuple[str, ...]
+    check: str = "enums_and_ranges"
+
+
+@dataclass(frozen=True)
+class Conformed:
+    """``good``: rows with the table's columns, in order. ``broken``: ``position, rules, reason``."""
+
+    good: pl.DataFrame
+    broken: pl.DataFrame
+
+
+BROKEN_SCHEMA: Mapping[str, "pl.DataType"] = {
+    "position": pl.Int64(),
+    "rules": pl.List(pl.String()),
+    "reason": pl.String(),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """``columns`` in stored order; ``key`` unique within ``partition``; ``hashed`` feeds the hash.
+
+    ``stays_in_day`` says that a row's interval must lie in the operating day of its snapshot.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    hashed: tuple[str, ...]
+    rules: tuple[Rule, ...] = ()
+    sort: tuple[str, ...] = ()
+    partition: tuple[str, ...] = ("operating_day",)
+    stays_in_day: bool = True
+    doc: str = ""
+    namespace: str = "market"
+
+    @property
+    def identifier(self) -> str:
+        """``namespace.name``."""
+        return f"{self.namespace}.{self.name}"
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The column names, in stored order."""
+        return [c.name for c in self.columns]
+
+    @cached_property
+    def schema(self) -> dict[str, "pl.DataType"]:
+        """Column name to dtype."""
+        return {c.name: c.dtype for c in self.columns}
+
+    def empty(self) -> pl.DataFrame:
+        """A frame of this table with no rows."""
+        return pl.DataFrame(schema=self.schema)
+
+    def record_hash(self) -> pl.Expr:
+        """SHA-256 (first 128 bits, hex) over table name, key and values in a canonical text."""
+        texts = [pl.lit(self.name), *(self._canonical(name) for name in (*self.key, *self.hashed))]
+        text = pl.concat_str(texts, separator=_SEPARATOR)
+        return text.chash.sha2_256().str.slice(0, 32)  # type: ignore[attr-defined]
+
+    def _canonical(self, name: str) -> pl.Expr:
+        dtype = self.schema[name]
+        column = pl.col(name)
+        if dtype == UTC:
+            column = column.cast(pl.Int64)
+        elif dtype == pl.Float64:
+            column = column + 0.0  # -0.0 + 0.0 is 0.0
+        return column.cast(pl.String).fill_null(_NULL)
+
+    def conform(self, frame: pl.DataFrame, day: OperatingDay | None = None) -> Conformed:
+        """Split ``frame`` into rows that may enter and rows that may not.
+
+        ``frame`` has every column but ``record_hash``; row numbers are positions. Identical
+        duplicates collapse, conflicting ones are all broken. Raises ``ContractBroken`` where a
+        column is missing or has another type: that is a parser's error, not a row's.
+        """
+        frame = self._typed(frame)
+        rules = self._rules(day)
+        holds = pl.all_horizontal(r.holds.fill_null(value=True) for r in rules)  # noqa: FBT003
+        if frame.select(holds.all()).item():
+            good, broken = frame, pl.DataFrame(schema=BROKEN_SCHEMA)
+        else:
+            numbered = frame.with_row_index(_POSITION).with_columns(__holds=holds)
+            good = numbered.filter("__holds").drop("__holds")
+            broken = _explain(numbered.filter(~pl.col("__holds")), rules)
+        good = good.with_columns(record_hash=self.record_hash())
+        if good.select(pl.struct(self.key).is_duplicated().any()).item():
+            good, conflicts = self._without_duplicates(good)
+            broken = pl.concat([broken, conflicts])
+        return Conformed(good.select(self.names), broken)
+
+    def _typed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        expected = {n: t for n, t in self.schema.items() if n != "record_hash"}
+        if dict(frame.schema) != expected:
+            wrong = {n: (t, frame.schema.get(n)) for n, t in expected.items()}
+            wrong = {n: v for n, v in wrong.items() if v[0] != v[1]}
+            for name, (want, found) in wrong.items():
+                if found is None or found != pl.Null:
+                    msg = f"{self.identifier}: column {name} should be {want}, the parser gave {found}"
+                    raise ContractBroken(msg)
+            frame = frame.with_columns(pl.col(n).cast(t[0]) for n, t in wrong.items())
+        return frame
+
+    def _rules(self, day: OperatingDay | None) -> list[Rule]:
+        required = [c.name for c in self.columns if not c.nullable and c.name != "record_hash"]
+        rules = [
+            Rule(f"{n}_is_present", pl.col(n).is_not_null(), self.key, "contract") for n in required
+        ]
+        for column in self.columns:
+            if column.dtype == pl.Float64:
+                finite = pl.col(column.name).is_finite()
+                rules.append(Rule(f"{column.name}_is_a_finite_number", finite, (column.name,)))
+        if day is not None and self.stays_in_day:
+            inside = (pl.col("interval_start") >= day.start) & (pl.col("interval_start") < day.end)
+            rules.append(
+                Rule("interval_lies_in_its_operating_day", inside, ("interval_start",), "contract")
+            )
+        return [*rules, *self.rules]
+
+    def rule_checks(self) -> dict[str, str]:
+        """Rule name to the name of the check that reports it."""
+        day = OperatingDay(dt.date(2000, 1, 1), "UTC")
+        own = {r.name: r.check for r in self._rules(day)}
+        return own | {DUPLICATE_RULE: "contract", UNREADABLE_RULE: "contract"}
+
+    def _without_duplicates(self, good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        if _POSITION not in good.columns:
+            good = good.with_row_index(_POSITION)
+        twins = pl.col("record_hash").n_unique().over(self.key) > 1
+        conflicts = good.filter(twins)
+        kept = good.filter(~twins).unique(self.key, keep="first", maintain_order=True)
+        keys = pl.format(", ".join("{}" for _ in self.key), *self.key)
+        broken = conflicts.select(
+            position=pl.col(_POSITION).cast(pl.Int64),
+            rules=pl.lit([DUPLICATE_RULE], dtype=pl.List(pl.String)),
+            reason=pl.format(DUPLICATE_RULE + ": the same key with other values: {}", keys),
+        )
+        return kept, broken
+
+
+DUPLICATE_RULE = "key_is_said_once"
+UNREADABLE_RULE = "record_can_be_read"
+
+
+def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
+    """``position, rules, reason`` of rows that break at least one of ``rules``."""
+    broken = [pl.when(~r.holds.fill_null(value=True)).then(pl.lit(r.name)) for r in rules]  # noqa: FBT003
+    reasons = [
+        pl.when(~r.holds.fill_null(value=True)).then(  # noqa: FBT003
+            pl.concat_str(
+                pl.lit(f"{r.name}: "),
+                pl.concat_str(
+                    [
+                        pl.concat_str(
+                            pl.lit(f"{n}="), pl.col(n).cast(pl.String).fill_null("absent")
+                        )
+                        for n in r.shows
+                    ],
+                    separator=", ",
+                ),
+            )
+        )
+        for r in rules
+    ]
+    return rows.select(
+        position=pl.col(_POSITION).cast(pl.Int64),
+        rules=pl.concat_list(broken).list.drop_nulls(),
+        reason=pl.concat_list(reasons).list.drop_nulls().list.join("; "),
+    )
+
+
+def fold(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """The current value of each key from all that was said of it, whatever order it arrived in.
+
+    ``frame`` has the table's columns, several rows a key. The value of a key is what the last
+    snapshot by (``fetched_at``, ``raw_sha256``) says; its provenance is that of the first snapshot
+    in the value's unbroken run.
+    """
+    if not frame.select(pl.struct(table.key).is_duplicated().any()).item():
+        return frame
+    said = frame.sort("fetched_at", "raw_sha256", maintain_order=True)
+    changed = pl.col("record_hash") != pl.col("record_hash").shift(1).over(table.key)
+    run = changed.fill_null(value=True).cast(pl.UInt32).cum_sum().over(table.key)  # noqa: FBT003
+    return (
+        said.with_columns(__run=run)
+        .filter(pl.col("__run") == pl.col("__run").max().over(table.key))
+        .unique(table.key, keep="first", maintain_order=True)
+        .select(table.names)
+    )
