@@ -128,7 +128,7 @@ class Table:
         column is missing or has another type: that is a parser's error, not a row's.
         """
         frame = self._typed(frame)
-        rules = self._rules(day)
+        rules = self.all_rules(day)
         holds = pl.all_horizontal(r.holds.fill_null(value=True) for r in rules)  # noqa: FBT003
         if frame.select(holds.all()).item():
             good, broken = frame, pl.DataFrame(schema=BROKEN_SCHEMA)
@@ -154,7 +154,8 @@ class Table:
             frame = frame.with_columns(pl.col(n).cast(t[0]) for n, t in wrong.items())
         return frame
 
-    def _rules(self, day: OperatingDay | None) -> list[Rule]:
+    def all_rules(self, day: OperatingDay | None) -> list[Rule]:
+        """The table's own rules, and those that follow from its columns and the ``day``."""
         required = [c.name for c in self.columns if not c.nullable and c.name != "record_hash"]
         rules = [
             Rule(f"{n}_is_present", pl.col(n).is_not_null(), self.key, "contract") for n in required
@@ -173,7 +174,7 @@ class Table:
     def rule_checks(self) -> dict[str, str]:
         """Rule name to the name of the check that reports it."""
         day = OperatingDay(dt.date(2000, 1, 1), "UTC")
-        own = {r.name: r.check for r in self._rules(day)}
+        own = {r.name: r.check for r in self.all_rules(day)}
         return own | {DUPLICATE_RULE: "contract", UNREADABLE_RULE: "contract"}
 
     def _without_duplicates(self, good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

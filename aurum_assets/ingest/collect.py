@@ -1,0 +1,249 @@
+"""Collect: ask an operator, archive every answer, skip what was said before.
+
+Only the day and the content hash of an answer are read before it is archived; where even that
+fails, the bytes are kept under ``rejected/`` with the reason.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, Envelope, Feed
+from aurum_assets.model.errors import DataError, MalformedPayload, SourceUnavailable
+from aurum_assets.model.reading import glance
+from aurum_assets.resources.archive import Rejection, Stored
+from aurum_assets.resources.settings import Home
+
+Progress = Callable[[str], None]
+_OLDEST = dt.date(1999, 1, 1)
+_AHEAD = dt.timedelta(days=8)
+
+
+@dataclass(frozen=True)
+class Received:
+    """An answer before it is archived."""
+
+    body: bytes
+    endpoint: str
+    dialect: str
+    format: Literal["json", "xml"]
+    fetched_at: dt.datetime
+    finality: str | None = None
+    asked: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Archived:
+    """What became of an answer. ``day`` is the operating day that it speaks of."""
+
+    outcome: Literal["stored", "duplicate", "rejected"]
+    path: str
+    day: str = ""
+    identifier: str = ""
+    reason: str = ""
+    bytes: int = 0
+    records: int = 0
+    stored: Stored | None = None
+
+
+@dataclass
+class Collected:
+    """What one run of ``collect`` did."""
+
+    archived: list[Archived] = field(default_factory=list)
+    requests: int = 0
+    api_seconds: float = 0.0
+
+    def count(self, outcome: str) -> int:
+        """How many answers were stored, duplicate or rejected."""
+        return sum(a.outcome == outcome for a in self.archived)
+
+    @property
+    def days(self) -> list[str]:
+        """The operating days that the answers speak of, in order."""
+        return sorted({a.day for a in self.archived if a.day})
+
+
+def collect(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    *,
+    feeds: Sequence[str] | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Collected:
+    """Ask for ``day`` by ``feeds`` (all that can speak of it where None) and archive the answers.
+
+    Raises ``SourceError`` where the operator gives no answer, ``DataError`` where an answer had to
+    be rejected; what was archived before stays.
+    """
+    done = Collected()
+    with home.api(dataset.source) as api:
+        for feed in due_feeds(home, dataset, day, feeds):
+            for hour in _hours(home, feed, day):
+                asked = None if feed.asks == "now" else day
+                try:
+                    answer = api.fetch(
+                        dataset.key, feed, asked, hour=hour, due=_is_due(home, day, feed)
+                    )
+                except SourceUnavailable as error:
+                    if error.body:
+                        _keep_truncated(home, dataset, feed, error)
+                    raise
+                done.requests += answer.attempts
+                done.api_seconds += answer.seconds
+                received = Received(
+                    body=answer.body,
+                    endpoint=answer.endpoint.name,
+                    dialect=answer.endpoint.dialect,
+                    format=answer.format,
+                    fetched_at=answer.fetched_at,
+                    finality=feed.finality,
+                    asked=asked.key if asked else None,
+                    filters={"hour": hour} if hour else {},
+                )
+                done.archived.append(accept(home, dataset, received, force=force))
+                if progress:
+                    progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
+    rejected = [a for a in done.archived if a.outcome == "rejected"]
+    if rejected and not done.days:
+        msg = f"{dataset.key}: {rejected[0].reason}; the bytes are kept at {rejected[0].path}"
+        raise MalformedPayload(msg)
+    return done
+
+
+def due_feeds(
+    home: Home, dataset: Dataset, day: OperatingDay, names: Sequence[str] | None
+) -> list[Feed]:
+    """The feeds that ``names`` ask for; where None, those that can speak of ``day`` by now."""
+    feeds = home.config(dataset).feeds
+    if names is not None:
+        unknown = sorted(set(names) - {f.name for f in feeds})
+        if unknown:
+            known = ", ".join(f.name for f in feeds)
+            msg = f"{dataset.key} has no feed {unknown[0]!r}; it has {known}"
+            raise DataError(msg)
+        return [f for f in feeds if f.name in names]
+    today = dataset.source.day_of(home.now())
+    return [f for f in feeds if _speaks_of(f, day, today)]
+
+
+def _speaks_of(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
+    if feed.asks == "now":
+        return day == today
+    return day <= today.plus(min(feed.offset_days, 0))
+
+
+def _is_due(home: Home, day: OperatingDay, feed: Feed) -> bool:
+    return day.plus(-feed.offset_days).start <= home.now()
+
+
+def _hours(home: Home, feed: Feed, day: OperatingDay) -> Iterable[str]:
+    if feed.asks != "hour":
+        return [""]
+    now = home.now()
+    return [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
+
+
+def _keep_truncated(
+    home: Home, dataset: Dataset, feed: Feed, error: SourceUnavailable
+) -> None:
+    rejection = Rejection(
+        dataset=dataset.key,
+        endpoint=feed.name,
+        fetched_at=home.now(),
+        raw_sha256=hashlib.sha256(error.body).hexdigest(),
+        reason=str(error),
+    )
+    home.archive.reject(rejection, error.body)
+
+
+def accept(
+    home: Home, dataset: Dataset, received: Received, *, force: bool = False
+) -> Archived:
+    """Archive an answer under the day that it speaks of, unless its request was answered so last.
+
+    Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.
+    """
+    raw = hashlib.sha256(received.body).hexdigest()
+    try:
+        seen = glance(dataset, received.body, received.format)
+        day = _day_of(dataset, received, seen.days)
+    except DataError as error:
+        rejection = Rejection(
+            dataset.key, received.endpoint, received.fetched_at, raw, reason=str(error)
+        )
+        path = home.archive.reject(rejection, received.body)
+        return Archived("rejected", path, reason=str(error))
+    spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
+    envelope = Envelope(
+        dataset=dataset.key,
+        endpoint=received.endpoint,
+        dialect=received.dialect if received.dialect in spoken else seen.dialect.name,
+        format=received.format,
+        day=day.key,
+        fetched_at=received.fetched_at,
+        raw_sha256=raw,
+        content_sha256=seen.content_sha256,
+        finality=received.finality,
+        asked=received.asked,
+        filters=received.filters,
+    )
+    known = None if force else _said_last(home, dataset, envelope)
+    if known is not None:
+        return Archived("duplicate", known, day.key, records=seen.records)
+    stored = home.archive.put(dataset.archive_name, envelope, received.body)
+    home.registry.record(envelope, stored)
+    return Archived(
+        "stored",
+        stored.path,
+        day.key,
+        envelope.identifier,
+        bytes=stored.bytes,
+        records=seen.records,
+        stored=stored,
+    )
+
+
+def _day_of(dataset: Dataset, received: Received, said: tuple[str, ...]) -> OperatingDay:
+    """The operating day of a snapshot: what its content says, else what was asked for."""
+    fetched = dataset.source.day_of(received.fetched_at)
+    text = said[0] if said else received.asked or fetched.key
+    try:
+        day = dataset.day(text)
+    except ValueError as error:
+        raise MalformedPayload(str(error)) from error
+    if not _OLDEST <= day.date <= fetched.date + _AHEAD:
+        msg = f"{dataset.key}: the content speaks of {day}, fetched on {fetched}: not believable"
+        raise MalformedPayload(msg)
+    return day
+
+
+def _said_last(home: Home, dataset: Dataset, envelope: Envelope) -> str | None:
+    """The path of the newest snapshot of the same request, where its content is the same."""
+    known = home.registry.newest(dataset.key, envelope.day, envelope.request)
+    if known is not None and known.fetched_at > envelope.fetched_at.isoformat():
+        known = None  # an older answer than the newest: only the archive knows its neighbours
+    if known is not None:
+        return known.path if known.content_sha256 == envelope.content_sha256 else None
+    before = newest_of_request(home, dataset, envelope)
+    if before is None or before.content_sha256 != envelope.content_sha256:
+        return None
+    return home.archive.path(dataset.archive_name, before)
+
+
+def newest_of_request(home: Home, dataset: Dataset, envelope: Envelope) -> Envelope | None:
+    """The archived snapshot of the same request that was fetched last before this one."""
+    folder = dataset.archive_name
+    for identifier in reversed(home.archive.identifiers(folder, envelope.day)):
+        if f"-{envelope.endpoint}-" not in identifier:
+            continue
+        before = home.archive.envelope(folder, envelope.day, identifier)
+        if before.request == envelope.request and before.order <= envelope.order:
+            return before
+    return None

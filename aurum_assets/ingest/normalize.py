@@ -1,0 +1,345 @@
+"""Normalize: bring an operating day's archived snapshots into its table, once each.
+
+A table day is the fold of the day's snapshots in their order. One new snapshot that is newer than
+all merged ones is merged as it is; anything else (a late arrival, several at once, a kill between
+archive and table, a forgotten registry) rebuilds the day from the archive. Both give the same rows.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import polars as pl
+
+from aurum_assets.ingest.collect import newest_of_request
+from aurum_assets.model.checks import Evidence, Verdict, evaluate
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
+from aurum_assets.model.errors import ContractBroken, DataError, MalformedPayload
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.reading import Drift, Reading, read, record_as_received
+from aurum_assets.model.table import UNREADABLE_RULE, UTC, fold
+from aurum_assets.resources.archive import Rejection, order_of
+from aurum_assets.resources.lake import Merged
+from aurum_assets.resources.settings import Home
+
+
+@dataclass(frozen=True)
+class Conformed:
+    """One snapshot, made to fit its table."""
+
+    envelope: Envelope
+    dialect: Dialect
+    good: pl.DataFrame
+    quarantined: pl.DataFrame
+    records: int
+    drift: tuple[Drift, ...]
+
+
+@dataclass
+class Normalized:
+    """What a normalization did, and what its checks look at.
+
+    ``rows``: the rows that were brought (the whole day where it was rebuilt).
+    """
+
+    dataset: Dataset
+    day: OperatingDay
+    merged: Merged
+    rows: pl.DataFrame
+    snapshots: int = 0
+    rebuilt: bool = False
+    quarantined: int = 0
+    rejected: list[str] = field(default_factory=list)
+    drift: tuple[Drift, ...] = ()
+    empty: tuple[str, ...] = ()
+    every: dt.timedelta | None = None
+    newest_fetch: dt.datetime | None = None
+
+    @cached_property
+    def max_residual(self) -> float | None:
+        """The largest |lmp - (energy + congestion + loss)| among the rows, USD/MWh."""
+        parts = ("energy", "congestion", "loss")
+        if not {"lmp", *parts} <= set(self.rows.columns):
+            return None
+        residual = (pl.col("lmp") - sum(pl.col(p) for p in parts)).abs().max()
+        found = self.rows.select(residual).item()
+        return None if found is None else round(float(found), 6)
+
+
+def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
+    """Bring what the table does not hold yet of ``day`` into it.
+
+    Raises ``ContractBroken`` where rows would be lost, ``SourceError`` never.
+    """
+    folder = dataset.archive_name
+    identifiers = home.archive.identifiers(folder, day.key)
+    uuid = home.lake.uuid(dataset.table)
+    merged = home.registry.merged(dataset.key, day.key, uuid)
+    pending = [i for i in identifiers if i not in merged]
+    newer = len(pending) == 1 and order_of(pending[0]) > max(map(order_of, merged), default=("", ""))
+    if newer or not pending:
+        done = _merge_newest(home, dataset, day, pending)
+    else:
+        done = rebuild(home, dataset, day, identifiers)
+    if pending:
+        home.registry.mark_merged(dataset.key, day.key, uuid, frozenset(identifiers))
+    return done
+
+
+def rebuild(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    identifiers: Sequence[str] | None = None,
+    *,
+    force: bool = False,
+) -> Normalized:
+    """Make the table's day the fold of all its archived snapshots.
+
+    Raises ``ContractBroken`` where the table holds rows of bytes that the archive lacks: those
+    would be lost (``force`` lets them go).
+    """
+    if identifiers is None:
+        identifiers = home.archive.identifiers(dataset.archive_name, day.key)
+    snapshots, rejected = _conform_all(home, dataset, day, identifiers)
+    frames = [s.good for s in snapshots]
+    rows = fold(dataset.table, pl.concat(frames)) if frames else dataset.table.empty()
+    if not force:
+        _refuse_loss(home, dataset, day, identifiers)
+    quarantined = _one_a_record([s.quarantined for s in snapshots])
+    partition = {"operating_day": day.date, "dataset": dataset.key}
+    home.lake.merge(QUARANTINE, quarantined)
+    merged = home.lake.replace(dataset.table, rows, {"operating_day": day.date})
+    home.lake.replace(QUARANTINE, quarantined, partition)
+    done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True, rejected=rejected)
+    return _described(done, snapshots, len(quarantined))
+
+
+def _merge_newest(
+    home: Home, dataset: Dataset, day: OperatingDay, pending: Sequence[str]
+) -> Normalized:
+    """Merge the one snapshot that is newer than all that the table holds (or none)."""
+    snapshots, rejected = _conform_all(home, dataset, day, pending, alone=True)
+    if not snapshots:
+        done = Normalized(dataset, day, Merged(), dataset.table.empty(), rejected=rejected)
+        return done if pending else _looked_at_again(home, done)
+    home.lake.merge(QUARANTINE, snapshots[0].quarantined)
+    merged = home.lake.merge(dataset.table, snapshots[0].good)
+    done = Normalized(dataset, day, merged, snapshots[0].good, 1, rejected=rejected)
+    return _described(done, snapshots, len(snapshots[0].quarantined))
+
+
+def _looked_at_again(home: Home, done: Normalized) -> Normalized:
+    """Nothing new: the checks look at the day's newest snapshot again."""
+    folder = done.dataset.archive_name
+    for identifier in reversed(home.archive.identifiers(folder, done.day.key)):
+        found, _ = _conform_all(home, done.dataset, done.day, [identifier], alone=True, keep=False)
+        if found:
+            done.rows = found[0].good
+            return _described(done, found, 0)
+    return done
+
+
+def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: int) -> Normalized:
+    done.quarantined = quarantined
+    done.drift = tuple(dict.fromkeys(d for s in snapshots for d in s.drift))
+    newest = {s.envelope.request: s for s in snapshots}
+    done.empty = tuple(request for request, s in newest.items() if not s.records)
+    if snapshots:
+        done.every = snapshots[-1].dialect.every
+        done.newest_fetch = snapshots[-1].envelope.fetched_at
+    return done
+
+
+# --- from archive to rows ------------------------------------------------------------------------
+
+
+def _conform_all(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    identifiers: Sequence[str],
+    *,
+    alone: bool = False,
+    keep: bool = True,
+) -> tuple[list[Conformed], list[str]]:
+    """Read and conform snapshots in order; equal neighbours of one request count once.
+
+    ``alone`` means that the neighbours are not among ``identifiers`` and are looked up. What cannot
+    be read is kept under ``rejected/`` (``keep``), and its reason comes back.
+    """
+    found: list[Conformed] = []
+    rejected: list[str] = []
+    said: dict[str, str] = {}
+    for identifier in identifiers:
+        try:
+            snapshot = home.archive.snapshot(dataset.archive_name, day.key, identifier)
+        except MalformedPayload as error:
+            rejected.append(str(error))
+            continue
+        envelope = snapshot.envelope
+        if alone and keep and _repeats_its_neighbour(home, dataset, envelope):
+            continue
+        if said.get(envelope.request) == envelope.content_sha256:
+            continue
+        said[envelope.request] = envelope.content_sha256
+        try:
+            found.append(conform(home, dataset, day, snapshot))
+        except DataError as error:
+            rejected.append(str(error))
+            if keep:
+                _reject(home, dataset, snapshot, str(error))
+    return found, rejected
+
+
+def _repeats_its_neighbour(home: Home, dataset: Dataset, envelope: Envelope) -> bool:
+    identifiers = home.archive.identifiers(dataset.archive_name, envelope.day)
+    before = [i for i in identifiers if order_of(i) < order_of(envelope.identifier)]
+    if not any(f"-{envelope.endpoint}-" in i for i in before):
+        return False
+    earlier = Envelope(**{**_fields(envelope), "raw_sha256": ""})
+    neighbour = newest_of_request(home, dataset, earlier)
+    return neighbour is not None and neighbour.content_sha256 == envelope.content_sha256
+
+
+def _fields(envelope: Envelope) -> dict[str, object]:
+    return {name: getattr(envelope, name) for name in envelope.__dataclass_fields__}
+
+
+def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot) -> Conformed:
+    """Decode, parse and sort out one snapshot: the rows that may enter, and those that may not.
+
+    Raises ``MalformedPayload`` where no row can be read, ``ContractBroken`` where config says that
+    one broken row rejects the snapshot (``on_broken_row: reject``).
+    """
+    config = home.config(dataset)
+    reading = read(dataset, snapshot, config.expected_fields)
+    frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
+    outcome = dataset.table.conform(frame, day)
+    quarantined = _quarantine(dataset, day, snapshot, reading, outcome.broken)
+    if len(quarantined) and config.on_broken_row == "reject":
+        msg = f"{dataset.key}: {len(quarantined)} records break a rule: {quarantined['reason'][0]}"
+        raise ContractBroken(msg)
+    return Conformed(
+        snapshot.envelope,
+        reading.dialect,
+        outcome.good,
+        quarantined,
+        reading.records,
+        reading.drift,
+    )
+
+
+def _with_provenance(
+    dataset: Dataset, day: OperatingDay, envelope: Envelope, frame: pl.DataFrame
+) -> pl.DataFrame:
+    values: dict[str, pl.Expr] = {
+        "operating_day": pl.lit(day.date),
+        "source_timezone": pl.lit(dataset.source.zone),
+        "fetched_at": pl.lit(envelope.fetched_at, dtype=UTC),
+        "raw_sha256": pl.lit(envelope.raw_sha256),
+        "finality": pl.lit(envelope.finality, dtype=pl.String),
+    }
+    return frame.with_columns(
+        expression.alias(name)
+        for name, expression in values.items()
+        if name in dataset.table.names and name not in frame.columns
+    )
+
+
+def _quarantine(
+    dataset: Dataset,
+    day: OperatingDay,
+    snapshot: Snapshot,
+    reading: Reading,
+    broken: pl.DataFrame,
+) -> pl.DataFrame:
+    """The refused and broken records as rows of ``quality.quarantine``."""
+    if broken.is_empty() and not reading.refused:
+        return QUARANTINE.empty()
+    why = [(r.position, [UNREADABLE_RULE], r.reason) for r in reading.refused]
+    for row in broken.iter_rows(named=True):
+        position = row["position"]
+        record = position if reading.positions is None else reading.positions[position]
+        why.append((record, row["rules"], row["reason"]))
+    records = record_as_received(dataset, snapshot, [position for position, _, _ in why])
+    frame = pl.DataFrame(
+        {
+            "operating_day": [day.date] * len(why),
+            "dataset": [dataset.key] * len(why),
+            "received_hash": [hashlib.sha256(r.encode()).hexdigest()[:32] for r in records],
+            "record": records,
+            "rules": [",".join(rules) for _, rules, _ in why],
+            "reason": [reason for _, _, reason in why],
+            "fetched_at": [snapshot.envelope.fetched_at] * len(why),
+            "raw_sha256": [snapshot.envelope.raw_sha256] * len(why),
+        },
+        schema={n: t for n, t in QUARANTINE.schema.items() if n != "record_hash"},
+    )
+    return _one_a_record([frame.with_columns(record_hash=QUARANTINE.record_hash())])
+
+
+def _one_a_record(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """One row a received record: that of the first snapshot that held it."""
+    if not frames:
+        return QUARANTINE.empty()
+    said = pl.concat([f.select(QUARANTINE.names) for f in frames])
+    return said.sort("fetched_at", "raw_sha256", maintain_order=True).unique(
+        "received_hash", keep="first", maintain_order=True
+    )
+
+
+def _reject(home: Home, dataset: Dataset, snapshot: Snapshot, reason: str) -> None:
+    envelope = snapshot.envelope
+    rejection = Rejection(
+        dataset.key, envelope.endpoint, envelope.fetched_at, envelope.raw_sha256, reason
+    )
+    home.archive.reject(rejection, snapshot.body)
+
+
+def _refuse_loss(
+    home: Home, dataset: Dataset, day: OperatingDay, identifiers: Sequence[str]
+) -> None:
+    held = home.lake.read(dataset.table, {"operating_day": day.date}, ("raw_sha256",))
+    known = {order_of(i)[1] for i in identifiers}
+    lost = held.filter(~pl.col("raw_sha256").str.slice(0, 16).is_in(known))
+    if len(lost):
+        msg = (
+            f"{dataset.key} {day}: {len(lost)} stored rows come from bytes that the archive lacks "
+            f"(the first: {lost['raw_sha256'][0]}); restore them, or replay with --force to let "
+            "these rows go"
+        )
+        raise ContractBroken(msg)
+
+
+# --- checks --------------------------------------------------------------------------------------
+
+
+def check(home: Home, done: Normalized) -> list[Verdict]:
+    """What the dataset's checks say of the day after ``done``."""
+    dataset, day = done.dataset, done.day
+    columns = tuple(n for n in ("interval_start", "finality") if n in dataset.table.names)
+    partition = {"operating_day": day.date}
+    if done.rebuilt:
+        intervals = done.rows.select(columns).unique()
+    else:
+        intervals = home.lake.read(dataset.table, partition, columns).unique()
+    quarantine = home.lake.read(QUARANTINE, partition | {"dataset": dataset.key})
+    config = home.config(dataset)
+    return evaluate(
+        Evidence(
+            table=dataset.table,
+            day=day,
+            now=home.now(),
+            rows=done.rows,
+            intervals=intervals.sort(columns),
+            quarantine=quarantine,
+            every=done.every or dataset.interval(),
+            lateness=dt.timedelta(minutes=config.lateness_minutes),
+            drift=done.drift,
+            empty=done.empty,
+        )
+    )

@@ -1,0 +1,163 @@
+"""The raw archive: every byte that an operator sent, under the operating day that it speaks of.
+
+    sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.json.gz       the bytes, gzipped
+    sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.meta.json     the envelope, written first
+    rejected/{dataset}/year=YYYY/month=MM/day=DD/{identifier}.gz           bytes that cannot be read
+    rejected/{dataset}/year=YYYY/month=MM/day=DD/{identifier}.reason.json  and why
+
+An object is put once and never changed. Replay needs nothing else than this folder. What does not
+belong here: deciding what is a duplicate (the registry), or what the bytes mean (the model).
+"""
+
+import contextlib
+import datetime as dt
+import gzip
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from aurum_assets.model.dataset import Envelope, Snapshot
+from aurum_assets.model.errors import MalformedPayload
+
+_BODIES = (".json.gz", ".xml.gz")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where an object lies. ``created`` is False where it lay there already."""
+
+    path: str
+    etag: str
+    version: str
+    bytes: int
+    created: bool
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Bytes that could not be read, and why."""
+
+    dataset: str
+    endpoint: str
+    fetched_at: dt.datetime
+    raw_sha256: str
+    reason: str
+
+
+def order_of(identifier: str) -> tuple[str, str]:
+    """An identifier's place in the order of snapshots: instant of the fetch, then hash."""
+    return identifier.partition("-")[0], identifier.rpartition("-")[2]
+
+
+class LocalArchive:
+    """The archive in a folder: exclusive creation by hard link, so that no kill leaves half a file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def uri(self) -> str:
+        """Where the archive is."""
+        return self.root.resolve().as_uri()
+
+    def put(self, folder: str, envelope: Envelope, body: bytes) -> Stored:
+        """Keep ``body``; the envelope is written first, so an object never lacks it."""
+        place = self._day(folder, envelope.day)
+        _create(place / f"{envelope.identifier}.meta.json", msgspec.json.encode(envelope))
+        packed = gzip.compress(body, mtime=0)
+        path = place / f"{envelope.identifier}.{envelope.format}.gz"
+        created = _create(path, packed)
+        return Stored(
+            path=str(path.relative_to(self.root)),
+            etag=hashlib.md5(packed, usedforsecurity=False).hexdigest(),  # as S3 has it
+            version="",
+            bytes=len(packed),
+            created=created,
+        )
+
+    def identifiers(self, folder: str, day: str) -> list[str]:
+        """The identifiers of the day's snapshots, in their order."""
+        try:
+            names = os.listdir(self._day(folder, day))
+        except FileNotFoundError:
+            return []
+        found = [n.partition(".")[0] for n in names if n.endswith(_BODIES)]
+        return sorted(found, key=order_of)
+
+    def days(self, folder: str) -> list[str]:
+        """The operating days that have a folder, in order."""
+        places = (self.root / "sourcing" / folder).glob("year=*/month=*/day=*")
+        return sorted("-".join(p.partition("=")[2] for p in place.parts[-3:]) for place in places)
+
+    def envelope(self, folder: str, day: str, identifier: str) -> Envelope:
+        """The envelope of a snapshot."""
+        path = self._day(folder, day) / f"{identifier}.meta.json"
+        return msgspec.json.decode(path.read_bytes(), type=Envelope)
+
+    def snapshot(self, folder: str, day: str, identifier: str) -> Snapshot:
+        """A snapshot, whole. Raises ``MalformedPayload`` where the object cannot be unpacked."""
+        envelope = self.envelope(folder, day, identifier)
+        path = self._day(folder, day) / f"{identifier}.{envelope.format}.gz"
+        try:
+            return Snapshot(envelope, gzip.decompress(path.read_bytes()))
+        except (OSError, EOFError, ValueError) as error:
+            msg = f"{path}: the archived object cannot be unpacked: {error}"
+            raise MalformedPayload(msg) from error
+
+    def path(self, folder: str, envelope: Envelope) -> str:
+        """Where the object with this envelope lies, from the archive's root."""
+        place = self._day(folder, envelope.day)
+        return str((place / f"{envelope.identifier}.{envelope.format}.gz").relative_to(self.root))
+
+    def size(self, folder: str) -> tuple[int, int]:
+        """How many objects there are, and how many bytes they take."""
+        files = [
+            p.stat().st_size
+            for p in (self.root / "sourcing" / folder).glob("year=*/month=*/day=*/*.gz")
+        ]
+        return len(files), sum(files)
+
+    def reject(self, rejection: Rejection, body: bytes) -> str:
+        """Keep bytes that cannot be read, with the reason; the same bytes are kept once a day."""
+        day = rejection.fetched_at.astimezone(dt.UTC).date().isoformat()
+        place = self._day(rejection.dataset, day, "rejected")
+        name = f"{rejection.endpoint}-{rejection.raw_sha256[:16]}"
+        _create(place / f"{name}.reason.json", msgspec.json.encode(rejection))
+        _create(place / f"{name}.gz", gzip.compress(body, mtime=0))
+        return str((place / f"{name}.gz").relative_to(self.root))
+
+    def rejections(self, dataset: str) -> Iterator[Rejection]:
+        """What was rejected of a dataset, oldest day first."""
+        root = self.root / "rejected" / dataset
+        for path in sorted(root.glob("year=*/month=*/day=*/*.reason.json")):
+            yield msgspec.json.decode(path.read_bytes(), type=Rejection)
+
+    def _day(self, folder: str, day: str, kind: str = "sourcing") -> Path:
+        year, month, number = day.split("-")
+        return self.root / kind / folder / f"year={year}" / f"month={month}" / f"day={number}"
+
+
+def _create(path: Path, content: bytes) -> bool:
+    """Write ``content`` under a name that nobody holds yet; False where somebody does."""
+    if path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+    return True

@@ -1,0 +1,85 @@
+"""The registry: what was stored last, and which snapshots a table already holds. A cache.
+
+It saves work and is never the truth: where it is flushed, lost or out of reach, the archive is
+asked instead and a day is replayed, so nothing is lost and nothing counts twice; ``degraded`` says
+so. What does not belong here: deciding what to do about it.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+import msgspec
+
+from aurum_assets.model.dataset import Envelope
+from aurum_assets.resources.archive import Stored
+from aurum_assets.resources.state import State
+
+TTL = 365 * 86_400.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is remembered of a stored snapshot."""
+
+    identifier: str
+    content_sha256: str
+    path: str
+    etag: str
+    version: str
+    bytes: int
+    fetched_at: str
+
+
+class Registry:
+    """Hash registry over any ``State``. A store out of reach makes it forgetful, never wrong."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.degraded = ""
+
+    def newest(self, dataset: str, day: str, request: str) -> Known | None:
+        """The newest snapshot of the same request, where it is remembered."""
+        text = self._get(f"newest:{dataset}:{day}:{request}")
+        return msgspec.json.decode(text, type=Known) if text else None
+
+    def record(self, envelope: Envelope, stored: Stored) -> None:
+        """Remember a stored snapshot, by its content and as the newest of its request."""
+        known = Known(
+            identifier=envelope.identifier,
+            content_sha256=envelope.content_sha256,
+            path=stored.path,
+            etag=stored.etag,
+            version=stored.version,
+            bytes=stored.bytes,
+            fetched_at=envelope.fetched_at.isoformat(),
+        )
+        text = msgspec.json.encode(known).decode()
+        before = self.newest(envelope.dataset, envelope.day, envelope.request)
+        if before is None or before.fetched_at <= known.fetched_at:
+            self._set(f"newest:{envelope.dataset}:{envelope.day}:{envelope.request}", text)
+        self._set(f"content:{envelope.dataset}:{envelope.content_sha256}", text)
+
+    def merged(self, dataset: str, day: str, table_uuid: str) -> frozenset[str]:
+        """The identifiers that the table (by its uuid) is remembered to hold for the day."""
+        text = self._get(f"merged:{dataset}:{day}:{table_uuid}")
+        return frozenset(msgspec.json.decode(text, type=list[str])) if text else frozenset()
+
+    def mark_merged(
+        self, dataset: str, day: str, table_uuid: str, identifiers: frozenset[str]
+    ) -> None:
+        """Remember that the table holds these snapshots of the day."""
+        text = msgspec.json.encode(sorted(identifiers)).decode()
+        self._set(f"merged:{dataset}:{day}:{table_uuid}", text)
+
+    def _get(self, key: str) -> str | None:
+        try:
+            return self._state.get(key)
+        except sqlite3.Error as error:
+            self.degraded = f"the registry cannot be read: {error}"
+            return None
+
+    def _set(self, key: str, text: str) -> None:
+        try:
+            self._state.set(key, text, TTL)
+        except sqlite3.Error as error:
+            self.degraded = f"the registry cannot be written: {error}"

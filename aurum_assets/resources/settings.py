@@ -1,0 +1,218 @@
+"""Configuration: the dataset files, the environment, and the resources built from them.
+
+``Home`` is everything that a verb needs: archive, registry, lake, API clients, clock. All state
+lies under ``AURUM_HOME``. A wrong file or variable is one ``ConfigError`` naming it, what it holds
+and what it should hold.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Source, SourceConfig
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.api import ApiClient, Credentials
+from aurum_assets.resources.archive import LocalArchive
+from aurum_assets.resources.lake import Lake
+from aurum_assets.resources.limits import Limiter
+from aurum_assets.resources.registry import Registry
+from aurum_assets.resources.state import SqliteState
+
+PROJECT = Path(__file__).parents[2]
+
+
+class Settings(BaseSettings):
+    """The environment. Every variable is described in ``.env.example``."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+
+    home: Path = Field(default=Path(".aurum"), validation_alias="AURUM_HOME")
+    config: Path = Field(default=PROJECT / "config", validation_alias="AURUM_CONFIG")
+    now: dt.datetime | None = Field(default=None, validation_alias="AURUM_NOW")
+    limit_scale: float = Field(default=1.0, gt=0, validation_alias="AURUM_LIMIT_SCALE")
+    isone_base_url: str = Field(default="", validation_alias="ISONE_BASE_URL")
+    isone_username: str = Field(default="", validation_alias="ISONE_USERNAME")
+    isone_password: SecretStr = Field(default=SecretStr(""), validation_alias="ISONE_PASSWORD")
+    isone_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="ISONE_API_KEY")
+    miso_base_url: str = Field(default="", validation_alias="MISO_BASE_URL")
+
+    @classmethod
+    def read(cls) -> "Settings":
+        """From the environment. Raises ``ConfigError`` naming the variable that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            msg = f"environment variable {first['loc'][0]}: {first['msg']}"
+            raise ConfigError(msg) from None
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """One ``*_ingest_datasets.json``: a source and its datasets."""
+
+    source: SourceConfig
+    datasets: tuple[DatasetConfig, ...]
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  as pydantic reads it
+
+
+def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
+    """Read every ``*_ingest_datasets.json`` of ``folder``.
+
+    Raises ``ConfigError`` naming file, dataset, key, what was found and what was expected.
+    """
+    files = sorted(folder.glob("*_ingest_datasets.json"))
+    if not files:
+        msg = f"{folder}: no *_ingest_datasets.json here; set AURUM_CONFIG to the config folder"
+        raise ConfigError(msg)
+    sources: dict[str, SourceConfig] = {}
+    configs: dict[str, DatasetConfig] = {}
+    for file in files:
+        found = _read_file(file)
+        sources[found.source.name] = found.source
+        configs |= {c.key: c for c in found.datasets}
+    known = {d.key: d for d in datasets}
+    for key, config in configs.items():
+        _check_against_code(folder, key, config, known)
+    missing = sorted(set(known) - set(configs))
+    if missing:
+        msg = f"{folder}: no entry for dataset {missing[0]}; every dataset needs one"
+        raise ConfigError(msg)
+    return Configuration(sources, configs)
+
+
+def _read_file(file: Path) -> IngestConfig:
+    try:
+        return TypeAdapter(IngestConfig).validate_json(file.read_bytes(), strict=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ConfigError(_sentence(file, first["loc"], first["msg"], first["input"])) from None
+
+
+def _sentence(file: Path, loc: tuple[int | str, ...], message: str, found: object) -> str:
+    dataset = ""
+    if len(loc) > 1 and loc[0] == "datasets" and isinstance(loc[1], int):
+        try:
+            raw = msgspec.json.decode(file.read_bytes())
+            dataset = f" dataset {raw['datasets'][loc[1]]['key']},"
+        except (msgspec.DecodeError, KeyError, IndexError, TypeError):
+            dataset = f" dataset number {loc[1] + 1},"
+        loc = loc[2:]
+    key = ".".join(str(part) for part in loc) or "(the whole file)"
+    shown = repr(found)
+    shown = shown if len(shown) < 80 else shown[:77] + "..."  # noqa: PLR2004  a line of a terminal
+    return f"{file.name}:{dataset} key {key}: {message}; found {shown}"
+
+
+def _check_against_code(
+    folder: Path, key: str, config: DatasetConfig, known: Mapping[str, Dataset]
+) -> None:
+    if key not in known:
+        msg = f"{folder}: dataset {key!r} is in no code; known are {', '.join(sorted(known))}"
+        raise ConfigError(msg)
+    dialects = {d.name for d in known[key].dialects}
+    for feed in config.feeds:
+        for endpoint in feed.endpoints:
+            if endpoint.dialect not in dialects:
+                msg = (
+                    f"{folder}: dataset {key}, endpoint {endpoint.name}, key dialect: "
+                    f"found {endpoint.dialect!r}, expected one of {', '.join(sorted(dialects))}"
+                )
+                raise ConfigError(msg)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the config folder holds: sources by name, datasets by key."""
+
+    sources: Mapping[str, SourceConfig]
+    datasets: Mapping[str, DatasetConfig]
+
+
+def _wall_clock() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass
+class Home:
+    """Everything under ``AURUM_HOME``, and the way to the operators."""
+
+    root: Path
+    configuration: Configuration
+    base_urls: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, Credentials] = field(default_factory=dict)
+    clock: Callable[[], dt.datetime] = _wall_clock
+    limit_scale: float = 1.0
+
+    @cached_property
+    def state(self) -> SqliteState:
+        """What processes of this machine share."""
+        return SqliteState(self.root / "state.sqlite")
+
+    @cached_property
+    def archive(self) -> LocalArchive:
+        """The raw archive."""
+        return LocalArchive(self.root / "archive")
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The hash registry."""
+        return Registry(self.state)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The Iceberg tables."""
+        return Lake.local(self.root / "lake")
+
+    def now(self) -> dt.datetime:
+        """This instant, UTC."""
+        return self.clock()
+
+    def config(self, dataset: Dataset) -> DatasetConfig:
+        """What config says of a dataset."""
+        return self.configuration.datasets[dataset.key]
+
+    def api(self, source: Source) -> ApiClient:
+        """A client of the operator, sharing limits and breaker with every process here."""
+        config = self.configuration.sources[source.name]
+        if self.base_urls.get(source.name):
+            config = replace(config, base_url=self.base_urls[source.name])
+        return ApiClient(
+            config,
+            source,
+            self.state,
+            Limiter(self.root / "limits.sqlite", config, scale=self.limit_scale),
+            credentials=self.credentials.get(source.name),
+            clock=self.clock,
+        )
+
+
+def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -> Home:
+    """The home that the environment describes."""
+    settings = settings or Settings.read()
+    frozen = settings.now
+    if frozen is not None and frozen.tzinfo is None:
+        msg = f"environment variable AURUM_NOW: {frozen.isoformat()} needs an offset, e.g. a Z"
+        raise ConfigError(msg)
+    credentials = {}
+    if settings.isone_username or settings.isone_api_key.get_secret_value():
+        credentials["isone"] = Credentials(
+            username=settings.isone_username,
+            password=settings.isone_password,
+            api_key=settings.isone_api_key,
+        )
+    return Home(
+        root=settings.home,
+        configuration=load_config(settings.config, datasets),
+        base_urls={"isone": settings.isone_base_url, "miso": settings.miso_base_url},
+        credentials=credentials,
+        clock=(lambda: frozen) if frozen is not None else _wall_clock,
+        limit_scale=settings.limit_scale,
+    )
+
