@@ -1,0 +1,16 @@
+"""Every feed of the stand-in. Adding one: a module with ``ROUTES``, and its name here."""
+
+import re
+
+from aurum_assets.simulator import cts, lmp, load
+from aurum_assets.simulator.world import Answer, Ask, Refusal, World
+
+ROUTES = (*lmp.ROUTES, *load.ROUTES, *cts.ROUTES)
+
+
+def answer(operator: str, world: World, ask: Ask) -> Answer:
+    """What ``operator`` answers. Raises ``Refusal`` where it does not (404: no such path)."""
+    for route in ROUTES:
+        if route.source.name == operator and (found := re.fullmatch(route.pattern, ask.path)):
+            return route.answer(world, ask, **found.groupdict())
+    raise Refusal(404, f"there is no {ask.path}")

@@ -1,0 +1,116 @@
+"""Five-minute system load of New England: the numbers, which are out, and where to ask for them.
+
+Out five minutes after the interval begins.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from aurum_assets.markets.isone.source import ISONE
+from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
+from aurum_assets.simulator.isone import DAY, asked_day, info, latest_days, stamp
+from aurum_assets.simulator.payloads import Tree, wrapped
+from aurum_assets.simulator.shapes import Ints, bump, draws, hours, lateness, season, wander
+from aurum_assets.simulator.world import Answer, Ask, Route, World
+
+_MAIN = "LoadMw"
+_SATURDAY = 5
+
+
+@lru_cache(maxsize=16)
+def _kilowatts(seed: int, day: OperatingDay) -> dict[str, Ints]:
+    """Load, pumping demand and sun behind the meter, in kW: megawatts with three decimals."""
+    generator = draws(seed, "load", day.key)
+    hour = hours(day)
+    level = 11_200 + 1_600 * max(season(day.date, 20), 0) + 3_400 * max(season(day.date, 205), 0)
+    level *= 0.93 if day.date.weekday() >= _SATURDAY else 1.0
+    shape = 0.92 + 0.28 * bump(hour, 18.5, 4.0) + 0.12 * bump(hour, 8, 2.5)
+    shape -= 0.16 * bump(hour, 3, 3.0) - 0.004 * wander(generator, len(hour))
+    daylight = 3.4 + 1.1 * season(day.date, 172)
+    sky = 0.3 + 0.7 * generator.random()
+    sun = 5_600 * sky * bump(hour, 12.6, daylight) * (1 + 0.03 * wander(generator, len(hour)))
+    sun = np.where(np.abs(hour - 12.6) < daylight * 1.9, np.maximum(sun, 0), 0)
+    pumps = np.where(bump(hour, 3, 3.0) + bump(hour, 12, 2.0) > generator.random(), 280, 27)
+    load = level * (0.96 + 0.1 * generator.random()) * shape - 0.6 * sun
+    ard = (np.rint(10 * pumps * (1 + 0.1 * generator.random(len(hour)))) * 100).astype(np.int64)
+    return {
+        "load": np.rint(load * 1000).astype(np.int64) + ard,
+        "ard": ard,
+        "sun": np.rint(sun * 1000).astype(np.int64),
+    }
+
+
+def _megawatts(kilowatts: int) -> int | float:
+    whole, rest = divmod(kilowatts, 1000)
+    return kilowatts / 1000 if rest else whole
+
+
+def load_records(
+    day: OperatingDay, intervals: Sequence[int] | None = None, *, seed: int = 0
+) -> list[Tree]:
+    """The records of a day's intervals (by number; all of them by default), due or not."""
+    marks = day.marks(FIVE_MINUTES)
+    series = _kilowatts(seed, day)
+    records = []
+    for i in range(len(marks)) if intervals is None else intervals:
+        load, ard, sun = (int(series[name][i]) for name in ("load", "ard", "sun"))
+        records.append(
+            {
+                "SystemLoadBtmPv": _megawatts(load + sun),
+                "NativeLoadBtmPv": _megawatts(load - ard + sun),
+                "NativeLoad": _megawatts(load - ard),
+                "LoadMw": _megawatts(load),
+                "BeginDate": stamp(marks[i]),
+                "ArdDemand": _megawatts(ard),
+            }
+        )
+    return records
+
+
+def _picks(world: World, day: OperatingDay, now: dt.datetime) -> list[int]:
+    """The intervals of ``day`` that are out."""
+    marks = day.marks(FIVE_MINUTES)
+    late = lateness(("load", world.seed, day.key), len(marks))
+    usual = [mark + FIVE_MINUTES for mark in marks]
+    due = [u + extra for u, extra in zip(usual, late, strict=True)] if world.revise else usual
+    return [i for i, instant in enumerate(due) if instant <= now]
+
+
+def _newest(world: World, now: dt.datetime) -> tuple[OperatingDay, int]:
+    today, yesterday = latest_days(now)
+    picks = _picks(world, today, now)
+    if picks:
+        return today, picks[-1]
+    return yesterday, _picks(world, yesterday, now)[-1]
+
+
+def _current(world: World, ask: Ask) -> Answer:
+    day, newest = _newest(world, ask.now)
+    records = load_records(day, [newest], seed=world.seed)
+    return Answer(lambda: {"FiveMinSystemLoad": records}, _MAIN)
+
+
+def _of_day(world: World, ask: Ask, day: str) -> Answer:
+    when = asked_day(day, ask.now)
+    picks = _picks(world, when, ask.now)
+
+    def tree() -> Tree:
+        records = load_records(when, picks, seed=world.seed)
+        return wrapped("FiveMinSystemLoads", "FiveMinSystemLoad", records)
+
+    return Answer(tree, _MAIN, ("load", world.seed, when, tuple(picks)))
+
+
+def _newest_mark(world: World, ask: Ask) -> dt.datetime:
+    day, newest = _newest(world, ask.now)
+    return day.marks(FIVE_MINUTES)[newest]
+
+
+ROUTES = (
+    info("/fiveminutesystemload", _newest_mark),
+    Route(ISONE, r"/fiveminutesystemload/current", _current),
+    Route(ISONE, rf"/fiveminutesystemload/day/{DAY}", _of_day),
+)

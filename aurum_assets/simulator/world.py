@@ -1,0 +1,118 @@
+"""What every feed of the stand-in is given: the options, the clock, the question; what it gives.
+
+A feed is a module with ``ROUTES``: a pattern of the path, and a function from (world, ask, the
+pattern's groups) to an ``Answer``, or a ``Refusal`` raised. Sockets, limits and faults are
+elsewhere.
+"""
+
+import datetime as dt
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aurum_assets.model.dataset import Source
+from aurum_assets.simulator.payloads import Format, Tree
+from aurum_assets.simulator.places import PRICED
+
+Clock = Callable[[], dt.datetime]
+
+
+class SetClock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, now: dt.datetime) -> None:
+        self.set(now)
+
+    def __call__(self) -> dt.datetime:
+        """Tell the instant."""
+        return self._now
+
+    def set(self, now: dt.datetime) -> None:
+        """Let it be ``now``. Raises ``ValueError`` where that carries no offset."""
+        if now.tzinfo is None:
+            msg = f"{now.isoformat()} has no offset, so it is no instant"
+            raise ValueError(msg)
+        self._now = now.astimezone(dt.UTC)
+
+
+class Shelf:
+    """Bytes once made are kept, the longest unused thrown away first."""
+
+    def __init__(self, megabytes: int) -> None:
+        self._room = megabytes * 2**20
+        self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """What ``make`` gives, made at most once as long as there is room."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = made
+                self._room -= len(made)
+            while self._room < 0 and len(self._kept) > 1:
+                self._room += len(self._kept.popitem(last=False)[1])
+        return made
+
+
+@dataclass(frozen=True)
+class World:
+    """The options that decide what is published, and when.
+
+    ``revise``: some preliminary prices are corrected minutes later, and some intervals come late.
+    """
+
+    seed: int = 0
+    revise: bool = False
+    locations: int = PRICED
+    nodes: int = 4
+    miso_dialect: Literal["both", "live", "documented"] = "both"
+    final_after_days: int = 2
+    shelf: Shelf = field(default_factory=lambda: Shelf(192), compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question: the path below the operator's base without its suffix, at the instant ``now``."""
+
+    path: str
+    now: dt.datetime
+    format: Format = "json"
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer not yet written.
+
+    ``tree`` is what it says; ``fast`` writes the same without building the tree. ``main`` is the
+    dotted name of the field that faults touch. Answers of one ``key`` have the same content.
+    """
+
+    tree: Callable[[], Tree]
+    main: str
+    key: Hashable = None
+    fast: Callable[[Format], bytes] | None = None
+
+
+class Refusal(Exception):  # noqa: N818  not an error of ours: the operator's no
+    """The operator says no."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where an operator answers: a pattern that the whole path must match."""
+
+    source: Source
+    pattern: str
+    answer: Callable[..., Answer]
