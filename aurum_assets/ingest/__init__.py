@@ -1,0 +1,25 @@
+"""The way through, without Dagster: the verbs that assets, command line and Python API all call."""
+
+from aurum_assets.ingest.collect import Archived, Collected, accept, collect
+from aurum_assets.ingest.load import Loaded, load
+from aurum_assets.ingest.normalize import Normalized, check, normalize, rebuild
+from aurum_assets.ingest.replay import Verified, replay, verify
+from aurum_assets.ingest.status import Status, status
+
+__all__ = [
+    "Archived",
+    "Collected",
+    "Loaded",
+    "Normalized",
+    "Status",
+    "Verified",
+    "accept",
+    "check",
+    "collect",
+    "load",
+    "normalize",
+    "rebuild",
+    "replay",
+    "status",
+    "verify",
+]

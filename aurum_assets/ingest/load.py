@@ -68,7 +68,8 @@ def load(  # noqa: PLR0913  each is an option of the command
     """
     done = Loaded()
     for path in files:
-        body = _unpacked(path.read_bytes(), home.configuration.sources[dataset.source.name].body_cap_mb)
+        cap = home.configuration.sources[dataset.source.name].body_cap_mb
+        body = _unpacked(path.read_bytes(), cap)
         when = fetched_at or dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
         fmt = sniff(body)
         received = Received(
@@ -79,7 +80,6 @@ def load(  # noqa: PLR0913  each is an option of the command
             fetched_at=when,
             finality=finality or default_finality(dataset),
             asked=day,
-            filters={"file": path.name},
         )
         done.files.append((path, accept(home, dataset, received, force=force)))
         if progress:

@@ -20,7 +20,7 @@ from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import LocalArchive
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.limits import Limiter
+from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.registry import Registry
 from aurum_assets.resources.state import SqliteState
 
@@ -181,13 +181,18 @@ class Home:
     def api(self, source: Source) -> ApiClient:
         """A client of the operator, sharing limits and breaker with every process here."""
         config = self.configuration.sources[source.name]
-        if self.base_urls.get(source.name):
-            config = replace(config, base_url=self.base_urls[source.name])
+        raised = [replace(x, requests=int(x.requests * self.limit_scale)) for x in config.limits]
+        config = replace(
+            config,
+            base_url=self.base_urls.get(source.name) or config.base_url,
+            limits=tuple(raised),
+            endpoint_limits=config.endpoint_limits if self.limit_scale == 1 else {},
+        )
         return ApiClient(
             config,
             source,
             self.state,
-            Limiter(self.root / "limits.sqlite", config, scale=self.limit_scale),
+            SqliteLimiter(self.root / "limits.sqlite", config, self.state),
             credentials=self.credentials.get(source.name),
             clock=self.clock,
         )

@@ -1,0 +1,379 @@
+"""``aurum``: the command line. Every command calls the same verbs as the assets do.
+
+Exit codes: 0 all is well, 1 it failed, 2 wrong use, 3 something was quarantined or rejected.
+"""
+
+import datetime as dt
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table as RichTable
+
+from aurum_assets import ingest
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.checks import Verdict
+from aurum_assets.model.clock import OperatingDay, every_day
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import AurumError, DataError
+from aurum_assets.resources.settings import Home, open_home
+
+BROKEN = 3
+
+_KEYS = [d.key for d in DATASETS]
+_dataset = click.Choice(_KEYS)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+class Group(click.Group):
+    """Turns our errors into one sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  as click has it
+        """Run the command; an error of ours is a sentence, not a traceback."""
+        try:
+            return super().invoke(ctx)
+        except AurumError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="aurum-assets", prog_name="aurum")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="How much is logged to standard error.",
+)
+def main(log_level: str) -> None:
+    """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
+
+    All state lies under AURUM_HOME (default: .aurum).
+    """
+    logging.basicConfig(level=log_level.upper(), stream=sys.stderr, format="%(levelname)s %(message)s")
+
+
+def _find(key: str) -> Dataset:
+    return next(d for d in DATASETS if d.key == key)
+
+
+def _day(dataset: Dataset, text: str) -> OperatingDay:
+    try:
+        return dataset.day(text)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _range(
+    dataset: Dataset, home: Home, day: str | None, start: str | None, end: str | None
+) -> list[OperatingDay]:
+    if day and (start or end):
+        msg = "--day does not go with --start-date and --end-date"
+        raise click.UsageError(msg)
+    if not day and not start and not end:
+        return [dataset.source.day_of(home.now())]
+    first = _day(dataset, day or start or end or "")
+    last = _day(dataset, day or end or first.key)
+    if last < first:
+        msg = f"--end-date {last} lies before --start-date {first}"
+        raise click.UsageError(msg)
+    return every_day(first, last)
+
+
+_day_options = [
+    click.option("--day", metavar="YYYY-MM-DD", help="One operating day (default: today)."),
+    click.option("--start-date", "start", metavar="YYYY-MM-DD", help="First operating day."),
+    click.option("--end-date", "end", metavar="YYYY-MM-DD", help="Last operating day, included."),
+]
+
+
+def _with_days(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_day_options):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def _progress(total: int | None, what: str) -> Iterator[Callable[[str], None]]:
+    """A bar on a terminal (standard error), nothing where that is piped."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+
+        def step(text: str) -> None:
+            bar.update(task, advance=1, description=text)
+
+        yield step
+
+
+def _print(rows: Sequence[dict[str, Any]], title: str = "") -> None:
+    """A table on a terminal, tab-separated lines where it is piped."""
+    if not rows:
+        return
+    console = Console()
+    if not console.is_terminal:
+        click.echo("\t".join(rows[0]))
+        for row in rows:
+            click.echo("\t".join("" if v is None else str(v) for v in row.values()))
+        return
+    table = RichTable(title=title or None, title_justify="left")
+    for name, value in rows[0].items():
+        table.add_column(name.replace("_", " "), justify="right" if _is_number(value) else "left")
+    for row in rows:
+        table.add_row(*(_cell(v) for v in row.values()))
+    console.print(table)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _echo_json(document: Any) -> None:  # noqa: ANN401  whatever JSON holds
+    click.echo(json.dumps(document, indent=2, default=str))
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("dataset", type=_dataset)
+@_with_days
+@click.option("--feed", "feeds", multiple=True, help="Only this feed (repeatable).")
+@click.option("--force", is_flag=True, help="Archive an answer even if it repeats the last one.")
+@click.option("--raw-only", is_flag=True, help="Stop after the archive.")
+@_json
+def collect(  # noqa: PLR0913  each is an option
+    dataset: str, day: str | None, start: str | None, end: str | None, feeds: tuple[str, ...],
+    force: bool, raw_only: bool, as_json: bool,  # noqa: FBT001
+) -> None:
+    """Ask the operator for DATASET, archive the answers and merge them into the table."""
+    home, found = open_home(DATASETS), _find(dataset)
+    days = _range(found, home, day, start, end)
+    rows, broken = [], False
+    with _progress(None, f"collecting {dataset}") as step:
+        for one in days:
+            row = _collect_day(home, found, one, feeds, step, force=force, raw_only=raw_only)
+            rows.append(row)
+            broken = broken or bool(row["rejected"] or row["quarantined"])
+    _echo_json({"collected": rows}) if as_json else _print(rows)
+    sys.exit(BROKEN if broken else 0)
+
+
+def _collect_day(  # noqa: PLR0913  each is an option
+    home: Home, dataset: Dataset, day: OperatingDay, feeds: tuple[str, ...],
+    step: Callable[[str], None], *, force: bool, raw_only: bool,
+) -> dict[str, Any]:
+    try:
+        done = ingest.collect(
+            home, dataset, day, feeds=feeds or None, force=force, progress=step
+        )
+    except DataError as error:
+        if "has no feed" in str(error):
+            raise click.UsageError(str(error)) from error
+        raise
+    normalized = [] if raw_only else [
+        ingest.normalize(home, dataset, dataset.day(key)) for key in done.days
+    ]
+    return {
+        "dataset": dataset.key,
+        "day": day.key,
+        "requests": done.requests,
+        "stored": done.count("stored"),
+        "duplicates": done.count("duplicate"),
+        "rejected": done.count("rejected") + sum(len(n.rejected) for n in normalized),
+        "new": sum(n.merged.new for n in normalized),
+        "changed": sum(n.merged.changed for n in normalized),
+        "quarantined": sum(n.quarantined for n in normalized),
+        "seconds": round(done.api_seconds, 2),
+    }
+
+
+@main.command()
+@click.option("--dataset", type=_dataset, required=True, help="The dataset that the files are of.")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--day", metavar="YYYY-MM-DD", help="Operating day, where the content does not say.")
+@click.option("--finality", type=click.Choice(["prelim", "final"]),
+              help="Where the content does not say (default: prelim for real-time, else final).")
+@click.option("--fetched-at", metavar="ISO8601",
+              help="When the bytes were fetched (default: the file's modification time).")
+@click.option("--force", is_flag=True, help="Archive a file even if it repeats the last one.")
+@_json
+def load(  # noqa: PLR0913  each is an option
+    dataset: str, files: tuple[Path, ...], day: str | None, finality: str | None,
+    fetched_at: str | None, force: bool, as_json: bool,  # noqa: FBT001
+) -> None:
+    """Take payload FILES (JSON or XML, plain or gzipped) in exactly as if they had been fetched.
+
+    Exit code: 0 all stored, 3 something quarantined or rejected, 2 wrong use, 1 failure.
+    """
+    home, found = open_home(DATASETS), _find(dataset)
+    asked = _day(found, day).key if day else None
+    with _progress(len(files), f"loading {dataset}") as step:
+        done = ingest.load(
+            home, found, files, day=asked, finality=finality,
+            fetched_at=_instant(fetched_at), force=force, progress=step,
+        )
+    _report_load(found, done, as_json=as_json)
+    sys.exit(BROKEN if done.quarantined or done.rejected else 0)
+
+
+def _instant(text: str | None) -> dt.datetime | None:
+    if text is None:
+        return None
+    try:
+        instant = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        msg = f"--fetched-at {text!r} is not an instant; for instance 2026-07-27T21:30:00Z"
+        raise click.UsageError(msg) from error
+    if instant.tzinfo is None:
+        msg = f"--fetched-at {text!r} needs an offset; for instance {text}Z"
+        raise click.UsageError(msg)
+    return instant.astimezone(dt.UTC)
+
+
+def _report_load(dataset: Dataset, done: ingest.Loaded, *, as_json: bool) -> None:
+    files = [
+        {"file": str(path), "outcome": a.outcome, "day": a.day or None, "records": a.records,
+         "object": a.path, "reason": a.reason or None}
+        for path, a in done.files
+    ]
+    summary = {
+        "dataset": dataset.key,
+        "archived": done.count("stored"),
+        "duplicates": done.count("duplicate"),
+        "stored": done.rows,
+        "unchanged": done.unchanged,
+        "quarantined": done.quarantined,
+        "rejected": len(done.rejected),
+    }
+    if as_json:
+        checks = [
+            {"day": day, **_verdict(v)} for day, verdicts in done.verdicts.items() for v in verdicts
+        ]
+        reasons = {"rejected_because": done.rejected}
+        _echo_json({**summary, **reasons, "files": files, "checks": checks})
+        return
+    _print(files)
+    _print([summary])
+    for day, verdicts in done.verdicts.items():
+        for verdict in verdicts:
+            if not verdict.passed:
+                click.echo(f"{verdict.severity} {verdict.check} {day}: {verdict.reason}")
+    for reason in done.rejected:
+        click.echo(f"REJECTED {reason}")
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "check": verdict.check,
+        "passed": verdict.passed,
+        "severity": verdict.severity,
+        "count": verdict.count,
+        "reason": verdict.reason,
+    }
+
+
+@main.command()
+@click.argument("dataset", type=_dataset)
+@_with_days
+@click.option("--all", "all_days", is_flag=True, help="Every archived day.")
+@click.option("--force", is_flag=True, help="Let rows go whose bytes the archive has lost.")
+@_json
+def replay(  # noqa: PLR0913  each is an option
+    dataset: str, day: str | None, start: str | None, end: str | None, all_days: bool,  # noqa: FBT001
+    force: bool, as_json: bool,  # noqa: FBT001
+) -> None:
+    """Rebuild table days of DATASET from the archive alone."""
+    home, found = open_home(DATASETS), _find(dataset)
+    rows, failed = [], []
+    days = _archived(home, found) if all_days else _range(found, home, day, start, end)
+    with _progress(len(days), f"replaying {dataset}") as step:
+        for one in days:
+            try:
+                done = ingest.replay(home, found, one, force=force)
+            except AurumError as error:
+                failed.append(f"{one}: {error}")
+                continue
+            merged = done.merged
+            rows.append(
+                {"dataset": dataset, "day": one.key, "snapshots": done.snapshots,
+                 "rows": len(done.rows), "new": merged.new, "changed": merged.changed,
+                 "removed": merged.removed, "quarantined": done.quarantined,
+                 "rejected": len(done.rejected)}
+            )
+            step(f"{dataset} {one}")
+    _echo_json({"replayed": rows, "failed": failed}) if as_json else _print(rows)
+    for reason in failed:
+        click.echo(f"FAILED {reason}", err=True)
+    sys.exit(1 if failed else 0)
+
+
+def _archived(home: Home, dataset: Dataset) -> list[OperatingDay]:
+    return [dataset.day(key) for key in home.archive.days(dataset.archive_name)]
+
+
+@main.command()
+@click.argument("dataset", type=_dataset, required=False)
+@_with_days
+@_json
+def verify(
+    dataset: str | None, day: str | None, start: str | None, end: str | None, as_json: bool  # noqa: FBT001
+) -> None:
+    """Check that every object still holds its bytes, and every row its object (default: all)."""
+    home = open_home(DATASETS)
+    found = []
+    for one in [_find(dataset)] if dataset else DATASETS:
+        asked = day or start or end
+        days = _range(one, home, day, start, end) if asked else _archived(home, one)
+        with _progress(len(days), f"verifying {one.key}") as step:
+            for each in days:
+                found.append(ingest.verify(home, one, each))
+                step(f"{one.key} {each}")
+    rows = [{"dataset": v.dataset, "day": v.day, "objects": v.objects, "rows": v.rows,
+             "problems": "; ".join(v.problems) or None} for v in found]
+    _echo_json({"verified": rows}) if as_json else _print(rows)
+    sys.exit(1 if any(v.problems for v in found) else 0)
+
+
+@main.command()
+@_json
+def status(as_json: bool) -> None:  # noqa: FBT001
+    """What is held of each dataset: objects, rows, days, what was kept out."""
+    rows = [s.as_dict() for s in ingest.status(open_home(DATASETS), DATASETS)]
+    if as_json:
+        _echo_json({"datasets": rows})
+        return
+    _print([{**r, "bytes": _size(r["bytes"]), "first_interval": _minute(r["first_interval"]),
+             "last_interval": _minute(r["last_interval"]), "last_commit": _minute(r["last_commit"])}
+            for r in rows])
+
+
+def _minute(text: str | None) -> str | None:
+    return text[:16].replace("T", " ") + "Z" if text else None
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004  a step of the unit
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,162 @@
+"""The assets: two a dataset, built the same way. ``raw/<dataset>`` archives, ``market/<dataset>``
+brings the archive into its Iceberg table and checks it.
+
+A partition is an operating day in the source's zone; a tick materializes the same partition again.
+"""
+
+import warnings
+from collections.abc import Iterator
+
+import dagster as dg
+
+from aurum_assets import ingest
+from aurum_assets.graph import translate
+from aurum_assets.model.checks import CHECKS, checks_of
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, DatasetConfig
+from aurum_assets.resources.settings import Home
+
+# Partitioned checks are a preview of Dagster's; with one partition a run they were measured to work.
+warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec.*")
+
+OWNERS = ["team:market-data"]
+_FAIL_AFTER = {"five_minutes": 30, "fifteen_minutes": 60, "daily": 36 * 60, "backfill": 0}
+
+
+class CollectConfig(dg.Config):
+    """How to collect: ``feeds`` by name (all that can speak of the day where empty); ``force``
+    archives even what was said before."""
+
+    feeds: list[str] = []
+    force: bool = False
+
+
+def raw_key(dataset: Dataset) -> dg.AssetKey:
+    """``raw/<dataset>``."""
+    return dg.AssetKey(["raw", dataset.key])
+
+
+def table_key(dataset: Dataset) -> dg.AssetKey:
+    """``market/<dataset>``."""
+    return dg.AssetKey([dataset.table.namespace, dataset.key])
+
+
+def partitions(dataset: Dataset, config: DatasetConfig) -> dg.DailyPartitionsDefinition:
+    """Operating days in the source's zone, today's included."""
+    ahead = max(f.offset_days for f in config.feeds)
+    return dg.DailyPartitionsDefinition(
+        start_date=config.first_day.isoformat(),
+        timezone=dataset.source.zone,
+        end_offset=1 + max(ahead, 0),
+    )
+
+
+def freshness(config: DatasetConfig) -> dg.FreshnessPolicy:
+    """Stale when the fastest feed has missed several of its beats."""
+    import datetime as dt  # noqa: PLC0415
+
+    minutes = min(_FAIL_AFTER[f.cadence] for f in config.feeds if _FAIL_AFTER[f.cadence])
+    fail = dt.timedelta(minutes=minutes)
+    return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail / 2)
+
+
+def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
+    """The asset that asks the operator and archives every answer."""
+
+    @dg.asset(
+        key=raw_key(dataset),
+        description=f"Every answer of {dataset.source.title}, byte for byte.\n\n{dataset.doc}",
+        partitions_def=partitions(dataset, config),
+        backfill_policy=dg.BackfillPolicy.multi_run(1),
+        freshness_policy=freshness(config),
+        group_name=dataset.source.name,
+        kinds={"python", "gzip"},
+        owners=OWNERS,
+        tags={"aurum/room": "raw", "aurum/series": dataset.group},
+        metadata={"topic": config.topic, "folder": f"sourcing/{dataset.archive_name}"},
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=15),
+        output_required=False,
+    )
+    def collect(
+        context: dg.AssetExecutionContext, config: CollectConfig, home: dg.ResourceParam[Home]
+    ) -> Iterator[dg.MaterializeResult | dg.AssetMaterialization]:
+        day = dataset.day(context.partition_key)
+        with translate.failures_in_words():
+            collected = ingest.collect(
+                home, dataset, day, feeds=config.feeds or None, force=config.force,
+                progress=context.log.info,
+            )
+            for other in collected.days:
+                if other != day.key:
+                    yield from _elsewhere(context, home, dataset, dataset.day(other))
+        if day.key in collected.days:
+            yield dg.MaterializeResult(metadata=translate.raw_metadata(home, collected))
+        else:
+            context.log.warning(
+                f"{dataset.key}: asked for {day}, the answer speaks of "
+                f"{', '.join(collected.days)}: stored there, {day} is not materialized"
+            )
+
+    return collect
+
+
+def _elsewhere(
+    context: dg.AssetExecutionContext, home: Home, dataset: Dataset, day: OperatingDay
+) -> Iterator[dg.AssetMaterialization]:
+    """An answer for another day than the asked one is merged where it belongs."""
+    done = ingest.normalize(home, dataset, day)
+    for event in materialization(home, done):
+        context.log_event(event)
+    yield from ()
+
+
+def materialization(
+    home: Home, done: ingest.Normalized
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """A table day that was written outside a step of its own asset: the event and its checks."""
+    key = table_key(done.dataset)
+    yield dg.AssetMaterialization(
+        asset_key=key, partition=done.day.key, metadata=translate.table_metadata(home, done)
+    )
+    for verdict in ingest.check(home, done):
+        yield translate.check_evaluation(verdict, key, done.day.key)
+
+
+def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
+    """The asset that brings a day's archive into the Iceberg table, and checks it."""
+    key, days = table_key(dataset), partitions(dataset, config)
+
+    @dg.asset(
+        key=key,
+        deps=[raw_key(dataset)],
+        description=dataset.doc,
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.multi_run(1),
+        freshness_policy=freshness(config),
+        group_name=dataset.source.name,
+        kinds={"iceberg", "polars"},
+        owners=OWNERS,
+        tags={"aurum/room": "market", "aurum/series": dataset.group},
+        metadata={
+            "dagster/column_schema": translate.column_schema(dataset.table),
+            "dagster/table_name": dataset.table.identifier,
+            "key": ", ".join(dataset.table.key),
+        },
+        check_specs=[
+            dg.AssetCheckSpec(n, asset=key, description=CHECKS[n][0], partitions_def=days)
+            for n in checks_of(dataset.table)
+        ],
+        pool=dataset.table.identifier.replace(".", "_"),
+    )
+    def normalize(
+        context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+    ) -> dg.MaterializeResult:
+        with translate.failures_in_words():
+            done = ingest.normalize(home, dataset, dataset.day(context.partition_key))
+            verdicts = ingest.check(home, done)
+        return dg.MaterializeResult(
+            metadata=translate.table_metadata(home, done),
+            check_results=[translate.check_result(v, key) for v in verdicts],
+        )
+
+    return normalize

@@ -1,0 +1,134 @@
+"""The jobs and schedules: one in-process job a source and cadence, and replay from raw.
+
+A run costs what it imports, so all datasets of one beat go in one run, one process.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from aurum_assets import ingest
+from aurum_assets.graph import translate
+from aurum_assets.graph.assets import materialization, raw_key, table_key
+from aurum_assets.model.clock import every_day
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Source
+from aurum_assets.model.errors import AurumError
+from aurum_assets.resources.settings import Home
+
+_CRON = {"five_minutes": "*/5 * * * *", "fifteen_minutes": "*/15 * * * *", "daily": "30 6 * * *"}
+_AFTER_MIDNIGHT = dt.timedelta(minutes=20)
+
+Pair = tuple[Dataset, DatasetConfig]
+
+
+def cadences(pairs: Sequence[Pair]) -> Mapping[tuple[str, str], list[Pair]]:
+    """(source, cadence) -> the datasets with a feed of that cadence."""
+    found: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    for dataset, config in pairs:
+        for cadence in dict.fromkeys(f.cadence for f in config.feeds if f.cadence in _CRON):
+            found[dataset.source.name, cadence].append((dataset, config))
+    return found
+
+
+def cadence_job(source: str, cadence: str, pairs: Sequence[Pair]) -> dg.JobDefinition:
+    """``isone_five_minutes`` and the like: raw and table assets of the datasets, in one process."""
+    keys = [key for dataset, _ in pairs for key in (raw_key(dataset), table_key(dataset))]
+    return dg.define_asset_job(
+        f"{source}_{cadence}",
+        selection=dg.AssetSelection.assets(*keys),
+        executor_def=dg.in_process_executor,
+        description=f"Collect and normalize what {source} publishes every {cadence.replace('_', ' ')}.",
+        tags={"aurum/source": source, "aurum/cadence": cadence},
+    )  # type: ignore[return-value]  resolved by Definitions
+
+
+def cadence_schedule(
+    job: dg.JobDefinition, source: Source, cadence: str, pairs: Sequence[Pair], *, running: bool
+) -> dg.ScheduleDefinition:
+    """Asks for the partition that the beat is about; around midnight for yesterday's too."""
+
+    @dg.schedule(
+        job=job,
+        name=f"{job.name}_schedule",
+        cron_schedule=_CRON[cadence],
+        execution_timezone=source.zone if cadence == "daily" else "UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING
+        if running
+        else dg.DefaultScheduleStatus.STOPPED,
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        now = context.scheduled_execution_time
+        for day, feeds in asked_by(cadence, pairs, now).items():
+            yield dg.RunRequest(
+                run_key=f"{job.name}:{now.isoformat()}:{day}",
+                partition_key=day,
+                run_config=translate.feeds_config(feeds),
+            )
+
+    return tick
+
+
+def asked_by(
+    cadence: str, pairs: Sequence[Pair], now: dt.datetime
+) -> Mapping[str, dict[str, list[str]]]:
+    """Partition -> dataset -> feeds that a beat at ``now`` asks for."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for dataset, config in pairs:
+        today = dataset.source.day_of(now)
+        for feed in config.feeds:
+            if feed.cadence != cadence:
+                continue
+            days = [today.plus(feed.offset_days)]
+            if feed.asks == "now" and now - today.start < _AFTER_MIDNIGHT:
+                days.append(today.plus(-1))
+            for day in days:
+                found[day.key].setdefault(dataset.key, []).append(feed.name)
+    return dict(sorted(found.items()))
+
+
+class ReplayConfig(dg.Config):
+    """Which days to rebuild: ``first`` and ``last`` as YYYY-MM-DD, both included."""
+
+    dataset: str
+    first: str
+    last: str
+    force: bool = False
+
+
+def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
+    """``replay_from_raw``: rebuild table days from the archive, a result for each partition."""
+    known = {d.key: d for d in datasets}
+
+    @dg.op(name="replay", description="Rebuild the table days of a range from their raw snapshots.")
+    def replay(
+        context: dg.OpExecutionContext, config: ReplayConfig, home: dg.ResourceParam[Home]
+    ) -> None:
+        if config.dataset not in known:
+            msg = f"unknown dataset {config.dataset!r}; known are {', '.join(sorted(known))}"
+            raise dg.Failure(msg, allow_retries=False)
+        dataset = known[config.dataset]
+        failed = []
+        for day in every_day(dataset.day(config.first), dataset.day(config.last)):
+            try:
+                done = ingest.replay(home, dataset, day, force=config.force)
+            except AurumError as error:
+                failed.append(f"{day}: {error}")
+                context.log.error(failed[-1])
+                continue
+            for event in materialization(home, done):
+                context.log_event(event)
+            context.log.info(f"{dataset.key} {day}: {len(done.rows)} rows, {done.merged}")
+        if failed:
+            raise dg.Failure("; ".join(failed), allow_retries=False)
+
+    @dg.job(
+        name="replay_from_raw",
+        executor_def=dg.in_process_executor,
+        description="Rebuild days of a table from the archive; each day is reported by itself.",
+    )
+    def replay_from_raw() -> None:
+        replay()
+
+    return replay_from_raw

@@ -1,0 +1,138 @@
+"""Our words in Dagster's: errors, verdicts, columns, metadata. No assets, no jobs."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from aurum_assets.ingest.collect import Collected
+from aurum_assets.ingest.normalize import Normalized
+from aurum_assets.model.checks import Verdict
+from aurum_assets.model.errors import AurumError, SourceUnavailable
+from aurum_assets.model.table import Table
+from aurum_assets.resources.settings import Home
+
+
+@contextlib.contextmanager
+def failures_in_words() -> Iterator[None]:
+    """Our errors as Dagster's: only what may go better later is worth another try."""
+    try:
+        yield
+    except SourceUnavailable as error:
+        raise dg.Failure(description=str(error), allow_retries=True) from error
+    except AurumError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The columns, with documentation, units and what may be null."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=c.name,
+                type=str(c.dtype),
+                description=c.described,
+                constraints=dg.TableColumnConstraints(nullable=c.nullable),
+                tags={"key": ""} if c.name in table.key else None,
+            )
+            for c in table.columns
+        ]
+    )
+
+
+def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
+    """What a collection did, for its materialization."""
+    newest = [a for a in collected.archived if a.stored is not None]
+    metadata: dict[str, Any] = {
+        "stored": collected.count("stored"),
+        "duplicates": collected.count("duplicate"),
+        "rejected": collected.count("rejected"),
+        "records": sum(a.records for a in collected.archived),
+        "bytes": sum(a.bytes for a in collected.archived),
+        "requests": collected.requests,
+        "api_seconds": round(collected.api_seconds, 3),
+        "dagster/uri": home.archive.uri,
+    }
+    if newest and newest[-1].stored:
+        stored = newest[-1].stored
+        metadata |= {"object": stored.path, "etag": stored.etag, "version": stored.version or "none"}
+    reasons = [a.reason for a in collected.archived if a.outcome == "rejected"]
+    return metadata | ({"rejected_because": "\n".join(reasons)} if reasons else {})
+
+
+def table_metadata(home: Home, done: Normalized) -> dict[str, Any]:
+    """What a normalization did, for its materialization."""
+    table = done.dataset.table
+    in_day, total = home.lake.counts(table, {"operating_day": done.day.date})
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count": in_day,
+        "dagster/row_count": total,
+        "dagster/table_name": table.identifier,
+        "dagster/column_schema": column_schema(table),
+        "dagster/uri": home.lake.uri(table),
+        "new": done.merged.new,
+        "changed": done.merged.changed,
+        "unchanged": done.merged.unchanged,
+        "quarantined": done.quarantined,
+        "rejected": len(done.rejected),
+        "snapshots": done.snapshots,
+        "rebuilt": done.rebuilt,
+    }
+    if done.newest_fetch is not None:
+        metadata["snapshot_age_seconds"] = round((home.now() - done.newest_fetch).total_seconds(), 1)
+    if done.max_residual is not None:
+        metadata["max_lmp_residual"] = done.max_residual
+    if done.rejected:
+        metadata["rejected_because"] = "\n".join(done.rejected)
+    return metadata
+
+
+def verdict_metadata(verdict: Verdict) -> dict[str, Any]:
+    """Count, reason and sample of a verdict."""
+    metadata: dict[str, Any] = {"count": verdict.count, "reason": verdict.reason}
+    if verdict.sample:
+        records = [dg.TableRecord({k: str(v) for k, v in row.items()}) for row in verdict.sample]
+        names = list(dict.fromkeys(k for row in verdict.sample for k in row))
+        schema = dg.TableSchema([dg.TableColumn(n) for n in names])
+        metadata["sample"] = dg.MetadataValue.table(records, schema)
+    return metadata
+
+
+def severity(verdict: Verdict) -> dg.AssetCheckSeverity:
+    """The severity in Dagster's words."""
+    return dg.AssetCheckSeverity(verdict.severity)
+
+
+def check_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """A verdict as the result of a check of ``key``."""
+    return dg.AssetCheckResult(
+        passed=verdict.passed,
+        asset_key=key,
+        check_name=verdict.check,
+        severity=severity(verdict),
+        description=verdict.reason,
+        metadata=verdict_metadata(verdict),
+    )
+
+
+def check_evaluation(
+    verdict: Verdict, key: dg.AssetKey, partition: str
+) -> dg.AssetCheckEvaluation:
+    """A verdict as the evaluation of a check for one partition, outside a step of the asset."""
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=verdict.check,
+        passed=verdict.passed,
+        severity=severity(verdict),
+        description=verdict.reason,
+        metadata=verdict_metadata(verdict),
+        partition=partition,
+    )
+
+
+def feeds_config(feeds: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Run config that has each dataset (by key) collected by the named feeds only."""
+    return {
+        "ops": {f"raw__{key}": {"config": {"feeds": names}} for key, names in sorted(feeds.items())}
+    }
