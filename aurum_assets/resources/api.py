@@ -1,0 +1,374 @@
+"""Asking a market operator: limit, retry, breaker, fallback, and the errors that come out of it.
+
+Here belongs what an HTTP answer means for us. One request is ``wire``'s, waiting for a turn
+``limits``', the breaker's and the endpoints' memory ``breaker``'s and ``fallback``'s. What the
+bytes say is none of this room's business, beyond whether they are all there.
+
+The retry loop is our own, not stamina's (26.1): stamina sleeps with ``time.sleep`` and cannot be
+given another, and its jitter is added to the backoff, where full jitter draws from zero. A pause
+asked for by the operator must hold for all processes and is kept by the limiter, so that what is
+left to the loop is four lines.
+"""
+
+import datetime as dt
+import importlib.metadata
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Self
+
+import httpx
+import structlog
+
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Endpoint, Feed, Source, SourceConfig
+from aurum_assets.model.errors import ConfigError, SourceRefused, SourceUnavailable
+from aurum_assets.resources.breaker import Breaker
+from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
+from aurum_assets.resources.credentials import Signature
+from aurum_assets.resources.fallback import Ask, EndpointMemory
+from aurum_assets.resources.limits import Limiter, retry_after
+from aurum_assets.resources.state import State
+from aurum_assets.resources.wire import Bounds, Broken, Reply, Unusable, Wire
+
+FIRST_BACKOFF = 1.0
+LONGEST_BACKOFF = 30.0
+FIRST_PAUSE = 10.0
+ACCEPT = {"json": "application/json", "xml": "application/xml"}
+ENDS = {"json": (b"}", b"]"), "xml": (b">",)}
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMED_OUT, TOO_MANY = 401, 403, 404, 408, 429
+
+log = structlog.get_logger(__name__)
+
+
+class NotYetPublished(SourceUnavailable):
+    """The operator answered that there is nothing yet, for a day that is not due."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The bytes of one answer, decoded, and how they came."""
+
+    body: bytes = field(repr=False)
+    format: Literal["json", "xml"]
+    endpoint: Endpoint
+    status: int
+    fetched_at: dt.datetime
+    seconds: float
+    attempts: int
+    url: str
+
+
+def utc_now() -> dt.datetime:
+    """The present, UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def full_jitter(ceiling: float) -> float:
+    """Anything from 0 to ``ceiling``, so that processes that failed together part."""
+    return random.uniform(0, ceiling)  # noqa: S311 - spreads load, guards nothing
+
+
+class ApiClient:
+    """Asks one source, by all of its rules. Safe for use by several threads.
+
+    The shared ``state`` and ``limiter`` make all processes that use them one client.
+    """
+
+    def __init__(
+        self,
+        config: SourceConfig,
+        source: Source,
+        state: State,
+        limiter: Limiter,
+        *,
+        credentials: Credentials | None = None,
+        transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], dt.datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[float], float] = full_jitter,
+    ) -> None:
+        self._base = _checked_base(config)
+        self._config = config
+        self._source = source
+        self._limiter = limiter
+        self._credentials = credentials or Credentials()
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._breaker = Breaker(config, source, state, clock)
+        self._memory = EndpointMemory(state)
+        bounds = Bounds(
+            connect_seconds=config.connect_seconds,
+            read_seconds=config.read_seconds,
+            total_seconds=config.total_seconds,
+            body_bytes=int(config.body_cap_mb * 1e6),
+        )
+        auth = Signature(self._credentials) if self._credentials.given else None
+        self._wire = Wire(bounds, agent=_agent(), auth=auth, transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the sockets."""
+        self._wire.close()
+
+    def fetch(
+        self,
+        dataset: str,
+        feed: Feed,
+        day: OperatingDay | None = None,
+        *,
+        hour: str = "",
+        due: bool = True,
+    ) -> Answer:
+        """Ask ``feed``'s endpoints in order until one answers.
+
+        Raises ``ConfigError`` (no credentials), ``SourceRefused``, ``SourceUnavailable`` and, where
+        ``due`` is False and the operator has nothing yet, ``NotYetPublished``.
+        """
+        self._require_credentials(dataset)
+        probing = self._breaker.admit()
+        try:
+            answer = self._in_order(Run(Ask(dataset, feed, day, hour, due), probing))
+        except (NotYetPublished, SourceRefused):
+            self._breaker.answered(probing=probing)
+            raise
+        except SourceUnavailable:
+            self._breaker.failed(probing=probing)
+            raise
+        except BaseException:
+            if probing:
+                self._breaker.leave()
+            raise
+        self._breaker.answered(probing=probing)
+        return answer
+
+    def _in_order(self, run: "Run") -> Answer:
+        """One endpoint after the other; those behind an unwell one are asked once only."""
+        failures: dict[Endpoint, Failure] = {}
+        for endpoint in self._memory.order(run.ask):
+            unwell = [e for e, f in failures.items() if isinstance(f.error, SourceUnavailable)]
+            tries = 1 if run.probing or unwell else self._config.attempts
+            outcome = self._persist(run, endpoint, tries)
+            if isinstance(outcome, Answer):
+                self._memory.learn(run.ask, endpoint, _refusing(failures), unwell)
+                return outcome
+            failures[endpoint] = outcome
+            if not outcome.elsewhere:
+                break
+        self._memory.learn(run.ask, None, _refusing(failures), [])
+        raise self._verdict(run.ask, failures)
+
+    def _persist(self, run: "Run", endpoint: Endpoint, tries: int) -> "Answer | Failure":
+        """Ask one endpoint up to ``tries`` times."""
+        last = Again("the configuration allows no attempts")
+        for attempt in range(1, tries + 1):
+            run.attempts += 1
+            outcome = self._once(run, endpoint)
+            if not isinstance(outcome, Again):
+                return outcome
+            last = outcome
+            log.warning(
+                "no usable answer",
+                source=self._source.name,
+                dataset=run.ask.dataset,
+                endpoint=endpoint.name,
+                attempt=attempt,
+                attempts=tries,
+                reason=last.reason,
+            )
+            self._limiter.pause(last.pause_seconds(attempt))
+            if attempt < tries:
+                self._sleep(self._jitter(min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)))
+        msg = (
+            f"{self._source.title} gave no usable answer for {run.ask.dataset} at {endpoint.name} "
+            f"in {tries} attempt{'s' if tries > 1 else ''}: {last.reason}; ask again later"
+        )
+        error = SourceUnavailable(msg, body=last.body)
+        return Failure(error, elsewhere=last.elsewhere and not run.probing)
+
+    def _once(self, run: "Run", endpoint: Endpoint) -> "Answer | Failure | Again":
+        url = self._url(run.ask, endpoint)
+        try:
+            reply = self._wire.get(url, ACCEPT[endpoint.format], lambda: self._turn(run, endpoint))
+        except Broken as broken:
+            return Again(broken.reason, body=broken.body, elsewhere=broken.reached)
+        except Unusable as unusable:
+            msg = (
+                f"{self._source.title}'s answer for {run.ask.dataset} at {endpoint.name} was "
+                f"refused: {unusable.reason}; asking again would bring the same"
+            )
+            return Failure(SourceRefused(msg, status=int(httpx.codes.OK)), elsewhere=False)
+        if reply.status == httpx.codes.OK:
+            return self._taken(run, endpoint, url, reply)
+        return self._declined(run.ask, endpoint, reply)
+
+    def _taken(self, run: "Run", endpoint: Endpoint, url: str, reply: Reply) -> "Answer | Again":
+        end = reply.body.rstrip()[-1:]
+        if end not in ENDS[endpoint.format]:
+            said = f"ends in {end!r}" if end else "is empty"
+            reason = f"its body was cut short or is no {endpoint.format.upper()} (it {said})"
+            return Again(reason, body=reply.body)
+        return Answer(
+            body=reply.body,
+            format=endpoint.format,
+            endpoint=endpoint,
+            status=reply.status,
+            fetched_at=self._clock().astimezone(dt.UTC),
+            seconds=reply.seconds,
+            attempts=run.attempts,
+            url=url,
+        )
+
+    def _declined(self, ask: Ask, endpoint: Endpoint, reply: Reply) -> "Failure | Again":
+        """Any status but 200, sorted by whether asking again, or elsewhere, would help."""
+        status = reply.status
+        if status == UNAUTHORIZED:
+            msg = self._who_are_you(ask.dataset, "did not accept who is asking (401)")
+            return Failure(SourceRefused(msg, status=status), elsewhere=False)
+        if httpx.codes.is_client_error(status) and status not in {TIMED_OUT, TOO_MANY}:
+            msg = (
+                f"{self._source.title} refused {ask.dataset} at {endpoint.name} ({status}): "
+                "look at the endpoint's path in the configuration, and at what the account may see"
+            )
+            return Failure(SourceRefused(msg, status=status), elsewhere=True)
+        return Again(
+            f"it answered {status}",
+            elsewhere=status != TOO_MANY,
+            throttled=status == TOO_MANY,
+            retry_after=retry_after(reply.retry_after, self._clock()),
+        )
+
+    def _verdict(
+        self, ask: Ask, failures: "dict[Endpoint, Failure]"
+    ) -> SourceRefused | SourceUnavailable:
+        """The one error that says most of why no endpoint answered."""
+        errors = [failure.error for failure in failures.values()]
+        if not list(failures.values())[-1].elsewhere:
+            return errors[-1]
+        for error in errors:
+            if isinstance(error, SourceUnavailable):
+                return error
+        statuses = [error.status for error in errors if isinstance(error, SourceRefused)]
+        if NOT_FOUND in statuses and not ask.due:
+            msg = (
+                f"{self._source.title} has not yet published {ask.dataset} for "
+                f"{ask.day or 'this day'} (404, and it is not due yet): ask again later"
+            )
+            return NotYetPublished(msg)
+        return errors[0]
+
+    @contextmanager
+    def _turn(self, run: "Run", endpoint: Endpoint) -> Iterator[None]:
+        """Wait for a slot, and give it back its true time once the request has arrived."""
+        slot = self._limiter.take(
+            endpoint.name,
+            patience=2 * self._config.connect_seconds,
+            waiting=(lambda _: self._breaker.keep()) if run.probing else None,
+        )
+        try:
+            yield
+        finally:
+            self._limiter.landed(slot)
+
+    def _url(self, ask: Ask, endpoint: Endpoint) -> str:
+        try:
+            return self._base + endpoint.url_path(ask.day, ask.hour)
+        except (LookupError, ValueError) as error:
+            msg = (
+                f"dataset {ask.dataset}, endpoint {endpoint.name}: path {endpoint.path!r} cannot "
+                f"be filled in ({error!r}); it may hold {{day}}, {{yyyymmdd}} and {{hour}}, the "
+                "first two only where a day is asked for"
+            )
+            raise ConfigError(msg) from error
+
+    def _require_credentials(self, dataset: str) -> None:
+        if self._source.credentials and not self._credentials.given:
+            raise ConfigError(self._who_are_you(dataset, "answers nobody without credentials"))
+
+    def _who_are_you(self, dataset: str, what: str) -> str:
+        variables = ", or ".join(self._source.credentials)
+        remedy = f"set {variables}" if variables else "it used to need no credentials, which"
+        return (
+            f"{self._source.title} {what}, so {dataset} was not fetched: {remedy} "
+            f"(register at {self._source.registration})"
+        )
+
+
+@dataclass
+class Run:
+    """One fetch on its way."""
+
+    ask: Ask
+    probing: bool
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class Again:
+    """An attempt after which asking again may help, here or (``elsewhere``) at another endpoint."""
+
+    reason: str
+    body: bytes = b""
+    elsewhere: bool = True
+    throttled: bool = False
+    retry_after: float | None = None
+
+    def pause_seconds(self, attempt: int) -> float:
+        """How long all processes should leave the source alone after this."""
+        if self.retry_after is not None:
+            return self.retry_after
+        return FIRST_PAUSE * 2.0 ** (attempt - 1) if self.throttled else 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How asking one endpoint ended, and whether another endpoint may do better."""
+
+    error: SourceRefused | SourceUnavailable
+    elsewhere: bool
+
+
+def _refusing(failures: dict[Endpoint, Failure]) -> list[Endpoint]:
+    """The endpoints that said 403 or 404."""
+    return [
+        endpoint
+        for endpoint, failure in failures.items()
+        if isinstance(failure.error, SourceRefused)
+        and failure.error.status in {FORBIDDEN, NOT_FOUND}
+    ]
+
+
+def _checked_base(config: SourceConfig) -> str:
+    """The base address without its last slash; one that carries a password is refused."""
+    try:
+        url = httpx.URL(config.base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query:
+        msg = (
+            f"source {config.name}: base_url must be http(s)://host[:port][/path], without user "
+            "name, password or query; credentials have variables of their own"
+        )
+        raise ConfigError(msg)
+    return config.base_url.rstrip("/")
+
+
+def _agent() -> str:
+    try:
+        return f"aurum-assets/{importlib.metadata.version('aurum-assets')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "aurum-assets/0"

@@ -1,0 +1,106 @@
+"""The circuit breaker: leaves a source alone that has been unavailable several times in a row.
+
+What counts is fetches, not attempts: each fetch has already asked again with growing pauses. The
+state is in ``State``, so that all processes share one breaker. Requests are made elsewhere.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+
+from aurum_assets.model.dataset import Source, SourceConfig
+from aurum_assets.model.errors import SourceUnavailable
+from aurum_assets.resources.state import State
+
+MEMORY_SECONDS = 3600.0
+
+
+class Breaker:
+    """Closed, open for ``breaker_seconds``, then half open: one probe over all processes.
+
+    Each failure is a word of its own, so that no count is lost between processes.
+    """
+
+    def __init__(
+        self,
+        config: SourceConfig,
+        source: Source,
+        state: State,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._title = source.title
+        self._state = state
+        self._clock = clock
+        self._failures = config.breaker_failures
+        self._seconds = config.breaker_seconds
+        self._memory = max(MEMORY_SECONDS, 2 * self._failures * self._seconds)
+        self._probe_seconds = 2 * config.connect_seconds + config.total_seconds
+        self._open_key = f"breaker:{config.name}:open"
+        self._probe_key = f"breaker:{config.name}:probe"
+        self._failure_prefix = f"breaker:{config.name}:failure:"
+
+    def admit(self) -> bool:
+        """Whether the caller is the probe. Raises ``SourceUnavailable`` while nobody may ask.
+
+        A probe must end in ``failed`` or ``answered``, or ``leave``.
+        """
+        self._refuse_if_open()
+        if self._is_closed():
+            return False
+        if not self._state.claim(self._probe_key, self._probe_seconds):
+            msg = (
+                f"{self._title} has been unavailable and another process is asking whether it is "
+                "back: ask again in a minute"
+            )
+            raise SourceUnavailable(msg)
+        return self._still_half_open()
+
+    def _still_half_open(self) -> bool:
+        """Look again as the holder of the probe: an earlier probe may have ended meanwhile."""
+        try:
+            self._refuse_if_open()
+        except SourceUnavailable:
+            self.leave()
+            raise
+        if self._is_closed():
+            self.leave()
+            return False
+        return True
+
+    def keep(self) -> None:
+        """The probe is still waiting for its turn: nobody else becomes the probe meanwhile."""
+        self._state.set(self._probe_key, "", self._probe_seconds)
+
+    def leave(self) -> None:
+        """The probe ends without a word on the source."""
+        self._state.delete(self._probe_key)
+
+    def failed(self, *, probing: bool) -> None:
+        """A fetch ended unavailable."""
+        self._state.set(f"{self._failure_prefix}{uuid.uuid4().hex}", "", self._memory)
+        if probing or not self._is_closed():
+            until = self._clock() + dt.timedelta(seconds=self._seconds)
+            self._state.set(self._open_key, until.isoformat(), self._seconds)
+        if probing:
+            self.leave()
+
+    def answered(self, *, probing: bool) -> None:
+        """The source answered a fetch, be it with a refusal: it is there."""
+        for key in self._state.keys(self._failure_prefix):
+            self._state.delete(key)
+        if probing:
+            self.leave()
+
+    def _is_closed(self) -> bool:
+        return len(self._state.keys(self._failure_prefix)) < self._failures
+
+    def _refuse_if_open(self) -> None:
+        until = self._state.get(self._open_key)
+        if until is None:
+            return
+        moment = dt.datetime.fromisoformat(until).astimezone(dt.UTC)
+        msg = (
+            f"{self._title} was unavailable {self._failures} times in a row, so nothing is asked "
+            f"until {moment:%Y-%m-%d %H:%M:%S} UTC: ask again then, or look at its status page"
+        )
+        raise SourceUnavailable(msg)

@@ -1,0 +1,80 @@
+"""Which endpoint of a feed to ask first: what the last days taught, shared by all processes.
+
+Only the order is decided here; asking belongs to ``api``. Everything is forgotten after a while,
+so that an endpoint that comes back is found again.
+"""
+
+from dataclasses import dataclass
+
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Endpoint, Feed
+from aurum_assets.resources.state import State
+
+REFUSED_SECONDS = 86_400.0
+UNWELL_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a fetch asks for. ``due``: the operator should have published it by now."""
+
+    dataset: str
+    feed: Feed
+    day: OperatingDay | None
+    hour: str
+    due: bool
+
+    @property
+    def scope(self) -> str:
+        """The day and hour asked for; empty for a feed that answers *now*."""
+        if self.feed.asks == "now" or self.day is None:
+            return ""
+        return f"{self.day.key}{self.hour and 'T'}{self.hour}"
+
+
+class EndpointMemory:
+    """Remembers refusals (403, 404) for a day, and which endpoint answered in another's place.
+
+    If every endpoint refuses a certain day, then that day is missing, not the endpoints: this is
+    remembered for the day alone, and other days are asked for as ever.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def order(self, ask: Ask) -> list[Endpoint]:
+        """The endpoints to try, in order: not those that refused, unless all of them did.
+
+        Then one is asked again: the one that answered last, else the first.
+        """
+        answered = self._state.get(self._answered_key(ask))
+        first = sorted(ask.feed.endpoints, key=lambda e: e.name != answered)
+        return [e for e in first if not self._has_refused(ask, e)] or first[:1]
+
+    def learn(
+        self, ask: Ask, answered: Endpoint | None, refused: list[Endpoint], unwell: list[Endpoint]
+    ) -> None:
+        """What a fetch found: who ``answered`` if anybody, and who did not before that."""
+        scope = ask.scope if answered is None else ""
+        for endpoint in refused:
+            if ask.due:
+                self._state.set(self._refused_key(ask, endpoint, scope), scope, REFUSED_SECONDS)
+        if answered is None:
+            return
+        for key in self._refused_keys(ask, answered):
+            self._state.delete(key)
+        if refused or unwell:
+            seconds = UNWELL_SECONDS if unwell or not ask.due else REFUSED_SECONDS
+            self._state.set(self._answered_key(ask), answered.name, seconds)
+
+    def _has_refused(self, ask: Ask, endpoint: Endpoint) -> bool:
+        return any(self._state.get(key) is not None for key in self._refused_keys(ask, endpoint))
+
+    def _refused_keys(self, ask: Ask, endpoint: Endpoint) -> set[str]:
+        return {self._refused_key(ask, endpoint, scope) for scope in ("", ask.scope)}
+
+    def _refused_key(self, ask: Ask, endpoint: Endpoint, scope: str) -> str:
+        return f"refused:{ask.dataset}:{endpoint.name}:{scope}"
+
+    def _answered_key(self, ask: Ask) -> str:
+        return f"answered:{ask.dataset}:{ask.feed.name}"

@@ -1,0 +1,190 @@
+"""When this machine may ask a source: rates over all of its processes, and pauses after a 429.
+
+Here belongs the waiting for a slot, nothing of requests. A slot is a row in a SQLite file; a limit
+of ``n`` in ``s`` seconds lets a slot be taken when the n-th newest is older than ``s``.
+
+Why not pyrate-limiter 4.5.1's ``SQLiteBucket`` with its file lock. Measured with 4 processes at
+20 a second: never above the limit, 97 % used, but a process that once had to wait is starved (a
+waiter keeps the stamp of its first try): in 6 s the four took 121, 1, 1, 1 slots, at best 92, 9,
+21, 2. It also cannot take a slot of a source and of an endpoint in one step, has a fixed sleep, and
+does not know when a slow request arrived. This log under the same load: never above, as much used,
+shares of 23 to 40.
+"""
+
+import datetime as dt
+import email.utils
+import math
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from aurum_assets.model.dataset import Limit, SourceConfig
+from aurum_assets.resources.state import State, transaction
+
+STRETCH = 1.02
+LONGEST_PAUSE = 120.0
+POLL_SECONDS = 1.0
+TELL_SECONDS = 2.0
+
+SCHEMA = """
+CREATE TABLE slot (id INTEGER PRIMARY KEY, source TEXT NOT NULL, endpoint TEXT NOT NULL,
+                   stamp REAL NOT NULL);
+CREATE INDEX slot_source ON slot (source, stamp);
+CREATE INDEX slot_endpoint ON slot (source, endpoint, stamp);
+"""
+NTH_OF_SOURCE = """
+SELECT stamp FROM slot WHERE source = :source ORDER BY stamp DESC LIMIT 1 OFFSET :nth
+"""
+NTH_OF_ENDPOINT = """
+SELECT stamp FROM slot WHERE source = :source AND endpoint = :endpoint
+ORDER BY stamp DESC LIMIT 1 OFFSET :nth
+"""
+FORGET = "DELETE FROM slot WHERE source = :source AND stamp <= :old"
+# A wall clock set back leaves stamps in the future: they count as of now, not until then.
+CALL_IN = "UPDATE slot SET stamp = :now WHERE source = :source AND stamp > :ahead"
+
+log = structlog.get_logger(__name__)
+
+
+class Limiter(Protocol):
+    """Says when one source may be asked."""
+
+    def take(
+        self,
+        endpoint: str,
+        *,
+        patience: float = 0.0,
+        waiting: Callable[[float], None] | None = None,
+    ) -> int:
+        """Block until one request to ``endpoint`` may leave; returns its slot.
+
+        ``patience``: how many seconds it may take to arrive at the operator at most. ``waiting``
+        is told the seconds left before every sleep.
+        """
+
+    def landed(self, slot: int) -> None:
+        """The request of ``slot`` has arrived (or never will)."""
+
+    def pause(self, seconds: float) -> None:
+        """Let no process ask this source for ``seconds`` (capped at ``LONGEST_PAUSE``)."""
+
+
+class SqliteLimiter:
+    """``Limiter`` for all processes and threads of one machine.
+
+    Exact also for slow requests: a slot is stamped ``patience`` ahead when it is taken and with the
+    present when it has landed, so it never leaves our window before it leaves the operator's.
+    ``machines`` divides the limits where several machines ask without a shared limiter.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: SourceConfig,
+        state: State,
+        *,
+        machines: int = 1,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._path = path
+        self._source = config.name
+        self._limits = [share(limit, machines) for limit in config.limits]
+        self._endpoint_limits = {
+            endpoint: [share(limit, machines) for limit in limits]
+            for endpoint, limits in config.endpoint_limits.items()
+        }
+        every = [*self._limits, *(x for some in self._endpoint_limits.values() for x in some)]
+        self._longest = max((limit.seconds for limit in every), default=0.0)
+        self._state = state
+        self._clock = clock
+        self._sleep = sleep
+
+    def take(
+        self,
+        endpoint: str,
+        *,
+        patience: float = 0.0,
+        waiting: Callable[[float], None] | None = None,
+    ) -> int:
+        """See ``Limiter``."""
+        told = False
+        while True:
+            wait = self._paused()
+            if wait <= 0:
+                slot, wait = self._slot(endpoint, patience)
+                if slot is not None:
+                    return slot
+            if wait > TELL_SECONDS and not told:
+                told = True
+                log.info("waiting", source=self._source, endpoint=endpoint, seconds=round(wait, 1))
+            if waiting is not None:
+                waiting(wait)
+            self._sleep(min(max(wait, 0.001), POLL_SECONDS))
+
+    def landed(self, slot: int) -> None:
+        """See ``Limiter``."""
+        with transaction(self._path, SCHEMA) as db:
+            db.execute("UPDATE slot SET stamp = ? WHERE id = ?", (self._clock(), slot))
+
+    def pause(self, seconds: float) -> None:
+        """See ``Limiter``. Each pause is a word of its own, so that none shortens another."""
+        seconds = min(seconds, LONGEST_PAUSE)
+        if seconds > 0:
+            until = self._clock() + seconds
+            self._state.set(f"pause:{self._source}:{until:.3f}", "", seconds)
+
+    def _paused(self) -> float:
+        prefix = f"pause:{self._source}:"
+        pauses = [float(key.removeprefix(prefix)) for key in self._state.keys(prefix)]
+        return max(pauses, default=0.0) - self._clock()
+
+    def _slot(self, endpoint: str, patience: float) -> tuple[int | None, float]:
+        """A slot, or None and the seconds until one may be free, decided in one transaction."""
+        limits = [(limit, NTH_OF_SOURCE) for limit in self._limits]
+        limits += [(limit, NTH_OF_ENDPOINT) for limit in self._endpoint_limits.get(endpoint, [])]
+        with transaction(self._path, SCHEMA) as db:
+            now = self._clock()
+            names = {"source": self._source, "endpoint": endpoint, "now": now}
+            db.execute(CALL_IN, names | {"ahead": now + LONGEST_PAUSE})
+            db.execute(FORGET, names | {"old": now - self._longest})
+            wait = 0.0
+            for limit, query in limits:
+                found = db.execute(query, names | {"nth": limit.requests - 1}).fetchone()
+                if found is not None:
+                    wait = max(wait, found[0] + limit.seconds - now)
+            if wait > 0:
+                return None, wait
+            taken = db.execute(
+                "INSERT INTO slot (source, endpoint, stamp) VALUES (?, ?, ?)",
+                (self._source, endpoint, now + patience),
+            )
+            return taken.lastrowid, 0.0
+
+
+def share(limit: Limit, machines: int = 1) -> Limit:
+    """``limit`` with a window 2 % longer, and one machine's part of it where there are several."""
+    requests = limit.requests // machines
+    if requests:
+        return Limit(requests, limit.seconds * STRETCH)
+    return Limit(1, limit.seconds * STRETCH * math.ceil(machines / limit.requests))
+
+
+def retry_after(text: str | None, now: dt.datetime) -> float | None:
+    """The seconds that a ``Retry-After`` header asks for, 0 to 120; None where it says nothing.
+
+    Both of its forms are read, seconds and HTTP date.
+    """
+    text = (text or "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", text):
+        return min(float(text), LONGEST_PAUSE)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=dt.UTC)
+    return min(max((date - now).total_seconds(), 0.0), LONGEST_PAUSE)

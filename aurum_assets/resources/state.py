@@ -1,0 +1,136 @@
+"""What the processes of one machine must know of each other: a few words, each with an end.
+
+Here belongs where such words are kept (pauses, refusals, breakers), and how a SQLite file is opened
+by many processes at once. What they mean belongs to who writes them. Nothing here is the truth of
+anything: a lost file costs a few requests, never data.
+"""
+
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from aurum_assets.model.errors import ConfigError
+
+BUSY_SECONDS = 30.0
+
+SCHEMA = """
+CREATE TABLE word (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX word_expires ON word (expires);
+"""
+
+
+class State(Protocol):
+    """Words shared by processes; each is gone after its ``ttl_seconds``."""
+
+    def get(self, key: str) -> str | None:
+        """The value, or None where there is none or its time is over."""
+
+    def set(self, key: str, value: str, ttl_seconds: float) -> None:
+        """Write ``value``, whatever was there."""
+
+    def claim(self, key: str, ttl_seconds: float) -> bool:
+        """Write ``key`` if nobody holds it: of any number of processes, one is told True."""
+
+    def delete(self, key: str) -> None:
+        """Forget ``key``; no error where there is none."""
+
+    def keys(self, prefix: str) -> list[str]:
+        """The living keys that begin with ``prefix``, sorted."""
+
+
+class SqliteState:
+    """``State`` in one SQLite file, for all processes and threads of one machine.
+
+    A connection lasts for one transaction: nothing is inherited by a fork or shared by threads.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+
+    def get(self, key: str) -> str | None:
+        """See ``State``."""
+        with transaction(self._path, SCHEMA, write=False) as db:
+            found = db.execute(
+                "SELECT value FROM word WHERE key = ? AND expires > ?", (key, self._clock())
+            ).fetchone()
+        return None if found is None else str(found[0])
+
+    def set(self, key: str, value: str, ttl_seconds: float) -> None:
+        """See ``State``."""
+        now = self._clock()
+        with transaction(self._path, SCHEMA) as db:
+            db.execute("DELETE FROM word WHERE expires <= ?", (now,))
+            db.execute(
+                "INSERT OR REPLACE INTO word VALUES (?, ?, ?)", (key, value, now + ttl_seconds)
+            )
+
+    def claim(self, key: str, ttl_seconds: float) -> bool:
+        """See ``State``."""
+        now = self._clock()
+        with transaction(self._path, SCHEMA) as db:
+            db.execute("DELETE FROM word WHERE expires <= ?", (now,))
+            done = db.execute(
+                "INSERT OR IGNORE INTO word VALUES (?, '', ?)", (key, now + ttl_seconds)
+            )
+            return done.rowcount == 1
+
+    def delete(self, key: str) -> None:
+        """See ``State``."""
+        with transaction(self._path, SCHEMA) as db:
+            db.execute("DELETE FROM word WHERE key = ?", (key,))
+
+    def keys(self, prefix: str) -> list[str]:
+        """See ``State``."""
+        with transaction(self._path, SCHEMA, write=False) as db:
+            found = db.execute(
+                "SELECT key FROM word WHERE substr(key, 1, ?) = ? AND expires > ? ORDER BY key",
+                (len(prefix), prefix, self._clock()),
+            ).fetchall()
+        return [str(key) for (key,) in found]
+
+
+@contextmanager
+def transaction(path: Path, schema: str, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+    """One transaction on the SQLite file at ``path``, made with ``schema`` where it is missing.
+
+    Raises ``ConfigError`` where the file cannot be used.
+    """
+    try:
+        if not path.exists():
+            _make(path, schema)
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as db:
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield db
+            db.execute("COMMIT")
+    except (sqlite3.Error, OSError) as error:
+        msg = (
+            f"{path}: this shared SQLite file cannot be used ({error}); make its folder writable, "
+            "or remove the file: it is made anew and nothing is lost with it"
+        )
+        raise ConfigError(msg) from error
+
+
+def _make(path: Path, schema: str) -> None:
+    """Made whole beside its place, then linked there: nobody ever sees it half made.
+
+    Two processes that switch one new file to WAL at once get "database is locked" without the
+    busy timeout, so the switch must not happen in place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with closing(sqlite3.connect(draft, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.executescript(schema)
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
