@@ -10,12 +10,14 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import TypedDict
 
 from aurum_assets.simulator.payloads import Tree, change, records_of
 
 _SOME = 50  # faults that spoil some rows spoil one in so many, the first among them
 HTML = b"<!DOCTYPE html><html><body><h1>Scheduled maintenance</h1></body></html>"
 
+SILENT = ("hang", "reset")  # no status is ever sent
 SENDING = ("hang", "drip", "reset", "truncated", "short_length")
 REPLACING = ("redirect", "gzip_bomb", "html", "empty", "no_data")
 BYTES = ("malformed", "nan_token")
@@ -56,6 +58,15 @@ class Fault:
         """The HTTP status that replaces the answer, where that is the fault."""
         code = self.kind.isdecimal() and int(self.kind)
         return code if code in range(100, 600) else None
+
+
+class Details(TypedDict, total=False):
+    """The words of a ``Fault`` beside its kind."""
+
+    seconds: float
+    field: str
+    location: str
+    megabytes: int
 
 
 class Queue:
@@ -165,7 +176,10 @@ def spoil_bytes(fault: Fault, body: bytes) -> bytes:
     """``body`` as no parser should take it."""
     if fault.kind == "nan_token":
         return body.replace(b'"NaN"', b"NaN")
-    return body[: len(body) * 2 // 3] + b"}]" + body[len(body) * 2 // 3 :]
+    mark = b"</" if body.startswith(b"<") else b'":'
+    at = body.find(mark, len(body) * 2 // 3)
+    at = (body.find(mark) if at < 0 else at) + len(mark)
+    return body[:at] + b"{{" + body[at:]
 
 
 @cache

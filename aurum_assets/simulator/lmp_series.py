@@ -43,7 +43,7 @@ class Prices:
 
     def interval(self, i: int) -> Ints:
         """Total, congestion, energy, loss of one interval: four columns, one row a location."""
-        energy = np.full(PRICED, self.energy[i])
+        energy = np.full(PRICED, self.energy[i], np.int32)
         return np.column_stack([self.total[i], self.congestion[i], energy, self.loss[i]])
 
 

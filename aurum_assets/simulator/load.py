@@ -35,11 +35,11 @@ def _kilowatts(seed: int, day: OperatingDay) -> dict[str, Ints]:
     sun = np.where(np.abs(hour - 12.6) < daylight * 1.9, np.maximum(sun, 0), 0)
     pumps = np.where(bump(hour, 3, 3.0) + bump(hour, 12, 2.0) > generator.random(), 280, 27)
     load = level * (0.96 + 0.1 * generator.random()) * shape - 0.6 * sun
-    ard = (np.rint(10 * pumps * (1 + 0.1 * generator.random(len(hour)))) * 100).astype(np.int64)
+    ard = (np.rint(10 * pumps * (1 + 0.1 * generator.random(len(hour)))) * 100).astype(np.int32)
     return {
-        "load": np.rint(load * 1000).astype(np.int64) + ard,
+        "load": np.rint(load * 1000).astype(np.int32) + ard,
         "ard": ard,
-        "sun": np.rint(sun * 1000).astype(np.int64),
+        "sun": np.rint(sun * 1000).astype(np.int32),
     }
 
 

@@ -97,6 +97,6 @@ def change(record: Tree, dotted: str, how: Callable[[Tree, str], None]) -> None:
     """Apply ``how`` to the object that holds the field ``dotted``, and to the field's own name."""
     *path, name = dotted.split(".")
     for step in path:
-        record = record[step]
+        record = record.get(step, {})
     if name in record:
         how(record, name)

@@ -1,8 +1,8 @@
 """Who is priced: the hub, zones and interfaces of New England, and its nodes.
 
-The first sixteen are named as the operator names them. The network nodes are made up, one family of names per
-town, and so are their ids. The roster is fixed: no seed changes it. Two ids share the name "Maine",
-as they do at the operator's.
+The first sixteen are named as the operator names them. The network nodes are made up, one family of
+names per town, and so are their ids. The roster is fixed: no seed changes it. Two ids share the
+name "Maine", as they do at the operator's.
 """
 
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int32]
 
 
 def draws(*labels: object) -> np.random.Generator:
@@ -55,7 +55,7 @@ def wander(generator: np.random.Generator, length: int) -> Floats:
 
 def cents(values: Floats) -> Ints:
     """``values`` in whole hundredths."""
-    return np.rint(values * 100).astype(np.int64)
+    return np.rint(values * 100).astype(np.int32)
 
 
 def total_cents(*parts: Floats) -> Ints:

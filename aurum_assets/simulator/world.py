@@ -74,7 +74,7 @@ class World:
     nodes: int = 4
     miso_dialect: Literal["both", "live", "documented"] = "both"
     final_after_days: int = 2
-    shelf: Shelf = field(default_factory=lambda: Shelf(192), compare=False, repr=False)
+    shelf: Shelf = field(default_factory=lambda: Shelf(96), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
