@@ -7,8 +7,10 @@ import datetime as dt
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -229,22 +231,22 @@ def load(  # noqa: PLR0913  each is an option
     with _progress(len(files), f"loading {dataset}") as step:
         done = ingest.load(
             home, found, files, day=asked, finality=finality,
-            fetched_at=_instant(fetched_at), force=force, progress=step,
+            fetched_at=_instant(fetched_at, "--fetched-at"), force=force, progress=step,
         )
     _report_load(found, done, as_json=as_json)
     sys.exit(BROKEN if done.quarantined or done.rejected else 0)
 
 
-def _instant(text: str | None) -> dt.datetime | None:
+def _instant(text: str | None, option: str) -> dt.datetime | None:
     if text is None:
         return None
     try:
         instant = dt.datetime.fromisoformat(text)
     except ValueError as error:
-        msg = f"--fetched-at {text!r} is not an instant; for instance 2026-07-27T21:30:00Z"
+        msg = f"{option} {text!r} is not an instant; for instance 2026-07-27T21:30:00Z"
         raise click.UsageError(msg) from error
     if instant.tzinfo is None:
-        msg = f"--fetched-at {text!r} needs an offset; for instance {text}Z"
+        msg = f"{option} {text!r} needs an offset; for instance {text}Z"
         raise click.UsageError(msg)
     return instant.astimezone(dt.UTC)
 
@@ -364,6 +366,67 @@ def status(as_json: bool) -> None:  # noqa: FBT001
     _print([{**r, "bytes": _size(r["bytes"]), "first_interval": _minute(r["first_interval"]),
              "last_interval": _minute(r["last_interval"]), "last_commit": _minute(r["last_commit"])}
             for r in rows])
+
+
+@main.command()
+@_json
+def demo(as_json: bool) -> None:  # noqa: FBT001
+    """One full day and six live ticks of every dataset, simulated, through Dagster."""
+    from aurum_assets.demo import run_demo  # noqa: PLC0415  imports Dagster: 1 s for one command
+
+    started = time.monotonic()
+    found = run_demo(open_home(DATASETS), lambda text: click.echo(f"… {text}", err=True))
+    lines = [asdict(line) for line in found.lines.values()]
+    for line in lines:
+        line["seconds"] = round(line["seconds"], 2)
+    if as_json:
+        _echo_json({"demo": lines, "failures": found.failures})
+    else:
+        _print(lines)
+        added = sum(line["rows_added"] for line in lines)
+        seconds = time.monotonic() - started
+        said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
+        click.echo(f"{said}, in {seconds:.0f} s. See `aurum status`, or `make dev` for the UI.")
+    for failure in found.failures:
+        click.echo(f"FAILED {failure}", err=True)
+    sys.exit(1 if found.failures else 0)
+
+
+@main.command()
+@click.option("--port", default=8321, show_default=True, help="0: any that is free.")
+@click.option("--at", metavar="ISO8601", help="Freeze its clock here (default: it runs).")
+@click.option("--seed", default=0, show_default=True, help="Decides every number.")
+@click.option("--limit-scale", default=1.0, show_default=True, help="Times the operators' limits.")
+@click.option("--miso-dialect", type=click.Choice(["both", "live", "documented"]), default="both",
+              show_default=True, help="What the simulated MISO speaks.")
+def simulate(port: int, at: str | None, seed: int, limit_scale: float, miso_dialect: str) -> None:
+    """Run a simulated market operator on 127.0.0.1 until interrupted.
+
+    Point ISONE_BASE_URL and MISO_BASE_URL at the addresses that it prints; user demo, password
+    demo-password, or key demo-key.
+    """
+    from aurum_assets.simulator.ledger import scaled  # noqa: PLC0415  only this command
+    from aurum_assets.simulator.server import Simulator, wall_clock  # noqa: PLC0415
+
+    frozen = _instant(at, "--at")
+    simulator = Simulator(
+        now=(lambda: frozen) if frozen else wall_clock,
+        seed=seed,
+        limits=scaled(limit_scale),
+        miso_dialect=miso_dialect,  # type: ignore[arg-type]  click checked it
+    )
+    try:
+        with simulator.serve(port) as running:
+            click.echo(f"ISONE_BASE_URL={running.isone_url}")
+            click.echo(f"MISO_BASE_URL={running.miso_url}")
+            click.echo("Interrupt to stop.", err=True)
+            while True:
+                time.sleep(3600)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+    except OSError as error:
+        msg = f"port {port} cannot be had ({error.strerror}); choose another with --port"
+        raise click.ClickException(msg) from error
 
 
 def _minute(text: str | None) -> str | None:

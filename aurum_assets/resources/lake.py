@@ -182,6 +182,19 @@ class Lake:
             else None,
         )
 
+    def counts(self, table: Table, partition: Mapping[str, Any]) -> tuple[int, int]:
+        """Rows of ``partition`` and of the whole table, without reading a row."""
+        found = self.find(table)
+        snapshot = found.current_snapshot() if found else None
+        if found is None or snapshot is None or snapshot.summary is None:
+            return 0, 0
+        tasks = found.scan(row_filter=_where(partition)).plan_files()
+        return sum(t.file.record_count for t in tasks), int(snapshot.summary["total-records"] or 0)
+
+    def uri(self, table: Table) -> str:
+        """Where the table's files are."""
+        return str(self.table(table).location())
+
     # --- one attempt -------------------------------------------------------------------------
 
     def _merge_once(

@@ -1,0 +1,62 @@
+# `make demo` and `make test` do everything from a fresh clone: Python 3.11+ and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+AURUM_HOME ?= .aurum
+DAGSTER_HOME = $(abspath $(AURUM_HOME))/dagster
+SIMULATOR_PORT ?= 8321
+UI_PORT ?= 3000
+export AURUM_HOME DAGSTER_HOME
+
+.PHONY: help demo test check bench prove dev live lock clean
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV): installing the locked packages (about a minute)…"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/.ready $(DAGSTER_HOME)/dagster.yaml
+
+$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
+	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $@
+
+demo: setup ## A simulated day and six live ticks through Dagster, then a table
+	@$(BIN)/aurum demo
+
+test: setup ## All tests
+	@$(BIN)/python -m pytest
+
+check: setup ## What CI runs: ruff, mypy, all tests
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest
+
+bench: setup ## Speed, beside a floor and a peer, in one run
+	@$(BIN)/python -m benchmarks
+
+prove: setup ## kill -9, races, mutated payloads: the promises, counted
+	@$(BIN)/python -m benchmarks.prove
+
+dev: setup ## Simulator, daemon and UI on 127.0.0.1:3000, schedules running
+	@$(BIN)/aurum simulate --port $(SIMULATOR_PORT) & simulator=$$!; trap 'kill $$simulator' EXIT; \
+	ISONE_BASE_URL=http://127.0.0.1:$(SIMULATOR_PORT)/api/v1.1 ISONE_USERNAME=demo \
+	ISONE_PASSWORD=demo-password MISO_BASE_URL=http://127.0.0.1:$(SIMULATOR_PORT)/api \
+	AURUM_SCHEDULES=running $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
+
+live: AURUM_HOME := $(AURUM_HOME)/live
+live: setup ## The same against the real operators (MISO needs no account), in AURUM_HOME/live
+	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/
+	@AURUM_SCHEDULES=running $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
+
+lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
+	  --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
+
+clean: ## Remove the virtual environment and caches; data in AURUM_HOME stays
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
