@@ -95,9 +95,6 @@ def reading(dataset: Dataset, body: bytes, fmt: str = "json", asked: str = "") -
     return read(dataset, Snapshot(envelope, body))
 
 
-# --- the same question has the same answer -----------------------------------------------------
-
-
 def test_a_seed_a_day_and_an_interval_decide_every_number() -> None:
     assert lmp.lmp_records(DAY, [7], seed=3) == lmp.lmp_records(DAY, [7], seed=3)
     assert lmp.lmp_records(DAY, [7], seed=3) != lmp.lmp_records(DAY, [7], seed=4)
@@ -139,9 +136,6 @@ def test_every_endpoint_gives_an_interval_the_same_price(
 def test_fewer_locations_leave_the_others_prices_alone() -> None:
     few, all_of_them = (lmp.lmp_records(DAY, [3], locations=n) for n in (20, 1213))
     assert few == all_of_them[:20]
-
-
-# --- what is priced, and how -------------------------------------------------------------------
 
 
 def test_1213_locations_are_priced_and_two_ids_share_a_name() -> None:
@@ -192,9 +186,6 @@ def test_native_load_is_load_less_pumps_and_the_sun_shines_by_day() -> None:
     assert all(5_000 < r["LoadMw"] < 30_000 for r in records)
 
 
-# --- days of 23 and 25 hours -------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("day", "intervals"), [(SPRING, 276), (AUTUMN, 300), (DAY, 288)])
 def test_the_hours_of_a_day_hold_each_interval_once_and_in_order(
     day: OperatingDay, intervals: int
@@ -234,9 +225,6 @@ def test_miso_knows_288_marks_on_every_day(date: str) -> None:
     stamps = [r["timestamp"] for r in said["data"] if r["node"] == "MISO.PJM.INTERFACE2"]
     assert len(said["data"]) == 3 * 288
     assert [utc(s) for s in stamps] == OperatingDay.parse(date, "Etc/GMT+5").marks(FIVE_MINUTES)
-
-
-# --- what is out, and when ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("second", "newest"), [("24", "17:20"), ("25", "17:25")])
@@ -383,9 +371,6 @@ def test_the_dialect_of_miso_can_be_chosen() -> None:
     assert "metadata" in ask(documented, CTS_PATH).json()
 
 
-# --- shapes, and that the product reads them ---------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("path", "dataset"),
     [
@@ -467,9 +452,6 @@ def test_an_hour_of_all_locations_is_written_in_well_under_80_ms() -> None:
         lmp.render_lmp_hour(DAY, hour, 1213)
         took.append(time.perf_counter() - began)
     assert min(took) < 0.08
-
-
-# --- who may ask, how often --------------------------------------------------------------------
 
 
 def test_basic_and_api_key_enter_and_nothing_else_does(running: Running) -> None:
@@ -567,9 +549,6 @@ def _request(path: str) -> Request:
     return Request("GET", f"/api/v1.1{path}", {"x-api-key": "demo-key", "accept": JSON["Accept"]})
 
 
-# --- packed ------------------------------------------------------------------------------------
-
-
 def test_an_answer_is_packed_where_the_client_takes_it(
     running: Running, client: httpx.Client
 ) -> None:
@@ -578,9 +557,6 @@ def test_an_answer_is_packed_where_the_client_takes_it(
     assert packed.headers["Content-Encoding"] == "gzip"
     assert "Content-Encoding" not in plain.headers
     assert packed.content == plain.content
-
-
-# --- what goes wrong ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", ["500", "502", "503", "408", "403", "404", "418"])
@@ -741,9 +717,6 @@ def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
         Simulator().fail(next="earthquake")
 
 
-# --- driven from another process ---------------------------------------------------------------
-
-
 def test_clock_faults_and_requests_are_driven_over_http(
     running: Running, client: httpx.Client
 ) -> None:
@@ -786,9 +759,6 @@ def test_a_clock_that_runs_by_itself_cannot_be_set(client: httpx.Client) -> None
     with Simulator().serve() as running:
         reply = client.post(f"{running.control_url}/clock", json={"advance_seconds": 1})
     assert reply.status_code == 400
-
-
-# --- starting and stopping ---------------------------------------------------------------------
 
 
 def test_it_stops_at_once_though_clients_hang_on(client: httpx.Client) -> None:

@@ -46,9 +46,6 @@ def _price(seed: int, day: OperatingDay) -> Floats:
     return price
 
 
-# --- live --------------------------------------------------------------------------------------
-
-
 @lru_cache(maxsize=16)
 def _cases(seed: int, day: OperatingDay) -> list[tuple[dt.datetime, dt.datetime]]:
     """First solution time and approval of each case: 237 to 343 s later, 858 to 942 s apart."""
@@ -100,9 +97,6 @@ def _live(world: World, ask: Ask) -> Answer:
         return {"RefId": ref_id, "Interval": live_records(day, count, seed=world.seed)}
 
     return Answer(tree, "PJMFORECASTEDLMP", ("cts-live", world.seed, day, count))
-
-
-# --- documented --------------------------------------------------------------------------------
 
 
 def node_names(count: int) -> list[str]:

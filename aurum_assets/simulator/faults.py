@@ -97,9 +97,6 @@ class Queue:
             self._waiting.clear()
 
 
-# --- what an answer says -----------------------------------------------------------------------
-
-
 def spoil_tree(fault: Fault, tree: Tree, main: str) -> Tree:
     """``tree`` with its records drifted or wrong."""
     records = records_of(tree)
@@ -167,9 +164,6 @@ def _with_records(tree: Tree, records: list[Tree]) -> Tree:
         if isinstance(value, dict) and len(tree) == 1:
             return {name: _with_records(value, records)}
     return tree
-
-
-# --- its bytes ---------------------------------------------------------------------------------
 
 
 def spoil_bytes(fault: Fault, body: bytes) -> bytes:

@@ -35,9 +35,6 @@ _MAIN = "LmpTotal"
 Pick = tuple[int, Edition]  # the number of an interval within its day, and what is known of it
 
 
-# --- which intervals are out -------------------------------------------------------------------
-
-
 def _picks(world: World, day: OperatingDay, finality: str, now: dt.datetime) -> list[Pick]:
     """What is out of ``day``, oldest first. Refused (404) where no final values are."""
     marks = day.marks(FIVE_MINUTES)
@@ -65,9 +62,6 @@ def _newest(world: World, finality: str, now: dt.datetime) -> tuple[OperatingDay
     if picks:
         return today, picks[-1:]
     return yesterday, _picks(world, yesterday, finality, now)[-1:]
-
-
-# --- records -----------------------------------------------------------------------------------
 
 
 def lmp_records(
@@ -157,9 +151,6 @@ def _hour(day: OperatingDay, hour: str) -> list[int]:
         raise Refusal(400, f"{day.key} has no hour {hour}")
     marks = day.marks(FIVE_MINUTES)
     return [i for i, mark in enumerate(marks) if stamp(mark)[11:13] == hour]
-
-
-# --- answers -----------------------------------------------------------------------------------
 
 
 def _answer(

@@ -59,9 +59,6 @@ def wrapped(outer: str, inner: str, records: Sequence[Tree]) -> Tree:
     return {outer: {inner: records[0] if len(records) == 1 else list(records)}}
 
 
-# --- the fast way ------------------------------------------------------------------------------
-
-
 def form(inner: str, blanks: Iterable[Tree], fmt: Format) -> str:
     """Records with blanks as one text to be filled by ``%``."""
     if fmt == "json":
@@ -75,9 +72,6 @@ def assemble(outer: str, inner: str, filled: Sequence[str], fmt: Format) -> byte
     if fmt == "json":
         return f'{{"{outer}":{{"{inner}":[{",".join(filled)}]}}}}'.encode()
     return (f'{_PROLOGUE}<{outer} xmlns="{_NAMESPACE}">' + "".join(filled) + f"</{outer}>").encode()
-
-
-# --- reaching into a tree ----------------------------------------------------------------------
 
 
 def records_of(tree: Any) -> list[Tree]:  # noqa: ANN401  whatever JSON holds

@@ -125,8 +125,6 @@ class Simulator:
         finally:
             server.stop()
 
-    # --- one request ---------------------------------------------------------------------------
-
     def reply(self, request: Request) -> Reply:
         """What is sent for ``request``, without a socket."""
         split = urlsplit(request.target)
