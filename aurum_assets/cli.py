@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import click
 from rich.console import Console
@@ -59,7 +59,7 @@ def main(log_level: str) -> None:
 
     All state lies under AURUM_HOME (default: .aurum).
     """
-    logging.basicConfig(level=log_level.upper(), stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.basicConfig(level=log_level.upper(), stream=sys.stderr)
 
 
 def _find(key: str) -> Dataset:
@@ -107,9 +107,14 @@ def _progress(total: int | None, what: str) -> Iterator[Callable[[str], None]]:
     """A bar on a terminal (standard error), nothing where that is piped."""
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(what, total=total)
 
         def step(text: str) -> None:
@@ -160,9 +165,15 @@ def _echo_json(document: Any) -> None:  # noqa: ANN401  whatever JSON holds
 @click.option("--force", is_flag=True, help="Archive an answer even if it repeats the last one.")
 @click.option("--raw-only", is_flag=True, help="Stop after the archive.")
 @_json
-def collect(  # noqa: PLR0913  each is an option
-    dataset: str, day: str | None, start: str | None, end: str | None, feeds: tuple[str, ...],
-    force: bool, raw_only: bool, as_json: bool,  # noqa: FBT001
+def collect(
+    dataset: str,
+    day: str | None,
+    start: str | None,
+    end: str | None,
+    feeds: tuple[str, ...],
+    force: bool,
+    raw_only: bool,
+    as_json: bool,
 ) -> None:
     """Ask the operator for DATASET, archive the answers and merge them into the table."""
     home, found = open_home(DATASETS), _find(dataset)
@@ -177,21 +188,25 @@ def collect(  # noqa: PLR0913  each is an option
     sys.exit(BROKEN if broken else 0)
 
 
-def _collect_day(  # noqa: PLR0913  each is an option
-    home: Home, dataset: Dataset, day: OperatingDay, feeds: tuple[str, ...],
-    step: Callable[[str], None], *, force: bool, raw_only: bool,
+def _collect_day(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    feeds: tuple[str, ...],
+    step: Callable[[str], None],
+    *,
+    force: bool,
+    raw_only: bool,
 ) -> dict[str, Any]:
     try:
-        done = ingest.collect(
-            home, dataset, day, feeds=feeds or None, force=force, progress=step
-        )
+        done = ingest.collect(home, dataset, day, feeds=feeds or None, force=force, progress=step)
     except DataError as error:
         if "has no feed" in str(error):
             raise click.UsageError(str(error)) from error
         raise
-    normalized = [] if raw_only else [
-        ingest.normalize(home, dataset, dataset.day(key)) for key in done.days
-    ]
+    normalized = (
+        [] if raw_only else [ingest.normalize(home, dataset, dataset.day(key)) for key in done.days]
+    )
     return {
         "dataset": dataset.key,
         "day": day.key,
@@ -212,15 +227,26 @@ def _collect_day(  # noqa: PLR0913  each is an option
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--day", metavar="YYYY-MM-DD", help="Operating day, where the content does not say.")
-@click.option("--finality", type=click.Choice(["prelim", "final"]),
-              help="Where the content does not say (default: prelim for real-time, else final).")
-@click.option("--fetched-at", metavar="ISO8601",
-              help="When the bytes were fetched (default: the file's modification time).")
+@click.option(
+    "--finality",
+    type=click.Choice(["prelim", "final"]),
+    help="Where the content does not say (default: prelim for real-time, else final).",
+)
+@click.option(
+    "--fetched-at",
+    metavar="ISO8601",
+    help="When the bytes were fetched (default: the file's modification time).",
+)
 @click.option("--force", is_flag=True, help="Archive a file even if it repeats the last one.")
 @_json
-def load(  # noqa: PLR0913  each is an option
-    dataset: str, files: tuple[Path, ...], day: str | None, finality: str | None,
-    fetched_at: str | None, force: bool, as_json: bool,  # noqa: FBT001
+def load(
+    dataset: str,
+    files: tuple[Path, ...],
+    day: str | None,
+    finality: str | None,
+    fetched_at: str | None,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Take payload FILES (JSON or XML, plain or gzipped) in exactly as if they had been fetched.
 
@@ -230,8 +256,14 @@ def load(  # noqa: PLR0913  each is an option
     asked = _day(found, day).key if day else None
     with _progress(len(files), f"loading {dataset}") as step:
         done = ingest.load(
-            home, found, files, day=asked, finality=finality,
-            fetched_at=_instant(fetched_at, "--fetched-at"), force=force, progress=step,
+            home,
+            found,
+            files,
+            day=asked,
+            finality=finality,
+            fetched_at=_instant(fetched_at, "--fetched-at"),
+            force=force,
+            progress=step,
         )
     _report_load(found, done, as_json=as_json)
     sys.exit(BROKEN if done.quarantined or done.rejected else 0)
@@ -253,8 +285,14 @@ def _instant(text: str | None, option: str) -> dt.datetime | None:
 
 def _report_load(dataset: Dataset, done: ingest.Loaded, *, as_json: bool) -> None:
     files = [
-        {"file": str(path), "outcome": a.outcome, "day": a.day or None, "records": a.records,
-         "object": a.path, "reason": a.reason or None}
+        {
+            "file": str(path),
+            "outcome": a.outcome,
+            "day": a.day or None,
+            "records": a.records,
+            "object": a.path,
+            "reason": a.reason or None,
+        }
         for path, a in done.files
     ]
     summary = {
@@ -299,9 +337,14 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 @click.option("--all", "all_days", is_flag=True, help="Every archived day.")
 @click.option("--force", is_flag=True, help="Let rows go whose bytes the archive has lost.")
 @_json
-def replay(  # noqa: PLR0913  each is an option
-    dataset: str, day: str | None, start: str | None, end: str | None, all_days: bool,  # noqa: FBT001
-    force: bool, as_json: bool,  # noqa: FBT001
+def replay(
+    dataset: str,
+    day: str | None,
+    start: str | None,
+    end: str | None,
+    all_days: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Rebuild table days of DATASET from the archive alone."""
     home, found = open_home(DATASETS), _find(dataset)
@@ -316,10 +359,17 @@ def replay(  # noqa: PLR0913  each is an option
                 continue
             merged = done.merged
             rows.append(
-                {"dataset": dataset, "day": one.key, "snapshots": done.snapshots,
-                 "rows": len(done.rows), "new": merged.new, "changed": merged.changed,
-                 "removed": merged.removed, "quarantined": done.quarantined,
-                 "rejected": len(done.rejected)}
+                {
+                    "dataset": dataset,
+                    "day": one.key,
+                    "snapshots": done.snapshots,
+                    "rows": len(done.rows),
+                    "new": merged.new,
+                    "changed": merged.changed,
+                    "removed": merged.removed,
+                    "quarantined": done.quarantined,
+                    "rejected": len(done.rejected),
+                }
             )
             step(f"{dataset} {one}")
     _echo_json({"replayed": rows, "failed": failed}) if as_json else _print(rows)
@@ -337,7 +387,11 @@ def _archived(home: Home, dataset: Dataset) -> list[OperatingDay]:
 @_with_days
 @_json
 def verify(
-    dataset: str | None, day: str | None, start: str | None, end: str | None, as_json: bool  # noqa: FBT001
+    dataset: str | None,
+    day: str | None,
+    start: str | None,
+    end: str | None,
+    as_json: bool,
 ) -> None:
     """Check that every object still holds its bytes, and every row its object (default: all)."""
     home = open_home(DATASETS)
@@ -349,30 +403,47 @@ def verify(
             for each in days:
                 found.append(ingest.verify(home, one, each))
                 step(f"{one.key} {each}")
-    rows = [{"dataset": v.dataset, "day": v.day, "objects": v.objects, "rows": v.rows,
-             "problems": "; ".join(v.problems) or None} for v in found]
+    rows = [
+        {
+            "dataset": v.dataset,
+            "day": v.day,
+            "objects": v.objects,
+            "rows": v.rows,
+            "problems": "; ".join(v.problems) or None,
+        }
+        for v in found
+    ]
     _echo_json({"verified": rows}) if as_json else _print(rows)
     sys.exit(1 if any(v.problems for v in found) else 0)
 
 
 @main.command()
 @_json
-def status(as_json: bool) -> None:  # noqa: FBT001
+def status(as_json: bool) -> None:
     """What is held of each dataset: objects, rows, days, what was kept out."""
     rows = [s.as_dict() for s in ingest.status(open_home(DATASETS), DATASETS)]
     if as_json:
         _echo_json({"datasets": rows})
         return
-    _print([{**r, "bytes": _size(r["bytes"]), "first_interval": _minute(r["first_interval"]),
-             "last_interval": _minute(r["last_interval"]), "last_commit": _minute(r["last_commit"])}
-            for r in rows])
+    _print(
+        [
+            {
+                **r,
+                "bytes": _size(r["bytes"]),
+                "first_interval": _minute(r["first_interval"]),
+                "last_interval": _minute(r["last_interval"]),
+                "last_commit": _minute(r["last_commit"]),
+            }
+            for r in rows
+        ]
+    )
 
 
 @main.command()
 @_json
-def demo(as_json: bool) -> None:  # noqa: FBT001
+def demo(as_json: bool) -> None:
     """One full day and six live ticks of every dataset, simulated, through Dagster."""
-    from aurum_assets.demo import run_demo  # noqa: PLC0415  imports Dagster: 1 s for one command
+    from aurum_assets.demo import run_demo
 
     started = time.monotonic()
     found = run_demo(open_home(DATASETS), lambda text: click.echo(f"… {text}", err=True))
@@ -397,23 +468,28 @@ def demo(as_json: bool) -> None:  # noqa: FBT001
 @click.option("--at", metavar="ISO8601", help="Freeze its clock here (default: it runs).")
 @click.option("--seed", default=0, show_default=True, help="Decides every number.")
 @click.option("--limit-scale", default=1.0, show_default=True, help="Times the operators' limits.")
-@click.option("--miso-dialect", type=click.Choice(["both", "live", "documented"]), default="both",
-              show_default=True, help="What the simulated MISO speaks.")
+@click.option(
+    "--miso-dialect",
+    type=click.Choice(["both", "live", "documented"]),
+    default="both",
+    show_default=True,
+    help="What the simulated MISO speaks.",
+)
 def simulate(port: int, at: str | None, seed: int, limit_scale: float, miso_dialect: str) -> None:
     """Run a simulated market operator on 127.0.0.1 until interrupted.
 
     Point ISONE_BASE_URL and MISO_BASE_URL at the addresses that it prints; user demo, password
     demo-password, or key demo-key.
     """
-    from aurum_assets.simulator.ledger import scaled  # noqa: PLC0415  only this command
-    from aurum_assets.simulator.server import Simulator, wall_clock  # noqa: PLC0415
+    from aurum_assets.simulator.ledger import scaled
+    from aurum_assets.simulator.server import Simulator, wall_clock
 
     frozen = _instant(at, "--at")
     simulator = Simulator(
         now=(lambda: frozen) if frozen else wall_clock,
         seed=seed,
         limits=scaled(limit_scale),
-        miso_dialect=miso_dialect,  # type: ignore[arg-type]  click checked it
+        miso_dialect=cast("Literal['both', 'live', 'documented']", miso_dialect),
     )
     try:
         with simulator.serve(port) as running:

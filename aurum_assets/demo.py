@@ -7,14 +7,15 @@ like everything else, and ``make dev`` shows it in the Dagster UI.
 
 import datetime as dt
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import dagster as dg
 from pydantic import SecretStr
 
 from aurum_assets.definitions import build
-from aurum_assets.graph.jobs import asked_by, cadences
+from aurum_assets.graph.jobs import Pair, asked_by, cadences
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
@@ -109,8 +110,12 @@ def _plan(home: Home) -> list[Step]:
         names = ", ".join(d.key for d, _ in ours)
         what = f"the whole of {day}: {names}"
         steps.append((day.end + _MORNING, f"{source}_{cadence}", day.key, None, what))
-    ticks = [step for (source, cadence), ours in groups.items() if cadence in _EVERY
-             for step in _ticks(source, cadence, ours)]
+    ticks = [
+        step
+        for (source, cadence), ours in groups.items()
+        if cadence in _EVERY
+        for step in _ticks(source, cadence, ours)
+    ]
     return steps + sorted(ticks, key=lambda s: s[0])
 
 
@@ -118,7 +123,7 @@ def _next_midnight(dataset: Dataset) -> dt.datetime:
     return dataset.day(FULL_DAY.isoformat()).end
 
 
-def _ticks(source: str, cadence: str, pairs: list[tuple[Dataset, object]]) -> list[Step]:
+def _ticks(source: str, cadence: str, pairs: Sequence[Pair]) -> list[Step]:
     start = _next_midnight(pairs[0][0]) + dt.timedelta(minutes=5, seconds=40)
     steps: list[Step] = []
     for number in range(TICKS):
@@ -126,14 +131,14 @@ def _ticks(source: str, cadence: str, pairs: list[tuple[Dataset, object]]) -> li
             continue
         instant = start + number * _TICK
         today = pairs[0][0].source.day_of(instant)
-        feeds = asked_by(cadence, pairs, instant).get(today.key, {})  # type: ignore[arg-type]
+        feeds = asked_by(cadence, pairs, instant).get(today.key, {})
         config = feeds_config(feeds) if number else None  # the first one catches up with the day
         what = f"live tick {number + 1} of {TICKS} at {instant:%H:%M:%S}Z: {source}_{cadence}"
         steps.append((instant, f"{source}_{cadence}", today.key, config, what))
     return steps
 
 
-def _run(  # noqa: PLR0913  one call, in the loop above
+def _run(
     definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     job: str,
@@ -155,28 +160,28 @@ def _run(  # noqa: PLR0913  one call, in the loop above
 
 
 def _count(event: dg.DagsterEvent, found: Demo) -> None:
-    data = event.event_specific_data
+    data: Any = event.event_specific_data
     kind = event.event_type_value
     if kind == "ASSET_CHECK_EVALUATION":
-        line = found.lines[data.asset_key.path[-1]]  # type: ignore[union-attr]
-        line.checks_passed += bool(data.passed)  # type: ignore[union-attr]
-        line.checks_failed += not data.passed  # type: ignore[union-attr]
+        line = found.lines[data.asset_key.path[-1]]
+        line.checks_passed += bool(data.passed)
+        line.checks_failed += not data.passed
     elif kind == "ASSET_MATERIALIZATION":
-        _materialized(event.materialization, found)
+        _materialized(data.materialization, found)
     elif kind == "STEP_SUCCESS":
         key = (event.step_key or "").partition("__")[2]
-        found.lines[key].seconds += data.duration_ms / 1000  # type: ignore[union-attr]
+        found.lines[key].seconds += data.duration_ms / 1000
     elif kind == "STEP_FAILURE":
-        found.failures.append(data.error_display_string)  # type: ignore[union-attr]
+        found.failures.append(data.error_display_string)
 
 
 def _materialized(materialization: dg.AssetMaterialization, found: Demo) -> None:
     room, dataset = materialization.asset_key.path
     line = found.lines[dataset]
-    number = {k: v.value for k, v in materialization.metadata.items()}
+    number: Mapping[str, Any] = {k: v.value for k, v in materialization.metadata.items()}
     if room == "raw":
-        line.snapshots += int(number["stored"])  # type: ignore[call-overload]
-        line.duplicates += int(number["duplicates"])  # type: ignore[call-overload]
+        line.snapshots += number["stored"]
+        line.duplicates += number["duplicates"]
     else:
-        line.rows_added += int(number["new"])  # type: ignore[call-overload]
-        line.quarantined += int(number["quarantined"])  # type: ignore[call-overload]
+        line.rows_added += number["new"]
+        line.quarantined += number["quarantined"]

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 
 import dagster as dg
+from pydantic import Field
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
@@ -16,7 +17,7 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
 from aurum_assets.resources.settings import Home
 
-# Partitioned checks are a preview of Dagster's; with one partition a run they were measured to work.
+# Partitioned checks are a preview of Dagster's; with one partition a run they are sound.
 warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec.*")
 
 OWNERS = ["team:market-data"]
@@ -25,9 +26,10 @@ _FAIL_AFTER = {"five_minutes": 30, "fifteen_minutes": 60, "daily": 36 * 60, "bac
 
 class CollectConfig(dg.Config):
     """How to collect: ``feeds`` by name (all that can speak of the day where empty); ``force``
-    archives even what was said before."""
+    archives even what was said before.
+    """
 
-    feeds: list[str] = []
+    feeds: list[str] = Field(default_factory=list)
     force: bool = False
 
 
@@ -53,7 +55,7 @@ def partitions(dataset: Dataset, config: DatasetConfig) -> dg.DailyPartitionsDef
 
 def freshness(config: DatasetConfig) -> dg.FreshnessPolicy:
     """Stale when the fastest feed has missed several of its beats."""
-    import datetime as dt  # noqa: PLC0415
+    import datetime as dt
 
     minutes = min(_FAIL_AFTER[f.cadence] for f in config.feeds if _FAIL_AFTER[f.cadence])
     fail = dt.timedelta(minutes=minutes)
@@ -78,35 +80,37 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     )
     def collect(
         context: dg.AssetExecutionContext, config: CollectConfig, home: dg.ResourceParam[Home]
-    ) -> Iterator[dg.MaterializeResult | dg.AssetMaterialization]:
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = dataset.day(context.partition_key)
         with translate.failures_in_words():
             collected = ingest.collect(
-                home, dataset, day, feeds=config.feeds or None, force=config.force,
+                home,
+                dataset,
+                day,
+                feeds=config.feeds or None,
+                force=config.force,
                 progress=context.log.info,
             )
             for other in collected.days:
                 if other != day.key:
-                    yield from _elsewhere(context, home, dataset, dataset.day(other))
+                    _elsewhere(context, home, dataset, dataset.day(other))
         if day.key in collected.days:
             yield dg.MaterializeResult(metadata=translate.raw_metadata(home, collected))
         else:
-            context.log.warning(
-                f"{dataset.key}: asked for {day}, the answer speaks of "
-                f"{', '.join(collected.days)}: stored there, {day} is not materialized"
-            )
+            spoken = ", ".join(collected.days)
+            said = "%s: asked for %s, the answer speaks of %s: stored there, not materialized"
+            context.log.warning(said, dataset.key, day, spoken)
 
     return collect
 
 
 def _elsewhere(
     context: dg.AssetExecutionContext, home: Home, dataset: Dataset, day: OperatingDay
-) -> Iterator[dg.AssetMaterialization]:
+) -> None:
     """An answer for another day than the asked one is merged where it belongs."""
     done = ingest.normalize(home, dataset, day)
     for event in materialization(home, done):
         context.log_event(event)
-    yield from ()
 
 
 def materialization(
@@ -148,7 +152,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     )
     def normalize(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
         with translate.failures_in_words():
             done = ingest.normalize(home, dataset, dataset.day(context.partition_key))
             verdicts = ingest.check(home, done)

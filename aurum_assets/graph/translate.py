@@ -56,7 +56,11 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
     }
     if newest and newest[-1].stored:
         stored = newest[-1].stored
-        metadata |= {"object": stored.path, "etag": stored.etag, "version": stored.version or "none"}
+        metadata |= {
+            "object": stored.path,
+            "etag": stored.etag,
+            "version": stored.version or "none",
+        }
     reasons = [a.reason for a in collected.archived if a.outcome == "rejected"]
     return metadata | ({"rejected_because": "\n".join(reasons)} if reasons else {})
 
@@ -80,7 +84,9 @@ def table_metadata(home: Home, done: Normalized) -> dict[str, Any]:
         "rebuilt": done.rebuilt,
     }
     if done.newest_fetch is not None:
-        metadata["snapshot_age_seconds"] = round((home.now() - done.newest_fetch).total_seconds(), 1)
+        metadata["snapshot_age_seconds"] = round(
+            (home.now() - done.newest_fetch).total_seconds(), 1
+        )
     if done.max_residual is not None:
         metadata["max_lmp_residual"] = done.max_residual
     if done.rejected:
@@ -116,9 +122,7 @@ def check_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
     )
 
 
-def check_evaluation(
-    verdict: Verdict, key: dg.AssetKey, partition: str
-) -> dg.AssetCheckEvaluation:
+def check_evaluation(verdict: Verdict, key: dg.AssetKey, partition: str) -> dg.AssetCheckEvaluation:
     """A verdict as the evaluation of a check for one partition, outside a step of the asset."""
     return dg.AssetCheckEvaluation(
         asset_key=key,

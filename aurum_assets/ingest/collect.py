@@ -150,9 +150,7 @@ def _hours(home: Home, feed: Feed, day: OperatingDay) -> Iterable[str]:
     return [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
 
 
-def _keep_truncated(
-    home: Home, dataset: Dataset, feed: Feed, error: SourceUnavailable
-) -> None:
+def _keep_truncated(home: Home, dataset: Dataset, feed: Feed, error: SourceUnavailable) -> None:
     rejection = Rejection(
         dataset=dataset.key,
         endpoint=feed.name,
@@ -163,9 +161,7 @@ def _keep_truncated(
     home.archive.reject(rejection, error.body)
 
 
-def accept(
-    home: Home, dataset: Dataset, received: Received, *, force: bool = False
-) -> Archived:
+def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = False) -> Archived:
     """Archive an answer under the day that it speaks of, unless its request was answered so last.
 
     Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.

@@ -50,7 +50,7 @@ class Loaded:
         return before + [reason for d in self.days for reason in d.rejected]
 
 
-def load(  # noqa: PLR0913  each is an option of the command
+def load(
     home: Home,
     dataset: Dataset,
     files: Sequence[Path],

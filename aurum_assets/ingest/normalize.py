@@ -8,7 +8,7 @@ archive and table, a forgotten registry) rebuilds the day from the archive. Both
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
@@ -79,7 +79,8 @@ def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     uuid = home.lake.uuid(dataset.table)
     merged = home.registry.merged(dataset.key, day.key, uuid)
     pending = [i for i in identifiers if i not in merged]
-    newer = len(pending) == 1 and order_of(pending[0]) > max(map(order_of, merged), default=("", ""))
+    newest = max(map(order_of, merged), default=("", ""))
+    newer = len(pending) == 1 and order_of(pending[0]) > newest
     if newer or not pending:
         done = _merge_newest(home, dataset, day, pending)
     else:
@@ -200,13 +201,9 @@ def _repeats_its_neighbour(home: Home, dataset: Dataset, envelope: Envelope) -> 
     before = [i for i in identifiers if order_of(i) < order_of(envelope.identifier)]
     if not any(f"-{envelope.endpoint}-" in i for i in before):
         return False
-    earlier = Envelope(**{**_fields(envelope), "raw_sha256": ""})
+    earlier = replace(envelope, raw_sha256="")
     neighbour = newest_of_request(home, dataset, earlier)
     return neighbour is not None and neighbour.content_sha256 == envelope.content_sha256
-
-
-def _fields(envelope: Envelope) -> dict[str, object]:
-    return {name: getattr(envelope, name) for name in envelope.__dataclass_fields__}
 
 
 def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot) -> Conformed:

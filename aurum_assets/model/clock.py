@@ -71,7 +71,7 @@ class OperatingDay:
         return self.start <= instant < self.end
 
     def marks(self, every: dt.timedelta) -> list[dt.datetime]:
-        """The starts (UTC) of the day's intervals of length ``every``: 276, 288 or 300 of 5 min."""
+        """The starts (UTC) of the day's intervals of length ``every``."""
         count = (self.end - self.start) // every
         return [self.start + i * every for i in range(count)]
 

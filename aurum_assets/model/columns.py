@@ -10,9 +10,7 @@ from aurum_assets.model.table import UTC, Column
 TEXT = pl.String()
 NUMBER = pl.Float64()
 
-OPERATING_DAY = Column(
-    "operating_day", pl.Date(), "The market's day, in the operator's own zone."
-)
+OPERATING_DAY = Column("operating_day", pl.Date(), "The market's day, in the operator's own zone.")
 INTERVAL_START = Column("interval_start", UTC, "First instant of the half-open interval.", "UTC")
 INTERVAL_END = Column("interval_end", UTC, "First instant after the interval.", "UTC")
 SOURCE_TIMEZONE = Column(
@@ -47,26 +45,34 @@ ENERGY = Column("energy", NUMBER, "Energy component of the LMP.", _PRICE, nullab
 CONGESTION = Column("congestion", NUMBER, "Congestion component of the LMP.", _PRICE, nullable=True)
 LOSS = Column("loss", NUMBER, "Marginal loss component of the LMP.", _PRICE, nullable=True)
 LMP_DIRECTION = Column(
-    "lmp_direction", TEXT, "Direction of the forecast price: export, import, neutral.",
+    "lmp_direction",
+    TEXT,
+    "Direction of the forecast price: export, import, neutral.",
     nullable=True,
 )
 VOLUME = Column("volume", NUMBER, "Scheduled transaction volume.", "MWh", nullable=True)
 VOLUME_DIRECTION = Column(
     "volume_direction", TEXT, "MISO_TO_PJM, PJM_TO_MISO or BALANCED.", nullable=True
 )
-DATA_QUALITY = Column(
-    "data_quality", TEXT, "FORECAST, PRELIMINARY or VALIDATED.", nullable=True
-)
+DATA_QUALITY = Column("data_quality", TEXT, "FORECAST, PRELIMINARY or VALIDATED.", nullable=True)
 
 _POWER = "MW"
 LOAD = Column("load", NUMBER, "System load (generation plus net interchange less pumping).", _POWER)
-NATIVE_LOAD = Column("native_load", NUMBER, "Load less asset-related demand.", _POWER, nullable=True)
+NATIVE_LOAD = Column(
+    "native_load", NUMBER, "Load less asset-related demand.", _POWER, nullable=True
+)
 ARD_DEMAND = Column("ard_demand", NUMBER, "Asset-related demand.", _POWER, nullable=True)
 LOAD_BTM_PV = Column(
-    "load_btm_pv", NUMBER, "System load with behind-the-meter solar added back.", _POWER,
+    "load_btm_pv",
+    NUMBER,
+    "System load with behind-the-meter solar added back.",
+    _POWER,
     nullable=True,
 )
 NATIVE_LOAD_BTM_PV = Column(
-    "native_load_btm_pv", NUMBER, "Native load with behind-the-meter solar added back.", _POWER,
+    "native_load_btm_pv",
+    NUMBER,
+    "Native load with behind-the-meter solar added back.",
+    _POWER,
     nullable=True,
 )

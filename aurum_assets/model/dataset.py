@@ -131,7 +131,7 @@ class DatasetConfig:
     lateness_minutes: int
     retention_days: int
     feeds: tuple[Feed, ...]
-    expected_fields: Mapping[str, Mapping[str, Literal["string", "number", "integer", "boolean"]]]
+    expected_fields: Mapping[str, Mapping[str, Literal["string", "number", "boolean"]]]
     enabled: bool = True
     on_broken_row: Literal["quarantine", "reject"] = "quarantine"
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}

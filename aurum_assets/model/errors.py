@@ -1,13 +1,13 @@
 """The errors, sorted by the one question that matters at 3 a.m.: would asking again help?
 
-    AurumError
-    |- SourceError            the operator's side of the wire
-    |  |- SourceUnavailable   5xx, 408, 429, timeouts, truncation: ask again later
-    |  '- SourceRefused       any other 4xx: asking again cannot help
-    |- DataError              the bytes arrived and they are wrong
-    |  |- MalformedPayload    no dialect's shape
-    |  '- ContractBroken      the table refuses it
-    '- ConfigError            ours: names the file or variable, what it holds, what it should
+AurumError
+|- SourceError            the operator's side of the wire
+|  |- SourceUnavailable   5xx, 408, 429, timeouts, truncation: ask again later
+|  '- SourceRefused       any other 4xx: asking again cannot help
+|- DataError              the bytes arrived and they are wrong
+|  |- MalformedPayload    no dialect's shape
+|  '- ContractBroken      the table refuses it
+'- ConfigError            ours: names the file or variable, what it holds, what it should
 """
 
 

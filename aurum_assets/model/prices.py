@@ -5,10 +5,14 @@ of millionths, and sums of whole numbers are exact; the few that are not (or are
 through ``Decimal``, one by one.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
+
+_Mask = npt.NDArray[np.bool_]
 
 _MILLION = 1e6
 _LARGEST = 1e9  # above it a double no longer holds six decimals in fifteen digits
@@ -21,7 +25,7 @@ def sums_within_a_cent(total: str, parts: tuple[str, ...]) -> pl.Expr:
     Null where any of them is null: what an absent price means is for the caller to say.
     """
 
-    def evaluate(columns: "list[pl.Series]") -> pl.Series:
+    def evaluate(columns: Sequence[pl.Series]) -> pl.Series:
         present = pl.DataFrame(columns).select(
             pl.all_horizontal(pl.all().is_not_null() & pl.all().is_finite())
         )
@@ -33,7 +37,7 @@ def sums_within_a_cent(total: str, parts: tuple[str, ...]) -> pl.Expr:
     return pl.map_batches([pl.col(total), *(pl.col(p) for p in parts)], evaluate, pl.Boolean())
 
 
-def _within(values: "list[np.ndarray]", mask: np.ndarray) -> np.ndarray:
+def _within(values: "list[npt.NDArray[np.float64]]", mask: _Mask) -> _Mask:
     exact = mask.copy()
     millionths = []
     for value in values:
@@ -41,7 +45,7 @@ def _within(values: "list[np.ndarray]", mask: np.ndarray) -> np.ndarray:
         scaled = np.rint(bounded * _MILLION)
         exact &= scaled / _MILLION == value
         millionths.append(scaled.astype(np.int64))
-    within: np.ndarray = np.abs(millionths[0] - sum(millionths[1:])) <= _CENT
+    within: npt.NDArray[np.bool_] = np.abs(millionths[0] - sum(millionths[1:])) <= _CENT
     for i in np.flatnonzero(mask & ~exact):
         total, *parts = (Decimal(repr(float(value[i]))) for value in values)
         within[i] = abs(total - sum(parts)) <= Decimal("0.01")

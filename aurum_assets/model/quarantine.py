@@ -1,4 +1,4 @@
-"""``quality.quarantine``: the records that may not enter a table, as received, each with its reason."""
+"""``quality.quarantine``: records that may not enter a table, as received, with the reason."""
 
 import polars as pl
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 import numpy as np
@@ -123,12 +123,12 @@ def glance(dataset: Dataset, body: bytes, fmt: str) -> Glance:
     return Glance(document.dialect, ranked, content, len(document.records))
 
 
-def sniff(body: bytes) -> str:
+def sniff(body: bytes) -> Literal["json", "xml"]:
     """``xml`` where the first character is ``<``, else ``json``."""
     return "xml" if body.removeprefix(_BOM).lstrip()[:1] == b"<" else "json"
 
 
-def _tree(body: bytes, fmt: str, *, careful: bool = False) -> Any:  # noqa: ANN401
+def _tree(body: bytes, fmt: str, *, careful: bool = False) -> Any:
     try:
         if fmt == "xml":
             return _xml_tree(body)
@@ -150,7 +150,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
 def _xml_tree(body: bytes) -> dict[str, Any]:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     root = etree.fromstring(body, parser)
-    if root.getroottree().docinfo.doctype or root.getroottree().docinfo.internalDTD is not None:
+    if root.getroottree().docinfo.internalDTD is not None:
         msg = "the XML brings a document type of its own, which is refused"
         raise MalformedPayload(msg)
     return {_local(root): _element(root)}
@@ -160,9 +160,9 @@ def _local(element: etree._Element) -> str:
     return str(element.tag).rpartition("}")[2]
 
 
-def _element(element: etree._Element) -> Any:  # noqa: ANN401
-    """An element as JSON has it: attributes as ``@name``, text as ``$``, a repeated child a list."""
-    attributes = {f"@{k.rpartition('}')[2]}": v for k, v in element.attrib.items()}
+def _element(element: etree._Element) -> Any:
+    """An element as JSON has it: attributes ``@name``, text ``$``, a repeated child a list."""
+    attributes = {f"@{str(k).rpartition('}')[2]}": v for k, v in element.attrib.items()}
     if attributes.pop("@nil", "") in {"true", "1"}:
         return None
     children = [c for c in element if isinstance(c.tag, str)]
@@ -182,7 +182,7 @@ def _element(element: etree._Element) -> Any:  # noqa: ANN401
     return found
 
 
-def _document(dataset: Dataset, tree: Any) -> _Document:  # noqa: ANN401
+def _document(dataset: Dataset, tree: Any) -> _Document:
     """Find the dialect whose path the tree follows, and cut the tree there."""
     if isinstance(tree, dict):
         for dialect in dataset.dialects:
@@ -204,7 +204,7 @@ def _has_header(dialect: Dialect, tree: Mapping[str, Any]) -> bool:
     return dialect.header is None or set(dialect.header.__struct_encode_fields__) <= set(tree)
 
 
-def _walk(tree: Any, path: Sequence[str]) -> list[Any] | None:  # noqa: ANN401
+def _walk(tree: Any, path: Sequence[str]) -> list[Any] | None:
     """The records at ``path``: a lone object is a list of one; ``""``, ``{}``, null are none."""
     for name in path:
         if tree in ("", None) or tree == {}:
@@ -278,7 +278,7 @@ def _fast(
     dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Mapping[str, str]]
 ) -> Reading | None:
     dialect = dataset.dialect(envelope.dialect)
-    decoder, names = _decoder(dialect)
+    decoder = _decoder(dialect)
     try:
         document = decoder.decode(body)
     except (msgspec.ValidationError, RecursionError):
@@ -286,12 +286,12 @@ def _fast(
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = f"{dataset.key}: the bytes are not JSON: {error}"
         raise MalformedPayload(msg) from error
-    start, records = _found(document, names)
+    records = _found(document)
     if records is None:
         return None
     fields = _fields(dialect.record)
     raw = {n: list(map(get, records)) for n, (get, _) in fields.items()}
-    if _quotes(body) != _quotes_of(dialect, start, document, raw, len(records)):
+    if _quotes(body) != _quotes_of(dialect, document, raw, len(records)):
         return None
     header = _header_values(dialect, document)
     _refuse_snapshot(dataset, dialect, header, envelope)
@@ -335,20 +335,23 @@ def _careful(
         ]
     ).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
     if not strict:
-        observed = {n: (t if n not in known else {_word(fields[n][1])}) for n, t in observed.items()}
+        observed = {n: {_word(fields[n][1])} if n in known else t for n, t in observed.items()}
     drift = _drift(observed, expected.get(dialect.name)) if document.records else ()
     return Reading(
         dialect, dialect.parse(frame), len(document.records), positions, tuple(refused), drift
     )
 
 
-def _convert(record: Any, struct: type[msgspec.Struct], *, strict: bool) -> msgspec.Struct:  # noqa: ANN401
+def _convert(record: Any, struct: type[msgspec.Struct], *, strict: bool) -> msgspec.Struct:
     return msgspec.convert(record, struct, strict=strict)
 
 
 def _observe(
-    record: Any, observed: dict[str, set[str]], known: set[str], prefix: str = ""  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    record: Any,
+    observed: dict[str, set[str]],
+    known: set[str],
+    prefix: str = "",
+) -> Any:
     """Note the type of each field, and give the record back with the known ones only."""
     if not isinstance(record, dict):
         return record
@@ -382,7 +385,6 @@ def _drift(
     ]
     for name, want in expected.items():
         types = observed.get(name, set()) - {"null"}
-        want = "number" if want == "integer" else want
         if name not in observed:
             found.append(Drift("vanished", name, "ERROR", f"field {name} ({want}) is gone"))
         elif types - {want}:
@@ -397,7 +399,7 @@ def _drift(
 
 
 @cache
-def _decoder(dialect: Dialect) -> tuple[msgspec.json.Decoder[Any], tuple[str, ...]]:
+def _decoder(dialect: Dialect) -> msgspec.json.Decoder[Any]:
     """A decoder of whole documents: the wrapper, or what is left of it, around strict records."""
     records: Any = list[dialect.record] | dialect.record | str | None  # type: ignore[name-defined]
     inner: Any = records
@@ -424,22 +426,22 @@ def _decoder(dialect: Dialect) -> tuple[msgspec.json.Decoder[Any], tuple[str, ..
         fields.append(("bare", records, msgspec.UNSET))
         rename["bare"] = dialect.path[-1]
     document = msgspec.defstruct("Document", fields, rename=rename, forbid_unknown_fields=True)
-    return msgspec.json.Decoder(document), dialect.path
+    return msgspec.json.Decoder(document)
 
 
-def _found(document: Any, path: tuple[str, ...]) -> tuple[int, list[Any] | None]:  # noqa: ANN401
-    """Where the records start along ``path``, and the records."""
+def _found(document: Any) -> list[Any] | None:
+    """The records, behind the wrapper or without it."""
     bare = getattr(document, "bare", msgspec.UNSET)
-    start, tree = (0, document.outer) if bare is msgspec.UNSET else (len(path) - 1, bare)
-    if tree is msgspec.UNSET or (document.outer is not msgspec.UNSET and start):
-        return start, None
+    tree = document.outer if bare is msgspec.UNSET else bare
+    if tree is msgspec.UNSET or (document.outer is not msgspec.UNSET and tree is bare):
+        return None
     while isinstance(tree, msgspec.Struct) and hasattr(tree, "inner"):
         tree = tree.inner
     if isinstance(tree, list):
-        return start, tree
+        return tree
     if tree in ("", None) or tree is msgspec.UNSET:
-        return start, []
-    return start, [tree] if isinstance(tree, msgspec.Struct) else None
+        return []
+    return [tree] if isinstance(tree, msgspec.Struct) else None
 
 
 @cache
@@ -466,7 +468,10 @@ def _word(dtype: "pl.DataType") -> str:
 
 
 def _quotes_of(
-    dialect: Dialect, start: int, document: Any, raw: Mapping[str, list[Any]], records: int  # noqa: ANN401
+    dialect: Dialect,
+    document: Any,
+    raw: Mapping[str, list[Any]],
+    records: int,
 ) -> int:
     """How many quotes a payload has in which every field is said once, and nothing is escaped.
 
@@ -488,7 +493,7 @@ def _prefixes(dotted: str) -> list[str]:
     return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
-def _emptied(tree: Any) -> Any:  # noqa: ANN401
+def _emptied(tree: Any) -> Any:
     """The document without its records, to count the quotes of the rest."""
     if isinstance(tree, Record):
         return 0
@@ -505,7 +510,7 @@ def _emptied(tree: Any) -> Any:  # noqa: ANN401
 _HeaderColumn = tuple[str, Any, "pl.DataType"]
 
 
-def _header_values(dialect: Dialect, document: Any) -> list[_HeaderColumn]:  # noqa: ANN401
+def _header_values(dialect: Dialect, document: Any) -> list[_HeaderColumn]:
     if dialect.header is None:
         return []
     return [(n, get(document), dtype) for n, (get, dtype) in _fields(dialect.header).items()]
@@ -538,7 +543,7 @@ def _refuse_snapshot(
 
 def local_days(texts: Sequence[Any], zone: str) -> list[str]:
     """The operating days of ISO 8601 stamps with an offset; what is no stamp says nothing."""
-    from zoneinfo import ZoneInfo  # noqa: PLC0415  one caller
+    from zoneinfo import ZoneInfo
 
     found: list[str] = []
     for text, count in Counter(t for t in texts if isinstance(t, str)).items():

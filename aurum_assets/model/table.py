@@ -70,7 +70,7 @@ BROKEN_SCHEMA: Mapping[str, "pl.DataType"] = {
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """``columns`` in stored order; ``key`` unique within ``partition``; ``hashed`` feeds the hash.
+    """``columns`` in stored order; ``key`` unique within ``partition``; ``hashed`` values.
 
     ``stays_in_day`` says that a row's interval must lie in the operating day of its snapshot.
     """
@@ -109,7 +109,8 @@ class Table:
         """SHA-256 (first 128 bits, hex) over table name, key and values in a canonical text."""
         texts = [pl.lit(self.name), *(self._canonical(name) for name in (*self.key, *self.hashed))]
         text = pl.concat_str(texts, separator=_SEPARATOR)
-        return text.chash.sha2_256().str.slice(0, 32)  # type: ignore[attr-defined]
+        digest: pl.Expr = text.chash.sha2_256()  # type: ignore[attr-defined]
+        return digest.str.slice(0, 32)
 
     def _canonical(self, name: str) -> pl.Expr:
         dtype = self.schema[name]
@@ -129,7 +130,7 @@ class Table:
         """
         frame = self._typed(frame)
         rules = self.all_rules(day)
-        holds = pl.all_horizontal(r.holds.fill_null(value=True) for r in rules)  # noqa: FBT003
+        holds = pl.all_horizontal(r.holds.fill_null(value=True) for r in rules)
         if frame.select(holds.all()).item():
             good, broken = frame, pl.DataFrame(schema=BROKEN_SCHEMA)
         else:
@@ -149,7 +150,7 @@ class Table:
             wrong = {n: v for n, v in wrong.items() if v[0] != v[1]}
             for name, (want, found) in wrong.items():
                 if found is None or found != pl.Null:
-                    msg = f"{self.identifier}: column {name} should be {want}, the parser gave {found}"
+                    msg = f"{self.identifier}: {name} should be {want}, the parser gave {found}"
                     raise ContractBroken(msg)
             frame = frame.with_columns(pl.col(n).cast(t[0]) for n, t in wrong.items())
         return frame
@@ -198,9 +199,9 @@ UNREADABLE_RULE = "record_can_be_read"
 
 def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
     """``position, rules, reason`` of rows that break at least one of ``rules``."""
-    broken = [pl.when(~r.holds.fill_null(value=True)).then(pl.lit(r.name)) for r in rules]  # noqa: FBT003
+    broken = [pl.when(~r.holds.fill_null(value=True)).then(pl.lit(r.name)) for r in rules]
     reasons = [
-        pl.when(~r.holds.fill_null(value=True)).then(  # noqa: FBT003
+        pl.when(~r.holds.fill_null(value=True)).then(
             pl.concat_str(
                 pl.lit(f"{r.name}: "),
                 pl.concat_str(
@@ -234,7 +235,7 @@ def fold(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
         return frame
     said = frame.sort("fetched_at", "raw_sha256", maintain_order=True)
     changed = pl.col("record_hash") != pl.col("record_hash").shift(1).over(table.key)
-    run = changed.fill_null(value=True).cast(pl.UInt32).cum_sum().over(table.key)  # noqa: FBT003
+    run = changed.fill_null(value=True).cast(pl.UInt32).cum_sum().over(table.key)
     return (
         said.with_columns(__run=run)
         .filter(pl.col("__run") == pl.col("__run").max().over(table.key))

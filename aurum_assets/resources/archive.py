@@ -1,9 +1,9 @@
 """The raw archive: every byte that an operator sent, under the operating day that it speaks of.
 
-    sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.json.gz       the bytes, gzipped
-    sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.meta.json     the envelope, written first
-    rejected/{dataset}/year=YYYY/month=MM/day=DD/{identifier}.gz           bytes that cannot be read
-    rejected/{dataset}/year=YYYY/month=MM/day=DD/{identifier}.reason.json  and why
+    sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.json.gz     the bytes, gzipped
+    sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.meta.json   the envelope, put first
+    rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.gz               bytes that nobody can read
+    rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.reason.json      and why
 
 An object is put once and never changed. Replay needs nothing else than this folder. What does not
 belong here: deciding what is a duplicate (the registry), or what the bytes mean (the model).
@@ -56,7 +56,7 @@ def order_of(identifier: str) -> tuple[str, str]:
 
 
 class LocalArchive:
-    """The archive in a folder: exclusive creation by hard link, so that no kill leaves half a file."""
+    """The archive in a folder: created by hard link, so that no kill leaves half a file."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -84,7 +84,7 @@ class LocalArchive:
     def identifiers(self, folder: str, day: str) -> list[str]:
         """The identifiers of the day's snapshots, in their order."""
         try:
-            names = os.listdir(self._day(folder, day))
+            names = os.listdir(self._day(folder, day))  # noqa: PTH208  names are all it takes
         except FileNotFoundError:
             return []
         found = [n.partition(".")[0] for n in names if n.endswith(_BODIES)]

@@ -101,7 +101,7 @@ class Lake:
     @cached_property
     def catalog(self) -> "Catalog":
         """The catalog, its commits guarded."""
-        from pyiceberg.catalog import load_catalog  # noqa: PLC0415  see above
+        from pyiceberg.catalog import load_catalog
 
         found = self._given or self._retrying(lambda: load_catalog("aurum", **self._properties))
         guard_landed_commits(found)
@@ -109,7 +109,7 @@ class Lake:
 
     def table(self, table: Table) -> "IcebergTable":
         """The Iceberg table, as it is now; made where it is missing."""
-        from pyiceberg.exceptions import NoSuchTableError  # noqa: PLC0415  see above
+        from pyiceberg.exceptions import NoSuchTableError
 
         try:
             return self.catalog.load_table(table.identifier)
@@ -118,7 +118,7 @@ class Lake:
 
     def find(self, table: Table) -> "IcebergTable | None":
         """The Iceberg table where it exists."""
-        from pyiceberg.exceptions import NoSuchTableError  # noqa: PLC0415  see above
+        from pyiceberg.exceptions import NoSuchTableError
 
         try:
             return self.catalog.load_table(table.identifier)
@@ -157,7 +157,7 @@ class Lake:
         return self._optimistic(lambda attempt: self._merge_once(table, frame, partition, attempt))
 
     def replace(self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any]) -> Merged:
-        """Make ``partition`` hold exactly ``frame``, all columns; no commit where it does already."""
+        """Make ``partition`` hold exactly ``frame``; no commit where it does already."""
         return self._optimistic(
             lambda attempt: self._replace_once(table, frame, partition, attempt)
         )
@@ -204,7 +204,10 @@ class Lake:
         where = _where(partition)
         known = _rows(found, table, _within(where, frame), (*table.key, "record_hash"), sort=False)
         against = frame.join(
-            known.rename({"record_hash": "__known"}), on=table.key, how="left", maintain_order="left"
+            known.rename({"record_hash": "__known"}),
+            on=table.key,
+            how="left",
+            maintain_order="left",
         )
         is_new = against["__known"].is_null()
         is_changed = (against["__known"] != against["record_hash"]).fill_null(value=False)
@@ -249,11 +252,11 @@ class Lake:
 
     def _optimistic(self, once: Callable[[int], Merged]) -> Merged:
         """Try until a commit lands on the state that it was computed from."""
-        from pyiceberg.exceptions import (  # noqa: PLC0415  see above
+        from pyiceberg.exceptions import (
             CommitFailedException,
             ValidationException,
         )
-        from sqlalchemy.exc import OperationalError  # noqa: PLC0415  see above
+        from sqlalchemy.exc import OperationalError
 
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -266,12 +269,12 @@ class Lake:
         raise AssertionError  # pragma: no cover  the loop returns or raises
 
     def _retrying(self, make: Callable[[], _T]) -> _T:
-        """Do what several processes may do at once on a fresh lake: one wins, the others look again."""
-        from pyiceberg.exceptions import (  # noqa: PLC0415  see above
+        """Do what several processes may do at once on a fresh lake: the losers look again."""
+        from pyiceberg.exceptions import (
             NamespaceAlreadyExistsError,
             TableAlreadyExistsError,
         )
-        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415  see above
+        from sqlalchemy.exc import DBAPIError
 
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -324,8 +327,8 @@ def _rewrite(
     found: "IcebergTable", table: Table, frame: pl.DataFrame, where: "BooleanExpression | None"
 ) -> int:
     """Replace what ``where`` holds by ``frame`` and forget old snapshots, in one commit."""
-    from pyiceberg.expressions import AlwaysFalse  # noqa: PLC0415  see above
-    from pyiceberg.table.update.snapshot import ExpireSnapshots  # noqa: PLC0415  see above
+    from pyiceberg.expressions import AlwaysFalse
+    from pyiceberg.table.update.snapshot import ExpireSnapshots
 
     old = sorted(found.metadata.snapshots, key=lambda s: s.sequence_number or 0)[:-SNAPSHOTS_KEPT]
     with found.transaction() as transaction:
@@ -345,9 +348,9 @@ def _head(found: "IcebergTable") -> int:
     return snapshot.snapshot_id
 
 
-def _arrow(found: "IcebergTable", table: Table, frame: pl.DataFrame) -> Any:  # noqa: ANN401  pyarrow has no types
+def _arrow(found: "IcebergTable", table: Table, frame: pl.DataFrame) -> Any:  # noqa: ANN401  untyped
     """The frame as the Arrow table that Iceberg expects, sorted as the table says."""
-    from pyiceberg.io.pyarrow import schema_to_pyarrow  # noqa: PLC0415  see above
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
 
     schema = schema_to_pyarrow(found.schema(), include_field_ids=False)
     try:
@@ -362,8 +365,8 @@ def _arrow(found: "IcebergTable", table: Table, frame: pl.DataFrame) -> Any:  # 
 
 def iceberg_schema(table: Table) -> "Schema":
     """The Iceberg schema of a table: stable field ids, documentation with units."""
-    from pyiceberg import types as t  # noqa: PLC0415  see above
-    from pyiceberg.schema import Schema  # noqa: PLC0415  see above
+    from pyiceberg import types as t
+    from pyiceberg.schema import Schema
 
     simple = {
         pl.Date: t.DateType(),
@@ -388,8 +391,8 @@ def iceberg_schema(table: Table) -> "Schema":
 
 
 def _partition_spec(table: Table, schema: "Schema") -> Any:  # noqa: ANN401  lazily imported
-    from pyiceberg.partitioning import PartitionField, PartitionSpec  # noqa: PLC0415  see above
-    from pyiceberg.transforms import IdentityTransform  # noqa: PLC0415  see above
+    from pyiceberg.partitioning import PartitionField, PartitionSpec
+    from pyiceberg.transforms import IdentityTransform
 
     return PartitionSpec(
         *(
@@ -400,8 +403,8 @@ def _partition_spec(table: Table, schema: "Schema") -> Any:  # noqa: ANN401  laz
 
 
 def _sort_order(table: Table, schema: "Schema") -> Any:  # noqa: ANN401  lazily imported
-    from pyiceberg.table.sorting import SortField, SortOrder  # noqa: PLC0415  see above
-    from pyiceberg.transforms import IdentityTransform  # noqa: PLC0415  see above
+    from pyiceberg.table.sorting import SortField, SortOrder
+    from pyiceberg.transforms import IdentityTransform
 
     return SortOrder(
         *(
@@ -419,34 +422,35 @@ def _partition_of(table: Table, frame: pl.DataFrame) -> dict[str, Any]:
     return values.row(0, named=True)
 
 
-def _where(partition: Mapping[str, Any]) -> "BooleanExpression":
-    from pyiceberg.expressions import AlwaysTrue, And, EqualTo  # noqa: PLC0415  see above
+def _expressions() -> Any:  # noqa: ANN401  pydantic models with their own constructors: mypy needs a plugin
+    from pyiceberg import expressions
 
-    found: BooleanExpression = AlwaysTrue()
+    return expressions
+
+
+def _where(partition: Mapping[str, Any]) -> "BooleanExpression":
+    e = _expressions()
+    found: BooleanExpression = e.AlwaysTrue()
     for name, value in partition.items():
         text = value.isoformat() if isinstance(value, dt.date) else value
-        found = And(found, EqualTo(name, text))
+        found = e.And(found, e.EqualTo(name, text))
     return found
 
 
 def _within(where: "BooleanExpression", frame: pl.DataFrame) -> "BooleanExpression":
     """``where``, pruned to the intervals of the frame."""
-    from pyiceberg.expressions import (  # noqa: PLC0415  see above
-        And,
-        GreaterThanOrEqual,
-        LessThanOrEqual,
-    )
-
     if "interval_start" not in frame.columns:
         return where
+    e = _expressions()
     first, last = frame.select(
         first=pl.col("interval_start").min(), last=pl.col("interval_start").max()
     ).row(0)
-    return And(
+    found: BooleanExpression = e.And(
         where,
-        GreaterThanOrEqual("interval_start", first.isoformat()),
-        LessThanOrEqual("interval_start", last.isoformat()),
+        e.GreaterThanOrEqual("interval_start", first.isoformat()),
+        e.LessThanOrEqual("interval_start", last.isoformat()),
     )
+    return found
 
 
 def guard_landed_commits(catalog: "Catalog") -> None:
@@ -455,9 +459,9 @@ def guard_landed_commits(catalog: "Catalog") -> None:
     A lost answer, retried by a proxy or by the catalog itself, comes back as *failed*; pyiceberg
     would then delete the manifests of what is the table's current snapshot.
     """
-    from pyiceberg.exceptions import CommitFailedException  # noqa: PLC0415  see above
-    from pyiceberg.table import CommitTableResponse  # noqa: PLC0415  see above
-    from pyiceberg.table.update import AddSnapshotUpdate  # noqa: PLC0415  see above
+    from pyiceberg.exceptions import CommitFailedException
+    from pyiceberg.table import CommitTableResponse
+    from pyiceberg.table.update import AddSnapshotUpdate
 
     original = catalog.commit_table
     if getattr(original, "guarded", False):
@@ -476,4 +480,4 @@ def guard_landed_commits(catalog: "Catalog") -> None:
             raise
 
     commit_table.guarded = True  # type: ignore[attr-defined]
-    catalog.commit_table = commit_table  # type: ignore[method-assign]
+    catalog.commit_table = commit_table  # type: ignore[method-assign, assignment]

@@ -220,4 +220,3 @@ def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -
         clock=(lambda: frozen) if frozen is not None else _wall_clock,
         limit_scale=settings.limit_scale,
     )
-

@@ -24,7 +24,7 @@ COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 PLAIN = frozenset({"", "identity"})
 
 
-class Broken(Exception):  # noqa: N818 - a state of the answer, translated by api
+class Broken(Exception):
     """No whole answer came; another try may bring one. ``body`` holds what came of it."""
 
     def __init__(self, reason: str, *, body: bytes = b"", reached: bool = True) -> None:
@@ -34,7 +34,7 @@ class Broken(Exception):  # noqa: N818 - a state of the answer, translated by ap
         self.reached = reached
 
 
-class Unusable(Exception):  # noqa: N818 - a state of the answer, translated by api
+class Unusable(Exception):
     """An answer came, and another try would bring the same."""
 
     def __init__(self, reason: str) -> None:
@@ -254,7 +254,7 @@ class Deadline:
         return self.used >= self._seconds
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """httpcore tells of each connection made; the newest stream is the one to cut."""
+        """Httpcore tells of each connection made; the newest stream is the one to cut."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._stream = info["return_value"]
             if self.passed:

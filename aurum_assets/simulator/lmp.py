@@ -131,7 +131,7 @@ def _write(
     return assemble("FiveMinLmps", "FiveMinLmp", filled, fmt)
 
 
-def render_lmp_hour(  # noqa: PLR0913  all but two have defaults
+def render_lmp_hour(
     day: OperatingDay,
     hour: str,
     locations: int = 1200,

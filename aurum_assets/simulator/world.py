@@ -101,7 +101,7 @@ class Answer:
     fast: Callable[[Format], bytes] | None = None
 
 
-class Refusal(Exception):  # noqa: N818  not an error of ours: the operator's no
+class Refusal(Exception):
     """The operator says no."""
 
     def __init__(self, status: int, reason: str) -> None:

@@ -31,7 +31,20 @@ from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
 
 _PARTS = ("energy", "congestion", "loss")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # not the machine's locale
+_MONTHS = [
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+]  # not the machine's locale
 _QUALITIES = ("FORECAST", "PRELIMINARY", "VALIDATED")
 
 
