@@ -86,8 +86,11 @@ class Breaker:
 
     def answered(self, *, probing: bool) -> None:
         """The source answered a fetch, be it with a refusal: it is there."""
-        for key in self._state.keys(self._failure_prefix):
+        failures = self._state.keys(self._failure_prefix)
+        for key in failures:
             self._state.delete(key)
+        if failures:
+            self._state.delete(self._open_key)
         if probing:
             self.leave()
 

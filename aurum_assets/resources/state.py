@@ -112,7 +112,7 @@ def transaction(path: Path, schema: str, *, write: bool = True) -> Iterator[sqli
     except (sqlite3.Error, OSError) as error:
         msg = (
             f"{path}: this shared SQLite file cannot be used ({error}); make its folder writable, "
-            "or remove the file: it is made anew and nothing is lost with it"
+            "end what holds it locked, or remove the file: it is made anew and no data is lost"
         )
         raise ConfigError(msg) from error
 

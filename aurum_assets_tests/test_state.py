@@ -1,0 +1,185 @@
+"""What every ``State`` owes its users, and what a SQLite file shared by processes must survive."""
+
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.state import SqliteState, State
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+
+pytestmark = pytest.mark.filterwarnings("error")
+spawn = multiprocessing.get_context("spawn")
+
+
+class Clock:
+    """Stands still until told."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "not" / "yet" / "state.sqlite"
+
+
+@pytest.fixture
+def state(path: Path, clock: Clock) -> State:
+    return SqliteState(path, clock)
+
+
+def test_a_word_never_written_is_none(state: State) -> None:
+    assert state.get("a") is None
+    assert state.keys("") == []
+
+
+def test_the_last_writer_counts(state: State) -> None:
+    state.set("a", "1", 60)
+    state.set("a", "2", 60)
+    assert state.get("a") == "2"
+
+
+def test_a_word_is_gone_when_its_time_is_over(state: State, clock: Clock) -> None:
+    state.set("a", "1", 60)
+    clock.now += 59.9
+    assert state.get("a") == "1"
+    clock.now += 0.2
+    assert state.get("a") is None
+    assert state.keys("a") == []
+
+
+def test_only_the_first_claim_holds_until_it_expires_or_is_deleted(
+    state: State, clock: Clock
+) -> None:
+    assert state.claim("a", 60)
+    assert not state.claim("a", 60)
+    clock.now += 61
+    assert state.claim("a", 60)
+    state.delete("a")
+    assert state.claim("a", 60)
+
+
+def test_a_word_that_was_set_cannot_be_claimed(state: State) -> None:
+    state.set("a", "1", 60)
+    assert not state.claim("a", 60)
+    assert state.get("a") == "1"
+
+
+def test_a_prefix_is_taken_literally(state: State) -> None:
+    for key in ("a%b", "a_b", "aXb", "A_b", "a_"):
+        state.set(key, "", 60)
+    assert state.keys("a_") == ["a_", "a_b"]
+    assert state.keys("a%") == ["a%b"]
+
+
+def test_deleting_what_is_not_there_is_no_error(state: State) -> None:
+    state.delete("a")
+
+
+def test_two_objects_on_one_file_see_each_other(state: State, path: Path, clock: Clock) -> None:
+    state.set("a", "1", 60)
+    assert SqliteState(path, clock).get("a") == "1"
+
+
+def test_expired_rows_do_not_stay_in_the_file(state: State, path: Path, clock: Clock) -> None:
+    for i in range(50):
+        state.set(f"a{i}", "", 1)
+    clock.now += 2
+    state.set("b", "", 1)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM word").fetchone() == (1,)
+
+
+def test_a_file_that_is_no_database_is_named(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"this is not a database, and long enough to be seen as none" * 100)
+    with pytest.raises(ConfigError, match=r"state\.sqlite.*remove the file"):
+        SqliteState(path).get("a")
+
+
+def test_threads_share_one_object(state: State) -> None:
+    won: list[int] = []
+
+    def claim(i: int) -> None:
+        won.extend(k for k in range(20) if state.claim(f"k{k}", 60) and i >= 0)
+
+    threads = [threading.Thread(target=claim, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == list(range(20))
+
+
+def _claim_all(path: Path, start: float, out: "Queue[list[int]]") -> None:
+    time.sleep(max(0.0, start - time.time()))
+    state = SqliteState(path)
+    out.put([k for k in range(100) if state.claim(f"k{k}", 600)])
+
+
+def test_of_many_processes_that_open_a_new_file_at_once_one_wins_each_claim(path: Path) -> None:
+    out: Queue[list[int]] = spawn.Queue()
+    start = time.time() + 1.5
+    workers = [spawn.Process(target=_claim_all, args=(path, start, out)) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    won = [out.get(timeout=30) for _ in workers]
+    for worker in workers:
+        worker.join()
+    assert sorted(k for some in won for k in some) == list(range(100))
+    assert [p.name for p in path.parent.iterdir() if p.name.startswith(".")] == []
+
+
+def _write_for_ever(path: Path, ready: "Queue[int]") -> None:
+    state = SqliteState(path)
+    state.set("begun", "1", 600)
+    ready.put(os.getpid())
+    for i in range(10**9):
+        state.set(f"k{i % 50}", "v" * 200, 600)
+        state.claim(f"c{i}", 0.01)
+
+
+@pytest.fixture
+def writers(path: Path) -> Iterator[list[int]]:
+    ready: Queue[int] = spawn.Queue()
+    workers = [spawn.Process(target=_write_for_ever, args=(path, ready)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    yield [ready.get(timeout=30) for _ in workers]
+    for worker in workers:
+        worker.kill()
+        worker.join()
+
+
+def test_kill_9_at_any_moment_leaves_a_file_that_works(path: Path, writers: list[int]) -> None:
+    state = SqliteState(path)
+    for pid in writers:
+        time.sleep(random.uniform(0.02, 0.1))  # noqa: S311 - any moment will do
+        os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        state.set("after", str(pid), 600)
+        assert state.get("after") == str(pid)
+        assert time.monotonic() - began < 2
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
