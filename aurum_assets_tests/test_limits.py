@@ -227,7 +227,7 @@ def test_machines_without_a_shared_limiter_divide_the_limit(
     assert part.seconds == pytest.approx(expected.seconds)
 
 
-PROCESSES, REQUESTS, SLOW_REQUESTS, WINDOW, SECONDS = 4, 20, 3, 1.0, 4.0
+PROCESSES, REQUESTS, SLOW_REQUESTS, WINDOW, SECONDS = 4, 20, 3, 1.0, 3.0
 
 
 def _ask_as_fast_as_allowed(folder: Path, port: int, endpoint: str, start: float) -> None:
