@@ -8,6 +8,7 @@ archive and table, a forgotten registry) rebuilds the day from the archive. Both
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -24,6 +25,8 @@ from aurum_assets.model.table import UNREADABLE_RULE, UTC, fold
 from aurum_assets.resources.archive import Rejection, order_of
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.settings import Home
+
+_THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,9 @@ def _merge_newest(
         done = Normalized(dataset, day, Merged(), dataset.table.empty(), rejected=rejected)
         return done if pending else _looked_at_again(home, done)
     home.lake.merge(QUARANTINE, snapshots[0].quarantined)
-    merged = home.lake.merge(dataset.table, snapshots[0].good)
-    done = Normalized(dataset, day, merged, snapshots[0].good, 1, rejected=rejected)
+    rows = fold(dataset.table, snapshots[0].good)
+    merged = home.lake.merge(dataset.table, rows)
+    done = Normalized(dataset, day, merged, rows, 1, rejected=rejected)
     return _described(done, snapshots, len(snapshots[0].quarantined))
 
 
@@ -139,7 +143,7 @@ def _looked_at_again(home: Home, done: Normalized) -> Normalized:
     for identifier in reversed(home.archive.identifiers(folder, done.day.key)):
         found, _ = _conform_all(home, done.dataset, done.day, [identifier], alone=True, keep=False)
         if found:
-            done.rows = found[0].good
+            done.rows = fold(done.dataset.table, found[0].good)
             return _described(done, found, 0)
     return done
 
@@ -172,31 +176,45 @@ def _conform_all(
     ``alone`` means that the neighbours are not among ``identifiers`` and are looked up. What cannot
     be read is kept under ``rejected/`` (``keep``), and its reason comes back.
     """
-    found: list[Conformed] = []
-    rejected: list[str] = []
     said: dict[str, str] = {}
+    chosen: list[str] = []
+    rejected: list[str] = []
     for identifier in identifiers:
         try:
-            snapshot = home.archive.snapshot(dataset.archive_name, day.key, identifier)
+            envelope = home.archive.envelope(dataset.archive_name, day.key, identifier)
         except MalformedPayload as error:
             rejected.append(str(error))
             continue
-        envelope = snapshot.envelope
-        if alone and keep and _repeats_its_neighbour(home, dataset, envelope):
-            continue
-        if said.get(envelope.request) == envelope.content_sha256:
-            continue
+        repeated = said.get(envelope.request) == envelope.content_sha256
         said[envelope.request] = envelope.content_sha256
-        try:
-            found.append(conform(home, dataset, day, snapshot))
-        except DataError as error:
-            rejected.append(str(error))
-            if keep:
-                _reject(home, dataset, snapshot, str(error))
-    return found, rejected
+        if not repeated and not (alone and keep and _repeats_neighbour(home, dataset, envelope)):
+            chosen.append(identifier)
+
+    def conformed(identifier: str) -> Conformed | str:
+        return _conform_or_reject(home, dataset, day, identifier, keep=keep)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        outcomes = list(pool.map(conformed, chosen))
+    rejected += [o for o in outcomes if isinstance(o, str)]
+    return [o for o in outcomes if isinstance(o, Conformed)], rejected
 
 
-def _repeats_its_neighbour(home: Home, dataset: Dataset, envelope: Envelope) -> bool:
+def _conform_or_reject(
+    home: Home, dataset: Dataset, day: OperatingDay, identifier: str, *, keep: bool
+) -> Conformed | str:
+    try:
+        snapshot = home.archive.snapshot(dataset.archive_name, day.key, identifier)
+    except MalformedPayload as error:
+        return str(error)
+    try:
+        return conform(home, dataset, day, snapshot)
+    except DataError as error:
+        if keep:
+            _reject(home, dataset, snapshot, str(error))
+        return str(error)
+
+
+def _repeats_neighbour(home: Home, dataset: Dataset, envelope: Envelope) -> bool:
     identifiers = home.archive.identifiers(dataset.archive_name, envelope.day)
     before = [i for i in identifiers if order_of(i) < order_of(envelope.identifier)]
     if not any(f"-{envelope.endpoint}-" in i for i in before):
@@ -284,9 +302,10 @@ def _one_a_record(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     if not frames:
         return QUARANTINE.empty()
     said = pl.concat([f.select(QUARANTINE.names) for f in frames])
-    return said.sort("fetched_at", "raw_sha256", maintain_order=True).unique(
+    first = said.sort("fetched_at", "raw_sha256", maintain_order=True).unique(
         "received_hash", keep="first", maintain_order=True
     )
+    return first.sort(QUARANTINE.order)
 
 
 def _reject(home: Home, dataset: Dataset, snapshot: Snapshot, reason: str) -> None:

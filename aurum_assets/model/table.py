@@ -91,6 +91,11 @@ class Table:
         """``namespace.name``."""
         return f"{self.namespace}.{self.name}"
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns that rows are sorted by: those of the key, in ``sort``'s order."""
+        return self.sort or self.key
+
     @cached_property
     def names(self) -> list[str]:
         """The column names, in stored order."""
@@ -229,10 +234,12 @@ def fold(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 
     ``frame`` has the table's columns, several rows a key. The value of a key is what the last
     snapshot by (``fetched_at``, ``raw_sha256``) says; its provenance is that of the first snapshot
-    in the value's unbroken run.
+    in the value's unbroken run. Comes back in the table's order.
     """
-    if not frame.select(pl.struct(table.key).is_duplicated().any()).item():
-        return frame
+    ordered = frame.sort(table.order)
+    again = pl.all_horizontal(pl.col(k).eq_missing(pl.col(k).shift(1)) for k in table.key)
+    if len(frame) < 2 or not ordered.select(again.slice(1).any()).item():  # noqa: PLR2004  a pair
+        return ordered
     said = frame.sort("fetched_at", "raw_sha256", maintain_order=True)
     changed = pl.col("record_hash") != pl.col("record_hash").shift(1).over(table.key)
     run = changed.fill_null(value=True).cast(pl.UInt32).cum_sum().over(table.key)
@@ -241,4 +248,5 @@ def fold(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("__run") == pl.col("__run").max().over(table.key))
         .unique(table.key, keep="first", maintain_order=True)
         .select(table.names)
+        .sort(table.order)
     )

@@ -96,9 +96,13 @@ class LocalArchive:
         return sorted("-".join(p.partition("=")[2] for p in place.parts[-3:]) for place in places)
 
     def envelope(self, folder: str, day: str, identifier: str) -> Envelope:
-        """The envelope of a snapshot."""
+        """The envelope of a snapshot. Raises ``MalformedPayload`` where it is lost or broken."""
         path = self._day(folder, day) / f"{identifier}.meta.json"
-        return msgspec.json.decode(path.read_bytes(), type=Envelope)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Envelope)
+        except (OSError, msgspec.DecodeError) as error:
+            msg = f"{path}: the envelope of this object cannot be read: {error}"
+            raise MalformedPayload(msg) from error
 
     def snapshot(self, folder: str, day: str, identifier: str) -> Snapshot:
         """A snapshot, whole. Raises ``MalformedPayload`` where the object cannot be unpacked."""

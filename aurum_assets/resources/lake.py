@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothin
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table as IcebergTable
+    from pyiceberg.table import Transaction
 
 _T = TypeVar("_T")
 
@@ -145,7 +146,7 @@ class Lake:
         return _rows(found, table, where, columns or tuple(table.names))
 
     def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
-        """Bring ``frame`` (table's columns, unique keys, one partition) into its partition.
+        """Bring ``frame`` (as ``fold`` gives it, of one partition) into its partition.
 
         A key that is not there is added; one whose record hash differs is replaced; the others are
         left, with the provenance of the snapshot that said them first. Rows absent from ``frame``
@@ -157,7 +158,10 @@ class Lake:
         return self._optimistic(lambda attempt: self._merge_once(table, frame, partition, attempt))
 
     def replace(self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any]) -> Merged:
-        """Make ``partition`` hold exactly ``frame``; no commit where it does already."""
+        """Make ``partition`` hold exactly ``frame`` (as ``fold`` gives it).
+
+        No commit where it does already.
+        """
         return self._optimistic(
             lambda attempt: self._replace_once(table, frame, partition, attempt)
         )
@@ -221,8 +225,8 @@ class Lake:
             kept = _rows(found, table, where, tuple(table.names), sort=False).join(
                 said, on=table.key, how="anti"
             )
-            rows = pl.concat([kept, said.select(table.names)])
-            snapshot = _rewrite(found, table, rows, where if files else None)
+            rows = pl.concat([kept, said.select(table.names)]).sort(table.order)
+            snapshot = _rewrite(found, table, rows, where)
         else:
             snapshot = _append(found, table, frame.filter(is_new))
         return Merged(new, changed, unchanged, 0, snapshot, attempt)
@@ -233,7 +237,7 @@ class Lake:
         found = self.table(table)
         where = _where(partition)
         files = sum(1 for _ in found.scan(row_filter=where).plan_files())
-        frame = frame.select(table.names).sort(table.sort or table.key)
+        frame = frame.select(table.names)
         if not files:
             if frame.is_empty():
                 return Merged(attempts=attempt)
@@ -313,31 +317,63 @@ def _rows(
         return pl.DataFrame(schema=schema)
     arrow = found.scan(row_filter=where, selected_fields=columns).to_arrow()
     frame = pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
-    order = [n for n in table.sort or table.key if n in columns]
+    order = [n for n in table.order if n in columns]
     return frame.sort(order) if sort and order else frame
 
 
 def _append(found: "IcebergTable", table: Table, frame: pl.DataFrame) -> int:
     with found.transaction() as transaction:
-        transaction.append(_arrow(found, table, frame))
+        _add(transaction, found, table, frame)
     return _head(found)
 
 
 def _rewrite(
-    found: "IcebergTable", table: Table, frame: pl.DataFrame, where: "BooleanExpression | None"
+    found: "IcebergTable", table: Table, frame: pl.DataFrame, where: "BooleanExpression"
 ) -> int:
     """Replace what ``where`` holds by ``frame`` and forget old snapshots, in one commit."""
-    from pyiceberg.expressions import AlwaysFalse
     from pyiceberg.table.update.snapshot import ExpireSnapshots
 
     old = sorted(found.metadata.snapshots, key=lambda s: s.sequence_number or 0)[:-SNAPSHOTS_KEPT]
     with found.transaction() as transaction:
-        transaction.overwrite(
-            _arrow(found, table, frame), AlwaysFalse() if where is None else where
-        )
+        transaction.delete(where)
+        if not frame.is_empty():
+            _add(transaction, found, table, frame)
         if old:
             ExpireSnapshots(transaction).by_ids([s.snapshot_id for s in old]).commit()
     return _head(found)
+
+
+def _add(
+    transaction: "Transaction", found: "IcebergTable", table: Table, frame: pl.DataFrame
+) -> None:
+    """Write ``frame``, which holds one partition, as one file.
+
+    ``Transaction.append`` looks for the partitions of the rows first, which took 0.4 s of a day of
+    345,600; here they are known.
+    """
+    from pyiceberg.io.pyarrow import schema_to_pyarrow, write_file
+    from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
+    from pyiceberg.table import WriteTask
+
+    schema, spec = found.schema(), found.spec()
+    partition = _partition_of(table, frame)
+    values = [PartitionFieldValue(field, partition[field.name]) for field in spec.fields]
+    try:
+        arrow = frame.select(table.names).to_arrow()
+        arrow = arrow.cast(schema_to_pyarrow(schema, include_field_ids=False))
+    except (ValueError, pl.exceptions.PolarsError) as error:
+        msg = f"{table.identifier}: the frame does not fit the table: {error}"
+        raise ContractBroken(msg) from error
+    with transaction.update_snapshot().fast_append() as append:
+        task = WriteTask(
+            write_uuid=append.commit_uuid,
+            task_id=0,
+            schema=schema,
+            record_batches=arrow.to_batches(),
+            partition_key=PartitionKey(values, spec, schema),
+        )
+        for file in write_file(found.io, found.metadata, iter([task])):
+            append.append_data_file(file)
 
 
 def _head(found: "IcebergTable") -> int:
@@ -346,18 +382,6 @@ def _head(found: "IcebergTable") -> int:
         msg = f"{found.name()}: the commit left no snapshot"
         raise ContractBroken(msg)
     return snapshot.snapshot_id
-
-
-def _arrow(found: "IcebergTable", table: Table, frame: pl.DataFrame) -> Any:  # noqa: ANN401  untyped
-    """The frame as the Arrow table that Iceberg expects, sorted as the table says."""
-    from pyiceberg.io.pyarrow import schema_to_pyarrow
-
-    schema = schema_to_pyarrow(found.schema(), include_field_ids=False)
-    try:
-        return frame.select(table.names).sort(table.sort or table.key).to_arrow().cast(schema)
-    except (ValueError, pl.exceptions.PolarsError) as error:
-        msg = f"{table.identifier}: the frame does not fit the table: {error}"
-        raise ContractBroken(msg) from error
 
 
 # --- schemas and filters -------------------------------------------------------------------------
@@ -409,7 +433,7 @@ def _sort_order(table: Table, schema: "Schema") -> Any:  # noqa: ANN401  lazily 
     return SortOrder(
         *(
             SortField(source_id=schema.find_field(n).field_id, transform=IdentityTransform())
-            for n in table.sort or table.key
+            for n in table.order
         )
     )
 
