@@ -13,11 +13,12 @@ then ``append`` as two commits leaves short days under ``kill -9``, so a day is 
 import datetime as dt
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 import polars as pl
 
@@ -27,14 +28,15 @@ from aurum_assets.model.table import Table
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
     from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.manifest import DataFile
     from pyiceberg.schema import Schema
+    from pyiceberg.table import FileScanTask
     from pyiceberg.table import Table as IcebergTable
-    from pyiceberg.table import Transaction
 
 _T = TypeVar("_T")
 
 FILES_BEFORE_COMPACTION = 24
-SNAPSHOTS_KEPT = 24
+SNAPSHOTS_KEPT = 6
 _ATTEMPTS = 40
 _LONGEST_WAIT = 1.0
 
@@ -42,7 +44,7 @@ _PROPERTIES = {
     "commit.retry.num-retries": "0",
     "write.parquet.compression-codec": "zstd",
     "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "24",
+    "write.metadata.previous-versions-max": "12",
     "write.metadata.metrics.default": "truncate(16)",
 }
 
@@ -143,7 +145,8 @@ class Lake:
         if found is None:
             return table.empty().select(columns or table.names)
         where = _where(partition or {})
-        return _rows(found, table, where, columns or tuple(table.names))
+        rows = _rows(found, table, where, columns or tuple(table.names), _plan(found, where))
+        return rows.sort([n for n in table.order if n in rows.columns] or rows.columns)
 
     def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
         """Bring ``frame`` (as ``fold`` gives it, of one partition) into its partition.
@@ -206,7 +209,9 @@ class Lake:
     ) -> Merged:
         found = self.table(table)
         where = _where(partition)
-        known = _rows(found, table, _within(where, frame), (*table.key, "record_hash"), sort=False)
+        tasks = _plan(found, where)
+        near = [t for t in tasks if _may_hold(found, t.file, frame)]
+        known = _rows(found, table, where, (*table.key, "record_hash"), near)
         against = frame.join(
             known.rename({"record_hash": "__known"}),
             on=table.key,
@@ -219,16 +224,14 @@ class Lake:
         unchanged = len(frame) - new - changed
         if not new and not changed:
             return Merged(unchanged=unchanged, attempts=attempt)
-        files = sum(1 for _ in found.scan(row_filter=where).plan_files())
-        if changed or files >= FILES_BEFORE_COMPACTION:
-            said = frame.filter(is_new | is_changed)
-            kept = _rows(found, table, where, tuple(table.names), sort=False).join(
-                said, on=table.key, how="anti"
-            )
-            rows = pl.concat([kept, said.select(table.names)]).sort(table.order)
-            snapshot = _rewrite(found, table, rows, where)
+        said = frame.filter(is_new | is_changed)
+        if changed or len(tasks) >= FILES_BEFORE_COMPACTION:
+            kept = _rows(found, table, where, tuple(table.names), tasks)
+            kept = kept.join(said, on=table.key, how="anti")
+            said = pl.concat([kept, said.select(table.names)]).sort(table.order)
+            snapshot = _commit(found, table, said, tasks)
         else:
-            snapshot = _append(found, table, frame.filter(is_new))
+            snapshot = _commit(found, table, said)
         return Merged(new, changed, unchanged, 0, snapshot, attempt)
 
     def _replace_once(
@@ -236,20 +239,15 @@ class Lake:
     ) -> Merged:
         found = self.table(table)
         where = _where(partition)
-        files = sum(1 for _ in found.scan(row_filter=where).plan_files())
+        tasks = _plan(found, where)
         frame = frame.select(table.names)
-        if not files:
-            if frame.is_empty():
-                return Merged(attempts=attempt)
-            return Merged(len(frame), 0, 0, 0, _append(found, table, frame), attempt)
-        known = _rows(found, table, where, tuple(table.names))
+        known = _rows(found, table, where, tuple(table.names), tasks).sort(table.order)
         if known.equals(frame):
             return Merged(unchanged=len(frame), attempts=attempt)
-        hashes = ["record_hash"] if "record_hash" in table.names else []
-        same = len(frame.join(known, on=[*table.key, *hashes], how="semi"))
+        same = len(frame.join(known, on=[*table.key, "record_hash"], how="semi"))
         new = len(frame.join(known, on=table.key, how="anti"))
         removed = len(known.join(frame, on=table.key, how="anti"))
-        snapshot = _rewrite(found, table, frame, where)
+        snapshot = _commit(found, table, frame, tasks)
         return Merged(new, len(frame) - same - new, same, removed, snapshot, attempt)
 
     # --- the loop ------------------------------------------------------------------------------
@@ -304,48 +302,74 @@ class Lake:
 # --- reading and writing -------------------------------------------------------------------------
 
 
+def _plan(found: "IcebergTable", where: "BooleanExpression") -> "list[FileScanTask]":
+    return list(found.scan(row_filter=where).plan_files())
+
+
 def _rows(
     found: "IcebergTable",
     table: Table,
     where: "BooleanExpression",
     columns: tuple[str, ...],
-    *,
-    sort: bool = True,
+    tasks: "Sequence[FileScanTask]",
 ) -> pl.DataFrame:
+    """``columns`` of the rows of ``tasks``, which were planned for ``where``."""
+    from pyiceberg.io.pyarrow import ArrowScan
+
     schema = {name: table.schema[name] for name in columns}
-    if found.current_snapshot() is None:
+    if not tasks:
         return pl.DataFrame(schema=schema)
-    arrow = found.scan(row_filter=where, selected_fields=columns).to_arrow()
-    frame = pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
-    order = [n for n in table.order if n in columns]
-    return frame.sort(order) if sort and order else frame
+    projected = found.schema().select(*columns)
+    arrow = ArrowScan(found.metadata, found.io, projected, where).to_table(tasks)
+    return pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
 
 
-def _append(found: "IcebergTable", table: Table, frame: pl.DataFrame) -> int:
-    with found.transaction() as transaction:
-        _add(transaction, found, table, frame)
-    return _head(found)
+def _may_hold(found: "IcebergTable", file: "DataFile", frame: pl.DataFrame) -> bool:
+    """Whether the file's intervals overlap with those of ``frame``, by its bounds."""
+    from pyiceberg.conversions import from_bytes
+    from pyiceberg.types import TimestamptzType
+
+    if "interval_start" not in frame.columns:
+        return True
+    number = found.schema().find_field("interval_start").field_id
+    low, high = (
+        bounds.get(number) if bounds else None
+        for bounds in (file.lower_bounds, file.upper_bounds)
+    )
+    if low is None or high is None:
+        return True
+    stamps = frame["interval_start"].cast(pl.Int64)
+    first, last = (from_bytes(TimestamptzType(), bound) for bound in (low, high))
+    return bool(((stamps >= first) & (stamps <= last)).any())
 
 
-def _rewrite(
-    found: "IcebergTable", table: Table, frame: pl.DataFrame, where: "BooleanExpression"
+def _commit(
+    found: "IcebergTable", table: Table, frame: pl.DataFrame, over: "Sequence[FileScanTask]" = ()
 ) -> int:
-    """Replace what ``where`` holds by ``frame`` and forget old snapshots, in one commit."""
+    """Add ``frame``, in place of the files ``over``, and forget old snapshots: one commit."""
     from pyiceberg.table.update.snapshot import ExpireSnapshots
 
-    old = sorted(found.metadata.snapshots, key=lambda s: s.sequence_number or 0)[:-SNAPSHOTS_KEPT]
+    snapshots = sorted(found.metadata.snapshots, key=lambda s: s.sequence_number or 0)
     with found.transaction() as transaction:
-        transaction.delete(where)
-        if not frame.is_empty():
-            _add(transaction, found, table, frame)
-        if old:
-            ExpireSnapshots(transaction).by_ids([s.snapshot_id for s in old]).commit()
-    return _head(found)
+        update = transaction.update_snapshot()
+        with update.overwrite() if over else update.fast_append() as producer:
+            for task in over:
+                producer.delete_data_file(task.file)
+            for file in _written(found, table, frame, producer.commit_uuid):
+                producer.append_data_file(file)
+        if len(snapshots) >= 2 * SNAPSHOTS_KEPT:
+            old = [s.snapshot_id for s in snapshots[:-SNAPSHOTS_KEPT]]
+            ExpireSnapshots(transaction).by_ids(old).commit()
+    snapshot = found.current_snapshot()
+    if snapshot is None:
+        msg = f"{table.identifier}: the commit left no snapshot"
+        raise ContractBroken(msg)
+    return snapshot.snapshot_id
 
 
-def _add(
-    transaction: "Transaction", found: "IcebergTable", table: Table, frame: pl.DataFrame
-) -> None:
+def _written(
+    found: "IcebergTable", table: Table, frame: pl.DataFrame, commit: UUID
+) -> "Iterable[DataFile]":
     """Write ``frame``, which holds one partition, as one file.
 
     ``Transaction.append`` looks for the partitions of the rows first, which took 0.4 s of a day of
@@ -355,6 +379,8 @@ def _add(
     from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
     from pyiceberg.table import WriteTask
 
+    if frame.is_empty():
+        return ()
     schema, spec = found.schema(), found.spec()
     partition = _partition_of(table, frame)
     values = [PartitionFieldValue(field, partition[field.name]) for field in spec.fields]
@@ -364,24 +390,14 @@ def _add(
     except (ValueError, pl.exceptions.PolarsError) as error:
         msg = f"{table.identifier}: the frame does not fit the table: {error}"
         raise ContractBroken(msg) from error
-    with transaction.update_snapshot().fast_append() as append:
-        task = WriteTask(
-            write_uuid=append.commit_uuid,
-            task_id=0,
-            schema=schema,
-            record_batches=arrow.to_batches(),
-            partition_key=PartitionKey(values, spec, schema),
-        )
-        for file in write_file(found.io, found.metadata, iter([task])):
-            append.append_data_file(file)
-
-
-def _head(found: "IcebergTable") -> int:
-    snapshot = found.current_snapshot()
-    if snapshot is None:
-        msg = f"{found.name()}: the commit left no snapshot"
-        raise ContractBroken(msg)
-    return snapshot.snapshot_id
+    task = WriteTask(
+        write_uuid=commit,
+        task_id=0,
+        schema=schema,
+        record_batches=arrow.to_batches(),
+        partition_key=PartitionKey(values, spec, schema),
+    )
+    return write_file(found.io, found.metadata, iter([task]))
 
 
 # --- schemas and filters -------------------------------------------------------------------------
@@ -458,22 +474,6 @@ def _where(partition: Mapping[str, Any]) -> "BooleanExpression":
     for name, value in partition.items():
         text = value.isoformat() if isinstance(value, dt.date) else value
         found = e.And(found, e.EqualTo(name, text))
-    return found
-
-
-def _within(where: "BooleanExpression", frame: pl.DataFrame) -> "BooleanExpression":
-    """``where``, pruned to the intervals of the frame."""
-    if "interval_start" not in frame.columns:
-        return where
-    e = _expressions()
-    first, last = frame.select(
-        first=pl.col("interval_start").min(), last=pl.col("interval_start").max()
-    ).row(0)
-    found: BooleanExpression = e.And(
-        where,
-        e.GreaterThanOrEqual("interval_start", first.isoformat()),
-        e.LessThanOrEqual("interval_start", last.isoformat()),
-    )
     return found
 
 
