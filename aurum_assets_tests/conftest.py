@@ -1,0 +1,139 @@
+"""What several tests stand on: a home in a temporary folder, its clock, simulated operators."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from pydantic import SecretStr
+
+from aurum_assets import ingest
+from aurum_assets.ingest.collect import Received
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.checks import Verdict
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.reading import sniff
+from aurum_assets.resources.api import Credentials
+from aurum_assets.resources.settings import PROJECT, Configuration, Home, load_config
+from aurum_assets.simulator.server import Running, Simulator
+from aurum_assets.simulator.world import SetClock
+
+NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
+PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "record_hash", "raw_sha256")
+
+
+def utc(text: str) -> dt.datetime:
+    """``2026-07-20T17:20:00-04:00`` as an instant, UTC."""
+    return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+
+
+@dataclass
+class Brought:
+    """What became of an answer on its way to the table."""
+
+    archived: ingest.Archived
+    days: dict[str, ingest.Normalized] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+
+    @property
+    def done(self) -> ingest.Normalized:
+        """The one day that was normalized."""
+        (done,) = self.days.values()
+        return done
+
+
+@dataclass
+class Desk:
+    """A home whose clock can be set, and the way through it for payloads given by hand."""
+
+    home: Home
+    clock: SetClock
+
+    def take(  # noqa: PLR0913  as many as an answer has
+        self,
+        dataset: Dataset,
+        body: bytes,
+        *,
+        endpoint: str = "load",
+        dialect: str = "live",
+        at: dt.datetime | None = None,
+        finality: str | None = None,
+        asked: str | None = None,
+        filters: Mapping[str, str] | None = None,
+        force: bool = False,
+    ) -> ingest.Archived:
+        """Archive ``body`` as if it had been fetched."""
+        if finality is None and "finality" in dataset.table.names:
+            finality = "prelim"
+        received = Received(
+            body=body,
+            endpoint=endpoint,
+            dialect=dialect,
+            format=sniff(body),
+            fetched_at=at or self.clock(),
+            finality=finality,
+            asked=asked,
+            filters=filters or {},
+        )
+        return ingest.accept(self.home, dataset, received, force=force)
+
+    def bring(self, dataset: Dataset, body: bytes, **options: Any) -> Brought:  # noqa: ANN401  those of take
+        """Archive, normalize and check."""
+        brought = Brought(self.take(dataset, body, **options))
+        if brought.archived.day:
+            key = brought.archived.day
+            done = ingest.normalize(self.home, dataset, dataset.day(key))
+            brought.days[key] = done
+            brought.verdicts = {v.check: v for v in ingest.check(self.home, done)}
+        return brought
+
+    def rows(self, dataset: Dataset, day: str | None = None) -> pl.DataFrame:
+        """What the table holds."""
+        partition = {"operating_day": dt.date.fromisoformat(day)} if day else None
+        return self.home.lake.read(dataset.table, partition)
+
+
+@pytest.fixture(scope="session")
+def configuration() -> Configuration:
+    return load_config(PROJECT / "config", DATASETS)
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock(NOON)
+
+
+@pytest.fixture
+def home(tmp_path: Path, configuration: Configuration, clock: SetClock) -> Home:
+    """A fresh home that reaches no operator."""
+    nowhere = "http://127.0.0.1:1"
+    return Home(
+        root=tmp_path / "aurum",
+        configuration=configuration,
+        base_urls={"isone": nowhere, "miso": nowhere},
+        credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
+        clock=clock,
+        limit_scale=1000,
+    )
+
+
+@pytest.fixture
+def desk(home: Home, clock: SetClock) -> Desk:
+    return Desk(home, clock)
+
+
+@pytest.fixture
+def market(clock: SetClock) -> Iterator[Running]:
+    """Both operators at the desk's instant, with three priced locations and two nodes."""
+    with Simulator(clock, locations=3, nodes=2, limits={}).serve() as running:
+        yield running
+
+
+@pytest.fixture
+def live_desk(home: Home, clock: SetClock, market: Running) -> Desk:
+    """A desk that reaches the simulated operators."""
+    urls = {"isone": market.isone_url, "miso": market.miso_url}
+    return Desk(replace(home, base_urls=urls), clock)
