@@ -50,5 +50,9 @@ class ContractBroken(DataError):
     """A frame does not fit the table that it is meant for."""
 
 
+class LakeBusy(AurumError):
+    """Other writers had the table all the time: ask again later."""
+
+
 class ConfigError(AurumError):
     """A file or variable of ours is wrong; the message names it, what it holds, what it should."""

@@ -10,10 +10,12 @@ failed makes it delete the manifests of a live snapshot, so ``commit_table`` is 
 then ``append`` as two commits leaves short days under ``kill -9``, so a day is rewritten in one.
 """
 
+import contextlib
 import datetime as dt
+import fcntl
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +24,7 @@ from uuid import UUID
 
 import polars as pl
 
-from aurum_assets.model.errors import ContractBroken
+from aurum_assets.model.errors import ContractBroken, LakeBusy
 from aurum_assets.model.table import Table
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
@@ -39,6 +41,7 @@ FILES_BEFORE_COMPACTION = 24
 SNAPSHOTS_KEPT = 6
 _ATTEMPTS = 40
 _LONGEST_WAIT = 1.0
+_PATIENCE = 120.0
 
 _PROPERTIES = {
     "commit.retry.num-retries": "0",
@@ -82,10 +85,12 @@ class Lake:
         *,
         sleep: Callable[[float], None] = time.sleep,
         catalog: "Catalog | None" = None,
+        locks: Path | None = None,
     ) -> None:
         self._properties = dict(properties)
         self._sleep = sleep
         self._given = catalog
+        self._locks = locks
         self._uuids: dict[str, str] = {}
 
     @classmethod
@@ -98,7 +103,8 @@ class Lake:
                 "type": "sql",
                 "uri": f"sqlite:///{root}/catalog.sqlite?timeout=30",
                 "warehouse": f"file://{root}/warehouse",
-            }
+            },
+            locks=root,
         )
 
     @cached_property
@@ -158,7 +164,9 @@ class Lake:
         if frame.is_empty():
             return Merged()
         partition = _partition_of(table, frame)
-        return self._optimistic(lambda attempt: self._merge_once(table, frame, partition, attempt))
+        return self._optimistic(
+            table, lambda attempt: self._merge_once(table, frame, partition, attempt)
+        )
 
     def replace(self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any]) -> Merged:
         """Make ``partition`` hold exactly ``frame`` (as ``fold`` gives it).
@@ -166,7 +174,7 @@ class Lake:
         No commit where it does already.
         """
         return self._optimistic(
-            lambda attempt: self._replace_once(table, frame, partition, attempt)
+            table, lambda attempt: self._replace_once(table, frame, partition, attempt)
         )
 
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
@@ -252,23 +260,36 @@ class Lake:
 
     # --- the loop ------------------------------------------------------------------------------
 
-    def _optimistic(self, once: Callable[[int], Merged]) -> Merged:
-        """Try until a commit lands on the state that it was computed from."""
-        from pyiceberg.exceptions import (
-            CommitFailedException,
-            ValidationException,
-        )
+    def _optimistic(self, table: Table, once: Callable[[int], Merged]) -> Merged:
+        """Try until a commit lands on the state that it was computed from.
+
+        Writers of one machine take turns, or a rewrite would always lose to the appends beside it.
+        Raises ``LakeBusy`` where others kept winning for two minutes.
+        """
+        from pyiceberg.exceptions import CommitFailedException, ValidationException
         from sqlalchemy.exc import OperationalError
 
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt, until = 1, time.monotonic() + _PATIENCE
+        while True:
             try:
-                return once(attempt)
-            except (CommitFailedException, ValidationException, OperationalError):
-                if attempt == _ATTEMPTS:
-                    raise
-                ceiling = min(_LONGEST_WAIT, 0.02 * 2**attempt)
-                self._sleep(random.uniform(0, ceiling))  # noqa: S311  jitter is no secret
-        raise AssertionError  # pragma: no cover  the loop returns or raises
+                with self._turn(table):
+                    return once(attempt)
+            except (CommitFailedException, ValidationException, OperationalError) as error:
+                if time.monotonic() > until:
+                    msg = f"{table.identifier}: {attempt} commits in a row lost to other writers"
+                    raise LakeBusy(msg) from error
+                self._sleep(random.uniform(0, min(_LONGEST_WAIT, 0.02 * 2**attempt)))  # noqa: S311  jitter
+                attempt += 1
+
+    @contextlib.contextmanager
+    def _turn(self, table: Table) -> Iterator[None]:
+        """Wait for this machine's other writers of the table; a killed one gives way at once."""
+        if self._locks is None:
+            yield
+            return
+        with (self._locks / f"{table.identifier}.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _retrying(self, make: Callable[[], _T]) -> _T:
         """Do what several processes may do at once on a fresh lake: the losers look again."""
@@ -333,8 +354,7 @@ def _may_hold(found: "IcebergTable", file: "DataFile", frame: pl.DataFrame) -> b
         return True
     number = found.schema().find_field("interval_start").field_id
     low, high = (
-        bounds.get(number) if bounds else None
-        for bounds in (file.lower_bounds, file.upper_bounds)
+        bounds.get(number) if bounds else None for bounds in (file.lower_bounds, file.upper_bounds)
     )
     if low is None or high is None:
         return True
