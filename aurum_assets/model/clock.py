@@ -76,7 +76,7 @@ class OperatingDay:
         return [self.start + i * every for i in range(count)]
 
     def local_hours(self) -> list[str]:
-        """The hour labels that the day's clock shows: no ``02`` in spring, ``01`` once in autumn."""
+        """The hours that the day's clock shows: no ``02`` in spring, ``01`` once in autumn."""
         zone = ZoneInfo(self.zone)
         return list(dict.fromkeys(f"{m.astimezone(zone).hour:02d}" for m in self.marks(HOUR)))
 

@@ -3,10 +3,12 @@
 AurumError
 |- SourceError            the operator's side of the wire
 |  |- SourceUnavailable   5xx, 408, 429, timeouts, truncation: ask again later
+|  |  '- NotYetPublished  nothing is there yet, for a day that is not due
 |  '- SourceRefused       any other 4xx: asking again cannot help
 |- DataError              the bytes arrived and they are wrong
 |  |- MalformedPayload    no dialect's shape
 |  '- ContractBroken      the table refuses it
+|- LakeBusy               other writers had the table all the time: ask again later
 '- ConfigError            ours: names the file or variable, what it holds, what it should
 """
 
@@ -28,6 +30,10 @@ class SourceUnavailable(SourceError):
     def __init__(self, message: str, *, body: bytes = b"") -> None:
         super().__init__(message)
         self.body = body
+
+
+class NotYetPublished(SourceUnavailable):
+    """The operator answered that there is nothing yet, for a day that is not due."""
 
 
 class SourceRefused(SourceError):

@@ -55,7 +55,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Conformed:
-    """``good``: rows with the table's columns, in order. ``broken``: ``position, rules, reason``."""
+    """``good``: rows with the table's columns. ``broken``: ``position, rules, reason``."""
 
     good: pl.DataFrame
     broken: pl.DataFrame

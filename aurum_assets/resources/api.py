@@ -25,7 +25,12 @@ import structlog
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Endpoint, Feed, Source, SourceConfig
-from aurum_assets.model.errors import ConfigError, SourceRefused, SourceUnavailable
+from aurum_assets.model.errors import (
+    ConfigError,
+    NotYetPublished,
+    SourceRefused,
+    SourceUnavailable,
+)
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
 from aurum_assets.resources.credentials import Signature
@@ -42,10 +47,6 @@ ENDS = {"json": (b"}", b"]"), "xml": (b">",)}
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMED_OUT, TOO_MANY = 401, 403, 404, 408, 429
 
 log = structlog.get_logger(__name__)
-
-
-class NotYetPublished(SourceUnavailable):
-    """The operator answered that there is nothing yet, for a day that is not due."""
 
 
 @dataclass(frozen=True)

@@ -278,7 +278,8 @@ class Lake:
                 if time.monotonic() > until:
                     msg = f"{table.identifier}: {attempt} commits in a row lost to other writers"
                     raise LakeBusy(msg) from error
-                self._sleep(random.uniform(0, min(_LONGEST_WAIT, 0.02 * 2**attempt)))  # noqa: S311  jitter
+                ceiling = min(_LONGEST_WAIT, 0.02 * 2**attempt)
+                self._sleep(random.uniform(0, ceiling))  # noqa: S311  jitter is no secret
                 attempt += 1
 
     @contextlib.contextmanager

@@ -7,7 +7,7 @@ and what it should hold.
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,7 +30,9 @@ PROJECT = Path(__file__).parents[2]
 class Settings(BaseSettings):
     """The environment. Every variable is described in ``.env.example``."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
 
     home: Path = Field(default=Path(".aurum"), validation_alias="AURUM_HOME")
     config: Path = Field(default=PROJECT / "config", validation_alias="AURUM_CONFIG")
@@ -75,6 +77,7 @@ def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
     configs: dict[str, DatasetConfig] = {}
     for file in files:
         found = _read_file(file)
+        _refuse_zeros(file, found.source)
         sources[found.source.name] = found.source
         configs |= {c.key: c for c in found.datasets}
     known = {d.key: d for d in datasets}
@@ -85,6 +88,19 @@ def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
         msg = f"{folder}: no entry for dataset {missing[0]}; every dataset needs one"
         raise ConfigError(msg)
     return Configuration(sources, configs)
+
+
+def _refuse_zeros(file: Path, source: SourceConfig) -> None:
+    numbers = asdict(source)
+    limits = [*source.limits, *(x for many in source.endpoint_limits.values() for x in many)]
+    found: list[tuple[str, object]] = [
+        (k, v) for k, v in numbers.items() if isinstance(v, int | float) and v <= 0
+    ]
+    found += [("limits", x) for x in limits if x.requests <= 0 or x.seconds <= 0]
+    if found:
+        key, value = found[0]
+        msg = f"{file.name}: source {source.name}, key {key}: expected more than 0; found {value}"
+        raise ConfigError(msg)
 
 
 def _read_file(file: Path) -> IngestConfig:
