@@ -30,9 +30,7 @@ PROJECT = Path(__file__).parents[2]
 class Settings(BaseSettings):
     """The environment. Every variable is described in ``.env.example``."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
 
     home: Path = Field(default=Path(".aurum"), validation_alias="AURUM_HOME")
     config: Path = Field(default=PROJECT / "config", validation_alias="AURUM_CONFIG")
