@@ -107,10 +107,12 @@ def process(
     *,
     python: Path | None = None,
     env: Mapping[str, str] | None = None,
+    show_errors: bool = False,
 ) -> Spent:
     """Run ``python arguments`` to its end; the last line that it prints is what it says (JSON).
 
-    Raises ``BenchmarkFailed`` with the end of what it wrote where its exit code is not 0.
+    ``show_errors`` prints what it wrote to standard error. Raises ``BenchmarkFailed`` with the end
+    of that where its exit code is not 0.
     """
     command = [str(python or sys.executable), *map(str, arguments)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -127,6 +129,8 @@ def process(
     if child.returncode != 0:
         msg = f"{' '.join(command)} ended with {child.returncode}:\n{complaint[-3000:]}"
         raise BenchmarkFailed(msg)
+    if show_errors:
+        print(complaint, file=sys.stderr)
     last = said.strip().splitlines()[-1] if said.strip() else "{}"
     return Spent(wall, used.ru_utime + used.ru_stime, json.loads(last))
 

@@ -67,7 +67,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=raw_key(dataset),
-        description=f"Every answer of {dataset.source.title}, byte for byte.\n\n{dataset.doc}",
+        description=f"Every answer, byte for byte.\n\n{translate.markdown(dataset.doc)}",
         partitions_def=partitions(dataset, config),
         freshness_policy=freshness(config),
         group_name=dataset.source.name,
@@ -132,7 +132,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[raw_key(dataset)],
-        description=dataset.doc,
+        description=translate.markdown(dataset.doc),
         partitions_def=days,
         freshness_policy=freshness(config),
         group_name=dataset.source.name,

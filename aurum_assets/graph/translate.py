@@ -1,6 +1,7 @@
 """Our words in Dagster's: errors, verdicts, columns, metadata. No assets, no jobs."""
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,13 +26,21 @@ def failures_in_words() -> Iterator[None]:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
+_TYPES = {"Datetime": "timestamp", "Float64": "double", "Date": "date", "String": "string"}
+
+
+def markdown(doc: str) -> str:
+    """A module's docstring for the UI: ``Grain: …`` and its like become a list."""
+    return re.sub(r"^(Source|Grain|Units|Caveats): ", r"\n- **\1**: ", doc.strip(), flags=re.MULTILINE)
+
+
 def column_schema(table: Table) -> dg.TableSchema:
     """The columns, with documentation, units and what may be null."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=c.name,
-                type=str(c.dtype),
+                type=_TYPES.get(type(c.dtype).__name__, str(c.dtype)),
                 description=c.described,
                 constraints=dg.TableColumnConstraints(nullable=c.nullable),
                 tags={"key": ""} if c.name in table.key else None,

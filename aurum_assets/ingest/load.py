@@ -67,6 +67,7 @@ def load(
     file's modification time. Raises ``OSError`` where a file cannot be opened.
     """
     done = Loaded()
+    settled = finality or default_finality(dataset)
     for path in files:
         cap = home.configuration.sources[dataset.source.name].body_cap_mb
         body = _unpacked(path.read_bytes(), cap)
@@ -74,11 +75,11 @@ def load(
         fmt = sniff(body)
         received = Received(
             body=body,
-            endpoint="load",
+            endpoint=f"load_{settled}" if settled else "load",
             dialect=dataset.dialects[0].name,
             format=fmt,
             fetched_at=when,
-            finality=finality or default_finality(dataset),
+            finality=settled,
             asked=day,
         )
         done.files.append((path, accept(home, dataset, received, force=force)))
@@ -99,18 +100,18 @@ def default_finality(dataset: Dataset) -> str | None:
 
 
 def _unpacked(content: bytes, cap_mb: float) -> bytes:
-    """Plain bytes of a file that may be gzipped; at most ``cap_mb``, a bomb is cut short.
+    """Plain bytes of a file that may be gzipped, of one member or several; at most ``cap_mb``.
 
-    What cannot be unpacked is taken as it is: it will be rejected with its reason, and kept.
+    What cannot be unpacked, or is a bomb, is taken as it is: it will be rejected, and kept.
     """
-    if not content.startswith(_GZIP):
-        return content
-    unpacker = zlib.decompressobj(wbits=31)
-    cap = int(cap_mb * 1_000_000)
-    try:
-        body = unpacker.decompress(content, cap)
-    except zlib.error:
-        return content
-    if not unpacker.eof and not unpacker.unconsumed_tail:
-        return content
-    return body if unpacker.eof else content
+    left, cap, body = content, int(cap_mb * 1_000_000), b""
+    while left.startswith(_GZIP):
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            body += unpacker.decompress(left, cap - len(body) + 1)
+        except zlib.error:
+            return content
+        if not unpacker.eof or len(body) > cap:
+            return content
+        left = unpacker.unused_data
+    return body if body and not left else content

@@ -115,10 +115,11 @@ def glance(dataset: Dataset, body: bytes, fmt: str) -> Glance:
     Raises ``MalformedPayload`` where the bytes have no shape that the dataset knows.
     """
     body = body.removeprefix(_BOM)
-    document = _document(dataset, _tree(body, fmt))
+    tree = _tree(body, fmt)
+    document = _document(dataset, tree)
     records = [r for r in document.records if isinstance(r, dict)]
     days = document.dialect.days(records, document.header)
-    content = _canonical(body, fmt, document)
+    content = _canonical(body, fmt, tree, document.dialect.volatile)
     ranked = tuple(day for day, _ in Counter(days).most_common())
     return Glance(document.dialect, ranked, content, len(document.records))
 
@@ -219,18 +220,16 @@ def _walk(tree: Any, path: Sequence[str]) -> list[Any] | None:
     return tree if isinstance(tree, list) else None
 
 
-def _canonical(body: bytes, fmt: str, document: _Document) -> str:
+def _canonical(body: bytes, fmt: str, tree: Any, volatile: Sequence[str]) -> str:
     """SHA-256 of the content less what is volatile, whatever the order of fields or white space."""
-    if fmt == "xml":
-        text: bytes = etree.tostring(etree.fromstring(body), method="c14n")
-        return hashlib.sha256(text).hexdigest()
-    tree: Any = {"header": document.header, "records": document.records}
-    for dotted in document.dialect.volatile:
-        tree = {**tree, "header": _without(document.header, dotted.split("."))}
+    if fmt == "json":
+        text = msgspec.json.encode(tree, order="deterministic")
+        if _quotes(text) != _quotes(body):  # a name was said twice: no two spellings are one
+            return hashlib.sha256(body).hexdigest()
+    for dotted in volatile:
+        tree = _without(tree, dotted.split("."))
     text = msgspec.json.encode(tree, order="deterministic")
-    if document.dialect.volatile or _quotes(text) == _quotes(body) + 4:
-        return hashlib.sha256(text).hexdigest()
-    return hashlib.sha256(body).hexdigest()  # a name said twice: no two spellings are one
+    return hashlib.sha256(text).hexdigest()
 
 
 def _without(tree: Mapping[str, Any], path: list[str]) -> dict[str, Any]:
