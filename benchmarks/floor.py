@@ -53,8 +53,6 @@ class Answer(msgspec.Struct, gc=False):
 
 def floor(prepared: Path, out: Path) -> dict[str, Any]:
     """Unpack, decode, write; the number of records decoded goes with it."""
-    pa.set_cpu_count(1)
-    pa.set_io_thread_count(1)
     rows = pq.read_table(prepared / "committed.parquet")
     clock, records = Clock(), 0
     with clock.running():
@@ -67,4 +65,6 @@ def floor(prepared: Path, out: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
     print(json.dumps(floor(Path(sys.argv[1]), Path(sys.argv[2]))))

@@ -1,0 +1,168 @@
+"""The benchmarks measure what they say, here with little of everything and nothing promised."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.simulator.lmp import lmp_records
+from aurum_assets.simulator.payloads import wrapped
+from benchmarks import day, figures, floor, peer, samples, scheduled
+from benchmarks.figures import Figure
+from benchmarks.measure import BenchmarkFailed, Clock, Spent, alternate, import_all, process
+from benchmarks.prepare import Sizes, prepare
+
+SMALL = Sizes(locations=20, nodes=2, ticks=30, tick_locations=20)
+DAY_ROWS = 20 * 288
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    made = prepare(folder, SMALL)
+    assert made["day"]["objects"] == 24
+    assert made["day"]["rows"] == DAY_ROWS
+    assert made["ticks"] == 30 * 20
+    return folder
+
+
+def test_product_and_floor_read_the_same_records(prepared: Path, tmp_path: Path) -> None:
+    product = day.product(prepared, tmp_path / "home")
+    least = floor.floor(prepared, tmp_path / "floor.parquet")
+    assert product["rows"] == least["records"] == least["rows"] == DAY_ROWS
+    assert product["rebuilt"]
+    assert product["quarantined"] == 0
+    assert product["seconds"] > 0
+
+
+def test_a_documented_snapshot_is_committed_and_checked(prepared: Path, tmp_path: Path) -> None:
+    said = day.snapshot(prepared, tmp_path / "home")
+    assert said["rows"] == 2 * 288
+    assert said["quarantined"] == 0
+
+
+def test_every_tick_is_merged_once_and_counted(prepared: Path, tmp_path: Path) -> None:
+    said = day.merges(prepared, tmp_path / "home")
+    assert len(said["each"]) == 30
+    assert said["rows"] == 30 * 20
+    found = {f.name: f for f in figures.merge_figures([Spent(1, 1, said)])}
+    assert found["C   rows quarantined"].verdict == "ok"
+    assert found["C merge of a tick, mean with compaction"].measured == pytest.approx(
+        said["seconds"] / 30
+    )
+
+
+def test_a_profile_names_the_way_from_the_archive(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    day.profiled(day.product, prepared, tmp_path / "home")
+    assert "normalize" in capsys.readouterr().err
+
+
+def test_what_the_product_imports_is_imported_before_the_clock(prepared: Path) -> None:
+    assert import_all(prepared / "modules.json") < 10
+
+
+def test_a_clock_notes_what_was_imported_meanwhile() -> None:
+    clock = Clock()
+    sys.modules.pop("this", None)
+    with clock.running():
+        sys.modules["this"] = sys
+    del sys.modules["this"]
+    assert clock.imported == ["this"]
+
+
+def test_a_process_says_what_it_prints_last_and_what_it_used() -> None:
+    spent = process(["-c", "print('noise'); print('{\"seconds\": 2}')"])
+    assert spent.seconds == 2
+    assert 0 < spent.cpu < 30
+
+
+def test_a_process_that_fails_is_not_measured() -> None:
+    with pytest.raises(BenchmarkFailed, match="no such thing"):
+        process(["-c", "raise SystemExit('no such thing')"])
+
+
+def test_rounds_alternate_and_the_first_does_not_count() -> None:
+    order: list[str] = []
+
+    def once(name: str, seconds: float) -> Spent:
+        order.append(name)
+        return Spent(seconds, seconds, {"seconds": seconds})
+
+    found = alternate({"a": lambda: once("a", 1), "b": lambda: once("b", 2)}, 2, order.append)
+    assert [x for x in order if len(x) == 1] == ["a", "b"] * 3
+    assert [s.seconds for s in found["b"]] == [2, 2]
+
+
+def test_a_missed_target_is_said() -> None:
+    found = [Figure("slow", 2, "s", 1), Figure("fast", 1, "s", 1), Figure("absent", None, "s", 1)]
+    lines = figures.table(found)
+    assert [line.split("  ")[-1].split()[-1] for line in lines[1:3]] == ["missed", "ok"]
+    assert lines[3].endswith("not measured")
+
+
+def test_without_the_peer_its_figure_is_not_measured() -> None:
+    said = {"seconds": 1, "cpu": 1, "peak_mb": 1}
+    runs: dict[str, Any] = {"product": [Spent(1, 1, said)], "floor": [Spent(1, 1, said)]}
+    found = {f.name: f for f in figures.day_figures(runs, "no network")}
+    assert found["A product / floor"].measured == 1
+    assert found["A product / gridstatus"].verdict == "not measured"
+    assert found["A product / gridstatus"].note == "no network"
+
+
+def test_a_scheduled_run_asks_what_the_schedule_asks() -> None:
+    ((partition, config),) = scheduled.asked_at(scheduled.NOON)
+    assert partition == "2025-07-14"
+    assert config["ops"]["raw__isone_rt_lmp"] == {"config": {"feeds": ["now"]}}
+
+
+def test_the_peer_is_locked_with_hashes() -> None:
+    lock = peer.LOCK.read_text()
+    packages = [line for line in lock.splitlines() if line[:1].isalpha()]
+    assert packages
+    assert all("==" in line and line.endswith("\\") for line in packages)
+    assert "://" not in lock
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    """Files with the names, the sizes and the instants of the real samples."""
+    operating_day = OperatingDay.parse("2026-07-27", "America/New_York")
+    records = lmp_records(operating_day, [17 * 12 + 5], locations=16)
+    load = {"BeginDate": "2026-07-27T17:20:00.000-04:00", "LoadMw": 17031.873}
+    load |= {"NativeLoad": 17004.273, "ArdDemand": 27.6, "SystemLoadBtmPv": 19358.383, "NativeLoadBtmPv": 19330.783}
+    case = {"CASEAPPROVALDATE": "2026-07-27 8:04:09 AM", "PJMFORECASTEDLMP": "45.73"}
+    cases = [{**case, "SOLUTIONTIME": f"2026-07-27 8:{minute}:00 AM"} for minute in ("00", "15")]
+    contents: dict[str, Any] = {
+        "isone_fiveminutelmp_current": wrapped("FiveMinLmps", "FiveMinLmp", records),
+        "isone_fiveminutesystemload_current": {"FiveMinSystemLoad": [load]},
+        "miso_cts_live": {"RefId": "27-Jul-2026 - Interval 08:00 EST", "Interval": cases},
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_samples_are_stored_as_they_were_sent(answers: Path) -> None:
+    lmp, load, cts = samples.look(answers)
+    assert "16 rows at 21:25Z" in lmp
+    assert "1 row at 21:20Z, 17031.873 MW" in load
+    assert "2 rows from 13:00Z, published 13:04:09Z, 45.73 and 45.73" in cts
+
+
+def test_a_sample_that_lacks_a_location_differs(answers: Path) -> None:
+    path = answers / "isone_fiveminutelmp_current.json"
+    content = json.loads(path.read_text())
+    content["FiveMinLmps"]["FiveMinLmp"].pop()
+    path.write_text(json.dumps(content))
+    with pytest.raises(samples.Differs, match="number of locations: expected 16, found 15"):
+        samples.look(answers)
+
+
+def test_a_sample_that_is_not_there_fails(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="isone_fiveminutelmp_current"):
+        samples.look(tmp_path)

@@ -1,0 +1,134 @@
+"""What is promised, and what was found: the figures, their targets, and how they are shown.
+
+A missed target is said, never hidden; a figure without a target is for information.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.measure import Spent, median
+
+_HOUR = 12  # ticks
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table. ``target`` is the most that ``measured`` may be."""
+
+    name: str
+    measured: float | None
+    unit: str
+    target: float | None = None
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """``ok``, ``missed``, ``not measured``, or nothing where nothing was promised."""
+        if self.measured is None:
+            return "not measured"
+        if self.target is None:
+            return ""
+        return "ok" if self.measured <= self.target else "missed"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``--json`` prints it."""
+        return {**asdict(self), "verdict": self.verdict}
+
+
+def day_figures(found: Mapping[str, Sequence[Spent]], missing: str = "") -> list[Figure]:
+    """A and E, from runs of ``product``, ``floor`` and, unless ``missing`` says why, ``peer``."""
+    product, floor = _seconds(found["product"]), _seconds(found["floor"])
+    spread = {name: _spread(spent) for name, spent in found.items() if spent}
+    cpu = {name: median([float(s.said["cpu"]) for s in spent]) for name, spent in found.items()}
+    figures = [
+        Figure("A day of RT LMP, archived to checked", product, "s", note=spread["product"]),
+        Figure("A   its CPU, all threads", cpu["product"], "s"),
+        Figure("A floor: unpack, decode, one Parquet", floor, "s", note=spread["floor"]),
+        Figure("A   its CPU", cpu["floor"], "s"),
+        Figure("A product / floor", product / floor, "x", 3.0, "stretch 2.2"),
+    ]
+    if found.get("peer"):
+        peer = _seconds(found["peer"])
+        name = "A gridstatus parses the same bytes"
+        figures.append(Figure(name, peer, "s", note=spread["peer"]))
+        figures.append(Figure("A product / gridstatus", product / peer, "x", 0.6))
+    else:
+        figures.append(Figure("A product / gridstatus", None, "x", 0.6, missing))
+    for name in ("product", "floor"):
+        wall, whole = _whole(found[name])
+        figures.append(Figure(f"A {name}, whole process: wall", wall, "s", note="with imports"))
+        figures.append(Figure(f"A {name}, whole process: CPU", whole, "s", note="with imports"))
+    peaks = {n: median([float(s.said["peak_mb"]) for s in found[n]]) for n in ("product", "floor")}
+    figures.append(Figure("E peak memory of the day", peaks["product"], "MB", note="with imports"))
+    figures.append(Figure("E   of the floor", peaks["floor"], "MB", note="with imports"))
+    return figures
+
+
+def snapshot_figures(spent: Sequence[Spent]) -> list[Figure]:
+    """B."""
+    name = "B documented CTS snapshot, archived to checked"
+    return [Figure(name, _seconds(spent), "s", 0.6, _spread(spent))]
+
+
+def merge_figures(spent: Sequence[Spent]) -> list[Figure]:
+    """C: of several rounds, the median of each round's number."""
+    rounds = [list(map(float, s.said["each"])) for s in spent]
+    first = median([median(each[:_HOUR]) for each in rounds])
+    last = median([median(each[-_HOUR:]) for each in rounds])
+    mean = median([sum(each) / len(each) for each in rounds])
+    ratio = median([median(each[-_HOUR:]) / median(each[:_HOUR]) for each in rounds])
+    quarantined = max(int(s.said["quarantined"]) for s in spent)
+    return [
+        Figure("C merge of a tick, mean with compaction", mean, "s", 0.06),
+        Figure("C   median of the first hour", first, "s"),
+        Figure("C   median of the last hour", last, "s"),
+        Figure("C   last hour / first hour", ratio, "x", 1.5),
+        Figure("C   the longest", median([max(each) for each in rounds]), "s", note="compaction"),
+        Figure("C   rows quarantined", quarantined, "", 0),
+    ]
+
+
+def run_figures(found: Mapping[str, Sequence[Spent]]) -> list[Figure]:
+    """D: CPU of whole processes."""
+    run = median([s.cpu for s in found["run"]])
+    empty = median([s.cpu for s in found["empty"]])
+    loaded = median([float(s.said["cpu_when_loaded"]) for s in found["run"]])
+    rows = min(int(s.said["new_rows"]) for s in found["run"])
+    return [
+        Figure("D scheduled run, CPU of the process", run, "s", note=f"{rows} new rows"),
+        Figure("D   of it until the definitions are loaded", loaded, "s"),
+        Figure("D empty run, same libraries", empty, "s"),
+        Figure("D difference", run - empty, "s", 0.8),
+        Figure("D scheduled run, wall", median([s.wall for s in found["run"]]), "s"),
+    ]
+
+
+def _seconds(spent: Sequence[Spent]) -> float:
+    return median([s.seconds for s in spent])
+
+
+def _spread(spent: Sequence[Spent]) -> str:
+    seconds = [s.seconds for s in spent]
+    return f"{min(seconds):.2f} to {max(seconds):.2f} in {len(seconds)}"
+
+
+def _whole(spent: Sequence[Spent]) -> tuple[float, float]:
+    return median([s.wall for s in spent]), median([s.cpu for s in spent])
+
+
+def table(figures: Sequence[Figure]) -> list[str]:
+    """The figures as lines of text: name, measured, target, verdict, note."""
+    lines = [f"{'figure':<46} {'measured':>11} {'target':>9}  {'verdict':<12} note"]
+    for f in figures:
+        measured = "-" if f.measured is None else f"{_number(f.measured, f.unit)} {f.unit}"
+        target = "" if f.target is None else f"<= {f.target:g}"
+        line = f"{f.name:<46} {measured.strip():>11} {target:>9}  {f.verdict:<12} {f.note}"
+        lines.append(line.rstrip())
+    return lines
+
+
+def _number(value: float, unit: str) -> str:
+    if unit in {"MB", ""}:
+        return f"{value:.0f}"
+    return f"{value:.3f}" if unit == "s" and value < 1 else f"{value:.2f}"

@@ -1,0 +1,125 @@
+"""The real answers, loaded and looked at: what is stored must be what the operators sent.
+
+    python -m benchmarks.samples FOLDER
+
+FOLDER holds ``isone_fiveminutelmp_current.json``, ``isone_fiveminutesystemload_current.json`` and
+``miso_cts_live.json``, fetched on 27 July 2026. Each is loaded into a temporary home; the numbers
+are read from the JSON once more, as decimals and by nothing of ours. Exit code 1 where they differ.
+"""
+
+import datetime as dt
+import json
+import sys
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from aurum_assets import ingest
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.resources.settings import PROJECT, Home, load_config
+
+_LMP_FILE = "isone_fiveminutelmp_current.json"
+_LOAD_FILE = "isone_fiveminutesystemload_current.json"
+_CTS_FILE = "miso_cts_live.json"
+_FETCHED = dt.datetime.fromisoformat("2026-07-27T21:26:00Z")
+_LMP_AT = dt.datetime.fromisoformat("2026-07-27T21:25:00Z")
+_LOAD_AT = dt.datetime.fromisoformat("2026-07-27T21:20:00Z")
+_CTS_AT = [dt.datetime.fromisoformat(f"2026-07-27T13:{minute}:00Z") for minute in ("00", "15")]
+_CTS_PUBLISHED = dt.datetime.fromisoformat("2026-07-27T13:04:09Z")
+_LOCATIONS = 16
+
+
+class Differs(Exception):
+    """What is stored is not what the file says."""
+
+
+def look(folder: Path) -> list[str]:
+    """Load the three files, compare, and say what was seen. Raises ``Differs``."""
+    with tempfile.TemporaryDirectory(prefix="aurum-samples-") as place:
+        home = Home(
+            Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
+        )
+        return [_lmp(home, folder), _load(home, folder), _cts(home, folder)]
+
+
+def _lmp(home: Home, folder: Path) -> str:
+    rows = _stored(home, ISONE_RT_LMP, folder / _LMP_FILE)
+    said = {
+        record["Location"]["@LocId"]: record["LmpTotal"]
+        for record in _decimals(folder / _LMP_FILE)["FiveMinLmps"]["FiveMinLmp"]
+    }
+    _same("the number of locations", len(rows), _LOCATIONS)
+    totals = zip(rows["location_id"], _as_decimals(rows["lmp"]), strict=True)
+    _same("the totals", dict(totals), said)
+    _same("the interval", rows["interval_start"].unique().to_list(), [_LMP_AT])
+    hub = rows.filter(location_id="4000")["lmp"].item()
+    return f"{ISONE_RT_LMP.key}: {len(rows)} rows at {_LMP_AT:%H:%MZ}, the hub at {hub} USD/MWh"
+
+
+def _load(home: Home, folder: Path) -> str:
+    rows = _stored(home, ISONE_SYSTEM_LOAD, folder / _LOAD_FILE)
+    said = [record["LoadMw"] for record in _decimals(folder / _LOAD_FILE)["FiveMinSystemLoad"]]
+    _same("the interval", rows["interval_start"].to_list(), [_LOAD_AT])
+    _same("the load", _as_decimals(rows["load"]), said)
+    load = rows["load"].item()
+    return f"{ISONE_SYSTEM_LOAD.key}: {len(rows)} row at {_LOAD_AT:%H:%MZ}, {load} MW"
+
+
+def _cts(home: Home, folder: Path) -> str:
+    rows = _stored(home, MISO_CTS, folder / _CTS_FILE).sort("interval_start")
+    said = [Decimal(r["PJMFORECASTEDLMP"]) for r in _decimals(folder / _CTS_FILE)["Interval"]]
+    _same("the intervals", rows["interval_start"].to_list(), _CTS_AT)
+    _same("the publication", rows["published_at"].unique().to_list(), [_CTS_PUBLISHED])
+    _same("the forecasts", _as_decimals(rows["lmp"]), said)
+    prices = " and ".join(str(price) for price in rows["lmp"])
+    return (
+        f"{MISO_CTS.key}: {len(rows)} rows from {_CTS_AT[0]:%H:%MZ}, "
+        f"published {_CTS_PUBLISHED:%H:%M:%SZ}, {prices} USD/MWh"
+    )
+
+
+def _stored(home: Home, dataset: Dataset, path: Path) -> pl.DataFrame:
+    """The rows that the table holds once the file is loaded; nothing may have been kept out."""
+    done = ingest.load(home, dataset, [path], fetched_at=_FETCHED)
+    _same(f"what was rejected of {path.name}", done.rejected, [])
+    _same(f"what was quarantined of {path.name}", done.quarantined, 0)
+    return home.lake.read(dataset.table)
+
+
+def _decimals(path: Path) -> Any:  # noqa: ANN401  whatever JSON holds
+    return json.loads(path.read_text(), parse_float=Decimal, parse_int=Decimal)
+
+
+def _as_decimals(column: pl.Series) -> list[Decimal]:
+    return [Decimal(repr(value)) for value in column.to_list()]
+
+
+def _same(what: str, found: object, expected: object) -> None:
+    if found != expected:
+        msg = f"{what}: expected {expected}, found {found}"
+        raise Differs(msg)
+
+
+def main() -> int:
+    """Print what was seen; 1 where something differs."""
+    if len(sys.argv) != 2:  # noqa: PLR2004  the program and the folder
+        print("python -m benchmarks.samples FOLDER", file=sys.stderr)
+        return 2
+    try:
+        for line in look(Path(sys.argv[1])):
+            print(line)
+    except (Differs, OSError) as error:
+        print(f"FAILED {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

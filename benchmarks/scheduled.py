@@ -1,0 +1,142 @@
+"""Benchmark D: what one whole scheduled run costs, beside an empty one with the same libraries.
+
+    python -m benchmarks.scheduled run MODULES JOB PARTITION CONFIG
+    python -m benchmarks.scheduled empty MODULES
+
+``run`` is what the daemon's launcher starts: a fresh process that loads the definitions and
+executes the job for one partition, in process, with SQLite storage in DAGSTER_HOME. Afterwards it
+lists in MODULES the libraries that it imported. ``empty`` imports those (our own modules are part
+of what a run costs, not of what it stands on) and executes a job of one asset that does nothing.
+"""
+
+import datetime as dt
+import json
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import PROJECT, Spent, import_all, list_modules, process
+
+JOB = "isone_five_minutes"
+NOON = dt.datetime.fromisoformat("2025-07-14T12:00:40-04:00")
+_BEAT = dt.timedelta(minutes=5)
+_OURS = ("aurum_assets", "benchmarks")
+
+
+def run(modules: Path, job: str, partition: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Execute a job of the code location for one partition."""
+    import dagster as dg
+
+    from aurum_assets.definitions import defs
+
+    loaded = time.process_time()
+    with dg.DagsterInstance.get() as instance:
+        done = defs.resolve_job_def(job).execute_in_process(
+            partition_key=partition, instance=instance, run_config=config
+        )
+    if not modules.exists():
+        list_modules(modules, without=_OURS)
+    kinds = Counter(e.event_type_value for e in done.all_events)
+    brought = [e.materialization.metadata for e in done.get_asset_materialization_events()]
+    new: list[Any] = [m["new"].value for m in brought if "new" in m]
+    return {
+        "materializations": kinds["ASSET_MATERIALIZATION"],
+        "checks": kinds["ASSET_CHECK_EVALUATION"],
+        "new_rows": sum(new),
+        "cpu_when_loaded": loaded,
+    }
+
+
+def empty(modules: Path) -> dict[str, Any]:
+    """Import the same libraries, and execute a job that does nothing."""
+    missing = import_all(modules)
+    loaded = time.process_time()
+    import dagster as dg
+
+    @dg.asset
+    def nothing() -> None:
+        """Nothing."""
+
+    job = dg.define_asset_job("empty", executor_def=dg.in_process_executor)
+    defs = dg.Definitions(assets=[nothing], jobs=[job])
+    with dg.DagsterInstance.get() as instance:
+        done = defs.resolve_job_def("empty").execute_in_process(instance=instance)
+    return {"ok": done.success, "not_importable": missing, "cpu_when_loaded": loaded}
+
+
+@dataclass
+class Beats:
+    """Scheduled runs, one simulated beat after the other, against an operator in this process."""
+
+    folder: Path
+    env: Mapping[str, str]
+    set_clock: Callable[[dt.datetime], None]
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    @property
+    def modules(self) -> Path:
+        """The libraries that the first run imported."""
+        return self.folder / "modules.json"
+
+    def run(self) -> Spent:
+        """The next beat: other prices, another load, the same tables."""
+        now = NOON + next(self._numbers) * _BEAT
+        self.set_clock(now)
+        (partition, config), *_ = asked_at(now)
+        env = {**self.env, "AURUM_NOW": now.isoformat(), "DAGSTER_HOME": str(self.folder / "run")}
+        what = [JOB, partition, json.dumps(config)]
+        return process(["-m", "benchmarks.scheduled", "run", self.modules, *what], env=env)
+
+    def empty(self) -> Spent:
+        """A run that does nothing, with storage of its own."""
+        env = {**self.env, "DAGSTER_HOME": str(self.folder / "empty")}
+        return process(["-m", "benchmarks.scheduled", "empty", self.modules], env=env)
+
+
+def asked_at(now: dt.datetime) -> list[tuple[str, dict[str, Any]]]:
+    """Partition and run config that the schedule asks for at ``now``."""
+    from aurum_assets.graph.jobs import asked_by, cadences
+    from aurum_assets.graph.translate import feeds_config
+    from aurum_assets.markets import DATASETS
+    from aurum_assets.resources.settings import load_config
+
+    configuration = load_config(PROJECT / "config", DATASETS)
+    pairs = cadences([(d, configuration.datasets[d.key]) for d in DATASETS])
+    asked = asked_by("five_minutes", pairs["isone", "five_minutes"], now)
+    return [(day, feeds_config(feeds)) for day, feeds in asked.items()]
+
+
+@contextmanager
+def beats(folder: Path) -> Iterator[Beats]:
+    """Homes for both kinds of runs below ``folder``, and an operator that answers meanwhile."""
+    from aurum_assets.simulator.server import Simulator
+    from aurum_assets.simulator.world import SetClock
+
+    for name in ("run", "empty"):
+        (folder / name).mkdir(parents=True)
+        shutil.copy(PROJECT / "dagster.yaml", folder / name)
+    clock = SetClock(NOON)
+    with Simulator(clock).serve() as running:
+        env = {
+            "AURUM_HOME": str(folder / "home"),
+            "ISONE_BASE_URL": running.isone_url,
+            "ISONE_USERNAME": "demo",
+            "ISONE_PASSWORD": "demo-password",
+            "MISO_BASE_URL": running.miso_url,
+        }
+        yield Beats(folder, env, clock.set)
+
+
+if __name__ == "__main__":
+    _modules = Path(sys.argv[2])
+    if sys.argv[1] == "run":
+        print(json.dumps(run(_modules, sys.argv[3], sys.argv[4], json.loads(sys.argv[5]))))
+    else:
+        print(json.dumps(empty(_modules)))
