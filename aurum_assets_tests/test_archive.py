@@ -1,0 +1,380 @@
+"""The archive keeps every byte once, under the day that it speaks of, and never changes it."""
+
+import datetime as dt
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aurum_assets import ingest
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.dataset import Dataset, Envelope
+from aurum_assets.model.errors import ContractBroken, MalformedPayload
+from aurum_assets.resources.archive import LocalArchive, Rejection, Stored, order_of
+from aurum_assets_tests.conftest import Desk, utc
+from aurum_assets_tests.recordings import READABLE, Recording, recording
+
+LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS
+BODY = b'{"FiveMinLmps":""}'
+FETCHED = utc("2026-07-20T21:26:03.000250Z")
+
+
+def envelope(**changes: object) -> Envelope:
+    found = Envelope(
+        dataset="isone_rt_lmp",
+        endpoint="fiveminutelmp_current_all",
+        dialect="live",
+        format="json",
+        day="2026-07-20",
+        fetched_at=FETCHED,
+        raw_sha256=hashlib.sha256(BODY).hexdigest(),
+        content_sha256="c" * 64,
+        finality="prelim",
+        asked="2026-07-20",
+        filters={"hour": "17"},
+    )
+    return replace(found, **changes)  # type: ignore[arg-type]  # of any field
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> LocalArchive:
+    return LocalArchive(tmp_path / "archive")
+
+
+def put(archive: LocalArchive, body: bytes = BODY, **changes: object) -> Stored:
+    raw = hashlib.sha256(body).hexdigest()
+    return archive.put("isone_rt_lmp", envelope(raw_sha256=raw, **changes), body)
+
+
+def test_an_object_lies_under_its_operating_day_and_is_named_after_fetch_and_bytes(
+    archive: LocalArchive,
+) -> None:
+    stored = put(archive)
+    digest = hashlib.sha256(BODY).hexdigest()[:16]
+    name = f"20260720T212603000250Z-fiveminutelmp_current_all-{digest}"
+    folder = "sourcing/isone_rt_lmp/year=2026/month=07/day=20"
+    assert stored.path == f"{folder}/{name}.json.gz"
+    assert archive.identifiers("isone_rt_lmp", "2026-07-20") == [name]
+    assert archive.days("isone_rt_lmp") == ["2026-07-20"]
+
+
+def test_bytes_and_envelope_come_back_as_they_went_in(archive: LocalArchive) -> None:
+    body = bytes(range(256)) * 40
+    stored = put(archive, body)
+    (identifier,) = archive.identifiers("isone_rt_lmp", "2026-07-20")
+    snapshot = archive.snapshot("isone_rt_lmp", "2026-07-20", identifier)
+    assert snapshot.body == body
+    assert snapshot.envelope == envelope(raw_sha256=hashlib.sha256(body).hexdigest())
+    packed = (archive.root / stored.path).read_bytes()
+    assert gzip.decompress(packed) == body
+    assert packed[4:8] == b"\0\0\0\0", "no time stamp: equal bytes make equal objects"
+    assert stored.etag == hashlib.md5(packed, usedforsecurity=False).hexdigest()
+    assert stored.bytes == len(packed)
+    assert archive.size("isone_rt_lmp") == (1, len(packed))
+
+
+def test_an_object_is_put_once_and_never_changed(archive: LocalArchive) -> None:
+    first = put(archive)
+    path = archive.root / first.path
+    before = (path.stat().st_mtime_ns, path.read_bytes())
+    again = put(archive)
+    assert (first.created, again.created) == (True, False)
+    assert replace(again, created=True) == first
+    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+
+
+def test_many_writers_of_one_object_make_one_object(archive: LocalArchive) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        stored = list(pool.map(lambda _: put(archive), range(40)))
+    assert sum(s.created for s in stored) == 1
+    assert len({s.path for s in stored}) == 1
+    left = [p.name for p in (archive.root / stored[0].path).parent.iterdir()]
+    assert sorted(Path(n).suffix for n in left) == [".gz", ".json"]
+
+
+def test_an_object_is_never_there_without_its_envelope(archive: LocalArchive) -> None:
+    stored = put(archive)
+    path = archive.root / stored.path
+    meta = path.with_name(path.name.replace(".json.gz", ".meta.json"))
+    assert meta.stat().st_mtime_ns <= path.stat().st_mtime_ns
+    assert json.loads(meta.read_bytes())["finality"] == "prelim"
+    path.unlink()  # as a kill between the two leaves it
+    assert archive.identifiers("isone_rt_lmp", "2026-07-20") == []
+    assert put(archive).created
+    assert len(archive.identifiers("isone_rt_lmp", "2026-07-20")) == 1
+
+
+def test_half_a_file_is_never_seen_under_its_name(archive: LocalArchive) -> None:
+    stored = put(archive)
+    folder = (archive.root / stored.path).parent
+    (folder / ".0123456789abcdef.tmp").write_bytes(b"half")
+    assert len(archive.identifiers("isone_rt_lmp", "2026-07-20")) == 1
+    assert archive.size("isone_rt_lmp")[0] == 1
+
+
+def test_snapshots_are_listed_in_the_order_of_their_fetch_then_hash(
+    archive: LocalArchive,
+) -> None:
+    bodies = [b'{"n":%d}' % n for n in range(6)]
+    for n, body in reversed(list(enumerate(bodies))):
+        put(archive, body, fetched_at=FETCHED + dt.timedelta(seconds=n // 2), endpoint=f"e{n % 3}")
+    found = archive.identifiers("isone_rt_lmp", "2026-07-20")
+    envelopes = [archive.envelope("isone_rt_lmp", "2026-07-20", i) for i in found]
+    assert [e.order for e in envelopes] == sorted(e.order for e in envelopes)
+    assert [order_of(i) for i in found] == sorted(order_of(i) for i in found)
+    assert len(found) == 6
+
+
+def test_a_day_without_an_object_is_empty(archive: LocalArchive) -> None:
+    assert archive.identifiers("isone_rt_lmp", "2026-07-20") == []
+    assert archive.days("isone_rt_lmp") == []
+    assert archive.size("isone_rt_lmp") == (0, 0)
+    assert list(archive.rejections("isone_rt_lmp")) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"no gzip", b"\x1f\x8b\x08\x00", gzip.compress(b"{}")])
+def test_a_damaged_object_is_one_clear_error(archive: LocalArchive, damage: bytes) -> None:
+    path = archive.root / put(archive).path
+    path.write_bytes(damage)
+    (identifier,) = archive.identifiers("isone_rt_lmp", "2026-07-20")
+    with pytest.raises(MalformedPayload, match="cannot be unpacked|not those that were archived"):
+        archive.snapshot("isone_rt_lmp", "2026-07-20", identifier)
+
+
+def test_a_cut_object_is_one_clear_error(archive: LocalArchive) -> None:
+    path = archive.root / put(archive, BODY * 100).path
+    path.write_bytes(path.read_bytes()[:-9])
+    (identifier,) = archive.identifiers("isone_rt_lmp", "2026-07-20")
+    with pytest.raises(MalformedPayload, match="cannot be unpacked"):
+        archive.snapshot("isone_rt_lmp", "2026-07-20", identifier)
+
+
+def test_rejected_bytes_are_kept_with_their_reason_once_a_day(archive: LocalArchive) -> None:
+    rejection = Rejection("miso_cts", "cts_live", FETCHED, "d" * 64, "no dialect's shape")
+    path = archive.reject(rejection, b"<html>")
+    assert path == f"rejected/miso_cts/year=2026/month=07/day=20/cts_live-{'d' * 16}.gz"
+    assert archive.reject(rejection, b"<html>") == path
+    assert gzip.decompress((archive.root / path).read_bytes()) == b"<html>"
+    assert list(archive.rejections("miso_cts")) == [rejection]
+
+
+def test_an_archive_out_of_reach_is_an_error_and_leaves_nothing_half(tmp_path: Path) -> None:
+    (tmp_path / "archive").write_text("a file, where a folder should be")
+    with pytest.raises(OSError, match="archive"):
+        put(LocalArchive(tmp_path / "archive"))
+
+
+# --- what is archived, and under which day -------------------------------------------------------
+
+
+def test_the_folder_of_cts_has_the_name_that_was_ordered(desk: Desk) -> None:
+    taken = desk.take(CTS, recording("miso_cts", "live", "ordinary").body)
+    assert re.fullmatch(
+        r"sourcing/miso_coordinated_transaction_scheduling/year=2026/month=07/day=20/"
+        r"\d{8}T\d{12}Z-load-[0-9a-f]{16}\.json\.gz",
+        taken.path,
+    )
+
+
+@pytest.mark.parametrize("recorded", [r for r in READABLE if r.expected["rows"]], ids=str)
+def test_an_answer_lies_under_the_day_of_its_content_whatever_was_asked(
+    desk: Desk, recorded: Recording
+) -> None:
+    taken = desk.take(recorded.dataset, recorded.body, dialect=recorded.dialect, asked="2026-07-19")
+    assert taken.day == recorded.expected["day"]
+    archive = desk.home.archive
+    assert archive.days(recorded.dataset.archive_name) == [recorded.expected["day"]]
+    (kept,) = archive.identifiers(recorded.dataset.archive_name, taken.day)
+    snapshot = archive.snapshot(recorded.dataset.archive_name, taken.day, kept)
+    assert snapshot.body == recorded.body
+    assert snapshot.envelope.asked == "2026-07-19"
+
+
+def test_an_answer_that_says_no_day_lies_under_the_asked_one_else_under_its_fetch(
+    desk: Desk,
+) -> None:
+    assert desk.take(LMP, BODY, asked="2026-07-19").day == "2026-07-19"
+    assert desk.take(LMP, BODY, at=utc("2026-07-21T03:59:00Z")).day == "2026-07-20"
+
+
+@pytest.mark.parametrize("year", ["1998", "2031", "9999"])
+def test_a_day_that_nobody_can_believe_rejects_the_bytes(desk: Desk, year: str) -> None:
+    body = recording("isone_rt_lmp", "live", "ordinary").body.replace(b"2026-", year.encode() + b"-")
+    taken = desk.take(LMP, body)
+    assert taken.outcome == "rejected"
+    assert "not believable" in taken.reason
+    assert gzip.decompress((desk.home.archive.root / taken.path).read_bytes()) == body
+
+
+LOADS = [
+    b'{"FiveMinSystemLoads":{"FiveMinSystemLoad":'
+    b'{"BeginDate":"2026-07-20T17:20:00.000-04:00","LoadMw":%d}}}' % n
+    for n in range(3)
+]
+
+
+def minutes(desk: Desk, count: int) -> dt.datetime:
+    return desk.clock() + dt.timedelta(minutes=count)
+
+
+def test_the_same_answer_again_is_a_duplicate_and_no_object(desk: Desk) -> None:
+    first = desk.take(LOAD, LOADS[0])
+    again = desk.take(LOAD, LOADS[0], at=minutes(desk, 5))
+    assert (first.outcome, again.outcome) == ("stored", "duplicate")
+    assert again.path == first.path
+    assert desk.home.archive.size(LOAD.archive_name)[0] == 1
+
+
+def test_an_answer_that_goes_back_to_what_it_was_is_two_changes(desk: Desk) -> None:
+    outcomes = [
+        desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * i)).outcome
+        for i, n in enumerate([0, 1, 1, 0, 0])
+    ]
+    assert outcomes == ["stored", "stored", "duplicate", "stored", "duplicate"]
+
+
+def test_force_archives_even_what_was_said_before(desk: Desk) -> None:
+    desk.take(LOAD, LOADS[0])
+    assert desk.take(LOAD, LOADS[0], at=minutes(desk, 5), force=True).outcome == "stored"
+    assert desk.home.archive.size(LOAD.archive_name)[0] == 2
+
+
+@pytest.mark.parametrize("lost", ["flushed", "gone"])
+def test_without_the_registry_duplicates_are_still_known(desk: Desk, lost: str) -> None:
+    desk.take(LOAD, LOADS[0])
+    state = desk.home.root / "state.sqlite"
+    desk = Desk(replace(desk.home), desk.clock)
+    if lost == "gone":
+        for path in state.parent.glob("state.sqlite*"):
+            path.unlink()
+    else:
+        desk.home.registry._state.delete("newest:isone_system_load:2026-07-20:load?")  # noqa: SLF001  the flush
+    assert desk.take(LOAD, LOADS[0], at=minutes(desk, 5)).outcome == "duplicate"
+    assert desk.take(LOAD, LOADS[1], at=minutes(desk, 10)).outcome == "stored"
+
+
+def test_other_requests_with_the_same_content_are_no_duplicates(desk: Desk) -> None:
+    assert desk.take(LOAD, BODY_EMPTY, endpoint="a", asked="2026-07-20").outcome == "stored"
+    assert desk.take(LOAD, BODY_EMPTY, endpoint="b", asked="2026-07-20").outcome == "stored"
+    asked = {"hour": "01"}
+    first = desk.take(LOAD, BODY_EMPTY, endpoint="a", asked="2026-07-20", filters=asked)
+    assert first.outcome == "stored"
+
+
+BODY_EMPTY = b'{"FiveMinSystemLoads":""}'
+
+
+def test_final_values_that_equal_the_preliminary_ones_are_no_duplicates(
+    desk: Desk, tmp_path: Path
+) -> None:
+    path = tmp_path / "values.json"
+    path.write_bytes(recording("isone_rt_lmp", "live", "ordinary").body)
+    when = utc("2026-07-21T12:00:00Z")
+    for finality in ("prelim", "final"):
+        done = ingest.load(desk.home, LMP, [path], finality=finality, fetched_at=when)
+        assert done.count("stored") == 1, finality
+    rows = desk.rows(LMP)
+    assert sorted(rows["finality"].value_counts().rows()) == [("final", 5), ("prelim", 5)]
+
+
+def test_an_older_answer_is_compared_with_the_ones_before_it(desk: Desk) -> None:
+    desk.take(LOAD, LOADS[0], at=minutes(desk, 0))
+    desk.take(LOAD, LOADS[1], at=minutes(desk, 10))
+    assert desk.take(LOAD, LOADS[0], at=minutes(desk, 5)).outcome == "duplicate"
+    assert desk.take(LOAD, LOADS[1], at=minutes(desk, 4)).outcome == "stored"
+
+
+def test_a_gzip_bomb_is_cut_short_and_what_is_no_gzip_is_kept_as_it_is(
+    desk: Desk, tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.json.gz"
+    path.write_bytes(gzip.compress(LOADS[0])[:-12])
+    done = ingest.load(desk.home, LOAD, [path])
+    assert done.count("rejected") == 1
+    (kept,) = desk.home.archive.rejections(LOAD.key)
+    assert kept.raw_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_gzip_of_two_members_is_read_to_its_end(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "two.json.gz"
+    half = len(LOADS[0]) // 2
+    path.write_bytes(gzip.compress(LOADS[0][:half]) + gzip.compress(LOADS[0][half:]))
+    assert gzip.decompress(path.read_bytes()) == LOADS[0]
+    done = ingest.load(desk.home, LOAD, [path])
+    assert (done.count("stored"), done.rows) == (1, 1)
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_and_nothing_is_stored(
+    desk: Desk, tmp_path: Path
+) -> None:
+    with pytest.raises(OSError, match="absent"):
+        ingest.load(desk.home, LOAD, [tmp_path / "absent.json"])
+    assert desk.home.archive.size(LOAD.archive_name) == (0, 0)
+
+
+# --- verify --------------------------------------------------------------------------------------
+
+
+def loaded(desk: Desk, dataset: Dataset = LOAD) -> Path:
+    brought = desk.bring(dataset, LOADS[0])
+    return desk.home.archive.root / brought.archived.path
+
+
+def problems(desk: Desk) -> list[str]:
+    return ingest.verify(desk.home, LOAD, LOAD.day("2026-07-20")).problems
+
+
+def test_what_was_kept_verifies(desk: Desk) -> None:
+    loaded(desk)
+    found = ingest.verify(desk.home, LOAD, LOAD.day("2026-07-20"))
+    assert (found.objects, found.rows, found.problems) == (1, 1, [])
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentences"),
+    [
+        (
+            lambda p: p.write_bytes(gzip.compress(LOADS[1])),
+            ["not those that were archived", "does not hold"],
+        ),
+        (lambda p: p.write_bytes(b"no gzip"), ["cannot be unpacked", "does not hold"]),
+        (lambda p: p.unlink(), ["does not hold"]),
+    ],
+    ids=["changed", "damaged", "lost"],
+)
+def test_verify_finds_what_happened_to_an_object(
+    desk: Desk, damage: Callable[[Path], object], sentences: list[str]
+) -> None:
+    path = loaded(desk)
+    damage(path)
+    found = problems(desk)
+    assert len(found) == len(sentences)
+    for sentence, problem in zip(sentences, found, strict=True):
+        assert sentence in problem
+
+
+def test_bytes_that_are_not_those_that_were_archived_are_never_merged(desk: Desk) -> None:
+    path = loaded(desk)
+    before = desk.rows(LOAD)
+    path.write_bytes(gzip.compress(LOADS[1]))
+    with pytest.raises(ContractBroken, match="the archive lacks"):
+        ingest.replay(desk.home, LOAD, LOAD.day("2026-07-20"))
+    assert desk.rows(LOAD).equals(before)
+
+
+def test_verify_writes_nothing(desk: Desk) -> None:
+    loaded(desk)
+    lake = desk.home.root / "lake"
+    before = {p: p.stat().st_mtime_ns for p in lake.rglob("*.parquet")}
+    metadata = sorted(p.name for p in lake.rglob("*.metadata.json"))
+    assert problems(desk) == []
+    assert {p: p.stat().st_mtime_ns for p in lake.rglob("*.parquet")} == before
+    assert sorted(p.name for p in lake.rglob("*.metadata.json")) == metadata

@@ -1,0 +1,482 @@
+"""Every check speaks up where it should and is quiet where it should, by itself and after ingest."""
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from aurum_assets import ingest
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.checks import CHECKS, Evidence, Verdict, checks_of, evaluate
+from aurum_assets.model.clock import FIVE_MINUTES
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.reading import Drift
+from aurum_assets.simulator import lmp as simulated
+from aurum_assets.simulator import load as simulated_load
+from aurum_assets_tests.conftest import Brought, Desk, utc
+
+LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS
+DAY = LMP.day("2026-07-20")
+LATE = dt.timedelta(minutes=10)
+AFTER = DAY.end + dt.timedelta(hours=6)
+
+
+def rows(count: int | None = None) -> pl.DataFrame:
+    """The day's LMP of one location: ``count`` intervals, all of them by default."""
+    marks = DAY.marks(FIVE_MINUTES)[:count]
+    height = len(marks)
+    frame = pl.DataFrame(
+        {
+            "operating_day": [DAY.date] * height,
+            "interval_start": marks,
+            "interval_end": [m + FIVE_MINUTES for m in marks],
+            "location_id": ["4000"] * height,
+            "location_name": [".H.INTERNAL_HUB"] * height,
+            "location_type": ["HUB"] * height,
+            "lmp": [39.16] * height,
+            "energy": [39.0] * height,
+            "congestion": [0.0] * height,
+            "loss": [0.16] * height,
+            "finality": ["prelim"] * height,
+            "source_timezone": ["America/New_York"] * height,
+            "fetched_at": [DAY.end] * height,
+            "raw_sha256": ["a" * 64] * height,
+        },
+        schema={n: t for n, t in LMP.table.schema.items() if n != "record_hash"},
+    )
+    return frame.with_columns(record_hash=LMP.table.record_hash()).select(LMP.table.names)
+
+
+def evidence(frame: pl.DataFrame | None = None, **changes: Any) -> Evidence:  # noqa: ANN401  of any field
+    frame = rows() if frame is None else frame
+    found = Evidence(
+        table=LMP.table,
+        day=DAY,
+        now=AFTER,
+        rows=frame,
+        intervals=frame.select("interval_start", "finality").unique().sort("interval_start"),
+        quarantine=QUARANTINE.empty(),
+        every=FIVE_MINUTES,
+        lateness=LATE,
+    )
+    return replace(found, **changes)
+
+
+def say(check: str, of: Evidence) -> Verdict:
+    return next(v for v in evaluate(of) if v.check == check)
+
+
+def quarantined(*rules: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "operating_day": DAY.date,
+            "dataset": LMP.key,
+            "received_hash": [f"{n:032d}" for n in range(len(rules))],
+            "record": '{"a":1}',
+            "rules": list(rules),
+            "reason": [f"{r}: because" for r in rules],
+            "fetched_at": DAY.end,
+            "record_hash": "0" * 32,
+            "raw_sha256": "a" * 64,
+        },
+        schema_overrides=QUARANTINE.schema,
+    ).select(QUARANTINE.names)
+
+
+def test_a_whole_good_day_passes_every_check() -> None:
+    for verdict in evaluate(evidence()):
+        assert verdict.passed, verdict
+        assert verdict.count == 0
+        assert verdict.reason
+    assert [v.check for v in evaluate(evidence())] == list(CHECKS)
+
+
+def test_a_table_owes_the_checks_that_can_say_something_of_it() -> None:
+    assert checks_of(LMP.table) == checks_of(CTS.table) == list(CHECKS)
+    assert checks_of(LOAD.table) == [c for c in CHECKS if c != "lmp_arithmetic"]
+    for _, (doc, _) in CHECKS.items():
+        assert doc.endswith(".")
+        assert "\n" not in doc
+
+
+# --- contract ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda f: f.drop("loss"),
+        lambda f: f.with_columns(extra=pl.lit(1)),
+        lambda f: f.with_columns(pl.col("lmp").cast(pl.Float32)),
+        lambda f: f.with_columns(interval_start=pl.col("interval_start").dt.cast_time_unit("ms")),
+        lambda f: f.with_columns(location_id=pl.lit(None, pl.String())),
+        lambda f: f.select(reversed(f.columns)),
+        lambda f: pl.concat([f, f.head(1)]),
+    ],
+    ids=["column gone", "column added", "type", "unit", "null key", "order", "key twice"],
+)
+def test_contract_fires(broken: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    intervals = rows().select("interval_start", "finality")
+    verdict = say("contract", evidence(rows(3)))
+    assert verdict.passed
+    with_broken = evidence(rows(3), rows=broken(rows(3)), intervals=intervals)
+    verdict = CHECKS["contract"][1](with_broken)
+    assert (verdict.passed, verdict.severity) == (False, "ERROR")
+    assert verdict.count > 0
+    assert verdict.sample
+
+
+def test_contract_reports_what_was_kept_out_for_it() -> None:
+    out = quarantined("key_is_said_once", "record_can_be_read", "lmp_is_the_sum_of_its_parts")
+    verdict = say("contract", evidence(quarantine=out))
+    assert (verdict.passed, verdict.count) == (False, 2)
+    assert "2 records were quarantined: key_is_said_once: because" in verdict.reason
+    assert {s["record"] for s in verdict.sample} == {'{"a":1}'}
+
+
+# --- arithmetic, enums and ranges ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "change", "quiet"),
+    [
+        ("lmp_arithmetic", {"lmp": 39.171}, {"lmp": 39.17}),
+        ("lmp_arithmetic", {"energy": None}, {"energy": None, "congestion": None, "loss": None}),
+        ("enums_and_ranges", {"finality": "maybe"}, {"finality": "final"}),
+        ("enums_and_ranges", {"lmp": float("inf")}, {"lmp": 39.15}),
+    ],
+)
+def test_a_stored_row_that_breaks_a_rule_is_found(
+    check: str, change: dict[str, Any], quiet: dict[str, Any]
+) -> None:
+    def changed(values: dict[str, Any]) -> Evidence:
+        lits = [pl.lit(v, LMP.table.schema[n]).alias(n) for n, v in values.items()]
+        return evidence(pl.concat([rows(2), rows(3).tail(1).with_columns(lits)]))
+
+    verdict = say(check, changed(change))
+    assert (verdict.passed, verdict.severity, verdict.count) == (False, "ERROR", 1)
+    assert "1 stored rows break it" in verdict.reason
+    assert say(check, changed(quiet)).passed
+
+
+@pytest.mark.parametrize("check", ["contract", "lmp_arithmetic", "enums_and_ranges"])
+def test_every_rule_is_reported_by_its_own_check_and_no_other(check: str) -> None:
+    for rule, owner in LMP.table.rule_checks().items():
+        verdict = say(check, evidence(quarantine=quarantined(rule)))
+        assert verdict.passed is (owner != check), rule
+        assert verdict.count == (owner == check)
+
+
+def test_a_sample_is_short_and_a_count_is_whole() -> None:
+    verdict = say("lmp_arithmetic", evidence(rows().with_columns(lmp=pl.lit(99.0))))
+    assert verdict.count == 288
+    assert len(verdict.sample) == 5
+
+
+# --- completeness --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dataset", "day", "marks"),
+    [
+        (LMP, "2024-03-10", 276),
+        (LMP, "2024-11-03", 300),
+        (LMP, "2026-07-20", 288),
+        (CTS, "2024-03-10", 288),
+        (CTS, "2024-11-03", 288),
+    ],
+    ids=lambda v: getattr(v, "key", str(v)),
+)
+def test_completeness_counts_the_intervals_that_the_day_has(
+    dataset: Dataset, day: str, marks: int
+) -> None:
+    whole = dataset.day(day)
+    intervals = pl.DataFrame({"interval_start": whole.marks(FIVE_MINUTES)})
+    frozen = evidence(day=whole, now=whole.end + dt.timedelta(days=1), intervals=intervals)
+    verdict = say("completeness", frozen)
+    assert verdict.reason == f"all {marks} due intervals are there"
+    lacking = replace(frozen, intervals=intervals.with_row_index().filter(pl.col("index") != 20))
+    verdict = say("completeness", lacking)
+    assert (verdict.passed, verdict.severity, verdict.count) == (False, "WARN", 1)
+    assert whole.marks(FIVE_MINUTES)[20].isoformat() in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("day", "first"), [("2024-03-10", "03:00-04:00"), ("2024-11-03", "01:00-05:00")]
+)
+def test_completeness_misses_the_hour_around_the_change_of_clocks(day: str, first: str) -> None:
+    whole = LMP.day(day)
+    lost = utc(f"{day}T{first}")
+    marks = [m for m in whole.marks(FIVE_MINUTES) if not lost <= m < lost + dt.timedelta(hours=1)]
+    frozen = evidence(
+        day=whole,
+        now=whole.end + dt.timedelta(days=1),
+        intervals=pl.DataFrame({"interval_start": marks}),
+    )
+    verdict = say("completeness", frozen)
+    assert verdict.count == 12
+    assert verdict.sample[0]["interval_start"] == lost.isoformat()
+
+
+def test_only_intervals_that_are_due_can_be_missing() -> None:
+    third = DAY.marks(FIVE_MINUTES)[2]
+    due = third + FIVE_MINUTES + LATE
+    two = evidence(rows(2), now=due - dt.timedelta(microseconds=1))
+    assert say("completeness", two).reason == "all 2 due intervals are there"
+    verdict = say("completeness", replace(two, now=due))
+    assert verdict.reason == f"1 of 3 due intervals are missing, the first: {third.isoformat()}"
+    assert say("completeness", evidence(rows(0), now=DAY.start)).passed
+
+
+def test_prelim_and_final_are_complete_each_for_itself() -> None:
+    both = pl.concat([rows(), rows(100).with_columns(finality=pl.lit("final"))])
+    verdict = say("completeness", evidence(both))
+    assert verdict.count == 188
+    assert {s["of"] for s in verdict.sample} == {"final"}
+
+
+def test_a_stamp_a_second_past_the_mark_stands_for_its_interval() -> None:
+    late = rows().select(
+        pl.col("interval_start") + pl.duration(seconds=2), finality=pl.lit("prelim")
+    )
+    assert say("completeness", evidence(intervals=late)).passed
+
+
+def test_a_day_without_a_row_misses_all_that_is_due() -> None:
+    assert say("completeness", evidence(rows(0))).count == 288
+
+
+# --- drift, freshness, emptiness -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("drift", "severity"),
+    [
+        (("added",), "WARN"),
+        (("vanished",), "ERROR"),
+        (("retyped",), "ERROR"),
+        (("added", "vanished"), "ERROR"),
+    ],
+)
+def test_schema_drift_is_a_warning_or_an_error_by_its_kind(
+    drift: tuple[str, ...], severity: str
+) -> None:
+    found = tuple(
+        Drift(kind, "LossComponent", "WARN" if kind == "added" else "ERROR", f"{kind} it is")
+        for kind in drift
+    )
+    verdict = say("schema_drift", evidence(drift=found))
+    assert (verdict.passed, verdict.severity, verdict.count) == (False, severity, len(drift))
+    assert verdict.sample[0]["field"] == "LossComponent"
+
+
+def test_freshness_speaks_only_of_the_open_day() -> None:
+    assert say("freshness", evidence(rows(1), now=AFTER)).passed
+    assert say("freshness", evidence(rows(0), now=DAY.start - dt.timedelta(hours=1))).passed
+    verdict = say("freshness", evidence(rows(1), now=DAY.start + dt.timedelta(hours=3)))
+    assert (verdict.passed, verdict.severity) == (False, "WARN")
+    assert "ended 175 min ago" in verdict.reason
+
+
+def test_freshness_is_exact_to_the_microsecond() -> None:
+    limit = DAY.start + FIVE_MINUTES + (FIVE_MINUTES + LATE)
+    assert say("freshness", evidence(rows(1), now=limit)).passed
+    assert not say("freshness", evidence(rows(1), now=limit + dt.timedelta(microseconds=1))).passed
+
+
+def test_a_day_that_has_just_begun_is_not_stale() -> None:
+    assert say("freshness", evidence(rows(0), now=DAY.start + dt.timedelta(minutes=9))).passed
+    assert not say("freshness", evidence(rows(0), now=DAY.start + dt.timedelta(hours=1))).passed
+
+
+def test_forecasts_ahead_are_fresh() -> None:
+    verdict = say("freshness", evidence(rows(20), now=DAY.start + dt.timedelta(minutes=1)))
+    assert verdict.passed
+    assert verdict.reason == "the newest interval lies ahead"
+
+
+def test_an_empty_answer_is_named() -> None:
+    verdict = say("empty_answer", evidence(empty=("day?",)))
+    assert (verdict.passed, verdict.severity, verdict.count) == (False, "WARN", 1)
+    assert "day?" in verdict.reason
+    assert say("empty_answer", evidence()).passed
+
+
+# --- through ingest, on what was archived --------------------------------------------------------
+
+JULY = LMP.day("2026-07-20")
+
+
+def lmp_payload(change: Callable[[list[dict[str, Any]]], object] | None = None) -> bytes:
+    """The whole of 20 July at one location, changed."""
+    records = simulated.lmp_records(JULY, locations=1)
+    if change:
+        change(records)
+    return json.dumps({"FiveMinLmps": {"FiveMinLmp": records}}).encode()
+
+
+def bring(desk: Desk, change: Callable[[list[dict[str, Any]]], object] | None = None) -> Brought:
+    return desk.bring(LMP, lmp_payload(change))
+
+
+def failed(brought: Brought) -> dict[str, int]:
+    return {name: v.count for name, v in brought.verdicts.items() if not v.passed}
+
+
+def test_a_good_day_is_green_after_ingest(desk: Desk) -> None:
+    brought = bring(desk)
+    assert failed(brought) == {}
+    assert brought.done.merged.new == 288
+    assert brought.done.max_residual is not None
+    assert brought.done.max_residual <= 0.01
+
+
+def first(name: str, value: object) -> Callable[[list[dict[str, Any]]], None]:
+    def change(records: list[dict[str, Any]]) -> None:
+        records[7][name] = value
+
+    return change
+
+
+def of_all(change: Callable[[dict[str, Any]], object]) -> Callable[[list[dict[str, Any]]], None]:
+    def each(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            change(record)
+
+    return each
+
+
+def twice_with_another_price(records: list[dict[str, Any]]) -> None:
+    parts = (records[7][f"{part}Component"] for part in ("Energy", "Congestion", "Loss"))
+    price = round(sum(parts), 2)
+    records[7]["LmpTotal"] = price
+    records.append({**records[7], "LmpTotal": round(price + 0.01, 2)})
+
+
+@pytest.mark.parametrize(
+    ("change", "fires", "stored"),
+    [
+        (first("LmpTotal", 9999.0), {"lmp_arithmetic": 1, "completeness": 1}, 287),
+        (first("LmpTotal", True), {"contract": 1, "completeness": 1, "schema_drift": 1}, 287),
+        (first("BeginDate", "soon"), {"contract": 1, "completeness": 1}, 287),
+        (
+            first("BeginDate", "2026-07-21T00:00:00.000-04:00"),
+            {"contract": 1, "completeness": 1},
+            287,
+        ),
+        (twice_with_another_price, {"contract": 2, "completeness": 1}, 287),
+        (lambda r: r.append(dict(r[7])), {}, 288),
+        (lambda r: r.pop(7), {"completeness": 1}, 287),
+        (lambda r: r.clear(), {"completeness": 288, "empty_answer": 1}, 0),
+        (of_all(lambda r: r.update(New=1)), {"schema_drift": 1}, 288),
+        (
+            of_all(lambda r: r.pop("LossComponent")),
+            {"schema_drift": 1, "lmp_arithmetic": 288, "completeness": 288},
+            0,
+        ),
+        (
+            of_all(lambda r: r.update(LmpTotal=str(r["LmpTotal"]))),
+            {"schema_drift": 1, "contract": 288, "completeness": 288},
+            0,
+        ),
+    ],
+    ids=[
+        "sum",
+        "bool",
+        "no stamp",
+        "tomorrow",
+        "conflict",
+        "repeated",
+        "gap",
+        "empty",
+        "added",
+        "vanished",
+        "retyped",
+    ],
+)
+def test_what_is_wrong_with_an_archived_day_is_said_by_its_checks(
+    desk: Desk,
+    change: Callable[[list[dict[str, Any]]], object],
+    fires: dict[str, int],
+    stored: int,
+) -> None:
+    brought = desk.bring(LMP, lmp_payload(change), asked="2026-07-20", dialect="live")
+    assert failed(brought) == fires
+    assert len(desk.rows(LMP)) == stored
+    kept_out = fires.get("contract", 0) + fires.get("lmp_arithmetic", 0)
+    assert len(desk.home.lake.read(QUARANTINE)) == brought.done.quarantined == kept_out
+    again = ingest.replay(desk.home, LMP, JULY)
+    assert {v.check: v.count for v in ingest.check(desk.home, again) if not v.passed} == fires
+
+
+def test_the_quarantined_record_can_be_put_right_by_a_later_answer(desk: Desk) -> None:
+    bring(desk, first("LmpTotal", 9999.0))
+    desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
+    brought = bring(desk)
+    assert len(desk.rows(LMP)) == 288
+    assert set(failed(brought)) <= {"lmp_arithmetic"}
+    assert brought.verdicts["completeness"].passed
+
+
+def test_an_empty_answer_never_replaces_a_good_day(desk: Desk) -> None:
+    bring(desk)
+    before = desk.rows(LMP)
+    desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
+    brought = desk.bring(LMP, b'{"FiveMinLmps":""}', asked="2026-07-20")
+    assert failed(brought) == {"empty_answer": 1}
+    assert desk.rows(LMP).equals(before)
+    assert ingest.replay(desk.home, LMP, JULY).merged.snapshot_id is None
+    assert desk.rows(LMP).equals(before)
+
+
+def test_the_same_day_looked_at_again_gives_the_same_verdicts(desk: Desk) -> None:
+    bring(desk, first("LmpTotal", 9999.0))
+    again = ingest.normalize(desk.home, LMP, JULY)
+    assert again.merged.snapshot_id is None
+    verdicts = {v.check: v.count for v in ingest.check(desk.home, again) if not v.passed}
+    assert verdicts == {"lmp_arithmetic": 1, "completeness": 1}
+
+
+def test_freshness_after_ingest_follows_the_clock(desk: Desk) -> None:
+    today = LOAD.day("2026-07-21")
+    marks = [i for i, m in enumerate(today.marks(FIVE_MINUTES)) if m + FIVE_MINUTES <= desk.clock()]
+    records = simulated_load.load_records(today, marks)
+    body = json.dumps({"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}).encode()
+    assert failed(desk.bring(LOAD, body)) == {}
+    desk.clock.set(desk.clock() + dt.timedelta(hours=1))
+    done = ingest.normalize(desk.home, LOAD, today)
+    said = {v.check for v in ingest.check(desk.home, done) if not v.passed}
+    assert said == {"freshness", "completeness"}
+
+
+def test_a_config_that_rejects_whole_snapshots_keeps_every_row_out(desk: Desk) -> None:
+    config = desk.home.configuration
+    strict = replace(config.datasets[LMP.key], on_broken_row="reject")
+    desk.home.configuration = replace(config, datasets={**config.datasets, LMP.key: strict})
+    brought = bring(desk, first("LmpTotal", 9999.0))
+    assert desk.rows(LMP).is_empty()
+    assert "lmp_is_the_sum_of_its_parts" in brought.done.rejected[0]
+    (kept,) = desk.home.archive.rejections(LMP.key)
+    assert kept.reason == brought.done.rejected[0]
+    assert len(desk.home.archive.identifiers(LMP.key, JULY.key)) == 1
+
+
+def test_no_check_is_unknown_to_these_tests() -> None:
+    """A new check needs a test in which it fires and one in which it is quiet."""
+    assert {name for d in DATASETS for name in checks_of(d.table)} == {
+        "contract",
+        "lmp_arithmetic",
+        "enums_and_ranges",
+        "completeness",
+        "schema_drift",
+        "freshness",
+        "empty_answer",
+    }

@@ -1,0 +1,284 @@
+"""A wrong file or variable is one sentence: file, dataset, key, what was found, what is expected."""
+
+import datetime as dt
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.source import ISONE
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.settings import (
+    PROJECT,
+    Configuration,
+    Home,
+    Settings,
+    load_config,
+    open_home,
+)
+
+FILE = "isone_ingest_datasets.json"
+Json = dict[str, Any]
+VARIABLES = (
+    "AURUM_HOME",
+    "AURUM_CONFIG",
+    "AURUM_NOW",
+    "AURUM_LIMIT_SCALE",
+    "ISONE_BASE_URL",
+    "ISONE_USERNAME",
+    "ISONE_PASSWORD",
+    "ISONE_API_KEY",
+    "MISO_BASE_URL",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the project's config, to be spoiled."""
+    return shutil.copytree(PROJECT / "config", tmp_path / "config")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """No variable of ours set, and no ``.env`` near."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def spoiled(folder: Path, change: Callable[[Json], object]) -> str:
+    """What is said of the config once ``change`` was done to it."""
+    said = json.loads((folder / FILE).read_text())
+    change(said)
+    (folder / FILE).write_text(json.dumps(said))
+    with pytest.raises(ConfigError) as caught:
+        load_config(folder, DATASETS)
+    return str(caught.value)
+
+
+def of_dataset(name: str, value: object) -> Callable[[Json], None]:
+    """A change of one key of the second dataset, ``isone_system_load``."""
+
+    def change(said: Json) -> None:
+        said["datasets"][1][name] = value
+
+    return change
+
+
+def of_feed(name: str, value: object) -> Callable[[Json], None]:
+    def change(said: Json) -> None:
+        said["datasets"][1]["feeds"][0][name] = value
+
+    return change
+
+
+def of_endpoint(name: str, value: object) -> Callable[[Json], None]:
+    def change(said: Json) -> None:
+        said["datasets"][1]["feeds"][0]["endpoints"][0][name] = value
+
+    return change
+
+
+def without(*path: str | int) -> Callable[[Json], None]:
+    def change(said: Any) -> None:  # noqa: ANN401  whatever JSON holds
+        for step in path[:-1]:
+            said = said[step]
+        del said[path[-1]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "found", "expected"),
+    [
+        (of_dataset("lateness_minutes", "soon"), "lateness_minutes", "'soon'", "valid integer"),
+        (of_dataset("first_day", "2024-13-01"), "first_day", "'2024-13-01'", "valid date"),
+        (of_dataset("enabled", "perhaps"), "enabled", "'perhaps'", "valid boolean"),
+        (of_dataset("on_broken_row", "drop"), "on_broken_row", "'drop'", "'quarantine' or 'reject'"),
+        (of_dataset("latenes_minutes", 3), "latenes_minutes", "3", "nexpected"),
+        (of_dataset("feeds", None), "feeds", "None", "valid array"),
+        (of_feed("endpoints", []), "endpoints", "", "expected"),
+        (of_endpoint("path", "/load/{dya}"), "path", "{dya}", "{day}"),
+        (of_endpoint("path", "/load/{day}"), "path", "{day}", "now"),
+        (of_endpoint("name", "fiveminutesystemload_day"), "fiveminutesystemload_day", "", "twice"),
+        (of_dataset("lateness_minutes", -1), "lateness_minutes", "-1", "more than"),
+        (of_dataset("retention_days", 0), "retention_days", "0", "more than"),
+        (of_dataset("expected_fields", {"klingon": {}}), "klingon", "", "documented, live"),
+        (of_feed("cadence", "hourly"), "cadence", "'hourly'", "'five_minutes'"),
+        (of_feed("asks", "week"), "asks", "'week'", "'now', 'day' or 'hour'"),
+        (of_feed("finality", "maybe"), "finality", "'maybe'", "'prelim' or 'final'"),
+        (of_feed("offset", 1), "offset", "1", "nexpected"),
+        (of_endpoint("format", "csv"), "format", "'csv'", "'json' or 'xml'"),
+        (of_endpoint("dialect", "klingon"), "dialect", "'klingon'", "documented, live"),
+        (without("datasets", 1, "topic"), "topic", "", "required"),
+        (
+            of_dataset("expected_fields", {"live": {"LoadMw": "float"}}),
+            "expected_fields",
+            "'float'",
+            "'number'",
+        ),
+    ],
+)
+def test_a_wrong_key_of_a_dataset_is_one_sentence_with_everything_in_it(
+    folder: Path, change: Callable[[Json], object], key: str, found: str, expected: str
+) -> None:
+    sentence = spoiled(folder, change)
+    assert "\n" not in sentence
+    assert FILE in sentence
+    assert "isone_system_load" in sentence
+    for part in (key, found, expected):
+        assert part in sentence, sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (lambda s: s["source"].update(limits=[{"requests": 60}]), ("source.limits.0", "seconds")),
+        (lambda s: s["source"].update(attempts="many"), ("source.attempts", "'many'")),
+        (lambda s: s["source"].update(attempts=0), ("source", "attempts", "0", "more than")),
+        (
+            lambda s: s["source"]["limits"][0].update(requests=0),
+            ("source", "limits", "requests=0", "more than"),
+        ),
+        (lambda s: s["source"].update(tiemout=3), ("source.tiemout", "3")),
+        (lambda s: s.pop("source"), ("source", "required")),
+        (lambda s: s.update(datasetz=[]), ("datasetz",)),
+    ],
+)
+def test_a_wrong_key_of_a_source_is_named_too(
+    folder: Path, change: Callable[[Json], object], parts: tuple[str, ...]
+) -> None:
+    sentence = spoiled(folder, change)
+    assert FILE in sentence
+    for part in parts:
+        assert part in sentence, sentence
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"source": 3, "datasets": []}', "null"])
+def test_a_file_that_is_none_is_named(folder: Path, text: str) -> None:
+    (folder / FILE).write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(folder, DATASETS)
+    assert FILE in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_dataset_without_an_entry_is_named(folder: Path) -> None:
+    sentence = spoiled(folder, without("datasets", 1))
+    assert "no entry for dataset isone_system_load" in sentence
+
+
+def test_an_entry_without_a_dataset_is_named_with_the_known_ones(folder: Path) -> None:
+    sentence = spoiled(folder, of_dataset("key", "isone_sytem_load"))
+    assert FILE in sentence
+    assert "isone_sytem_load" in sentence
+    assert "isone_system_load" in sentence
+
+
+def test_a_dataset_that_is_said_twice_is_named(folder: Path) -> None:
+    sentence = spoiled(folder, lambda s: s["datasets"].append(s["datasets"][1]))
+    assert "isone_system_load" in sentence
+    assert "twice" in sentence
+
+
+def test_a_folder_without_config_is_named_with_the_variable_that_leads_there(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError, match="set AURUM_CONFIG to the config folder"):
+        load_config(tmp_path, DATASETS)
+
+
+def test_the_projects_own_config_is_right(configuration: Configuration) -> None:
+    assert set(configuration.datasets) == {d.key for d in DATASETS}
+    assert set(configuration.sources) == {d.source.name for d in DATASETS}
+
+
+# --- the environment -----------------------------------------------------------------------------
+
+
+def test_nothing_needs_to_be_set(environment: pytest.MonkeyPatch) -> None:
+    del environment
+    home = open_home(DATASETS)
+    assert home.root == Path(".aurum")
+    assert home.credentials == {}
+    assert abs(home.now() - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AURUM_NOW", "noon"),
+        ("AURUM_NOW", "2026-07-27T17:25:00"),
+        ("AURUM_LIMIT_SCALE", "fast"),
+        ("AURUM_LIMIT_SCALE", "0"),
+        ("AURUM_LIMIT_SCALE", "-1"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    environment: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    environment.setenv(variable, value)
+    with pytest.raises(ConfigError) as caught:
+        open_home(DATASETS)
+    assert f"environment variable {variable}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_environment_is_what_a_home_is_made_of(
+    environment: pytest.MonkeyPatch, tmp_path: Path, folder: Path
+) -> None:
+    environment.setenv("AURUM_HOME", str(tmp_path / "here"))
+    environment.setenv("AURUM_CONFIG", str(folder))
+    environment.setenv("AURUM_NOW", "2026-07-27T17:25:00-04:00")
+    environment.setenv("ISONE_BASE_URL", "http://127.0.0.1:9/api/v1.1")
+    environment.setenv("ISONE_USERNAME", "somebody")
+    environment.setenv("ISONE_PASSWORD", "hunter2")
+    home = open_home(DATASETS)
+    assert home.root == tmp_path / "here"
+    assert home.now() == dt.datetime(2026, 7, 27, 21, 25, tzinfo=dt.UTC)
+    assert home.base_urls["isone"] == "http://127.0.0.1:9/api/v1.1"
+    assert home.credentials["isone"].given
+    assert not (tmp_path / "here").exists(), "reading the environment writes nothing"
+
+
+def test_a_password_is_shown_by_nothing_that_can_be_printed(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("ISONE_USERNAME", "somebody")
+    environment.setenv("ISONE_PASSWORD", "hunter2")
+    environment.setenv("ISONE_API_KEY", "key-7")
+    settings = Settings.read()
+    home = open_home(DATASETS, settings)
+    for text in (repr(settings), str(settings), settings.model_dump_json(), repr(home)):
+        assert "hunter2" not in text
+        assert "key-7" not in text
+    assert settings.isone_password == SecretStr("hunter2")
+
+
+def test_a_wrong_variable_does_not_show_a_secret_beside_it(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("ISONE_PASSWORD", "hunter2")
+    environment.setenv("AURUM_LIMIT_SCALE", "fast")
+    with pytest.raises(ConfigError) as caught:
+        Settings.read()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_limits_are_those_of_config_unless_they_are_scaled(
+    configuration: Configuration, tmp_path: Path
+) -> None:
+    limits = configuration.sources["isone"].limits
+    assert [(x.requests, x.seconds) for x in limits] == [(60, 60), (1000, 3600)]
+    miso = configuration.sources["miso"]
+    assert [(x.requests, x.seconds) for x in miso.limits] == [(50, 60)]
+    assert [(x.requests, x.seconds) for x in miso.endpoint_limits["cts_live"]] == [(1, 60)]
+    home = Home(root=tmp_path, configuration=configuration)
+    with home.api(ISONE):
+        assert home.configuration is configuration
