@@ -25,7 +25,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import AurumError, DataError
+from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import Home, open_home
 
 BROKEN = 3
@@ -185,14 +185,23 @@ def collect(
     """Ask the operator for DATASET, archive the answers and merge them into the table."""
     home, found = open_home(DATASETS), _find(dataset)
     days = _range(found, home, day, start, end)
-    rows, broken = [], False
+    known = [f.name for f in home.config(found).feeds]
+    for name in feeds:
+        if name not in known:
+            msg = f"{dataset} has no feed {name!r}; it has {', '.join(known)}"
+            raise click.UsageError(msg)
+    rows, refusal = [], ""
     with _progress(None, f"collecting {dataset}") as step:
         for one in days:
             row = _collect_day(home, found, one, feeds, step, force=force, raw_only=raw_only)
+            refusal = row.pop("refused", "")
             rows.append(row)
-            broken = broken or bool(row["rejected"] or row["quarantined"])
-    _echo_json({"collected": rows}) if as_json else _print(rows)
-    sys.exit(BROKEN if broken else 0)
+            if refusal:
+                break
+    _echo_json({"collected": rows, "refused": refusal or None}) if as_json else _print(rows)
+    if refusal:
+        raise click.ClickException(refusal)
+    sys.exit(BROKEN if any(row["rejected"] or row["quarantined"] for row in rows) else 0)
 
 
 def _collect_day(
@@ -205,12 +214,7 @@ def _collect_day(
     force: bool,
     raw_only: bool,
 ) -> dict[str, Any]:
-    try:
-        done = ingest.collect(home, dataset, day, feeds=feeds or None, force=force, progress=step)
-    except DataError as error:
-        if "has no feed" in str(error):
-            raise click.UsageError(str(error)) from error
-        raise
+    done = ingest.collect(home, dataset, day, feeds=feeds or None, force=force, progress=step)
     normalized = (
         [] if raw_only else [ingest.normalize(home, dataset, dataset.day(key)) for key in done.days]
     )
@@ -225,6 +229,7 @@ def _collect_day(
         "changed": sum(n.merged.changed for n in normalized),
         "quarantined": sum(n.quarantined for n in normalized),
         "seconds": round(done.api_seconds, 2),
+        **({"refused": done.refusal} if done.refusal else {}),
     }
 
 

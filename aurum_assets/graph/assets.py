@@ -100,6 +100,8 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
             spoken = ", ".join(collected.days)
             said = "%s: asked for %s, the answer speaks of %s: stored there, not materialized"
             context.log.warning(said, dataset.key, day, spoken)
+        if collected.refusal:
+            raise dg.Failure(collected.refusal, allow_retries=False)
 
     return collect
 

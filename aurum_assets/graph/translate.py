@@ -31,7 +31,8 @@ _TYPES = {"Datetime": "timestamp", "Float64": "double", "Date": "date", "String"
 
 def markdown(doc: str) -> str:
     """A module's docstring for the UI: ``Grain: …`` and its like become a list."""
-    return re.sub(r"^(Source|Grain|Units|Caveats): ", r"\n- **\1**: ", doc.strip(), flags=re.MULTILINE)
+    heads = re.compile(r"^(Source|Grain|Units|Caveats): ", re.MULTILINE)
+    return heads.sub(r"\n- **\1**: ", doc.strip())
 
 
 def column_schema(table: Table) -> dg.TableSchema:

@@ -12,14 +12,22 @@ from typing import Literal
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Feed
-from aurum_assets.model.errors import DataError, MalformedPayload, SourceUnavailable
+from aurum_assets.model.errors import (
+    ConfigError,
+    DataError,
+    MalformedPayload,
+    NotYetPublished,
+    SourceUnavailable,
+)
 from aurum_assets.model.reading import glance
+from aurum_assets.resources.api import ApiClient
 from aurum_assets.resources.archive import Rejection, Stored
 from aurum_assets.resources.settings import Home
 
 Progress = Callable[[str], None]
 _OLDEST = dt.date(1999, 1, 1)
 _AHEAD = dt.timedelta(days=8)
+_GRACE = 3  # days that a final value may be late before its absence is a refusal
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class Collected:
     archived: list[Archived] = field(default_factory=list)
     requests: int = 0
     api_seconds: float = 0.0
+    refusal: str = ""
 
     def count(self, outcome: str) -> int:
         """How many answers were stored, duplicate or rejected."""
@@ -79,42 +88,67 @@ def collect(
 ) -> Collected:
     """Ask for ``day`` by ``feeds`` (all that can speak of it where None) and archive the answers.
 
-    Raises ``SourceError`` where the operator gives no answer, ``DataError`` where an answer had to
-    be rejected; what was archived before stays.
+    ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
+    gives no answer, ``DataError`` where an answer had to be rejected; what was archived stays.
     """
     done = Collected()
     with home.api(dataset.source) as api:
         for feed in due_feeds(home, dataset, day, feeds):
-            for hour in _hours(home, feed, day):
-                asked = None if feed.asks == "now" else day
-                try:
-                    answer = api.fetch(
-                        dataset.key, feed, asked, hour=hour, due=_is_due(home, day, feed)
-                    )
-                except SourceUnavailable as error:
-                    if error.body:
-                        _keep_truncated(home, dataset, feed, error)
+            try:
+                for hour in _hours(home, feed, day):
+                    archived = _ask(home, api, dataset, feed, day, hour, done, force=force)
+                    if progress:
+                        progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
+                    if feed.asks != "now" and archived.day not in ("", day.key):
+                        done.refusal = (
+                            f"{dataset.key}: asked for {day}, the operator answered with "
+                            f"{archived.day}: it shows only that day now, and earlier days are "
+                            "those that were collected then"
+                        )
+                        return done
+            except NotYetPublished:
+                if not done.archived:
                     raise
-                done.requests += answer.attempts
-                done.api_seconds += answer.seconds
-                received = Received(
-                    body=answer.body,
-                    endpoint=answer.endpoint.name,
-                    dialect=answer.endpoint.dialect,
-                    format=answer.format,
-                    fetched_at=answer.fetched_at,
-                    finality=feed.finality,
-                    asked=asked.key if asked else None,
-                    filters={"hour": hour} if hour else {},
-                )
-                done.archived.append(accept(home, dataset, received, force=force))
-                if progress:
-                    progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
     rejected = [a for a in done.archived if a.outcome == "rejected"]
     if rejected and not done.days:
         msg = f"{dataset.key}: {rejected[0].reason}; the bytes are kept at {rejected[0].path}"
         raise MalformedPayload(msg)
     return done
+
+
+def _ask(
+    home: Home,
+    api: ApiClient,
+    dataset: Dataset,
+    feed: Feed,
+    day: OperatingDay,
+    hour: str,
+    done: Collected,
+    *,
+    force: bool,
+) -> Archived:
+    """One request, and its answer into the archive."""
+    asked = None if feed.asks == "now" else day
+    try:
+        answer = api.fetch(dataset.key, feed, asked, hour=hour, due=_is_due(home, day, feed))
+    except SourceUnavailable as error:
+        if error.body:
+            _keep_truncated(home, dataset, feed, error)
+        raise
+    done.requests += answer.attempts
+    done.api_seconds += answer.seconds
+    received = Received(
+        body=answer.body,
+        endpoint=answer.endpoint.name,
+        dialect=answer.endpoint.dialect,
+        format=answer.format,
+        fetched_at=answer.fetched_at,
+        finality=feed.finality,
+        asked=asked.key if asked else None,
+        filters={"hour": hour} if hour else {},
+    )
+    done.archived.append(accept(home, dataset, received, force=force))
+    return done.archived[-1]
 
 
 def due_feeds(
@@ -127,7 +161,7 @@ def due_feeds(
         if unknown:
             known = ", ".join(f.name for f in feeds)
             msg = f"{dataset.key} has no feed {unknown[0]!r}; it has {known}"
-            raise DataError(msg)
+            raise ConfigError(msg)
         return [f for f in feeds if f.name in names]
     today = dataset.source.day_of(home.now())
     return [f for f in feeds if _speaks_of(f, day, today)]
@@ -140,7 +174,8 @@ def _speaks_of(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
 
 
 def _is_due(home: Home, day: OperatingDay, feed: Feed) -> bool:
-    return day.plus(-feed.offset_days).start <= home.now()
+    grace = _GRACE if feed.offset_days < 0 else 0
+    return day.plus(grace - feed.offset_days).start <= home.now()
 
 
 def _hours(home: Home, feed: Feed, day: OperatingDay) -> Iterable[str]:
