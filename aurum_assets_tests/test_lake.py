@@ -1,0 +1,277 @@
+"""Rows come into the lake once each, keep their provenance, and leave no litter behind."""
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aurum_assets import ingest
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.model.errors import ContractBroken
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.table import Table, fold
+from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, SNAPSHOTS_KEPT, Lake
+from aurum_assets_tests.conftest import Desk, utc
+from aurum_assets_tests.recordings import recording
+
+TABLE = ISONE_SYSTEM_LOAD.table
+DAY = ISONE_SYSTEM_LOAD.day("2026-07-20")
+MARKS = DAY.marks(dt.timedelta(minutes=5))
+FETCHED = utc("2026-07-20T21:26:00Z")
+
+
+def frame(loads: dict[int, float], fetch: int = 0, day: int = 0) -> pl.DataFrame:
+    """Rows of the day by interval number, said by fetch number ``fetch``."""
+    shift = dt.timedelta(days=day)
+    rows: list[dict[str, Any]] = [
+        {
+            "operating_day": DAY.date + shift,
+            "interval_start": MARKS[n] + shift,
+            "interval_end": MARKS[n] + shift + dt.timedelta(minutes=5),
+            "load": load,
+            "source_timezone": "America/New_York",
+            "fetched_at": FETCHED + dt.timedelta(minutes=fetch),
+            "raw_sha256": f"{fetch:064d}",
+        }
+        for n, load in sorted(loads.items())
+    ]
+    plain = pl.DataFrame(rows, schema={n: t for n, t in TABLE.schema.items() if n != "record_hash"})
+    return plain.with_columns(record_hash=TABLE.record_hash()).select(TABLE.names)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake.local(tmp_path / "lake")
+
+
+def where(day: int = 0) -> dict[str, Any]:
+    return {"operating_day": DAY.date + dt.timedelta(days=day)}
+
+
+def loads(lake: Lake) -> list[float]:
+    return lake.read(TABLE)["load"].to_list()
+
+
+# --- what a table is -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", [*(d.table for d in DATASETS), QUARANTINE], ids=lambda t: t.name)
+def test_a_table_has_documented_columns_identity_partitions_and_a_sort_order(
+    lake: Lake, table: Table
+) -> None:
+    found = lake.table(table)
+    schema = found.schema()
+    assert [(f.name, f.doc) for f in schema.fields] == [
+        (c.name, c.described) for c in table.columns
+    ]
+    assert [(f.name, str(f.transform)) for f in found.spec().fields] == [
+        (n, "identity") for n in table.partition
+    ]
+    order = [schema.find_column_name(f.source_id) for f in found.sort_order().fields]
+    assert order == list(table.order)
+    assert found.properties["comment"] == table.doc
+    assert found.properties["commit.retry.num-retries"] == "0"
+    assert [str(c.identifier) for c in [table]] == [f"{table.namespace}.{table.name}"]
+
+
+def test_a_table_that_nobody_made_is_empty_and_reading_makes_none(lake: Lake) -> None:
+    assert lake.read(TABLE).is_empty()
+    assert dict(lake.read(TABLE).schema) == TABLE.schema
+    assert lake.find(TABLE) is None
+    assert lake.summary(TABLE) is None
+    assert lake.counts(TABLE, where()) == (0, 0)
+
+
+def test_another_table_after_a_drop_has_another_identity(lake: Lake, tmp_path: Path) -> None:
+    first = lake.uuid(TABLE)
+    assert lake.uuid(TABLE) == first
+    lake.catalog.drop_table(TABLE.identifier)
+    assert Lake.local(tmp_path / "lake").uuid(TABLE) != first
+
+
+def test_a_dropped_table_is_filled_again_from_the_archive(desk: Desk) -> None:
+    desk.bring(ISONE_SYSTEM_LOAD, recording("isone_system_load", "live", "ordinary").body)
+    before = desk.rows(ISONE_SYSTEM_LOAD)
+    assert len(before) == 3
+    desk.home.lake.catalog.drop_table(TABLE.identifier)
+    ingest.normalize(desk.home, ISONE_SYSTEM_LOAD, DAY)
+    assert desk.rows(ISONE_SYSTEM_LOAD).equals(before)
+
+
+# --- merge ---------------------------------------------------------------------------------------
+
+
+def test_what_goes_in_comes_out_in_the_tables_order(lake: Lake) -> None:
+    merged = lake.merge(TABLE, frame({3: 3.5, 1: 1.25, 2: -0.0}))
+    assert (merged.new, merged.changed, merged.unchanged, merged.removed) == (3, 0, 0, 0)
+    assert merged.snapshot_id is not None
+    read = lake.read(TABLE)
+    assert read.equals(frame({1: 1.25, 2: -0.0, 3: 3.5}))
+    assert dict(read.schema) == TABLE.schema
+
+
+def test_a_merge_says_what_is_new_changed_and_unchanged(lake: Lake) -> None:
+    lake.merge(TABLE, frame({1: 10, 2: 20, 3: 30}))
+    merged = lake.merge(TABLE, frame({2: 20, 3: 31, 4: 40}, fetch=5))
+    assert (merged.new, merged.changed, merged.unchanged) == (1, 1, 1)
+    assert loads(lake) == [10, 20, 31, 40]
+
+
+def test_rows_that_did_not_change_keep_the_fetch_that_said_them_first(lake: Lake) -> None:
+    lake.merge(TABLE, frame({1: 10, 2: 20}))
+    lake.merge(TABLE, frame({1: 10, 2: 21}, fetch=5))
+    fetched = lake.read(TABLE)["fetched_at"].to_list()
+    assert fetched == [FETCHED, FETCHED + dt.timedelta(minutes=5)]
+    assert lake.read(TABLE)["raw_sha256"].to_list() == [f"{0:064d}", f"{5:064d}"]
+
+
+@pytest.mark.parametrize("again", [{1: 10.0, 2: 20.0}, {1: 10.0}, {}])
+def test_nothing_new_is_no_commit(lake: Lake, again: dict[int, float]) -> None:
+    first = lake.merge(TABLE, frame({1: 10, 2: 20}))
+    merged = lake.merge(TABLE, frame(again, fetch=5))
+    assert (merged.new, merged.changed, merged.unchanged) == (0, 0, len(again))
+    assert merged.snapshot_id is None
+    head = lake.table(TABLE).current_snapshot()
+    assert head is not None
+    assert head.snapshot_id == first.snapshot_id
+
+
+def test_rows_that_a_snapshot_does_not_name_stay(lake: Lake) -> None:
+    lake.merge(TABLE, frame({1: 10, 2: 20}))
+    lake.merge(TABLE, frame({2: 21}, fetch=5))
+    assert loads(lake) == [10, 21]
+
+
+def test_days_do_not_touch_each_other(lake: Lake) -> None:
+    lake.merge(TABLE, frame({1: 10}))
+    lake.merge(TABLE, frame({1: 11}, day=1))
+    lake.merge(TABLE, frame({1: 12}, fetch=5))
+    assert lake.read(TABLE, where(0))["load"].to_list() == [12]
+    assert lake.read(TABLE, where(1))["load"].to_list() == [11]
+    assert lake.counts(TABLE, where(1)) == (1, 2)
+
+
+def test_a_merge_of_two_days_is_refused(lake: Lake) -> None:
+    both = pl.concat([frame({1: 10}), frame({1: 11}, day=1)])
+    with pytest.raises(ContractBroken, match="one partition, this frame holds 2"):
+        lake.merge(TABLE, both)
+    assert lake.read(TABLE).is_empty()
+
+
+def test_a_null_where_none_may_be_is_refused_and_nothing_is_stored(lake: Lake) -> None:
+    lake.merge(TABLE, frame({1: 10}))
+    broken = frame({2: 20}).with_columns(load=pl.lit(None, pl.Float64()))
+    with pytest.raises(ContractBroken, match=r"market\.isone_system_load"):
+        lake.merge(TABLE, broken)
+    assert loads(lake) == [10]
+
+
+STEPS = st.lists(
+    st.dictionaries(st.integers(0, 5), st.integers(0, 2).map(float), min_size=1, max_size=4),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(STEPS)
+def test_merging_one_after_the_other_is_folding_all(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[dict[int, float]]
+) -> None:
+    lake = Lake.local(tmp_path_factory.mktemp("lake"))
+    frames = [frame(step, fetch=n) for n, step in enumerate(steps)]
+    for one in frames:
+        lake.merge(TABLE, one)
+    assert lake.read(TABLE).equals(fold(TABLE, pl.concat(frames)))
+
+
+# --- replace -------------------------------------------------------------------------------------
+
+
+def test_replace_makes_a_day_exactly_what_it_is_given(lake: Lake) -> None:
+    lake.merge(TABLE, frame({1: 10, 2: 20, 3: 30}))
+    merged = lake.replace(TABLE, frame({2: 20, 3: 31, 4: 40}, fetch=5), where())
+    assert (merged.new, merged.changed, merged.unchanged, merged.removed) == (1, 1, 1, 1)
+    assert lake.read(TABLE).equals(frame({2: 20, 3: 31, 4: 40}, fetch=5))
+
+
+def test_replacing_a_day_by_itself_is_no_commit(lake: Lake) -> None:
+    lake.merge(TABLE, frame({1: 10}))
+    lake.merge(TABLE, frame({2: 20}, fetch=5))
+    held = lake.read(TABLE)
+    merged = lake.replace(TABLE, held, where())
+    assert merged.snapshot_id is None
+    assert merged.unchanged == 2
+
+
+def test_replace_puts_provenance_right_even_where_no_value_changed(lake: Lake) -> None:
+    lake.merge(TABLE, frame({1: 10}, fetch=5))
+    merged = lake.replace(TABLE, frame({1: 10}, fetch=0), where())
+    assert merged.snapshot_id is not None
+    assert lake.read(TABLE)["fetched_at"].to_list() == [FETCHED]
+
+
+def test_a_day_can_be_replaced_by_nothing(lake: Lake) -> None:
+    lake.merge(TABLE, frame({1: 10}))
+    lake.merge(TABLE, frame({1: 11}, day=1))
+    assert lake.replace(TABLE, TABLE.empty(), where()).removed == 1
+    assert lake.read(TABLE)["load"].to_list() == [11]
+    assert lake.replace(TABLE, TABLE.empty(), where()).snapshot_id is None
+
+
+def test_every_write_is_one_snapshot(lake: Lake) -> None:
+    """Two would show a reader a day that is short."""
+    snapshots = []
+    for n in range(4):
+        lake.merge(TABLE, frame({1: float(n), 2: 5.0}, fetch=n))
+        snapshots.append(len(lake.table(TABLE).metadata.snapshots))
+    assert snapshots == [1, 2, 3, 4]
+
+
+# --- what a day of merges leaves behind ----------------------------------------------------------
+
+
+def test_a_day_of_merges_stays_small(lake: Lake, tmp_path: Path) -> None:
+    most_files, most_snapshots = 0, 0
+    count = 2 * FILES_BEFORE_COMPACTION + 6
+    for n in range(count):
+        lake.merge(TABLE, frame({n: float(n)}, fetch=n))
+        found = lake.table(TABLE)
+        most_files = max(most_files, sum(1 for _ in found.scan().plan_files()))
+        most_snapshots = max(most_snapshots, len(found.metadata.snapshots))
+    assert most_files == FILES_BEFORE_COMPACTION
+    assert most_snapshots <= FILES_BEFORE_COMPACTION + SNAPSHOTS_KEPT + 1
+    assert loads(lake) == [float(n) for n in range(count)]
+    metadata = list((tmp_path / "lake").rglob("*.metadata.json"))
+    assert len(metadata) <= 26  # the table's own bound, one in use, one just written
+    summary = lake.summary(TABLE)
+    assert summary is not None
+    assert (summary.rows, summary.days) == (count, 1)
+    assert summary.first == MARKS[0].replace(tzinfo=summary.first.tzinfo)
+    assert summary.files == 6
+
+
+def test_numbers_of_a_table_come_from_its_manifests(lake: Lake) -> None:
+    lake.merge(TABLE, frame({0: 1, 287: 2}))
+    lake.merge(TABLE, frame({5: 3}, day=2))
+    summary = lake.summary(TABLE)
+    assert summary is not None
+    assert (summary.rows, summary.days, summary.files) == (3, 2, 2)
+    assert summary.first.isoformat()[:19] == "2026-07-20T04:00:00"
+    assert summary.last.isoformat()[:19] == "2026-07-22T04:25:00"
+    assert summary.last_commit is not None
+    assert abs(summary.last_commit - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+
+
+def test_a_partition_is_a_folder_of_its_own(lake: Lake, tmp_path: Path) -> None:
+    lake.merge(TABLE, frame({1: 10}))
+    (path,) = (tmp_path / "lake").rglob("*.parquet")
+    assert re.search(r"/operating_day=2026-07-20/[^/]+\.parquet$", str(path))

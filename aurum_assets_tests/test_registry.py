@@ -1,0 +1,160 @@
+"""The registry saves work and is never the truth: without it nothing is lost or counted twice."""
+
+import datetime as dt
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aurum_assets import ingest
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.model.dataset import Envelope
+from aurum_assets.resources.archive import Stored
+from aurum_assets.resources.registry import TTL, Registry
+from aurum_assets.resources.state import SqliteState
+from aurum_assets_tests.conftest import Desk, utc
+
+LOAD = ISONE_SYSTEM_LOAD
+FETCHED = utc("2026-07-20T21:26:00Z")
+STORED = Stored("sourcing/x.json.gz", "etag", "v1", 321, created=True)
+
+
+class Clock:
+    """Seconds that are set."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Unreachable:
+    """A store that is down."""
+
+    def get(self, key: str) -> str | None:
+        raise sqlite3.OperationalError(key)
+
+    def set(self, key: str, value: str, ttl_seconds: float) -> None:
+        raise sqlite3.OperationalError(key, value, ttl_seconds)
+
+    def claim(self, key: str, ttl_seconds: float) -> bool:
+        raise sqlite3.OperationalError(key, ttl_seconds)
+
+    def delete(self, key: str) -> None:
+        raise sqlite3.OperationalError(key)
+
+    def keys(self, prefix: str) -> list[str]:
+        raise sqlite3.OperationalError(prefix)
+
+
+def envelope(minutes: int = 0, content: str = "c" * 64, endpoint: str = "now") -> Envelope:
+    return Envelope(
+        dataset=LOAD.key,
+        endpoint=endpoint,
+        dialect="live",
+        format="json",
+        day="2026-07-20",
+        fetched_at=FETCHED + dt.timedelta(minutes=minutes),
+        raw_sha256="a" * 64,
+        content_sha256=content,
+    )
+
+
+@pytest.fixture
+def seconds() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(tmp_path: Path, seconds: Clock) -> Registry:
+    return Registry(SqliteState(tmp_path / "state.sqlite", seconds))
+
+
+def test_what_was_recorded_is_known_with_path_etag_version_and_size(registry: Registry) -> None:
+    one = envelope()
+    registry.record(one, STORED)
+    known = registry.newest(LOAD.key, "2026-07-20", one.request)
+    assert known is not None
+    assert known.identifier == one.identifier
+    assert known.content_sha256 == one.content_sha256
+    assert (known.path, known.etag, known.version, known.bytes) == (
+        STORED.path,
+        STORED.etag,
+        STORED.version,
+        STORED.bytes,
+    )
+    assert utc(known.fetched_at) == FETCHED
+
+
+@pytest.mark.parametrize("order", [(0, 5), (5, 0)])
+def test_the_newest_is_the_one_fetched_last_whatever_came_last(
+    registry: Registry, order: tuple[int, int]
+) -> None:
+    for minutes in order:
+        registry.record(envelope(minutes, content=f"{minutes:064d}"), STORED)
+    known = registry.newest(LOAD.key, "2026-07-20", envelope().request)
+    assert known is not None
+    assert known.content_sha256 == f"{5:064d}"
+
+
+def test_requests_and_days_are_known_apart(registry: Registry) -> None:
+    registry.record(envelope(), STORED)
+    assert registry.newest(LOAD.key, "2026-07-20", envelope(endpoint="day").request) is None
+    assert registry.newest(LOAD.key, "2026-07-21", envelope().request) is None
+    assert registry.newest("miso_cts", "2026-07-20", envelope().request) is None
+
+
+def test_a_hash_is_remembered_for_365_days(registry: Registry, seconds: Clock) -> None:
+    assert TTL == 365 * 86_400
+    registry.record(envelope(), STORED)
+    seconds.now += TTL - 1
+    assert registry.newest(LOAD.key, "2026-07-20", envelope().request) is not None
+    seconds.now += 1
+    assert registry.newest(LOAD.key, "2026-07-20", envelope().request) is None
+
+
+def test_what_a_table_holds_is_remembered_by_the_tables_identity(registry: Registry) -> None:
+    held = frozenset({"one", "two"})
+    registry.mark_merged(LOAD.key, "2026-07-20", "uuid-1", held)
+    assert registry.merged(LOAD.key, "2026-07-20", "uuid-1") == held
+    assert registry.merged(LOAD.key, "2026-07-20", "uuid-2") == frozenset()
+    assert registry.merged(LOAD.key, "2026-07-21", "uuid-1") == frozenset()
+
+
+def test_a_store_out_of_reach_makes_it_forgetful_and_it_says_so() -> None:
+    registry = Registry(Unreachable())
+    registry.record(envelope(), STORED)
+    assert "cannot be" in registry.degraded
+    assert registry.newest(LOAD.key, "2026-07-20", envelope().request) is None
+    registry.mark_merged(LOAD.key, "2026-07-20", "uuid", frozenset())
+    assert registry.merged(LOAD.key, "2026-07-20", "uuid") == frozenset()
+
+
+PAYLOADS = [
+    b'{"FiveMinSystemLoads":{"FiveMinSystemLoad":['
+    + b",".join(
+        b'{"BeginDate":"2026-07-20T17:%02d:00.000-04:00","LoadMw":%d}' % (5 * i, 15_000 + n)
+        for i in range(n + 1)
+    )
+    + b"]}}"
+    for n in range(4)
+]
+
+
+@pytest.mark.parametrize("lost", ["never", "always", "half way"])
+def test_a_lost_registry_changes_no_row_and_no_object(desk: Desk, lost: str) -> None:
+    for n, body in enumerate([*PAYLOADS, PAYLOADS[3]]):
+        if lost == "always" or (lost == "half way" and n == 2):
+            desk.home.registry = Registry(Unreachable())  # a cached property, put in its place
+        elif lost == "half way" and n == 3:
+            desk = Desk(replace(desk.home), desk.clock)
+        at = desk.clock() + dt.timedelta(minutes=5 * n)
+        desk.bring(LOAD, body, at=at)
+    rows = desk.rows(LOAD)
+    assert rows["load"].to_list() == [15_003.0] * 4
+    assert rows["fetched_at"].unique().to_list() == [desk.clock() + dt.timedelta(minutes=15)]
+    assert desk.home.archive.size(LOAD.key)[0] == 4
+    again = ingest.replay(desk.home, LOAD, LOAD.day("2026-07-20"))
+    assert again.merged.snapshot_id is None
