@@ -1,0 +1,142 @@
+"""Who may import whom: the rooms of the project, read from the source by ``ast``."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import aurum_assets
+from aurum_assets.resources.settings import PROJECT
+
+ROOT = Path(aurum_assets.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+OURS = "aurum_assets"
+
+# Room -> the rooms that it may import. What is not named here may import anything of ours.
+MAY_IMPORT = {
+    "model": set(),
+    "markets": {"model"},
+    "reference": {"model"},
+    "resources": {"model"},
+    "ingest": {"model", "markets", "reference", "resources"},
+    "simulator": {"model", "markets"},
+    "definitions": {"graph", "resources", "markets"},
+}
+NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
+HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka"}
+FREE = {"", "graph", "cli", "demo", "isone", "miso"}
+DAGSTER_ROOMS = {"graph", "definitions", "demo"}
+
+
+def module(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room(name: str) -> str:
+    """``aurum_assets.model.clock`` -> ``model``."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Every module that is imported, and whether the whole module does so (not a function)."""
+    top = set(ast.iter_child_nodes(tree))
+    for node in ast.walk(tree):
+        at_once = node in top
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, at_once) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from ((f"{node.module}.{alias.name}", at_once) for alias in node.names)
+
+
+def imported(path: Path) -> set[str]:
+    return {name for name, _ in imports(ast.parse(path.read_text()))}
+
+
+def test_a_room_imports_only_the_rooms_that_it_may() -> None:
+    offences = []
+    for path in FILES:
+        own = room(module(path))
+        assert own in MAY_IMPORT or own in FREE, f"what may {own} import?"
+        rooms = {room(name) for name in imported(path) if name.split(".")[0] == OURS}
+        allowed = MAY_IMPORT.get(own, rooms)
+        offences += [f"{module(path)} imports {found}" for found in rooms - {own} - allowed]
+    assert not offences
+
+
+def test_dagster_is_known_to_the_wiring_only() -> None:
+    knowing = {
+        room(module(path))
+        for path in FILES
+        if any(name.split(".")[0].startswith("dagster") for name in imported(path))
+    }
+    assert knowing == DAGSTER_ROOMS
+
+
+def test_markets_and_reference_know_no_outside_world() -> None:
+    for path in FILES:
+        if room(module(path)) in {"markets", "reference"}:
+            outside = {name.split(".")[0] for name in imported(path)}
+            assert not outside & NOT_IN_MARKETS, path
+
+
+def test_heavy_libraries_are_imported_where_they_are_first_used() -> None:
+    for path in FILES:
+        at_once = {n.split(".")[0] for n, top in imports(ast.parse(path.read_text())) if top}
+        assert not at_once & HEAVY, path
+
+
+def test_every_module_says_what_belongs_in_it() -> None:
+    for path in FILES:
+        text = path.read_text()
+        doc = ast.get_docstring(ast.parse(text)) or ""
+        assert doc.split("\n\n")[0].endswith((".", "?", ":")) or (
+            path.name == "__init__.py" and not text
+        ), path
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    known = {module(p): p for p in FILES}
+    edges = {
+        name: {owner(t, known) for t in run_time_imports(path)} - {None, name}
+        for name, path in known.items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail[trail.index(name) :], name))
+        if name in done:
+            return
+        for target in edges[name]:
+            if target is not None:
+                visit(target, (*trail, name))
+        done.add(name)
+
+    for name in sorted(known):
+        visit(name, ())
+    assert done == set(known)
+
+
+def run_time_imports(path: Path) -> set[str]:
+    """Without those under ``if TYPE_CHECKING``, which nothing runs."""
+    tree = ast.parse(path.read_text())
+    for branch in ast.walk(tree):
+        if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.dump(branch.test):
+            branch.body = []
+    return {name for name, _ in imports(tree)}
+
+
+def owner(target: str, known: dict[str, Path]) -> str | None:
+    """The module of ours that holds the imported name."""
+    while target:
+        if target in known:
+            return target
+        target = target.rpartition(".")[0]
+    return None
+
+
+def test_every_dataset_is_one_line_of_the_list() -> None:
+    text = (ROOT / "markets" / "__init__.py").read_text()
+    listed = text.partition("DATASETS: tuple[Dataset, ...] = (\n")[2].partition(")")[0]
+    assert all(line.strip().endswith(",") for line in listed.splitlines())
+    assert (PROJECT / "config").is_dir()
