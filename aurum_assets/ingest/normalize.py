@@ -108,17 +108,19 @@ def rebuild(
     """
     if identifiers is None:
         identifiers = home.archive.identifiers(dataset.archive_name, day.key)
-    snapshots, rejected = _conform_all(home, dataset, day, identifiers)
+    snapshots, unusable = _conform_all(home, dataset, day, identifiers)
     frames = [s.good for s in snapshots]
     rows = fold(dataset.table, pl.concat(frames)) if frames else dataset.table.empty()
     if not force:
-        _refuse_loss(home, dataset, day, identifiers)
+        lost = {u.identifier for u in unusable if u.lost}
+        _refuse_loss(home, dataset, day, [i for i in identifiers if i not in lost])
     quarantined = _one_a_record([s.quarantined for s in snapshots])
     partition = {"operating_day": day.date, "dataset": dataset.key}
     home.lake.merge(QUARANTINE, quarantined)
     merged = home.lake.replace(dataset.table, rows, {"operating_day": day.date})
     home.lake.replace(QUARANTINE, quarantined, partition)
-    done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True, rejected=rejected)
+    done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True)
+    done.rejected = [u.reason for u in unusable]
     return _described(done, snapshots, len(quarantined))
 
 
@@ -126,14 +128,15 @@ def _merge_newest(
     home: Home, dataset: Dataset, day: OperatingDay, pending: Sequence[str]
 ) -> Normalized:
     """Merge the one snapshot that is newer than all that the table holds (or none)."""
-    snapshots, rejected = _conform_all(home, dataset, day, pending, alone=True)
+    snapshots, unusable = _conform_all(home, dataset, day, pending, alone=True)
+    done = Normalized(dataset, day, Merged(), dataset.table.empty())
+    done.rejected = [u.reason for u in unusable]
     if not snapshots:
-        done = Normalized(dataset, day, Merged(), dataset.table.empty(), rejected=rejected)
         return done if pending else _looked_at_again(home, done)
     home.lake.merge(QUARANTINE, snapshots[0].quarantined)
-    rows = fold(dataset.table, snapshots[0].good)
-    merged = home.lake.merge(dataset.table, rows)
-    done = Normalized(dataset, day, merged, rows, 1, rejected=rejected)
+    done.rows = fold(dataset.table, snapshots[0].good)
+    done.merged = home.lake.merge(dataset.table, done.rows)
+    done.snapshots = 1
     return _described(done, snapshots, len(snapshots[0].quarantined))
 
 
@@ -162,6 +165,15 @@ def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: in
 # --- from archive to rows ------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Unusable:
+    """A snapshot that gives no rows. ``lost``: its very bytes cannot be had from the archive."""
+
+    identifier: str
+    reason: str
+    lost: bool
+
+
 def _conform_all(
     home: Home,
     dataset: Dataset,
@@ -170,7 +182,7 @@ def _conform_all(
     *,
     alone: bool = False,
     keep: bool = True,
-) -> tuple[list[Conformed], list[str]]:
+) -> tuple[list[Conformed], list[_Unusable]]:
     """Read and conform snapshots in order; equal neighbours of one request count once.
 
     ``alone`` means that the neighbours are not among ``identifiers`` and are looked up. What cannot
@@ -178,40 +190,40 @@ def _conform_all(
     """
     said: dict[str, str] = {}
     chosen: list[str] = []
-    rejected: list[str] = []
+    unusable: list[_Unusable] = []
     for identifier in identifiers:
         try:
             envelope = home.archive.envelope(dataset.archive_name, day.key, identifier)
         except MalformedPayload as error:
-            rejected.append(str(error))
+            unusable.append(_Unusable(identifier, str(error), lost=True))
             continue
         repeated = said.get(envelope.request) == envelope.content_sha256
         said[envelope.request] = envelope.content_sha256
         if not repeated and not (alone and keep and _repeats_neighbour(home, dataset, envelope)):
             chosen.append(identifier)
 
-    def conformed(identifier: str) -> Conformed | str:
+    def conformed(identifier: str) -> Conformed | _Unusable:
         return _conform_or_reject(home, dataset, day, identifier, keep=keep)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         outcomes = list(pool.map(conformed, chosen))
-    rejected += [o for o in outcomes if isinstance(o, str)]
-    return [o for o in outcomes if isinstance(o, Conformed)], rejected
+    unusable += [o for o in outcomes if isinstance(o, _Unusable)]
+    return [o for o in outcomes if isinstance(o, Conformed)], unusable
 
 
 def _conform_or_reject(
     home: Home, dataset: Dataset, day: OperatingDay, identifier: str, *, keep: bool
-) -> Conformed | str:
+) -> Conformed | _Unusable:
     try:
         snapshot = home.archive.snapshot(dataset.archive_name, day.key, identifier)
     except MalformedPayload as error:
-        return str(error)
+        return _Unusable(identifier, str(error), lost=True)
     try:
         return conform(home, dataset, day, snapshot)
     except DataError as error:
         if keep:
             _reject(home, dataset, snapshot, str(error))
-        return str(error)
+        return _Unusable(identifier, str(error), lost=False)
 
 
 def _repeats_neighbour(home: Home, dataset: Dataset, envelope: Envelope) -> bool:

@@ -1,6 +1,5 @@
 """Replay and verify: the archive is the truth, and the tables must agree with it."""
 
-import hashlib
 from dataclasses import dataclass, field
 
 from aurum_assets.ingest.normalize import Normalized, rebuild
@@ -43,13 +42,10 @@ def verify(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
         found.objects += 1
         try:
             snapshot = home.archive.snapshot(dataset.archive_name, day.key, identifier)
-        except (MalformedPayload, FileNotFoundError) as error:
-            found.problems.append(f"{identifier}: {error}")
-            continue
-        raw = hashlib.sha256(snapshot.body).hexdigest()
-        if raw != snapshot.envelope.raw_sha256:
-            found.problems.append(f"{identifier}: the bytes are not those that were archived")
-        hashes.add(raw)
+        except MalformedPayload as error:
+            found.problems.append(str(error))
+        else:
+            hashes.add(snapshot.envelope.raw_sha256)
     found.problems += _rows_without_bytes(home, dataset.table, day, hashes, found)
     return found
 

@@ -15,6 +15,7 @@ import gzip
 import hashlib
 import os
 import uuid
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,14 +106,22 @@ class LocalArchive:
             raise MalformedPayload(msg) from error
 
     def snapshot(self, folder: str, day: str, identifier: str) -> Snapshot:
-        """A snapshot, whole. Raises ``MalformedPayload`` where the object cannot be unpacked."""
+        """A snapshot, whole.
+
+        Raises ``MalformedPayload`` where the object cannot be unpacked, or does not hold the bytes
+        that were archived.
+        """
         envelope = self.envelope(folder, day, identifier)
         path = self._day(folder, day) / f"{identifier}.{envelope.format}.gz"
         try:
-            return Snapshot(envelope, gzip.decompress(path.read_bytes()))
-        except (OSError, EOFError, ValueError) as error:
+            body = gzip.decompress(path.read_bytes())
+        except (OSError, EOFError, zlib.error) as error:
             msg = f"{path}: the archived object cannot be unpacked: {error}"
             raise MalformedPayload(msg) from error
+        if hashlib.sha256(body).hexdigest() != envelope.raw_sha256:
+            msg = f"{path}: the bytes are not those that were archived"
+            raise MalformedPayload(msg)
+        return Snapshot(envelope, body)
 
     def path(self, folder: str, envelope: Envelope) -> str:
         """Where the object with this envelope lies, from the archive's root."""

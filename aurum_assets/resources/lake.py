@@ -91,7 +91,6 @@ class Lake:
         self._sleep = sleep
         self._given = catalog
         self._locks = locks
-        self._uuids: dict[str, str] = {}
 
     @classmethod
     def local(cls, root: Path) -> "Lake":
@@ -136,9 +135,7 @@ class Lake:
 
     def uuid(self, table: Table) -> str:
         """The identity of the table: another one after it was dropped and made again."""
-        if table.identifier not in self._uuids:
-            self._uuids[table.identifier] = str(self.table(table).metadata.table_uuid)
-        return self._uuids[table.identifier]
+        return str(self.table(table).metadata.table_uuid)
 
     def read(
         self,

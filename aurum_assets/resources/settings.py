@@ -15,7 +15,16 @@ import msgspec
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Source, SourceConfig
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import (
+    Dataset,
+    DatasetConfig,
+    Endpoint,
+    Feed,
+    Source,
+    SourceConfig,
+    is_safe_name,
+)
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import LocalArchive
@@ -73,19 +82,28 @@ def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
         raise ConfigError(msg)
     sources: dict[str, SourceConfig] = {}
     configs: dict[str, DatasetConfig] = {}
+    known = {d.key: d for d in datasets}
     for file in files:
         found = _read_file(file)
         _refuse_zeros(file, found.source)
         sources[found.source.name] = found.source
-        configs |= {c.key: c for c in found.datasets}
-    known = {d.key: d for d in datasets}
-    for key, config in configs.items():
-        _check_against_code(folder, key, config, known)
+        for config in found.datasets:
+            if config.key in configs:
+                raise _wrong(file, config.key, "key", "one entry", "it is there twice")
+            _check_against_code(file, config, known)
+            configs[config.key] = config
     missing = sorted(set(known) - set(configs))
     if missing:
-        msg = f"{folder}: no entry for dataset {missing[0]}; every dataset needs one"
+        names = ", ".join(f.name for f in files)
+        msg = f"{names}: no entry for dataset {missing[0]}; every dataset of the code needs one"
         raise ConfigError(msg)
     return Configuration(sources, configs)
+
+
+def _wrong(file: "Path | str", dataset: str, key: str, expected: str, found: object) -> ConfigError:
+    return ConfigError(
+        f"{file.name}: dataset {dataset}, key {key}: expected {expected}; found {found}"
+    )
 
 
 def _refuse_zeros(file: Path, source: SourceConfig) -> None:
@@ -124,21 +142,45 @@ def _sentence(file: Path, loc: tuple[int | str, ...], message: str, found: objec
     return f"{file.name}:{dataset} key {key}: {message}; found {shown}"
 
 
-def _check_against_code(
-    folder: Path, key: str, config: DatasetConfig, known: Mapping[str, Dataset]
+def _check_against_code(  # noqa: C901  a list of refusals
+    file: Path, config: DatasetConfig, known: Mapping[str, Dataset]
 ) -> None:
-    if key not in known:
-        msg = f"{folder}: dataset {key!r} is in no code; known are {', '.join(sorted(known))}"
-        raise ConfigError(msg)
-    dialects = {d.name for d in known[key].dialects}
+    """Refuse what pydantic cannot see: what the code has not, and what could never work."""
+    if config.key not in known:
+        raise _wrong(file, config.key, "key", f"one of {', '.join(sorted(known))}", config.key)
+    dialects = {d.name for d in known[config.key].dialects}
+    spoken = "one of " + ", ".join(sorted(dialects))
+    for dialect in config.expected_fields:
+        if dialect not in dialects:
+            raise _wrong(file, config.key, "expected_fields", spoken, repr(dialect))
+    for name in ("lateness_minutes", "retention_days"):
+        if getattr(config, name) < 1:
+            raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
+    names: set[str] = set()
     for feed in config.feeds:
+        if not feed.endpoints:
+            raise _wrong(file, config.key, f"feeds.{feed.name}.endpoints", "at least one", "none")
         for endpoint in feed.endpoints:
+            key = f"feeds.{feed.name}.endpoints.{endpoint.name}"
             if endpoint.dialect not in dialects:
-                msg = (
-                    f"{folder}: dataset {key}, endpoint {endpoint.name}, key dialect: "
-                    f"found {endpoint.dialect!r}, expected one of {', '.join(sorted(dialects))}"
-                )
-                raise ConfigError(msg)
+                raise _wrong(file, config.key, f"{key}.dialect", spoken, repr(endpoint.dialect))
+            if endpoint.name in names or not is_safe_name(endpoint.name):
+                expected = "a name that is not there twice, of letters, digits, dot, dash, _"
+                raise _wrong(file, config.key, key, expected, repr(endpoint.name))
+            names.add(endpoint.name)
+            _check_path(file, config.key, key, feed, endpoint)
+
+
+def _check_path(file: Path, dataset: str, key: str, feed: Feed, endpoint: Endpoint) -> None:
+    day = None if feed.asks == "now" else OperatingDay(dt.date(2024, 3, 10), "UTC")
+    try:
+        path = endpoint.url_path(day, "01" if feed.asks == "hour" else "")
+    except (KeyError, IndexError, ValueError):
+        known = {"now": "no {day} or other placeholder", "day": "{day} or {yyyymmdd}"}
+        expected = known.get(feed.asks, "{day} or {yyyymmdd}, and {hour}")
+        raise _wrong(file, dataset, f"{key}.path", expected, repr(endpoint.path)) from None
+    if not path.startswith("/"):
+        raise _wrong(file, dataset, f"{key}.path", "a path that starts with /", repr(path))
 
 
 @dataclass(frozen=True)
