@@ -100,7 +100,7 @@ def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
     return Configuration(sources, configs)
 
 
-def _wrong(file: "Path | str", dataset: str, key: str, expected: str, found: object) -> ConfigError:
+def _wrong(file: Path, dataset: str, key: str, expected: str, found: object) -> ConfigError:
     return ConfigError(
         f"{file.name}: dataset {dataset}, key {key}: expected {expected}; found {found}"
     )

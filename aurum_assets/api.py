@@ -1,0 +1,60 @@
+"""The Python API to what is held: tables by name. Reads only."""
+
+import os
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.table import Table
+from aurum_assets.resources.settings import open_home
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table as IcebergTable
+
+
+class OpenLake:
+    """The lake of the environment's ``AURUM_HOME``. Names: ``names``; a wrong one is an error."""
+
+    def __init__(self) -> None:
+        self._home = open_home(DATASETS)
+        tables = [*(d.table for d in DATASETS), QUARANTINE]
+        self._tables: dict[str, Table] = {t.name: t for t in tables}
+
+    @property
+    def names(self) -> list[str]:
+        """The tables that there are."""
+        return list(self._tables)
+
+    def table(self, name: str) -> "IcebergTable":
+        """The pyiceberg table ``name`` (``isone_rt_lmp`` or ``market.isone_rt_lmp``).
+
+        Raises ``ConfigError`` for a name that no dataset has.
+        """
+        return self._home.lake.table(self._find(name))
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """All rows of ``name``, lazily; columns and units as in the table's schema."""
+        os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")  # or polars warns of another
+        return pl.scan_iceberg(self.table(name))
+
+    def best(self, name: str) -> pl.LazyFrame:
+        """``name`` with one row a key: the final value where there is one, else the prelim.
+
+        A table without finality comes back as it is.
+        """
+        table = self._find(name)
+        rows = self.scan(name)
+        if "finality" not in table.key:
+            return rows
+        key = [k for k in table.key if k != "finality"]
+        return rows.sort("finality").unique(key, keep="first", maintain_order=False)
+
+    def _find(self, name: str) -> Table:
+        found = self._tables.get(name.rpartition(".")[2])
+        if found is None:
+            msg = f"there is no table {name!r}; there are {', '.join(self.names)}"
+            raise ConfigError(msg)
+        return found
