@@ -97,7 +97,7 @@ def collect(
             try:
                 for hour in _hours(home, feed, day):
                     archived = _ask(home, api, dataset, feed, day, hour, done, force=force)
-                    if progress:
+                    if progress and hour:
                         progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
                     if feed.asks != "now" and archived.day not in ("", day.key):
                         done.refusal = (

@@ -91,6 +91,7 @@ class Lake:
         self._sleep = sleep
         self._given = catalog
         self._locks = locks
+        self._planned: tuple[Any, tuple[FileScanTask, ...]] | None = None
 
     @classmethod
     def local(cls, root: Path) -> "Lake":
@@ -147,8 +148,8 @@ class Lake:
         found = self.find(table)
         if found is None:
             return table.empty().select(columns or table.names)
-        where = _where(partition or {})
-        rows = _rows(found, table, where, columns or tuple(table.names), _plan(found, where))
+        tasks = self._plan(found, partition or {})
+        rows = _rows(found, table, partition or {}, columns or tuple(table.names), tasks)
         return rows.sort([n for n in table.order if n in rows.columns] or rows.columns)
 
     def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
@@ -200,12 +201,27 @@ class Lake:
         snapshot = found.current_snapshot() if found else None
         if found is None or snapshot is None or snapshot.summary is None:
             return 0, 0
-        tasks = found.scan(row_filter=_where(partition)).plan_files()
+        tasks = self._plan(found, partition)
         return sum(t.file.record_count for t in tasks), int(snapshot.summary["total-records"] or 0)
 
     def uri(self, table: Table) -> str:
         """Where the table's files are."""
         return str(self.table(table).location())
+
+    def _plan(
+        self, found: "IcebergTable", partition: Mapping[str, Any]
+    ) -> "Sequence[FileScanTask]":
+        """The files of ``partition``. A snapshot never changes, so its last plan is kept: reading
+        some twenty manifests costs as much as writing a tick's rows.
+        """
+        snapshot = found.current_snapshot()
+        if snapshot is None:
+            return ()
+        key = (found.metadata.table_uuid, snapshot.snapshot_id, tuple(partition.items()))
+        if self._planned is None or self._planned[0] != key:
+            tasks = tuple(found.scan(row_filter=_where(partition)).plan_files())
+            self._planned = (key, tasks)
+        return self._planned[1]
 
     # --- one attempt -------------------------------------------------------------------------
 
@@ -213,10 +229,9 @@ class Lake:
         self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any], attempt: int
     ) -> Merged:
         found = self.table(table)
-        where = _where(partition)
-        tasks = _plan(found, where)
+        tasks = self._plan(found, partition)
         near = [t for t in tasks if _may_hold(found, t.file, frame)]
-        known = _rows(found, table, where, (*table.key, "record_hash"), near)
+        known = _rows(found, table, partition, (*table.key, "record_hash"), near)
         against = frame.join(
             known.rename({"record_hash": "__known"}),
             on=table.key,
@@ -231,7 +246,7 @@ class Lake:
             return Merged(unchanged=unchanged, attempts=attempt)
         said = frame.filter(is_new | is_changed)
         if changed or len(tasks) >= FILES_BEFORE_COMPACTION:
-            kept = _rows(found, table, where, tuple(table.names), tasks)
+            kept = _rows(found, table, partition, tuple(table.names), tasks)
             kept = kept.join(said, on=table.key, how="anti")
             said = pl.concat([kept, said.select(table.names)]).sort(table.order)
             snapshot = _commit(found, table, said, tasks)
@@ -243,10 +258,9 @@ class Lake:
         self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any], attempt: int
     ) -> Merged:
         found = self.table(table)
-        where = _where(partition)
-        tasks = _plan(found, where)
+        tasks = self._plan(found, partition)
         frame = frame.select(table.names)
-        known = _rows(found, table, where, tuple(table.names), tasks).sort(table.order)
+        known = _rows(found, table, partition, tuple(table.names), tasks).sort(table.order)
         if known.equals(frame):
             return Merged(unchanged=len(frame), attempts=attempt)
         same = len(frame.join(known, on=[*table.key, "record_hash"], how="semi"))
@@ -321,25 +335,21 @@ class Lake:
 # --- reading and writing -------------------------------------------------------------------------
 
 
-def _plan(found: "IcebergTable", where: "BooleanExpression") -> "list[FileScanTask]":
-    return list(found.scan(row_filter=where).plan_files())
-
-
 def _rows(
     found: "IcebergTable",
     table: Table,
-    where: "BooleanExpression",
+    partition: Mapping[str, Any],
     columns: tuple[str, ...],
     tasks: "Sequence[FileScanTask]",
 ) -> pl.DataFrame:
-    """``columns`` of the rows of ``tasks``, which were planned for ``where``."""
+    """``columns`` of the rows of ``tasks``, which were planned for ``partition``."""
     from pyiceberg.io.pyarrow import ArrowScan
 
     schema = {name: table.schema[name] for name in columns}
     if not tasks:
         return pl.DataFrame(schema=schema)
     projected = found.schema().select(*columns)
-    arrow = ArrowScan(found.metadata, found.io, projected, where).to_table(tasks)
+    arrow = ArrowScan(found.metadata, found.io, projected, _where(partition)).to_table(tasks)
     return pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
 
 
