@@ -134,7 +134,8 @@ def answers(tmp_path: Path) -> Path:
     operating_day = OperatingDay.parse("2026-07-27", "America/New_York")
     records = lmp_records(operating_day, [17 * 12 + 5], locations=16)
     load = {"BeginDate": "2026-07-27T17:20:00.000-04:00", "LoadMw": 17031.873}
-    load |= {"NativeLoad": 17004.273, "ArdDemand": 27.6, "SystemLoadBtmPv": 19358.383, "NativeLoadBtmPv": 19330.783}
+    load |= {"NativeLoad": 17004.273, "ArdDemand": 27.6}
+    load |= {"SystemLoadBtmPv": 19358.383, "NativeLoadBtmPv": 19330.783}
     case = {"CASEAPPROVALDATE": "2026-07-27 8:04:09 AM", "PJMFORECASTEDLMP": "45.73"}
     cases = [{**case, "SOLUTIONTIME": f"2026-07-27 8:{minute}:00 AM"} for minute in ("00", "15")]
     contents: dict[str, Any] = {

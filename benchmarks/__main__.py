@@ -82,6 +82,15 @@ Part = Callable[[Path, int], list[Figure]]
 MEASURED: dict[str, Part] = {"A": day, "B": snapshot, "C": merges, "D": scheduled_run}
 
 
+def measured(part: str, prepared: Path, rounds: int) -> list[Figure]:
+    """The figures of a part; where a process of it fails, the part is not measured and says why."""
+    try:
+        return MEASURED[part](prepared, rounds)
+    except BenchmarkFailed as error:
+        tell(str(error))
+        return [Figure(f"{part} could not be measured", None, "", note=str(error).splitlines()[-1])]
+
+
 def machine() -> str:
     """Where the figures come from, and how busy it is."""
     load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
@@ -105,7 +114,7 @@ def measure(prepared: Path, parts: Sequence[str], rounds: int) -> dict[str, Any]
     before, started = machine(), time.perf_counter()
     tell("making a day of answers")
     made = process(["-m", "benchmarks.prepare", prepared]).said
-    found = [figure for part in parts for figure in MEASURED[part](prepared, rounds)]
+    found = [figure for part in parts for figure in measured(part, prepared, rounds)]
     return {
         "rounds": rounds,
         "machine": {"before": before, "after": machine()},
@@ -133,14 +142,8 @@ def report(found: dict[str, Any]) -> None:
     )
 
 
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one round")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    parser.add_argument("--profile", action="store_true", help="where the time goes")
-    parser.add_argument("--only", nargs="+", choices=_PARTS, default=_PARTS, metavar="A|B|C|D")
-    asked = parser.parse_args()
+def run(asked: argparse.Namespace) -> int:
+    """Do what the command line asks for."""
     with tempfile.TemporaryDirectory(prefix="aurum-bench-") as folder:
         prepared = Path(folder)
         if asked.profile:
@@ -153,6 +156,21 @@ def main() -> int:
     else:
         report(found)
     return 0
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="one round")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--profile", action="store_true", help="where the time goes")
+    parser.add_argument("--only", nargs="+", choices=_PARTS, default=_PARTS, metavar="A|B|C|D")
+    asked = parser.parse_args()
+    try:
+        return run(asked)
+    except BenchmarkFailed as error:
+        print(f"nothing could be measured: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.measure import Spent, median
 
 _HOUR = 12  # ticks
+_CALLED = {"product": "product", "floor": "floor", "peer": "gridstatus"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ class Figure:
 
 
 def day_figures(found: Mapping[str, Sequence[Spent]], missing: str = "") -> list[Figure]:
-    """A and E, from runs of ``product``, ``floor`` and, unless ``missing`` says why, ``peer``."""
+    """A and E, from runs of ``product``, ``floor`` and, unless ``missing`` says why, ``peer``.
+
+    ``missed`` and ``ok`` are decided by the ratios of medians, each from the same rounds.
+    """
     product, floor = _seconds(found["product"]), _seconds(found["floor"])
     spread = {name: _spread(spent) for name, spent in found.items() if spent}
     cpu = {name: median([float(s.said["cpu"]) for s in spent]) for name, spent in found.items()}
@@ -55,10 +59,11 @@ def day_figures(found: Mapping[str, Sequence[Spent]], missing: str = "") -> list
         figures.append(Figure("A product / gridstatus", product / peer, "x", 0.6))
     else:
         figures.append(Figure("A product / gridstatus", None, "x", 0.6, missing))
-    for name in ("product", "floor"):
+    for name in (n for n, spent in found.items() if spent):
         wall, whole = _whole(found[name])
-        figures.append(Figure(f"A {name}, whole process: wall", wall, "s", note="with imports"))
-        figures.append(Figure(f"A {name}, whole process: CPU", whole, "s", note="with imports"))
+        title = f"A {_CALLED[name]}, whole process"
+        figures.append(Figure(f"{title}: wall", wall, "s", note="with imports"))
+        figures.append(Figure(f"{title}: CPU", whole, "s", note="with imports"))
     peaks = {n: median([float(s.said["peak_mb"]) for s in found[n]]) for n in ("product", "floor")}
     figures.append(Figure("E peak memory of the day", peaks["product"], "MB", note="with imports"))
     figures.append(Figure("E   of the floor", peaks["floor"], "MB", note="with imports"))
