@@ -147,7 +147,7 @@ def _looked_at_again(home: Home, done: Normalized) -> Normalized:
         found, _ = _conform_all(home, done.dataset, done.day, [identifier], alone=True, keep=False)
         if found:
             done.rows = fold(done.dataset.table, found[0].good)
-            return _described(done, found, 0)
+            return _described(done, found, len(found[0].quarantined))
     return done
 
 

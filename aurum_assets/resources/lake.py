@@ -17,7 +17,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothin
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile
     from pyiceberg.schema import Schema
-    from pyiceberg.table import FileScanTask
+    from pyiceberg.table import FileScanTask, Transaction
     from pyiceberg.table import Table as IcebergTable
 
 _T = TypeVar("_T")
@@ -249,9 +249,9 @@ class Lake:
             kept = _rows(found, table, partition, tuple(table.names), tasks)
             kept = kept.join(said, on=table.key, how="anti")
             said = pl.concat([kept, said.select(table.names)]).sort(table.order)
-            snapshot = _commit(found, table, said, tasks)
+            snapshot = self._commit(found, table, said, partition, over=tasks)
         else:
-            snapshot = _commit(found, table, said)
+            snapshot = self._commit(found, table, said, partition, beside=tasks)
         return Merged(new, changed, unchanged, 0, snapshot, attempt)
 
     def _replace_once(
@@ -266,8 +266,48 @@ class Lake:
         same = len(frame.join(known, on=[*table.key, "record_hash"], how="semi"))
         new = len(frame.join(known, on=table.key, how="anti"))
         removed = len(known.join(frame, on=table.key, how="anti"))
-        snapshot = _commit(found, table, frame, tasks)
+        snapshot = self._commit(found, table, frame, partition, over=tasks)
         return Merged(new, len(frame) - same - new, same, removed, snapshot, attempt)
+
+    def _commit(
+        self,
+        found: "IcebergTable",
+        table: Table,
+        frame: pl.DataFrame,
+        partition: Mapping[str, Any],
+        *,
+        over: "Sequence[FileScanTask]" = (),
+        beside: "Sequence[FileScanTask]" = (),
+    ) -> int:
+        """Add ``frame`` to its partition, in place of the files ``over`` or beside others.
+
+        Forgets old snapshots in the same commit, and knows the partition's files afterwards.
+        """
+        from pyiceberg.table import FileScanTask
+        from pyiceberg.table.update.snapshot import ExpireSnapshots
+
+        snapshots = sorted(found.metadata.snapshots, key=lambda s: s.sequence_number or 0)
+        files: list[DataFile] = []
+        with _transaction_class()(found) as transaction:
+            update = transaction.update_snapshot()
+            with update.overwrite() if over else update.fast_append() as producer:
+                for task in over:
+                    producer.delete_data_file(task.file)
+                for file in _written(found, table, frame, producer.commit_uuid):
+                    file.spec_id = found.spec().spec_id  # as a plan would give it
+                    producer.append_data_file(file)
+                    files.append(file)
+            if len(snapshots) >= 2 * SNAPSHOTS_KEPT:
+                old = [s.snapshot_id for s in snapshots[:-SNAPSHOTS_KEPT]]
+                ExpireSnapshots(transaction).by_ids(old).commit()
+        snapshot = found.current_snapshot()
+        if snapshot is None:
+            msg = f"{table.identifier}: the commit left no snapshot"
+            raise ContractBroken(msg)
+        if snapshot.snapshot_id == producer.snapshot_id:
+            key = (found.metadata.table_uuid, snapshot.snapshot_id, tuple(partition.items()))
+            self._planned = (key, (*beside, *(FileScanTask(file) for file in files)))
+        return snapshot.snapshot_id
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -371,28 +411,25 @@ def _may_hold(found: "IcebergTable", file: "DataFile", frame: pl.DataFrame) -> b
     return bool(((stamps >= first) & (stamps <= last)).any())
 
 
-def _commit(
-    found: "IcebergTable", table: Table, frame: pl.DataFrame, over: "Sequence[FileScanTask]" = ()
-) -> int:
-    """Add ``frame``, in place of the files ``over``, and forget old snapshots: one commit."""
-    from pyiceberg.table.update.snapshot import ExpireSnapshots
+@cache
+def _transaction_class() -> "type[Transaction]":
+    """A transaction that computes its metadata once a change, not at each of some 17 looks.
 
-    snapshots = sorted(found.metadata.snapshots, key=lambda s: s.sequence_number or 0)
-    with found.transaction() as transaction:
-        update = transaction.update_snapshot()
-        with update.overwrite() if over else update.fast_append() as producer:
-            for task in over:
-                producer.delete_data_file(task.file)
-            for file in _written(found, table, frame, producer.commit_uuid):
-                producer.append_data_file(file)
-        if len(snapshots) >= 2 * SNAPSHOTS_KEPT:
-            old = [s.snapshot_id for s in snapshots[:-SNAPSHOTS_KEPT]]
-            ExpireSnapshots(transaction).by_ids(old).commit()
-    snapshot = found.current_snapshot()
-    if snapshot is None:
-        msg = f"{table.identifier}: the commit left no snapshot"
-        raise ContractBroken(msg)
-    return snapshot.snapshot_id
+    pyiceberg 0.12 copies all metadata deeply each time: half of what a small commit cost.
+    """
+    from pyiceberg.table import Transaction
+    from pyiceberg.table.metadata import TableMetadata
+
+    class RememberingTransaction(Transaction):
+        _seen: tuple[object, TableMetadata] | None = None
+
+        @property
+        def table_metadata(self) -> TableMetadata:
+            if self._seen is None or self._seen[0] is not self._updates:
+                self._seen = (self._updates, super().table_metadata)
+            return self._seen[1]
+
+    return RememberingTransaction
 
 
 def _written(
