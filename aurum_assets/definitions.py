@@ -25,6 +25,7 @@ def build(home: Home) -> dg.Definitions:
         jobs=jobs,
         schedules=schedules,
         resources={"home": home},
+        executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )
 
 

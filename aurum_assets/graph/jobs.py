@@ -13,7 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import materialization, raw_key, table_key
-from aurum_assets.model.clock import every_day
+from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Source
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import Home
@@ -99,28 +99,45 @@ class ReplayConfig(dg.Config):
     force: bool = False
 
 
+def _asked_days(
+    known: Mapping[str, Dataset], config: ReplayConfig
+) -> tuple[Dataset, list[OperatingDay]]:
+    if config.dataset not in known:
+        msg = f"unknown dataset {config.dataset!r}; known are {', '.join(sorted(known))}"
+        raise dg.Failure(msg, allow_retries=False)
+    dataset = known[config.dataset]
+    try:
+        days = every_day(dataset.day(config.first), dataset.day(config.last))
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    if not days:
+        msg = f"last day {config.last} lies before first day {config.first}"
+        raise dg.Failure(msg, allow_retries=False)
+    return dataset, days
+
+
 def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
     """``replay_from_raw``: rebuild table days from the archive, a result for each partition."""
     known = {d.key: d for d in datasets}
 
-    @dg.op(name="replay", description="Rebuild the table days of a range from their raw snapshots.")
+    @dg.op(
+        name="replay",
+        description="Rebuild the table days of a range from their raw snapshots.",
+        out={},
+    )
     def replay(
         context: dg.OpExecutionContext, config: ReplayConfig, home: dg.ResourceParam[Home]
-    ) -> None:
-        if config.dataset not in known:
-            msg = f"unknown dataset {config.dataset!r}; known are {', '.join(sorted(known))}"
-            raise dg.Failure(msg, allow_retries=False)
-        dataset = known[config.dataset]
+    ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+        dataset, days = _asked_days(known, config)
         failed = []
-        for day in every_day(dataset.day(config.first), dataset.day(config.last)):
+        for day in days:
             try:
                 done = ingest.replay(home, dataset, day, force=config.force)
             except AurumError as error:
                 failed.append(f"{day}: {error}")
                 context.log.error(failed[-1])  # noqa: TRY400  the sentence says it all
                 continue
-            for event in materialization(home, done):
-                context.log_event(event)  # type: ignore[arg-type]  # takes evaluations too
+            yield from materialization(home, done)
             context.log.info("%s %s: %s", dataset.key, day, done.merged)
         if failed:
             raise dg.Failure("; ".join(failed), allow_retries=False)

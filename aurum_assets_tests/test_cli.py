@@ -1,0 +1,464 @@
+"""``aurum``: exit codes 0, 1, 2, 3; one JSON document on request; errors in one sentence."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from aurum_assets.cli import main
+from aurum_assets.markets import DATASETS
+from aurum_assets.simulator.server import Running
+from aurum_assets_tests.conftest import NOON
+from aurum_assets_tests.recordings import Recording, recording
+
+LMP = "isone_rt_lmp"
+STATUS_KEYS = [
+    "dataset",
+    "objects",
+    "bytes",
+    "rows",
+    "days",
+    "first_interval",
+    "last_interval",
+    "quarantined",
+    "rejected",
+    "last_commit",
+]
+Aurum = Callable[..., Result]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, market: Running) -> dict[str, str]:
+    return {
+        "AURUM_HOME": str(tmp_path / "home"),
+        "AURUM_NOW": NOON.isoformat(),
+        "AURUM_LIMIT_SCALE": "1000",
+        "ISONE_BASE_URL": market.isone_url,
+        "MISO_BASE_URL": market.miso_url,
+        "ISONE_USERNAME": "demo",
+        "ISONE_PASSWORD": "demo-password",
+        "ISONE_API_KEY": "",
+    }
+
+
+@pytest.fixture
+def aurum(environment: dict[str, str]) -> Aurum:
+    """Run a command line in this process."""
+    runner = CliRunner(env=environment)
+
+    def run(*arguments: object, **more: str) -> Result:
+        result = runner.invoke(main, [str(a) for a in arguments], env=environment | more)
+        assert result.exception is None or isinstance(result.exception, SystemExit), (
+            result.exception
+        )
+        return result
+
+    return run
+
+
+def said(result: Result) -> dict[str, Any]:
+    """The one JSON document on standard output."""
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
+
+
+def file(tmp_path: Path, recorded: Recording, name: str = "payload.json") -> Path:
+    path = tmp_path / name
+    path.write_bytes(recorded.body)
+    return path
+
+
+ORDINARY = recording("isone_rt_lmp", "live", "ordinary")
+
+
+@pytest.fixture
+def payload(tmp_path: Path) -> Path:
+    return file(tmp_path, ORDINARY)
+
+
+# --- help and wrong use --------------------------------------------------------------------------
+
+
+def test_every_command_explains_itself(aurum: Aurum) -> None:
+    assert set(main.commands) >= {
+        "collect",
+        "load",
+        "replay",
+        "verify",
+        "status",
+        "demo",
+        "simulate",
+    }
+    for name, command in main.commands.items():
+        result = aurum(name, "--help")
+        assert result.exit_code == 0
+        assert f"Usage: aurum {name}" in result.output.replace("main", "aurum")
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert max(parameter.opts, key=len) in result.output
+    assert aurum("--help").exit_code == aurum("-h").exit_code == 0
+    assert "0.1.0" in aurum("--version").output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("collect",),
+        ("collect", "isone_da_lnp"),
+        ("collect", LMP, "--day", "20240230"),
+        ("collect", LMP, "--day", "2026-07-20", "--start-date", "2026-07-20"),
+        ("collect", LMP, "--start-date", "2026-07-20", "--end-date", "2026-07-19"),
+        ("collect", LMP, "--feed", "nonsense"),
+        ("load", "payload.json"),
+        ("load", "--dataset", LMP),
+        ("load", "--dataset", LMP, "absent.json"),
+        ("load", "--dataset", LMP, "--finality", "maybe", __file__),
+        ("load", "--dataset", LMP, "--fetched-at", "noon", __file__),
+        ("load", "--dataset", LMP, "--fetched-at", "2026-07-20T12:00:00", __file__),
+        ("load", "--dataset", LMP, "--day", "someday", __file__),
+        ("simulate", "--at", "noon"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_is_exit_code_2_and_says_what_is_right(
+    aurum: Aurum, arguments: tuple[str, ...]
+) -> None:
+    result = aurum(*arguments)
+    assert result.exit_code == 2, result.output
+    assert "Error: " in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_dataset_is_answered_with_the_known_ones(aurum: Aurum) -> None:
+    stderr = aurum("collect", "isone_da_lnp").stderr
+    for dataset in DATASETS:
+        assert dataset.key in stderr
+
+
+# --- load ----------------------------------------------------------------------------------------
+
+
+def test_load_says_what_was_archived_stored_quarantined_and_rejected(
+    aurum: Aurum, payload: Path
+) -> None:
+    result = aurum("load", "--dataset", LMP, "--json", payload)
+    assert result.exit_code == 0, result.output
+    document = said(result)
+    assert {n: document[n] for n in ("dataset", "archived", "duplicates", "stored")} == {
+        "dataset": LMP,
+        "archived": 1,
+        "duplicates": 0,
+        "stored": 5,
+    }
+    assert (document["unchanged"], document["quarantined"], document["rejected"]) == (0, 0, 0)
+    (entry,) = document["files"]
+    assert (entry["outcome"], entry["day"], entry["records"]) == ("stored", "2026-07-20", 5)
+    assert entry["object"].startswith("sourcing/isone_rt_lmp/year=2026/month=07/day=20/")
+    assert [c["check"] for c in document["checks"]][:3] == [
+        "contract",
+        "lmp_arithmetic",
+        "enums_and_ranges",
+    ]
+
+
+def test_load_in_words_names_the_same_numbers(aurum: Aurum, payload: Path) -> None:
+    result = aurum("load", "--dataset", LMP, payload)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("dataset\t"))
+    summary = dict(zip(lines[head].split("\t"), lines[head + 1].split("\t"), strict=True))
+    assert summary == {
+        "dataset": LMP,
+        "archived": "1",
+        "duplicates": "0",
+        "stored": "5",
+        "unchanged": "0",
+        "quarantined": "0",
+        "rejected": "0",
+    }
+
+
+def test_a_file_again_is_a_duplicate_and_still_well(aurum: Aurum, payload: Path) -> None:
+    aurum("load", "--dataset", LMP, payload)
+    result = aurum("load", "--dataset", LMP, "--json", payload)
+    assert result.exit_code == 0
+    assert (said(result)["archived"], said(result)["duplicates"], said(result)["stored"]) == (
+        0,
+        1,
+        0,
+    )
+
+
+def test_gzipped_and_xml_files_are_taken_as_they_are(aurum: Aurum, tmp_path: Path) -> None:
+    packed = tmp_path / "payload.json.gz"
+    packed.write_bytes(gzip.compress(ORDINARY.body))
+    xml = file(tmp_path, recording("isone_rt_lmp", "live", "spring", "xml"), "spring.xml")
+    result = aurum("load", "--dataset", LMP, "--json", packed, xml)
+    assert result.exit_code == 0, result.output
+    assert (said(result)["archived"], said(result)["stored"]) == (2, 9)
+    assert [f["day"] for f in said(result)["files"]] == ["2026-07-20", "2024-03-10"]
+
+
+def rows(environment: dict[str, str], dataset: str = LMP) -> list[dict[str, Any]]:
+    from aurum_assets.resources.lake import Lake
+
+    table = next(d.table for d in DATASETS if d.key == dataset)
+    return Lake.local(Path(environment["AURUM_HOME"]) / "lake").read(table).to_dicts()
+
+
+def test_day_finality_and_fetch_are_taken_from_the_options(
+    aurum: Aurum, payload: Path, environment: dict[str, str]
+) -> None:
+    options = ("--finality", "final", "--fetched-at", "2026-07-22T10:00:00-04:00")
+    assert aurum("load", "--dataset", LMP, *options, payload).exit_code == 0
+    found = rows(environment)
+    assert {r["finality"] for r in found} == {"final"}
+    assert {r["fetched_at"].isoformat() for r in found} == {"2026-07-22T14:00:00+00:00"}
+
+
+def test_without_options_finality_is_prelim_and_the_fetch_is_the_files_time(
+    aurum: Aurum, payload: Path, environment: dict[str, str]
+) -> None:
+    os.utime(payload, (NOON.timestamp() - 60, NOON.timestamp() - 60))
+    assert aurum("load", "--dataset", LMP, payload).exit_code == 0
+    found = rows(environment)
+    assert {r["finality"] for r in found} == {"prelim"}
+    assert {r["fetched_at"].timestamp() for r in found} == {NOON.timestamp() - 60}
+
+
+def test_the_day_option_counts_where_the_content_says_none(aurum: Aurum, tmp_path: Path) -> None:
+    empty = file(tmp_path, recording("isone_rt_lmp", "live", "empty"))
+    result = aurum("load", "--dataset", LMP, "--day", "2026-07-19", "--json", empty)
+    assert said(result)["files"][0]["day"] == "2026-07-19"
+    assert result.exit_code == 0
+
+
+def test_broken_records_are_exit_code_3_and_their_siblings_are_stored(
+    aurum: Aurum, tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.json"
+    path.write_bytes(ORDINARY.body.replace(b"39.16", b"40.16"))
+    result = aurum("load", "--dataset", LMP, "--json", path)
+    assert result.exit_code == 3
+    assert (said(result)["stored"], said(result)["quarantined"]) == (4, 1)
+    words = aurum("load", "--dataset", LMP, "--force", path)
+    assert words.exit_code == 3
+    assert "ERROR lmp_arithmetic 2026-07-20: 1 records were quarantined" in words.stdout
+
+
+def test_bytes_that_nobody_can_read_are_exit_code_3_and_kept(
+    aurum: Aurum, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    path = file(tmp_path, recording("isone_rt_lmp", "live", "malformed"))
+    result = aurum("load", "--dataset", LMP, "--json", path)
+    assert result.exit_code == 3
+    document = said(result)
+    assert (document["archived"], document["rejected"]) == (0, 1)
+    assert "the bytes are not JSON" in document["rejected_because"][0]
+    kept = Path(environment["AURUM_HOME"]) / "archive" / document["files"][0]["object"]
+    assert gzip.decompress(kept.read_bytes()) == path.read_bytes()
+    assert "REJECTED " in aurum("load", "--dataset", LMP, path).stdout
+
+
+def test_one_bad_file_does_not_hold_up_the_others(
+    aurum: Aurum, tmp_path: Path, payload: Path
+) -> None:
+    bad = file(tmp_path, recording("isone_rt_lmp", "live", "malformed"), "bad.json")
+    result = aurum("load", "--dataset", LMP, "--json", bad, payload)
+    assert result.exit_code == 3
+    assert (said(result)["archived"], said(result)["stored"], said(result)["rejected"]) == (1, 5, 1)
+
+
+# --- status --------------------------------------------------------------------------------------
+
+
+def test_status_of_nothing_is_all_zero(aurum: Aurum) -> None:
+    document = said(aurum("status", "--json"))
+    assert list(document) == ["datasets"]
+    assert [list(d) for d in document["datasets"]] == [STATUS_KEYS] * len(DATASETS)
+    for dataset, entry in zip(DATASETS, document["datasets"], strict=True):
+        assert list(entry.values()) == [dataset.key, 0, 0, 0, 0, None, None, 0, 0, None]
+
+
+def test_status_counts_what_is_held(aurum: Aurum, tmp_path: Path, payload: Path) -> None:
+    aurum("load", "--dataset", LMP, payload)
+    broken = tmp_path / "broken.json"
+    broken.write_bytes(
+        recording("isone_rt_lmp", "live", "spring").body.replace(b"20.02", b"99.02")
+    )
+    aurum("load", "--dataset", LMP, broken)
+    aurum("load", "--dataset", LMP, file(tmp_path, recording(LMP, "live", "malformed"), "bad.json"))
+    entry = said(aurum("status", "--json"))["datasets"][0]
+    assert (entry["dataset"], entry["objects"], entry["rows"], entry["days"]) == (LMP, 2, 8, 2)
+    assert entry["bytes"] > 100
+    assert entry["first_interval"] == "2024-03-10T06:55:00+00:00"
+    assert entry["last_interval"] == "2026-07-20T21:25:00+00:00"
+    assert (entry["quarantined"], entry["rejected"]) == (1, 1)
+    assert entry["last_commit"].endswith("+00:00")
+    words = aurum("status")
+    assert words.exit_code == 0
+    header, *lines = words.stdout.splitlines()
+    assert header.split("\t") == STATUS_KEYS
+    assert [line.split("\t")[0] for line in lines] == [d.key for d in DATASETS]
+
+
+# --- collect, replay, verify ---------------------------------------------------------------------
+
+
+def test_collect_asks_archives_and_merges(aurum: Aurum) -> None:
+    result = aurum("collect", "isone_system_load", "--day", "2026-07-20", "--json")
+    assert result.exit_code == 0, result.output
+    (row,) = said(result)["collected"]
+    assert (row["dataset"], row["day"], row["requests"]) == ("isone_system_load", "2026-07-20", 1)
+    assert (row["stored"], row["new"], row["quarantined"]) == (1, 288, 0)
+    (again,) = said(aurum("collect", "isone_system_load", "--day", "2026-07-20", "--json"))[
+        "collected"
+    ]
+    assert (again["stored"], again["duplicates"], again["new"]) == (0, 1, 0)
+
+
+def test_collect_can_stop_after_the_archive(aurum: Aurum) -> None:
+    options = ("--day", "2026-07-20", "--raw-only", "--json")
+    (row,) = said(aurum("collect", "isone_system_load", *options))["collected"]
+    assert (row["stored"], row["new"]) == (1, 0)
+    entry = said(aurum("status", "--json"))["datasets"][1]
+    assert (entry["objects"], entry["rows"]) == (1, 0)
+
+
+def test_collect_takes_a_range_of_days(aurum: Aurum) -> None:
+    options = ("--start-date", "2026-07-18", "--end-date", "2026-07-20", "--json")
+    found = said(aurum("collect", "isone_system_load", *options))["collected"]
+    assert [r["day"] for r in found] == ["2026-07-18", "2026-07-19", "2026-07-20"]
+    assert [r["new"] for r in found] == [288] * 3
+
+
+def test_collect_without_a_day_is_today_at_the_operator(aurum: Aurum) -> None:
+    (row,) = said(aurum("collect", "isone_system_load", "--feed", "now", "--json"))["collected"]
+    assert (row["day"], row["new"]) == ("2026-07-21", 1)
+
+
+def test_collect_of_broken_records_is_exit_code_3(aurum: Aurum, market: Running) -> None:
+    market.simulator.fail(next="wrong_sum", match="/starthour/05")
+    result = aurum("collect", LMP, "--day", "2026-07-20", "--feed", "prelim_hours", "--json")
+    assert result.exit_code == 3, result.output
+    (row,) = said(result)["collected"]
+    assert row["quarantined"] == 1
+    assert row["new"] == 288 * 3 - 1
+
+
+def test_a_refusal_is_exit_code_1_and_one_sentence_with_the_variables(
+    aurum: Aurum, market: Running
+) -> None:
+    result = aurum("collect", LMP, "--feed", "now", ISONE_PASSWORD="wrong")  # noqa: S106  it is
+    assert result.exit_code == 1
+    assert "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY" in result.stderr
+    assert "wrong" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert [seen.status for seen in market.simulator.requests] == [401]
+
+
+def test_without_credentials_nobody_is_asked(aurum: Aurum, market: Running) -> None:
+    nothing = {"ISONE_USERNAME": "", "ISONE_PASSWORD": ""}
+    result = aurum("collect", LMP, "--feed", "now", **nothing)
+    assert result.exit_code == 1
+    assert "register at https://www.iso-ne.com" in result.stderr
+    assert market.simulator.requests == []
+
+
+def test_a_wrong_variable_is_exit_code_1_and_one_sentence(aurum: Aurum) -> None:
+    result = aurum("status", AURUM_LIMIT_SCALE="fast")
+    assert result.exit_code == 1
+    assert "environment variable AURUM_LIMIT_SCALE" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_replay_rebuilds_from_the_archive_and_changes_nothing(
+    aurum: Aurum, payload: Path, environment: dict[str, str]
+) -> None:
+    aurum("load", "--dataset", LMP, payload)
+    before = rows(environment)
+    result = aurum("replay", LMP, "--all", "--json")
+    assert result.exit_code == 0
+    document = said(result)
+    assert document["failed"] == []
+    (row,) = document["replayed"]
+    assert (row["day"], row["snapshots"], row["rows"]) == ("2026-07-20", 1, 5)
+    assert (row["new"], row["changed"], row["removed"]) == (0, 0, 0)
+    assert rows(environment) == before
+
+
+def test_replay_of_a_day_whose_bytes_are_lost_is_exit_code_1_and_names_the_remedy(
+    aurum: Aurum, payload: Path, environment: dict[str, str]
+) -> None:
+    aurum("load", "--dataset", LMP, payload)
+    for path in (Path(environment["AURUM_HOME"]) / "archive").rglob("*.json.gz"):
+        path.unlink()
+    result = aurum("replay", LMP, "--day", "2026-07-20")
+    assert result.exit_code == 1
+    assert "replay with --force to let these rows go" in result.stderr
+    assert len(rows(environment)) == 5
+    assert aurum("replay", LMP, "--day", "2026-07-20", "--force").exit_code == 0
+    assert rows(environment) == []
+
+
+def test_verify_is_0_where_all_is_well_and_1_where_it_is_not(
+    aurum: Aurum, payload: Path, environment: dict[str, str]
+) -> None:
+    aurum("load", "--dataset", LMP, payload)
+    result = aurum("verify", "--json")
+    assert result.exit_code == 0
+    (entry,) = said(result)["verified"]
+    assert entry == {
+        "dataset": LMP,
+        "day": "2026-07-20",
+        "objects": 1,
+        "rows": 5,
+        "problems": None,
+    }
+    for path in (Path(environment["AURUM_HOME"]) / "archive").rglob("*.json.gz"):
+        path.write_bytes(gzip.compress(b"{}"))
+    result = aurum("verify", LMP, "--json")
+    assert result.exit_code == 1
+    assert "not those that were archived" in said(result)["verified"][0]["problems"]
+
+
+# --- as a process --------------------------------------------------------------------------------
+
+
+def process(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  our own command
+        [str(Path(sys.executable).parent / "aurum"), *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_installed_command_prints_one_json_document_and_nothing_else(
+    environment: dict[str, str], payload: Path
+) -> None:
+    done = process(environment, "load", "--dataset", LMP, "--json", str(payload))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["stored"] == 5
+    assert done.stderr == ""
+
+
+def test_the_installed_commands_exit_codes_reach_the_shell(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    bad = file(tmp_path, recording("isone_rt_lmp", "live", "malformed"))
+    assert process(environment, "load", "--dataset", LMP, str(bad)).returncode == 3
+    assert process(environment, "load").returncode == 2
+    wrong = process(environment | {"AURUM_NOW": "noon"}, "status")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("Error: environment variable AURUM_NOW")

@@ -1,0 +1,584 @@
+"""The wiring: what Dagster shows, what it runs and when, and what it says when something is off."""
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from aurum_assets import ingest
+from aurum_assets.definitions import build
+from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.graph.jobs import asked_by
+from aurum_assets.graph.translate import failures_in_words, feeds_config
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.checks import CHECKS, checks_of
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import (
+    AurumError,
+    ConfigError,
+    ContractBroken,
+    MalformedPayload,
+    SourceRefused,
+    SourceUnavailable,
+)
+from aurum_assets.resources.settings import PROJECT, Configuration, Home
+from aurum_assets.simulator.server import Running
+from aurum_assets_tests.conftest import NOON, Desk, utc
+
+LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS
+TODAY = "2026-07-21"
+RAW_METADATA = {
+    "stored",
+    "duplicates",
+    "rejected",
+    "records",
+    "bytes",
+    "requests",
+    "api_seconds",
+    "object",
+    "etag",
+    "version",
+    "dagster/uri",
+}
+TABLE_METADATA = {
+    "dagster/partition_row_count",
+    "dagster/row_count",
+    "dagster/table_name",
+    "dagster/column_schema",
+    "dagster/uri",
+    "new",
+    "changed",
+    "unchanged",
+    "quarantined",
+    "rejected",
+    "snapshots",
+    "snapshot_age_seconds",
+}
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+def run(  # noqa: PLR0913  as many as a run has
+    desk: Desk,
+    instance: dg.DagsterInstance,
+    job: str,
+    partition: str,
+    feeds: dict[str, list[str]] | None = None,
+    *,
+    raise_on_error: bool = True,
+) -> dg.ExecuteInProcessResult:
+    return (
+        build(desk.home)
+        .resolve_job_def(job)
+        .execute_in_process(
+            partition_key=partition,
+            instance=instance,
+            run_config=feeds_config(feeds or {}),
+            raise_on_error=raise_on_error,
+        )
+    )
+
+
+def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetMaterialization]:
+    return {
+        m.asset_key.to_user_string(): m
+        for e in result.all_events
+        if e.is_step_materialization
+        for m in [e.step_materialization_data.materialization]
+    }
+
+
+def outcomes(
+    result: dg.ExecuteInProcessResult, dataset: Dataset
+) -> dict[str, tuple[bool, str | None]]:
+    return {
+        e.check_name: (e.passed, e.partition)
+        for e in result.get_asset_check_evaluations()
+        if e.asset_key == table_key(dataset)
+    }
+
+
+# --- what is there -------------------------------------------------------------------------------
+
+
+def test_the_definitions_load_without_a_warning(home: Home) -> None:
+    """Warnings are errors in these tests, previews and betas of Dagster's among them."""
+    definitions = build(home)
+    dg.Definitions.validate_loadable(definitions)
+    assert {a.key for a in definitions.resolve_asset_graph().asset_nodes} == {
+        make(d) for d in DATASETS for make in (raw_key, table_key)
+    }
+    assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
+    assert table_key(CTS).to_user_string() == "market/miso_cts"
+
+
+def test_dagster_definitions_validate_is_clean(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603  our own environment
+        [str(Path(sys.executable).parent / "dagster"), "definitions", "validate"],
+        cwd=PROJECT,
+        env=os.environ | {"AURUM_HOME": str(tmp_path / "home"), "DAGSTER_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert "Validation successful" in said
+    warned = [line for line in said.splitlines() if "arning" in line]
+    assert [line for line in warned if "definitions_validate_command" not in line] == []  # itself
+    assert not (tmp_path / "home").exists(), "loading the definitions writes nothing"
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
+def test_an_asset_says_who_owns_it_what_it_is_and_where_it_belongs(
+    home: Home, dataset: Dataset
+) -> None:
+    graph = build(home).resolve_asset_graph()
+    for key, kind in ((raw_key(dataset), "gzip"), (table_key(dataset), "iceberg")):
+        node = graph.get(key)
+        assert node.owners == ["team:market-data"]
+        assert node.group_name == dataset.source.name
+        assert kind in node.kinds
+        assert node.tags["aurum/series"] == dataset.group
+        assert node.tags["aurum/room"] == key.path[0]
+        assert "Caveats" in (node.description or "")
+        assert node.freshness_policy is not None
+    assert graph.get(table_key(dataset)).parent_keys == {raw_key(dataset)}
+    assert graph.get(table_key(dataset)).pools == {f"market_{dataset.key}"}
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
+def test_every_check_of_a_table_is_a_partitioned_check_of_its_asset(
+    home: Home, dataset: Dataset
+) -> None:
+    graph = build(home).resolve_asset_graph()
+    key = table_key(dataset)
+    found = {k.name for k in graph.asset_check_keys if k.asset_key == key}
+    assert found == set(checks_of(dataset.table))
+    days = graph.get(key).partitions_def
+    assert days is not None
+    for name in found:
+        check = graph.get(dg.AssetCheckKey(key, name))
+        assert check.partitions_def == days
+        assert check.description == CHECKS[name][0]
+        assert check.blocking is False
+
+
+@pytest.mark.parametrize(("dataset", "zone"), [(LMP, "America/New_York"), (CTS, "Etc/GMT+5")])
+def test_partitions_are_operating_days_in_the_operators_zone_today_included(
+    home: Home, dataset: Dataset, zone: str
+) -> None:
+    days = build(home).resolve_asset_graph().get(table_key(dataset)).partitions_def
+    assert isinstance(days, dg.DailyPartitionsDefinition)
+    assert days.timezone == zone
+    keys = days.get_partition_keys(current_time=utc("2026-07-21T04:30:00Z"))
+    assert keys[0] == "2024-01-01"
+    assert keys[-1] == ("2026-07-21" if dataset is LMP else "2026-07-20")
+    assert {"2024-03-10", "2024-11-03"} <= set(keys)
+
+
+def test_raw_and_table_share_one_partitions_definition(home: Home) -> None:
+    graph = build(home).resolve_asset_graph()
+    for dataset in DATASETS:
+        raw, table = graph.get(raw_key(dataset)), graph.get(table_key(dataset))
+        assert raw.partitions_def == table.partitions_def
+
+
+def test_the_columns_are_shown_with_their_units(home: Home) -> None:
+    metadata = build(home).resolve_asset_graph().get(table_key(LMP)).metadata
+    schema = metadata["dagster/column_schema"]
+    columns = {c.name: c for c in getattr(schema, "value", schema).columns}
+    assert list(columns) == LMP.table.names
+    assert columns["lmp"].description == "Locational marginal price. [USD/MWh]"
+    assert columns["lmp"].constraints.nullable
+    assert not columns["location_id"].constraints.nullable
+
+
+def test_a_dataset_that_config_switches_off_has_no_asset(
+    home: Home, configuration: Configuration
+) -> None:
+    from dataclasses import replace
+
+    off = replace(configuration.datasets[LOAD.key], enabled=False)
+    datasets = {**configuration.datasets, LOAD.key: off}
+    reduced = replace(home, configuration=replace(configuration, datasets=datasets))
+    keys = {a.key for a in build(reduced).resolve_asset_graph().asset_nodes}
+    assert raw_key(LOAD) not in keys
+    assert raw_key(LMP) in keys
+
+
+# --- schedules -----------------------------------------------------------------------------------
+
+
+def ticks(
+    home: Home, schedule: str, at: str
+) -> list[tuple[str | None, dict[str, list[str]]]]:
+    """(partition, feeds by dataset) of the runs that a beat at ``at`` requests."""
+    repository = build(home).get_repository_def()
+    context = dg.build_schedule_context(
+        scheduled_execution_time=utc(at), repository_def=repository
+    )
+    requests = repository.get_schedule_def(schedule).evaluate_tick(context).run_requests or []
+    assert len({r.run_key for r in requests}) == len(requests)
+    return [
+        (
+            r.partition_key,
+            {
+                op.removeprefix("raw__"): c["config"]["feeds"]
+                for op, c in r.run_config["ops"].items()
+            },
+        )
+        for r in requests
+    ]
+
+
+NOW = {"isone_rt_lmp": ["now"], "isone_system_load": ["now"]}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "at", "requests"),
+    [
+        ("isone_five_minutes", "2026-07-21T16:00:00Z", [("2026-07-21", NOW)]),
+        # midnight in New York: 04:00 UTC in summer, 05:00 in winter
+        ("isone_five_minutes", "2026-07-21T03:55:00Z", [("2026-07-20", NOW)]),
+        (
+            "isone_five_minutes",
+            "2026-07-21T04:00:00Z",
+            [("2026-07-20", NOW), ("2026-07-21", NOW)],
+        ),
+        (
+            "isone_five_minutes",
+            "2026-07-21T04:15:00Z",
+            [("2026-07-20", NOW), ("2026-07-21", NOW)],
+        ),
+        ("isone_five_minutes", "2026-07-21T04:20:00Z", [("2026-07-21", NOW)]),
+        (
+            "isone_five_minutes",
+            "2026-01-01T05:05:00Z",
+            [("2025-12-31", NOW), ("2026-01-01", NOW)],
+        ),
+        ("isone_five_minutes", "2026-01-01T04:05:00Z", [("2025-12-31", NOW)]),
+        # both weekends
+        (
+            "isone_five_minutes",
+            "2024-03-11T04:00:00Z",
+            [("2024-03-10", NOW), ("2024-03-11", NOW)],
+        ),
+        (
+            "isone_five_minutes",
+            "2024-11-04T05:00:00Z",
+            [("2024-11-03", NOW), ("2024-11-04", NOW)],
+        ),
+        # midnight in EST: 05:00 UTC all year
+        ("miso_fifteen_minutes", "2026-07-21T04:45:00Z", [("2026-07-20", {"miso_cts": ["now"]})]),
+        (
+            "miso_fifteen_minutes",
+            "2026-07-21T05:00:00Z",
+            [("2026-07-20", {"miso_cts": ["now"]}), ("2026-07-21", {"miso_cts": ["now"]})],
+        ),
+        ("miso_fifteen_minutes", "2026-07-21T05:30:00Z", [("2026-07-21", {"miso_cts": ["now"]})]),
+        # what became final
+        ("isone_daily", "2026-07-21T10:30:00Z", [("2026-07-19", {LMP.key: ["final_hours"]})]),
+        ("isone_daily", "2024-03-12T10:30:00Z", [("2024-03-10", {LMP.key: ["final_hours"]})]),
+    ],
+)
+def test_a_beat_asks_for_today_and_around_midnight_for_yesterday_too(
+    home: Home, schedule: str, at: str, requests: list[tuple[str, dict[str, list[str]]]]
+) -> None:
+    assert ticks(home, f"{schedule}_schedule", at) == requests
+
+
+def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home) -> None:
+    repository = build(home).get_repository_def()
+    names = {s.name for s in repository.schedule_defs}
+    assert names == {
+        "isone_five_minutes_schedule",
+        "isone_daily_schedule",
+        "miso_fifteen_minutes_schedule",
+    }
+    pairs = [(d, home.config(d)) for d in DATASETS]
+    asked = [
+        (key, feed)
+        for cadence in ("five_minutes", "fifteen_minutes", "daily")
+        for by_dataset in asked_by(cadence, pairs, NOON).values()
+        for key, feeds in by_dataset.items()
+        for feed in feeds
+    ]
+    beating = [
+        (d.key, f.name) for d, c in pairs for f in c.feeds if f.cadence != "backfill"
+    ]
+    assert sorted(asked) == sorted(beating)
+
+
+def test_schedules_run_only_where_the_environment_says_so(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def statuses() -> set[dg.DefaultScheduleStatus]:
+        return {s.default_status for s in build(home).get_repository_def().schedule_defs}
+
+    monkeypatch.delenv("AURUM_SCHEDULES", raising=False)
+    assert statuses() == {dg.DefaultScheduleStatus.STOPPED}
+    monkeypatch.setenv("AURUM_SCHEDULES", "running")
+    assert statuses() == {dg.DefaultScheduleStatus.RUNNING}
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def test_a_beat_is_green_and_says_what_it_did(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, NOW)
+    assert result.success
+    said = materializations(result)
+    assert set(said) == {f"{room}/{d.key}" for room in ("raw", "market") for d in (LMP, LOAD)}
+    assert {m.partition for m in said.values()} == {TODAY}
+    for dataset, rows in ((LMP, 3), (LOAD, 1)):
+        raw, table = said[f"raw/{dataset.key}"].metadata, said[f"market/{dataset.key}"].metadata
+        assert set(raw) >= RAW_METADATA
+        assert set(table) >= TABLE_METADATA
+        assert (raw["stored"].value, raw["requests"].value, raw["records"].value) == (1, 1, rows)
+        assert (live_desk.home.archive.root / str(raw["object"].value)).exists()
+        assert (table["new"].value, table["dagster/partition_row_count"].value) == (rows, rows)
+        assert table["dagster/table_name"].value == f"market.{dataset.key}"
+        assert set(outcomes(result, dataset)) == set(checks_of(dataset.table))
+        assert {partition for _, partition in outcomes(result, dataset).values()} == {TODAY}
+    assert isinstance(said["market/isone_rt_lmp"].metadata["max_lmp_residual"].value, float)
+
+
+def test_the_day_asked_for_as_a_whole_passes_every_check(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    result = run(live_desk, instance, "isone_five_minutes", "2026-07-20")
+    assert {passed for passed, _ in outcomes(result, LMP).values()} == {True}
+    assert {passed for passed, _ in outcomes(result, LOAD).values()} == {True}
+    assert len(live_desk.rows(LMP)) == 288 * 3
+
+
+def test_the_same_beat_again_is_a_duplicate_and_no_commit(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    run(live_desk, instance, "isone_five_minutes", TODAY, NOW)
+    before = live_desk.rows(LMP)
+    live_desk.clock.set(live_desk.clock() + dt.timedelta(seconds=20))
+    said = materializations(run(live_desk, instance, "isone_five_minutes", TODAY, NOW))
+    assert said["raw/isone_rt_lmp"].metadata["duplicates"].value == 1
+    assert said["raw/isone_rt_lmp"].metadata["stored"].value == 0
+    assert said["market/isone_rt_lmp"].metadata["new"].value == 0
+    assert live_desk.rows(LMP).equals(before)
+
+
+def test_final_values_stand_beside_the_preliminary_ones(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    day = "2026-07-18"
+    run(live_desk, instance, "isone_daily", day, {LMP.key: ["prelim_hours"]})
+    run(live_desk, instance, "isone_daily", day, {LMP.key: ["final_hours"]})
+    rows = live_desk.rows(LMP, day)
+    assert sorted(rows["finality"].value_counts().rows()) == [("final", 864), ("prelim", 864)]
+
+
+def test_miso_is_asked_every_quarter_hour(live_desk: Desk, instance: dg.DagsterInstance) -> None:
+    result = run(live_desk, instance, "miso_fifteen_minutes", TODAY, {CTS.key: ["now"]})
+    assert result.success
+    assert set(outcomes(result, CTS)) == set(checks_of(CTS.table))
+    assert len(live_desk.rows(CTS)) > 100
+
+
+def test_a_broken_record_is_a_failed_check_in_a_run_that_succeeds(
+    live_desk: Desk, market: Running, instance: dg.DagsterInstance
+) -> None:
+    market.simulator.fail(next="wrong_sum", match="/fiveminutelmp")
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, NOW)
+    assert result.success
+    (broken,) = [
+        e
+        for e in result.get_asset_check_evaluations()
+        if e.asset_key == table_key(LMP) and e.check_name == "lmp_arithmetic"
+    ]
+    assert (broken.passed, broken.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "lmp_is_the_sum_of_its_parts: lmp=" in (broken.description or "")
+    assert broken.metadata["count"].value == 1
+    sample = broken.metadata["sample"]
+    assert isinstance(sample, dg.TableMetadataValue)
+    assert "LmpTotal" in str(sample.records[0].data["record"])
+    assert len(live_desk.rows(LMP)) == 2
+
+
+def failures(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    return {
+        e.step_key: e.step_failure_data for e in result.all_events if e.is_step_failure and e.step_key
+    }
+
+
+def test_a_refused_request_fails_at_once_in_a_sentence_that_names_the_variables(
+    live_desk: Desk, market: Running, instance: dg.DagsterInstance
+) -> None:
+    market.simulator.fail(next="401", times=100)
+    feeds = {LMP.key: ["now"], LOAD.key: ["now"]}
+    result = run(
+        live_desk, instance, "isone_five_minutes", TODAY, feeds, raise_on_error=False
+    )
+    assert not result.success
+    failed = failures(result)
+    assert set(failed) == {"raw__isone_rt_lmp", "raw__isone_system_load"}
+    for data in failed.values():
+        sentence = data.user_failure_data.description
+        assert "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY" in sentence
+        assert "register at https://www.iso-ne.com" in sentence
+        assert "\n" not in sentence
+    kinds = [e.event_type_value for e in result.all_events]
+    assert "STEP_UP_FOR_RETRY" not in kinds
+    assert [seen.status for seen in market.simulator.requests] == [401, 401]
+    assert materializations(result) == {}
+
+
+def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
+    live_desk: Desk, market: Running, instance: dg.DagsterInstance
+) -> None:
+    market.simulator.fail(next="no_data", match="CoordinatedTransaction")
+    result = run(
+        live_desk,
+        instance,
+        "miso_fifteen_minutes",
+        TODAY,
+        {CTS.key: ["now"]},
+        raise_on_error=False,
+    )
+    (data,) = failures(result).values()
+    assert "it says 'no data'" in data.user_failure_data.description
+    assert "the bytes are kept at rejected/miso_cts/" in data.user_failure_data.description
+    assert len(list(live_desk.home.archive.rejections(CTS.key))) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (SourceUnavailable("later"), True),
+        (SourceRefused("never"), False),
+        (MalformedPayload("no shape"), False),
+        (ContractBroken("does not fit"), False),
+        (ConfigError("names a file"), False),
+    ],
+)
+def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: bool) -> None:  # noqa: FBT001  a table
+    with pytest.raises(dg.Failure) as caught, failures_in_words():
+        raise error
+    assert caught.value.allow_retries is again
+    assert caught.value.description == str(error)
+    assert caught.value.__cause__ is error
+
+
+def test_what_is_no_error_of_ours_is_not_translated() -> None:
+    with pytest.raises(ZeroDivisionError), failures_in_words():
+        raise ZeroDivisionError
+
+
+# --- replay --------------------------------------------------------------------------------------
+
+
+def replay(
+    desk: Desk, instance: dg.DagsterInstance, *, raise_on_error: bool = True, **config: object
+) -> dg.ExecuteInProcessResult:
+    return (
+        build(desk.home)
+        .resolve_job_def("replay_from_raw")
+        .execute_in_process(
+            instance=instance,
+            run_config={"ops": {"replay": {"config": config}}},
+            raise_on_error=raise_on_error,
+        )
+    )
+
+
+def test_replay_reports_every_day_by_itself(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    days = ["2026-07-18", "2026-07-19", "2026-07-20"]
+    for day in days:
+        ingest.collect(live_desk.home, LOAD, LOAD.day(day))
+    result = replay(live_desk, instance, dataset=LOAD.key, first=days[0], last=days[-1])
+    assert result.success
+    said = [
+        e.step_materialization_data.materialization
+        for e in result.all_events
+        if e.is_step_materialization
+    ]
+    assert [(m.asset_key, m.partition) for m in said] == [(table_key(LOAD), day) for day in days]
+    assert [m.metadata["new"].value for m in said] == [288] * 3
+    evaluations = result.get_asset_check_evaluations()
+    assert {(e.check_name, e.partition) for e in evaluations} == {
+        (name, day) for name in checks_of(LOAD.table) for day in days
+    }
+    assert all(e.passed for e in evaluations)
+    again = replay(live_desk, instance, dataset=LOAD.key, first=days[0], last=days[-1])
+    new = [
+        e.step_materialization_data.materialization.metadata["new"].value
+        for e in again.all_events
+        if e.is_step_materialization
+    ]
+    assert new == [0, 0, 0]
+
+
+def test_a_day_that_cannot_be_replayed_does_not_hold_up_the_others(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    for day in ("2026-07-19", "2026-07-20"):
+        ingest.collect(live_desk.home, LOAD, LOAD.day(day))
+        ingest.normalize(live_desk.home, LOAD, LOAD.day(day))
+    folder = live_desk.home.archive.root / "sourcing" / LOAD.key
+    for path in folder.rglob("day=19/*.json.gz"):
+        path.unlink()
+    result = replay(
+        live_desk,
+        instance,
+        raise_on_error=False,
+        dataset=LOAD.key,
+        first="2026-07-19",
+        last="2026-07-20",
+    )
+    assert not result.success
+    (data,) = failures(result).values()
+    assert "2026-07-19: " in data.user_failure_data.description
+    assert "the archive lacks" in data.user_failure_data.description
+    assert [
+        e.step_materialization_data.materialization.partition
+        for e in result.all_events
+        if e.is_step_materialization
+    ] == ["2026-07-20"]
+    assert len(live_desk.rows(LOAD)) == 2 * 288
+
+
+def test_replay_of_an_unknown_dataset_names_the_known_ones(
+    desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    result = replay(
+        desk, instance, raise_on_error=False, dataset="x", first=TODAY, last=TODAY
+    )
+    (data,) = failures(result).values()
+    assert "isone_rt_lmp, isone_system_load, miso_cts" in data.user_failure_data.description
+
+
+@pytest.mark.parametrize("bad", [{"first": "someday"}, {"last": "2026-02-30"}])
+def test_replay_of_what_is_no_day_says_what_a_day_is(
+    desk: Desk, instance: dg.DagsterInstance, bad: dict[str, str]
+) -> None:
+    config = {"dataset": LOAD.key, "first": TODAY, "last": TODAY} | bad
+    result = replay(desk, instance, raise_on_error=False, **config)
+    (data,) = failures(result).values()
+    assert data.user_failure_data is not None, "a sentence, not a traceback"
+    assert "expected YYYY-MM-DD" in data.user_failure_data.description
