@@ -52,7 +52,7 @@ class Desk:
     home: Home
     clock: SetClock
 
-    def take(  # noqa: PLR0913  as many as an answer has
+    def take(
         self,
         dataset: Dataset,
         body: bytes,

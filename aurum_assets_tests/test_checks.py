@@ -1,4 +1,4 @@
-"""Every check speaks up where it should and is quiet where it should, by itself and after ingest."""
+"""Every check speaks up where it should and is quiet elsewhere, by itself and after ingest."""
 
 import datetime as dt
 import json
@@ -102,7 +102,7 @@ def test_a_whole_good_day_passes_every_check() -> None:
 def test_a_table_owes_the_checks_that_can_say_something_of_it() -> None:
     assert checks_of(LMP.table) == checks_of(CTS.table) == list(CHECKS)
     assert checks_of(LOAD.table) == [c for c in CHECKS if c != "lmp_arithmetic"]
-    for _, (doc, _) in CHECKS.items():
+    for doc, _ in CHECKS.values():
         assert doc.endswith(".")
         assert "\n" not in doc
 

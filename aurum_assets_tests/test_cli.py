@@ -291,9 +291,7 @@ def test_status_of_nothing_is_all_zero(aurum: Aurum) -> None:
 def test_status_counts_what_is_held(aurum: Aurum, tmp_path: Path, payload: Path) -> None:
     aurum("load", "--dataset", LMP, payload)
     broken = tmp_path / "broken.json"
-    broken.write_bytes(
-        recording("isone_rt_lmp", "live", "spring").body.replace(b"20.02", b"99.02")
-    )
+    broken.write_bytes(recording("isone_rt_lmp", "live", "spring").body.replace(b"20.02", b"99.02"))
     aurum("load", "--dataset", LMP, broken)
     aurum("load", "--dataset", LMP, file(tmp_path, recording(LMP, "live", "malformed"), "bad.json"))
     entry = said(aurum("status", "--json"))["datasets"][0]

@@ -1,6 +1,7 @@
 """An operating day is 23, 24 or 25 hours of its market's own zone, and everything is UTC."""
 
 import datetime as dt
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -69,7 +70,7 @@ def test_marks_rise_strictly_and_fill_the_day(date: dt.date, zone: str) -> None:
     day = OperatingDay(date, zone)
     marks = day.marks(FIVE_MINUTES)
     assert marks[0] == day.start
-    assert all(b - a == FIVE_MINUTES for a, b in zip(marks, marks[1:], strict=False))
+    assert all(b - a == FIVE_MINUTES for a, b in pairwise(marks))
     assert marks[-1] + FIVE_MINUTES == day.end == day.plus(1).start
     assert {m.astimezone(ZoneInfo(zone)).date() for m in marks} == {date}
     assert (day.end - day.start) // HOUR in ({24} if zone == EST else {23, 24, 25})

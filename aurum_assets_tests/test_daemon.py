@@ -226,7 +226,9 @@ def test_a_backfill_from_the_ui_fills_every_day_and_reports_each_by_itself(
             assert execution["evaluation"]["success"], execution
     rows = Lake.local(operated.root / "aurum" / "lake").read(LOAD.table)
     counts = dict(rows["operating_day"].value_counts().rows())
-    days = {dt.date.fromisoformat(d): len(LOAD.day(d).marks(LOAD.interval())) for d in operated.days}
+    days = {
+        dt.date.fromisoformat(d): len(LOAD.day(d).marks(LOAD.interval())) for d in operated.days
+    }
     assert {d: n for d, n in counts.items() if d in days} == days
 
 

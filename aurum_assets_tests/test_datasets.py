@@ -1,7 +1,6 @@
 """What every dataset owes: every recording becomes its rows, every column says what it means."""
 
 import datetime as dt
-from collections.abc import Mapping
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -241,7 +240,7 @@ def test_keys_of_config_and_code_agree(dataset: Dataset, configuration: Configur
     config = configuration.datasets[dataset.key]
     assert config.key == dataset.key == dataset.table.name
     assert dataset.source.name in configuration.sources
-    limits: Mapping[str, Any] = configuration.sources[dataset.source.name].endpoint_limits
+    limits = configuration.sources[dataset.source.name].endpoint_limits
     endpoints = {
         e.name
         for d in DATASETS

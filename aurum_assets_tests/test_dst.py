@@ -40,7 +40,7 @@ def collected(desk: Desk, dataset: Dataset, key: str, feed: str) -> pl.DataFrame
     [(LMP, "prelim_hours", LOCATIONS), (LOAD, "day", 1)],
     ids=["lmp", "load"],
 )
-def test_the_days_of_new_england_have_their_intervals_in_order(  # noqa: PLR0913  a table of days
+def test_the_days_of_new_england_have_their_intervals_in_order(
     live_desk: Desk, dataset: Dataset, feed: str, series: int, key: str, marks: int
 ) -> None:
     rows = collected(live_desk, dataset, key, feed)
@@ -71,7 +71,7 @@ def test_a_whole_live_day_of_miso_is_kept_case_by_case(desk: Desk, key: str) -> 
     day = CTS.day(key)
     desk.clock.set(day.end + dt.timedelta(hours=1))
     said = {
-        "RefId": f"{day.date:%d}-{'Mar' if day.date.month == 3 else 'Nov'}-2024 - Interval 23:45 EST",
+        "RefId": f"{day.date:%d-%b-%Y} - Interval 23:45 EST",
         "Interval": live_records(day),
     }
     brought = desk.bring(CTS, json.dumps(said).encode())

@@ -71,7 +71,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def run(  # noqa: PLR0913  as many as a run has
+def run(
     desk: Desk,
     instance: dg.DagsterInstance,
     job: str,
@@ -201,7 +201,8 @@ def test_raw_and_table_share_one_partitions_definition(home: Home) -> None:
 def test_the_columns_are_shown_with_their_units(home: Home) -> None:
     metadata = build(home).resolve_asset_graph().get(table_key(LMP)).metadata
     schema = metadata["dagster/column_schema"]
-    columns = {c.name: c for c in getattr(schema, "value", schema).columns}
+    assert isinstance(schema, dg.TableSchema)
+    columns = {c.name: c for c in schema.columns}
     assert list(columns) == LMP.table.names
     assert columns["lmp"].description == "Locational marginal price. [USD/MWh]"
     assert columns["lmp"].constraints.nullable
@@ -224,14 +225,10 @@ def test_a_dataset_that_config_switches_off_has_no_asset(
 # --- schedules -----------------------------------------------------------------------------------
 
 
-def ticks(
-    home: Home, schedule: str, at: str
-) -> list[tuple[str | None, dict[str, list[str]]]]:
+def ticks(home: Home, schedule: str, at: str) -> list[tuple[str | None, dict[str, list[str]]]]:
     """(partition, feeds by dataset) of the runs that a beat at ``at`` requests."""
     repository = build(home).get_repository_def()
-    context = dg.build_schedule_context(
-        scheduled_execution_time=utc(at), repository_def=repository
-    )
+    context = dg.build_schedule_context(scheduled_execution_time=utc(at), repository_def=repository)
     requests = repository.get_schedule_def(schedule).evaluate_tick(context).run_requests or []
     assert len({r.run_key for r in requests}) == len(requests)
     return [
@@ -318,9 +315,7 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home)
         for key, feeds in by_dataset.items()
         for feed in feeds
     ]
-    beating = [
-        (d.key, f.name) for d, c in pairs for f in c.feeds if f.cadence != "backfill"
-    ]
+    beating = [(d.key, f.name) for d, c in pairs for f in c.feeds if f.cadence != "backfill"]
     assert sorted(asked) == sorted(beating)
 
 
@@ -421,7 +416,9 @@ def test_a_broken_record_is_a_failed_check_in_a_run_that_succeeds(
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {
-        e.step_key: e.step_failure_data for e in result.all_events if e.is_step_failure and e.step_key
+        e.step_key: e.step_failure_data
+        for e in result.all_events
+        if e.is_step_failure and e.step_key
     }
 
 
@@ -430,9 +427,7 @@ def test_a_refused_request_fails_at_once_in_a_sentence_that_names_the_variables(
 ) -> None:
     market.simulator.fail(next="401", times=100)
     feeds = {LMP.key: ["now"], LOAD.key: ["now"]}
-    result = run(
-        live_desk, instance, "isone_five_minutes", TODAY, feeds, raise_on_error=False
-    )
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, feeds, raise_on_error=False)
     assert not result.success
     failed = failures(result)
     assert set(failed) == {"raw__isone_rt_lmp", "raw__isone_system_load"}
@@ -505,9 +500,7 @@ def replay(
     )
 
 
-def test_replay_reports_every_day_by_itself(
-    live_desk: Desk, instance: dg.DagsterInstance
-) -> None:
+def test_replay_reports_every_day_by_itself(live_desk: Desk, instance: dg.DagsterInstance) -> None:
     days = ["2026-07-18", "2026-07-19", "2026-07-20"]
     for day in days:
         ingest.collect(live_desk.home, LOAD, LOAD.day(day))
@@ -566,9 +559,7 @@ def test_a_day_that_cannot_be_replayed_does_not_hold_up_the_others(
 def test_replay_of_an_unknown_dataset_names_the_known_ones(
     desk: Desk, instance: dg.DagsterInstance
 ) -> None:
-    result = replay(
-        desk, instance, raise_on_error=False, dataset="x", first=TODAY, last=TODAY
-    )
+    result = replay(desk, instance, raise_on_error=False, dataset="x", first=TODAY, last=TODAY)
     (data,) = failures(result).values()
     assert "isone_rt_lmp, isone_system_load, miso_cts" in data.user_failure_data.description
 

@@ -1,10 +1,12 @@
 """From bytes to rows: numbers checked by hand, the nine rules of CTS, and bytes at their worst."""
 
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset, Envelope, Snapshot
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.reading import Reading, glance, local_days, read, record_as_received, sniff
-from aurum_assets.model.table import Conformed
+from aurum_assets.model.table import UTC, Conformed
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import READABLE, Recording, recording
 
@@ -219,10 +221,6 @@ def of_metadata(name: str, value: object) -> Callable[[Json], None]:
 def outcome(said: Json) -> tuple[Conformed, Reading]:
     found = reading(CTS, said)
     day = CTS.day("2025-01-20")
-    import polars as pl
-
-    from aurum_assets.model.table import UTC
-
     frame = found.frame.with_columns(
         operating_day=pl.lit(day.date),
         source_timezone=pl.lit(CTS.source.zone),
@@ -339,11 +337,8 @@ def test_a_number_that_is_not_finite_never_enters(word: str) -> None:
     """Rule 6: JSON has no word for it, and what some servers write instead is let in by none."""
     body = json.dumps(cts()).replace('"energy": 42.0', f'"energy": {word}').encode()
     assert word.encode() in body
-    try:
+    with contextlib.suppress(MalformedPayload):
         found = read(CTS, snapshot(CTS, body))
-    except MalformedPayload as error:
-        assert "not JSON" in str(error)
-    else:
         assert len(found.refused) == 1 or not found.frame["energy"].is_finite().any()
 
 
@@ -394,9 +389,8 @@ def test_an_answer_for_another_day_than_the_asked_one_is_refused() -> None:
 
 
 def test_the_asked_day_rules_out_a_stale_answer_through_ingest(desk: Desk) -> None:
-    brought = desk.bring(
-        CTS, json.dumps(cts()).encode(), dialect="documented", asked="2025-01-21", endpoint="cts_day"
-    )
+    body = json.dumps(cts()).encode()
+    brought = desk.bring(CTS, body, dialect="documented", asked="2025-01-21", endpoint="cts_day")
     assert brought.archived.outcome == "stored"
     assert "operating_day_is_the_asked_one" in brought.done.rejected[0]
     assert desk.rows(CTS).is_empty()
@@ -408,8 +402,9 @@ def test_the_asked_day_rules_out_a_stale_answer_through_ingest(desk: Desk) -> No
 
 
 def test_a_dialect_is_known_by_its_shape() -> None:
-    assert glance(CTS, json.dumps(THE_EXAMPLE).encode(), "json").dialect.name == "documented"
-    assert glance(CTS, recording("miso_cts", "live", "ordinary").body, "json").dialect.name == "live"
+    for name in ("documented", "live"):
+        body = recording("miso_cts", name, "ordinary").body
+        assert glance(CTS, body, "json").dialect.name == name
 
 
 @pytest.mark.parametrize(

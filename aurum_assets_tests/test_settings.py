@@ -1,4 +1,4 @@
-"""A wrong file or variable is one sentence: file, dataset, key, what was found, what is expected."""
+"""A wrong file or variable is one sentence: file, dataset, key, what is found and expected."""
 
 import datetime as dt
 import json
@@ -100,7 +100,7 @@ def without(*path: str | int) -> Callable[[Json], None]:
         (of_dataset("lateness_minutes", "soon"), "lateness_minutes", "'soon'", "valid integer"),
         (of_dataset("first_day", "2024-13-01"), "first_day", "'2024-13-01'", "valid date"),
         (of_dataset("enabled", "perhaps"), "enabled", "'perhaps'", "valid boolean"),
-        (of_dataset("on_broken_row", "drop"), "on_broken_row", "'drop'", "'quarantine' or 'reject'"),
+        (of_dataset("on_broken_row", "drop"), "on_broken_row", "'drop'", "or 'reject'"),
         (of_dataset("latenes_minutes", 3), "latenes_minutes", "3", "nexpected"),
         (of_dataset("feeds", None), "feeds", "None", "valid array"),
         (of_feed("endpoints", []), "endpoints", "", "expected"),

@@ -16,7 +16,7 @@ from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.errors import ContractBroken
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.table import UTC, Column, Conformed, Rule, Table, fold
+from aurum_assets.model.table import Column, Conformed, Rule, Table, fold
 from aurum_assets_tests.conftest import utc
 
 LMP = ISONE_RT_LMP.table
@@ -153,9 +153,7 @@ def test_names_and_provenance_do_not_count_for_the_hash(column: str, value: obje
 def test_two_tables_never_share_a_hash() -> None:
     other = Table("other", LMP.columns, LMP.key, LMP.hashed)
     frame = lmp_frame(lmp_row())
-    assert (
-        frame.select(other.record_hash()).item() != frame.select(LMP.record_hash()).item()
-    )
+    assert frame.select(other.record_hash()).item() != frame.select(LMP.record_hash()).item()
 
 
 # --- what may enter ------------------------------------------------------------------------------
@@ -254,9 +252,7 @@ def test_load_is_never_below_zero(load: float, enters: bool) -> None:  # noqa: F
         pl.lit(None, pl.Float64()).alias(n)
         for n in ("native_load", "ard_demand", "load_btm_pv", "native_load_btm_pv")
     )
-    frame = frame.select(
-        pl.col(n).cast(t) for n, t in table.schema.items() if n != "record_hash"
-    )
+    frame = frame.select(pl.col(n).cast(t) for n, t in table.schema.items() if n != "record_hash")
     assert bool(len(table.conform(frame, DAY).good)) is enters
 
 
@@ -423,7 +419,3 @@ def test_folding_what_was_folded_with_what_came_later_is_folding_all(
     second = lmp_frame(*late).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
     again = fold(LMP, pl.concat([fold(LMP, first), second]))
     assert again.equals(fold(LMP, whole.select(LMP.names)))
-
-
-def test_instants_are_microseconds_utc() -> None:
-    assert UTC == pl.Datetime("us", "UTC")

@@ -1,7 +1,7 @@
 """Small payloads in the shapes of the operators, and what each of them must become.
 
-    recordings/{dataset key}/{dialect}/{case}.{json|xml}       the bytes
-    recordings/{dataset key}/{dialect}/{case}.expected.json    {"day", "finality"?, "rows" | "error"}
+    recordings/{dataset}/{dialect}/{case}.{json,xml}       the bytes
+    recordings/{dataset}/{dialect}/{case}.expected.json    {"day", "finality", "rows" or "error"}
 
 ``rows`` are the table's rows without provenance, in the table's order; ``error`` is a part of the
 sentence with which the bytes are refused. A dataset that brings these files brings its tests:
