@@ -109,7 +109,7 @@ def test_the_hour_that_spring_skips_is_never_asked_for(live_desk: Desk) -> None:
 
 def tick(desk: Desk, day: str) -> dg.ExecuteInProcessResult:
     """One five-minute beat for ``day``, through Dagster."""
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         return (
             build(desk.home)
             .resolve_job_def("isone_five_minutes")

@@ -1,0 +1,66 @@
+"""``OpenLake``: the tables by name, for whoever reads them from Python."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from aurum_assets import ingest
+from aurum_assets.api import OpenLake
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.settings import open_home
+from aurum_assets_tests.recordings import recording
+
+LMP = ISONE_RT_LMP
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenLake:
+    """Two prices, of which the first is final too, and by then another one."""
+    monkeypatch.setenv("AURUM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
+    home = open_home(DATASETS)
+    prelim = recording("isone_rt_lmp", "live", "ordinary").body
+    final = recording("isone_rt_lmp", "live", "single").body.replace(b"39.16", b"39.17")
+    paths = {"prelim": tmp_path / "prelim.json", "final": tmp_path / "final.json"}
+    paths["prelim"].write_bytes(prelim)
+    paths["final"].write_bytes(final.replace(b"00:00:00.000", b"17:20:00.000"))
+    for finality, path in paths.items():
+        assert ingest.load(home, LMP, [path], finality=finality).rows > 0
+    return OpenLake()
+
+
+def test_every_table_has_a_name_and_quarantine_too(lake: OpenLake) -> None:
+    assert set(lake.names) == {*(d.table.name for d in DATASETS), "quarantine"}
+
+
+@pytest.mark.parametrize("name", ["isone_rt_lmp", "market.isone_rt_lmp"])
+def test_a_table_is_found_by_either_of_its_names(lake: OpenLake, name: str) -> None:
+    assert lake.scan(name).collect().height == 6
+    assert lake.table(name).schema().find_field("lmp").doc == (
+        "Locational marginal price. [USD/MWh]"
+    )
+
+
+def test_a_table_that_nobody_has_is_answered_with_the_ones_there_are(lake: OpenLake) -> None:
+    with pytest.raises(ConfigError, match="there is no table 'prices'; there are isone_rt_lmp"):
+        lake.scan("prices")
+
+
+def test_the_best_value_is_the_final_one_else_the_preliminary_one(lake: OpenLake) -> None:
+    best = lake.best("isone_rt_lmp").sort("interval_start", "location_id").collect()
+    assert best.height == 5
+    said = best.select("location_id", "finality", "lmp").rows()
+    assert said[0] == ("4000", "final", 39.17)
+    assert {finality for _, finality, _ in said[1:]} == {"prelim"}
+
+
+def test_the_best_of_a_table_without_finality_is_all_of_it(lake: OpenLake) -> None:
+    assert lake.best("isone_system_load").collect().is_empty()
+
+
+def test_a_scan_reads_only_what_is_asked_for(lake: OpenLake) -> None:
+    highest = lake.scan("isone_rt_lmp").select(pl.col("lmp").max()).collect().item()
+    assert highest == 41.5
