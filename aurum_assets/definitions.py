@@ -4,7 +4,7 @@ import os
 
 import dagster as dg
 
-from aurum_assets.graph.assets import raw_asset, table_asset
+from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
 from aurum_assets.graph.jobs import Job, cadence_job, cadence_schedule, cadences, replay_job
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
@@ -22,6 +22,7 @@ def build(home: Home) -> dg.Definitions:
         schedules.append(cadence_schedule(job, ours[0][0].source, cadence, ours, running=running))
     return dg.Definitions(
         assets=[make(d, config) for d, config in pairs for make in (raw_asset, table_asset)],
+        asset_checks=[table_checks(d, config) for d, config in pairs],
         jobs=jobs,
         schedules=schedules,
         resources={"home": home},

@@ -2,7 +2,7 @@
 
 from aurum_assets.ingest.collect import Archived, Collected, accept, collect
 from aurum_assets.ingest.load import Loaded, load
-from aurum_assets.ingest.normalize import Normalized, check, normalize, rebuild
+from aurum_assets.ingest.normalize import Normalized, check, look_again, normalize, rebuild
 from aurum_assets.ingest.replay import Verified, replay, verify
 from aurum_assets.ingest.status import Status, status
 
@@ -17,6 +17,7 @@ __all__ = [
     "check",
     "collect",
     "load",
+    "look_again",
     "normalize",
     "rebuild",
     "replay",

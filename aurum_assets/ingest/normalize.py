@@ -132,7 +132,7 @@ def _merge_newest(
     done = Normalized(dataset, day, Merged(), dataset.table.empty())
     done.rejected = [u.reason for u in unusable]
     if not snapshots:
-        return done if pending else _looked_at_again(home, done)
+        return done if pending else look_again(home, dataset, day)
     home.lake.merge(QUARANTINE, snapshots[0].quarantined)
     done.rows = fold(dataset.table, snapshots[0].good)
     done.merged = home.lake.merge(dataset.table, done.rows)
@@ -140,13 +140,13 @@ def _merge_newest(
     return _described(done, snapshots, len(snapshots[0].quarantined))
 
 
-def _looked_at_again(home: Home, done: Normalized) -> Normalized:
-    """Nothing new: the checks look at the day's newest snapshot again."""
-    folder = done.dataset.archive_name
-    for identifier in reversed(home.archive.identifiers(folder, done.day.key)):
-        found, _ = _conform_all(home, done.dataset, done.day, [identifier], alone=True, keep=False)
+def look_again(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
+    """The day as it stands, for its checks: all stored rows, and the newest snapshot read again."""
+    rows = home.lake.read(dataset.table, {"operating_day": day.date})
+    done = Normalized(dataset, day, Merged(unchanged=len(rows)), rows)
+    for identifier in reversed(home.archive.identifiers(dataset.archive_name, day.key)):
+        found, _ = _conform_all(home, dataset, day, [identifier], alone=True, keep=False)
         if found:
-            done.rows = fold(done.dataset.table, found[0].good)
             return _described(done, found, len(found[0].quarantined))
     return done
 
