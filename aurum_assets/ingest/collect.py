@@ -228,6 +228,7 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
     known = None if force else _said_last(home, dataset, envelope)
     if known is not None:
         return Archived("duplicate", known, day.key, records=seen.records)
+    home.registry.forget_newest(envelope)
     stored = home.archive.put(dataset.archive_name, envelope, received.body)
     home.registry.record(envelope, stored)
     return Archived(

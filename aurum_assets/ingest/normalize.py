@@ -41,6 +41,15 @@ class Conformed:
     drift: tuple[Drift, ...]
 
 
+@dataclass(frozen=True)
+class _Unusable:
+    """A snapshot that gives no rows. ``lost``: its very bytes cannot be had from the archive."""
+
+    identifier: str
+    reason: str
+    lost: bool
+
+
 @dataclass
 class Normalized:
     """What a normalization did, and what its checks look at.
@@ -55,11 +64,21 @@ class Normalized:
     snapshots: int = 0
     rebuilt: bool = False
     quarantined: int = 0
-    rejected: list[str] = field(default_factory=list)
+    unusable: list[_Unusable] = field(default_factory=list)
     drift: tuple[Drift, ...] = ()
     empty: tuple[str, ...] = ()
     every: dt.timedelta | None = None
     newest_fetch: dt.datetime | None = None
+
+    @property
+    def rejected(self) -> list[str]:
+        """Why snapshots gave no rows at all."""
+        return [u.reason for u in self.unusable]
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Snapshots whose bytes could not be had: to be tried again."""
+        return frozenset(u.identifier for u in self.unusable if u.lost)
 
     @cached_property
     def max_residual(self) -> float | None:
@@ -84,12 +103,13 @@ def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     pending = [i for i in identifiers if i not in merged]
     newest = max(map(order_of, merged), default=("", ""))
     newer = len(pending) == 1 and order_of(pending[0]) > newest
-    if newer or not pending:
-        done = _merge_newest(home, dataset, day, pending)
+    if not pending:
+        return look_again(home, dataset, day)
+    if newer:
+        done = _merge_newest(home, dataset, day, pending[0])
     else:
         done = rebuild(home, dataset, day, identifiers)
-    if pending:
-        home.registry.mark_merged(dataset.key, day.key, uuid, frozenset(identifiers))
+    home.registry.mark_merged(dataset.key, day.key, uuid, frozenset(identifiers) - done.lost)
     return done
 
 
@@ -112,27 +132,25 @@ def rebuild(
     frames = [s.good for s in snapshots]
     rows = fold(dataset.table, pl.concat(frames)) if frames else dataset.table.empty()
     if not force:
-        lost = {u.identifier for u in unusable if u.lost}
-        _refuse_loss(home, dataset, day, [i for i in identifiers if i not in lost])
+        gone = {u.identifier for u in unusable}
+        _refuse_loss(home, dataset, day, [i for i in identifiers if i not in gone])
     quarantined = _one_a_record([s.quarantined for s in snapshots])
     partition = {"operating_day": day.date, "dataset": dataset.key}
     home.lake.merge(QUARANTINE, quarantined)
     merged = home.lake.replace(dataset.table, rows, {"operating_day": day.date})
     home.lake.replace(QUARANTINE, quarantined, partition)
     done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True)
-    done.rejected = [u.reason for u in unusable]
+    done.unusable = unusable
     return _described(done, snapshots, len(quarantined))
 
 
-def _merge_newest(
-    home: Home, dataset: Dataset, day: OperatingDay, pending: Sequence[str]
-) -> Normalized:
-    """Merge the one snapshot that is newer than all that the table holds (or none)."""
-    snapshots, unusable = _conform_all(home, dataset, day, pending, alone=True)
+def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: str) -> Normalized:
+    """Merge the one snapshot that is newer than all that the table holds."""
+    snapshots, unusable = _conform_all(home, dataset, day, [identifier])
     done = Normalized(dataset, day, Merged(), dataset.table.empty())
-    done.rejected = [u.reason for u in unusable]
-    if not snapshots:
-        return done if pending else look_again(home, dataset, day)
+    done.unusable = unusable
+    if not snapshots or _repeats_neighbour(home, dataset, snapshots[0].envelope):
+        return done
     home.lake.merge(QUARANTINE, snapshots[0].quarantined)
     done.rows = fold(dataset.table, snapshots[0].good)
     done.merged = home.lake.merge(dataset.table, done.rows)
@@ -145,7 +163,8 @@ def look_again(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     rows = home.lake.read(dataset.table, {"operating_day": day.date})
     done = Normalized(dataset, day, Merged(unchanged=len(rows)), rows)
     for identifier in reversed(home.archive.identifiers(dataset.archive_name, day.key)):
-        found, _ = _conform_all(home, dataset, day, [identifier], alone=True, keep=False)
+        found, unusable = _conform_all(home, dataset, day, [identifier], keep=False)
+        done.unusable += unusable
         if found:
             return _described(done, found, len(found[0].quarantined))
     return done
@@ -165,50 +184,33 @@ def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: in
 # --- from archive to rows ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Unusable:
-    """A snapshot that gives no rows. ``lost``: its very bytes cannot be had from the archive."""
-
-    identifier: str
-    reason: str
-    lost: bool
-
-
 def _conform_all(
     home: Home,
     dataset: Dataset,
     day: OperatingDay,
     identifiers: Sequence[str],
     *,
-    alone: bool = False,
     keep: bool = True,
 ) -> tuple[list[Conformed], list[_Unusable]]:
     """Read and conform snapshots in order; equal neighbours of one request count once.
 
-    ``alone`` means that the neighbours are not among ``identifiers`` and are looked up. What cannot
-    be read is kept under ``rejected/`` (``keep``), and its reason comes back.
+    What cannot be read is kept under ``rejected/`` (``keep``), and its reason comes back.
     """
-    said: dict[str, str] = {}
-    chosen: list[str] = []
-    unusable: list[_Unusable] = []
-    for identifier in identifiers:
-        try:
-            envelope = home.archive.envelope(dataset.archive_name, day.key, identifier)
-        except MalformedPayload as error:
-            unusable.append(_Unusable(identifier, str(error), lost=True))
-            continue
-        repeated = said.get(envelope.request) == envelope.content_sha256
-        said[envelope.request] = envelope.content_sha256
-        if not repeated and not (alone and keep and _repeats_neighbour(home, dataset, envelope)):
-            chosen.append(identifier)
 
     def conformed(identifier: str) -> Conformed | _Unusable:
         return _conform_or_reject(home, dataset, day, identifier, keep=keep)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        outcomes = list(pool.map(conformed, chosen))
-    unusable += [o for o in outcomes if isinstance(o, _Unusable)]
-    return [o for o in outcomes if isinstance(o, Conformed)], unusable
+        outcomes = list(pool.map(conformed, identifiers))
+    said: dict[str, str] = {}
+    found = []
+    for outcome in outcomes:
+        if isinstance(outcome, Conformed):
+            envelope = outcome.envelope
+            if said.get(envelope.request) != envelope.content_sha256:
+                found.append(outcome)
+            said[envelope.request] = envelope.content_sha256
+    return found, [o for o in outcomes if isinstance(o, _Unusable)]
 
 
 def _conform_or_reject(
@@ -337,8 +339,8 @@ def _refuse_loss(
     if len(lost):
         msg = (
             f"{dataset.key} {day}: {len(lost)} stored rows come from bytes that the archive lacks "
-            f"(the first: {lost['raw_sha256'][0]}); restore them, or replay with --force to let "
-            "these rows go"
+            f"or that can no longer be read (the first: {lost['raw_sha256'][0]}); restore them, or "
+            "replay with --force to let these rows go"
         )
         raise ContractBroken(msg)
 
@@ -369,5 +371,6 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
             lateness=dt.timedelta(minutes=config.lateness_minutes),
             drift=done.drift,
             empty=done.empty,
+            rejected=tuple(done.rejected),
         )
     )

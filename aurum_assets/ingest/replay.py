@@ -25,9 +25,8 @@ def replay(home: Home, dataset: Dataset, day: OperatingDay, *, force: bool = Fal
     """Rebuild a day of the table from the archive alone; no commit where it agrees already."""
     identifiers = home.archive.identifiers(dataset.archive_name, day.key)
     done = rebuild(home, dataset, day, identifiers, force=force)
-    home.registry.mark_merged(
-        dataset.key, day.key, home.lake.uuid(dataset.table), frozenset(identifiers)
-    )
+    held = frozenset(identifiers) - done.lost
+    home.registry.mark_merged(dataset.key, day.key, home.lake.uuid(dataset.table), held)
     return done
 
 

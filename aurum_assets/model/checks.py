@@ -38,7 +38,8 @@ class Evidence:
 
     ``rows``: stored rows (the whole day, or those that a run brought). ``intervals``:
     ``interval_start`` (and ``finality``) of the day, distinct. ``quarantine``: the day's rows of
-    ``quality.quarantine``. ``empty``: requests whose newest answer held no record.
+    ``quality.quarantine``. ``empty``: requests whose newest answer held no record. ``rejected``:
+    why snapshots gave no rows at all.
     """
 
     table: Table
@@ -51,6 +52,7 @@ class Evidence:
     lateness: dt.timedelta
     drift: tuple[Drift, ...] = ()
     empty: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
 
 
 def evaluate(evidence: Evidence) -> list[Verdict]:
@@ -65,7 +67,7 @@ def checks_of(table: Table) -> list[str]:
 
 
 def contract(evidence: Evidence) -> Verdict:
-    """Columns, types, no null where none may be, one row a key."""
+    """Columns, types, no null where none may be, one row a key; no snapshot was rejected whole."""
     import pandera.errors
     import pandera.polars as pa
 
@@ -83,6 +85,7 @@ def contract(evidence: Evidence) -> Verdict:
     else:
         twice = evidence.rows.filter(pl.struct(table.key).is_duplicated())
         problems = twice.select(table.key).head(_SHOWN).to_dicts()
+    problems += [{"rejected": reason} for reason in evidence.rejected]
     return _with_quarantine(evidence, "contract", problems)
 
 
@@ -198,6 +201,7 @@ def _with_quarantine(evidence: Evidence, check: str, stored: list[dict[str, Any]
     if len(out):
         parts.append(f"{len(out)} records were quarantined: {out['reason'][0]}")
     if stored:
-        parts.append(f"{len(stored)} stored rows break it: {stored[0]}")
+        shown = ", ".join(f"{k}={v}" for k, v in stored[0].items())
+        parts.append(f"{len(stored)} more break it, the first: {shown}")
     sample = [*stored[:_SHOWN], *out.select("record", "reason").head(_SHOWN).to_dicts()]
     return Verdict(check, False, "ERROR", count, "; ".join(parts), tuple(sample[:_SHOWN]))

@@ -290,6 +290,8 @@ def _fast(
         return None
     fields = _fields(dialect.record)
     raw = {n: list(map(get, records)) for n, (get, _) in fields.items()}
+    if any(None in values for values in raw.values()):
+        return None  # absent or null: a field said twice could hide behind one that is absent
     if _quotes(body) != _quotes_of(dialect, document, raw, len(records)):
         return None
     header = _header_values(dialect, document)
@@ -479,9 +481,7 @@ def _quotes_of(
     """
     names = len({p for n in raw for p in _prefixes(n)})
     texts = sum(
-        len(values) - values.count(None)
-        for name, values in raw.items()
-        if _fields(dialect.record)[name][1] == pl.String
+        len(values) for name, values in raw.items() if _fields(dialect.record)[name][1] == pl.String
     )
     rest = msgspec.json.encode(_emptied(document))
     return 2 * (names * records + texts) + _quotes(rest)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from aurum_assets.model.dataset import Envelope
+from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.archive import Stored
 from aurum_assets.resources.state import State
 
@@ -41,6 +42,13 @@ class Registry:
         """The newest snapshot of the same request, where it is remembered."""
         text = self._get(f"newest:{dataset}:{day}:{request}")
         return msgspec.json.decode(text, type=Known) if text else None
+
+    def forget_newest(self, envelope: Envelope) -> None:
+        """Forget what this request was answered last, before another answer is archived.
+
+        A kill between archive and registry then leaves no word, and the archive is asked.
+        """
+        self._delete(f"newest:{envelope.dataset}:{envelope.day}:{envelope.request}")
 
     def record(self, envelope: Envelope, stored: Stored) -> None:
         """Remember a stored snapshot, by its content and as the newest of its request."""
@@ -74,12 +82,18 @@ class Registry:
     def _get(self, key: str) -> str | None:
         try:
             return self._state.get(key)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ConfigError) as error:
             self.degraded = f"the registry cannot be read: {error}"
             return None
 
     def _set(self, key: str, text: str) -> None:
         try:
             self._state.set(key, text, TTL)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ConfigError) as error:
+            self.degraded = f"the registry cannot be written: {error}"
+
+    def _delete(self, key: str) -> None:
+        try:
+            self._state.delete(key)
+        except (sqlite3.Error, ConfigError) as error:
             self.degraded = f"the registry cannot be written: {error}"

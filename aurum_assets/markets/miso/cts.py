@@ -186,9 +186,8 @@ def _quality_is_known(header: Mapping[str, Any], envelope: Envelope) -> str | No
 
 def _day_is_the_asked_one(header: Mapping[str, Any], envelope: Envelope) -> str | None:
     day = header["metadata.operatingDay"]
-    if envelope.asked in (None, day):
-        return None
-    return f"asked for {envelope.asked}, the answer is for {day}"
+    asked = envelope.asked or envelope.day
+    return None if day == asked else f"asked for {asked}, the answer is for {day}"
 
 
 _LABEL = pl.col("interval_label")
