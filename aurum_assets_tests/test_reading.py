@@ -254,6 +254,7 @@ def at(mark: str) -> Callable[[Json], None]:
         (of_record(*PARTS, "losses", value=0.98), "lmp_is_the_sum_of_its_parts"),
         # (3) HH:MM on a five-minute mark
         (at("09:03"), "interval_is_on_a_five_minute_mark"),
+        (of_record("interval", value="09:03"), "interval_is_on_a_five_minute_mark"),
         (of_record("interval", value="9:00"), "interval_is_on_a_five_minute_mark"),
         (of_record("interval", value="24:00"), "interval_is_on_a_five_minute_mark"),
         (of_record("interval", value="09:60"), "interval_is_on_a_five_minute_mark"),
