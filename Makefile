@@ -24,7 +24,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 setup: $(VENV)/.ready $(DAGSTER_HOME)/dagster.yaml
 
 $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
-	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $@
+	@mkdir -p $(@D) && cp dagster.yaml $@
 
 demo: setup ## A simulated day and six live ticks through Dagster, then a table
 	@$(BIN)/aurum demo
@@ -43,16 +43,24 @@ bench: setup ## Speed, beside a floor and a peer, in one run
 prove: setup ## kill -9, races, mutated payloads: the promises, counted
 	@$(BIN)/python -m benchmarks.prove
 
+# Dagster reads a .env of the folder that it starts in over the environment: so not in this one.
+IN_HOME = cd $(DAGSTER_HOME) && PATH=$(abspath $(BIN)):$$PATH
+
 dev: setup ## Simulator, daemon and UI on 127.0.0.1:3000, schedules running
 	@$(BIN)/aurum simulate --port $(SIMULATOR_PORT) & simulator=$$!; trap 'kill $$simulator' EXIT; \
-	ISONE_BASE_URL=http://127.0.0.1:$(SIMULATOR_PORT)/api/v1.1 ISONE_USERNAME=demo \
+	sleep 2; kill -0 $$simulator || exit 1; \
+	$(IN_HOME) ISONE_BASE_URL=http://127.0.0.1:$(SIMULATOR_PORT)/api/v1.1 ISONE_USERNAME=demo \
 	ISONE_PASSWORD=demo-password MISO_BASE_URL=http://127.0.0.1:$(SIMULATOR_PORT)/api \
-	AURUM_SCHEDULES=running $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
+	AURUM_HOME=$(abspath $(AURUM_HOME)) AURUM_SCHEDULES=running \
+	dagster dev -w $(CURDIR)/workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
 
-live: AURUM_HOME := $(AURUM_HOME)/live
 live: setup ## The same against the real operators (MISO needs no account), in AURUM_HOME/live
-	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $(DAGSTER_HOME)/
-	@AURUM_SCHEDULES=running $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
+	@mkdir -p $(DAGSTER_HOME) $(AURUM_HOME)/live/dagster
+	@cp dagster.yaml $(AURUM_HOME)/live/dagster/
+	@cd $(AURUM_HOME)/live/dagster && PATH=$(abspath $(BIN)):$$PATH \
+	AURUM_HOME=$(abspath $(AURUM_HOME))/live DAGSTER_HOME=$(abspath $(AURUM_HOME))/live/dagster \
+	AURUM_SCHEDULES=running \
+	dagster dev -w $(CURDIR)/workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
 
 lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \

@@ -31,9 +31,13 @@ class OpenLake:
     def table(self, name: str) -> "IcebergTable":
         """The pyiceberg table ``name`` (``isone_rt_lmp`` or ``market.isone_rt_lmp``).
 
-        Raises ``ConfigError`` for a name that no dataset has.
+        Raises ``ConfigError`` for a name that no dataset has, and where it holds nothing yet.
         """
-        return self._home.lake.table(self._find(name))
+        found = self._home.lake.find(self._find(name))
+        if found is None:
+            msg = f"{name} holds nothing yet: collect or load it first (aurum --help)"
+            raise ConfigError(msg)
+        return found
 
     def scan(self, name: str) -> pl.LazyFrame:
         """All rows of ``name``, lazily; columns and units as in the table's schema."""

@@ -25,7 +25,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import AurumError
+from aurum_assets.model.errors import AurumError, DataError
 from aurum_assets.resources.settings import Home, open_home
 
 BROKEN = 3
@@ -190,18 +190,41 @@ def collect(
         if name not in known:
             msg = f"{dataset} has no feed {name!r}; it has {', '.join(known)}"
             raise click.UsageError(msg)
-    rows, refusal = [], ""
+    rows, failed, rejected = [], "", []
     with _progress(None, f"collecting {dataset}") as step:
         for one in days:
             row = _collect_day(home, found, one, feeds, step, force=force, raw_only=raw_only)
-            refusal = row.pop("refused", "")
+            failed = row.pop("failed", "")
+            rejected += [row.pop("why")] if "why" in row else []
             rows.append(row)
-            if refusal:
+            if failed:
                 break
-    _echo_json({"collected": rows, "refused": refusal or None}) if as_json else _print(rows)
-    if refusal:
-        raise click.ClickException(refusal)
+    if as_json:
+        _echo_json({"collected": rows, "failed": failed or None, "rejected_because": rejected})
+    else:
+        _print(rows)
+        for reason in rejected:
+            click.echo(f"REJECTED {reason}")
+    if failed:
+        raise click.ClickException(failed)
     sys.exit(BROKEN if any(row["rejected"] or row["quarantined"] for row in rows) else 0)
+
+
+_NOTHING = dict.fromkeys(
+    (
+        "dataset",
+        "day",
+        "requests",
+        "stored",
+        "duplicates",
+        "rejected",
+        "new",
+        "changed",
+        "quarantined",
+        "seconds",
+    ),
+    0,
+)
 
 
 def _collect_day(
@@ -214,7 +237,20 @@ def _collect_day(
     force: bool,
     raw_only: bool,
 ) -> dict[str, Any]:
-    done = ingest.collect(home, dataset, day, feeds=feeds or None, force=force, progress=step)
+    try:
+        done = ingest.collect(home, dataset, day, feeds=feeds or None, force=force, progress=step)
+    except DataError as error:
+        return {
+            **_NOTHING,
+            "dataset": dataset.key,
+            "day": day.key,
+            "rejected": 1,
+            "why": str(error),
+        }
+    except AurumError as error:
+        return {**_NOTHING, "dataset": dataset.key, "day": day.key, "failed": str(error)}
+    if home.registry.degraded:
+        click.echo(f"degraded: {home.registry.degraded}; the archive is asked instead", err=True)
     normalized = (
         [] if raw_only else [ingest.normalize(home, dataset, dataset.day(key)) for key in done.days]
     )
@@ -229,7 +265,7 @@ def _collect_day(
         "changed": sum(n.merged.changed for n in normalized),
         "quarantined": sum(n.quarantined for n in normalized),
         "seconds": round(done.api_seconds, 2),
-        **({"refused": done.refusal} if done.refusal else {}),
+        **({"failed": done.refusal} if done.refusal else {}),
     }
 
 
@@ -249,7 +285,6 @@ def _collect_day(
     metavar="ISO8601",
     help="When the bytes were fetched (default: the file's modification time).",
 )
-@click.option("--force", is_flag=True, help="Archive a file even if it repeats the last one.")
 @_json
 def load(
     dataset: str,
@@ -257,7 +292,6 @@ def load(
     day: str | None,
     finality: str | None,
     fetched_at: str | None,
-    force: bool,
     as_json: bool,
 ) -> None:
     """Take payload FILES (JSON or XML, plain or gzipped) in exactly as if they had been fetched.
@@ -274,7 +308,6 @@ def load(
             day=asked,
             finality=finality,
             fetched_at=_instant(fetched_at, "--fetched-at"),
-            force=force,
             progress=step,
         )
     _report_load(found, done, as_json=as_json)
@@ -361,7 +394,10 @@ def replay(
     """Rebuild table days of DATASET from the archive alone."""
     home, found = open_home(DATASETS), _find(dataset)
     rows, failed = [], []
-    days = _archived(home, found) if all_days else _range(found, home, day, start, end)
+    if all_days and (day or start or end):
+        msg = "--all does not go with --day, --start-date and --end-date"
+        raise click.UsageError(msg)
+    days = ingest.held_days(home, found) if all_days else _range(found, home, day, start, end)
     with _progress(len(days), f"replaying {dataset}") as step:
         for one in days:
             try:
@@ -390,10 +426,6 @@ def replay(
     sys.exit(1 if failed else 0)
 
 
-def _archived(home: Home, dataset: Dataset) -> list[OperatingDay]:
-    return [dataset.day(key) for key in home.archive.days(dataset.archive_name)]
-
-
 @main.command()
 @click.argument("dataset", type=_dataset, required=False)
 @_with_days
@@ -410,7 +442,7 @@ def verify(
     found = []
     for one in [_find(dataset)] if dataset else DATASETS:
         asked = day or start or end
-        days = _range(one, home, day, start, end) if asked else _archived(home, one)
+        days = _range(one, home, day, start, end) if asked else ingest.held_days(home, one)
         with _progress(len(days), f"verifying {one.key}") as step:
             for each in days:
                 found.append(ingest.verify(home, one, each))

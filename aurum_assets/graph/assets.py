@@ -19,6 +19,7 @@ from aurum_assets.resources.settings import Home
 
 OWNERS = ["team:market-data"]
 _FAIL_AFTER = {"five_minutes": 30, "fifteen_minutes": 60, "daily": 36 * 60, "backfill": 0}
+_A_WEEK = 7 * 24 * 60
 
 
 class CollectConfig(dg.Config):
@@ -54,7 +55,9 @@ def freshness(config: DatasetConfig) -> dg.FreshnessPolicy:
     """Stale when the fastest feed has missed several of its beats."""
     import datetime as dt
 
-    minutes = min(_FAIL_AFTER[f.cadence] for f in config.feeds if _FAIL_AFTER[f.cadence])
+    minutes = min(
+        (_FAIL_AFTER[f.cadence] for f in config.feeds if _FAIL_AFTER[f.cadence]), default=_A_WEEK
+    )
     fail = dt.timedelta(minutes=minutes)
     return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail / 2)
 
@@ -144,6 +147,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
             "key": ", ".join(dataset.table.key),
         },
         pool=dataset.table.identifier.replace(".", "_"),
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
     )
     def normalize(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]

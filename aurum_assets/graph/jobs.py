@@ -42,7 +42,7 @@ def cadence_job(source: str, cadence: str, pairs: Sequence[Pair]) -> Job:
         selection=dg.AssetSelection.assets(*keys).without_checks(),
         executor_def=dg.in_process_executor,
         description=f"Collect and normalize what {source} publishes: {cadence.replace('_', ' ')}.",
-        tags={"aurum/source": source, "aurum/cadence": cadence},
+        tags={"aurum/source": source, "aurum/cadence": cadence, "dagster/priority": "10"},
     )
 
 

@@ -3,7 +3,7 @@
 from aurum_assets.ingest.collect import Archived, Collected, accept, collect
 from aurum_assets.ingest.load import Loaded, load
 from aurum_assets.ingest.normalize import Normalized, check, look_again, normalize, rebuild
-from aurum_assets.ingest.replay import Verified, replay, verify
+from aurum_assets.ingest.replay import Verified, held_days, replay, verify
 from aurum_assets.ingest.status import Status, status
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "accept",
     "check",
     "collect",
+    "held_days",
     "load",
     "look_again",
     "normalize",

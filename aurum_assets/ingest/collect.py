@@ -17,22 +17,24 @@ from aurum_assets.model.errors import (
     DataError,
     MalformedPayload,
     NotYetPublished,
+    SourceRefused,
     SourceUnavailable,
 )
 from aurum_assets.model.reading import glance
 from aurum_assets.resources.api import ApiClient
-from aurum_assets.resources.archive import Rejection, Stored
+from aurum_assets.resources.archive import Rejection, Stored, order_of
 from aurum_assets.resources.settings import Home
 
 Progress = Callable[[str], None]
 _OLDEST = dt.date(1999, 1, 1)
 _AHEAD = dt.timedelta(days=8)
+_TODAY_ONLY = 3600.0  # seconds for which an operator that shows today only is not asked again
 _GRACE = 3  # days that a final value may be late before its absence is a refusal
 
 
 @dataclass(frozen=True)
 class Received:
-    """An answer before it is archived."""
+    """An answer before it is archived. ``broken`` says why it is known to be unusable."""
 
     body: bytes
     endpoint: str
@@ -42,6 +44,7 @@ class Received:
     finality: str | None = None
     asked: str | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
+    broken: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,19 @@ def collect(
     gives no answer, ``DataError`` where an answer had to be rejected; what was archived stays.
     """
     done = Collected()
+    asked = due_feeds(home, dataset, day, feeds)
+    if not asked:
+        msg = f"{dataset.key}: nothing can be asked of {day} yet"
+        raise NotYetPublished(msg)
     with home.api(dataset.source) as api:
-        for feed in due_feeds(home, dataset, day, feeds):
+        for feed in asked:
             try:
                 for hour in _hours(home, feed, day):
                     archived = _ask(home, api, dataset, feed, day, hour, done, force=force)
                     if progress and hour:
                         progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
                     if feed.asks != "now" and archived.day not in ("", day.key):
+                        home.state.set(f"shows-today-only:{dataset.key}", day.key, _TODAY_ONLY)
                         done.refusal = (
                             f"{dataset.key}: asked for {day}, the operator answered with "
                             f"{archived.day}: it shows only that day now, and earlier days are "
@@ -129,6 +137,9 @@ def _ask(
 ) -> Archived:
     """One request, and its answer into the archive."""
     asked = None if feed.asks == "now" else day
+    if feed.asks != "now" and home.state.get(f"shows-today-only:{dataset.key}"):
+        msg = f"{dataset.key}: asked for {day}, but the operator shows only its newest day now"
+        raise SourceRefused(msg)
     try:
         answer = api.fetch(dataset.key, feed, asked, hour=hour, due=_is_due(home, day, feed))
     except SourceUnavailable as error:
@@ -203,6 +214,8 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
     """
     raw = hashlib.sha256(received.body).hexdigest()
     try:
+        if received.broken:
+            raise MalformedPayload(received.broken)
         seen = glance(dataset, received.body, received.format)
         day = _day_of(dataset, received, seen.days)
     except DataError as error:
@@ -231,6 +244,8 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
     home.registry.forget_newest(envelope)
     stored = home.archive.put(dataset.archive_name, envelope, received.body)
     home.registry.record(envelope, stored)
+    if not stored.created:
+        return Archived("duplicate", stored.path, day.key, records=seen.records)
     return Archived(
         "stored",
         stored.path,
@@ -257,16 +272,34 @@ def _day_of(dataset: Dataset, received: Received, said: tuple[str, ...]) -> Oper
 
 
 def _said_last(home: Home, dataset: Dataset, envelope: Envelope) -> str | None:
-    """The path of the newest snapshot of the same request, where its content is the same."""
+    """The path of the newest snapshot of the same request, where its content is the same.
+
+    Nothing where another endpoint spoke of the day since: that may have changed what is known.
+    """
     known = home.registry.newest(dataset.key, envelope.day, envelope.request)
-    if known is not None and known.fetched_at > envelope.fetched_at.isoformat():
-        known = None  # an older answer than the newest: only the archive knows its neighbours
-    if known is not None:
-        return known.path if known.content_sha256 == envelope.content_sha256 else None
-    before = newest_of_request(home, dataset, envelope)
-    if before is None or before.content_sha256 != envelope.content_sha256:
+    if known is not None and known.fetched_at <= envelope.fetched_at.isoformat():
+        same, identifier, path = (
+            known.content_sha256 == envelope.content_sha256,
+            known.identifier,
+            known.path,
+        )
+    else:
+        before = newest_of_request(home, dataset, envelope)
+        if before is None:
+            return None
+        same, identifier, path = (
+            before.content_sha256 == envelope.content_sha256,
+            before.identifier,
+            home.archive.path(dataset.archive_name, before),
+        )
+    if not same:
         return None
-    return home.archive.path(dataset.archive_name, before)
+    since = [
+        other
+        for other in home.archive.identifiers(dataset.archive_name, envelope.day)
+        if order_of(other) > order_of(identifier) and f"-{envelope.endpoint}-" not in other
+    ]
+    return None if since else path
 
 
 def newest_of_request(home: Home, dataset: Dataset, envelope: Envelope) -> Envelope | None:
@@ -275,7 +308,10 @@ def newest_of_request(home: Home, dataset: Dataset, envelope: Envelope) -> Envel
     for identifier in reversed(home.archive.identifiers(folder, envelope.day)):
         if f"-{envelope.endpoint}-" not in identifier:
             continue
-        before = home.archive.envelope(folder, envelope.day, identifier)
+        try:
+            before = home.archive.envelope(folder, envelope.day, identifier)
+        except MalformedPayload:
+            continue  # a lost envelope says nothing; normalize reports it
         if before.request == envelope.request and before.order <= envelope.order:
             return before
     return None

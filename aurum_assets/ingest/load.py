@@ -10,9 +10,11 @@ from aurum_assets.ingest.collect import Archived, Progress, Received, accept
 from aurum_assets.ingest.normalize import Normalized, check, normalize
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.reading import sniff
 from aurum_assets.resources.settings import Home
 
+_AHEAD = dt.timedelta(minutes=1)
 _GZIP = b"\x1f\x8b"
 
 
@@ -58,20 +60,24 @@ def load(
     day: str | None = None,
     finality: str | None = None,
     fetched_at: dt.datetime | None = None,
-    force: bool = False,
     progress: Progress | None = None,
 ) -> Loaded:
     """Take ``files`` (plain or gzipped, JSON or XML) in.
 
     ``day`` and ``finality`` count where the content does not say; ``fetched_at`` defaults to the
-    file's modification time. Raises ``OSError`` where a file cannot be opened.
+    file's modification time. A file is a duplicate where the same bytes of the same instant are
+    archived already. Raises ``OSError`` where a file cannot be opened, ``ConfigError`` where it
+    would have been fetched in the future.
     """
     done = Loaded()
     settled = finality or default_finality(dataset)
     for path in files:
         cap = home.configuration.sources[dataset.source.name].body_cap_mb
-        body = _unpacked(path.read_bytes(), cap)
+        body, broken = _unpacked(path.read_bytes(), cap)
         when = fetched_at or dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+        if when > dt.datetime.now(dt.UTC) + _AHEAD:  # the machine's clock, as the file's is
+            msg = f"{path} would be fetched at {when.isoformat()}, in the future: give --fetched-at"
+            raise ConfigError(msg)
         fmt = sniff(body)
         received = Received(
             body=body,
@@ -81,8 +87,9 @@ def load(
             fetched_at=when,
             finality=settled,
             asked=day,
+            broken=broken,
         )
-        done.files.append((path, accept(home, dataset, received, force=force)))
+        done.files.append((path, accept(home, dataset, received, force=True)))
         if progress:
             progress(path.name)
     for key in sorted({a.day for _, a in done.files if a.day}):
@@ -99,19 +106,23 @@ def default_finality(dataset: Dataset) -> str | None:
     return "final" if "_da_" in dataset.key else "prelim"
 
 
-def _unpacked(content: bytes, cap_mb: float) -> bytes:
-    """Plain bytes of a file that may be gzipped, of one member or several; at most ``cap_mb``.
+def _unpacked(content: bytes, cap_mb: float) -> tuple[bytes, str]:
+    """Plain bytes of a file that may be gzipped, of one member or several, at most ``cap_mb``.
 
-    What cannot be unpacked, or is a bomb, is taken as it is: it will be rejected, and kept.
+    What cannot be unpacked is taken as it is, with the reason why it will be rejected.
     """
     left, cap, body = content, int(cap_mb * 1_000_000), b""
     while left.startswith(_GZIP):
         unpacker = zlib.decompressobj(wbits=31)
         try:
             body += unpacker.decompress(left, cap - len(body) + 1)
-        except zlib.error:
-            return content
-        if not unpacker.eof or len(body) > cap:
-            return content
+        except zlib.error as error:
+            return content, f"the gzip cannot be unpacked: {error}"
+        if len(body) > cap:
+            return content, f"the gzip holds more than {cap_mb:g} MB"
+        if not unpacker.eof:
+            return content, "the gzip ends too early"
         left = unpacker.unused_data
-    return body if body and not left else content
+    if body and left:
+        return content, "the gzip is followed by other bytes"
+    return (body, "") if body else (content, "")

@@ -96,8 +96,12 @@ def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
 
     Raises ``ContractBroken`` where rows would be lost, ``SourceError`` never.
     """
-    folder = dataset.archive_name
-    identifiers = home.archive.identifiers(folder, day.key)
+    with home.turn(dataset.key):
+        return _normalize(home, dataset, day)
+
+
+def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
+    identifiers = home.archive.identifiers(dataset.archive_name, day.key)
     uuid = home.lake.uuid(dataset.table)
     merged = home.registry.merged(dataset.key, day.key, uuid)
     pending = [i for i in identifiers if i not in merged]
@@ -149,8 +153,11 @@ def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: s
     snapshots, unusable = _conform_all(home, dataset, day, [identifier])
     done = Normalized(dataset, day, Merged(), dataset.table.empty())
     done.unusable = unusable
-    if not snapshots or _repeats_neighbour(home, dataset, snapshots[0].envelope):
+    if not snapshots:
         return done
+    first = snapshots[0]
+    if first.dialect.volatile and _repeats_neighbour(home, dataset, first.envelope):
+        return look_again(home, dataset, day)
     home.lake.merge(QUARANTINE, snapshots[0].quarantined)
     done.rows = fold(dataset.table, snapshots[0].good)
     done.merged = home.lake.merge(dataset.table, done.rows)
@@ -159,15 +166,21 @@ def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: s
 
 
 def look_again(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
-    """The day as it stands, for its checks: all stored rows, and the newest snapshot read again."""
+    """The day as it stands, for its checks: all stored rows, each request's newest snapshot."""
     rows = home.lake.read(dataset.table, {"operating_day": day.date})
-    done = Normalized(dataset, day, Merged(unchanged=len(rows)), rows)
-    for identifier in reversed(home.archive.identifiers(dataset.archive_name, day.key)):
-        found, unusable = _conform_all(home, dataset, day, [identifier], keep=False)
-        done.unusable += unusable
-        if found:
-            return _described(done, found, len(found[0].quarantined))
-    return done
+    done = Normalized(dataset, day, Merged(), rows)
+    newest: dict[str, str] = {}
+    for identifier in home.archive.identifiers(dataset.archive_name, day.key):
+        try:
+            envelope = home.archive.envelope(dataset.archive_name, day.key, identifier)
+        except MalformedPayload as error:
+            done.unusable.append(_Unusable(identifier, str(error), lost=True))
+        else:
+            newest[envelope.request] = identifier
+    chosen = sorted(newest.values(), key=order_of)
+    found, unusable = _conform_all(home, dataset, day, chosen, keep=False)
+    done.unusable += unusable
+    return _described(done, found, len(_one_a_record([s.quarantined for s in found])))
 
 
 def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: int) -> Normalized:
@@ -192,7 +205,9 @@ def _conform_all(
     *,
     keep: bool = True,
 ) -> tuple[list[Conformed], list[_Unusable]]:
-    """Read and conform snapshots in order; equal neighbours of one request count once.
+    """Read and conform snapshots in order.
+
+    Equal neighbours of one request count once where an answer's own stamp dates its rows.
 
     What cannot be read is kept under ``rejected/`` (``keep``), and its reason comes back.
     """
@@ -207,7 +222,8 @@ def _conform_all(
     for outcome in outcomes:
         if isinstance(outcome, Conformed):
             envelope = outcome.envelope
-            if said.get(envelope.request) != envelope.content_sha256:
+            repeats = said.get(envelope.request) == envelope.content_sha256
+            if not (repeats and outcome.dialect.volatile):
                 found.append(outcome)
             said[envelope.request] = envelope.content_sha256
     return found, [o for o in outcomes if isinstance(o, _Unusable)]
@@ -333,7 +349,13 @@ def _reject(home: Home, dataset: Dataset, snapshot: Snapshot, reason: str) -> No
 def _refuse_loss(
     home: Home, dataset: Dataset, day: OperatingDay, identifiers: Sequence[str]
 ) -> None:
-    held = home.lake.read(dataset.table, {"operating_day": day.date}, ("raw_sha256",))
+    partition = {"operating_day": day.date}
+    held = pl.concat(
+        [
+            home.lake.read(dataset.table, partition, ("raw_sha256",)),
+            home.lake.read(QUARANTINE, partition | {"dataset": dataset.key}, ("raw_sha256",)),
+        ]
+    )
     known = {order_of(i)[1] for i in identifiers}
     lost = held.filter(~pl.col("raw_sha256").str.slice(0, 16).is_in(known))
     if len(lost):

@@ -23,11 +23,19 @@ class Verified:
 
 def replay(home: Home, dataset: Dataset, day: OperatingDay, *, force: bool = False) -> Normalized:
     """Rebuild a day of the table from the archive alone; no commit where it agrees already."""
-    identifiers = home.archive.identifiers(dataset.archive_name, day.key)
-    done = rebuild(home, dataset, day, identifiers, force=force)
-    held = frozenset(identifiers) - done.lost
-    home.registry.mark_merged(dataset.key, day.key, home.lake.uuid(dataset.table), held)
-    return done
+    with home.turn(dataset.key):
+        identifiers = home.archive.identifiers(dataset.archive_name, day.key)
+        done = rebuild(home, dataset, day, identifiers, force=force)
+        held = frozenset(identifiers) - done.lost
+        home.registry.mark_merged(dataset.key, day.key, home.lake.uuid(dataset.table), held)
+        return done
+
+
+def held_days(home: Home, dataset: Dataset) -> list[OperatingDay]:
+    """The days of which the archive or the table holds anything."""
+    archived = home.archive.days(dataset.archive_name)
+    stored = [day.isoformat() for day in home.lake.days(dataset.table)]
+    return [dataset.day(key) for key in sorted({*archived, *stored})]
 
 
 def verify(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:

@@ -85,8 +85,7 @@ def contract(evidence: Evidence) -> Verdict:
     else:
         twice = evidence.rows.filter(pl.struct(table.key).is_duplicated())
         problems = twice.select(table.key).head(_SHOWN).to_dicts()
-    problems += [{"rejected": reason} for reason in evidence.rejected]
-    return _with_quarantine(evidence, "contract", problems)
+    return _with_quarantine(evidence, "contract", problems, evidence.rejected)
 
 
 def lmp_arithmetic(evidence: Evidence) -> Verdict:
@@ -188,13 +187,18 @@ def _rules(evidence: Evidence, check: str) -> Verdict:
     return _with_quarantine(evidence, check, broken)
 
 
-def _with_quarantine(evidence: Evidence, check: str, stored: list[dict[str, Any]]) -> Verdict:
-    """A verdict over stored rows that should not be there, and rows that were kept out."""
+def _with_quarantine(
+    evidence: Evidence,
+    check: str,
+    stored: list[dict[str, Any]],
+    rejected: tuple[str, ...] = (),
+) -> Verdict:
+    """A verdict over stored rows that should not be there, and what was kept out."""
     ours = [name for name, c in evidence.table.rule_checks().items() if c == check]
     out = evidence.quarantine.filter(
         pl.any_horizontal(pl.col("rules").str.split(",").list.contains(name) for name in ours)
     )
-    count = len(stored) + len(out)
+    count = len(stored) + len(out) + len(rejected)
     if not count:
         return Verdict(check, True, "ERROR", 0, "no row breaks it")
     parts = []
@@ -202,6 +206,8 @@ def _with_quarantine(evidence: Evidence, check: str, stored: list[dict[str, Any]
         parts.append(f"{len(out)} records were quarantined: {out['reason'][0]}")
     if stored:
         shown = ", ".join(f"{k}={v}" for k, v in stored[0].items())
-        parts.append(f"{len(stored)} more break it, the first: {shown}")
+        parts.append(f"{len(stored)} stored rows break it: {shown}")
+    if rejected:
+        parts.append(f"{len(rejected)} snapshots were rejected: {rejected[0]}")
     sample = [*stored[:_SHOWN], *out.select("record", "reason").head(_SHOWN).to_dicts()]
     return Verdict(check, False, "ERROR", count, "; ".join(parts), tuple(sample[:_SHOWN]))

@@ -213,5 +213,5 @@ class Snapshot:
 
 
 def is_safe_name(text: str) -> bool:
-    """Whether ``text`` may stand in a path: letters, digits, dot, dash, underscore."""
-    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text) is not None
+    """Whether ``text`` may stand in a path: letters, digits, dash, underscore."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", text) is not None

@@ -22,7 +22,7 @@ QUARANTINE = Table(
         c.RAW_SHA256,
     ),
     key=("received_hash",),
-    hashed=("dataset", "rules", "reason"),
+    hashed=("dataset",),  # the first word about a record stays
     partition=("operating_day", "dataset"),
     stays_in_day=False,
     doc="Records that broke a blocking rule: kept as received, with every rule they broke.",

@@ -308,9 +308,6 @@ def _careful(
 ) -> Reading:
     document = _document(dataset, _tree(body, envelope.format, careful=True))
     dialect = document.dialect
-    if dialect.name not in {d.name for d in dataset.dialects if d.path == dialect.path}:
-        msg = f"{dataset.key}: no dialect has the shape {dialect.path}"
-        raise MalformedPayload(msg)
     named = next((d for d in dataset.dialects if d.name == envelope.dialect), dialect)
     dialect = named if named.path == dialect.path else dialect
     strict = envelope.format == "json"

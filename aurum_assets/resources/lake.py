@@ -24,7 +24,7 @@ from uuid import UUID
 
 import polars as pl
 
-from aurum_assets.model.errors import ContractBroken, LakeBusy
+from aurum_assets.model.errors import ConfigError, ContractBroken, LakeBusy
 from aurum_assets.model.table import Table
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
@@ -96,7 +96,11 @@ class Lake:
     @classmethod
     def local(cls, root: Path) -> "Lake":
         """SQLite catalog and warehouse in a folder."""
-        root.mkdir(parents=True, exist_ok=True)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"{root} cannot be made ({error.strerror}); set AURUM_HOME to a folder that can"
+            raise ConfigError(msg) from error
         root = root.resolve()
         return cls(
             {
@@ -183,10 +187,9 @@ class Lake:
         snapshot = found.current_snapshot()
         files = found.inspect.files().to_pylist() if snapshot else []
         bounds = [f["readable_metrics"][over] for f in files if over in f["readable_metrics"]]
-        days = {str(t.file.partition[0]) for t in found.scan().plan_files()} if snapshot else set()
         return TableSummary(
             rows=sum(f["record_count"] for f in files),
-            days=len(days),
+            days=len(self.days(table)),
             files=len(files),
             first=min((b["lower_bound"] for b in bounds), default=None),
             last=max((b["upper_bound"] for b in bounds), default=None),
@@ -204,6 +207,15 @@ class Lake:
         tasks = self._plan(found, partition)
         return sum(t.file.record_count for t in tasks), int(snapshot.summary["total-records"] or 0)
 
+    def days(self, table: Table) -> list[dt.date]:
+        """The operating days that the table holds, without reading a row."""
+        found = self.find(table)
+        if found is None or found.current_snapshot() is None:
+            return []
+        epoch = dt.date(1970, 1, 1)
+        values = {task.file.partition[0] for task in found.scan().plan_files()}
+        return sorted(epoch + dt.timedelta(days=v) if isinstance(v, int) else v for v in values)
+
     def uri(self, table: Table) -> str:
         """Where the table's files are."""
         return str(self.table(table).location())
@@ -218,10 +230,12 @@ class Lake:
         if snapshot is None:
             return ()
         key = (found.metadata.table_uuid, snapshot.snapshot_id, tuple(partition.items()))
-        if self._planned is None or self._planned[0] != key:
+        planned = self._planned
+        if planned is None or planned[0] != key:
             tasks = tuple(found.scan(row_filter=_where(partition)).plan_files())
             self._planned = (key, tasks)
-        return self._planned[1]
+            return tasks
+        return planned[1]
 
     # --- one attempt -------------------------------------------------------------------------
 

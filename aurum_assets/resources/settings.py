@@ -5,11 +5,14 @@ lies under ``AURUM_HOME``. A wrong file or variable is one ``ConfigError`` namin
 and what it should hold.
 """
 
+import contextlib
 import datetime as dt
-from collections.abc import Callable, Mapping
+import fcntl
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError
@@ -39,7 +42,9 @@ PROJECT = Path(__file__).parents[2]
 class Settings(BaseSettings):
     """The environment. Every variable is described in ``.env.example``."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_file=(PROJECT / ".env", ".env"), env_ignore_empty=True, extra="ignore"
+    )
 
     home: Path = Field(default=Path(".aurum"), validation_alias="AURUM_HOME")
     config: Path = Field(default=PROJECT / "config", validation_alias="AURUM_CONFIG")
@@ -226,6 +231,30 @@ class Home:
         """The Iceberg tables."""
         return Lake.local(self.root / "lake")
 
+    @contextlib.contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """One process of this machine at a time; a killed one gives way at once."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{name}.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _refuse_to_mix(self, base_url: str) -> None:
+        """A home holds what a simulator made up or what an operator said, never both."""
+        simulated = urlsplit(base_url).hostname in {"127.0.0.1", "::1", "localhost"}
+        ours = "simulated" if simulated else "real"
+        marker = self.root / "origin"
+        if not marker.exists():
+            self.root.mkdir(parents=True, exist_ok=True)
+            marker.write_text(ours)
+        elif (held := marker.read_text().strip()) != ours:
+            msg = (
+                f"{self.root} holds {held} data and {base_url} gives {ours}: "
+                "set AURUM_HOME to another folder for these"
+            )
+            raise ConfigError(msg)
+
     def now(self) -> dt.datetime:
         """This instant, UTC."""
         return self.clock()
@@ -237,10 +266,13 @@ class Home:
     def api(self, source: Source) -> ApiClient:
         """A client of the operator, sharing limits and breaker with every process here."""
         config = self.configuration.sources[source.name]
-        raised = [replace(x, requests=int(x.requests * self.limit_scale)) for x in config.limits]
+        scaled = [max(1, int(x.requests * self.limit_scale)) for x in config.limits]
+        raised = [replace(x, requests=n) for x, n in zip(config.limits, scaled, strict=True)]
+        base_url = self.base_urls.get(source.name) or config.base_url
+        self._refuse_to_mix(base_url)
         config = replace(
             config,
-            base_url=self.base_urls.get(source.name) or config.base_url,
+            base_url=base_url,
             limits=tuple(raised),
             endpoint_limits=config.endpoint_limits if self.limit_scale == 1 else {},
         )
