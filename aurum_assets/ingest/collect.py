@@ -244,7 +244,7 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
     home.registry.forget_newest(envelope)
     stored = home.archive.put(dataset.archive_name, envelope, received.body)
     home.registry.record(envelope, stored)
-    if not stored.created:
+    if force and not stored.created:
         return Archived("duplicate", stored.path, day.key, records=seen.records)
     return Archived(
         "stored",
