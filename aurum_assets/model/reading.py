@@ -290,15 +290,14 @@ def _fast(
         return None
     fields = _fields(dialect.record)
     raw = {n: list(map(get, records)) for n, (get, _) in fields.items()}
-    if any(None in values for values in raw.values()):
+    columns = [pl.Series(n, raw[n], dtype=fields[n][1], strict=True) for n in fields]
+    if any(column.null_count() for column in columns):
         return None  # absent or null: a field said twice could hide behind one that is absent
     if _quotes(body) != _quotes_of(dialect, document, raw, len(records)):
         return None
     header = _header_values(dialect, document)
     _refuse_snapshot(dataset, dialect, header, envelope)
-    frame = pl.DataFrame(
-        [pl.Series(n, raw[n], dtype=fields[n][1], strict=True) for n in fields]
-    ).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
+    frame = pl.DataFrame(columns).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
     drift = _drift({n: {_word(t)} for n, (_, t) in fields.items()}, expected.get(dialect.name))
     return Reading(dialect, dialect.parse(frame), len(records), drift=drift if records else ())
 
