@@ -134,9 +134,6 @@ def tables(home: Home) -> Tables:
     return frames
 
 
-# --- the process that is killed --------------------------------------------------------------
-
-
 def _work(way: str, place: Place, pipe: Connection) -> None:
     import pandera.polars
     import pyiceberg.catalog.sql
@@ -180,9 +177,6 @@ class _Victim:
         return took
 
 
-# --- what is allowed ---------------------------------------------------------------------------
-
-
 @dataclass
 class Clean:
     """A clean run: the states of each table after each of its steps, and how long it took."""
@@ -223,9 +217,6 @@ def _begin(place: Place, before: Path | None) -> None:
     shutil.rmtree(place.root, ignore_errors=True)
     if before is not None:
         shutil.copytree(before, place.root)
-
-
-# --- the proof -----------------------------------------------------------------------------------
 
 
 @contextmanager
