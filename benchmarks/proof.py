@@ -62,6 +62,17 @@ def home_at(root: Path, now: dt.datetime, urls: Mapping[str, str] | None = None)
     )
 
 
+def catalog_at(root: Path) -> dict[str, str]:
+    """The properties of the catalog in ``root``: with them alone, a lake is as on another machine,
+    which does not take turns with the writers of this one.
+    """
+    return {
+        "type": "sql",
+        "uri": f"sqlite:///{root}/catalog.sqlite?timeout=30",
+        "warehouse": f"file://{root}/warehouse",
+    }
+
+
 def close(lake: Lake) -> None:
     """Close the catalog's connections now: an interpreter that closes them late warns of it."""
     if "catalog" in vars(lake):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.resources.lake import Lake
-from benchmarks.proof import Proof, close, frame_of, twice_said, values_of
+from benchmarks.proof import Proof, catalog_at, close, frame_of, twice_said, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +69,7 @@ def lying_lake(root: Path, seed: int, *, guarded: bool = True, **odds: float) ->
     """A lake whose catalog lies, the lake's guard above the lies (or kept from being set)."""
     from pyiceberg.catalog import load_catalog
 
-    honest = Lake.local(root)
-    properties = honest._properties  # noqa: SLF001  the same catalog, opened a second time
+    properties = catalog_at(root)
     catalog = load_catalog("aurum", **properties)
     liar = Liar(catalog, seed, **odds)
     if not guarded:
