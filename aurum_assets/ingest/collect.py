@@ -241,9 +241,11 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
     known = None if force else _said_last(home, dataset, envelope)
     if known is not None:
         return Archived("duplicate", known, day.key, records=seen.records)
-    home.registry.forget_newest(envelope)
+    newest = _is_newest(home, dataset, envelope)
+    if newest:
+        home.registry.forget_newest(envelope)
     stored = home.archive.put(dataset.archive_name, envelope, received.body)
-    home.registry.record(envelope, stored)
+    home.registry.record(envelope, stored, newest=newest)
     if force and not stored.created:
         return Archived("duplicate", stored.path, day.key, records=seen.records)
     return Archived(
@@ -263,12 +265,22 @@ def _day_of(dataset: Dataset, received: Received, said: tuple[str, ...]) -> Oper
     text = said[0] if said else received.asked or fetched.key
     try:
         day = dataset.day(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise MalformedPayload(str(error)) from error
     if not _OLDEST <= day.date <= fetched.date + _AHEAD:
         msg = f"{dataset.key}: the content speaks of {day}, fetched on {fetched}: not believable"
         raise MalformedPayload(msg)
     return day
+
+
+def _is_newest(home: Home, dataset: Dataset, envelope: Envelope) -> bool:
+    """Whether no snapshot of the same endpoint and day comes after this one."""
+    order = order_of(envelope.identifier)
+    return not any(
+        order_of(other) > order
+        for other in home.archive.identifiers(dataset.archive_name, envelope.day)
+        if f"-{envelope.endpoint}-" in other
+    )
 
 
 def _said_last(home: Home, dataset: Dataset, envelope: Envelope) -> str | None:
@@ -277,7 +289,7 @@ def _said_last(home: Home, dataset: Dataset, envelope: Envelope) -> str | None:
     Nothing where another endpoint spoke of the day since: that may have changed what is known.
     """
     known = home.registry.newest(dataset.key, envelope.day, envelope.request)
-    if known is not None and known.fetched_at <= envelope.fetched_at.isoformat():
+    if known is not None and order_of(known.identifier) <= order_of(envelope.identifier):
         same, identifier, path = (
             known.content_sha256 == envelope.content_sha256,
             known.identifier,

@@ -9,12 +9,11 @@ import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import polars as pl
 
-from aurum_assets.ingest.collect import newest_of_request
 from aurum_assets.model.checks import Evidence, Verdict, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
@@ -207,7 +206,7 @@ def _conform_all(
 ) -> tuple[list[Conformed], list[_Unusable]]:
     """Read and conform snapshots in order.
 
-    Equal neighbours of one request count once where an answer's own stamp dates its rows.
+    Equal neighbours count once where an answer's own stamp dates its rows.
 
     What cannot be read is kept under ``rejected/`` (``keep``), and its reason comes back.
     """
@@ -222,10 +221,11 @@ def _conform_all(
     for outcome in outcomes:
         if isinstance(outcome, Conformed):
             envelope = outcome.envelope
-            repeats = said.get(envelope.request) == envelope.content_sha256
+            asked = str(sorted(envelope.filters.items()))
+            repeats = said.get(asked) == envelope.content_sha256
             if not (repeats and outcome.dialect.volatile):
                 found.append(outcome)
-            said[envelope.request] = envelope.content_sha256
+            said[asked] = envelope.content_sha256
     return found, [o for o in outcomes if isinstance(o, _Unusable)]
 
 
@@ -245,13 +245,15 @@ def _conform_or_reject(
 
 
 def _repeats_neighbour(home: Home, dataset: Dataset, envelope: Envelope) -> bool:
-    identifiers = home.archive.identifiers(dataset.archive_name, envelope.day)
-    before = [i for i in identifiers if order_of(i) < order_of(envelope.identifier)]
-    if not any(f"-{envelope.endpoint}-" in i for i in before):
-        return False
-    earlier = replace(envelope, raw_sha256="")
-    neighbour = newest_of_request(home, dataset, earlier)
-    return neighbour is not None and neighbour.content_sha256 == envelope.content_sha256
+    """Whether the snapshot before this one, asked for with the same filters, says the same."""
+    folder = dataset.archive_name
+    for identifier in reversed(home.archive.identifiers(folder, envelope.day)):
+        if order_of(identifier) >= order_of(envelope.identifier):
+            continue
+        before = home.archive.envelope(folder, envelope.day, identifier)
+        if before.filters == envelope.filters:
+            return before.content_sha256 == envelope.content_sha256
+    return False
 
 
 def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot) -> Conformed:

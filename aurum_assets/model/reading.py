@@ -25,6 +25,8 @@ from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.errors import MalformedPayload
 
 _BOM = b"\xef\xbb\xbf"
+_MOST_VALUES = 5_000_000  # 64 MB of prices hold about two million
+_MOST_REFUSED = 10_000
 _QUOTE = ord('"')
 _DTYPES: Mapping[type, "pl.DataType"] = {
     str: pl.String(),
@@ -130,6 +132,11 @@ def sniff(body: bytes) -> Literal["json", "xml"]:
 
 
 def _tree(body: bytes, fmt: str, *, careful: bool = False) -> Any:
+    if max(body.count(b","), body.count(b"<")) > _MOST_VALUES:
+        msg = (
+            f"the answer holds more than {_MOST_VALUES:,} values: no operator says so much at once"
+        )
+        raise MalformedPayload(msg)
     try:
         if fmt == "xml":
             return _xml_tree(body)
@@ -149,7 +156,13 @@ def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
 
 
 def _xml_tree(body: bytes) -> dict[str, Any]:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,  # or the text before a comment would stand for all of it
+        remove_pis=True,
+    )
     root = etree.fromstring(body, parser)
     if root.getroottree().docinfo.internalDTD is not None:
         msg = "the XML brings a document type of its own, which is refused"
@@ -186,10 +199,15 @@ def _element(element: etree._Element) -> Any:
 def _document(dataset: Dataset, tree: Any) -> _Document:
     """Find the dialect whose path the tree follows, and cut the tree there."""
     if isinstance(tree, dict):
+        _refuse_twice(dataset, tree)
         for dialect in dataset.dialects:
             start = next((i for i, name in enumerate(dialect.path) if name in tree), None)
             if start is None or not _has_header(dialect, tree):
                 continue
+            inner: Any = tree
+            for name in dialect.path[start:-1]:
+                inner = inner.get(name) if isinstance(inner, dict) else None
+                _refuse_twice(dataset, inner)
             records = _walk(tree, dialect.path[start:])
             if records is not None:
                 rest = {k: v for k, v in tree.items() if k != dialect.path[start]}
@@ -199,6 +217,14 @@ def _document(dataset: Dataset, tree: Any) -> _Document:
     said = f", and it says {tree['error']!r}" if isinstance(tree, dict) and "error" in tree else ""
     msg = f"{dataset.key}: expected {shapes}, found {found or 'nothing'}{said}"
     raise MalformedPayload(msg)
+
+
+def _refuse_twice(dataset: Dataset, tree: Any) -> None:
+    """A wrapper or header said twice: no one could tell which of them counts."""
+    twice = getattr(tree, "twice", ())
+    if twice:
+        msg = f"{dataset.key}: {twice[0]} is said twice beside the records"
+        raise MalformedPayload(msg)
 
 
 def _has_header(dialect: Dialect, tree: Mapping[str, Any]) -> bool:
@@ -325,6 +351,9 @@ def _careful(
             positions.append(position)
         except (msgspec.ValidationError, ValueError, RecursionError) as error:
             refused.append(Refused(position, f"record_can_be_read: {error}"))
+            if len(refused) > _MOST_REFUSED:
+                msg = f"{dataset.key}: more than {_MOST_REFUSED:,} records cannot be read: {error}"
+                raise MalformedPayload(msg) from error
     frame = pl.DataFrame(
         [
             pl.Series(n, list(map(get, kept)), dtype=dtype, strict=True)
@@ -544,8 +573,8 @@ def local_days(texts: Sequence[Any], zone: str) -> list[str]:
     for text, count in Counter(t for t in texts if isinstance(t, str)).items():
         try:
             instant = dt.datetime.fromisoformat(text)
-        except ValueError:
+            if instant.tzinfo is not None:
+                found += [instant.astimezone(ZoneInfo(zone)).date().isoformat()] * count
+        except (ValueError, OverflowError):
             continue
-        if instant.tzinfo is not None:
-            found += [instant.astimezone(ZoneInfo(zone)).date().isoformat()] * count
     return found

@@ -12,7 +12,7 @@ import msgspec
 
 from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.errors import ConfigError
-from aurum_assets.resources.archive import Stored
+from aurum_assets.resources.archive import Stored, order_of
 from aurum_assets.resources.state import State
 
 TTL = 365 * 86_400.0
@@ -50,8 +50,11 @@ class Registry:
         """
         self._delete(f"newest:{envelope.dataset}:{envelope.day}:{envelope.request}")
 
-    def record(self, envelope: Envelope, stored: Stored) -> None:
-        """Remember a stored snapshot, by its content and as the newest of its request."""
+    def record(self, envelope: Envelope, stored: Stored, *, newest: bool = True) -> None:
+        """Remember a stored snapshot by its content, and as its request's newest if it is.
+
+        ``newest`` is what the archive says; a newer one that is remembered stays.
+        """
         known = Known(
             identifier=envelope.identifier,
             content_sha256=envelope.content_sha256,
@@ -63,7 +66,8 @@ class Registry:
         )
         text = msgspec.json.encode(known).decode()
         before = self.newest(envelope.dataset, envelope.day, envelope.request)
-        if before is None or before.fetched_at <= known.fetched_at:
+        later = before is not None and order_of(before.identifier) > order_of(known.identifier)
+        if newest and not later:
             self._set(f"newest:{envelope.dataset}:{envelope.day}:{envelope.request}", text)
         self._set(f"content:{envelope.dataset}:{envelope.content_sha256}", text)
 
