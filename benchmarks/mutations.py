@@ -22,6 +22,7 @@ from aurum_assets.simulator.load import load_records
 from aurum_assets.simulator.payloads import wrapped
 
 DAY = "2025-07-14"
+BOMB = "gzip bomb"
 _RAW = "\x01raw:"
 Tree = dict[str, Any]
 Chance = random.Random
@@ -699,7 +700,7 @@ def bombs(cap_mb: float) -> Iterator[Case]:
     for name, make in contents.items():
         content = make()
         packed = gzip.compress(content, compresslevel=6, mtime=0)
-        yield Case("isone_rt_lmp", "gzip bomb", name, content, packed)
+        yield Case("isone_rt_lmp", BOMB, name, content, packed)
         del content
 
 

@@ -315,7 +315,8 @@ def _lmp(record: Pairs, text: bool) -> Row:  # noqa: FBT001
         "congestion": numbers[1],
         "loss": numbers[2],
     }
-    return Row(min(opinions), values, _new_york(start))
+    days = _new_york(start)
+    return Row(min(opinions) if days else May.NEVER, values, days)
 
 
 _LMP_NUMBERS = ("LmpTotal", "EnergyComponent", "CongestionComponent", "LossComponent")
@@ -340,7 +341,8 @@ def _load(record: Pairs, text: bool) -> Row:  # noqa: FBT001
         opinions.append(May.NEVER)
     values: dict[str, Any] = {c: value for c, (_, value) in numbers.items()}
     values |= {"interval_start": start, "interval_end": start + _FIVE}
-    return Row(min(opinions), values, _new_york(start))
+    days = _new_york(start)
+    return Row(min(opinions) if days else May.NEVER, values, days)
 
 
 def _live(record: Pairs, text: bool) -> Row:  # noqa: FBT001
@@ -450,7 +452,7 @@ _ISONE: Mapping[str, tuple[tuple[str, str], Judge]] = {
 def judge(dataset: str, body: bytes, asked: str | None) -> Answer:
     """What may become of ``body``."""
     text = is_xml(body)
-    if body[:2] in _WIDE:  # the mark says what the declaration denies: a reader may believe either
+    if body[:2] in _WIDE:  # the bytes say what the declaration denies: a reader may believe either
         found = judge(dataset, _narrowed(body), asked)
         found.reject = max(found.reject, May.MAY)
         return found
@@ -475,13 +477,13 @@ def judge(dataset: str, body: bytes, asked: str | None) -> Answer:
     return found
 
 
-_WIDE = (b"\xff\xfe", b"\xfe\xff")
+_WIDE = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 
 
 def _narrowed(body: bytes) -> bytes:
     """UTF-16 as UTF-8; what is no UTF-16, or no XML, as nothing that could be read."""
     try:
-        text = body.decode("utf-16")
+        text = body.decode(_WIDE[body[:2]])
     except UnicodeDecodeError:
         return b""
     return text.encode("utf-8", "replace") if text.startswith("<") else b""

@@ -167,11 +167,11 @@ class Oracle:
         if self.kind != "miso_cts documented":
             yield from self._in_order()
             return
-        last: dict[str, Any] = {}
+        last = None
         for arrival in self._in_order():
-            if last.get(arrival.endpoint) != arrival.content:
-                last[arrival.endpoint] = arrival.content
+            if arrival.content != last:
                 yield arrival
+            last = arrival.content
 
     def rows(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         """Key -> (value, fetched_at, raw_sha256): the last value, from where its run began."""

@@ -32,7 +32,7 @@ from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.settings import Home
 from benchmarks import oracle
-from benchmarks.mutations import Case, bombs, cases, instant
+from benchmarks.mutations import BOMB, Case, bombs, cases, instant
 from benchmarks.oracle import Answer, May
 from benchmarks.proof import Proof, close, home_at, twice_said
 
@@ -137,6 +137,10 @@ def differences(case: Case, seen: Seen) -> list[str]:
     found = list(seen.problems)
     if seen.outcome in ("crashed", "refused"):
         return [*found, *seen.reasons]
+    if case.shape == BOMB:  # too much for the oracle, too
+        return (
+            found if seen.outcome == "rejected" and all(seen.reasons) else [*found, "not rejected"]
+        )
     answer = oracle.judge(case.dataset, case.body, case.asked)
     if seen.outcome == "rejected":
         if not all(seen.reasons):
