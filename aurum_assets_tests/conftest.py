@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from aurum_assets import ingest
@@ -118,6 +119,13 @@ def home(tmp_path: Path, configuration: Configuration, clock: SetClock) -> Home:
         clock=clock,
         limit_scale=1000,
     )
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """A command sets up the log of its process; the next test has a process of its own."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

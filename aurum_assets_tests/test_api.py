@@ -25,8 +25,14 @@ from pydantic import SecretStr
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Endpoint, Feed, Limit, Source, SourceConfig
-from aurum_assets.model.errors import ConfigError, SourceError, SourceRefused, SourceUnavailable
-from aurum_assets.resources.api import Answer, ApiClient, Credentials, NotYetPublished
+from aurum_assets.model.errors import (
+    ConfigError,
+    NotYetPublished,
+    SourceError,
+    SourceRefused,
+    SourceUnavailable,
+)
+from aurum_assets.resources.api import Answer, ApiClient, Credentials
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.state import SqliteState
 

@@ -9,6 +9,7 @@ from aurum_assets import ingest
 from aurum_assets.api import OpenLake
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.settings import open_home
 from aurum_assets_tests.recordings import recording
@@ -57,8 +58,18 @@ def test_the_best_value_is_the_final_one_else_the_preliminary_one(lake: OpenLake
     assert {finality for _, finality, _ in said[1:]} == {"prelim"}
 
 
-def test_the_best_of_a_table_without_finality_is_all_of_it(lake: OpenLake) -> None:
-    assert lake.best("isone_system_load").collect().is_empty()
+def test_the_best_of_a_table_without_finality_is_all_of_it(lake: OpenLake, tmp_path: Path) -> None:
+    path = tmp_path / "load.json"
+    path.write_bytes(recording("isone_system_load", "live", "ordinary").body)
+    assert ingest.load(open_home(DATASETS), ISONE_SYSTEM_LOAD, [path]).rows > 0
+    best = lake.best("isone_system_load").collect()
+    assert best.height == lake.scan("isone_system_load").collect().height > 0
+
+
+def test_a_table_that_holds_nothing_yet_is_not_made_by_asking(lake: OpenLake) -> None:
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="isone_system_load holds nothing yet"):
+            lake.scan("isone_system_load")
 
 
 def test_a_scan_reads_only_what_is_asked_for(lake: OpenLake) -> None:
