@@ -284,34 +284,14 @@ def _is_newest(home: Home, dataset: Dataset, envelope: Envelope) -> bool:
 
 
 def _said_last(home: Home, dataset: Dataset, envelope: Envelope) -> str | None:
-    """The path of the newest snapshot of the same request, where its content is the same.
-
-    Nothing where another endpoint spoke of the day since: that may have changed what is known.
-    """
+    """The path of the newest snapshot of the same request, where its content is the same."""
     known = home.registry.newest(dataset.key, envelope.day, envelope.request)
     if known is not None and order_of(known.identifier) <= order_of(envelope.identifier):
-        same, identifier, path = (
-            known.content_sha256 == envelope.content_sha256,
-            known.identifier,
-            known.path,
-        )
-    else:
-        before = newest_of_request(home, dataset, envelope)
-        if before is None:
-            return None
-        same, identifier, path = (
-            before.content_sha256 == envelope.content_sha256,
-            before.identifier,
-            home.archive.path(dataset.archive_name, before),
-        )
-    if not same:
+        return known.path if known.content_sha256 == envelope.content_sha256 else None
+    before = newest_of_request(home, dataset, envelope)
+    if before is None or before.content_sha256 != envelope.content_sha256:
         return None
-    since = [
-        other
-        for other in home.archive.identifiers(dataset.archive_name, envelope.day)
-        if order_of(other) > order_of(identifier) and f"-{envelope.endpoint}-" not in other
-    ]
-    return None if since else path
+    return home.archive.path(dataset.archive_name, before)
 
 
 def newest_of_request(home: Home, dataset: Dataset, envelope: Envelope) -> Envelope | None:
