@@ -144,13 +144,11 @@ class Oracle:
         self.kept: list[Arrival] = []
 
     def accept(self, arrival: Arrival) -> str:
-        """``duplicate`` where its request was answered so last, and nobody else spoke since."""
+        """``duplicate`` where the newest kept answer to its request says the same."""
         ours = [a for a in self._in_order() if a.endpoint == arrival.endpoint]
         before = [a for a in ours if self._place(a) <= self._place(arrival)]
         if before and before[-1].content == arrival.content:
-            since = [a for a in self.kept if self._place(a) > self._place(before[-1])]
-            if all(a.endpoint == arrival.endpoint for a in since):
-                return "duplicate"
+            return "duplicate"
         if arrival not in self.kept:  # the same bytes of the same instant are one object
             self.kept.append(arrival)
         return "stored"
