@@ -1,8 +1,9 @@
 """From bytes to rows: recognise the dialect, decode strictly, fall to a careful way for the rest.
 
 The fast way takes a payload whose records have exactly the fields and types that the dialect
-declares. Anything else (an added or vanished field, another type, a field said twice) takes the
-careful way, record by record: what can be read goes on, what cannot is refused with its reason.
+declares, each with a value. Anything else (an added or vanished field, another type, a field said
+twice) takes the careful way, record by record: what can be read goes on, what cannot is refused
+with its reason.
 Everything here is a pure function of the bytes.
 """
 
@@ -28,12 +29,8 @@ _BOM = b"\xef\xbb\xbf"
 _MOST_VALUES = 5_000_000  # 64 MB of prices hold about two million
 _MOST_REFUSED = 10_000
 _QUOTE = ord('"')
-_DTYPES: Mapping[type, "pl.DataType"] = {
-    str: pl.String(),
-    float: pl.Float64(),
-    int: pl.Int64(),
-    bool: pl.Boolean(),
-}
+_UNUSUAL = (b"\\", b"true", b"false")  # what polars reads in a way of its own
+_DTYPES: Mapping[type, "pl.DataType"] = {str: pl.String(), float: pl.Float64()}
 _JSON_TYPES: Mapping[type, str] = {
     str: "string",
     float: "number",
@@ -248,13 +245,13 @@ def _walk(tree: Any, path: Sequence[str]) -> list[Any] | None:
 
 def _canonical(body: bytes, fmt: str, tree: Any, volatile: Sequence[str]) -> str:
     """SHA-256 of the content less what is volatile, whatever the order of fields or white space."""
-    if fmt == "json":
-        text = msgspec.json.encode(tree, order="deterministic")
-        if _quotes(text) != _quotes(body):  # a name was said twice: no two spellings are one
-            return hashlib.sha256(body).hexdigest()
+    text = msgspec.json.encode(tree, order="deterministic")
+    if fmt == "json" and _quotes(text) != _quotes(body):
+        return hashlib.sha256(body).hexdigest()  # a name was said twice: no two spellings are one
     for dotted in volatile:
         tree = _without(tree, dotted.split("."))
-    text = msgspec.json.encode(tree, order="deterministic")
+    if volatile:
+        text = msgspec.json.encode(tree, order="deterministic")
     return hashlib.sha256(text).hexdigest()
 
 
@@ -302,30 +299,30 @@ def record_as_received(dataset: Dataset, snapshot: Snapshot, positions: Sequence
 def _fast(
     dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Mapping[str, str]]
 ) -> Reading | None:
+    """Read records that are exactly what the dialect declares; ``None`` where anything is not.
+
+    Polars reads JSON without holding the interpreter, and leniently: it drops unknown fields and
+    makes texts of numbers, numbers of booleans, a null of what is absent. Counts tell: a payload
+    without escapes, booleans and nulls has as many quotes as its declared names and texts need.
+    """
     dialect = dataset.dialect(envelope.dialect)
-    decoder = _decoder(dialect)
     try:
-        document = decoder.decode(body)
-    except (msgspec.ValidationError, RecursionError):
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        msg = f"{dataset.key}: the bytes are not JSON: {error}"
-        raise MalformedPayload(msg) from error
-    records = _found(document)
-    if records is None:
-        return None
+        document = _decoder(dialect).decode(body)
+        raw = _records(document)
+        if any(word in raw for word in _UNUSUAL):
+            return None
+        nested = pl.read_json(raw, schema=_schema(dialect.record))
+    except (ValueError, RecursionError, pl.exceptions.PolarsError):
+        return None  # the careful way says what is wrong
     fields = _fields(dialect.record)
-    raw = {n: list(map(get, records)) for n, (get, _) in fields.items()}
-    columns = [pl.Series(n, raw[n], dtype=fields[n][1], strict=True) for n in fields]
-    if any(column.null_count() for column in columns):
-        return None  # absent or null: a field said twice could hide behind one that is absent
-    if _quotes(body) != _quotes_of(dialect, document, raw, len(records)):
+    records = nested.select(_leaf(name) for name in fields)
+    if any(records.null_count().row(0)) or _quotes(body) != _quotes_of(document, records):
         return None
     header = _header_values(dialect, document)
     _refuse_snapshot(dataset, dialect, header, envelope)
-    frame = pl.DataFrame(columns).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
+    frame = records.with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
     drift = _drift({n: {_word(t)} for n, (_, t) in fields.items()}, expected.get(dialect.name))
-    return Reading(dialect, dialect.parse(frame), len(records), drift=drift if records else ())
+    return Reading(dialect, dialect.parse(frame), len(records), drift=drift if len(records) else ())
 
 
 def _careful(
@@ -347,7 +344,7 @@ def _careful(
     for position, record in enumerate(document.records):
         try:
             flat = _observe(record, observed, known)
-            kept.append(_convert(flat, dialect.record, strict=strict))
+            kept.append(msgspec.convert(flat, dialect.record, strict=strict))
             positions.append(position)
         except (msgspec.ValidationError, ValueError, RecursionError) as error:
             refused.append(Refused(position, f"record_can_be_read: {error}"))
@@ -366,10 +363,6 @@ def _careful(
     return Reading(
         dialect, dialect.parse(frame), len(document.records), positions, tuple(refused), drift
     )
-
-
-def _convert(record: Any, struct: type[msgspec.Struct], *, strict: bool) -> msgspec.Struct:
-    return msgspec.convert(record, struct, strict=strict)
 
 
 def _observe(
@@ -426,17 +419,15 @@ def _drift(
 
 @cache
 def _decoder(dialect: Dialect) -> msgspec.json.Decoder[Any]:
-    """A decoder of whole documents: the wrapper, or what is left of it, around strict records."""
-    records: Any = list[dialect.record] | dialect.record | str | None  # type: ignore[name-defined]
-    inner: Any = records
+    """A decoder of whole documents: strict wrappers (the operator may drop one) and raw records."""
+    inner: Any = msgspec.Raw
     for depth in range(len(dialect.path) - 1, 0, -1):
-        level = msgspec.defstruct(
+        inner = msgspec.defstruct(
             f"Level{depth}",
-            [("inner", inner, msgspec.UNSET)],
+            [("inner", inner)],
             rename={"inner": dialect.path[depth]},
             forbid_unknown_fields=True,
         )
-        inner = level | str | None
     fields: list[Any] = []
     rename: dict[str, str] = {}
     if dialect.header is not None:
@@ -449,25 +440,46 @@ def _decoder(dialect: Dialect) -> msgspec.json.Decoder[Any]:
     fields.append(("outer", inner, msgspec.UNSET))
     rename["outer"] = dialect.path[0]
     if len(dialect.path) > 1:
-        fields.append(("bare", records, msgspec.UNSET))
+        fields.append(("bare", msgspec.Raw, msgspec.UNSET))
         rename["bare"] = dialect.path[-1]
     document = msgspec.defstruct("Document", fields, rename=rename, forbid_unknown_fields=True)
     return msgspec.json.Decoder(document)
 
 
-def _found(document: Any) -> list[Any] | None:
-    """The records, behind the wrapper or without it."""
-    bare = getattr(document, "bare", msgspec.UNSET)
-    tree = document.outer if bare is msgspec.UNSET else bare
-    if tree is msgspec.UNSET or (document.outer is not msgspec.UNSET and tree is bare):
-        return None
-    while isinstance(tree, msgspec.Struct) and hasattr(tree, "inner"):
+def _records(document: Any) -> bytes:
+    """The records' own text, behind the wrapper or without it; none where both or neither came."""
+    said = [getattr(document, n, msgspec.UNSET) for n in ("outer", "bare")]
+    (tree,) = (t for t in said if t is not msgspec.UNSET)
+    while not isinstance(tree, msgspec.Raw):
         tree = tree.inner
-    if isinstance(tree, list):
-        return tree
-    if tree in ("", None) or tree is msgspec.UNSET:
-        return []
-    return [tree] if isinstance(tree, msgspec.Struct) else None
+    return bytes(tree)
+
+
+@cache
+def _schema(record: type[msgspec.Struct]) -> dict[str, "pl.DataType"]:
+    """What polars is to read of a record."""
+    hints = get_type_hints(record)
+    names = zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True)
+    kinds = {encoded: _kind(hints[name]) for name, encoded in names}
+    return {
+        n: pl.Struct(_schema(k)) if issubclass(k, msgspec.Struct) else _DTYPES[k]
+        for n, k in kinds.items()
+    }
+
+
+def _kind(hint: Any) -> type:
+    """The type of a field that may also be null."""
+    kind: type = next((t for t in get_args(hint) if t is not type(None)), hint)
+    return kind
+
+
+def _leaf(dotted: str) -> pl.Expr:
+    """The column of that name out of the structs that it lies in."""
+    outer, *inner = dotted.split(".")
+    expression = pl.col(outer)
+    for name in inner:
+        expression = expression.struct.field(name)
+    return expression.alias(dotted)
 
 
 @cache
@@ -479,8 +491,8 @@ def _fields(record: type[msgspec.Struct]) -> dict[str, tuple[Callable[[Any], Any
         hints = get_type_hints(struct)
         names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
         for name, encoded in names:
-            kind = next((t for t in get_args(hints[name]) if t is not type(None)), hints[name])
-            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            kind = _kind(hints[name])
+            if issubclass(kind, msgspec.Struct):
                 visit(kind, f"{dotted}{encoded}.", f"{attribute}{name}.")
             else:
                 found[dotted + encoded] = (attrgetter(attribute + name), _DTYPES[kind])
@@ -490,26 +502,19 @@ def _fields(record: type[msgspec.Struct]) -> dict[str, tuple[Callable[[Any], Any
 
 
 def _word(dtype: "pl.DataType") -> str:
-    return {pl.String: "string", pl.Boolean: "boolean"}.get(type(dtype), "number")
+    return "string" if dtype == pl.String else "number"
 
 
-def _quotes_of(
-    dialect: Dialect,
-    document: Any,
-    raw: Mapping[str, list[Any]],
-    records: int,
-) -> int:
+def _quotes_of(document: Any, records: pl.DataFrame) -> int:
     """How many quotes a payload has in which every field is said once, and nothing is escaped.
 
     A field said twice decodes as if it were said once: only the bytes know. One count of one
     character finds it, and sends the payload the careful way.
     """
-    names = len({p for n in raw for p in _prefixes(n)})
-    texts = sum(
-        len(values) for name, values in raw.items() if _fields(dialect.record)[name][1] == pl.String
-    )
+    names = len({p for n in records.columns for p in _prefixes(n)})
+    texts = records.schema.dtypes().count(pl.String())
     rest = msgspec.json.encode(_emptied(document))
-    return 2 * (names * records + texts) + _quotes(rest)
+    return 2 * (names + texts) * len(records) + _quotes(rest)
 
 
 def _prefixes(dotted: str) -> list[str]:
@@ -519,9 +524,7 @@ def _prefixes(dotted: str) -> list[str]:
 
 def _emptied(tree: Any) -> Any:
     """The document without its records, to count the quotes of the rest."""
-    if isinstance(tree, Record):
-        return 0
-    if isinstance(tree, list):
+    if isinstance(tree, msgspec.Raw):
         return 0
     if isinstance(tree, msgspec.Struct):
         names = zip(tree.__struct_fields__, tree.__struct_encode_fields__, strict=True)
@@ -547,7 +550,7 @@ def _careful_header(
         return []
     fields = _fields(dialect.header)
     try:
-        known = _convert(_observe(header, {}, set(fields)), dialect.header, strict=strict)
+        known = msgspec.convert(_observe(header, {}, set(fields)), dialect.header, strict=strict)
     except (msgspec.ValidationError, ValueError) as error:
         msg = f"{dataset.key}: the answer's header cannot be read: {error}"
         raise MalformedPayload(msg) from error
