@@ -103,9 +103,7 @@ def profile(prepared: Path, parts: Sequence[str]) -> None:
     names = {"A": "product", "B": "snapshot", "C": "merges"}
     for name in (names[p] for p in parts if p in names):
         home = prepared / f"home-{next(_NUMBERS)}"
-        spent = process(
-            ["-m", "benchmarks.day", name, prepared, home, "profile"], show_errors=True
-        )
+        spent = process(["-m", "benchmarks.day", name, prepared, home, "profile"], show_errors=True)
         print(f"{name}: {spent.seconds:.3f} s, looked at\n", file=sys.stderr)
 
 

@@ -4,6 +4,8 @@ A proof tries to break a promise, counts what it did, and names every case that 
 """
 
 import datetime as dt
+import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from aurum_assets.resources.settings import PROJECT, Home, load_config
 
 UNLIMITED = 1_000.0
 _SHOWN = 5
+_TELL_AFTER = 10.0
 
 
 @dataclass
@@ -30,10 +33,14 @@ class Proof:
     promise: str
     counts: dict[str, int | float | str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    _told: float = field(default_factory=time.monotonic)
 
     def add(self, name: str, count: int = 1) -> None:
-        """Count."""
+        """Count, and tell every ten seconds how far it is."""
         self.counts[name] = int(self.counts.get(name, 0)) + count
+        if time.monotonic() - self._told > _TELL_AFTER:
+            self._told = time.monotonic()
+            print(f"… {self.counts[name]:,} {name}", file=sys.stderr, flush=True)
 
     def holds(self, what: str, *, where: bool) -> None:
         """Note ``what`` as broken unless ``where``."""

@@ -37,6 +37,7 @@ def main() -> int:
     broken = 0
     for name in names:
         began = time.perf_counter()
+        print(f"… {name}", file=sys.stderr, flush=True)
         proof = PROOFS[name]()
         broken += len(proof.broken)
         print(f"{name} ({time.perf_counter() - began:.0f} s): {proof}", flush=True)

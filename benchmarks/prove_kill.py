@@ -1,7 +1,8 @@
 """kill -9: a materialization is killed at random moments, and run again.
 
-Four ways of filling a day, each killed at moments drawn uniformly over the time that it takes:
-``first`` (everything collected over HTTP, into empty tables), ``rebuild`` (the same over tables
+Five ways of filling a day, each killed at moments drawn uniformly over the time that it takes:
+``assets`` (Dagster materializes every asset, into empty tables), ``first`` (the same through
+``ingest`` alone), ``rebuild`` (the same over tables
 that hold the day until noon, with prices corrected since), ``ticks`` (live answers one by one),
 ``load`` (files with broken and restated records). After each kill a reader may see only what a
 clean run commits, in whole steps; after the rerun the tables are those of a clean run.
@@ -25,6 +26,7 @@ import httpx
 import polars as pl
 
 from aurum_assets import ingest
+from aurum_assets.graph.assets import raw_asset, table_asset
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.model.dataset import Dataset
@@ -70,6 +72,17 @@ def _ahead(place: Place, now: dt.datetime) -> None:
     answer.raise_for_status()
 
 
+def _assets(place: Place, step: Step) -> None:
+    import dagster as dg
+
+    home = place.home()
+    for dataset in DATASETS:
+        step(f"materializing {dataset.key}")
+        assets = [make(dataset, home.config(dataset)) for make in (raw_asset, table_asset)]
+        dg.materialize(assets, partition_key=_DAY, resources={"home": home})
+    close(home.lake)
+
+
 def _whole_day(place: Place, step: Step) -> None:
     home = place.home()
     for dataset in DATASETS:
@@ -105,6 +118,7 @@ def _load(place: Place, step: Step) -> None:
 
 
 WAYS: Mapping[str, Callable[[Place, Step], None]] = {
+    "assets": _assets,
     "first": _whole_day,
     "rebuild": _whole_day,
     "ticks": _ticks,
@@ -283,7 +297,11 @@ def _prove_way(
     clean = _clean(way, place, before)
     late = Place(place.root, place.urls, place.control, place.files, place.now + _LATER)
     afterwards: Tables = {}
-    moved = way in ("first", "rebuild")  # the others set the instants of their fetches themselves
+    moved = way in (
+        "assets",
+        "first",
+        "rebuild",
+    )  # the others set the instants of their fetches themselves
     if moved and times > 1:
         clock.set(late.now)
         _begin(late, before)

@@ -43,9 +43,7 @@ class Differs(Exception):
 def look(folder: Path) -> list[str]:
     """Load the three files, compare, and say what was seen. Raises ``Differs``."""
     with tempfile.TemporaryDirectory(prefix="aurum-samples-") as place:
-        home = Home(
-            Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
-        )
+        home = Home(Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED)
         return [_lmp(home, folder), _load(home, folder), _cts(home, folder)]
 
 
