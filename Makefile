@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-AURUM_HOME ?= .aurum
+AURUM_HOME ?= $(or $(shell sed -n 's/^AURUM_HOME=//p' .env 2>/dev/null),.aurum)
 DAGSTER_HOME = $(abspath $(AURUM_HOME))/dagster
 SIMULATOR_PORT ?= 8321
 UI_PORT ?= 3000

@@ -3,11 +3,9 @@
 import datetime as dt
 import gzip
 import multiprocessing
-import shutil
 import socket
 import socketserver
 import ssl
-import subprocess
 import threading
 import time
 import traceback
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import trustme
 from pydantic import SecretStr
 
 from aurum_assets.model.clock import OperatingDay
@@ -617,30 +616,17 @@ def test_a_drip_is_cut_at_the_deadline(desk: Desk, head: bytes, kept: bytes) -> 
 # TLS
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("no openssl here to make a certificate with")
-    path = tmp_path / "certificate.pem"
-    options = (
-        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=op -addext subjectAltName=IP:127.0.0.1"
-    )
-    subprocess.run(  # noqa: S603 - fixed arguments
-        [program, *options.split(), "-keyout", path, "-out", path], check=True, capture_output=True
-    )
-    return path
-
-
 def test_a_drip_over_tls_is_cut_and_an_unknown_certificate_is_no_connection(
-    desk: Desk, operators: Callable[..., Operator], certificate: Path
+    desk: Desk, operators: Callable[..., Operator]
 ) -> None:
+    authority = trustme.CA()
     ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ours.load_cert_chain(certificate)
+    authority.issue_cert("127.0.0.1").configure_cert(ours)
     desk.operator = operators(tls=ours)
     desk.operator.will("/a", says(), drips(b"HTTP/1.1 200 X\r\nContent-Length: 60\r\n\r\n"))
     assert "CERTIFICATE_VERIFY_FAILED" in str(unavailable(desk.client(attempts=1)))
-    theirs = ssl.create_default_context(cafile=str(certificate))
+    theirs = ssl.create_default_context()
+    authority.configure_trust(theirs)
     client = desk.client(
         attempts=1, total_seconds=0.6, transport=httpx.HTTPTransport(verify=theirs)
     )

@@ -120,17 +120,15 @@ def rebuild(
     home: Home,
     dataset: Dataset,
     day: OperatingDay,
-    identifiers: Sequence[str] | None = None,
+    identifiers: Sequence[str],
     *,
     force: bool = False,
 ) -> Normalized:
-    """Make the table's day the fold of all its archived snapshots.
+    """Make the table's day the fold of all its archived snapshots, ``identifiers``.
 
     Raises ``ContractBroken`` where the table holds rows of bytes that the archive lacks: those
     would be lost (``force`` lets them go).
     """
-    if identifiers is None:
-        identifiers = home.archive.identifiers(dataset.archive_name, day.key)
     snapshots, unusable = _conform_all(home, dataset, day, identifiers)
     frames = [s.good for s in snapshots]
     rows = fold(dataset.table, pl.concat(frames)) if frames else dataset.table.empty()
@@ -157,11 +155,11 @@ def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: s
     first = snapshots[0]
     if first.dialect.volatile and _repeats_neighbour(home, dataset, first.envelope):
         return look_again(home, dataset, day)
-    home.lake.merge(QUARANTINE, snapshots[0].quarantined)
-    done.rows = fold(dataset.table, snapshots[0].good)
+    home.lake.merge(QUARANTINE, first.quarantined)
+    done.rows = fold(dataset.table, first.good)
     done.merged = home.lake.merge(dataset.table, done.rows)
     done.snapshots = 1
-    return _described(done, snapshots, len(snapshots[0].quarantined))
+    return _described(done, snapshots, len(first.quarantined))
 
 
 def look_again(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
