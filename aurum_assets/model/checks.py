@@ -38,7 +38,8 @@ class Evidence:
 
     ``rows``: stored rows (the whole day, or those that a run brought). ``intervals``:
     ``interval_start`` (and ``finality``) of the day, distinct. ``quarantine``: the day's rows of
-    ``quality.quarantine``. ``empty``: requests whose newest answer held no record.
+    ``quality.quarantine``. ``ahead``: the day is published before it begins. ``empty``: requests
+    whose newest answer held no record.
     """
 
     table: Table
@@ -49,8 +50,20 @@ class Evidence:
     quarantine: pl.DataFrame
     every: dt.timedelta
     lateness: dt.timedelta
+    ahead: bool = False
     drift: tuple[Drift, ...] = ()
     empty: tuple[str, ...] = ()
+
+    @property
+    def due(self) -> list[dt.datetime]:
+        """The starts of the intervals that ought to be there by now.
+
+        A day that is published ``ahead`` is due as a whole once it begins, or once a row is there.
+        """
+        marks = self.day.marks(self.every)
+        if self.ahead:
+            return marks if self.now >= self.day.start or len(self.intervals) else []
+        return [m for m in marks if m + self.every + self.lateness <= self.now]
 
 
 def evaluate(evidence: Evidence) -> list[Verdict]:
@@ -98,11 +111,7 @@ def enums_and_ranges(evidence: Evidence) -> Verdict:
 
 def completeness(evidence: Evidence) -> Verdict:
     """Every interval of the operating day that is already due is there."""
-    due = [
-        mark
-        for mark in evidence.day.marks(evidence.every)
-        if mark + evidence.every + evidence.lateness <= evidence.now
-    ]
+    due = evidence.due
     groups = [("", evidence.intervals)]
     if "finality" in evidence.intervals.columns:
         groups = [
@@ -111,7 +120,8 @@ def completeness(evidence: Evidence) -> Verdict:
         ] or groups
     gaps: list[dict[str, Any]] = []
     for name, rows in groups:
-        there = set(rows["interval_start"].dt.truncate(evidence.every).to_list())
+        since = rows["interval_start"] - evidence.day.start
+        there = {evidence.day.start + n // evidence.every * evidence.every for n in since}
         gaps += [
             {"interval_start": mark.isoformat(), "of": name.strip()}
             for mark in due
