@@ -89,7 +89,7 @@ ESTIMATED_BTM_PV = Column(
 FUEL = Column("fuel", TEXT, "Fuel category, as the operator names it.")
 FUEL_ROLLUP = Column("fuel_rollup", TEXT, "Group of fuel categories.", nullable=True)
 MARGINAL = Column("marginal", TEXT, "Y where the fuel is marginal, else N.", nullable=True)
-GENERATION = Column("generation", NUMBER, "Output.", _POWER)
+GENERATION = Column("generation", NUMBER, "Output of the generator, or of all of a fuel.", _POWER)
 RESOURCE_ID = Column("resource_id", TEXT, "The operator's number of the generator.")
 RESOURCE_NAME = Column("resource_name", TEXT, "Name of the generator.", nullable=True)
 
@@ -126,8 +126,10 @@ THIRTY_MINUTE_REQUIREMENT = Column(
 )
 PRODUCT = Column("product", TEXT, "Ancillary service: TMSR, TMNSR, TMOR, EIR and the like.")
 ZONE = Column("zone", TEXT, "The zone that the service is bought for.")
-CLEARING_PRICE = Column("price", NUMBER, "Clearing price.", _PRICE, nullable=True)
-QUANTITY = Column("mw", NUMBER, "Cleared or designated.", _POWER, nullable=True)
+CLEARING_PRICE = Column("price", NUMBER, "Clearing price of the service.", _PRICE, nullable=True)
+QUANTITY = Column(
+    "mw", NUMBER, "Quantity of the service that was cleared or designated.", _POWER, nullable=True
+)
 
 AREA_TYPE = Column("area_type", TEXT, "INTERNAL or EXTERNAL.", nullable=True)
 NETWORK_NODE_TYPE = Column(
