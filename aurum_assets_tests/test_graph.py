@@ -87,6 +87,10 @@ def run(  # noqa: PLR0913  as many as a run has
             partition_key=partition,
             instance=instance,
             run_config=feeds_config(feeds or {}),
+            asset_selection=[
+                key(d) for d in DATASETS if d.key in (feeds or {}) for key in (raw_key, table_key)
+            ]
+            or None,
             raise_on_error=raise_on_error,
         )
     )
@@ -224,16 +228,16 @@ def test_a_dataset_that_config_switches_off_has_no_asset(
 # --- schedules -----------------------------------------------------------------------------------
 
 
-def ticks(
-    home: Home, schedule: str, at: str
-) -> list[tuple[str | None, dict[str, list[str]]]]:
+def ticks(home: Home, schedule: str, at: str) -> list[tuple[str | None, dict[str, list[str]]]]:
     """(partition, feeds by dataset) of the runs that a beat at ``at`` requests."""
     repository = build(home).get_repository_def()
-    context = dg.build_schedule_context(
-        scheduled_execution_time=utc(at), repository_def=repository
-    )
+    context = dg.build_schedule_context(scheduled_execution_time=utc(at), repository_def=repository)
     requests = repository.get_schedule_def(schedule).evaluate_tick(context).run_requests or []
     assert len({r.run_key for r in requests}) == len(requests)
+    for request in requests:
+        chosen = {key.path[1] for key in request.asset_selection or ()}
+        asked = {op.removeprefix("raw__") for op in request.run_config["ops"]}
+        assert chosen == asked
     return [
         (
             r.partition_key,
@@ -246,7 +250,24 @@ def ticks(
     ]
 
 
-NOW = {"isone_rt_lmp": ["now"], "isone_system_load": ["now"]}
+NOW = {
+    "isone_rt_lmp": ["now"],
+    "isone_system_load": ["now"],
+    "isone_zonal_load": ["now"],
+    "isone_generation_by_resource": ["now"],
+}
+PRICES_AND_LOAD = {LMP.key: ["now"], LOAD.key: ["now"]}
+FINAL = {
+    "isone_rt_hourly_lmp": ["final_day"],
+    "isone_regulation_prices": ["final_day", "final_hourly"],
+    "isone_reserve_prices": ["final_day"],
+}
+PRELIM = {
+    "isone_rt_hourly_lmp": ["prelim_day"],
+    "isone_generation_mix": ["day"],
+    "isone_regulation_prices": ["prelim_day"],
+    "isone_reserve_prices": ["prelim_day"],
+}
 
 
 @pytest.mark.parametrize(
@@ -292,8 +313,32 @@ NOW = {"isone_rt_lmp": ["now"], "isone_system_load": ["now"]}
         ),
         ("miso_fifteen_minutes", "2026-07-21T05:30:00Z", [("2026-07-21", {"miso_cts": ["now"]})]),
         # what became final
-        ("isone_daily", "2026-07-21T10:30:00Z", [("2026-07-19", {LMP.key: ["final_hours"]})]),
-        ("isone_daily", "2024-03-12T10:30:00Z", [("2024-03-10", {LMP.key: ["final_hours"]})]),
+        (
+            "isone_daily",
+            "2026-07-21T10:30:00Z",
+            [
+                ("2026-07-16", FINAL),
+                ("2026-07-19", {LMP.key: ["final_hours"]}),
+                ("2026-07-20", PRELIM),
+                ("2026-07-21", {"isone_locations": ["now"]}),
+            ],
+        ),
+        (
+            "isone_daily",
+            "2024-03-12T10:30:00Z",
+            [
+                ("2024-03-07", FINAL),
+                ("2024-03-10", {LMP.key: ["final_hours"]}),
+                ("2024-03-11", PRELIM),
+                ("2024-03-12", {"isone_locations": ["now"]}),
+            ],
+        ),
+        # what cleared for tomorrow
+        (
+            "isone_da_lmp_daily",
+            "2026-07-21T18:30:00Z",
+            [("2026-07-22", {"isone_da_lmp": ["day"]})],
+        ),
     ],
 )
 def test_a_beat_asks_for_today_and_around_midnight_for_yesterday_too(
@@ -308,6 +353,8 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home)
     assert names == {
         "isone_five_minutes_schedule",
         "isone_daily_schedule",
+        "isone_da_lmp_daily_schedule",
+        "isone_ancillary_services_daily_schedule",
         "miso_fifteen_minutes_schedule",
     }
     pairs = [(d, home.config(d)) for d in DATASETS]
@@ -318,9 +365,7 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home)
         for key, feeds in by_dataset.items()
         for feed in feeds
     ]
-    beating = [
-        (d.key, f.name) for d, c in pairs for f in c.feeds if f.cadence != "backfill"
-    ]
+    beating = [(d.key, f.name) for d, c in pairs for f in c.feeds if f.cadence != "backfill"]
     assert sorted(asked) == sorted(beating)
 
 
@@ -342,7 +387,7 @@ def test_schedules_run_only_where_the_environment_says_so(
 def test_a_beat_is_green_and_says_what_it_did(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
-    result = run(live_desk, instance, "isone_five_minutes", TODAY, NOW)
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD)
     assert result.success
     said = materializations(result)
     assert set(said) == {f"{room}/{d.key}" for room in ("raw", "market") for d in (LMP, LOAD)}
@@ -372,10 +417,10 @@ def test_the_day_asked_for_as_a_whole_passes_every_check(
 def test_the_same_beat_again_is_a_duplicate_and_no_commit(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
-    run(live_desk, instance, "isone_five_minutes", TODAY, NOW)
+    run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD)
     before = live_desk.rows(LMP)
     live_desk.clock.set(live_desk.clock() + dt.timedelta(seconds=20))
-    said = materializations(run(live_desk, instance, "isone_five_minutes", TODAY, NOW))
+    said = materializations(run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD))
     assert said["raw/isone_rt_lmp"].metadata["duplicates"].value == 1
     assert said["raw/isone_rt_lmp"].metadata["stored"].value == 0
     assert said["market/isone_rt_lmp"].metadata["new"].value == 0
@@ -403,7 +448,7 @@ def test_a_broken_record_is_a_failed_check_in_a_run_that_succeeds(
     live_desk: Desk, market: Running, instance: dg.DagsterInstance
 ) -> None:
     market.simulator.fail(next="wrong_sum", match="/fiveminutelmp")
-    result = run(live_desk, instance, "isone_five_minutes", TODAY, NOW)
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD)
     assert result.success
     (broken,) = [
         e
@@ -421,7 +466,9 @@ def test_a_broken_record_is_a_failed_check_in_a_run_that_succeeds(
 
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {
-        e.step_key: e.step_failure_data for e in result.all_events if e.is_step_failure and e.step_key
+        e.step_key: e.step_failure_data
+        for e in result.all_events
+        if e.is_step_failure and e.step_key
     }
 
 
@@ -430,9 +477,7 @@ def test_a_refused_request_fails_at_once_in_a_sentence_that_names_the_variables(
 ) -> None:
     market.simulator.fail(next="401", times=100)
     feeds = {LMP.key: ["now"], LOAD.key: ["now"]}
-    result = run(
-        live_desk, instance, "isone_five_minutes", TODAY, feeds, raise_on_error=False
-    )
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, feeds, raise_on_error=False)
     assert not result.success
     failed = failures(result)
     assert set(failed) == {"raw__isone_rt_lmp", "raw__isone_system_load"}
@@ -505,9 +550,7 @@ def replay(
     )
 
 
-def test_replay_reports_every_day_by_itself(
-    live_desk: Desk, instance: dg.DagsterInstance
-) -> None:
+def test_replay_reports_every_day_by_itself(live_desk: Desk, instance: dg.DagsterInstance) -> None:
     days = ["2026-07-18", "2026-07-19", "2026-07-20"]
     for day in days:
         ingest.collect(live_desk.home, LOAD, LOAD.day(day))
@@ -566,11 +609,9 @@ def test_a_day_that_cannot_be_replayed_does_not_hold_up_the_others(
 def test_replay_of_an_unknown_dataset_names_the_known_ones(
     desk: Desk, instance: dg.DagsterInstance
 ) -> None:
-    result = replay(
-        desk, instance, raise_on_error=False, dataset="x", first=TODAY, last=TODAY
-    )
+    result = replay(desk, instance, raise_on_error=False, dataset="x", first=TODAY, last=TODAY)
     (data,) = failures(result).values()
-    assert "isone_rt_lmp, isone_system_load, miso_cts" in data.user_failure_data.description
+    assert ", ".join(sorted(d.key for d in DATASETS)) in data.user_failure_data.description
 
 
 @pytest.mark.parametrize("bad", [{"first": "someday"}, {"last": "2026-02-30"}])
