@@ -15,7 +15,7 @@ import dagster as dg
 from pydantic import SecretStr
 
 from aurum_assets.definitions import build
-from aurum_assets.graph.jobs import Pair, asked_by, cadences
+from aurum_assets.graph.jobs import Beat, asked_by, asset_keys, beats
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
@@ -85,78 +85,79 @@ def run_demo(home: Home, tell: Tell) -> Demo:
         ours = demo_home(home, running, lambda: now[0])
         definitions = build(ours)
         with dagster_instance(home) as instance:
-            for instant, job, partition, config, what in _plan(ours):
-                now[0] = instant
-                tell(what)
-                _run(definitions, instance, job, partition, config, found)
+            for step in _plan(ours):
+                now[0] = step.instant
+                tell(step.what)
+                _run(definitions, instance, step, found)
         for dataset in DATASETS:
             summary = ours.lake.summary(dataset.table)
             found.lines[dataset.key].rows = summary.rows if summary else 0
     return found
 
 
-Step = tuple[dt.datetime, str, str, dict[str, object] | None, str]
+@dataclass(frozen=True)
+class Step:
+    """A run of the demo: the job ``name`` at an ``instant``, for a partition of ``datasets``."""
+
+    instant: dt.datetime
+    name: str
+    partition: str
+    datasets: Sequence[Dataset]
+    config: dict[str, object] | None
+    what: str
 
 
 def _plan(home: Home) -> list[Step]:
     """The full day of every dataset, asked for on the morning after, then the ticks."""
-    pairs = [(d, home.config(d)) for d in DATASETS]
-    groups = cadences(pairs)
+    every = beats([(d, home.config(d)) for d in DATASETS])
+    ticking = [beat for beat in every if beat.cadence in _EVERY]
     steps: list[Step] = []
-    for (source, cadence), ours in groups.items():
-        if cadence not in _EVERY:
-            continue
-        day = ours[0][0].day(FULL_DAY.isoformat())
-        names = ", ".join(d.key for d, _ in ours)
-        what = f"the whole of {day}: {names}"
-        steps.append((day.end + _MORNING, f"{source}_{cadence}", day.key, None, what))
-    ticks = [
-        step
-        for (source, cadence), ours in groups.items()
-        if cadence in _EVERY
-        for step in _ticks(source, cadence, ours)
-    ]
-    return steps + sorted(ticks, key=lambda s: s[0])
+    shown: set[str] = set()
+    for beat in (*ticking, *(b for b in every if b not in ticking)):
+        ours = [d for d, _ in beat.pairs if d.key not in shown]
+        shown |= {d.key for d in ours}
+        day = ours[0].day(FULL_DAY.isoformat())
+        what = f"the whole of {day}: {', '.join(d.key for d in ours)}"
+        steps.append(Step(day.end + _MORNING, beat.name, day.key, ours, None, what))
+    ticks = [step for beat in ticking for step in _ticks(beat)]
+    return steps + sorted(ticks, key=lambda step: step.instant)
 
 
 def _next_midnight(dataset: Dataset) -> dt.datetime:
     return dataset.day(FULL_DAY.isoformat()).end
 
 
-def _ticks(source: str, cadence: str, pairs: Sequence[Pair]) -> list[Step]:
-    start = _next_midnight(pairs[0][0]) + dt.timedelta(minutes=5, seconds=40)
+def _ticks(beat: Beat) -> list[Step]:
+    datasets = [dataset for dataset, _ in beat.pairs]
+    start = _next_midnight(datasets[0]) + dt.timedelta(minutes=5, seconds=40)
     steps: list[Step] = []
     for number in range(TICKS):
-        if number % _EVERY[cadence]:
+        if number % _EVERY[beat.cadence]:
             continue
         instant = start + number * _TICK
-        today = pairs[0][0].source.day_of(instant)
-        feeds = asked_by(cadence, pairs, instant).get(today.key, {})
+        today = beat.source.day_of(instant)
+        feeds = asked_by(beat.cadence, beat.pairs, instant).get(today.key, {})
         config = feeds_config(feeds) if number else None  # the first one catches up with the day
-        what = f"live tick {number + 1} of {TICKS} at {instant:%H:%M:%S}Z: {source}_{cadence}"
-        steps.append((instant, f"{source}_{cadence}", today.key, config, what))
+        what = f"live tick {number + 1} of {TICKS} at {instant:%H:%M:%S}Z: {beat.name}"
+        steps.append(Step(instant, beat.name, today.key, datasets, config, what))
     return steps
 
 
 def _run(
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    job: str,
-    partition: str,
-    config: dict[str, object] | None,
-    found: Demo,
+    definitions: dg.Definitions, instance: dg.DagsterInstance, step: Step, found: Demo
 ) -> None:
-    result = definitions.resolve_job_def(job).execute_in_process(
-        partition_key=partition,
+    result = definitions.resolve_job_def(step.name).execute_in_process(
+        partition_key=step.partition,
         instance=instance,
-        run_config={**(config or {}), **_QUIET},
+        asset_selection=asset_keys(step.datasets),
+        run_config={**(step.config or {}), **_QUIET},
         raise_on_error=False,
         tags={"aurum/demo": "true"},
     )
     for event in result.all_events:
         _count(event, found)
     if not result.success:
-        found.failures.append(f"{job} {partition}")
+        found.failures.append(f"{step.name} {step.partition}")
 
 
 def _count(event: dg.DagsterEvent, found: Demo) -> None:

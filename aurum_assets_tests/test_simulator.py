@@ -631,7 +631,7 @@ def test_bytes_that_are_no_answer_come_with_200(
     ],
 )
 @pytest.mark.parametrize("headers", [JSON, XML])
-def test_the_schema_drifts_in_every_record(  # noqa: PLR0913, PLR0917  one column of the table each
+def test_the_schema_drifts_in_every_record(
     running: Running,
     client: httpx.Client,
     headers: dict[str, str],

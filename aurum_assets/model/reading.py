@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
 import numpy as np
@@ -315,8 +315,8 @@ def _fast(
     if records is None:
         return None
     fields = _fields(dialect.record)
-    raw = {n: list(map(get, records)) for n, (get, _) in fields.items()}
-    columns = [pl.Series(n, raw[n], dtype=fields[n][1], strict=True) for n in fields]
+    raw = {n: list(map(field.get, records)) for n, field in fields.items()}
+    columns = [field.series(n, raw[n]) for n, field in fields.items()]
     if any(column.null_count() for column in columns):
         return None  # absent or null: a field said twice could hide behind one that is absent
     if _quotes(body) != _quotes_of(dialect, document, raw, len(records)):
@@ -324,8 +324,16 @@ def _fast(
     header = _header_values(dialect, document)
     _refuse_snapshot(dataset, dialect, header, envelope)
     frame = pl.DataFrame(columns).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
-    drift = _drift({n: {_word(t)} for n, (_, t) in fields.items()}, expected.get(dialect.name))
-    return Reading(dialect, dialect.parse(frame), len(records), drift=drift if records else ())
+    observed = {n: {_word(field.dtype)} for n, field in fields.items()}
+    drift = _drift(observed, expected.get(dialect.name)) if records else ()
+    positions = list(range(len(records))) * dialect.rows_of_a_record
+    return Reading(
+        dialect,
+        dialect.parse(frame),
+        len(records),
+        positions if dialect.rows_of_a_record > 1 else None,
+        drift=drift,
+    )
 
 
 def _careful(
@@ -355,14 +363,12 @@ def _careful(
                 msg = f"{dataset.key}: more than {_MOST_REFUSED:,} records cannot be read: {error}"
                 raise MalformedPayload(msg) from error
     frame = pl.DataFrame(
-        [
-            pl.Series(n, list(map(get, kept)), dtype=dtype, strict=True)
-            for n, (get, dtype) in fields.items()
-        ]
+        [field.series(n, list(map(field.get, kept))) for n, field in fields.items()]
     ).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
     if not strict:
-        observed = {n: {_word(fields[n][1])} if n in known else t for n, t in observed.items()}
+        observed = {n: {_word(fields[n].dtype)} if n in known else t for n, t in observed.items()}
     drift = _drift(observed, expected.get(dialect.name)) if document.records else ()
+    positions *= dialect.rows_of_a_record
     return Reading(
         dialect, dialect.parse(frame), len(document.records), positions, tuple(refused), drift
     )
@@ -413,7 +419,7 @@ def _drift(
         types = observed.get(name, set()) - {"null"}
         if name not in observed:
             found.append(Drift("vanished", name, "ERROR", f"field {name} ({want}) is gone"))
-        elif types - {want}:
+        elif types - ({"string", "number"} if want == "label" else {want}):
             came = ", ".join(sorted(types - {want}))
             found.append(
                 Drift("retyped", name, "ERROR", f"field {name} was {want} and now comes as {came}")
@@ -470,20 +476,42 @@ def _found(document: Any) -> list[Any] | None:
     return [tree] if isinstance(tree, msgspec.Struct) else None
 
 
+class _Field(NamedTuple):
+    """A leaf of a declared record. ``label``: a number of something, that comes as int or text."""
+
+    get: Callable[[Any], Any]
+    dtype: "pl.DataType"
+    label: bool
+
+    def series(self, name: str, values: list[Any]) -> pl.Series:
+        """``values`` as a column."""
+        if self.label:
+            values = [None if v is None else str(v) for v in values]
+        return pl.Series(name, values, dtype=self.dtype, strict=True)
+
+    def texts(self, values: list[Any]) -> int:
+        """How many of ``values`` stand in quotes."""
+        if self.label:
+            return sum(isinstance(v, str) for v in values)
+        return len(values) - values.count(None) if self.dtype == pl.String else 0
+
+
 @cache
-def _fields(record: type[msgspec.Struct]) -> dict[str, tuple[Callable[[Any], Any], "pl.DataType"]]:
+def _fields(record: type[msgspec.Struct]) -> "dict[str, _Field]":
     """Dotted names as the operator writes them -> how to get the value, and its dtype."""
-    found: dict[str, tuple[Callable[[Any], Any], pl.DataType]] = {}
+    found: dict[str, _Field] = {}
 
     def visit(struct: type[msgspec.Struct], dotted: str, attribute: str) -> None:
         hints = get_type_hints(struct)
         names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
         for name, encoded in names:
-            kind = next((t for t in get_args(hints[name]) if t is not type(None)), hints[name])
-            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-                visit(kind, f"{dotted}{encoded}.", f"{attribute}{name}.")
-            else:
-                found[dotted + encoded] = (attrgetter(attribute + name), _DTYPES[kind])
+            kinds = [t for t in get_args(hints[name]) if t is not type(None)] or [hints[name]]
+            if issubclass(kinds[0], msgspec.Struct):
+                visit(kinds[0], f"{dotted}{encoded}.", f"{attribute}{name}.")
+                continue
+            label = len(kinds) > 1
+            dtype = pl.String() if label else _DTYPES[kinds[0]]
+            found[dotted + encoded] = _Field(attrgetter(attribute + name), dtype, label)
 
     visit(record, "", "")
     return found
@@ -505,9 +533,8 @@ def _quotes_of(
     character finds it, and sends the payload the careful way.
     """
     names = len({p for n in raw for p in _prefixes(n)})
-    texts = sum(
-        len(values) for name, values in raw.items() if _fields(dialect.record)[name][1] == pl.String
-    )
+    fields = _fields(dialect.record)
+    texts = sum(fields[name].texts(values) for name, values in raw.items())
     rest = msgspec.json.encode(_emptied(document))
     return 2 * (names * records + texts) + _quotes(rest)
 
@@ -537,7 +564,7 @@ _HeaderColumn = tuple[str, Any, "pl.DataType"]
 def _header_values(dialect: Dialect, document: Any) -> list[_HeaderColumn]:
     if dialect.header is None:
         return []
-    return [(n, get(document), dtype) for n, (get, dtype) in _fields(dialect.header).items()]
+    return [(n, f.get(document), f.dtype) for n, f in _fields(dialect.header).items()]
 
 
 def _careful_header(
@@ -551,7 +578,7 @@ def _careful_header(
     except (msgspec.ValidationError, ValueError) as error:
         msg = f"{dataset.key}: the answer's header cannot be read: {error}"
         raise MalformedPayload(msg) from error
-    return [(n, get(known), dtype) for n, (get, dtype) in fields.items()]
+    return [(n, f.get(known), f.dtype) for n, f in fields.items()]
 
 
 def _refuse_snapshot(
