@@ -126,10 +126,16 @@ def write_files(folder: Path) -> None:
         (folder / f"{number}.json").write_text(json.dumps(document))
 
 
-def tables(home: Home) -> Tables:
+def read(home: Home) -> Tables:
     """Every table with rows, as a reader sees them now."""
     frames = {d.key: home.lake.read(d.table) for d in DATASETS}
     frames["quarantine"] = home.lake.read(QUARANTINE)
+    return frames
+
+
+def tables(home: Home) -> Tables:
+    """The same, and the catalog let go."""
+    frames = read(home)
     close(home.lake)
     return frames
 
@@ -156,15 +162,20 @@ class _Victim:
         theirs.close()
         self.last = ""
 
-    def run(self, seconds: float | None) -> float:
-        """Let it work for ``seconds`` and kill it (to its end where None); the seconds it took."""
+    def run(self, seconds: float | None, watch: Callable[[], object] | None = None) -> float:
+        """Let it work for ``seconds`` and kill it (to its end where None); the seconds it took.
+
+        ``watch`` is called all the while.
+        """
         if not self._pipe.poll(_LONGEST) or self._pipe.recv() != "ready":
             msg = "the process did not start"
             raise RuntimeError(msg)
         began = time.perf_counter()
         self._pipe.send("go")
         if seconds is not None:
-            time.sleep(seconds)
+            while watch is not None and time.perf_counter() - began < seconds:
+                watch()
+            time.sleep(max(0.0, began + seconds - time.perf_counter()))
             self._process.kill()
         while self.last != "done":
             try:
@@ -234,7 +245,10 @@ def _ground(locations: int) -> Iterator[tuple[Place, Running, SetClock]]:
 def prove_kill(
     kills: int = 60, locations: int = 60, seed: int = 0, ways: Sequence[str] = tuple(WAYS)
 ) -> Proof:
-    """``kills`` kills, spread over ``ways``; every second rerun comes six minutes later."""
+    """``kills`` kills, spread over ``ways``.
+
+    In every second one a reader looks on all the while, and the rerun comes six minutes later.
+    """
     proof = Proof(f"{kills} times kill -9: nothing lost, nothing twice, no half day to be seen")
     chance = random.Random(seed)  # noqa: S311  repeatable, no secret
     with _ground(locations) as (place, _, clock):
@@ -279,7 +293,13 @@ def _prove_way(
     victim = _Victim(way, place)
     for number in range(times):
         _begin(place, before)
-        victim.run(chance.uniform(0, clean.seconds))
+        reader = place.home()
+
+        def watch(home: Home = reader) -> None:
+            _see(proof, home, clean, f"{way}, while it runs")
+
+        victim.run(chance.uniform(0, clean.seconds), watch if number % 2 else None)
+        close(reader.lake)
         struck = victim.last
         what = f"{way}, killed after {struck!r}"
         proof.add(f"kills while {struck.partition(' ')[0] or 'beginning'}")
@@ -300,12 +320,18 @@ def _prove_way(
 
 def _look(proof: Proof, place: Place, clean: Clean, what: str) -> None:
     """A reader sees what a clean run commits, in whole steps; every object and row is sound."""
-    for name, frame in tables(place.home()).items():
+    home = place.home()
+    _see(proof, home, clean, what)
+    close(home.lake)
+    _verify(proof, place, what)
+
+
+def _see(proof: Proof, home: Home, clean: Clean, what: str) -> None:
+    for name, frame in read(home).items():
         whole = any(frame.equals(state) for state in clean.states[name])
         most = max(map(len, clean.states[name]))
         proof.holds(f"{what}: {name} shows {len(frame)} rows of {most}", where=whole)
         proof.add("looks at a table")
-    _verify(proof, place, what)
 
 
 def _verify(proof: Proof, place: Place, what: str) -> None:
