@@ -170,7 +170,7 @@ def _count(event: dg.DagsterEvent, found: Demo) -> None:
     elif kind == "ASSET_MATERIALIZATION":
         _materialized(data.materialization, found)
     elif kind == "STEP_SUCCESS":
-        key = (event.step_key or "").partition("__")[2]
+        key = (event.step_key or "").removeprefix("check_").rpartition("__")[2]
         found.lines[key].seconds += data.duration_ms / 1000
     elif kind == "STEP_FAILURE":
         found.failures.append(data.error_display_string)

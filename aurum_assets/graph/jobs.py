@@ -103,11 +103,13 @@ def cadence_schedule(job: Job, beat: Beat, *, running: bool) -> dg.ScheduleDefin
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         now = context.scheduled_execution_time
         for day, feeds in asked_by(beat.cadence, beat.pairs, now).items():
+            some = set(feeds) != set(known)
             yield dg.RunRequest(
                 run_key=f"{job.name}:{now.isoformat()}:{day}",
                 partition_key=day,
                 run_config=translate.feeds_config(feeds),
-                asset_selection=asset_keys(known[key] for key in feeds),
+                asset_selection=asset_keys(known[key] for key in feeds) if some else None,
+                asset_check_keys=[] if some else None,  # the step reports them
             )
 
     return tick

@@ -97,8 +97,10 @@ def collect(
     done = Collected()
     asked = due_feeds(home, dataset, day, feeds)
     if not asked:
-        msg = f"{dataset.key}: nothing can be asked of {day} yet"
-        raise NotYetPublished(msg)
+        done.refusal = (
+            f"{dataset.key}: no feed of it speaks of {day}, seen from {home.now():%F %R}Z"
+        )
+        return done
     with home.api(dataset.source) as api:
         for feed in asked:
             try:
