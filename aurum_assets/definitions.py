@@ -5,7 +5,7 @@ import os
 import dagster as dg
 
 from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
-from aurum_assets.graph.jobs import Job, cadence_job, cadence_schedule, cadences, replay_job
+from aurum_assets.graph.jobs import Job, beats, cadence_job, cadence_schedule, replay_job
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
 
@@ -16,10 +16,10 @@ def build(home: Home) -> dg.Definitions:
     running = os.environ.get("AURUM_SCHEDULES", "") == "running"
     jobs: list[Job] = [replay_job([d for d, _ in pairs])]
     schedules = []
-    for (source, cadence), ours in cadences(pairs).items():
-        job = cadence_job(source, cadence, ours)
+    for beat in beats(pairs):
+        job = cadence_job(beat)
         jobs.append(job)
-        schedules.append(cadence_schedule(job, ours[0][0].source, cadence, ours, running=running))
+        schedules.append(cadence_schedule(job, beat, running=running))
     return dg.Definitions(
         assets=[make(d, config) for d, config in pairs for make in (raw_asset, table_asset)],
         asset_checks=[table_checks(d, config) for d, config in pairs],

@@ -15,9 +15,10 @@ import dagster as dg
 from pydantic import SecretStr
 
 from aurum_assets.definitions import build
-from aurum_assets.graph.jobs import Pair, asked_by, cadences
+from aurum_assets.graph.jobs import Beat, asked_by, asset_keys, beats
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.markets import DATASETS
+from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.settings import PROJECT, Home
@@ -28,6 +29,7 @@ TICKS = 6
 _RAISED = 1_000.0
 _TICK = dt.timedelta(minutes=5)
 _MORNING = dt.timedelta(hours=6)
+_NOON = dt.timedelta(hours=12)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _EVERY = {"five_minutes": 1, "fifteen_minutes": 3}
 
@@ -85,78 +87,86 @@ def run_demo(home: Home, tell: Tell) -> Demo:
         ours = demo_home(home, running, lambda: now[0])
         definitions = build(ours)
         with dagster_instance(home) as instance:
-            for instant, job, partition, config, what in _plan(ours):
-                now[0] = instant
-                tell(what)
-                _run(definitions, instance, job, partition, config, found)
+            for step in _plan(ours):
+                now[0] = step.instant
+                tell(step.what)
+                _run(definitions, instance, step, found)
         for dataset in DATASETS:
             summary = ours.lake.summary(dataset.table)
             found.lines[dataset.key].rows = summary.rows if summary else 0
     return found
 
 
-Step = tuple[dt.datetime, str, str, dict[str, object] | None, str]
+@dataclass(frozen=True)
+class Step:
+    """A run of the demo: the job ``name`` at an ``instant``, for a partition of ``datasets``."""
+
+    instant: dt.datetime
+    name: str
+    partition: str
+    datasets: Sequence[Dataset]
+    config: dict[str, object] | None
+    what: str
 
 
 def _plan(home: Home) -> list[Step]:
-    """The full day of every dataset, asked for on the morning after, then the ticks."""
-    pairs = [(d, home.config(d)) for d in DATASETS]
-    groups = cadences(pairs)
+    """The full day of every dataset, then the ticks.
+
+    The day is asked for on the morning after, or at its noon where an operator shows only today.
+    """
+    every = beats([(d, home.config(d)) for d in DATASETS])
+    ticking = [beat for beat in every if beat.cadence in _EVERY]
     steps: list[Step] = []
-    for (source, cadence), ours in groups.items():
-        if cadence not in _EVERY:
-            continue
-        day = ours[0][0].day(FULL_DAY.isoformat())
-        names = ", ".join(d.key for d, _ in ours)
-        what = f"the whole of {day}: {names}"
-        steps.append((day.end + _MORNING, f"{source}_{cadence}", day.key, None, what))
-    ticks = [
-        step
-        for (source, cadence), ours in groups.items()
-        if cadence in _EVERY
-        for step in _ticks(source, cadence, ours)
-    ]
-    return steps + sorted(ticks, key=lambda s: s[0])
+    shown: set[str] = set()
+    for beat in (*ticking, *(b for b in every if b not in ticking)):
+        fresh = [(d, c) for d, c in beat.pairs if d.key not in shown]
+        shown |= {d.key for d, _ in fresh}
+        only_now = [d for d, c in fresh if all(feed.asks == "now" for feed in c.feeds)]
+        others = [d for d, _ in fresh if d not in only_now]
+        day = OperatingDay(FULL_DAY, beat.source.zone)
+        for instant, ours in ((day.start + _NOON, only_now), (day.end + _MORNING, others)):
+            if ours:
+                what = f"the whole of {day}: {', '.join(d.key for d in ours)}"
+                steps.append(Step(instant, beat.name, day.key, ours, None, what))
+    ticks = [step for beat in ticking for step in _ticks(beat)]
+    return steps + sorted(ticks, key=lambda step: step.instant)
 
 
 def _next_midnight(dataset: Dataset) -> dt.datetime:
     return dataset.day(FULL_DAY.isoformat()).end
 
 
-def _ticks(source: str, cadence: str, pairs: Sequence[Pair]) -> list[Step]:
-    start = _next_midnight(pairs[0][0]) + dt.timedelta(minutes=5, seconds=40)
+def _ticks(beat: Beat) -> list[Step]:
+    datasets = [dataset for dataset, _ in beat.pairs]
+    start = _next_midnight(datasets[0]) + dt.timedelta(minutes=5, seconds=40)
     steps: list[Step] = []
     for number in range(TICKS):
-        if number % _EVERY[cadence]:
+        if number % _EVERY[beat.cadence]:
             continue
         instant = start + number * _TICK
-        today = pairs[0][0].source.day_of(instant)
-        feeds = asked_by(cadence, pairs, instant).get(today.key, {})
+        today = beat.source.day_of(instant)
+        feeds = asked_by(beat.cadence, beat.pairs, instant).get(today.key, {})
         config = feeds_config(feeds) if number else None  # the first one catches up with the day
-        what = f"live tick {number + 1} of {TICKS} at {instant:%H:%M:%S}Z: {source}_{cadence}"
-        steps.append((instant, f"{source}_{cadence}", today.key, config, what))
+        what = f"live tick {number + 1} of {TICKS} at {instant:%H:%M:%S}Z: {beat.name}"
+        steps.append(Step(instant, beat.name, today.key, datasets, config, what))
     return steps
 
 
 def _run(
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    job: str,
-    partition: str,
-    config: dict[str, object] | None,
-    found: Demo,
+    definitions: dg.Definitions, instance: dg.DagsterInstance, step: Step, found: Demo
 ) -> None:
-    result = definitions.resolve_job_def(job).execute_in_process(
-        partition_key=partition,
+    result = definitions.resolve_job_def(step.name).execute_in_process(
+        partition_key=step.partition,
         instance=instance,
-        run_config={**(config or {}), **_QUIET},
+        asset_selection=asset_keys(step.datasets),
+        run_config={**(step.config or {}), **_QUIET},
         raise_on_error=False,
         tags={"aurum/demo": "true"},
     )
     for event in result.all_events:
         _count(event, found)
     if not result.success:
-        found.failures.append(f"{job} {partition}")
+        found.failures.append(f"{step.name} {step.partition}")
 
 
 def _count(event: dg.DagsterEvent, found: Demo) -> None:
@@ -169,7 +179,7 @@ def _count(event: dg.DagsterEvent, found: Demo) -> None:
     elif kind == "ASSET_MATERIALIZATION":
         _materialized(data.materialization, found)
     elif kind == "STEP_SUCCESS":
-        key = (event.step_key or "").partition("__")[2]
+        key = (event.step_key or "").removeprefix("check_").rpartition("__")[2]
         found.lines[key].seconds += data.duration_ms / 1000
     elif kind == "STEP_FAILURE":
         found.failures.append(data.error_display_string)

@@ -288,13 +288,19 @@ def test_status_of_nothing_is_all_zero(aurum: Aurum) -> None:
         assert list(entry.values()) == [dataset.key, 0, 0, 0, 0, None, None, 0, 0, None]
 
 
+def status_of(aurum: Aurum, dataset: str) -> dict[str, Any]:
+    entries = said(aurum("status", "--json"))["datasets"]
+    (entry,) = (e for e in entries if e["dataset"] == dataset)
+    return dict(entry)
+
+
 def test_status_counts_what_is_held(aurum: Aurum, tmp_path: Path, payload: Path) -> None:
     aurum("load", "--dataset", LMP, payload)
     broken = tmp_path / "broken.json"
     broken.write_bytes(recording("isone_rt_lmp", "live", "spring").body.replace(b"20.02", b"99.02"))
     aurum("load", "--dataset", LMP, broken)
     aurum("load", "--dataset", LMP, file(tmp_path, recording(LMP, "live", "malformed"), "bad.json"))
-    entry = said(aurum("status", "--json"))["datasets"][0]
+    entry = status_of(aurum, LMP)
     assert (entry["dataset"], entry["objects"], entry["rows"], entry["days"]) == (LMP, 2, 8, 2)
     assert entry["bytes"] > 100
     assert entry["first_interval"] == "2024-03-10T06:55:00+00:00"
@@ -327,7 +333,7 @@ def test_collect_can_stop_after_the_archive(aurum: Aurum) -> None:
     options = ("--day", "2026-07-20", "--raw-only", "--json")
     (row,) = said(aurum("collect", "isone_system_load", *options))["collected"]
     assert (row["stored"], row["new"]) == (1, 0)
-    entry = said(aurum("status", "--json"))["datasets"][1]
+    entry = status_of(aurum, "isone_system_load")
     assert (entry["objects"], entry["rows"]) == (1, 0)
 
 

@@ -271,5 +271,5 @@ def test_schedules_are_running_because_the_environment_says_so(operated: Operate
         of=SELECTOR,
     )
     found = data["schedulesOrError"]["results"]
-    assert len(found) == 3
+    assert len(found) == 5
     assert {s["scheduleState"]["status"] for s in found} == {"RUNNING"}

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.errors import DataError
 from aurum_assets.model.quarantine import QUARANTINE
@@ -110,7 +111,10 @@ def test_a_parser_gives_the_columns_of_its_table_one_row_a_record(recorded: Reco
     assert len(frame) == len(recorded.expected["rows"])
     of_table = recorded.dataset.table.schema
     given = {n: t for n, t in frame.schema.items() if n in of_table}
-    assert given == {n: t for n, t in of_table.items() if n not in (*PROVENANCE, "finality")}
+    owed = {n: t for n, t in of_table.items() if n not in (*PROVENANCE, "finality")}
+    if recorded.dataset is ISONE_LOCATIONS:  # carries no date: the pipeline gives it its day
+        owed = {n: t for n, t in owed.items() if not n.startswith("interval_")}
+    assert given == owed
 
 
 @pytest.mark.parametrize("recorded", [r for r in READABLE if r.format == "xml"], ids=str)
@@ -142,7 +146,7 @@ def test_every_dialects_fields_are_the_ones_that_config_expects(
 
 
 def fields_of(struct: type[msgspec.Struct], prefix: str = "") -> dict[str, str]:
-    """Dotted names of a record's fields, and their JSON types."""
+    """Dotted names of a record's fields, and their JSON types; ``label``: number or text."""
     words = {str: "string", float: "number", int: "number", bool: "boolean"}
     found: dict[str, str] = {}
     hints = get_type_hints(struct)
@@ -153,7 +157,8 @@ def fields_of(struct: type[msgspec.Struct], prefix: str = "") -> dict[str, str]:
         if issubclass(kind, msgspec.Struct):
             found |= fields_of(kind, f"{prefix}{said}.")
         else:
-            found[prefix + said] = words[kind]
+            either = {int, str} <= set(kinds)
+            found[prefix + said] = "label" if either else words[kind]
     return found
 
 
@@ -162,7 +167,7 @@ def test_a_dialect_refuses_fields_that_it_does_not_declare(
     dataset: Dataset, dialect: Dialect
 ) -> None:
     assert dialect.record.__struct_config__.forbid_unknown_fields
-    assert dialect.every <= dt.timedelta(hours=1)
+    assert dt.timedelta(minutes=5) <= dialect.every <= dt.timedelta(days=1)
     assert dataset.dialect(dialect.name) is dialect
 
 

@@ -31,13 +31,14 @@ def test_the_demo_is_green_and_a_second_one_adds_nothing(
     assert lmp.rows == lmp.rows_added == (288 + TICKS + 1) * LOCATIONS
     assert first.lines["isone_system_load"].rows == 288 + TICKS
     for line in first.lines.values():
-        assert line.snapshots >= SNAPSHOTS[line.dataset]
+        assert line.snapshots >= SNAPSHOTS.get(line.dataset, 1)
+        assert line.rows > 0
         assert (line.quarantined, line.checks_failed) == (0, 0)
         assert line.checks_passed > 0
     held = status(home, DATASETS)
     again = demo.run_demo(home, told.append)
     assert again.failures == []
-    assert [line.rows_added for line in again.lines.values()] == [0, 0, 0]
-    assert [line.snapshots for line in again.lines.values()] == [0, 0, 0]
+    assert {line.rows_added for line in again.lines.values()} == {0}
+    assert {line.snapshots for line in again.lines.values()} == {0}
     assert all(line.duplicates for line in again.lines.values())
     assert status(home, DATASETS) == held

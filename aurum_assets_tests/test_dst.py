@@ -9,6 +9,7 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
+from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
@@ -108,7 +109,7 @@ def test_the_hour_that_spring_skips_is_never_asked_for(live_desk: Desk) -> None:
 
 
 def tick(desk: Desk, day: str) -> dg.ExecuteInProcessResult:
-    """One five-minute beat for ``day``, through Dagster."""
+    """One five-minute beat of prices and load for ``day``, through Dagster."""
     with dg.DagsterInstance.ephemeral() as instance:
         return (
             build(desk.home)
@@ -116,6 +117,7 @@ def tick(desk: Desk, day: str) -> dg.ExecuteInProcessResult:
             .execute_in_process(
                 partition_key=day,
                 instance=instance,
+                asset_selection=[key(d) for d in (LMP, LOAD) for key in (raw_key, table_key)],
                 run_config=feeds_config({LMP.key: ["now"], LOAD.key: ["now"]}),
             )
         )

@@ -87,6 +87,10 @@ def run(
             partition_key=partition,
             instance=instance,
             run_config=feeds_config(feeds or {}),
+            asset_selection=[
+                key(d) for d in DATASETS if d.key in (feeds or {}) for key in (raw_key, table_key)
+            ]
+            or None,
             raise_on_error=raise_on_error,
         )
     )
@@ -231,6 +235,11 @@ def ticks(home: Home, schedule: str, at: str) -> list[tuple[str | None, dict[str
     context = dg.build_schedule_context(scheduled_execution_time=utc(at), repository_def=repository)
     requests = repository.get_schedule_def(schedule).evaluate_tick(context).run_requests or []
     assert len({r.run_key for r in requests}) == len(requests)
+    for request in requests:
+        asked = {op.removeprefix("raw__") for op in request.run_config["ops"]}
+        if request.asset_selection is not None:  # else the whole job is asked
+            assert {key.path[1] for key in request.asset_selection} == asked
+            assert request.asset_check_keys == []  # the step reports them
     return [
         (
             r.partition_key,
@@ -243,7 +252,23 @@ def ticks(home: Home, schedule: str, at: str) -> list[tuple[str | None, dict[str
     ]
 
 
-NOW = {"isone_rt_lmp": ["now"], "isone_system_load": ["now"]}
+NOW = {
+    "isone_rt_lmp": ["now"],
+    "isone_system_load": ["now"],
+    "isone_zonal_load": ["now"],
+}
+PRICES_AND_LOAD = {LMP.key: ["now"], LOAD.key: ["now"]}
+FINAL = {
+    "isone_rt_hourly_lmp": ["final_day"],
+    "isone_regulation_prices": ["final_day", "final_hourly"],
+    "isone_reserve_prices": ["final_day"],
+}
+PRELIM = {
+    "isone_rt_hourly_lmp": ["prelim_day"],
+    "isone_generation_mix": ["day"],
+    "isone_regulation_prices": ["prelim_day"],
+    "isone_reserve_prices": ["prelim_day"],
+}
 
 
 @pytest.mark.parametrize(
@@ -289,8 +314,38 @@ NOW = {"isone_rt_lmp": ["now"], "isone_system_load": ["now"]}
         ),
         ("miso_fifteen_minutes", "2026-07-21T05:30:00Z", [("2026-07-21", {"miso_cts": ["now"]})]),
         # what became final
-        ("isone_daily", "2026-07-21T10:30:00Z", [("2026-07-19", {LMP.key: ["final_hours"]})]),
-        ("isone_daily", "2024-03-12T10:30:00Z", [("2024-03-10", {LMP.key: ["final_hours"]})]),
+        (
+            "isone_daily",
+            "2026-07-21T10:30:00Z",
+            [
+                ("2026-07-16", FINAL),
+                ("2026-07-19", {LMP.key: ["final_hours"]}),
+                ("2026-07-20", PRELIM),
+                (
+                    "2026-07-21",
+                    {"isone_generation_by_resource": ["now"], "isone_locations": ["now"]},
+                ),
+            ],
+        ),
+        (
+            "isone_daily",
+            "2024-03-12T10:30:00Z",
+            [
+                ("2024-03-07", FINAL),
+                ("2024-03-10", {LMP.key: ["final_hours"]}),
+                ("2024-03-11", PRELIM),
+                (
+                    "2024-03-12",
+                    {"isone_generation_by_resource": ["now"], "isone_locations": ["now"]},
+                ),
+            ],
+        ),
+        # what cleared for tomorrow
+        (
+            "isone_da_lmp_daily",
+            "2026-07-21T18:30:00Z",
+            [("2026-07-22", {"isone_da_lmp": ["day"]})],
+        ),
     ],
 )
 def test_a_beat_asks_for_today_and_around_midnight_for_yesterday_too(
@@ -305,6 +360,8 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home)
     assert names == {
         "isone_five_minutes_schedule",
         "isone_daily_schedule",
+        "isone_da_lmp_daily_schedule",
+        "isone_ancillary_services_daily_schedule",
         "miso_fifteen_minutes_schedule",
     }
     pairs = [(d, home.config(d)) for d in DATASETS]
@@ -337,7 +394,7 @@ def test_schedules_run_only_where_the_environment_says_so(
 def test_a_beat_is_green_and_says_what_it_did(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
-    result = run(live_desk, instance, "isone_five_minutes", TODAY, NOW)
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD)
     assert result.success
     said = materializations(result)
     assert set(said) == {f"{room}/{d.key}" for room in ("raw", "market") for d in (LMP, LOAD)}
@@ -367,10 +424,10 @@ def test_the_day_asked_for_as_a_whole_passes_every_check(
 def test_the_same_beat_again_is_a_duplicate_and_no_commit(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
-    run(live_desk, instance, "isone_five_minutes", TODAY, NOW)
+    run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD)
     before = live_desk.rows(LMP)
     live_desk.clock.set(live_desk.clock() + dt.timedelta(seconds=20))
-    said = materializations(run(live_desk, instance, "isone_five_minutes", TODAY, NOW))
+    said = materializations(run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD))
     assert said["raw/isone_rt_lmp"].metadata["duplicates"].value == 1
     assert said["raw/isone_rt_lmp"].metadata["stored"].value == 0
     assert said["market/isone_rt_lmp"].metadata["new"].value == 0
@@ -398,7 +455,7 @@ def test_a_broken_record_is_a_failed_check_in_a_run_that_succeeds(
     live_desk: Desk, market: Running, instance: dg.DagsterInstance
 ) -> None:
     market.simulator.fail(next="wrong_sum", match="/fiveminutelmp")
-    result = run(live_desk, instance, "isone_five_minutes", TODAY, NOW)
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD)
     assert result.success
     (broken,) = [
         e
@@ -561,7 +618,7 @@ def test_replay_of_an_unknown_dataset_names_the_known_ones(
 ) -> None:
     result = replay(desk, instance, raise_on_error=False, dataset="x", first=TODAY, last=TODAY)
     (data,) = failures(result).values()
-    assert "isone_rt_lmp, isone_system_load, miso_cts" in data.user_failure_data.description
+    assert ", ".join(sorted(d.key for d in DATASETS)) in data.user_failure_data.description
 
 
 @pytest.mark.parametrize("bad", [{"first": "someday"}, {"last": "2026-02-30"}])

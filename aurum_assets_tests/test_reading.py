@@ -3,7 +3,7 @@
 import contextlib
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import polars as pl
@@ -16,7 +16,16 @@ from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset, Envelope, Snapshot
 from aurum_assets.model.errors import MalformedPayload
-from aurum_assets.model.reading import Reading, glance, local_days, read, record_as_received, sniff
+from aurum_assets.model.reading import (
+    Reading,
+    careful_reading,
+    glance,
+    local_days,
+    read,
+    record_as_received,
+    sniff,
+    strict_reading,
+)
 from aurum_assets.model.table import UTC, Conformed
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import READABLE, Recording, recording
@@ -578,7 +587,60 @@ def test_whatever_is_done_to_the_bytes_the_answer_is_rows_or_one_of_our_errors(
         found = read(recorded.dataset, snapshot_of(recorded, bytes(body), seen.dialect.name))
     except MalformedPayload:
         return
-    assert len(found.frame) + len(found.refused) == found.records == seen.records
+    read_records = len(found.frame) / found.dialect.rows_of_a_record
+    assert read_records + len(found.refused) == found.records == seen.records
+
+
+_WORSE: tuple[Any, ...] = (None, True, 7, 7.5, -0.0, "", "7", "a\\b", 2**60, 1e300, [], {}, [7])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from([r for r in READABLE if r.format == "json"]), st.data())
+def test_the_fast_way_reads_what_the_careful_way_reads_or_leaves_it_to_it(
+    recorded: Recording, data: st.DataObject
+) -> None:
+    tree = json.loads(recorded.body)
+    leaves = [(owner, name) for owner, name, value in walk(tree) if not isinstance(value, dict)]
+    for owner, name in data.draw(st.lists(st.sampled_from(leaves), max_size=3, unique_by=id)):
+        how = data.draw(st.sampled_from(["drop", "change", "rename", "add"]))
+        if how == "change":
+            owner[name] = data.draw(st.sampled_from(_WORSE))
+        elif how == "add":
+            owner[name + "2"] = data.draw(st.sampled_from(_WORSE))
+        elif name in owner:
+            value = owner.pop(name)
+            owner.update({name + "2": value} if how == "rename" else {})
+    text = json.dumps(tree)
+    _, twice = data.draw(st.sampled_from(leaves))
+    if data.draw(st.booleans()):
+        other = data.draw(st.sampled_from(["7", '"7"']))
+        text = text.replace(f'"{twice}": ', f'"{twice}": {other}, "{twice}": ', 1)
+    body = text.encode()
+    dialect = recorded.dataset.dialects[0].name
+    with contextlib.suppress(MalformedPayload):
+        dialect = glance(recorded.dataset, body, "json").dialect.name
+    envelope = snapshot_of(recorded, body, dialect).envelope
+    fast = None
+    with contextlib.suppress(MalformedPayload):
+        fast = strict_reading(recorded.dataset, envelope, body, {})
+    if fast is None:
+        return
+    careful = careful_reading(recorded.dataset, envelope, body, {})
+    assert fast.frame.equals(careful.frame)
+    assert careful.refused == ()
+    assert (fast.records, fast.dialect.name) == (careful.records, careful.dialect.name)
+    assert fast.positions is None or list(fast.positions) == list(careful.positions or ())
+
+
+def walk(tree: Any) -> Iterator[tuple[Json, str, Any]]:  # noqa: ANN401  whatever JSON holds
+    """Every object's names, with their values."""
+    if isinstance(tree, list):
+        for value in tree:
+            yield from walk(value)
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            yield tree, name, value
+            yield from walk(value)
 
 
 def snapshot_of(recorded: Recording, body: bytes, dialect: str) -> Snapshot:

@@ -23,6 +23,7 @@ from aurum_assets.resources.settings import (
 )
 
 FILE = "isone_ingest_datasets.json"
+LOAD_AT = 3  # where the system load stands in the file
 Json = dict[str, Any]
 VARIABLES = (
     "AURUM_HOME",
@@ -66,21 +67,21 @@ def of_dataset(name: str, value: object) -> Callable[[Json], None]:
     """A change of one key of the second dataset, ``isone_system_load``."""
 
     def change(said: Json) -> None:
-        said["datasets"][1][name] = value
+        said["datasets"][LOAD_AT][name] = value
 
     return change
 
 
 def of_feed(name: str, value: object) -> Callable[[Json], None]:
     def change(said: Json) -> None:
-        said["datasets"][1]["feeds"][0][name] = value
+        said["datasets"][LOAD_AT]["feeds"][0][name] = value
 
     return change
 
 
 def of_endpoint(name: str, value: object) -> Callable[[Json], None]:
     def change(said: Json) -> None:
-        said["datasets"][1]["feeds"][0]["endpoints"][0][name] = value
+        said["datasets"][LOAD_AT]["feeds"][0]["endpoints"][0][name] = value
 
     return change
 
@@ -116,7 +117,7 @@ def without(*path: str | int) -> Callable[[Json], None]:
         (of_feed("offset", 1), "offset", "1", "nexpected"),
         (of_endpoint("format", "csv"), "format", "'csv'", "'json' or 'xml'"),
         (of_endpoint("dialect", "klingon"), "dialect", "'klingon'", "documented, live"),
-        (without("datasets", 1, "topic"), "topic", "", "required"),
+        (without("datasets", LOAD_AT, "topic"), "topic", "", "required"),
         (
             of_dataset("expected_fields", {"live": {"LoadMw": "float"}}),
             "expected_fields",
@@ -170,7 +171,7 @@ def test_a_file_that_is_none_is_named(folder: Path, text: str) -> None:
 
 
 def test_a_dataset_without_an_entry_is_named(folder: Path) -> None:
-    sentence = spoiled(folder, without("datasets", 1))
+    sentence = spoiled(folder, without("datasets", LOAD_AT))
     assert "no entry for dataset isone_system_load" in sentence
 
 
@@ -182,7 +183,7 @@ def test_an_entry_without_a_dataset_is_named_with_the_known_ones(folder: Path) -
 
 
 def test_a_dataset_that_is_said_twice_is_named(folder: Path) -> None:
-    sentence = spoiled(folder, lambda s: s["datasets"].append(s["datasets"][1]))
+    sentence = spoiled(folder, lambda s: s["datasets"].append(s["datasets"][LOAD_AT]))
     assert "isone_system_load" in sentence
     assert "twice" in sentence
 

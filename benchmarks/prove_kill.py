@@ -47,6 +47,7 @@ _TICK = dt.timedelta(minutes=5)
 _TICKS = 4
 _FILES = 6
 _LONGEST = 240.0
+_QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 
 Tables = dict[str, pl.DataFrame]
 Step = Callable[[str], None]
@@ -79,7 +80,7 @@ def _assets(place: Place, step: Step) -> None:
     for dataset in DATASETS:
         step(f"materializing {dataset.key}")
         assets = [make(dataset, home.config(dataset)) for make in (raw_asset, table_asset)]
-        dg.materialize(assets, partition_key=_DAY, resources={"home": home})
+        dg.materialize(assets, partition_key=_DAY, resources={"home": home}, run_config=_QUIET)
     close(home.lake)
 
 

@@ -106,14 +106,15 @@ class Beats:
 
 def asked_at(now: dt.datetime) -> list[tuple[str, dict[str, Any]]]:
     """Partition and run config that the schedule asks for at ``now``."""
-    from aurum_assets.graph.jobs import asked_by, cadences
+    from aurum_assets.graph import jobs
     from aurum_assets.graph.translate import feeds_config
     from aurum_assets.markets import DATASETS
     from aurum_assets.resources.settings import load_config
 
     configuration = load_config(PROJECT / "config", DATASETS)
-    pairs = cadences([(d, configuration.datasets[d.key]) for d in DATASETS])
-    asked = asked_by("five_minutes", pairs["isone", "five_minutes"], now)
+    every = jobs.beats([(d, configuration.datasets[d.key]) for d in DATASETS])
+    (beat,) = (b for b in every if b.name == JOB)
+    asked = jobs.asked_by(beat.cadence, beat.pairs, now)
     return [(day, feeds_config(feeds)) for day, feeds in asked.items()]
 
 

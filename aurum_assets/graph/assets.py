@@ -96,11 +96,13 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
                     _elsewhere(context, home, dataset, dataset.day(other))
         if day.key in collected.days:
             yield dg.MaterializeResult(metadata=translate.raw_metadata(home, collected))
-        else:
+        elif collected.days:
             spoken = ", ".join(collected.days)
             said = "%s: asked for %s, the answer speaks of %s: stored there, not materialized"
             context.log.warning(said, dataset.key, day, spoken)
-        if collected.refusal:
+        else:
+            context.log.warning("%s: not materialized", collected.refusal)
+        if collected.days and collected.refusal:
             raise dg.Failure(collected.refusal, allow_retries=False)
 
     return collect

@@ -4,69 +4,112 @@ A run costs what it imports, so all datasets of one beat go in one run, one proc
 """
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
-from aurum_assets.graph.assets import materialization, raw_key, table_key
+from aurum_assets.graph.assets import materialization, partitions, raw_key, table_key
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Source
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import Home
 
 _CRON = {"five_minutes": "*/5 * * * *", "fifteen_minutes": "*/15 * * * *", "daily": "30 6 * * *"}
+_ONCE_CLEARED = "30 14 * * *"  # the day-ahead market is out in the early afternoon
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
 Job = dg.JobDefinition | UnresolvedAssetJobDefinition
 Pair = tuple[Dataset, DatasetConfig]
 
 
-def cadences(pairs: Sequence[Pair]) -> Mapping[tuple[str, str], list[Pair]]:
-    """(source, cadence) -> the datasets with a feed of that cadence."""
-    found: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+@dataclass(frozen=True)
+class Beat:
+    """What a job collects: ``pairs`` of one source and cadence that have the same partitions."""
+
+    name: str
+    source: Source
+    cadence: str
+    pairs: tuple[Pair, ...]
+
+    @property
+    def cron(self) -> str:
+        """When it beats: days that are published ahead are asked for once they are out."""
+        ahead = any(f.offset_days > 0 for _, c in self.pairs for f in c.feeds)
+        return _ONCE_CLEARED if ahead and self.cadence == "daily" else _CRON[self.cadence]
+
+
+def beats(pairs: Sequence[Pair]) -> list[Beat]:
+    """The beats of all datasets: a job's assets must have the same partitions.
+
+    Most datasets of a source share theirs, and so ``isone_daily``; one that begins on another day,
+    or is published ahead, has a job of its own, ``isone_da_lmp_daily``.
+    """
+    found: defaultdict[tuple[str, str], list[Pair]] = defaultdict(list)
     for dataset, config in pairs:
-        for cadence in dict.fromkeys(f.cadence for f in config.feeds if f.cadence in _CRON):
+        beating = [f.cadence for f in config.feeds if f.cadence in _CRON]
+        for cadence in dict.fromkeys(map(str, beating)):
             found[dataset.source.name, cadence].append((dataset, config))
-    return found
+    made = []
+    for (source, cadence), ours in found.items():
+        usual = Counter(partitions(d, c) for d, c in ours).most_common(1)[0][0]
+        shared = tuple((d, c) for d, c in ours if partitions(d, c) == usual)
+        made.append(Beat(f"{source}_{cadence}", ours[0][0].source, cadence, shared))
+        made += [
+            Beat(f"{d.key}_{cadence}", d.source, cadence, ((d, c),))
+            for d, c in ours
+            if partitions(d, c) != usual
+        ]
+    return made
 
 
-def cadence_job(source: str, cadence: str, pairs: Sequence[Pair]) -> Job:
+def cadence_job(beat: Beat) -> Job:
     """``isone_five_minutes`` and the like: raw and table assets of the datasets, in one process."""
-    keys = [key for dataset, _ in pairs for key in (raw_key(dataset), table_key(dataset))]
+    source, cadence = beat.source.name, beat.cadence
     return dg.define_asset_job(
-        f"{source}_{cadence}",
-        selection=dg.AssetSelection.assets(*keys).without_checks(),
+        beat.name,
+        selection=dg.AssetSelection.assets(*asset_keys(d for d, _ in beat.pairs)).without_checks(),
         executor_def=dg.in_process_executor,
         description=f"Collect and normalize what {source} publishes: {cadence.replace('_', ' ')}.",
         tags={"aurum/source": source, "aurum/cadence": cadence, "dagster/priority": "10"},
     )
 
 
-def cadence_schedule(
-    job: Job, source: Source, cadence: str, pairs: Sequence[Pair], *, running: bool
-) -> dg.ScheduleDefinition:
-    """Asks for the partition that the beat is about; around midnight for yesterday's too."""
+def asset_keys(datasets: Iterable[Dataset]) -> list[dg.AssetKey]:
+    """The raw and the table asset of each."""
+    return [key for dataset in datasets for key in (raw_key(dataset), table_key(dataset))]
+
+
+def cadence_schedule(job: Job, beat: Beat, *, running: bool) -> dg.ScheduleDefinition:
+    """Asks for the partitions that the beat is about; around midnight for yesterday's too.
+
+    A run holds the datasets that its partition is about, and no others of the job.
+    """
+    known = {d.key: d for d, _ in beat.pairs}
 
     @dg.schedule(
         job=job,
         name=f"{job.name}_schedule",
-        cron_schedule=_CRON[cadence],
-        execution_timezone=source.zone if cadence == "daily" else "UTC",
+        cron_schedule=beat.cron,
+        execution_timezone=beat.source.zone if beat.cadence == "daily" else "UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING
         if running
         else dg.DefaultScheduleStatus.STOPPED,
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         now = context.scheduled_execution_time
-        for day, feeds in asked_by(cadence, pairs, now).items():
+        for day, feeds in asked_by(beat.cadence, beat.pairs, now).items():
+            some = set(feeds) != set(known)
             yield dg.RunRequest(
                 run_key=f"{job.name}:{now.isoformat()}:{day}",
                 partition_key=day,
                 run_config=translate.feeds_config(feeds),
+                asset_selection=asset_keys(known[key] for key in feeds) if some else None,
+                asset_check_keys=[] if some else None,  # the step reports them
             )
 
     return tick

@@ -97,8 +97,10 @@ def collect(
     done = Collected()
     asked = due_feeds(home, dataset, day, feeds)
     if not asked:
-        msg = f"{dataset.key}: nothing can be asked of {day} yet"
-        raise NotYetPublished(msg)
+        done.refusal = (
+            f"{dataset.key}: no feed of it speaks of {day}, seen from {home.now():%F %R}Z"
+        )
+        return done
     with home.api(dataset.source) as api:
         for feed in asked:
             try:
@@ -181,12 +183,12 @@ def due_feeds(
 def _speaks_of(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     if feed.asks == "now":
         return day == today
-    return day <= today.plus(min(feed.offset_days, 0))
+    return day <= today.plus(feed.offset_days)
 
 
 def _is_due(home: Home, day: OperatingDay, feed: Feed) -> bool:
-    grace = _GRACE if feed.offset_days < 0 else 0
-    return day.plus(grace - feed.offset_days).start <= home.now()
+    late = _GRACE - feed.offset_days if feed.offset_days < 0 else 0
+    return day.plus(late).start <= home.now()
 
 
 def _hours(home: Home, feed: Feed, day: OperatingDay) -> Iterable[str]:

@@ -287,6 +287,8 @@ def _with_provenance(
         "fetched_at": pl.lit(envelope.fetched_at, dtype=UTC),
         "raw_sha256": pl.lit(envelope.raw_sha256),
         "finality": pl.lit(envelope.finality, dtype=pl.String),
+        "interval_start": pl.lit(day.start, dtype=UTC),
+        "interval_end": pl.lit(day.end, dtype=UTC),
     }
     return frame.with_columns(
         expression.alias(name)
@@ -391,6 +393,7 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
             quarantine=quarantine,
             every=done.every or dataset.interval(),
             lateness=dt.timedelta(minutes=config.lateness_minutes),
+            ahead=any(feed.offset_days > 0 for feed in config.feeds),
             drift=done.drift,
             empty=done.empty,
             rejected=tuple(done.rejected),

@@ -38,8 +38,8 @@ class Evidence:
 
     ``rows``: stored rows (the whole day, or those that a run brought). ``intervals``:
     ``interval_start`` (and ``finality``) of the day, distinct. ``quarantine``: the day's rows of
-    ``quality.quarantine``. ``empty``: requests whose newest answer held no record. ``rejected``:
-    why snapshots gave no rows at all.
+    ``quality.quarantine``. ``ahead``: the day is published before it begins. ``empty``: requests
+    whose newest answer held no record. ``rejected``: why snapshots gave no rows at all.
     """
 
     table: Table
@@ -50,9 +50,21 @@ class Evidence:
     quarantine: pl.DataFrame
     every: dt.timedelta
     lateness: dt.timedelta
+    ahead: bool = False
     drift: tuple[Drift, ...] = ()
     empty: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
+
+    @property
+    def due(self) -> list[dt.datetime]:
+        """The starts of the intervals that ought to be there by now.
+
+        A day that is published ``ahead`` is due as a whole once it begins, or once a row is there.
+        """
+        marks = self.day.marks(self.every)
+        if self.ahead:
+            return marks if self.now >= self.day.start or len(self.intervals) else []
+        return [m for m in marks if m + self.every + self.lateness <= self.now]
 
 
 def evaluate(evidence: Evidence) -> list[Verdict]:
@@ -100,11 +112,7 @@ def enums_and_ranges(evidence: Evidence) -> Verdict:
 
 def completeness(evidence: Evidence) -> Verdict:
     """Every interval of the operating day that is already due is there."""
-    due = [
-        mark
-        for mark in evidence.day.marks(evidence.every)
-        if mark + evidence.every + evidence.lateness <= evidence.now
-    ]
+    due = evidence.due
     groups = [("", evidence.intervals)]
     if "finality" in evidence.intervals.columns:
         groups = [
@@ -113,7 +121,8 @@ def completeness(evidence: Evidence) -> Verdict:
         ] or groups
     gaps: list[dict[str, Any]] = []
     for name, rows in groups:
-        there = set(rows["interval_start"].dt.truncate(evidence.every).to_list())
+        since = rows["interval_start"] - evidence.day.start
+        there = {evidence.day.start + n // evidence.every * evidence.every for n in since}
         gaps += [
             {"interval_start": mark.isoformat(), "of": name.strip()}
             for mark in due
@@ -195,9 +204,9 @@ def _with_quarantine(
 ) -> Verdict:
     """A verdict over stored rows that should not be there, and what was kept out."""
     ours = [name for name, c in evidence.table.rule_checks().items() if c == check]
-    out = evidence.quarantine.filter(
-        pl.any_horizontal(pl.col("rules").str.split(",").list.contains(name) for name in ours)
-    )
+    broken = pl.col("rules").str.split(",")
+    named = [broken.list.contains(name) for name in ours]
+    out = evidence.quarantine.filter(pl.any_horizontal(pl.lit(False), *named))
     count = len(stored) + len(out) + len(rejected)
     if not count:
         return Verdict(check, True, "ERROR", 0, "no row breaks it")

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 FIVE_MINUTES = dt.timedelta(minutes=5)
 FIFTEEN_MINUTES = dt.timedelta(minutes=15)
 HOUR = dt.timedelta(hours=1)
+DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, order=True)

@@ -76,3 +76,62 @@ NATIVE_LOAD_BTM_PV = Column(
     _POWER,
     nullable=True,
 )
+
+LOAD_ZONE_ID = Column("load_zone_id", TEXT, "The operator's number of the load zone.")
+LOAD_ZONE_NAME = Column(
+    "load_zone_name", TEXT, "The operator's name of the load zone.", nullable=True
+)
+ESTIMATED_LOAD = Column("load", NUMBER, "Estimated load of the zone.", _POWER)
+ESTIMATED_BTM_PV = Column(
+    "btm_pv", NUMBER, "Estimated behind-the-meter solar of the zone.", _POWER, nullable=True
+)
+
+FUEL = Column("fuel", TEXT, "Fuel category, as the operator names it.")
+FUEL_ROLLUP = Column("fuel_rollup", TEXT, "Group of fuel categories.", nullable=True)
+MARGINAL = Column("marginal", TEXT, "Y where the fuel is marginal, else N.", nullable=True)
+GENERATION = Column("generation", NUMBER, "Output of the generator, or of all of a fuel.", _POWER)
+RESOURCE_ID = Column("resource_id", TEXT, "The operator's number of the generator.")
+RESOURCE_NAME = Column("resource_name", TEXT, "Name of the generator.", nullable=True)
+
+SOURCE_STAMP = Column("source_stamp", UTC, "The interval's stamp as it came, unaligned.", "UTC")
+_CAPACITY_PRICE = "USD/MW"
+SERVICE_PRICE = Column(
+    "service_price", NUMBER, "Regulation service clearing price.", _CAPACITY_PRICE, nullable=True
+)
+CAPACITY_PRICE = Column(
+    "capacity_price", NUMBER, "Regulation capacity clearing price.", _CAPACITY_PRICE, nullable=True
+)
+RESERVE_ZONE_ID = Column("reserve_zone_id", TEXT, "Number of the reserve zone, 7000 to 7003.")
+RESERVE_ZONE_NAME = Column("reserve_zone_name", TEXT, "Name of the reserve zone.", nullable=True)
+
+
+def _reserve(product: str, words: str) -> tuple[Column, Column]:
+    return (
+        Column(f"{product}_price", NUMBER, f"{words} clearing price.", _PRICE, nullable=True),
+        Column(f"{product}_mw", NUMBER, f"{words} designated.", _POWER, nullable=True),
+    )
+
+
+TMSR = _reserve("tmsr", "Ten-minute spinning reserve")
+TMNSR = _reserve("tmnsr", "Ten-minute non-spinning reserve")
+TMOR = _reserve("tmor", "Thirty-minute operating reserve")
+TEN_MINUTE_SPIN_REQUIREMENT = Column(
+    "ten_minute_spin_requirement", NUMBER, "Ten-minute spinning requirement.", _POWER, nullable=True
+)
+TEN_MINUTE_REQUIREMENT = Column(
+    "ten_minute_requirement", NUMBER, "Total ten-minute requirement.", _POWER, nullable=True
+)
+THIRTY_MINUTE_REQUIREMENT = Column(
+    "thirty_minute_requirement", NUMBER, "Total thirty-minute requirement.", _POWER, nullable=True
+)
+PRODUCT = Column("product", TEXT, "Ancillary service: TMSR, TMNSR, TMOR, EIR and the like.")
+ZONE = Column("zone", TEXT, "The zone that the service is bought for.")
+CLEARING_PRICE = Column("price", NUMBER, "Clearing price of the service.", _PRICE, nullable=True)
+QUANTITY = Column(
+    "mw", NUMBER, "Quantity of the service that was cleared or designated.", _POWER, nullable=True
+)
+
+AREA_TYPE = Column("area_type", TEXT, "INTERNAL or EXTERNAL.", nullable=True)
+NETWORK_NODE_TYPE = Column(
+    "network_node_type", TEXT, "UNIT or LOAD, for network nodes.", nullable=True
+)

@@ -39,8 +39,9 @@ class Dialect:
     ``path`` leads to the records (``("FiveMinLmps", "FiveMinLmp")``; the wrapper may be dropped by
     the operator). ``record`` is what a record holds, ``header`` the fields beside the records.
     ``parse`` turns the frame of raw records (columns named as the operator names them, nested ones
-    with a dot) into the table's rows, one a record. ``instants`` gives the operating day of a
-    record or header. ``volatile`` fields differ at each poll even if nothing changed.
+    with a dot) into the table's rows, one a record; with ``rows_of_a_record`` that many blocks of
+    them, one after the other. ``days`` gives the operating days that records or header speak of.
+    ``volatile`` fields differ at each poll even if nothing changed.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dialect:
     every: dt.timedelta
     header: type[msgspec.Struct] | None = None
     volatile: tuple[str, ...] = ()
+    rows_of_a_record: int = 1
     snapshot_rules: Mapping[str, Callable[[Mapping[str, Any], "Envelope"], str | None]] = field(
         default_factory=dict
     )
@@ -131,7 +133,7 @@ class DatasetConfig:
     lateness_minutes: int
     retention_days: int
     feeds: tuple[Feed, ...]
-    expected_fields: Mapping[str, Mapping[str, Literal["string", "number", "boolean"]]]
+    expected_fields: Mapping[str, Mapping[str, Literal["string", "number", "boolean", "label"]]]
     enabled: bool = True
     on_broken_row: Literal["quarantine", "reject"] = "quarantine"
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}

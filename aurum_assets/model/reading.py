@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
 import numpy as np
@@ -28,7 +28,6 @@ from aurum_assets.model.errors import MalformedPayload
 _BOM = b"\xef\xbb\xbf"
 _MOST_VALUES = 5_000_000  # 64 MB of prices hold about two million
 _MOST_REFUSED = 10_000
-_QUOTE = ord('"')
 _UNUSUAL = (b"\\", b"true", b"false")  # what polars reads in a way of its own
 _DTYPES: Mapping[type, "pl.DataType"] = {str: pl.String(), float: pl.Float64()}
 _JSON_TYPES: Mapping[type, str] = {
@@ -246,7 +245,7 @@ def _walk(tree: Any, path: Sequence[str]) -> list[Any] | None:
 def _canonical(body: bytes, fmt: str, tree: Any, volatile: Sequence[str]) -> str:
     """SHA-256 of the content less what is volatile, whatever the order of fields or white space."""
     text = msgspec.json.encode(tree, order="deterministic")
-    if fmt == "json" and _quotes(text) != _quotes(body):
+    if fmt == "json" and _count(text, '"') != _count(body, '"'):
         return hashlib.sha256(body).hexdigest()  # a name was said twice: no two spellings are one
     for dotted in volatile:
         tree = _without(tree, dotted.split("."))
@@ -262,8 +261,8 @@ def _without(tree: Mapping[str, Any], path: list[str]) -> dict[str, Any]:
     return {**tree, path[0]: _without(inner, path[1:])} if isinstance(inner, dict) else dict(tree)
 
 
-def _quotes(body: bytes) -> int:
-    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _QUOTE))
+def _count(body: bytes, character: str) -> int:
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -283,10 +282,10 @@ def read(
     envelope = snapshot.envelope
     body = snapshot.body.removeprefix(_BOM)
     if envelope.format == "json":
-        reading = _fast(dataset, envelope, body, expected or {})
+        reading = strict_reading(dataset, envelope, body, expected or {})
         if reading is not None:
             return reading
-    return _careful(dataset, envelope, body, expected or {})
+    return careful_reading(dataset, envelope, body, expected or {})
 
 
 def record_as_received(dataset: Dataset, snapshot: Snapshot, positions: Sequence[int]) -> list[str]:
@@ -296,14 +295,14 @@ def record_as_received(dataset: Dataset, snapshot: Snapshot, positions: Sequence
     return [json.dumps(document.records[p], separators=(",", ":"), default=str) for p in positions]
 
 
-def _fast(
+def strict_reading(
     dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Mapping[str, str]]
 ) -> Reading | None:
     """Read records that are exactly what the dialect declares; ``None`` where anything is not.
 
     Polars reads JSON without holding the interpreter, and leniently: it drops unknown fields and
-    makes texts of numbers, numbers of booleans, a null of what is absent. Counts tell: a payload
-    without escapes, booleans and nulls has as many quotes as its declared names and texts need.
+    makes texts of numbers, numbers of booleans, a null of what is absent. What it did so is found
+    by counting, in payloads without escapes and booleans; the others are read carefully.
     """
     dialect = dataset.dialect(envelope.dialect)
     try:
@@ -311,23 +310,36 @@ def _fast(
         raw = _records(document)
         if any(word in raw for word in _UNUSUAL):
             return None
-        nested = pl.read_json(raw, schema=_schema(dialect.record))
+        records = _leaves(raw, dialect.record)
     except (ValueError, RecursionError, pl.exceptions.PolarsError):
         return None  # the careful way says what is wrong
     fields = _fields(dialect.record)
-    records = nested.select(_leaf(name) for name in fields)
-    if any(records.null_count().row(0)) or _quotes(body) != _quotes_of(document, records):
+    required = [n for n, field in fields.items() if not field.optional]
+    if any(records[n].null_count() for n in required):
         return None
+    if not _said_once(body, document, records):
+        return None
+    numbered = [n for n, f in fields.items() if f.label and records.schema[n] != pl.String]
+    if not all(_are_labels(records[n]) for n in numbered):
+        return None
+    records = records.with_columns(pl.col(numbered).cast(pl.Int64).cast(pl.String))
     header = _header_values(dialect, document)
     _refuse_snapshot(dataset, dialect, header, envelope)
     frame = records.with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
-    drift = _drift({n: {_word(t)} for n, (_, t) in fields.items()}, expected.get(dialect.name))
-    return Reading(dialect, dialect.parse(frame), len(records), drift=drift if len(records) else ())
+    came = {n: {_word(f.dtype)} for n, f in fields.items() if records[n].count()}
+    drift = _drift(came, expected.get(dialect.name)) if len(records) else ()
+    blocks = dialect.rows_of_a_record
+    positions = list(range(len(records))) * blocks if blocks > 1 else None
+    return Reading(dialect, dialect.parse(frame), len(records), positions, drift=drift)
 
 
-def _careful(
+def careful_reading(
     dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Mapping[str, str]]
 ) -> Reading:
+    """Read record by record what can be read; what cannot is refused with its reason.
+
+    Raises ``MalformedPayload`` as ``read`` does.
+    """
     document = _document(dataset, _tree(body, envelope.format, careful=True))
     dialect = document.dialect
     named = next((d for d in dataset.dialects if d.name == envelope.dialect), dialect)
@@ -352,14 +364,12 @@ def _careful(
                 msg = f"{dataset.key}: more than {_MOST_REFUSED:,} records cannot be read: {error}"
                 raise MalformedPayload(msg) from error
     frame = pl.DataFrame(
-        [
-            pl.Series(n, list(map(get, kept)), dtype=dtype, strict=True)
-            for n, (get, dtype) in fields.items()
-        ]
+        [field.series(n, list(map(field.get, kept))) for n, field in fields.items()]
     ).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
     if not strict:
-        observed = {n: {_word(fields[n][1])} if n in known else t for n, t in observed.items()}
+        observed = {n: {_word(fields[n].dtype)} if n in known else t for n, t in observed.items()}
     drift = _drift(observed, expected.get(dialect.name)) if document.records else ()
+    positions *= dialect.rows_of_a_record
     return Reading(
         dialect, dialect.parse(frame), len(document.records), positions, tuple(refused), drift
     )
@@ -406,7 +416,7 @@ def _drift(
         types = observed.get(name, set()) - {"null"}
         if name not in observed:
             found.append(Drift("vanished", name, "ERROR", f"field {name} ({want}) is gone"))
-        elif types - {want}:
+        elif types - ({"string", "number"} if want == "label" else {want}):
             came = ", ".join(sorted(types - {want}))
             found.append(
                 Drift("retyped", name, "ERROR", f"field {name} was {want} and now comes as {came}")
@@ -455,22 +465,38 @@ def _records(document: Any) -> bytes:
     return bytes(tree)
 
 
+def _leaves(raw: bytes, record: type[msgspec.Struct]) -> pl.DataFrame:
+    """The records' values, a column a declared leaf. Raises ``PolarsError`` where one has another
+    type; a label may be a number throughout, or a text.
+    """
+    names = _fields(record)
+    try:
+        nested = pl.read_json(raw, schema=_schema(record, pl.Float64()))
+    except pl.exceptions.PolarsError:
+        if not any(field.label for field in names.values()):
+            raise
+        nested = pl.read_json(raw, schema=_schema(record, pl.String()))
+    return nested.select(_leaf(name) for name in names)
+
+
 @cache
-def _schema(record: type[msgspec.Struct]) -> dict[str, "pl.DataType"]:
+def _schema(record: type[msgspec.Struct], label: "pl.DataType") -> dict[str, "pl.DataType"]:
     """What polars is to read of a record."""
     hints = get_type_hints(record)
     names = zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True)
-    kinds = {encoded: _kind(hints[name]) for name, encoded in names}
-    return {
-        n: pl.Struct(_schema(k)) if issubclass(k, msgspec.Struct) else _DTYPES[k]
-        for n, k in kinds.items()
-    }
+    found: dict[str, pl.DataType] = {}
+    for name, encoded in names:
+        kind, *others = _kinds(hints[name])
+        if issubclass(kind, msgspec.Struct):
+            found[encoded] = pl.Struct(_schema(kind, label))
+        else:
+            found[encoded] = label if others else _DTYPES[kind]
+    return found
 
 
-def _kind(hint: Any) -> type:
-    """The type of a field that may also be null."""
-    kind: type = next((t for t in get_args(hint) if t is not type(None)), hint)
-    return kind
+def _kinds(hint: Any) -> list[type]:
+    """The types of a field, null left out."""
+    return [t for t in get_args(hint) if t is not type(None)] or [hint]
 
 
 def _leaf(dotted: str) -> pl.Expr:
@@ -482,20 +508,62 @@ def _leaf(dotted: str) -> pl.Expr:
     return expression.alias(dotted)
 
 
+def _are_labels(column: pl.Series) -> bool:
+    """Whether numbers that stand for a label are whole, and small enough to be exact."""
+    return bool(((column == column.round()) & (column.abs() < 2**53)).all())
+
+
+def _said_once(body: bytes, document: Any, records: pl.DataFrame) -> bool:
+    """Whether every name in ``body`` is that of a value that was read, and every text a text.
+
+    Polars takes the first of a field that is said twice, and leaves out what it does not know: only
+    the bytes tell. Nothing is escaped, so every colon outside of a text follows a name, and every
+    two quotes hold a name or a text.
+    """
+    values = sum(records[n].count() for n in records.columns)
+    structs = {p for n in records.columns for p in _prefixes(n)} - set(records.columns)
+    names = values + len(structs) * len(records)
+    strings = records.select(pl.col(pl.String))
+    texts = sum(column.count() for column in strings)
+    colons = sum(int(c.str.count_matches(":", literal=True).sum()) for c in strings)
+    rest = msgspec.json.encode(_emptied(document))
+    return _count(body, '"') == 2 * (names + texts) + _count(rest, '"') and (
+        _count(body, ":") == names + colons + _count(rest, ":")
+    )
+
+
+class _Field(NamedTuple):
+    """A leaf of a declared record. ``label``: a number of something, that comes as int or text."""
+
+    get: Callable[[Any], Any]
+    dtype: "pl.DataType"
+    label: bool
+    optional: bool
+
+    def series(self, name: str, values: list[Any]) -> pl.Series:
+        """``values`` as a column."""
+        if self.label:
+            values = [None if v is None else str(v) for v in values]
+        return pl.Series(name, values, dtype=self.dtype, strict=True)
+
+
 @cache
-def _fields(record: type[msgspec.Struct]) -> dict[str, tuple[Callable[[Any], Any], "pl.DataType"]]:
+def _fields(record: type[msgspec.Struct]) -> "dict[str, _Field]":
     """Dotted names as the operator writes them -> how to get the value, and its dtype."""
-    found: dict[str, tuple[Callable[[Any], Any], pl.DataType]] = {}
+    found: dict[str, _Field] = {}
 
     def visit(struct: type[msgspec.Struct], dotted: str, attribute: str) -> None:
         hints = get_type_hints(struct)
         names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
         for name, encoded in names:
-            kind = _kind(hints[name])
+            kind, *others = _kinds(hints[name])
             if issubclass(kind, msgspec.Struct):
                 visit(kind, f"{dotted}{encoded}.", f"{attribute}{name}.")
-            else:
-                found[dotted + encoded] = (attrgetter(attribute + name), _DTYPES[kind])
+                continue
+            dtype = pl.String() if others else _DTYPES[kind]
+            optional = type(None) in get_args(hints[name])
+            get = attrgetter(attribute + name)
+            found[dotted + encoded] = _Field(get, dtype, bool(others), optional)
 
     visit(record, "", "")
     return found
@@ -503,18 +571,6 @@ def _fields(record: type[msgspec.Struct]) -> dict[str, tuple[Callable[[Any], Any
 
 def _word(dtype: "pl.DataType") -> str:
     return "string" if dtype == pl.String else "number"
-
-
-def _quotes_of(document: Any, records: pl.DataFrame) -> int:
-    """How many quotes a payload has in which every field is said once, and nothing is escaped.
-
-    A field said twice decodes as if it were said once: only the bytes know. One count of one
-    character finds it, and sends the payload the careful way.
-    """
-    names = len({p for n in records.columns for p in _prefixes(n)})
-    texts = records.schema.dtypes().count(pl.String())
-    rest = msgspec.json.encode(_emptied(document))
-    return 2 * (names + texts) * len(records) + _quotes(rest)
 
 
 def _prefixes(dotted: str) -> list[str]:
@@ -540,7 +596,7 @@ _HeaderColumn = tuple[str, Any, "pl.DataType"]
 def _header_values(dialect: Dialect, document: Any) -> list[_HeaderColumn]:
     if dialect.header is None:
         return []
-    return [(n, get(document), dtype) for n, (get, dtype) in _fields(dialect.header).items()]
+    return [(n, f.get(document), f.dtype) for n, f in _fields(dialect.header).items()]
 
 
 def _careful_header(
@@ -554,7 +610,7 @@ def _careful_header(
     except (msgspec.ValidationError, ValueError) as error:
         msg = f"{dataset.key}: the answer's header cannot be read: {error}"
         raise MalformedPayload(msg) from error
-    return [(n, get(known), dtype) for n, (get, dtype) in fields.items()]
+    return [(n, f.get(known), f.dtype) for n, f in fields.items()]
 
 
 def _refuse_snapshot(

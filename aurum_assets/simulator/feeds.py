@@ -2,10 +2,30 @@
 
 import re
 
-from aurum_assets.simulator import cts, lmp, load
+from aurum_assets.simulator import (
+    ancillary,
+    cts,
+    day_ahead_reserves,
+    generation,
+    hourly_lmp,
+    lmp,
+    load,
+    locations,
+    zonal_load,
+)
 from aurum_assets.simulator.world import Answer, Ask, Refusal, World
 
-ROUTES = (*lmp.ROUTES, *load.ROUTES, *cts.ROUTES)
+ROUTES = (
+    *lmp.ROUTES,
+    *hourly_lmp.ROUTES,
+    *load.ROUTES,
+    *zonal_load.ROUTES,
+    *generation.ROUTES,
+    *ancillary.ROUTES,
+    *day_ahead_reserves.ROUTES,
+    *locations.ROUTES,
+    *cts.ROUTES,
+)
 
 
 def answer(operator: str, world: World, ask: Ask) -> Answer:

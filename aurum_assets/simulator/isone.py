@@ -14,6 +14,8 @@ from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 _ZONE = ZoneInfo(ISONE.zone)
 DAY = r"(?P<day>\d{8})"
+FINALITY = r"(?P<finality>prelim|final)"
+CLEARED_AT = 13  # o'clock on the day before: the day-ahead market is published
 
 
 def stamp(mark: dt.datetime) -> str:
@@ -23,13 +25,62 @@ def stamp(mark: dt.datetime) -> str:
 
 def asked_day(text: str, now: dt.datetime) -> OperatingDay:
     """The day in a path. Refused where it is no day (400) or has not begun (404)."""
-    try:
-        day = OperatingDay.parse(text, ISONE.zone)
-    except ValueError as error:
-        raise Refusal(400, str(error)) from error
+    day = _day(text)
     if day.start > now:
         raise Refusal(404, f"{day.key} has not begun")
     return day
+
+
+def cleared_day(text: str, now: dt.datetime) -> OperatingDay:
+    """The day in a path of the day-ahead market. Refused (404) before it is published."""
+    day = _day(text)
+    if day > newest_cleared_day(now):
+        raise Refusal(404, f"{day.key} is not published yet")
+    return day
+
+
+def newest_cleared_day(now: dt.datetime) -> OperatingDay:
+    """The newest day of the day-ahead market: tomorrow, once it is out, else today."""
+    today = ISONE.day_of(now)
+    return today.plus(1 if now.astimezone(_ZONE).hour >= CLEARED_AT else 0)
+
+
+def final_day(world: World, text: str, now: dt.datetime) -> OperatingDay:
+    """The day in a path for final values. Refused (404) where they are not final yet."""
+    day = asked_day(text, now)
+    if not is_final(world, day, now):
+        raise Refusal(404, f"{day.key} is not final yet")
+    return day
+
+
+def is_final(world: World, day: OperatingDay, now: dt.datetime) -> bool:
+    """Whether the final values of ``day`` are out."""
+    return day.plus(world.final_after_days).start <= now
+
+
+def _day(text: str) -> OperatingDay:
+    try:
+        return OperatingDay.parse(text, ISONE.zone)
+    except ValueError as error:
+        raise Refusal(400, str(error)) from error
+
+
+def hour_end(mark: dt.datetime) -> str:
+    """``01`` to ``24``: the hour that holds ``mark``, by its end; ``02X`` in autumn, repeated."""
+    local = mark.astimezone(_ZONE)
+    return f"{local.hour + 1:02d}" + ("X" if local.fold else "")
+
+
+def out(day: OperatingDay, every: dt.timedelta, after: dt.timedelta, now: dt.datetime) -> list[int]:
+    """The intervals (by number) of ``day`` that began ``after`` ago or earlier."""
+    return [i for i, mark in enumerate(day.marks(every)) if mark + after <= now]
+
+
+def newest(every: dt.timedelta, after: dt.timedelta, now: dt.datetime) -> tuple[OperatingDay, int]:
+    """The newest interval that is out: its day and its number."""
+    today, yesterday = latest_days(now)
+    picks = out(today, every, after, now)
+    return (today, picks[-1]) if picks else (yesterday, out(yesterday, every, after, now)[-1])
 
 
 def latest_days(now: dt.datetime) -> tuple[OperatingDay, OperatingDay]:

@@ -82,7 +82,7 @@ def _records(
 ) -> list[Tree]:
     marks = day.marks(FIVE_MINUTES)
     return [
-        _record(place, stamp(marks[i]), *map(number, values))
+        lmp_record(place, stamp(marks[i]), *map(number, values))
         for i, edition in picks
         for place, values in zip(where, _values(seed, day, (i, edition), where), strict=True)
     ]
@@ -96,7 +96,8 @@ def _values(seed: int, day: OperatingDay, pick: Pick, where: Sequence[Place]) ->
     return listed
 
 
-def _record(place: Place, began: str, *values: float | str) -> Tree:
+def lmp_record(place: Place, began: str, *values: float | str) -> Tree:
+    """One record; ``values``: total, congestion, energy, loss."""
     total, congestion, energy, loss = values
     return {
         "LmpTotal": total,
@@ -110,7 +111,7 @@ def _record(place: Place, began: str, *values: float | str) -> Tree:
 
 @lru_cache(maxsize=8)
 def _form(where: tuple[Place, ...], fmt: Format) -> str:
-    blanks = [_record(place, "%s", *[BLANK_NUMBER] * 4) for place in where]
+    blanks = [lmp_record(place, "%s", *[BLANK_NUMBER] * 4) for place in where]
     return form("FiveMinLmp", blanks, fmt)
 
 
@@ -165,7 +166,8 @@ def _answer(
     return Answer(tree, _MAIN, ("lmp", world.seed, day, tuple(picks), where), fast)
 
 
-def _where(world: World, location: str) -> tuple[Place, ...]:
+def priced_at(world: World, location: str) -> tuple[Place, ...]:
+    """The place of that id, alone. Refused (404) where nobody of that id is priced."""
     found = tuple(p for p in places(world.locations) if p.id == location)
     if not found:
         raise Refusal(404, f"there is no location {location}")
@@ -182,7 +184,7 @@ def _current(
 
 def _current_location(world: World, ask: Ask, location: str, finality: str | None = None) -> Answer:
     day, picks = _newest(world, finality or "prelim", ask.now)
-    where = _where(world, location)
+    where = priced_at(world, location)
     return Answer(lambda: {"FiveMinLmp": _records(world.seed, day, picks, where)[0]}, _MAIN)
 
 
@@ -195,7 +197,7 @@ def _of_hour(world: World, ask: Ask, finality: str, day: str, hour: str) -> Answ
 
 def _of_location(world: World, ask: Ask, finality: str, day: str, location: str) -> Answer:
     when = asked_day(day, ask.now)
-    where = _where(world, location)
+    where = priced_at(world, location)
     return _answer(world, when, _picks(world, when, finality, ask.now), where)
 
 

@@ -27,6 +27,7 @@ from aurum_assets.simulator.shapes import (
 )
 
 Edition = Literal["first", "prelim", "final"]  # "first": a preliminary value before its correction
+Market = Literal["da", "prelim", "final"]
 
 _CHANGED = {"first": 1 / 500, "final": 1 / 100}
 _SPRING = (3, 4, 5)
@@ -61,6 +62,33 @@ def prices(seed: int, day: OperatingDay, edition: Edition) -> Prices:
     broad = np.broadcast_to(energy[:, None], loss.shape)
     total = total_cents(broad, congestion, loss)
     return Prices(total, cents(congestion), cents(energy), cents(loss))
+
+
+@lru_cache(maxsize=8)
+def hourly_prices(seed: int, day: OperatingDay, market: Market) -> Prices:
+    """The prices of ``day`` by hour: what cleared day-ahead, or real-time ones as settled.
+
+    Settled hours are near the mean of the five-minute values and not the same; day-ahead ones
+    foresee neither scarcity nor all of the congestion.
+    """
+    generator = draws(seed, "lmp-hourly", "da" if market == "da" else "rt", day.key)
+    base = prices(seed, day, "prelim" if market == "da" else market)
+    energy = _hourly(base.energy[:, None], market)[:, 0]
+    noise = 0.04 if market == "da" else 0.002
+    energy = energy * (1 + noise * generator.standard_normal(len(energy)))
+    congestion = _hourly(base.congestion, market) * (0.6 if market == "da" else 1)
+    loss = energy[:, None] * (_loss_factors(seed) + _hourly(_drift(seed, day)[:, None]) / 500)
+    total = total_cents(np.broadcast_to(energy[:, None], loss.shape), congestion, loss)
+    return Prices(total, cents(congestion), cents(energy), cents(loss))
+
+
+def _hourly(values: Floats | Ints, market: Market | None = None) -> Floats:
+    """Twelve marks to their mean (day-ahead: the median), hundredths to whole ones."""
+    hours_of = values.reshape(-1, 12, values.shape[1])
+    if market is None:
+        return np.asarray(hours_of.mean(axis=1))
+    of_hour = np.median(hours_of, axis=1) if market == "da" else hours_of.mean(axis=1)
+    return np.asarray(of_hour / 100)
 
 
 def corrected_after(seed: int, day: OperatingDay) -> list[dt.timedelta]:

@@ -12,7 +12,7 @@ import numpy as np
 from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.simulator.isone import DAY, asked_day, info, latest_days, stamp
-from aurum_assets.simulator.payloads import Tree, wrapped
+from aurum_assets.simulator.payloads import Tree, thousandths, wrapped
 from aurum_assets.simulator.shapes import Ints, bump, draws, hours, lateness, season, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
@@ -21,7 +21,7 @@ _SATURDAY = 5
 
 
 @lru_cache(maxsize=16)
-def _kilowatts(seed: int, day: OperatingDay) -> dict[str, Ints]:
+def kilowatts(seed: int, day: OperatingDay) -> dict[str, Ints]:
     """Load, pumping demand and sun behind the meter, in kW: megawatts with three decimals."""
     generator = draws(seed, "load", day.key)
     hour = hours(day)
@@ -43,28 +43,23 @@ def _kilowatts(seed: int, day: OperatingDay) -> dict[str, Ints]:
     }
 
 
-def _megawatts(kilowatts: int) -> int | float:
-    whole, rest = divmod(kilowatts, 1000)
-    return kilowatts / 1000 if rest else whole
-
-
 def load_records(
     day: OperatingDay, intervals: Sequence[int] | None = None, *, seed: int = 0
 ) -> list[Tree]:
     """The records of a day's intervals (by number; all of them by default), due or not."""
     marks = day.marks(FIVE_MINUTES)
-    series = _kilowatts(seed, day)
+    series = kilowatts(seed, day)
     records = []
     for i in range(len(marks)) if intervals is None else intervals:
         load, ard, sun = (int(series[name][i]) for name in ("load", "ard", "sun"))
         records.append(
             {
-                "SystemLoadBtmPv": _megawatts(load + sun),
-                "NativeLoadBtmPv": _megawatts(load - ard + sun),
-                "NativeLoad": _megawatts(load - ard),
-                "LoadMw": _megawatts(load),
+                "SystemLoadBtmPv": thousandths(load + sun),
+                "NativeLoadBtmPv": thousandths(load - ard + sun),
+                "NativeLoad": thousandths(load - ard),
+                "LoadMw": thousandths(load),
                 "BeginDate": stamp(marks[i]),
-                "ArdDemand": _megawatts(ard),
+                "ArdDemand": thousandths(ard),
             }
         )
     return records

@@ -15,6 +15,8 @@ Tree = dict[str, Any]
 Format = str  # "json" or "xml"
 
 _NAMESPACE = "http://WEBSERV.iso-ne.com"
+_NEWER = "isone_web_services"  # the newer feeds have this root, and a namespace of their own
+_NEWER_NAMESPACE = "http://WEBSERV.iso-ne.com/isone_web_services"
 _PROLOGUE = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 BLANK_NUMBER = "%n"  # what stands for a number in a record of ``form``; a text is ``%s``
 
@@ -23,6 +25,12 @@ def number(hundredths: int) -> int | float:
     """Hundredths as the operator writes them in JSON: ``39``, ``0.16``, ``-4.2``."""
     whole, rest = divmod(hundredths, 100)
     return hundredths / 100 if rest else whole
+
+
+def thousandths(value: int) -> int | float:
+    """Thousandths as the operator writes them in JSON: ``12000``, ``15012.5``."""
+    whole, rest = divmod(value, 1000)
+    return value / 1000 if rest else whole
 
 
 @cache
@@ -37,7 +45,8 @@ def render(tree: Tree, fmt: Format) -> bytes:
         return msgspec.json.encode(tree)
     ((name, value),) = tree.items()
     root = value[0] if isinstance(value, list) else value
-    return (_PROLOGUE + _element(name, root, f' xmlns="{_NAMESPACE}"')).encode()
+    namespace = _NEWER_NAMESPACE if name == _NEWER else _NAMESPACE
+    return (_PROLOGUE + _element(name, root, f' xmlns="{namespace}"')).encode()
 
 
 def _element(name: str, value: Any, extra: str = "") -> str:  # noqa: ANN401  whatever JSON holds
@@ -57,6 +66,11 @@ def wrapped(outer: str, inner: str, records: Sequence[Tree]) -> Tree:
     if not records:
         return {outer: ""}
     return {outer: {inner: records[0] if len(records) == 1 else list(records)}}
+
+
+def wrapped_newer(outer: str, inner: str, records: Sequence[Tree]) -> Tree:
+    """Records in the wrappers of the operator's newer, snake_case feeds: one more around them."""
+    return {_NEWER: wrapped(outer, inner, records)}
 
 
 def form(inner: str, blanks: Iterable[Tree], fmt: Format) -> str:

@@ -32,7 +32,18 @@ PRICED = 1213
 AREAS = 8  # as many as there are load zones
 HUB_AREA = -1
 _CORE_AREAS = (HUB_AREA, *range(AREAS), 0, 6, 6, 2, 3, 3, 0)
-_SHARED = (("7505", "DRR AGGREGATION ZONE", "Maine"), ("8503", "DRR AGGREGATION ZONE", "Maine"))
+_DRR = "DRR AGGREGATION ZONE"
+_ZONES = (  # demand response: two of them share a name
+    ("7500", "Bangor Hydro"),
+    ("7501", "Portland Maine"),
+    ("7502", "New Hampshire"),
+    ("7503", "Seacoast"),
+    ("7504", "Northwest Vermont"),
+    ("7505", "Maine"),
+    ("8503", "Maine"),
+)
+_RESERVE_ZONES = (("7000", "ROS"), ("7001", "SWCT"), ("7002", "CT"), ("7003", "NEMABSTN"))
+LISTED = 1302
 
 # Towns by load zone, in the order of the zones' ids.
 _TOWNS = (
@@ -71,6 +82,9 @@ _TOWNS = (
 )
 _LOAD_KV = ("13.8", "23", "27", "34.5", "46", "69", "115")
 _UNITS = (("13.8", "1"), ("13.8", "2"), ("115", "G1"))
+_EXTRA_UNIT = ("115", "G2")
+_EXTRA_UNITS = 36  # of the first towns: 393 units among the 1,190 nodes
+_NODES = 1190
 
 
 @dataclass(frozen=True)
@@ -85,18 +99,21 @@ class Place:
 
 
 def _node_names() -> list[tuple[str, int]]:
-    """Ten nodes a town, seven loads to three units, town after town across the areas."""
+    """Ten nodes a town, three or four of them units, town after town across the areas."""
     names: list[tuple[str, int]] = []
     for towns in zip(*(t.split() for t in _TOWNS), strict=True):
         for area, town in enumerate(towns):
-            names += [(f"LD.{town:<8}{kv}", area) for kv in _LOAD_KV]
-            names += [(f"UN.{town:<8}{kv:<4}{town[:3]}{unit}", area) for kv, unit in _UNITS]
+            extra = len(names) < 10 * _EXTRA_UNITS
+            loads = _LOAD_KV[:-1] if extra else _LOAD_KV
+            units = (_EXTRA_UNIT, *_UNITS) if extra else _UNITS
+            names += [(f"LD.{town:<8}{kv}", area) for kv in loads]
+            names += [(f"UN.{town:<8}{kv:<4}{town[:3]}{unit}", area) for kv, unit in units]
     return names
 
 
 def _node_ids(count: int) -> list[str]:
     """Numbers from 321 on, with gaps, that are nobody else's."""
-    taken = {int(p[0]) for p in (*_CORE, *_SHARED)}
+    taken = {int(p[0]) for p in (*_CORE, *_ZONES)}
     numbers = (n for n in range(321, 10_000) if n not in taken and n * 7919 % 11 < 3)  # noqa: PLR2004  gaps
     return [str(n) for n in islice(numbers, count)]
 
@@ -111,10 +128,37 @@ def places(count: int = PRICED) -> tuple[Place, ...]:
         msg = f"{count} locations: there are between 1 and {PRICED}"
         raise ValueError(msg)
     core = [(*place, area) for place, area in zip(_CORE, _CORE_AREAS, strict=True)]
-    wanted = PRICED - len(_CORE) - len(_SHARED)
     nodes = [
         (number, "NETWORK NODE", name, area)
-        for number, (name, area) in zip(_node_ids(wanted), _node_names(), strict=False)
+        for number, (name, area) in zip(_node_ids(_NODES), _node_names(), strict=False)
     ]
-    rest = sorted([*nodes, *((*place, 0) for place in _SHARED)], key=lambda place: int(place[0]))
+    zones = [(number, _DRR, name, 0) for number, name in _ZONES]
+    rest = sorted([*nodes, *zones], key=lambda place: int(place[0]))
     return tuple(Place(n, *place) for n, place in enumerate([*core, *rest][:count]))
+
+
+def is_unit(place: Place) -> bool:
+    """Whether a node is a generator's."""
+    return place.name.startswith("UN.")
+
+
+@cache
+def units() -> tuple[Place, ...]:
+    """The nodes of generators: 393."""
+    return tuple(place for place in places() if is_unit(place))
+
+
+@cache
+def listed() -> tuple[tuple[str, str, str], ...]:
+    """Id, type and name of every location: the priced ones, and those that have no price."""
+    others = [("32", "NETWORK AREA", "NEPOOL AREA")]
+    others += [(number, "RESERVE ZONE", name) for number, name in _RESERVE_ZONES]
+    domains = LISTED - PRICED - len(others)
+    others += [(str(14_000 + n), "METERING DOMAIN", f"MD.{n:03d}") for n in range(domains)]
+    priced = [(place.id, place.type, place.name) for place in places()]
+    return tuple(sorted([*priced, *others], key=lambda row: int(row[0])))
+
+
+def reserve_zones() -> tuple[tuple[str, str], ...]:
+    """Id and name of the four reserve zones."""
+    return _RESERVE_ZONES

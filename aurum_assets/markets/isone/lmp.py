@@ -19,7 +19,7 @@ import polars as pl
 
 from aurum_assets.markets.isone.source import ISONE, days_said, utc_stamp
 from aurum_assets.model import columns as c
-from aurum_assets.model.clock import FIVE_MINUTES
+from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.prices import sums_within_a_cent
 from aurum_assets.model.reading import Record
@@ -63,6 +63,12 @@ def parse_five_minute_lmp(records: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def parse_hourly_lmp(records: pl.DataFrame) -> pl.DataFrame:
+    """``HourlyLmps.HourlyLmp[]`` to one row per hour and location."""
+    hourly = pl.col("interval_start") + HOUR
+    return parse_five_minute_lmp(records).with_columns(interval_end=hourly)
+
+
 LMP_RULES = (
     Rule("lmp_is_present", pl.col("lmp").is_not_null(), ("lmp",), "contract"),
     Rule(
@@ -82,7 +88,41 @@ LMP_RULES = (
     ),
 )
 
-_LIVE = Dialect(
+
+def _lmp_dataset(key: str, title: str, dialect: Dialect, doc: str) -> Dataset:
+    """A dataset of prices by location: all of them have the same table, key and rules."""
+    return Dataset(
+        key=key,
+        source=ISONE,
+        table=Table(
+            name=key,
+            columns=(
+                c.OPERATING_DAY,
+                c.INTERVAL_START,
+                c.INTERVAL_END,
+                c.LOCATION_ID,
+                c.LOCATION_NAME,
+                c.LOCATION_TYPE,
+                c.LMP,
+                c.ENERGY,
+                c.CONGESTION,
+                c.LOSS,
+                c.FINALITY,
+                *c.PROVENANCE,
+            ),
+            key=("interval_start", "location_id", "finality"),
+            hashed=("interval_end", "lmp", "energy", "congestion", "loss"),
+            rules=LMP_RULES,
+            sort=("interval_start", "location_id", "finality"),
+            doc=title,
+        ),
+        dialects=(dialect, replace(dialect, name="documented")),
+        doc=doc,
+        group="prices",
+    )
+
+
+_FIVE_MINUTE = Dialect(
     name="live",
     path=("FiveMinLmps", "FiveMinLmp"),
     record=LmpRecord,
@@ -90,33 +130,44 @@ _LIVE = Dialect(
     days=days_said,
     every=FIVE_MINUTES,
 )
+_HOURLY = replace(
+    _FIVE_MINUTE, path=("HourlyLmps", "HourlyLmp"), parse=parse_hourly_lmp, every=HOUR
+)
 
-ISONE_RT_LMP = Dataset(
-    key="isone_rt_lmp",
-    source=ISONE,
-    table=Table(
-        name="isone_rt_lmp",
-        columns=(
-            c.OPERATING_DAY,
-            c.INTERVAL_START,
-            c.INTERVAL_END,
-            c.LOCATION_ID,
-            c.LOCATION_NAME,
-            c.LOCATION_TYPE,
-            c.LMP,
-            c.ENERGY,
-            c.CONGESTION,
-            c.LOSS,
-            c.FINALITY,
-            *c.PROVENANCE,
-        ),
-        key=("interval_start", "location_id", "finality"),
-        hashed=("interval_end", "lmp", "energy", "congestion", "loss"),
-        rules=LMP_RULES,
-        sort=("interval_start", "location_id", "finality"),
-        doc="Five-minute real-time locational marginal prices of ISO New England.",
-    ),
-    dialects=(_LIVE, replace(_LIVE, name="documented")),
-    doc=__doc__,
-    group="prices",
+ISONE_RT_LMP = _lmp_dataset(
+    "isone_rt_lmp",
+    "Five-minute real-time locational marginal prices of ISO New England.",
+    _FIVE_MINUTE,
+    __doc__,
+)
+
+ISONE_DA_LMP = _lmp_dataset(
+    "isone_da_lmp",
+    "Hourly day-ahead locational marginal prices of ISO New England.",
+    _HOURLY,
+    """Day-ahead locational marginal prices of ISO New England, hour by hour.
+
+What the day-ahead market cleared at: the price at each location and its three parts, for every hour
+of tomorrow. Published on the day before, in the early afternoon, and final at once.
+
+Source: ISO New England web services, ``/hourlylmp/da/final``; documented ``/dayaheadlmp``.
+Grain: hour x location.
+Units: USD/MWh; UTC, half-open intervals stamped at their beginning.
+Caveats: 23 and 25 hours on the days when clocks change. The documented path takes no day.
+""",
+)
+
+ISONE_RT_HOURLY_LMP = _lmp_dataset(
+    "isone_rt_hourly_lmp",
+    "Hourly real-time locational marginal prices of ISO New England.",
+    replace(_HOURLY),
+    """Hourly real-time locational marginal prices of ISO New England, as settled.
+
+Preliminary values after the day, final ones later; both are kept, side by side.
+
+Source: ISO New England web services, ``/hourlylmp/rt``.
+Grain: hour x location x finality.
+Units: USD/MWh; UTC, half-open intervals stamped at their beginning.
+Caveats: not the mean of the five-minute preliminary prices.
+""",
 )
