@@ -1,5 +1,6 @@
 """The Python API to what is held: tables by name. Reads only."""
 
+import datetime as dt
 import os
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import polars as pl
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.table import Table
+from aurum_assets.model.table import Table, as_of
 from aurum_assets.resources.settings import open_home
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class OpenLake:
 
     def __init__(self) -> None:
         self._home = open_home(DATASETS)
-        tables = [*(d.table for d in DATASETS), QUARANTINE]
+        ours = [d.table for d in DATASETS]
+        tables = [*ours, *(t.history for t in ours), QUARANTINE]
         self._tables: dict[str, Table] = {t.name: t for t in tables}
 
     @property
@@ -55,6 +57,21 @@ class OpenLake:
             return rows
         key = [k for k in table.key if k != "finality"]
         return rows.sort("finality").unique(key, keep="first", maintain_order=False)
+
+    def as_of(self, name: str, instant: dt.datetime) -> pl.LazyFrame:
+        """``name`` as it was known at ``instant``: corrections and restatements since are undone.
+
+        Raises ``ConfigError`` where ``instant`` has no offset.
+        """
+        if instant.tzinfo is None:
+            msg = f"as of {instant.isoformat()} needs an offset, for instance a Z"
+            raise ConfigError(msg)
+        table = self._find(name)
+        rows = [self.scan(name)]
+        if self._home.lake.find(table.history) is not None:
+            rows.append(self.scan(table.history.name))
+        known = [frame.select(table.names) for frame in rows]
+        return as_of(table, pl.concat(known), instant.astimezone(dt.UTC))
 
     def _find(self, name: str) -> Table:
         found = self._tables.get(name.rpartition(".")[2])

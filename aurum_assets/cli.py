@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import click
+import polars as pl
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
 from aurum_assets import ingest
+from aurum_assets.api import OpenLake
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import OperatingDay, every_day
@@ -29,6 +31,7 @@ from aurum_assets.model.errors import AurumError, DataError
 from aurum_assets.resources.settings import Home, open_home
 
 BROKEN = 3
+_SHOWN = 20
 
 _KEYS = [d.key for d in DATASETS]
 _dataset = click.Choice(_KEYS)
@@ -374,6 +377,42 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "count": verdict.count,
         "reason": verdict.reason,
     }
+
+
+@main.command("as-of")
+@click.option("--dataset", type=_dataset, required=True, help="The dataset.")
+@click.option(
+    "--at", metavar="ISO8601", required=True, help="The instant, for instance 2026-07-27T21:30:00Z."
+)
+@click.option("--day", metavar="YYYY-MM-DD", help="One operating day (default: all).")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write all rows to this file: .csv or .parquet.",
+)
+@_json
+def as_of(dataset: str, at: str, day: str | None, output: Path | None, as_json: bool) -> None:
+    """Show a table as it was known at an instant: what was corrected since is undone."""
+    instant = _instant(at, "--at")
+    if output and output.suffix not in {".csv", ".parquet"}:
+        msg = f"--output {output}: the name should end in .csv or .parquet"
+        raise click.UsageError(msg)
+    rows = OpenLake().as_of(dataset, cast("dt.datetime", instant))
+    if day:
+        rows = rows.filter(pl.col("operating_day") == _day(_find(dataset), day).date)
+    found = rows.collect()
+    if output:
+        write = found.write_csv if output.suffix == ".csv" else found.write_parquet
+        write(output)
+    if as_json:
+        data = [] if output else found.to_dicts()
+        _echo_json({"dataset": dataset, "at": instant, "rows": len(found), "data": data})
+        return
+    if not output:
+        _print(found.head(_SHOWN).drop("record_hash", "raw_sha256", "source_timezone").to_dicts())
+    where = f" in {output}" if output else ""
+    cut = f", of which {_SHOWN} are shown" if len(found) > _SHOWN and not output else ""
+    click.echo(f"{len(found):,} rows of {dataset} as known at {instant}{where}{cut}", err=True)
 
 
 @main.command()

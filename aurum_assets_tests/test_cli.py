@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
@@ -93,6 +94,7 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
         "replay",
         "verify",
         "status",
+        "as-of",
         "demo",
         "simulate",
     }
@@ -125,6 +127,9 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
         ("load", "--dataset", LMP, "--fetched-at", "2026-07-20T12:00:00", __file__),
         ("load", "--dataset", LMP, "--day", "someday", __file__),
         ("simulate", "--at", "noon"),
+        ("as-of", "--dataset", LMP),
+        ("as-of", "--dataset", LMP, "--at", "noon"),
+        ("as-of", "--dataset", LMP, "--at", "2026-07-20T16:00:00Z", "--output", "rows.txt"),
     ],
     ids=" ".join,
 )
@@ -466,3 +471,30 @@ def test_the_installed_commands_exit_codes_reach_the_shell(
     wrong = process(environment | {"AURUM_NOW": "noon"}, "status")
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert wrong.stderr.startswith("Error: environment variable AURUM_NOW")
+
+
+# --- as of ---------------------------------------------------------------------------------------
+
+
+def test_as_of_undoes_what_was_restated_since(aurum: Aurum, tmp_path: Path) -> None:
+    early = file(tmp_path, ORDINARY, "early.json")
+    late = tmp_path / "late.json"
+    late.write_bytes(ORDINARY.body.replace(b"39.16", b"39.17"))
+    for path, at in ((early, "2026-07-20T16:00:00Z"), (late, "2026-07-21T16:00:00Z")):
+        assert aurum("load", "--dataset", LMP, path, "--fetched-at", at).exit_code == 0
+
+    def known(at: str, *more: object) -> list[float]:
+        rows = said(aurum("as-of", "--dataset", LMP, "--at", at, "--json", *more))["data"]
+        return [row["lmp"] for row in rows if row["location_id"] == "4000"][:1]
+
+    assert known("2026-07-20T15:00:00Z") == []
+    assert known("2026-07-20T16:00:00Z") == [39.16]
+    assert known("2026-07-21T16:00:00Z", "--day", "2026-07-20") == [39.17]
+    assert known("2026-07-21T16:00:00Z", "--day", "2026-07-19") == []
+    output = tmp_path / "then.parquet"
+    result = aurum("as-of", "--dataset", LMP, "--at", "2026-07-20T17:00:00Z", "--output", output)
+    assert result.exit_code == 0
+    assert pl.read_parquet(output).filter(location_id="4000")["lmp"][0] == 39.16
+    verified = said(aurum("verify", LMP, "--day", "2026-07-20", "--json"))
+    assert "problems" in json.dumps(verified)
+    assert aurum("verify", LMP, "--day", "2026-07-20").exit_code == 0

@@ -190,7 +190,9 @@ def test_merging_one_after_the_other_is_folding_all(
     frames = [frame(step, fetch=n) for n, step in enumerate(steps)]
     for one in frames:
         lake.merge(TABLE, one)
-    assert lake.read(TABLE).equals(fold(TABLE, pl.concat(frames)))
+    current, before = fold(TABLE, pl.concat(frames))
+    assert lake.read(TABLE).equals(current)
+    assert lake.read(TABLE.history).equals(before)
 
 
 # --- replace -------------------------------------------------------------------------------------

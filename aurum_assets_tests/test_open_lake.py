@@ -34,7 +34,8 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenLake:
 
 
 def test_every_table_has_a_name_and_quarantine_too(lake: OpenLake) -> None:
-    assert set(lake.names) == {*(d.table.name for d in DATASETS), "quarantine"}
+    tables = {d.table.name for d in DATASETS}
+    assert set(lake.names) == {*tables, *(f"{name}_history" for name in tables), "quarantine"}
 
 
 @pytest.mark.parametrize("name", ["isone_rt_lmp", "market.isone_rt_lmp"])

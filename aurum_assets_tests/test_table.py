@@ -16,7 +16,7 @@ from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.errors import ContractBroken
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.table import Column, Conformed, Rule, Table, fold
+from aurum_assets.model.table import Column, Conformed, Rule, Table, as_of, fold
 from aurum_assets_tests.conftest import utc
 
 LMP = ISONE_RT_LMP.table
@@ -349,7 +349,7 @@ def said(minute: int, lmp: float, location: str = "4000", sha: str = "") -> dict
 
 def folded(*rows: dict[str, Any]) -> list[tuple[str, float, dt.datetime]]:
     frame = lmp_frame(*rows).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
-    found = fold(LMP, frame)
+    found, _ = fold(LMP, frame)
     assert found.columns == LMP.names
     return list(found.select("location_id", "lmp", "fetched_at").iter_rows())
 
@@ -417,5 +417,32 @@ def test_folding_what_was_folded_with_what_came_later_is_folding_all(
     whole = lmp_frame(*(said(*e) for e in ordered)).with_columns(record_hash=LMP.record_hash())
     first = lmp_frame(*early).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
     second = lmp_frame(*late).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
-    again = fold(LMP, pl.concat([fold(LMP, first), second]))
-    assert again.equals(fold(LMP, whole.select(LMP.names)))
+    current, before = fold(LMP, first)
+    again, since = fold(LMP, pl.concat([current, second]))
+    all_at_once, all_before = fold(LMP, whole.select(LMP.names))
+    assert again.equals(all_at_once)
+    assert pl.concat([before, since]).sort(LMP.history.order).equals(all_before)
+
+
+@settings(max_examples=80, deadline=None)
+@given(SAID, st.integers(-1, 7))
+def test_as_of_an_instant_the_table_says_what_it_would_have_said_then(
+    events: list[tuple[int, int, str]], minute: int
+) -> None:
+    frame = lmp_frame(*(said(*e) for e in sorted(events)))
+    current, before = fold(LMP, frame.with_columns(record_hash=LMP.record_hash()).select(LMP.names))
+    assert before.columns == LMP.history.names
+    held = pl.concat([current, before.select(LMP.names)])
+    found = as_of(LMP, held.lazy(), at_minute(minute)).collect()
+    then = [e for e in events if e[0] <= minute]
+    assert list(found.select("location_id", "lmp", "fetched_at").iter_rows()) == by_hand(then)
+
+
+def test_a_value_is_superseded_when_the_next_one_is_fetched() -> None:
+    rows = [said(0, 1), said(5, 1), said(10, 2), said(15, 1)]
+    frame = lmp_frame(*rows).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
+    _, before = fold(LMP, frame)
+    assert before.select("lmp", "fetched_at", "superseded_at").rows() == [
+        (1.0, at_minute(0), at_minute(10)),
+        (2.0, at_minute(10), at_minute(15)),
+    ]

@@ -24,6 +24,7 @@ from aurum_assets import ingest
 from aurum_assets.ingest.collect import Received
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.table import as_of
 from benchmarks.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ BROKEN = -1
 """A content's value that makes a record which breaks a rule."""
 
 Content = Mapping[tuple[int, int], int]
+Held = tuple[pl.DataFrame, pl.DataFrame]
 _FIRST = dt.datetime(2025, 7, 14, 14, tzinfo=dt.UTC)
 _LATER = dt.datetime(2025, 7, 15, 12, tzinfo=dt.UTC)
 _FIVE = dt.timedelta(minutes=5)
@@ -171,10 +173,15 @@ class Oracle:
                 yield arrival
             last = arrival.content
 
-    def rows(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-        """Key -> (value, fetched_at, raw_sha256): the last value, from where its run began."""
+    def rows(self, until: dt.datetime = _LATER) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        """Key -> (value, fetched_at, raw_sha256): the last value, from where its run began.
+
+        Only what was fetched ``until`` then is looked at.
+        """
         found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         for arrival in self._spoken():
+            if arrival.fetched_at > until:
+                break
             for (interval, location), value in arrival.content:
                 if value == BROKEN:
                     continue
@@ -248,11 +255,22 @@ class Desk:
         """All rows and columns."""
         return self.home.lake.read(self.dataset.table)
 
-    def rows(self) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-        """As ``Oracle.rows``; a key that stands twice would be lost here, so ``differs`` counts."""
+    def held(self) -> Held:
+        """The table and its history."""
+        return self.table(), self.home.lake.read(self.dataset.table.history)
+
+    def rows(self, until: dt.datetime | None = None) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        """As ``Oracle.rows``, from the table or, of an instant, from table and history.
+
+        A key that stands twice would be lost here, so ``differs`` counts.
+        """
+        table, frame = self.dataset.table, self.table()
+        if until is not None:
+            before = self.home.lake.read(table.history).select(table.names)
+            frame = as_of(table, pl.concat([frame, before]).lazy(), until).collect()
         value = "load" if self.kind == "isone_system_load" else "lmp"
-        frame = self.table().select(*self.dataset.table.key, value, "fetched_at", "raw_sha256")
-        width = len(self.dataset.table.key)
+        frame = frame.select(*table.key, value, "fetched_at", "raw_sha256")
+        width = len(table.key)
         return {row[:width]: row[width:] for row in frame.iter_rows()}
 
     def quarantine(self) -> dict[str, tuple[Any, ...]]:
@@ -271,6 +289,11 @@ class Desk:
                 f"{after}: {len(keys)} of {len(expected)} rows differ, {first}: "
                 f"{rows.get(first)}, not {expected.get(first)}"
             )
+        found += [
+            f"{after}: as of {instant} the table is not what was known then"
+            for instant in sorted({a.fetched_at for a in oracle.kept})
+            if self.rows(instant) != oracle.rows(instant)
+        ]
         if len(self.table()) != len(rows):
             found.append(f"{after}: a key stands twice")
         if self.quarantine() != oracle.quarantine():
@@ -320,7 +343,7 @@ def _accept(desk: Desk, oracle: Oracle, arrival: Arrival) -> list[str]:
     return found
 
 
-def _one_by_one(desk: Desk, arrivals: Sequence[Arrival]) -> tuple[list[str], pl.DataFrame]:
+def _one_by_one(desk: Desk, arrivals: Sequence[Arrival]) -> tuple[list[str], Held]:
     """Each arrival brought into the table at once; again; replayed; after losses."""
     oracle = Oracle(desk.kind)
     found: list[str] = []
@@ -328,7 +351,7 @@ def _one_by_one(desk: Desk, arrivals: Sequence[Arrival]) -> tuple[list[str], pl.
         found += _accept(desk, oracle, arrival)
         desk.normalize()
         found += desk.differs(oracle, f"arrival {number}")
-    table = desk.table()
+    table = desk.held()
     for arrival in list(oracle.kept):
         found += _accept(desk, oracle, arrival)
         desk.normalize()
@@ -349,11 +372,13 @@ def _one_by_one(desk: Desk, arrivals: Sequence[Arrival]) -> tuple[list[str], pl.
     return found, table
 
 
-def _same(desk: Desk, table: pl.DataFrame, after: str) -> list[str]:
-    return [] if desk.table().equals(table) else [f"{after}: the table is another one"]
+def _same(desk: Desk, held: Held, after: str) -> list[str]:
+    names = ("table", "history")
+    pairs = zip(names, desk.held(), held, strict=True)
+    return [f"{after}: the {n} is another one" for n, now, then in pairs if not now.equals(then)]
 
 
-def _at_once(desk: Desk, arrivals: Sequence[Arrival], table: pl.DataFrame) -> list[str]:
+def _at_once(desk: Desk, arrivals: Sequence[Arrival], table: Held) -> list[str]:
     """All archived first: the same snapshots, so all columns are the same."""
     oracle = Oracle(desk.kind)
     found: list[str] = []

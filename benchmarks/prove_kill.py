@@ -27,7 +27,7 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.graph.assets import raw_asset, table_asset
-from aurum_assets.markets import DATASETS
+from aurum_assets.markets import DATASETS as EVERY
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
@@ -38,6 +38,7 @@ from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from benchmarks.proof import Proof, close, home_at, twice_said
 
+DATASETS = [d for d in EVERY if d.key in {"isone_rt_lmp", "isone_system_load", "miso_cts"}]
 _SPAWN = multiprocessing.get_context("spawn")
 _DAY = "2025-07-14"
 _EVENING = dt.datetime(2025, 7, 15, 3, 40, tzinfo=dt.UTC)  # 23:40 in New York: the day is open
@@ -143,9 +144,8 @@ def write_files(folder: Path) -> None:
 
 def read(home: Home) -> Tables:
     """Every table with rows, as a reader sees them now."""
-    frames = {d.key: home.lake.read(d.table) for d in DATASETS}
-    frames["quarantine"] = home.lake.read(QUARANTINE)
-    return frames
+    owned = [table for d in DATASETS for table in (d.table, d.table.history)]
+    return {table.name: home.lake.read(table) for table in (*owned, QUARANTINE)}
 
 
 def tables(home: Home) -> Tables:
@@ -369,13 +369,16 @@ def _compare(
     what: str,
     same: Callable[[Dataset | None, pl.DataFrame, pl.DataFrame], bool],
 ) -> None:
-    datasets = {d.key: d for d in DATASETS}
+    datasets = {d.table.name: d for d in DATASETS}
+    histories = {d.table.history.name: d.table.history for d in DATASETS}
     for name, frame in found.items():
         dataset = datasets.get(name)
         other = expected[name]
-        alike = same(dataset, frame, other)
+        # a rerun at another instant is another fetch: it has a history of its own
+        alike = (name in histories and same is _same_content) or same(dataset, frame, other)
         proof.holds(f"{what}: {name} ends with {len(frame)} rows, not {len(other)}", where=alike)
-        twice = twice_said(dataset.table if dataset else QUARANTINE, frame)
+        table = dataset.table if dataset else histories.get(name, QUARANTINE)
+        twice = twice_said(table, frame)
         proof.holds(
             f"{what}: {name} ends with {twice} rows whose key is not theirs", where=not twice
         )

@@ -130,15 +130,17 @@ def rebuild(
     would be lost (``force`` lets them go).
     """
     snapshots, unusable = _conform_all(home, dataset, day, identifiers)
-    frames = [s.good for s in snapshots]
-    rows = fold(dataset.table, pl.concat(frames)) if frames else dataset.table.empty()
+    table = dataset.table
+    rows, before = fold(table, pl.concat([table.empty(), *(s.good for s in snapshots)]))
     if not force:
         gone = {u.identifier for u in unusable}
         _refuse_loss(home, dataset, day, [i for i in identifiers if i not in gone])
     quarantined = _one_a_record([s.quarantined for s in snapshots])
     partition = {"operating_day": day.date, "dataset": dataset.key}
+    if len(before) or home.lake.find(table.history):
+        home.lake.replace(table.history, before, {"operating_day": day.date})
     home.lake.merge(QUARANTINE, quarantined)
-    merged = home.lake.replace(dataset.table, rows, {"operating_day": day.date})
+    merged = home.lake.replace(table, rows, {"operating_day": day.date})
     home.lake.replace(QUARANTINE, quarantined, partition)
     done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True)
     done.unusable = unusable
@@ -156,7 +158,7 @@ def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: s
     if first.dialect.volatile and _repeats_neighbour(home, dataset, first.envelope):
         return look_again(home, dataset, day)
     home.lake.merge(QUARANTINE, first.quarantined)
-    done.rows = fold(dataset.table, first.good)
+    done.rows, _ = fold(dataset.table, first.good)
     done.merged = home.lake.merge(dataset.table, done.rows)
     done.snapshots = 1
     return _described(done, snapshots, len(first.quarantined))
@@ -355,6 +357,7 @@ def _refuse_loss(
     held = pl.concat(
         [
             home.lake.read(dataset.table, partition, ("raw_sha256",)),
+            home.lake.read(dataset.table.history, partition, ("raw_sha256",)),
             home.lake.read(QUARANTINE, partition | {"dataset": dataset.key}, ("raw_sha256",)),
         ]
     )

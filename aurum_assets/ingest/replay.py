@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import polars as pl
+
 from aurum_assets.ingest.normalize import Normalized, rebuild
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -53,23 +55,24 @@ def verify(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
             found.problems.append(str(error))
         else:
             hashes.add(snapshot.envelope.raw_sha256)
-    found.problems += _rows_without_bytes(home, dataset.table, day, hashes, found)
+    for table in (dataset.table, dataset.table.history):
+        rows = home.lake.read(table, {"operating_day": day.date})
+        found.rows += len(rows) if table is dataset.table else 0
+        found.problems += _problems(table, rows, dataset.table.record_hash(), hashes)
     return found
 
 
-def _rows_without_bytes(
-    home: Home, table: Table, day: OperatingDay, hashes: set[str], found: Verified
+def _problems(
+    table: Table, rows: pl.DataFrame, record_hash: pl.Expr, hashes: set[str]
 ) -> list[str]:
-    rows = home.lake.read(table, {"operating_day": day.date})
-    found.rows = len(rows)
     problems = [
-        f"rows refer to bytes {raw[:16]}… that the archive does not hold"
+        f"{table.name}: rows refer to bytes {raw[:16]}… that the archive does not hold"
         for raw in sorted(set(rows["raw_sha256"].to_list()) - hashes)
     ]
     if rows.select(table.key).is_duplicated().any():
-        problems.append("a key stands twice in the table")
-    again = rows.select(expected=table.record_hash(), found="record_hash")
+        problems.append(f"{table.name}: a key stands twice")
+    again = rows.select(expected=record_hash, found="record_hash")
     wrong = again.filter(again["expected"] != again["found"])
     if len(wrong):
-        problems.append(f"{len(wrong)} rows do not have the hash of their values")
+        problems.append(f"{table.name}: {len(wrong)} rows do not have the hash of their values")
     return problems

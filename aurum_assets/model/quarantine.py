@@ -25,5 +25,6 @@ QUARANTINE = Table(
     hashed=("dataset",),  # the first word about a record stays
     partition=("operating_day", "dataset"),
     stays_in_day=False,
+    keeps_history=False,  # the first word about a record stays
     doc="Records that broke a blocking rule: kept as received, with every rule they broke.",
 )

@@ -39,6 +39,11 @@ class Column:
         return f"{self.doc} [{self.unit}]" if self.unit else self.doc
 
 
+SUPERSEDED_AT = Column(
+    "superseded_at", UTC, "When the answer was fetched that gave another value.", "UTC"
+)
+
+
 @dataclass(frozen=True)
 class Rule:
     """A sentence that every stored row makes true, named as you want to read it when it fails.
@@ -72,7 +77,8 @@ BROKEN_SCHEMA: Mapping[str, "pl.DataType"] = {
 class Table:
     """``columns`` in stored order; ``key`` unique within ``partition``; ``hashed`` values.
 
-    ``stays_in_day`` says that a row's interval must lie in the operating day of its snapshot.
+    ``stays_in_day`` says that a row's interval must lie in the operating day of its snapshot,
+    ``keeps_history`` that a value which another one replaces is kept in ``history``.
     """
 
     name: str
@@ -85,6 +91,23 @@ class Table:
     stays_in_day: bool = True
     doc: str = ""
     namespace: str = "market"
+    keeps_history: bool = True
+
+    @cached_property
+    def history(self) -> "Table":
+        """Where rows go as they were before another value took their place."""
+        return Table(
+            name=f"{self.name}_history",
+            columns=(*self.columns, SUPERSEDED_AT),
+            key=(*self.key, "fetched_at", "raw_sha256"),
+            hashed=self.hashed,
+            sort=(*self.order, "fetched_at", "raw_sha256"),
+            partition=self.partition,
+            stays_in_day=False,
+            doc=f"What was superseded since. {self.doc}",
+            namespace=self.namespace,
+            keeps_history=False,
+        )
 
     @property
     def identifier(self) -> str:
@@ -229,24 +252,36 @@ def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
     )
 
 
-def fold(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    """The current value of each key from all that was said of it, whatever order it arrived in.
+def fold(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The current value of each key from all that was said of it, and the values before it.
 
-    ``frame`` has the table's columns, several rows a key. The value of a key is what the last
-    snapshot by (``fetched_at``, ``raw_sha256``) says; its provenance is that of the first snapshot
-    in the value's unbroken run. Comes back in the table's order.
+    ``frame`` has the table's columns, several rows a key, in whatever order they arrived. The value
+    of a key is what the last snapshot by (``fetched_at``, ``raw_sha256``) says; its provenance is
+    that of the first snapshot in the value's unbroken run. The runs before it are the history, each
+    superseded when the next one was fetched. Both come back in their table's order.
     """
     ordered = frame.sort(table.order)
     again = pl.all_horizontal(pl.col(k).eq_missing(pl.col(k).shift(1)) for k in table.key)
     if len(frame) < 2 or not ordered.select(again.slice(1).any()).item():  # noqa: PLR2004  a pair
-        return ordered
+        return ordered, table.history.empty()
     said = frame.sort("fetched_at", "raw_sha256", maintain_order=True)
-    changed = pl.col("record_hash") != pl.col("record_hash").shift(1).over(table.key)
-    run = changed.fill_null(value=True).cast(pl.UInt32).cum_sum().over(table.key)
-    return (
-        said.with_columns(__run=run)
-        .filter(pl.col("__run") == pl.col("__run").max().over(table.key))
-        .unique(table.key, keep="first", maintain_order=True)
-        .select(table.names)
-        .sort(table.order)
+    begins = pl.col("record_hash") != pl.col("record_hash").shift(1).over(table.key)
+    runs = said.filter(begins.fill_null(value=True)).with_columns(
+        pl.col("fetched_at").shift(-1).over(table.key).alias(SUPERSEDED_AT.name)
     )
+    is_current = pl.col(SUPERSEDED_AT.name).is_null()
+    current = runs.filter(is_current).select(table.names).sort(table.order)
+    before = runs.filter(~is_current).select(table.history.names)
+    return current, before.sort(table.history.order)
+
+
+def as_of(table: Table, rows: pl.LazyFrame, instant: dt.datetime) -> pl.LazyFrame:
+    """The table as it was known at ``instant``, from its rows and those of its history together.
+
+    Of each key the last that had been fetched by then counts: two rows may say the same.
+    """
+    known = rows.select(table.names).filter(pl.col("fetched_at") <= instant)
+    last = known.sort("fetched_at", "raw_sha256").unique(
+        [*table.partition, *table.key], keep="last", maintain_order=True
+    )
+    return last.sort(table.order)

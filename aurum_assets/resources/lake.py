@@ -25,7 +25,7 @@ from uuid import UUID
 import polars as pl
 
 from aurum_assets.model.errors import ConfigError, ContractBroken, LakeBusy
-from aurum_assets.model.table import Table
+from aurum_assets.model.table import SUPERSEDED_AT, Table
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
     from pyiceberg.catalog import Catalog
@@ -161,7 +161,8 @@ class Lake:
 
         A key that is not there is added; one whose record hash differs is replaced; the others are
         left, with the provenance of the snapshot that said them first. Rows absent from ``frame``
-        stay. Raises ``ContractBroken`` where the frame does not fit the table.
+        stay. A replaced row goes to the table's history first. Raises ``ContractBroken`` where the
+        frame does not fit the table.
         """
         if frame.is_empty():
             return Merged()
@@ -260,8 +261,10 @@ class Lake:
             return Merged(unchanged=unchanged, attempts=attempt)
         said = frame.filter(is_new | is_changed)
         if changed or len(tasks) >= FILES_BEFORE_COMPACTION:
-            kept = _rows(found, table, partition, tuple(table.names), tasks)
-            kept = kept.join(said, on=table.key, how="anti")
+            held = _rows(found, table, partition, tuple(table.names), tasks)
+            if changed and table.keeps_history:
+                self.merge(table.history, _superseded(table, held, frame.filter(is_changed)))
+            kept = held.join(said, on=table.key, how="anti")
             said = pl.concat([kept, said.select(table.names)]).sort(table.order)
             snapshot = self._commit(found, table, said, partition, over=tasks)
         else:
@@ -405,6 +408,12 @@ def _rows(
     projected = found.schema().select(*columns)
     arrow = ArrowScan(found.metadata, found.io, projected, _where(partition)).to_table(tasks)
     return pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
+
+
+def _superseded(table: Table, held: pl.DataFrame, by: pl.DataFrame) -> pl.DataFrame:
+    """The rows of ``held`` whose keys ``by`` gives other values, as the history has them."""
+    since = by.select(*table.key, pl.col("fetched_at").alias(SUPERSEDED_AT.name))
+    return held.join(since, on=table.key, how="inner").select(table.history.names)
 
 
 def _may_hold(found: "IcebergTable", file: "DataFile", frame: pl.DataFrame) -> bool:
