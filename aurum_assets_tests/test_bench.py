@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.simulator.lmp import lmp_records
 from aurum_assets.simulator.payloads import wrapped
-from benchmarks import day, figures, floor, peer, samples, scheduled
+from benchmarks import day, figures, floor, parsers, peer, samples, scheduled
 from benchmarks.figures import Figure
 from benchmarks.measure import BenchmarkFailed, Clock, Spent, alternate, import_all, process
 from benchmarks.prepare import Sizes, prepare
@@ -53,6 +55,18 @@ def test_every_tick_is_merged_once_and_counted(prepared: Path, tmp_path: Path) -
     assert found["C merge of a tick, mean with compaction"].measured == pytest.approx(
         said["seconds"] / 30
     )
+
+
+def test_every_parser_is_measured_on_as_many_records_beside_its_floor() -> None:
+    found = []
+    for dataset in (ISONE_RT_LMP, MISO_CTS):
+        dialect = dataset.dialects[0]
+        found.append(parsers.measured(dataset, dialect, parsers.payload(dataset, dialect, 50)))
+    assert [p["rows"] for p in found] == [50, 50]
+    itself, other = figures.parser_figures(found)
+    assert itself.measured == 1
+    assert other.measured is not None
+    assert "the floor takes" in other.note
 
 
 def test_a_profile_names_the_way_from_the_archive(

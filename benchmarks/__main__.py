@@ -27,7 +27,7 @@ from benchmarks.measure import BenchmarkFailed, Spent, alternate, process
 
 _ROUNDS = 5
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS")
-_PARTS = ("A", "B", "C", "D")
+_PARTS = ("A", "B", "C", "D", "F")
 _NUMBERS = count()
 
 
@@ -78,8 +78,21 @@ def scheduled_run(prepared: Path, rounds: int) -> list[Figure]:
         return figures.run_figures(alternate(runs, rounds, tell))
 
 
+def parsers(prepared: Path, rounds: int) -> list[Figure]:
+    """F: one process, which repeats and alternates by itself."""
+    del prepared, rounds
+    tell("parsers, each beside msgspec alone")
+    return figures.parser_figures(process(["-m", "benchmarks.parsers"]).said["parsers"])
+
+
 Part = Callable[[Path, int], list[Figure]]
-MEASURED: dict[str, Part] = {"A": day, "B": snapshot, "C": merges, "D": scheduled_run}
+MEASURED: dict[str, Part] = {
+    "A": day,
+    "B": snapshot,
+    "C": merges,
+    "D": scheduled_run,
+    "F": parsers,
+}
 
 
 def measured(part: str, prepared: Path, rounds: int) -> list[Figure]:
@@ -162,7 +175,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--profile", action="store_true", help="where the time goes")
-    parser.add_argument("--only", nargs="+", choices=_PARTS, default=_PARTS, metavar="A|B|C|D")
+    parser.add_argument("--only", nargs="+", choices=_PARTS, default=_PARTS, metavar="A|B|C|D|F")
     asked = parser.parse_args()
     try:
         return run(asked)

@@ -109,6 +109,22 @@ def run_figures(found: Mapping[str, Sequence[Spent]]) -> list[Figure]:
     ]
 
 
+def parser_figures(found: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """F: no parser may be below half of the rate of real-time prices."""
+    rates = {p["parser"]: p["rows"] / p["read"] for p in found}
+    share = {p["parser"]: p["floor"] / p["read"] for p in found}
+    return [
+        Figure(
+            f"F rate of isone_rt_lmp / {name}",
+            rates["isone_rt_lmp live"] / rate,
+            "x",
+            2.0,
+            f"{rate / 1000:,.0f} thousand rows/s; the floor takes {share[name]:.0%} of the time",
+        )
+        for name, rate in rates.items()
+    ]
+
+
 def _seconds(spent: Sequence[Spent]) -> float:
     return median([s.seconds for s in spent])
 
