@@ -40,6 +40,7 @@ RAW_METADATA = {
     "stored",
     "duplicates",
     "rejected",
+    "resumed",
     "records",
     "bytes",
     "requests",
@@ -630,3 +631,35 @@ def test_replay_of_what_is_no_day_says_what_a_day_is(
     (data,) = failures(result).values()
     assert data.user_failure_data is not None, "a sentence, not a traceback"
     assert "expected YYYY-MM-DD" in data.user_failure_data.description
+
+
+# --- attempts ------------------------------------------------------------------------------------
+
+
+def asked(live_desk: Desk, market: Running, tags: dict[str, str]) -> int:
+    """How many requests a run of yesterday's prices by the hour makes."""
+    before = len(market.simulator.ledger.seen)
+    job = build(live_desk.home).resolve_job_def("isone_five_minutes")
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = job.execute_in_process(
+            partition_key="2026-07-20",
+            instance=instance,
+            run_config=feeds_config({LMP.key: ["prelim_hours"]}),
+            asset_selection=[raw_key(LMP), table_key(LMP)],
+            tags=tags,
+        )
+    assert done.success
+    (raw,) = (m for k, m in materializations(done).items() if k == raw_key(LMP).to_user_string())
+    made = len(market.simulator.ledger.seen) - before
+    assert raw.metadata["requests"].value == made
+    assert raw.metadata["resumed"].value == 24 - made
+    return made
+
+
+def test_a_backfill_that_goes_on_asks_for_nothing_that_it_was_answered(
+    live_desk: Desk, market: Running
+) -> None:
+    assert asked(live_desk, market, {"dagster/backfill": "one"}) == 24
+    assert asked(live_desk, market, {"dagster/backfill": "one"}) == 0
+    assert asked(live_desk, market, {"dagster/backfill": "two"}) == 24
+    assert asked(live_desk, market, {}) == 24

@@ -19,6 +19,7 @@ from aurum_assets.resources.settings import Home
 
 OWNERS = ["team:market-data"]
 _FAIL_AFTER = {"five_minutes": 30, "fifteen_minutes": 60, "daily": 36 * 60, "backfill": 0}
+_RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemon's, a person's
 _A_WEEK = 7 * 24 * 60
 
 
@@ -89,6 +90,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
                 day,
                 feeds=config.feeds or None,
                 force=config.force,
+                attempts_of=_attempts_of(context.run),
                 progress=context.log.info,
             )
             for other in collected.days:
@@ -106,6 +108,15 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
             raise dg.Failure(collected.refusal, allow_retries=False)
 
     return collect
+
+
+def _attempts_of(run: dg.DagsterRun) -> str:
+    """What a run is an attempt of: a crashed one is run again, a backfill goes on where it was.
+
+    A run that a person executes again is new: it was done before, and asks again.
+    """
+    again = run.root_run_id if {_RETRY, _RESUME} & set(run.tags) else None
+    return run.tags.get("dagster/backfill") or again or run.run_id
 
 
 def _elsewhere(

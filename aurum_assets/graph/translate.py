@@ -58,6 +58,7 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
         "stored": collected.count("stored"),
         "duplicates": collected.count("duplicate"),
         "rejected": collected.count("rejected"),
+        "resumed": collected.count("resumed"),
         "records": sum(a.records for a in collected.archived),
         "bytes": sum(a.bytes for a in collected.archived),
         "requests": collected.requests,

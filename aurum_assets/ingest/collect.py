@@ -29,6 +29,7 @@ Progress = Callable[[str], None]
 _OLDEST = dt.date(1999, 1, 1)
 _AHEAD = dt.timedelta(days=8)
 _TODAY_ONLY = 3600.0  # seconds for which an operator that shows today only is not asked again
+_RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
 _GRACE = 3  # days that a final value may be late before its absence is a refusal
 
 
@@ -49,9 +50,12 @@ class Received:
 
 @dataclass(frozen=True)
 class Archived:
-    """What became of an answer. ``day`` is the operating day that it speaks of."""
+    """What became of an answer. ``day`` is the operating day that it speaks of.
 
-    outcome: Literal["stored", "duplicate", "rejected"]
+    ``resumed``: nothing was asked, for an earlier attempt of the same run has archived the answer.
+    """
+
+    outcome: Literal["stored", "duplicate", "rejected", "resumed"]
     path: str
     day: str = ""
     identifier: str = ""
@@ -87,10 +91,13 @@ def collect(
     *,
     feeds: Sequence[str] | None = None,
     force: bool = False,
+    attempts_of: str = "",
     progress: Progress | None = None,
 ) -> Collected:
     """Ask for ``day`` by ``feeds`` (all that can speak of it where None) and archive the answers.
 
+    ``attempts_of`` names what this is an attempt of (a backfill, a run that crashed and is run
+    again): what an earlier one was answered for a day or hour is not asked again.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
     gives no answer, ``DataError`` where an answer had to be rejected; what was archived stays.
     """
@@ -105,7 +112,8 @@ def collect(
         for feed in asked:
             try:
                 for hour in _hours(home, feed, day):
-                    archived = _ask(home, api, dataset, feed, day, hour, done, force=force)
+                    asking = _Asking(dataset, feed, day, hour, attempts_of)
+                    archived = _ask(home, api, asking, done, force=force)
                     if progress and hour:
                         progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
                     if feed.asks != "now" and archived.day not in ("", day.key):
@@ -126,24 +134,39 @@ def collect(
     return done
 
 
-def _ask(
-    home: Home,
-    api: ApiClient,
-    dataset: Dataset,
-    feed: Feed,
-    day: OperatingDay,
-    hour: str,
-    done: Collected,
-    *,
-    force: bool,
-) -> Archived:
-    """One request, and its answer into the archive."""
+@dataclass(frozen=True)
+class _Asking:
+    """One request to be made."""
+
+    dataset: Dataset
+    feed: Feed
+    day: OperatingDay
+    hour: str
+    attempts_of: str
+
+    @property
+    def key(self) -> str:
+        """Under which its answer is remembered for later attempts; a ``now`` is new each time."""
+        if not self.attempts_of or self.feed.asks == "now":
+            return ""
+        words = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.hour)
+        return "answered:" + ":".join(words)
+
+
+def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force: bool) -> Archived:
+    """One request, and its answer into the archive; neither where an earlier attempt did it."""
+    dataset, feed, day = asking.dataset, asking.feed, asking.day
     asked = None if feed.asks == "now" else day
+    held = home.state.get(asking.key) if asking.key and not force else None
+    if held is not None:
+        done.archived.append(Archived("resumed", held, day.key))
+        return done.archived[-1]
     if feed.asks != "now" and home.state.get(f"shows-today-only:{dataset.key}"):
         msg = f"{dataset.key}: asked for {day}, but the operator shows only its newest day now"
         raise SourceRefused(msg)
     try:
-        answer = api.fetch(dataset.key, feed, asked, hour=hour, due=_is_due(home, day, feed))
+        due = _is_due(home, day, feed)
+        answer = api.fetch(dataset.key, feed, asked, hour=asking.hour, due=due)
     except SourceUnavailable as error:
         if error.body:
             _keep_truncated(home, dataset, feed, error)
@@ -158,10 +181,13 @@ def _ask(
         fetched_at=answer.fetched_at,
         finality=feed.finality,
         asked=asked.key if asked else None,
-        filters={"hour": hour} if hour else {},
+        filters={"hour": asking.hour} if asking.hour else {},
     )
-    done.archived.append(accept(home, dataset, received, force=force))
-    return done.archived[-1]
+    archived = accept(home, dataset, received, force=force)
+    done.archived.append(archived)
+    if asking.key and archived.day == day.key:
+        home.state.set(asking.key, archived.path, _RESUMED)
+    return archived
 
 
 def due_feeds(
