@@ -163,7 +163,6 @@ def test_an_asset_says_who_owns_it_what_it_is_and_where_it_belongs(
         assert "Caveats" in (node.description or "")
         assert node.freshness_policy is not None
     assert graph.get(table_key(dataset)).parent_keys == {raw_key(dataset)}
-    assert graph.get(table_key(dataset)).pools == {f"market_{dataset.key}"}
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)

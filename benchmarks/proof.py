@@ -57,7 +57,12 @@ class Proof:
         return "\n".join([*lines, *([f"    BROKEN        and {more} more"] if more > 0 else [])])
 
 
-def home_at(root: Path, now: dt.datetime, urls: Mapping[str, str] | None = None) -> Home:
+def home_at(
+    root: Path,
+    now: dt.datetime,
+    urls: Mapping[str, str] | None = None,
+    limit_scale: float = UNLIMITED,
+) -> Home:
     """A home in ``root`` whose clock stands at ``now``, with ``urls`` for the operators."""
     return Home(
         root=root,
@@ -65,7 +70,7 @@ def home_at(root: Path, now: dt.datetime, urls: Mapping[str, str] | None = None)
         base_urls=urls or {},
         credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
         clock=lambda: now,
-        limit_scale=UNLIMITED,
+        limit_scale=limit_scale,
     )
 
 

@@ -12,6 +12,7 @@ from benchmarks.proof import Proof
 from benchmarks.prove_idempotence import prove_idempotence
 from benchmarks.prove_kill import prove_kill
 from benchmarks.prove_landed import prove_landed
+from benchmarks.prove_month import prove_month
 from benchmarks.prove_mutations import prove_mutations
 from benchmarks.prove_races import prove_races
 
@@ -21,6 +22,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "kill": prove_kill,
     "idempotence": prove_idempotence,
     "mutations": prove_mutations,
+    "month": prove_month,
 }
 
 

@@ -159,7 +159,6 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
             "dagster/table_name": dataset.table.identifier,
             "key": ", ".join(dataset.table.key),
         },
-        pool=dataset.table.identifier.replace(".", "_"),
         retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
     )
     def normalize(

@@ -6,7 +6,7 @@ fails, the bytes are kept under ``rejected/`` with the reason.
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -111,7 +111,7 @@ def collect(
     with home.api(dataset.source) as api:
         for feed in asked:
             try:
-                for hour in _hours(home, feed, day):
+                for hour in hours_asked(home, feed, day):
                     asking = _Asking(dataset, feed, day, hour, attempts_of)
                     archived = _ask(home, api, asking, done, force=force)
                     if progress and hour:
@@ -217,7 +217,8 @@ def _is_due(home: Home, day: OperatingDay, feed: Feed) -> bool:
     return day.plus(late).start <= home.now()
 
 
-def _hours(home: Home, feed: Feed, day: OperatingDay) -> Iterable[str]:
+def hours_asked(home: Home, feed: Feed, day: OperatingDay) -> Sequence[str]:
+    """The requests that a feed takes for a day: one for each hour that has begun, or just one."""
     if feed.asks != "hour":
         return [""]
     now = home.now()
