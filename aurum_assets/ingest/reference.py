@@ -70,14 +70,13 @@ def observe(home: Home, reference: Reference, day: dt.date) -> Observed:
         merged = home.lake.merge(reference.sightings, seen)
         sightings = _sightings(home, reference)
         rows = conformed(reference.table, reference.follows(sightings, reviewed))
-        held = completed(reference, reviewed, as_reviewed(reference, rows))
-        filed = _file(home_file(home, reference), reference, held)
+        reviewed = completed(reference, reviewed, as_reviewed(reference, rows))
+        filed = _file(home_file(home, reference), reference, reviewed)
         for source in rows["source"].unique().sort():
             ours = rows.filter(source=source)
             home.lake.replace(reference.table, ours, {"source": source})
-    return Observed(
-        reference, day, len(seen), merged, filed, Known(reference, day, sightings, rows, held)
-    )
+    known = Known(reference, day, sightings, rows, reviewed)
+    return Observed(reference, day, len(seen), merged, filed, known)
 
 
 def recall(home: Home, reference: Reference, day: dt.date) -> list[Verdict]:
@@ -118,10 +117,7 @@ def export(home: Home) -> list[Filed]:
     for reference in REFERENCES:
         with home.turn(f"reference_{reference.key}"):
             own = _read(home_file(home, reference), reference)
-            target = project_file(home, reference)
-            done.append(
-                _file(target, reference, completed(reference, _read(target, reference), own))
-            )
+            done.append(_file(project_file(home, reference), reference, own))
     return done
 
 
@@ -154,9 +150,13 @@ def _read(path: Path, reference: Reference) -> pl.DataFrame:
     return reference.nothing_reviewed() if found is None else found
 
 
-def _file(path: Path, reference: Reference, held: pl.DataFrame) -> Filed:
-    """Make the file hold ``held``; one that does already is not touched."""
+def _file(path: Path, reference: Reference, more: pl.DataFrame) -> Filed:
+    """Complete the file by ``more``; one that holds it already is not touched.
+
+    The file is read anew: a person may have typed something since.
+    """
     before = read_reviewed(path, reference.reviewed_columns, reference.ids)
+    held = more if before is None else completed(reference, before, more)
     if before is None or not before.equals(held):
         write_reviewed(path, held.columns, held.iter_rows())
     old = _cells(reference, before)

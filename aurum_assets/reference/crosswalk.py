@@ -255,7 +255,7 @@ def completed(reference: Reference, reviewed: pl.DataFrame, more: pl.DataFrame) 
         for name in held
         if name != "names"
     ]
-    lists = [pl.col(n).str.split(BAR.strip()).fill_null([]) for n in ("names", "__names")]
+    lists = [pl.col(n).str.split(BAR).fill_null([]) for n in ("names", "__names")]
     each = pl.concat_list(lists).list.eval(pl.element().str.strip_chars())
     names = each.list.eval(pl.element().filter(pl.element() != "").unique().sort()).list.join(BAR)
     return (

@@ -4,6 +4,7 @@ What belongs in a file is decided elsewhere (``reference``); here is how it is r
 """
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def read_reviewed(path: Path, columns: Sequence[str], key: Sequence[str]) -> pl.
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path}: cannot be read as UTF-8 text ({error})"
         raise ConfigError(msg) from error
-    lines = csv.reader(text.splitlines())
+    lines = csv.reader(io.StringIO(text, newline=""))
     header = [cell.strip() for cell in next(lines, [])]
     missing = [name for name in columns if name not in header]
     if missing or len(set(header)) != len(header):
