@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.quarantine import QUARANTINE
@@ -23,6 +24,7 @@ class OpenLake:
         self._home = open_home(DATASETS)
         ours = [d.table for d in DATASETS]
         tables = [*ours, *(t.history for t in ours), QUARANTINE]
+        tables += [table for r in REFERENCES for table in (r.table, r.sightings)]
         self._tables: dict[str, Table] = {t.name: t for t in tables}
 
     @property

@@ -23,6 +23,7 @@ from rich.table import Table as RichTable
 
 from aurum_assets import ingest
 from aurum_assets.api import OpenLake
+from aurum_assets.ingest.reference import REFERENCES, crosswalk, export, observe
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import OperatingDay, every_day
@@ -599,3 +600,65 @@ def _size(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+# --- reference -----------------------------------------------------------------------------------
+
+
+@main.group()
+def reference() -> None:
+    """What things are called: locations (iso_nodes) and generators, under all their names."""
+
+
+@reference.command("observe")
+@click.option("--day", metavar="YYYY-MM-DD", help="The operating day (default: today).")
+@_json
+def reference_observe(day: str | None, as_json: bool) -> None:
+    """Add what the tables name on a day to what is known, as the reference assets do."""
+    home = open_home(DATASETS)
+    (when,) = _range(_find("isone_locations"), home, day, None, None)
+    done = [observe(home, one, when.date) for one in REFERENCES]
+    rows = [
+        {
+            "reference": d.reference.key,
+            "day": when.key,
+            "seen": d.seen,
+            "new": d.merged.new,
+            "rows": len(d.known.rows),
+            "file_rows_added": d.filed.added,
+            "file_cells_completed": d.filed.completed,
+        }
+        for d in done
+    ]
+    failed = [{"reference": d.reference.key, **_verdict(v)} for d in done for v in d.verdicts]
+    if as_json:
+        _echo_json({"observed": rows, "checks": failed})
+        return
+    _print(rows)
+    for check in failed:
+        if not check["passed"]:
+            click.echo(
+                f"{check['severity']} {check['reference']} {check['check']}: {check['reason']}"
+            )
+
+
+@reference.command("show")
+@click.argument("name", type=click.Choice([r.key for r in REFERENCES]))
+@_json
+def reference_show(name: str, as_json: bool) -> None:
+    """The rows of reference table NAME."""
+    found = next(r for r in REFERENCES if r.key == name)
+    rows = crosswalk(open_home(DATASETS), found).drop("record_hash").to_dicts()
+    _echo_json({name: rows}) if as_json else _print(rows)
+
+
+@reference.command("export")
+@_json
+def reference_export(as_json: bool) -> None:
+    """Complete the CSVs of the config folder by those of this home, for review and commit.
+
+    Only from a home that holds an operator's data; rows and cells are added, none is changed.
+    """
+    done = export(open_home(DATASETS))
+    rows = [{"file": str(f.path), "added": f.added, "completed": f.completed} for f in done]
+    _echo_json({"exported": rows}) if as_json else _print(rows)

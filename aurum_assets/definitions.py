@@ -6,6 +6,7 @@ import dagster as dg
 
 from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
 from aurum_assets.graph.jobs import Job, beats, cadence_job, cadence_schedule, replay_job
+from aurum_assets.graph.reference import reference_definitions
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
 
@@ -20,7 +21,7 @@ def build(home: Home) -> dg.Definitions:
         job = cadence_job(beat)
         jobs.append(job)
         schedules.append(cadence_schedule(job, beat, running=running))
-    return dg.Definitions(
+    datasets = dg.Definitions(
         assets=[make(d, config) for d, config in pairs for make in (raw_asset, table_asset)],
         asset_checks=[table_checks(d, config) for d, config in pairs],
         jobs=jobs,
@@ -28,6 +29,8 @@ def build(home: Home) -> dg.Definitions:
         resources={"home": home},
         executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )
+    reference = reference_definitions(home, [d for d, _ in pairs], running=running)
+    return dg.Definitions.merge(datasets, reference)
 
 
 defs = build(open_home(DATASETS))

@@ -15,7 +15,9 @@ from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.jobs import asked_by
+from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import failures_in_words, feeds_config
+from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
@@ -124,7 +126,8 @@ def test_the_definitions_load_without_a_warning(home: Home) -> None:
     definitions = build(home)
     dg.Definitions.validate_loadable(definitions)
     assert {a.key for a in definitions.resolve_asset_graph().asset_nodes} == {
-        make(d) for d in DATASETS for make in (raw_key, table_key)
+        *(make(d) for d in DATASETS for make in (raw_key, table_key)),
+        *map(reference_key, REFERENCES),
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
     assert table_key(CTS).to_user_string() == "market/miso_cts"
@@ -363,6 +366,7 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home)
         "isone_da_lmp_daily_schedule",
         "isone_ancillary_services_daily_schedule",
         "miso_fifteen_minutes_schedule",
+        "reference_daily_schedule",  # asks no operator
     }
     pairs = [(d, home.config(d)) for d in DATASETS]
     asked = [

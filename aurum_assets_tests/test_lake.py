@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aurum_assets import ingest
+from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.errors import ContractBroken
@@ -21,6 +22,7 @@ from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import recording
 
 TABLE = ISONE_SYSTEM_LOAD.table
+REFERENCE = [table for r in REFERENCES for table in (r.table, r.sightings)]
 DAY = ISONE_SYSTEM_LOAD.day("2026-07-20")
 MARKS = DAY.marks(dt.timedelta(minutes=5))
 FETCHED = utc("2026-07-20T21:26:00Z")
@@ -61,7 +63,9 @@ def loads(lake: Lake) -> list[float]:
 # --- what a table is -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("table", [*(d.table for d in DATASETS), QUARANTINE], ids=lambda t: t.name)
+@pytest.mark.parametrize(
+    "table", [*(d.table for d in DATASETS), QUARANTINE, *REFERENCE], ids=lambda t: t.name
+)
 def test_a_table_has_documented_columns_identity_partitions_and_a_sort_order(
     lake: Lake, table: Table
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.api import OpenLake
+from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
@@ -34,8 +35,10 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenLake:
 
 
 def test_every_table_has_a_name_and_quarantine_too(lake: OpenLake) -> None:
-    tables = {d.table.name for d in DATASETS}
-    assert set(lake.names) == {*tables, *(f"{name}_history" for name in tables), "quarantine"}
+    ours = {d.table.name for d in DATASETS}
+    histories = {f"{name}_history" for name in ours}
+    reference = {t.name for r in REFERENCES for t in (r.table, r.sightings)}
+    assert set(lake.names) == {*ours, *histories, *reference, "quarantine"}
 
 
 @pytest.mark.parametrize("name", ["isone_rt_lmp", "market.isone_rt_lmp"])

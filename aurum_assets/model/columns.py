@@ -135,3 +135,43 @@ AREA_TYPE = Column("area_type", TEXT, "INTERNAL or EXTERNAL.", nullable=True)
 NETWORK_NODE_TYPE = Column(
     "network_node_type", TEXT, "UNIT or LOAD, for network nodes.", nullable=True
 )
+
+SOURCE = Column("source", TEXT, "The operator: isone or miso.")
+SEEN_IN = Column("dataset", TEXT, "The dataset whose table named it on that day.")
+SIGHTED_NAME = Column(
+    "location_name", TEXT, "The operator's name; the location's id where the dataset gives none."
+)
+SIGHTED_RESOURCE_NAME = Column(
+    "resource_name", TEXT, "Name of the generator; its id where the dataset gives none."
+)
+CANONICAL_NAME = Column(
+    "canonical_name", TEXT, "What we call it: what a person typed, else its newest name."
+)
+NAMES = Column(
+    "names", TEXT, "Every name that it has borne, in order, between bars.", nullable=True
+)
+DATASETS_SEEN = Column("seen_in", TEXT, "The datasets that named it, in order, between commas.")
+REVIEWED_ZONE = Column(
+    "zone", TEXT, "Its load zone: what a person typed, or itself for a load zone.", nullable=True
+)
+REVIEWED_RESERVE_ZONE = Column(
+    "reserve_zone",
+    TEXT,
+    "Its reserve zone: what a person typed, or itself for a reserve zone.",
+    nullable=True,
+)
+KNOWN_FUEL = Column(
+    "fuel", TEXT, "Fuel category: what a feed said last, or what a person typed.", nullable=True
+)
+CAPACITY_SEEN = Column(
+    "capacity_seen", NUMBER, "The greatest output that was seen.", _POWER, nullable=True
+)
+FIRST_SEEN = Column("first_seen", pl.Date(), "The first operating day on which it was seen.")
+LAST_SEEN = Column("last_seen", pl.Date(), "The last operating day on which it was seen.")
+VALID_FROM = Column("valid_from", pl.Date(), "The first operating day of which the row is true.")
+VALID_TO = Column(
+    "valid_to",
+    pl.Date(),
+    "The first operating day of which it is no longer true; null while it is.",
+    nullable=True,
+)

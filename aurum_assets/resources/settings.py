@@ -210,6 +210,13 @@ class Home:
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
     clock: Callable[[], dt.datetime] = _wall_clock
     limit_scale: float = 1.0
+    config_folder: Path = PROJECT / "config"
+
+    @property
+    def origin(self) -> str:
+        """``real`` or ``simulated``: whose data this home holds; empty before any was asked for."""
+        marker = self.root / "origin"
+        return marker.read_text().strip() if marker.exists() else ""
 
     @cached_property
     def state(self) -> SqliteState:
@@ -307,4 +314,5 @@ def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -
         credentials=credentials,
         clock=(lambda: frozen) if frozen is not None else _wall_clock,
         limit_scale=settings.limit_scale,
+        config_folder=settings.config,
     )

@@ -1,0 +1,160 @@
+"""The wiring of reference tables: an asset each, its checks, one daily job for all of them.
+
+A partition is an operating day of observation: a run adds what the lake's tables named on that day.
+"""
+
+import datetime as dt
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from aurum_assets.graph import translate
+from aurum_assets.graph.assets import OWNERS, partitions, table_key
+from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
+from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.reference.checks import CHECKS, checks_of
+from aurum_assets.reference.crosswalk import Reference
+from aurum_assets.resources.settings import Home
+
+_AFTER_THE_DATASETS = "45 7 * * *"  # theirs begin at 06:30
+_STALE = dt.timedelta(hours=36)
+
+
+def reference_key(reference: Reference) -> dg.AssetKey:
+    """``reference/iso_nodes`` and the like."""
+    return dg.AssetKey([reference.table.namespace, reference.key])
+
+
+def reference_definitions(
+    home: Home, datasets: Sequence[Dataset], *, running: bool
+) -> dg.Definitions:
+    """Assets, checks, job and schedule of the reference tables, fed by ``datasets``."""
+    days = partitions(ISONE_LOCATIONS, home.config(ISONE_LOCATIONS))
+    job = dg.define_asset_job(
+        "reference_daily",
+        selection=dg.AssetSelection.assets(*map(reference_key, REFERENCES)).without_checks(),
+        executor_def=dg.in_process_executor,
+        description="Observe what the day's tables name: crosswalk of locations, generators.",
+        tags={"aurum/cadence": "daily"},
+    )
+
+    @dg.schedule(
+        job=job,
+        name="reference_daily_schedule",
+        cron_schedule=_AFTER_THE_DATASETS,
+        execution_timezone=ISONE_LOCATIONS.source.zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING
+        if running
+        else dg.DefaultScheduleStatus.STOPPED,
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        now = context.scheduled_execution_time
+        today = ISONE_LOCATIONS.source.day_of(now)
+        for day in (today.plus(-1), today):  # yesterday is whole by now
+            yield dg.RunRequest(
+                run_key=f"reference_daily:{now.isoformat()}:{day}", partition_key=day.key
+            )
+
+    return dg.Definitions(
+        assets=[reference_asset(r, days, datasets) for r in REFERENCES],
+        asset_checks=[reference_checks(r, days) for r in REFERENCES],
+        jobs=[job],
+        schedules=[tick],
+    )
+
+
+def reference_asset(
+    reference: Reference, days: dg.DailyPartitionsDefinition, datasets: Sequence[Dataset]
+) -> dg.AssetsDefinition:
+    """The asset that adds what a day's tables name, and writes what follows from all days."""
+    key = reference_key(reference)
+    same_day = dg.IdentityPartitionMapping()  # the key is the day, in whichever operator's zone
+
+    @dg.asset(
+        key=key,
+        deps=[
+            dg.AssetDep(table_key(d), partition_mapping=same_day)
+            for d in datasets
+            if reference.reads(d.table)
+        ],
+        description=translate.markdown(reference.doc),
+        partitions_def=days,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=_STALE, warn_window=_STALE / 2),
+        group_name="reference",
+        kinds={"iceberg", "polars"},
+        owners=OWNERS,
+        tags={"aurum/room": "reference", "aurum/series": "reference"},
+        metadata={
+            "dagster/column_schema": translate.column_schema(reference.table),
+            "dagster/table_name": reference.table.identifier,
+            "key": ", ".join(reference.table.key),
+        },
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
+        output_required=False,
+    )
+    def look(
+        context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+    ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
+        with translate.failures_in_words():
+            done = observe(home, reference, dt.date.fromisoformat(context.partition_key))
+        if not done.seen:
+            said = "%s: no table names anything on %s: not materialized"
+            context.log.warning(said, reference.key, context.partition_key)
+            return
+        if not context.op_execution_context.job_def.has_node_named(_check_name(reference)):
+            for verdict in done.verdicts:
+                context.log_event(translate.check_evaluation(verdict, key, context.partition_key))
+        yield dg.MaterializeResult(metadata=_metadata(home, done))
+
+    return look
+
+
+def reference_checks(
+    reference: Reference, days: dg.DailyPartitionsDefinition
+) -> dg.AssetChecksDefinition:
+    """The checks, to be run by themselves or after a materialization from the UI."""
+    key = reference_key(reference)
+    with warnings.catch_warnings():
+        # Partitioned checks are a preview of Dagster's; with one partition a run they are sound.
+        warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec.*")
+        specs = [
+            dg.AssetCheckSpec(name, asset=key, description=CHECKS[name][0], partitions_def=days)
+            for name in checks_of(reference)
+        ]
+
+    @dg.multi_asset_check(name=_check_name(reference), specs=specs, can_subset=True)
+    def check(
+        context: dg.AssetCheckExecutionContext, home: dg.ResourceParam[Home]
+    ) -> Iterator[dg.AssetCheckResult]:
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        with translate.failures_in_words():
+            verdicts = recall(home, reference, dt.date.fromisoformat(context.partition_key))
+        for verdict in verdicts:
+            if verdict.check in wanted:
+                yield translate.check_result(verdict, key)
+
+    return check
+
+
+def _check_name(reference: Reference) -> str:
+    return f"check_{reference.key}"
+
+
+def _metadata(home: Home, done: Observed) -> dict[str, Any]:
+    """What an observation did, for its materialization."""
+    table = done.reference.table
+    return {
+        "dagster/partition_row_count": done.seen,
+        "dagster/row_count": len(done.known.rows),
+        "dagster/table_name": table.identifier,
+        "dagster/column_schema": translate.column_schema(table),
+        "dagster/uri": home.lake.uri(table),
+        "new_sightings": done.merged.new,
+        "changed_sightings": done.merged.changed,
+        "file": str(done.filed.path),
+        "file_rows_added": done.filed.added,
+        "file_cells_completed": done.filed.completed,
+    }

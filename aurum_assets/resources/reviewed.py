@@ -1,0 +1,80 @@
+"""The files that people review: CSVs of text, written whole or not at all.
+
+What belongs in a file is decided elsewhere (``reference``); here is how it is read and written.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from aurum_assets.model.errors import ConfigError
+
+
+def read_reviewed(path: Path, columns: Sequence[str], key: Sequence[str]) -> pl.DataFrame | None:
+    """The rows of ``path``, all text, empty cells null; None where there is no such file.
+
+    ``columns`` come first; others that people added follow. Raises ``ConfigError`` naming file and
+    line where a column is missing or there twice, a line has too many cells, or ``key`` is not
+    filled or not unique.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read as UTF-8 text ({error})"
+        raise ConfigError(msg) from error
+    lines = csv.reader(io.StringIO(text, newline=""))
+    header = [cell.strip() for cell in next(lines, [])]
+    missing = [name for name in columns if name not in header]
+    if missing or len(set(header)) != len(header):
+        msg = f"{path}, line 1: expected the columns {', '.join(columns)}, each once; found "
+        raise ConfigError(msg + (", ".join(header) or "an empty file"))
+    names = [*columns, *(name for name in header if name not in columns)]
+    rows: list[dict[str, str | None]] = []
+    seen: dict[tuple[str | None, ...], int] = {}
+    for cells in lines:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) > len(header):
+            msg = f"{path}, line {lines.line_num}: {len(cells)} cells under {len(header)} columns; "
+            raise ConfigError(msg + 'put a text that holds a comma between "quotes"')
+        row = {name: cell.strip() or None for name, cell in zip(header, cells, strict=False)}
+        identity = tuple(row.get(name) for name in key)
+        if None in identity:
+            msg = f"{path}, line {lines.line_num}: {' and '.join(key)} must be filled"
+            raise ConfigError(msg)
+        if identity in seen:
+            msg = (
+                f"{path}, line {lines.line_num}: {' '.join(map(str, identity))} is there already, "
+                f"in line {seen[identity]}; make one line of the two"
+            )
+            raise ConfigError(msg)
+        seen[identity] = lines.line_num
+        rows.append(row)
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()))
+
+
+def write_reviewed(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | None]]
+) -> None:
+    """Make ``path`` hold ``rows`` under ``columns``; whoever reads it sees the old or the new file.
+
+    One writer at a time: the caller holds a lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(rows)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
