@@ -1,6 +1,7 @@
 """Gaps: which days lack what on the operator's calendar; who is asked, how often, till when."""
 
 import datetime as dt
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from aurum_assets.ingest.gaps import TRIES, Tried, next_attempt, pause_after
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES
 from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE, ISONE_GENERATION_MIX
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
+from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.markets.miso.cts import MISO_CTS
@@ -48,8 +49,9 @@ def asked(found: ingest.Found) -> list[str]:
 # --- what a day lacks ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dataset", REPAIRABLE, ids=lambda d: d.key)
-@pytest.mark.parametrize("day", ["2026-03-08", "2025-11-02"])
+@pytest.mark.parametrize(
+    ("dataset", "day"), [*((d, "2025-11-02") for d in REPAIRABLE), (LOAD, "2026-03-08")]
+)
 def test_a_day_of_which_every_feed_brought_everything_lacks_nothing(
     live_desk: Desk, dataset: Dataset, day: str
 ) -> None:
@@ -133,10 +135,11 @@ def test_final_prices_are_missed_once_the_day_of_their_beat_is_over(
 
 
 def test_preliminary_prices_do_not_pay_for_final_ones(live_desk: Desk) -> None:
-    bring(live_desk, LMP, "2026-07-18", "prelim_hours")
-    gap = ingest.gap_of(live_desk.home, LMP, LMP.day("2026-07-18"))
+    dataset = ISONE_RT_HOURLY_LMP
+    bring(live_desk, dataset, "2026-07-10", "prelim_day")
+    gap = ingest.gap_of(live_desk.home, dataset, dataset.day("2026-07-10"))
     assert gap is not None
-    assert (gap.missing, gap.feeds) == (288, ("final_hours",))
+    assert (gap.missing, gap.feeds) == (24, ("final_day",))
     assert gap.lacks.startswith("final: ")
 
 
@@ -207,7 +210,7 @@ def test_nothing_is_asked_for_that_the_operator_no_longer_shows(desk: Desk) -> N
     desk.bring(LOAD, payload("2026-01-10", range(288)))
     config = desk.home.configuration
     short = replace(config.datasets[LOAD.key], retention_days=2)
-    desk.home.configuration = replace(config, datasets=config.datasets | {LOAD.key: short})
+    desk.home.configuration = replace(config, datasets={**config.datasets, LOAD.key: short})
     assert asked(look(desk)) == ["2026-07-21", "2026-07-20", "2026-07-19"]
 
 
@@ -278,9 +281,10 @@ def test_an_operator_that_stays_empty_is_asked_ever_more_rarely_then_left_alone(
     desk.bring(LOAD, payload("2026-07-19", range(288)))
     desk.clock.set(utc("2026-07-21T01:00:00-04:00"))
     desk.bring(LOAD, payload("2026-07-21", range(1)))
+    desk.home.repairs = 99  # so that no day waits for another
     tries, given_up = [], []
     start = desk.clock()
-    for hour in range(6 * 24):
+    for hour in range(5 * 24):
         desk.clock.set(start + hour * HOUR)
         found = ingest.find_gaps(desk.home, [LOAD])
         tries += [
@@ -291,7 +295,7 @@ def test_an_operator_that_stays_empty_is_asked_ever_more_rarely_then_left_alone(
         given_up += [s for s in found.given_up if s.startswith(f"{LOAD.key} 2026-07-20: ")]
     assert [attempt for attempt, _ in tries] == list(range(1, TRIES + 1))
     times = [at for _, at in tries]
-    pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert pauses == [n * HOUR for n in (1, 2, 4, 8, 16, 24, 24)]
     (said,) = given_up
     assert "288 of 288 due intervals are missing" in said
