@@ -467,6 +467,40 @@ def replay(
 
 
 @main.command()
+@click.option("--dataset", type=_dataset, help="Only this dataset (default: all).")
+@click.option("--day", metavar="YYYY-MM-DD", help="Only this operating day (default: all).")
+@click.option("--dry-run", is_flag=True, help="Say what would enter; write nothing.")
+@_json
+def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) -> None:
+    """Read again what was quarantined or rejected, after a parser or a rule was corrected.
+
+    Exit code: 0 nothing is left, 3 something still fails, 2 wrong use, 1 failure.
+    """
+    home, found = open_home(DATASETS), [_find(dataset)] if dataset else list(DATASETS)
+    done: list[ingest.Requeued] = []
+    with _progress(None, "reading again") as step:
+        for one in found:
+            asked = _day(one, day) if day else None
+            done += ingest.requeue(home, one, day=asked, dry_run=dry_run, progress=step)
+    if as_json:
+        _echo_json({"requeued": [r.as_dict() for r in done], "dry_run": dry_run})
+    else:
+        _print([{k: v for k, v in r.as_dict().items() if k not in _SENTENCES} for r in done])
+        for entry in done:
+            for reason in entry.reasons:
+                click.echo(f"STILL OUT {entry.dataset} {entry.day}: {reason}")
+    for entry in done:
+        if entry.failed:
+            click.echo(f"FAILED {entry.dataset} {entry.day}: {entry.failed}", err=True)
+    if any(entry.failed for entry in done):
+        sys.exit(1)
+    sys.exit(BROKEN if any(entry.left for entry in done) else 0)
+
+
+_SENTENCES = ("reasons", "failed")
+
+
+@main.command()
 @click.argument("dataset", type=_dataset, required=False)
 @_with_days
 @_json

@@ -5,8 +5,9 @@ import os
 import dagster as dg
 
 from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
-from aurum_assets.graph.jobs import Job, beats, cadence_job, cadence_schedule, replay_job
+from aurum_assets.graph.jobs import beats, cadence_job, cadence_schedule, replay_job
 from aurum_assets.graph.reference import reference_definitions
+from aurum_assets.graph.sensors import sensors
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
 
@@ -15,17 +16,13 @@ def build(home: Home) -> dg.Definitions:
     """The definitions of the code location, over ``home``."""
     pairs = [(d, home.config(d)) for d in DATASETS if home.config(d).enabled]
     running = os.environ.get("AURUM_SCHEDULES", "") == "running"
-    jobs: list[Job] = [replay_job([d for d, _ in pairs])]
-    schedules = []
-    for beat in beats(pairs):
-        job = cadence_job(beat)
-        jobs.append(job)
-        schedules.append(cadence_schedule(job, beat, running=running))
+    work = [(beat, cadence_job(beat)) for beat in beats(pairs)]
     datasets = dg.Definitions(
         assets=[make(d, config) for d, config in pairs for make in (raw_asset, table_asset)],
         asset_checks=[table_checks(d, config) for d, config in pairs],
-        jobs=jobs,
-        schedules=schedules,
+        jobs=[replay_job([d for d, _ in pairs]), *(job for _, job in work)],
+        schedules=[cadence_schedule(job, beat, running=running) for beat, job in work],
+        sensors=sensors(work, running=running),
         resources={"home": home},
         executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )

@@ -167,6 +167,30 @@ def test_rejected_bytes_are_kept_with_their_reason_once_a_day(archive: LocalArch
     assert list(archive.rejections("miso_cts")) == [rejection]
 
 
+def test_rejected_bytes_come_back_as_they_were_and_can_be_settled(archive: LocalArchive) -> None:
+    raw = hashlib.sha256(b"<html>").hexdigest()
+    rejection = Rejection("miso_cts", "cts_live", FETCHED, raw, "no dialect's shape")
+    path = archive.root / archive.reject(rejection, b"<html>")
+    assert archive.rejected_body(rejection) == b"<html>"
+    archive.settle(rejection, "2026-07-20")
+    assert list(archive.rejections("miso_cts")) == []
+    assert path.exists(), "nothing is removed"
+    archive.reject(rejection, b"<html>")
+    assert list(archive.rejections("miso_cts")) == [rejection], "rejected anew"
+
+
+def test_rejected_bytes_that_are_lost_or_others_are_one_clear_error(archive: LocalArchive) -> None:
+    raw = hashlib.sha256(b"<html>").hexdigest()
+    rejection = Rejection("miso_cts", "cts_live", FETCHED, raw, "no dialect's shape")
+    path = archive.root / archive.reject(rejection, b"<html>")
+    path.write_bytes(gzip.compress(b"<xml>"))
+    with pytest.raises(MalformedPayload, match="not those that were rejected"):
+        archive.rejected_body(rejection)
+    path.unlink()
+    with pytest.raises(MalformedPayload, match="cannot be unpacked"):
+        archive.rejected_body(rejection)
+
+
 def test_an_archive_out_of_reach_is_an_error_and_leaves_nothing_half(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("a file, where a folder should be")
     with pytest.raises(OSError, match="archive"):

@@ -51,6 +51,22 @@ def test_the_spring_day_has_no_hour_02_and_the_autumn_day_one_label_for_two_hour
     assert spring.local_hour_start("03") == utc("2024-03-10T03:00-04:00")
 
 
+@pytest.mark.parametrize(
+    ("day", "time", "instant"),
+    [
+        ("2026-07-21", "12:00", "2026-07-21T12:00:00-04:00"),
+        ("2026-01-21", "12:00", "2026-01-21T12:00:00-05:00"),
+        ("2026-11-01", "01:30", "2026-11-01T01:30:00-04:00"),  # the first of two
+    ],
+)
+def test_a_time_of_day_is_the_first_instant_that_shows_it(
+    day: str, time: str, instant: str
+) -> None:
+    found = OperatingDay.parse(day, "America/New_York").at(dt.time.fromisoformat(time))
+    assert found == dt.datetime.fromisoformat(instant)
+    assert found.tzinfo is dt.UTC
+
+
 def test_midnight_belongs_to_the_day_that_it_begins() -> None:
     day = OperatingDay.parse("2026-07-20", NEW_YORK)
     assert day.holds(day.start)

@@ -273,3 +273,21 @@ def test_schedules_are_running_because_the_environment_says_so(operated: Operate
     found = data["schedulesOrError"]["results"]
     assert len(found) == 5
     assert {s["scheduleState"]["status"] for s in found} == {"RUNNING"}
+
+
+def test_sensors_are_evaluated_by_the_daemon_and_none_fails(operated: Operated) -> None:
+    def ticked() -> str:
+        data = operated.ask(
+            """query($of: RepositorySelector!) { sensorsOrError(repositorySelector: $of) {
+                 ... on Sensors { results { sensorState { status
+                   ticks(limit: 5) { status } } } } } }""",
+            of=SELECTOR,
+        )
+        states = [s["sensorState"] for s in data["sensorsOrError"]["results"]]
+        ticks = [{t["status"] for t in s["ticks"]} for s in states]
+        if any("FAILURE" in statuses for statuses in ticks):
+            return "FAILURE"
+        done = all(statuses & {"SUCCESS", "SKIPPED"} for statuses in ticks)
+        return f"{len(ticks)} done" if done else "waiting"
+
+    operated.waits_for(ticked, "2 done", ("FAILURE",))

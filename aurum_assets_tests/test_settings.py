@@ -24,12 +24,14 @@ from aurum_assets.resources.settings import (
 
 FILE = "isone_ingest_datasets.json"
 LOAD_AT = 3  # where the system load stands in the file
+PROBE = {"path": "/load/info", "earliest": "12:00"}
 Json = dict[str, Any]
 VARIABLES = (
     "AURUM_HOME",
     "AURUM_CONFIG",
     "AURUM_NOW",
     "AURUM_LIMIT_SCALE",
+    "AURUM_REPAIRS",
     "ISONE_BASE_URL",
     "ISONE_USERNAME",
     "ISONE_PASSWORD",
@@ -79,6 +81,13 @@ def of_feed(name: str, value: object) -> Callable[[Json], None]:
     return change
 
 
+def of_day_feed(name: str, value: object) -> Callable[[Json], None]:
+    def change(said: Json) -> None:
+        said["datasets"][LOAD_AT]["feeds"][1][name] = value
+
+    return change
+
+
 def of_endpoint(name: str, value: object) -> Callable[[Json], None]:
     def change(said: Json) -> None:
         said["datasets"][LOAD_AT]["feeds"][0]["endpoints"][0][name] = value
@@ -115,6 +124,10 @@ def without(*path: str | int) -> Callable[[Json], None]:
         (of_feed("asks", "week"), "asks", "'week'", "'now', 'day' or 'hour'"),
         (of_feed("finality", "maybe"), "finality", "'maybe'", "'prelim' or 'final'"),
         (of_feed("offset", 1), "offset", "1", "nexpected"),
+        (of_feed("probe", PROBE), "probe", "'/load/info'", "none"),  # it asks for no day
+        (of_day_feed("probe", PROBE | {"path": "info"}), "probe.path", "'info'", "starts with /"),
+        (of_day_feed("probe", PROBE | {"path": "/{day}"}), "probe.path", "{day}", "no placeholder"),
+        (of_day_feed("probe", PROBE | {"earliest": "noon"}), "earliest", "'noon'", "time"),
         (of_endpoint("format", "csv"), "format", "'csv'", "'json' or 'xml'"),
         (of_endpoint("dialect", "klingon"), "dialect", "'klingon'", "documented, live"),
         (without("datasets", LOAD_AT, "topic"), "topic", "", "required"),
@@ -219,6 +232,7 @@ def test_nothing_needs_to_be_set(environment: pytest.MonkeyPatch) -> None:
         ("AURUM_LIMIT_SCALE", "fast"),
         ("AURUM_LIMIT_SCALE", "0"),
         ("AURUM_LIMIT_SCALE", "-1"),
+        ("AURUM_REPAIRS", "-1"),
     ],
 )
 def test_a_wrong_variable_is_named(

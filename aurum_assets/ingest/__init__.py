@@ -1,27 +1,40 @@
 """The way through, without Dagster: the verbs that assets, command line and Python API all call."""
 
 from aurum_assets.ingest.collect import Archived, Collected, accept, collect
+from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
 from aurum_assets.ingest.load import Loaded, load
 from aurum_assets.ingest.normalize import Normalized, check, look_again, normalize, rebuild
+from aurum_assets.ingest.probe import newest_published
 from aurum_assets.ingest.replay import Verified, held_days, replay, verify
+from aurum_assets.ingest.requeue import Requeued, requeue
 from aurum_assets.ingest.status import Status, status
 
 __all__ = [
+    "TRIES",
     "Archived",
     "Collected",
+    "Found",
+    "Gap",
     "Loaded",
     "Normalized",
+    "Repair",
+    "Requeued",
     "Status",
     "Verified",
     "accept",
     "check",
     "collect",
+    "debts",
+    "find_gaps",
+    "gap_of",
     "held_days",
     "load",
     "look_again",
+    "newest_published",
     "normalize",
     "rebuild",
     "replay",
+    "requeue",
     "status",
     "verify",
 ]

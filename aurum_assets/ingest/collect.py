@@ -20,7 +20,7 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from aurum_assets.model.reading import glance
+from aurum_assets.model.reading import Glance, glance
 from aurum_assets.resources.api import ApiClient
 from aurum_assets.resources.archive import Rejection, Stored, order_of
 from aurum_assets.resources.settings import Home
@@ -245,11 +245,18 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
     try:
         if received.broken:
             raise MalformedPayload(received.broken)
-        seen = glance(dataset, received.body, received.format)
-        day = _day_of(dataset, received, seen.days)
+        seen, day = place(dataset, received)
     except DataError as error:
         rejection = Rejection(
-            dataset.key, received.endpoint, received.fetched_at, raw, reason=str(error)
+            dataset.key,
+            received.endpoint,
+            received.fetched_at,
+            raw,
+            reason=str(error),
+            dialect=received.dialect,
+            finality=received.finality,
+            asked=received.asked,
+            filters=received.filters,
         )
         path = home.archive.reject(rejection, received.body)
         return Archived("rejected", path, reason=str(error))
@@ -286,6 +293,15 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
         records=seen.records,
         stored=stored,
     )
+
+
+def place(dataset: Dataset, received: Received) -> tuple[Glance, OperatingDay]:
+    """What an answer says at a glance, and the operating day that it belongs to.
+
+    Raises ``MalformedPayload`` where it has no shape that the dataset knows, or no believable day.
+    """
+    seen = glance(dataset, received.body, received.format)
+    return seen, _day_of(dataset, received, seen.days)
 
 
 def _day_of(dataset: Dataset, received: Received, said: tuple[str, ...]) -> OperatingDay:

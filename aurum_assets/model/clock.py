@@ -76,6 +76,11 @@ class OperatingDay:
         count = (self.end - self.start) // every
         return [self.start + i * every for i in range(count)]
 
+    def at(self, time: dt.time) -> dt.datetime:
+        """The first instant (UTC) at which the day's clock shows ``time``."""
+        local = dt.datetime.combine(self.date, time, tzinfo=ZoneInfo(self.zone))
+        return local.astimezone(dt.UTC)
+
     def local_hours(self) -> list[str]:
         """The hours that the day's clock shows: no ``02`` in spring, ``01`` once in autumn."""
         zone = ZoneInfo(self.zone)

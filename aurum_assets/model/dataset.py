@@ -19,13 +19,18 @@ from aurum_assets.model.table import Table
 
 @dataclass(frozen=True)
 class Source:
-    """A market operator: ``zone`` is where its operating days live."""
+    """A market operator: ``zone`` is where its operating days live.
+
+    ``newest_said`` reads the answer to a ``Probe``: the start (UTC) of the newest interval that is
+    published; ``MalformedPayload`` where it does not say. None where nobody can be probed.
+    """
 
     name: str
     title: str
     zone: str
     registration: str
     credentials: tuple[str, ...] = ()
+    newest_said: Callable[[bytes], dt.datetime] | None = None
 
     def day_of(self, instant: dt.datetime) -> OperatingDay:
         """The operating day of this operator that holds ``instant``."""
@@ -107,11 +112,20 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A small answer that says how fresh a feed is: worth asking for from ``earliest``, local."""
+
+    path: str
+    earliest: dt.time
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
 class Feed:
     """A way of asking for a dataset: the current answer, a whole day, or a day hour by hour.
 
     ``endpoints`` are tried in order. ``offset_days`` is the day that the cadence asks for, counted
-    from today (-2: the day before yesterday).
+    from today (-2: the day before yesterday); with a ``probe`` it is asked for once it is out.
     """
 
     name: str
@@ -120,6 +134,7 @@ class Feed:
     endpoints: tuple[Endpoint, ...]
     finality: Literal["prelim", "final"] | None = None
     offset_days: int = 0
+    probe: Probe | None = None
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
 

@@ -4,6 +4,7 @@
     sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.meta.json   the envelope, put first
     rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.gz               bytes that nobody can read
     rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.reason.json      and why
+    rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.settled.json     read later: the day
 
 An object is put once and never changed. Replay needs nothing else than this folder. What does not
 belong here: deciding what is a duplicate (the registry), or what the bytes mean (the model).
@@ -16,8 +17,8 @@ import hashlib
 import os
 import uuid
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -42,13 +43,22 @@ class Stored:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Bytes that could not be read, and why."""
+    """Bytes that could not be read, why, and what else is known of them (as in ``Envelope``)."""
 
     dataset: str
     endpoint: str
     fetched_at: dt.datetime
     raw_sha256: str
     reason: str
+    dialect: str = ""
+    finality: str | None = None
+    asked: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the object is called; a snapshot of the same answer has it in its identifier."""
+        return f"{self.endpoint}-{self.raw_sha256[:16]}"
 
 
 def order_of(identifier: str) -> tuple[str, str]:
@@ -137,19 +147,45 @@ class LocalArchive:
         return len(files), sum(files)
 
     def reject(self, rejection: Rejection, body: bytes) -> str:
-        """Keep bytes that cannot be read, with the reason; the same bytes are kept once a day."""
-        day = rejection.fetched_at.astimezone(dt.UTC).date().isoformat()
-        place = self._day(rejection.dataset, day, "rejected")
-        name = f"{rejection.endpoint}-{rejection.raw_sha256[:16]}"
-        _create(place / f"{name}.reason.json", msgspec.json.encode(rejection))
-        _create(place / f"{name}.gz", gzip.compress(body, compresslevel=_LEVEL, mtime=0))
-        return str((place / f"{name}.gz").relative_to(self.root))
+        """Keep bytes that cannot be read, with the reason; the same bytes are kept once a day.
+
+        Where they had been settled before, they no longer are.
+        """
+        path = self._rejected(rejection, "gz")
+        _create(self._rejected(rejection, "reason.json"), msgspec.json.encode(rejection))
+        _create(path, gzip.compress(body, compresslevel=_LEVEL, mtime=0))
+        self._rejected(rejection, "settled.json").unlink(missing_ok=True)
+        return str(path.relative_to(self.root))
+
+    def rejected_body(self, rejection: Rejection) -> bytes:
+        """The bytes that were rejected. Raises ``MalformedPayload`` where they cannot be had."""
+        path = self._rejected(rejection, "gz")
+        try:
+            body = gzip.decompress(path.read_bytes())
+        except (OSError, EOFError, zlib.error) as error:
+            msg = f"{path}: the rejected bytes cannot be unpacked: {error}"
+            raise MalformedPayload(msg) from error
+        if hashlib.sha256(body).hexdigest() != rejection.raw_sha256:
+            msg = f"{path}: the bytes are not those that were rejected"
+            raise MalformedPayload(msg)
+        return body
+
+    def settle(self, rejection: Rejection, day: str) -> None:
+        """Say that ``day`` holds what these bytes say, and can be read; nothing is removed."""
+        mark = self._rejected(rejection, "settled.json")
+        _create(mark, msgspec.json.encode({"day": day}))
 
     def rejections(self, dataset: str) -> Iterator[Rejection]:
-        """What was rejected of a dataset, oldest day first."""
+        """What was rejected of a dataset and not settled since, oldest day first."""
         root = self.root / "rejected" / dataset
         for path in sorted(root.glob("year=*/month=*/day=*/*.reason.json")):
-            yield msgspec.json.decode(path.read_bytes(), type=Rejection)
+            rejection = msgspec.json.decode(path.read_bytes(), type=Rejection)
+            if not self._rejected(rejection, "settled.json").exists():
+                yield rejection
+
+    def _rejected(self, rejection: Rejection, kind: str) -> Path:
+        day = rejection.fetched_at.astimezone(dt.UTC).date().isoformat()
+        return self._day(rejection.dataset, day, "rejected") / f"{rejection.name}.{kind}"
 
     def _day(self, folder: str, day: str, kind: str = "sourcing") -> Path:
         year, month, number = day.split("-")

@@ -8,6 +8,7 @@ and what it should hold.
 import contextlib
 import datetime as dt
 import fcntl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -28,7 +29,7 @@ from aurum_assets.model.dataset import (
     SourceConfig,
     is_safe_name,
 )
-from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import LocalArchive
 from aurum_assets.resources.lake import Lake
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     config: Path = Field(default=PROJECT / "config", validation_alias="AURUM_CONFIG")
     now: dt.datetime | None = Field(default=None, validation_alias="AURUM_NOW")
     limit_scale: float = Field(default=1.0, gt=0, validation_alias="AURUM_LIMIT_SCALE")
+    repairs: int = Field(default=4, ge=0, validation_alias="AURUM_REPAIRS")
     isone_base_url: str = Field(default="", validation_alias="ISONE_BASE_URL")
     isone_username: str = Field(default="", validation_alias="ISONE_USERNAME")
     isone_password: SecretStr = Field(default=SecretStr(""), validation_alias="ISONE_PASSWORD")
@@ -163,6 +165,7 @@ def _check_against_code(  # noqa: C901  a list of refusals
             raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
     names: set[str] = set()
     for feed in config.feeds:
+        _check_probe(file, known[config.key], feed)
         if not feed.endpoints:
             raise _wrong(file, config.key, f"feeds.{feed.name}.endpoints", "at least one", "none")
         for endpoint in feed.endpoints:
@@ -174,6 +177,18 @@ def _check_against_code(  # noqa: C901  a list of refusals
                 raise _wrong(file, config.key, key, expected, repr(endpoint.name))
             names.add(endpoint.name)
             _check_path(file, config.key, key, feed, endpoint)
+
+
+def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
+    if feed.probe is None:
+        return
+    key, path = f"feeds.{feed.name}.probe", feed.probe.path
+    if dataset.source.newest_said is None or feed.asks == "now":
+        expected = "none: its source has nothing to probe, or the feed asks for no day"
+        raise _wrong(file, dataset.key, key, expected, repr(path))
+    if not path.startswith("/") or "{" in path:
+        expected = "a path that starts with / and holds no placeholder"
+        raise _wrong(file, dataset.key, f"{key}.path", expected, repr(path))
 
 
 def _check_path(file: Path, dataset: str, key: str, feed: Feed, endpoint: Endpoint) -> None:
@@ -200,6 +215,11 @@ def _wall_clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+def _refuse_to_wait(seconds: float) -> None:
+    msg = f"no request may leave now, within the operator's limits ({seconds:.1f} s): ask later"
+    raise AurumError(msg)
+
+
 @dataclass
 class Home:
     """Everything under ``AURUM_HOME``, and the way to the operators."""
@@ -210,6 +230,7 @@ class Home:
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
     clock: Callable[[], dt.datetime] = _wall_clock
     limit_scale: float = 1.0
+    repairs: int = 4
     config_folder: Path = PROJECT / "config"
 
     @property
@@ -270,8 +291,11 @@ class Home:
         """What config says of a dataset."""
         return self.configuration.datasets[dataset.key]
 
-    def api(self, source: Source) -> ApiClient:
-        """A client of the operator, sharing limits and breaker with every process here."""
+    def api(self, source: Source, *, hasty: bool = False) -> ApiClient:
+        """A client of the operator, sharing limits and breaker with every process here.
+
+        A ``hasty`` one asks once, within seconds, and only where a slot is free at this moment.
+        """
         config = self.configuration.sources[source.name]
         scaled = [max(1, int(x.requests * self.limit_scale)) for x in config.limits]
         raised = [replace(x, requests=n) for x, n in zip(config.limits, scaled, strict=True)]
@@ -283,11 +307,20 @@ class Home:
             limits=tuple(raised),
             endpoint_limits=config.endpoint_limits if self.limit_scale == 1 else {},
         )
+        if hasty:
+            config = replace(
+                config, attempts=1, connect_seconds=5.0, read_seconds=10.0, total_seconds=20.0
+            )
         return ApiClient(
             config,
             source,
             self.state,
-            SqliteLimiter(self.root / "limits.sqlite", config, self.state),
+            SqliteLimiter(
+                self.root / "limits.sqlite",
+                config,
+                self.state,
+                sleep=_refuse_to_wait if hasty else time.sleep,
+            ),
             credentials=self.credentials.get(source.name),
             clock=self.clock,
         )
@@ -315,4 +348,5 @@ def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -
         clock=(lambda: frozen) if frozen is not None else _wall_clock,
         limit_scale=settings.limit_scale,
         config_folder=settings.config,
+        repairs=settings.repairs,
     )

@@ -4,13 +4,45 @@ Source: ISO New England web services v1.1. A record's ``BeginDate`` is the begin
 interval, with an explicit offset: in autumn 01:00 appears with -04:00 and then with -05:00.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from aurum_assets.model.dataset import Source
+from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.reading import local_days
+
+
+class ServiceInfo(msgspec.Struct):
+    """What ``/info`` says of a resource."""
+
+    LatestBeginDate: dt.datetime
+
+
+class Info(msgspec.Struct):
+    """The answer of ``/<resource>/info``."""
+
+    ServiceInfo: ServiceInfo
+
+
+def latest_begin(body: bytes) -> dt.datetime:
+    """``ServiceInfo.LatestBeginDate`` of ``/info`` (JSON), UTC.
+
+    Raises ``MalformedPayload`` where it does not say, or without an offset.
+    """
+    try:
+        said = msgspec.json.decode(body, type=Info).ServiceInfo.LatestBeginDate
+    except msgspec.DecodeError as error:
+        msg = f"the answer of /info does not say ServiceInfo.LatestBeginDate: {error}"
+        raise MalformedPayload(msg) from error
+    if said.tzinfo is None:
+        msg = f"LatestBeginDate {said.isoformat()} of /info has no offset, so it is no instant"
+        raise MalformedPayload(msg)
+    return said.astimezone(dt.UTC)
+
 
 ISONE = Source(
     name="isone",
@@ -18,6 +50,7 @@ ISONE = Source(
     zone="America/New_York",
     registration="https://www.iso-ne.com/participate/applications-status-changes/access-software-systems",
     credentials=("ISONE_USERNAME and ISONE_PASSWORD", "ISONE_API_KEY"),
+    newest_said=latest_begin,
 )
 
 

@@ -1,0 +1,203 @@
+"""The sensors: one that has days with gaps repaired, one a feed that is asked for once it is out.
+
+A sensor only asks ``ingest`` and translates the answer: what a day lacks, when to try again and
+what an operator has published is decided there. Nothing is collected within a tick.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from aurum_assets import ingest
+from aurum_assets.graph import translate
+from aurum_assets.graph.assets import raw_key
+from aurum_assets.graph.jobs import Beat, Job, asset_keys
+from aurum_assets.model.clock import HOUR, OperatingDay
+from aurum_assets.model.dataset import Dataset, Feed, Probe
+from aurum_assets.model.errors import AurumError, SourceRefused
+from aurum_assets.resources.settings import Home
+
+GAPS_SECONDS = 900
+PROBE_SECONDS = 300
+_UNAUTHORIZED = 401
+_UNDER_WAY = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+Work = Sequence[tuple[Beat, Job]]
+
+
+def sensors(work: Work, *, running: bool) -> list[dg.SensorDefinition]:
+    """Every sensor over the beats and their jobs."""
+    status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+    probes = [
+        _probe_sensor(work, job, dataset, feed, feed.probe, status)
+        for beat, job in work
+        for dataset, config in beat.pairs
+        for feed in config.feeds
+        if feed.probe is not None and feed.cadence == beat.cadence
+    ]
+    return [_gap_sensor(work, status), *probes]
+
+
+def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """``gaps``: repair runs for days with missing intervals, bounded, backing off."""
+    jobs: dict[str, Job] = {}
+    for beat, job in work:
+        for dataset, _ in beat.pairs:
+            jobs.setdefault(dataset.key, job)
+    known = {dataset.key: dataset for beat, _ in work for dataset, _ in beat.pairs}
+
+    @dg.sensor(
+        name="gaps",
+        jobs=list({job.name: job for job in jobs.values()}.values()),
+        minimum_interval_seconds=GAPS_SECONDS,
+        default_status=status,
+        description="Asks again for days with missing or late intervals, as long as the operator "
+        "shows them: some of each source at a tick (AURUM_REPAIRS), later and later where a day "
+        "stays incomplete.",
+    )
+    def gaps(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SensorResult:
+        beyond = [key for key, d in known.items() if not ingest.debts(d, home.config(d))]
+        said = ", ".join(beyond)
+        if said and context.cursor != said:
+            context.log.info("%s: no feed takes a day, so gaps there stay", said)
+        found = ingest.find_gaps(home, known.values(), busy=_busy(context.instance, work))
+        for sentence in found.given_up:
+            context.log.warning(sentence)
+        for repair in found.repairs:
+            context.log.info(str(repair))
+        return dg.SensorResult(
+            run_requests=[_repair_run(repair, jobs) for repair in found.repairs],
+            skip_reason=None
+            if found.repairs
+            else dg.SkipReason("; ".join([*found.given_up, str(found)])),
+            cursor=said,
+        )
+
+    return gaps
+
+
+def _repair_run(repair: ingest.Repair, jobs: dict[str, Job]) -> dg.RunRequest:
+    """The run that asks again for what a day lacks; its tags say why, and when the next would."""
+    gap = repair.gap
+    return dg.RunRequest(
+        run_key=f"gap:{gap.dataset.key}:{gap.day}:{repair.attempt}:{repair.again:%Y%m%dT%H%M%SZ}",
+        job_name=jobs[gap.dataset.key].name,
+        partition_key=gap.day.key,
+        run_config=translate.feeds_config({gap.dataset.key: list(gap.feeds)}),
+        asset_selection=asset_keys([gap.dataset]),
+        asset_check_keys=[],  # the step reports them
+        tags={
+            "aurum/repair": gap.dataset.key,
+            "aurum/lacks": gap.lacks,
+            "aurum/try": f"{repair.attempt} of {ingest.TRIES}",
+            "aurum/next_try": repair.again.isoformat(timespec="seconds"),
+            "dagster/priority": "-1",  # behind every beat
+        },
+    )
+
+
+def _busy(instance: dg.DagsterInstance, work: Work) -> set[tuple[str, str]]:
+    """(dataset, day) of the runs that are queued or under way."""
+    found = set()
+    whole = {job.name: {d.key for d, _ in beat.pairs} for beat, job in work}
+    by_asset = {raw_key(d): d.key for beat, _ in work for d, _ in beat.pairs}
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
+        day = run.tags.get("dagster/partition")
+        chosen = run.asset_selection
+        keys = (
+            whole.get(run.job_name, set())
+            if chosen is None
+            else {by_asset[key] for key in chosen if key in by_asset}
+        )
+        found |= {(key, day) for key in keys if day}
+    return found
+
+
+def _probe_sensor(
+    work: Work,
+    job: Job,
+    dataset: Dataset,
+    feed: Feed,
+    probe: Probe,
+    status: dg.DefaultSensorStatus,
+) -> dg.SensorDefinition:
+    """``<dataset>_is_out``: asks for a day that is published ahead as soon as it is out.
+
+    The schedule asks at its own time whatever the probe says; the sensor goes on until the day
+    begins, for days that come late. Its cursor: the day, and until when it is left alone.
+    """
+
+    @dg.sensor(
+        name=f"{dataset.key}_is_out",
+        job=job,
+        minimum_interval_seconds=PROBE_SECONDS,
+        default_status=status,
+        description=f"Asks {probe.path} from {probe.earliest:%R} ({dataset.source.zone}) on "
+        "whether tomorrow is published, and for tomorrow once it is.",
+    )
+    def is_out(
+        context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        now = home.now()
+        today = dataset.source.day_of(now)
+        day = today.plus(feed.offset_days)
+        waits = _why_not_now(context, home, dataset, day, today.at(probe.earliest))
+        if waits or (dataset.key, day.key) in _busy(context.instance, work):
+            yield dg.SkipReason(waits or f"a run for {day} is queued or under way")
+            return
+        try:
+            newest = ingest.newest_published(home, dataset, feed)
+        except AurumError as error:
+            until = _left_alone(error, now, day)
+            context.update_cursor(f"{day} {until.isoformat()}")
+            yield dg.SkipReason(f"the probe says nothing, the schedule asks anyway: {error}")
+            return
+        if dataset.source.day_of(newest) < day:
+            yield dg.SkipReason(f"{day} is not out: the newest interval begins {newest:%F %R}Z")
+            return
+        context.update_cursor(f"{day} {day.start.isoformat()}")
+        yield dg.RunRequest(
+            run_key=f"{job.name}:{day}:out",
+            partition_key=day.key,
+            run_config=translate.feeds_config({dataset.key: [feed.name]}),
+            asset_selection=asset_keys([dataset]),
+            asset_check_keys=[],  # the step reports them
+            tags={"aurum/probe": f"{probe.path}: {newest:%F %R}Z"},
+        )
+
+    return is_out
+
+
+def _why_not_now(
+    context: dg.SensorEvaluationContext,
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    earliest: dt.datetime,
+) -> str:
+    """Why nothing is asked at this tick; empty where it is."""
+    now = home.now()
+    if now < earliest:
+        return f"{day} is not looked for before {earliest:%F %R}Z"
+    if home.lake.counts(dataset.table, {"operating_day": day.date})[0]:
+        return f"{day} is here"
+    about, _, until = (context.cursor or "").partition(" ")
+    if about == day.key and now < dt.datetime.fromisoformat(until):
+        return f"{day} was asked for, or its probe was refused: left alone until {until}"
+    return ""
+
+
+def _left_alone(error: AurumError, now: dt.datetime, day: OperatingDay) -> dt.datetime:
+    """Until when nothing is asked after ``error``: what is refused is not repeated at every tick,
+    wrong credentials may be put right within the hour.
+    """
+    if isinstance(error, SourceRefused):
+        return now + HOUR if error.status == _UNAUTHORIZED else day.start
+    return now

@@ -1,0 +1,321 @@
+"""Gaps: which days lack what that the operator can still be asked for, and when to ask again.
+
+Decided from the calendar, the config and what the lake holds: manifests, and of a bounded number of
+days the columns that tell their intervals. A day is wanted from the first that the home holds, so
+that a fresh home does not fetch years by itself. Nothing is asked for here.
+
+A day that was asked for and lacks as much as before waits twice as long each time, up to a day;
+after ``TRIES`` it is left alone until what it lacks changes. What was tried is kept in the shared
+state: without it a few requests are repeated, nothing else.
+"""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import polars as pl
+
+from aurum_assets.model.checks import Evidence, completeness
+from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.resources.settings import Home
+
+TRIES = 8
+LOOKS = 8  # days of a dataset whose intervals are read at one look
+_FIRST_PAUSE, _LONGEST_PAUSE = HOUR, DAY
+_LOOK_AGAIN = 30 * DAY  # at a day that lacks nothing: rows may have gone since
+_MEMORY_SECONDS = 400 * 86_400.0
+
+
+@dataclass(frozen=True)
+class Debt:
+    """What a feed with a beat owes every day, and the feeds that can bring it afterwards.
+
+    Rows count whose length is among ``lengths``: two feeds of other intervals may share a table.
+    ``due`` is the day, counted from the operating day, at whose start it may be asked for.
+    """
+
+    finality: str | None
+    every: dt.timedelta
+    lengths: frozenset[dt.timedelta]
+    feeds: tuple[str, ...]
+    due: int
+    ahead: bool
+
+    def next_due(
+        self, day: OperatingDay, now: dt.datetime, lateness: dt.timedelta
+    ) -> dt.datetime | None:
+        """When more of ``day`` becomes due than is at ``now``; None where all of it is."""
+        start = day.plus(self.due).start
+        if now < start:
+            return start
+        return now if now < day.end + lateness and not self.ahead else None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A day that lacks ``missing`` intervals, said in words by ``lacks``; ``feeds`` can help."""
+
+    dataset: Dataset
+    day: OperatingDay
+    feeds: tuple[str, ...]
+    missing: int
+    lacks: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset.key} {self.day}: {self.lacks}"
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A gap to be asked for now, for the ``attempt``-th time; if it stays, again at ``again``."""
+
+    gap: Gap
+    attempt: int
+    again: dt.datetime
+
+    def __str__(self) -> str:
+        next_time = f"if it stays so again from {self.again:%F %R}Z"
+        if self.attempt == TRIES:
+            next_time = "the last time unless something changes"
+        return f"{self.gap}; try {self.attempt} of {TRIES}, {next_time}"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What is remembered of a day: asked for ``tries`` times, ``missing`` at the last, and from
+    ``until`` on it is looked at again. More tries than ``TRIES``: it was given up.
+    """
+
+    tries: int
+    missing: int
+    until: dt.datetime
+
+
+@dataclass
+class Found:
+    """What one look found: ``repairs`` to ask for; days that were ``given_up`` just now, in words;
+    how many gaps are ``waiting`` for their time, ``postponed`` for a later look (bound or running),
+    or ``left`` alone as given up before.
+    """
+
+    repairs: list[Repair] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    waiting: int = 0
+    postponed: int = 0
+    left: int = 0
+    next_try: dt.datetime | None = None
+
+    def __str__(self) -> str:
+        parts = [f"{self.waiting} incomplete days wait for their next try"] if self.waiting else []
+        if self.next_try:
+            parts[-1] += f", the first from {self.next_try:%F %R}Z"
+        parts += [f"{self.postponed} are put off to a later look"] if self.postponed else []
+        parts += [f"{self.left} were given up before"] if self.left else []
+        return "; ".join(parts) or "no day lacks anything that is due and can be asked for"
+
+
+def debts(dataset: Dataset, config: DatasetConfig) -> list[Debt]:
+    """What is owed and can be repaired: empty where all feeds answer for now only."""
+    found = []
+    for feed in config.feeds:
+        able = _able(feed, config)
+        if feed.cadence == "backfill" or not able:
+            continue
+        spoken = {dataset.dialect(e.dialect).every for f in (feed, *able) for e in f.endpoints}
+        newest = max(f.offset_days for f in able)
+        found.append(
+            Debt(
+                finality=feed.finality,
+                every=max(spoken),
+                lengths=frozenset({*spoken, dt.timedelta()}),  # an instant has no length
+                feeds=tuple(f.name for f in able),
+                # a daily beat is over when its day is
+                due=(1 if feed.cadence == "daily" else 0) - newest,
+                ahead=newest > 0,
+            )
+        )
+    return found
+
+
+def _able(feed: Feed, config: DatasetConfig) -> list[Feed]:
+    """The feeds that can bring what ``feed`` did not."""
+    if feed.asks != "now":
+        return [feed]
+    return [f for f in config.feeds if f.asks != "now" and f.finality == feed.finality]
+
+
+def gap_of(home: Home, dataset: Dataset, day: OperatingDay, *, stored: bool = True) -> Gap | None:
+    """What ``day`` lacks of all that is due; None where that is nothing.
+
+    ``stored``: the table holds rows of the day (where not, none is looked for).
+    """
+    config, now = home.config(dataset), home.now()
+    owed = debts(dataset, config)
+    rows = _intervals(home, dataset, day, owed) if stored else None
+    feeds: dict[str, None] = {}
+    missing, lacks = 0, []
+    for debt in owed:
+        if now < day.plus(debt.due).start and not debt.ahead:
+            continue
+        verdict = completeness(
+            Evidence(
+                table=dataset.table,
+                day=day,
+                now=now,
+                rows=dataset.table.empty(),
+                intervals=_brought(dataset, rows, debt),
+                quarantine=QUARANTINE.empty(),
+                every=debt.every,
+                lateness=dt.timedelta(minutes=config.lateness_minutes),
+                ahead=debt.ahead,
+            )
+        )
+        if not verdict.passed:
+            feeds |= dict.fromkeys(debt.feeds)
+            missing += verdict.count
+            lacks.append(f"{debt.finality}: {verdict.reason}" if debt.finality else verdict.reason)
+    return Gap(dataset, day, tuple(feeds), missing, "; ".join(lacks)) if missing else None
+
+
+def _intervals(
+    home: Home, dataset: Dataset, day: OperatingDay, owed: Sequence[Debt]
+) -> pl.DataFrame:
+    """The distinct intervals of the day, by finality; their lengths only where these differ."""
+    names = ["interval_start"]
+    names += ["finality"] if "finality" in dataset.table.names else []
+    names += ["interval_end"] if len({debt.lengths for debt in owed}) > 1 else []
+    return home.lake.read(dataset.table, {"operating_day": day.date}, tuple(names)).unique()
+
+
+def _brought(dataset: Dataset, rows: pl.DataFrame | None, debt: Debt) -> pl.DataFrame:
+    """The ``interval_start`` of the rows that pay ``debt``."""
+    if rows is None:
+        return dataset.table.empty().select("interval_start")
+    if "finality" in rows.columns:
+        rows = rows.filter(pl.col("finality") == debt.finality)
+    if "interval_end" in rows.columns:
+        length = pl.col("interval_end") - pl.col("interval_start")
+        rows = rows.filter(length.is_in(list(debt.lengths)))
+    return rows.select("interval_start").unique()
+
+
+def wanted_days(
+    home: Home, dataset: Dataset, stored: Collection[dt.date], owed: Sequence[Debt]
+) -> list[OperatingDay]:
+    """The days since the first that the home holds which the operator can be asked for, newest
+    first: none where it holds none.
+    """
+    held = [*home.archive.days(dataset.archive_name), *(day.isoformat() for day in stored)]
+    if not held or not owed:
+        return []
+    config = home.config(dataset)
+    today = dataset.source.day_of(home.now())
+    oldest = today.plus(-config.retention_days).key
+    first = dataset.day(max(min(held), oldest, config.first_day.isoformat()))
+    return every_day(first, today.plus(any(debt.ahead for debt in owed)))[::-1]
+
+
+def find_gaps(
+    home: Home, datasets: Iterable[Dataset], *, busy: Collection[tuple[str, str]] = ()
+) -> Found:
+    """Look at ``datasets`` once: at most ``home.repairs`` repairs a source, newest days first.
+
+    ``busy``: (dataset, day) that a run is about already. What is to be asked for counts as tried.
+    """
+    found = Found()
+    memories: dict[str, dict[str, Tried]] = {}
+    ready: list[Gap] = []
+    for dataset in datasets:
+        memories[dataset.key] = memory = _recalled(home, dataset)
+        ready += _look(home, dataset, memory, found)
+    asked: Counter[str] = Counter()
+    for gap in sorted(ready, key=lambda g: g.day.date, reverse=True):
+        source, memory = gap.dataset.source.name, memories[gap.dataset.key]
+        before = memory.get(gap.day.key)
+        attempt = next_attempt(before, gap.missing)
+        if attempt is None:
+            _give_up(gap, memory, home.now(), found)
+        elif asked[source] >= home.repairs or (gap.dataset.key, gap.day.key) in busy:
+            found.postponed += 1
+        else:
+            asked[source] += 1
+            again = home.now() + pause_after(attempt)
+            memory[gap.day.key] = Tried(attempt, gap.missing, again)
+            found.repairs.append(Repair(gap, attempt, again))
+    for key, memory in memories.items():
+        home.state.set(f"gaps:{key}", msgspec.json.encode(memory).decode(), _MEMORY_SECONDS)
+    return found
+
+
+def _look(home: Home, dataset: Dataset, memory: dict[str, Tried], found: Found) -> list[Gap]:
+    """The gaps whose time has come; what else is known of the days goes into ``memory``."""
+    now, config = home.now(), home.config(dataset)
+    owed = debts(dataset, config)
+    lateness = dt.timedelta(minutes=config.lateness_minutes)
+    stored = set(home.lake.days(dataset.table)) if owed else set()
+    days = wanted_days(home, dataset, stored, owed)
+    gaps, looks = [], LOOKS
+    for day in days:
+        has_rows, known = day.date in stored, memory.get(day.key)
+        if known and now < known.until and (known.tries or has_rows):
+            _count(known, found)
+            continue
+        if has_rows and not looks:
+            continue
+        looks -= has_rows
+        gap = gap_of(home, dataset, day, stored=has_rows)
+        if gap is not None:
+            gaps.append(gap)
+            continue
+        later = [due for debt in owed if (due := debt.next_due(day, now, debt.every + lateness))]
+        memory[day.key] = Tried(0, 0, min(later, default=now + _LOOK_AGAIN))
+    wanted = {day.key for day in days}
+    for key in set(memory) - wanted:
+        del memory[key]
+    return gaps
+
+
+def _count(known: Tried, found: Found) -> None:
+    if known.tries > TRIES:
+        found.left += 1
+    elif known.tries:
+        found.waiting += 1
+        found.next_try = min(found.next_try or known.until, known.until)
+
+
+def _give_up(gap: Gap, memory: dict[str, Tried], now: dt.datetime, found: Found) -> None:
+    """Leave a day alone: said once, looked at once a day."""
+    if memory[gap.day.key].tries > TRIES:
+        found.left += 1
+    else:
+        found.given_up.append(
+            f"{gap}; asked for {TRIES} times without gain, given up until this changes"
+        )
+    memory[gap.day.key] = Tried(TRIES + 1, gap.missing, now + _LONGEST_PAUSE)
+
+
+def next_attempt(before: Tried | None, missing: int) -> int | None:
+    """Which attempt is next for a day that lacks ``missing``: the first again where the last one
+    brought something, None where it was tried often enough and nothing changed.
+    """
+    if before is None or before.tries == 0:
+        return 1
+    if before.tries > TRIES:
+        return 1 if missing != before.missing else None
+    if missing < before.missing:
+        return 1
+    return before.tries + 1 if before.tries < TRIES else None
+
+
+def pause_after(attempt: int) -> dt.timedelta:
+    """How long a day is left alone after the ``attempt``-th try: 1 h, 2 h, 4 h … up to a day."""
+    return min(_FIRST_PAUSE * (1 << (attempt - 1)), _LONGEST_PAUSE)
+
+
+def _recalled(home: Home, dataset: Dataset) -> dict[str, Tried]:
+    text = home.state.get(f"gaps:{dataset.key}")
+    return msgspec.json.decode(text, type=dict[str, Tried]) if text else {}

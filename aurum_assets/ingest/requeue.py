@@ -1,0 +1,233 @@
+"""Requeue: read again what a rule or a parser kept out, after one of them was corrected.
+
+A day with quarantined records, or with snapshots that were rejected whole, is replayed: what passes
+now enters, what does not is still kept out, with the reason of today. Bytes that were rejected
+before they could be archived go through ``accept`` again, with the instant at which they were
+fetched; they are settled only when they lie in the archive and give rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aurum_assets.ingest.collect import Progress, Received, accept, place
+from aurum_assets.ingest.normalize import conform
+from aurum_assets.ingest.replay import replay
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import AurumError, DataError
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.reading import sniff
+from aurum_assets.resources.archive import Rejection
+from aurum_assets.resources.settings import Home
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Requeued:
+    """One operating day before and after (of a dry run: as it would be).
+
+    ``day`` is empty for bytes that nobody can place. ``quarantined``: records; ``rejected``: whole
+    snapshots; ``entered``: records that left the quarantine; ``rows``: new or changed in the table.
+    ``reasons``: why what is left still fails. ``failed``: why the day could not be read again.
+    """
+
+    dataset: str
+    day: str
+    quarantined_before: int = 0
+    quarantined_after: int = 0
+    rejected_before: int = 0
+    rejected_after: int = 0
+    entered: int = 0
+    rows: int = 0
+    reasons: tuple[str, ...] = ()
+    failed: str = ""
+
+    @property
+    def left(self) -> bool:
+        """Whether something is still kept out."""
+        return bool(self.quarantined_after or self.rejected_after or self.failed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``aurum requeue --json`` prints it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _After:
+    """What a day holds once it is read again: reason by record, reason by snapshot kept out."""
+
+    quarantined: dict[str, str]
+    rejected: dict[str, str]
+    rows: int = 0
+
+
+def requeue(
+    home: Home,
+    dataset: Dataset,
+    *,
+    day: OperatingDay | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> list[Requeued]:
+    """Read again every day of ``dataset`` (or ``day`` alone) from which something was kept out.
+
+    A dry run writes nothing. A day that cannot be replayed says so and does not hold up others.
+    """
+    placed, lost = _placed(home, dataset, day, dry_run=dry_run)
+    quarantined = home.lake.read(QUARANTINE, {"dataset": dataset.key}, ("operating_day",))
+    days = {found.isoformat() for found in quarantined["operating_day"].unique()} | set(placed)
+    done = [lost] if lost is not None and day is None else []
+    for key in sorted(days):
+        if day is None or key == day.key:
+            done.append(
+                _requeue_day(home, dataset, dataset.day(key), placed.get(key, []), dry_run=dry_run)
+            )
+            if progress:
+                progress(f"{dataset.key} {key}")
+    return done
+
+
+def _placed(
+    home: Home, dataset: Dataset, only: OperatingDay | None, *, dry_run: bool
+) -> tuple[dict[str, list[Rejection]], Requeued | None]:
+    """The rejected answers by the day that they belong to, archived where they can be.
+
+    And those that still cannot be placed, as one entry without a day.
+    """
+    rejections = list(home.archive.rejections(dataset.key))
+    archived = _archived_names(home, dataset) if rejections else {}
+    placed: defaultdict[str, list[Rejection]] = defaultdict(list)
+    reasons = []
+    for rejection in rejections:
+        days = archived.get(rejection.name)
+        if days is None:
+            try:
+                days = [_take_again(home, dataset, rejection, only, dry_run=dry_run)]
+            except DataError as error:
+                reasons.append(f"{rejection.name}: {error}")
+                continue
+        for key in days:
+            placed[key].append(rejection)
+    count = len(reasons)
+    if not count:
+        return placed, None
+    said = tuple(reasons[:_SHOWN])
+    return placed, Requeued(
+        dataset.key, "", rejected_before=count, rejected_after=count, reasons=said
+    )
+
+
+def _archived_names(home: Home, dataset: Dataset) -> dict[str, list[str]]:
+    """The name of every archived answer (endpoint and hash), and the days that hold it."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for key in home.archive.days(dataset.archive_name):
+        for identifier in home.archive.identifiers(dataset.archive_name, key):
+            found[identifier.partition("-")[2]].append(key)
+    return found
+
+
+def _take_again(
+    home: Home,
+    dataset: Dataset,
+    rejection: Rejection,
+    only: OperatingDay | None,
+    *,
+    dry_run: bool,
+) -> str:
+    """The day of an answer that was rejected before it was archived: archived now.
+
+    Raises ``DataError`` where it can still not be read.
+    """
+    body = home.archive.rejected_body(rejection)
+    received = Received(
+        body=body,
+        endpoint=rejection.endpoint,
+        dialect=rejection.dialect,
+        format=sniff(body),
+        fetched_at=rejection.fetched_at,
+        finality=rejection.finality,
+        asked=rejection.asked,
+        filters=rejection.filters,
+    )
+    _, day = place(dataset, received)
+    if not dry_run and (only is None or day == only):
+        accept(home, dataset, received)
+    return day.key
+
+
+def _requeue_day(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    rejections: Sequence[Rejection],
+    *,
+    dry_run: bool,
+) -> Requeued:
+    before = _quarantined(home, dataset, day)
+    try:
+        if dry_run:
+            after = _as_it_would_be(home, dataset, day)
+        else:
+            after = _replayed(home, dataset, day, rejections)
+    except AurumError as error:
+        return Requeued(
+            dataset.key,
+            day.key,
+            quarantined_before=len(before),
+            quarantined_after=len(before),
+            rejected_before=len(rejections),
+            rejected_after=len(rejections),
+            failed=str(error),
+        )
+    reasons = dict.fromkeys([*after.rejected.values(), *after.quarantined.values()])
+    return Requeued(
+        dataset.key,
+        day.key,
+        quarantined_before=len(before),
+        quarantined_after=len(after.quarantined),
+        rejected_before=len(rejections),
+        rejected_after=len(after.rejected),
+        entered=len(before.keys() - after.quarantined.keys()),
+        rows=after.rows,
+        reasons=tuple(reasons)[:_SHOWN],
+    )
+
+
+def _quarantined(home: Home, dataset: Dataset, day: OperatingDay) -> dict[str, str]:
+    """Why each quarantined record of the day was kept out, by its hash."""
+    partition = {"operating_day": day.date, "dataset": dataset.key}
+    rows = home.lake.read(QUARANTINE, partition, ("received_hash", "reason"))
+    return dict(rows.iter_rows())
+
+
+def _replayed(
+    home: Home, dataset: Dataset, day: OperatingDay, rejections: Sequence[Rejection]
+) -> _After:
+    """The day rebuilt; answers that can be read now are settled."""
+    done = replay(home, dataset, day)
+    still = {u.identifier.partition("-")[2]: u.reason for u in done.unusable}
+    for rejection in rejections:
+        if rejection.name not in still:
+            home.archive.settle(rejection, day.key)
+    rows = done.merged.new + done.merged.changed
+    return _After(_quarantined(home, dataset, day), still, rows)
+
+
+def _as_it_would_be(home: Home, dataset: Dataset, day: OperatingDay) -> _After:
+    """What a replay would leave. Of answers that are not archived yet, only whether they can be
+    placed is known: what their rows are like, the replay says.
+    """
+    quarantined: dict[str, str] = {}
+    still: dict[str, str] = {}
+    for identifier in home.archive.identifiers(dataset.archive_name, day.key):
+        try:
+            snapshot = home.archive.snapshot(dataset.archive_name, day.key, identifier)
+            rows = conform(home, dataset, day, snapshot).quarantined
+        except DataError as error:
+            still[identifier.partition("-")[2]] = str(error)
+        else:
+            quarantined |= dict(rows.select("received_hash", "reason").iter_rows())
+    return _After(quarantined, still)

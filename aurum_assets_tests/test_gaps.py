@@ -1,0 +1,347 @@
+"""Gaps: which days lack what on the operator's calendar; who is asked, how often, till when."""
+
+import datetime as dt
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from aurum_assets import ingest
+from aurum_assets.ingest.gaps import TRIES, Tried, next_attempt, pause_after
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES
+from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE, ISONE_GENERATION_MIX
+from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
+from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.clock import DAY, FIVE_MINUTES, HOUR, every_day
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.simulator.load import load_records
+from aurum_assets.simulator.payloads import render, wrapped
+from aurum_assets_tests.conftest import Desk, utc
+
+LOAD, LMP = ISONE_SYSTEM_LOAD, ISONE_RT_LMP
+REPAIRABLE = [d for d in DATASETS if d not in (ISONE_GENERATION_BY_RESOURCE, ISONE_LOCATIONS)]
+
+
+def payload(day: str, intervals: range) -> bytes:
+    """System load of these intervals of ``day``, by number."""
+    records = load_records(LOAD.day(day), list(intervals))
+    return render(wrapped("FiveMinSystemLoads", "FiveMinSystemLoad", records), "json")
+
+
+def bring(desk: Desk, dataset: Dataset, day: str, *feeds: str) -> None:
+    """Have a day collected and stored, by ``feeds`` (by all that can where there are none)."""
+    done = ingest.collect(desk.home, dataset, dataset.day(day), feeds=feeds or None)
+    for key in done.days:
+        ingest.normalize(desk.home, dataset, dataset.day(key))
+
+
+def look(desk: Desk, *datasets: Dataset) -> ingest.Found:
+    return ingest.find_gaps(desk.home, datasets or (LOAD,))
+
+
+def asked(found: ingest.Found) -> list[str]:
+    return [repair.gap.day.key for repair in found.repairs]
+
+
+# --- what a day lacks ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dataset", "day"), [*((d, "2025-11-02") for d in REPAIRABLE), (LOAD, "2026-03-08")]
+)
+def test_a_day_of_which_every_feed_brought_everything_lacks_nothing(
+    live_desk: Desk, dataset: Dataset, day: str
+) -> None:
+    live_desk.clock.set(dataset.day(day).plus(8).start + 12 * HOUR)
+    bring(live_desk, dataset, day, *_all_beats(live_desk, dataset))
+    assert ingest.gap_of(live_desk.home, dataset, dataset.day(day)) is None
+
+
+def _all_beats(desk: Desk, dataset: Dataset) -> list[str]:
+    owed = ingest.debts(dataset, desk.home.config(dataset))
+    return list(dict.fromkeys(name for debt in owed for name in debt.feeds))
+
+
+@pytest.mark.parametrize("dataset", REPAIRABLE, ids=lambda d: d.key)
+def test_a_day_without_rows_lacks_everything_and_names_who_can_bring_it(
+    desk: Desk, dataset: Dataset
+) -> None:
+    gap = ingest.gap_of(desk.home, dataset, dataset.day("2026-07-10"), stored=False)
+    assert gap is not None
+    feeds = {f.name: f for f in desk.home.config(dataset).feeds}
+    assert gap.feeds
+    assert all(feeds[name].asks != "now" for name in gap.feeds)
+    assert str(gap).startswith(f"{dataset.key} 2026-07-10: ")
+
+
+@pytest.mark.parametrize("dataset", [ISONE_GENERATION_BY_RESOURCE, ISONE_LOCATIONS])
+def test_what_answers_for_now_only_is_beyond_repair(desk: Desk, dataset: Dataset) -> None:
+    assert ingest.debts(dataset, desk.home.config(dataset)) == []
+    assert ingest.gap_of(desk.home, dataset, dataset.day("2026-07-10"), stored=False) is None
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2026-07-10", 24), ("2026-03-08", 23), ("2025-11-02", 25)]
+)
+def test_a_day_owes_the_intervals_that_its_calendar_has(desk: Desk, day: str, hours: int) -> None:
+    desk.clock.set(LOAD.day(day).plus(2).start)
+    gap = ingest.gap_of(desk.home, LOAD, LOAD.day(day), stored=False)
+    assert gap is not None
+    assert gap.missing == hours * 12
+
+
+@pytest.mark.parametrize("day", ["2026-03-08", "2025-11-02"])
+@pytest.mark.parametrize("late", [0, 1])
+def test_an_interval_is_missing_once_it_is_due_and_not_a_minute_before(
+    desk: Desk, day: str, late: int
+) -> None:
+    """On the days when clocks change too, around the hour that is skipped or said twice."""
+    first = LOAD.day(day).start
+    desk.clock.set(first + 4 * HOUR)
+    desk.bring(LOAD, payload(day, range(36)))  # three hours, whatever the clock shows
+    due = first + 3 * HOUR + FIVE_MINUTES + dt.timedelta(minutes=15)
+    desk.clock.set(due - dt.timedelta(minutes=1 - late))
+    gap = ingest.gap_of(desk.home, LOAD, LOAD.day(day))
+    assert (gap.missing if gap else 0) == late
+
+
+def test_a_late_interval_is_named(desk: Desk) -> None:
+    desk.bring(LOAD, payload("2026-07-20", range(100)))
+    desk.bring(LOAD, payload("2026-07-20", range(101, 288)))
+    gap = ingest.gap_of(desk.home, LOAD, LOAD.day("2026-07-20"))
+    assert gap is not None
+    assert (gap.missing, gap.feeds) == (1, ("day",))
+    assert "2026-07-20T12:20:00+00:00" in gap.lacks
+
+
+@pytest.mark.parametrize(
+    ("now", "feeds"),
+    [
+        ("2026-07-20T23:50:00-04:00", ("prelim_hours",)),
+        ("2026-07-22T23:50:00-04:00", ("prelim_hours",)),  # its beat has just had its day
+        ("2026-07-23T00:00:00-04:00", ("prelim_hours", "final_hours")),
+    ],
+)
+def test_final_prices_are_missed_once_the_day_of_their_beat_is_over(
+    desk: Desk, now: str, feeds: tuple[str, ...]
+) -> None:
+    desk.clock.set(utc(now))
+    gap = ingest.gap_of(desk.home, LMP, LMP.day("2026-07-20"), stored=False)
+    assert gap is not None
+    assert gap.feeds == feeds
+
+
+def test_preliminary_prices_do_not_pay_for_final_ones(live_desk: Desk) -> None:
+    dataset = ISONE_RT_HOURLY_LMP
+    bring(live_desk, dataset, "2026-07-10", "prelim_day")
+    gap = ingest.gap_of(live_desk.home, dataset, dataset.day("2026-07-10"))
+    assert gap is not None
+    assert (gap.missing, gap.feeds) == (24, ("final_day",))
+    assert gap.lacks.startswith("final: ")
+
+
+def test_hourly_prices_do_not_pay_for_five_minute_ones_of_the_same_table(live_desk: Desk) -> None:
+    dataset = ISONE_REGULATION_PRICES
+    bring(live_desk, dataset, "2026-07-10", "prelim_day", "final_hourly")
+    gap = ingest.gap_of(live_desk.home, dataset, dataset.day("2026-07-10"))
+    assert gap is not None
+    assert (gap.missing, gap.feeds) == (288, ("final_day",))
+
+
+def test_the_irregular_mix_lacks_half_hours_never_instants(live_desk: Desk) -> None:
+    dataset, day = ISONE_GENERATION_MIX, "2026-07-18"
+    bring(live_desk, dataset, day)
+    assert ingest.gap_of(live_desk.home, dataset, dataset.day(day)) is None
+    none = ingest.gap_of(live_desk.home, dataset, dataset.day("2026-07-17"), stored=False)
+    assert none is not None
+    assert none.missing == 48
+
+
+def test_tomorrow_is_owed_day_ahead_once_it_begins(desk: Desk) -> None:
+    dataset, tomorrow = ISONE_DA_LMP, ISONE_DA_LMP.day("2026-07-22")
+    assert ingest.gap_of(desk.home, dataset, tomorrow, stored=False) is None
+    desk.clock.set(tomorrow.start)
+    gap = ingest.gap_of(desk.home, dataset, tomorrow, stored=False)
+    assert gap is not None
+    assert gap.missing == 24
+
+
+def test_live_forecasts_of_a_quarter_hour_pay_the_day_that_documented_ones_would(
+    live_desk: Desk,
+) -> None:
+    live_desk.clock.set(utc("2026-07-20T23:58:00-05:00"))
+    bring(live_desk, MISO_CTS, "2026-07-20", "now")
+    live_desk.clock.set(utc("2026-07-21T03:00:00-05:00"))
+    assert ingest.gap_of(live_desk.home, MISO_CTS, MISO_CTS.day("2026-07-20")) is None
+
+
+def test_a_day_that_answers_once_it_is_over_is_not_asked_for_before(live_desk: Desk) -> None:
+    assert ingest.gap_of(live_desk.home, MISO_CTS, MISO_CTS.day("2026-07-21"), stored=False) is None
+    gap = ingest.gap_of(live_desk.home, MISO_CTS, MISO_CTS.day("2026-07-20"), stored=False)
+    assert gap is not None
+    assert (gap.missing, gap.feeds) == (96, ("day",))
+
+
+# --- which days are wanted -----------------------------------------------------------------------
+
+
+def test_a_fresh_home_asks_for_nothing(desk: Desk) -> None:
+    found = look(desk, *DATASETS)
+    assert found.repairs == []
+    assert "no day lacks anything" in str(found)
+
+
+def test_days_are_wanted_from_the_first_that_is_held(desk: Desk) -> None:
+    desk.bring(LOAD, payload("2026-07-18", range(288)))
+    found = look(desk)
+    assert asked(found) == ["2026-07-21", "2026-07-20", "2026-07-19"]
+    assert all(repair.gap.feeds == ("day",) for repair in found.repairs)
+
+
+def test_a_day_that_is_archived_only_is_held_too(desk: Desk) -> None:
+    desk.take(LOAD, payload("2026-07-20", range(288)))
+    assert asked(look(desk)) == ["2026-07-21", "2026-07-20"]
+
+
+def test_nothing_is_asked_for_that_the_operator_no_longer_shows(desk: Desk) -> None:
+    desk.bring(LOAD, payload("2026-01-10", range(288)))
+    config = desk.home.configuration
+    short = replace(config.datasets[LOAD.key], retention_days=2)
+    desk.home.configuration = replace(config, datasets={**config.datasets, LOAD.key: short})
+    assert asked(look(desk)) == ["2026-07-21", "2026-07-20", "2026-07-19"]
+
+
+# --- how often, and till when --------------------------------------------------------------------
+
+
+def test_a_look_asks_for_no_more_than_the_bound_of_each_source(desk: Desk) -> None:
+    desk.bring(LOAD, payload("2026-06-01", range(288)))
+    first = look(desk)
+    assert asked(first) == ["2026-07-21", "2026-07-20", "2026-07-19", "2026-07-18"]
+    assert first.postponed == 46
+    assert asked(look(desk)) == ["2026-07-17", "2026-07-16", "2026-07-15", "2026-07-14"]
+
+
+def test_no_repair_is_asked_for_where_the_bound_is_none(desk: Desk) -> None:
+    desk.bring(LOAD, payload("2026-07-18", range(288)))
+    desk.home.repairs = 0
+    assert look(desk).repairs == []
+
+
+def test_datasets_of_a_source_share_its_bound_day_by_day(live_desk: Desk) -> None:
+    """A dataset with many holes does not keep the others waiting."""
+    for dataset in (LOAD, ISONE_GENERATION_MIX):
+        bring(live_desk, dataset, "2026-07-10", "day")
+    found = look(live_desk, LOAD, ISONE_GENERATION_MIX)
+    assert len(found.repairs) == 4
+    assert {repair.gap.dataset.key for repair in found.repairs} == {
+        LOAD.key,
+        ISONE_GENERATION_MIX.key,
+    }
+
+
+def test_a_day_that_a_run_is_about_is_left_to_it(desk: Desk) -> None:
+    desk.bring(LOAD, payload("2026-07-19", range(288)))
+    busy = {(LOAD.key, "2026-07-21")}
+    found = ingest.find_gaps(desk.home, [LOAD], busy=busy)
+    assert (asked(found), found.postponed) == (["2026-07-20"], 1)
+    assert asked(look(desk)) == ["2026-07-21"], "and its turn comes"
+
+
+def test_a_hole_that_was_repaired_is_quiet_from_then_on(live_desk: Desk) -> None:
+    bring(live_desk, LOAD, "2026-07-18")
+    found = look(live_desk)
+    assert len(found.repairs) == 3
+    for repair in found.repairs:
+        bring(live_desk, LOAD, repair.gap.day.key, *repair.gap.feeds)
+    live_desk.clock.set(live_desk.clock() + HOUR)
+    bring(live_desk, LOAD, "2026-07-21")
+    assert look(live_desk).repairs == []
+    live_desk.clock.set(utc("2026-07-21T23:59:00-04:00"))
+    bring(live_desk, LOAD, "2026-07-21")
+    assert look(live_desk).repairs == []
+
+
+def test_rows_that_went_after_a_day_was_complete_are_missed(live_desk: Desk) -> None:
+    for day in ("2026-07-20", "2026-07-21"):
+        bring(live_desk, LOAD, day)
+    assert look(live_desk).repairs == []
+    live_desk.home.lake.replace(
+        LOAD.table, LOAD.table.empty(), {"operating_day": dt.date(2026, 7, 20)}
+    )
+    assert asked(look(live_desk)) == ["2026-07-20"]
+
+
+def test_an_operator_that_stays_empty_is_asked_ever_more_rarely_then_left_alone(
+    desk: Desk,
+) -> None:
+    desk.bring(LOAD, payload("2026-07-19", range(288)))
+    desk.clock.set(utc("2026-07-21T01:00:00-04:00"))
+    desk.bring(LOAD, payload("2026-07-21", range(1)))
+    desk.home.repairs = 99  # so that no day waits for another
+    tries, given_up = [], []
+    start = desk.clock()
+    for hour in range(5 * 24):
+        desk.clock.set(start + hour * HOUR)
+        found = ingest.find_gaps(desk.home, [LOAD])
+        tries += [
+            (repair.attempt, desk.clock())
+            for repair in found.repairs
+            if repair.gap.day.key == "2026-07-20"
+        ]
+        given_up += [s for s in found.given_up if s.startswith(f"{LOAD.key} 2026-07-20: ")]
+    assert [attempt for attempt, _ in tries] == list(range(1, TRIES + 1))
+    times = [at for _, at in tries]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert pauses == [n * HOUR for n in (1, 2, 4, 8, 16, 24, 24)]
+    (said,) = given_up
+    assert "288 of 288 due intervals are missing" in said
+    assert "given up until this changes" in said
+
+
+def test_a_day_that_was_given_up_is_asked_for_again_once_something_changed(desk: Desk) -> None:
+    before = Tried(TRIES + 1, 12, desk.clock())
+    assert next_attempt(before, 12) is None
+    assert next_attempt(before, 300) == 1, "more became due"
+    assert next_attempt(before, 3) == 1, "some of it came"
+
+
+def test_a_try_that_brought_something_is_followed_by_the_shortest_pause(desk: Desk) -> None:
+    assert next_attempt(Tried(5, 12, desk.clock()), 11) == 1
+    assert next_attempt(Tried(5, 12, desk.clock()), 12) == 6
+    assert next_attempt(Tried(5, 12, desk.clock()), 13) == 6
+    assert next_attempt(Tried(TRIES, 12, desk.clock()), 12) is None
+    assert next_attempt(None, 12) == 1
+
+
+def test_the_pause_doubles_up_to_a_day() -> None:
+    assert [pause_after(n) / HOUR for n in range(1, 8)] == [1, 2, 4, 8, 16, 24, 24]
+
+
+def test_a_repair_says_what_lacks_which_try_it_is_and_when_the_next_would_be(desk: Desk) -> None:
+    desk.bring(LOAD, payload("2026-07-19", range(288)))
+    first = look(desk).repairs[1]
+    assert str(first).startswith(f"{LOAD.key} 2026-07-20: 288 of 288 due intervals are missing")
+    assert str(first).endswith("try 1 of 8, if it stays so again from 2026-07-21 17:00Z")
+    waiting = look(desk)
+    assert waiting.repairs == []
+    assert "2 incomplete days wait" in str(waiting)
+    assert "2026-07-21 17:00Z" in str(waiting)
+    desk.clock.set(desk.clock() + HOUR)
+    assert {repair.attempt for repair in look(desk).repairs} == {2}
+
+
+def test_days_with_rows_are_looked_at_some_at_a_time_the_newest_first(desk: Desk) -> None:
+    days = every_day(LOAD.day("2026-07-11"), LOAD.day("2026-07-20"))
+    for day in days:
+        desk.bring(LOAD, payload(day.key, range(0, 288, 2)))
+    desk.clock.set(days[-1].end)
+    seen: list[str] = []
+    for _ in range(4):
+        seen += asked(look(desk))
+    assert seen == sorted({day.key for day in days}, reverse=True)
+    desk.clock.set(desk.clock() + 2 * DAY)
+    assert len(look(desk).repairs) == 4
