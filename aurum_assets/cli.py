@@ -6,11 +6,13 @@ Exit codes: 0 all is well, 1 it failed, 2 wrong use, 3 something was quarantined
 import datetime as dt
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -173,6 +175,8 @@ def _echo_json(document: Any) -> None:  # noqa: ANN401  whatever JSON holds
 @click.argument("dataset", type=_dataset)
 @_with_days
 @click.option("--feed", "feeds", multiple=True, help="Only this feed (repeatable).")
+@click.option("--interval", metavar="HH:MM", help="Only this five-minute mark, where a feed can.")
+@click.option("--node", help="Only this node, where a feed can.")
 @click.option("--force", is_flag=True, help="Archive an answer even if it repeats the last one.")
 @click.option("--raw-only", is_flag=True, help="Stop after the archive.")
 @_json
@@ -182,6 +186,8 @@ def collect(
     start: str | None,
     end: str | None,
     feeds: tuple[str, ...],
+    interval: str | None,
+    node: str | None,
     force: bool,
     raw_only: bool,
     as_json: bool,
@@ -194,10 +200,17 @@ def collect(
         if name not in known:
             msg = f"{dataset} has no feed {name!r}; it has {', '.join(known)}"
             raise click.UsageError(msg)
+    filters = _filters(home, found, interval, node)
+
+    def ask(one: OperatingDay, step: Callable[[str], None]) -> ingest.Collected:
+        return ingest.collect(
+            home, found, one, feeds=feeds or None, force=force, filters=filters, progress=step
+        )
+
     rows, failed, rejected = [], "", []
     with _progress(None, f"collecting {dataset}") as step:
         for one in days:
-            row = _collect_day(home, found, one, feeds, step, force=force, raw_only=raw_only)
+            row = _collect_day(home, found, one, partial(ask, one, step), raw_only=raw_only)
             failed = row.pop("failed", "")
             rejected += [row.pop("why")] if "why" in row else []
             rows.append(row)
@@ -212,6 +225,24 @@ def collect(
     if failed:
         raise click.ClickException(failed)
     sys.exit(BROKEN if any(row["rejected"] or row["quarantined"] for row in rows) else 0)
+
+
+def _filters(
+    home: Home, dataset: Dataset, interval: str | None, node: str | None
+) -> dict[str, str]:
+    """What the answers are narrowed by. Raises ``UsageError`` for values that cannot be."""
+    if interval is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5][05]", interval):
+        msg = f"--interval {interval!r} is no five-minute mark; for instance 09:05"
+        raise click.UsageError(msg)
+    if node is not None and not re.fullmatch(r"[\w.-]+( [\w.-]+)*", node.replace("..", "/")):
+        msg = f"--node {node!r} is no name of a node: letters, digits, dot, dash, _ and spaces"
+        raise click.UsageError(msg)
+    said = {"interval": interval, "node": node}
+    filters = {name: value for name, value in said.items() if value is not None}
+    try:
+        return filters if not filters or ingest.narrowed(home, dataset, filters) else {}
+    except AurumError as error:
+        raise click.UsageError(str(error)) from error
 
 
 _NOTHING = dict.fromkeys(
@@ -235,14 +266,12 @@ def _collect_day(
     home: Home,
     dataset: Dataset,
     day: OperatingDay,
-    feeds: tuple[str, ...],
-    step: Callable[[str], None],
+    ask: Callable[[], ingest.Collected],
     *,
-    force: bool,
     raw_only: bool,
 ) -> dict[str, Any]:
     try:
-        done = ingest.collect(home, dataset, day, feeds=feeds or None, force=force, progress=step)
+        done = ask()
     except DataError as error:
         return {
             **_NOTHING,

@@ -119,6 +119,11 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
         ("collect", LMP, "--day", "2026-07-20", "--start-date", "2026-07-20"),
         ("collect", LMP, "--start-date", "2026-07-20", "--end-date", "2026-07-19"),
         ("collect", LMP, "--feed", "nonsense"),
+        ("collect", LMP, "--node", "4000"),
+        ("collect", "miso_cts", "--interval", "09:03"),
+        ("collect", "miso_cts", "--interval", "24:00"),
+        ("collect", "miso_cts", "--node", "../etc"),
+        ("collect", "miso_cts", "--node", "a\x00b"),
         ("load", "payload.json"),
         ("load", "--dataset", LMP),
         ("load", "--dataset", LMP, "absent.json"),
@@ -498,3 +503,16 @@ def test_as_of_undoes_what_was_restated_since(aurum: Aurum, tmp_path: Path) -> N
     verified = said(aurum("verify", LMP, "--day", "2026-07-20", "--json"))
     assert "problems" in json.dumps(verified)
     assert aurum("verify", LMP, "--day", "2026-07-20").exit_code == 0
+
+
+# --- filters -------------------------------------------------------------------------------------
+
+
+def test_a_schedule_can_be_asked_for_by_interval_and_node(aurum: Aurum) -> None:
+    day = ("collect", "miso_cts", "--day", "2026-07-20", "--json")
+    whole = said(aurum(*day))["collected"][0]
+    assert whole["new"] == 2 * 288
+    node = "MISO.PJM.INTERFACE1"
+    (one,) = said(aurum(*day, "--interval", "09:05", "--node", node))["collected"]
+    assert (one["requests"], one["stored"], one["new"]) == (1, 1, 0)  # the day said it before
+    assert said(aurum(*day, "--interval", "09:05", "--node", node))["collected"][0]["stored"] == 0

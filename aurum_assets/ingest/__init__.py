@@ -1,6 +1,6 @@
 """The way through, without Dagster: the verbs that assets, command line and Python API all call."""
 
-from aurum_assets.ingest.collect import Archived, Collected, accept, collect
+from aurum_assets.ingest.collect import Archived, Collected, accept, collect, narrowed
 from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
 from aurum_assets.ingest.load import Loaded, load
 from aurum_assets.ingest.normalize import Normalized, check, look_again, normalize, rebuild
@@ -30,6 +30,7 @@ __all__ = [
     "held_days",
     "load",
     "look_again",
+    "narrowed",
     "newest_published",
     "normalize",
     "rebuild",

@@ -92,17 +92,19 @@ def collect(
     feeds: Sequence[str] | None = None,
     force: bool = False,
     attempts_of: str = "",
+    filters: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Collected:
     """Ask for ``day`` by ``feeds`` (all that can speak of it where None) and archive the answers.
 
     ``attempts_of`` names what this is an attempt of (a backfill, a run that crashed and is run
-    again): what an earlier one was answered for a day or hour is not asked again.
+    again): what an earlier one was answered for a day or hour is not asked again. ``filters``
+    narrow the answers: only feeds that take all of them are asked.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
     gives no answer, ``DataError`` where an answer had to be rejected; what was archived stays.
     """
     done = Collected()
-    asked = due_feeds(home, dataset, day, feeds)
+    asked = narrowed(home, dataset, filters) if filters else due_feeds(home, dataset, day, feeds)
     if not asked:
         done.refusal = (
             f"{dataset.key}: no feed of it speaks of {day}, seen from {home.now():%F %R}Z"
@@ -112,7 +114,7 @@ def collect(
         for feed in asked:
             try:
                 for hour in hours_asked(home, feed, day):
-                    asking = _Asking(dataset, feed, day, hour, attempts_of)
+                    asking = _Asking(dataset, feed, day, hour, attempts_of, filters or {})
                     archived = _ask(home, api, asking, done, force=force)
                     if progress and hour:
                         progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
@@ -143,6 +145,7 @@ class _Asking:
     day: OperatingDay
     hour: str
     attempts_of: str
+    filters: Mapping[str, str]
 
     @property
     def key(self) -> str:
@@ -150,7 +153,7 @@ class _Asking:
         if not self.attempts_of or self.feed.asks == "now":
             return ""
         words = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.hour)
-        return "answered:" + ":".join(words)
+        return "answered:" + ":".join(words) + "".join(f":{k}={v}" for k, v in self.filters.items())
 
 
 def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force: bool) -> Archived:
@@ -166,7 +169,9 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         raise SourceRefused(msg)
     try:
         due = _is_due(home, day, feed)
-        answer = api.fetch(dataset.key, feed, asked, hour=asking.hour, due=due)
+        answer = api.fetch(
+            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters
+        )
     except SourceUnavailable as error:
         if error.body:
             _keep_truncated(home, dataset, feed, error)
@@ -181,7 +186,7 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         fetched_at=answer.fetched_at,
         finality=feed.finality,
         asked=asked.key if asked else None,
-        filters={"hour": asking.hour} if asking.hour else {},
+        filters={**asking.filters, **({"hour": asking.hour} if asking.hour else {})},
     )
     archived = accept(home, dataset, received, force=force)
     done.archived.append(archived)
@@ -204,6 +209,19 @@ def due_feeds(
         return [f for f in feeds if f.name in names]
     today = dataset.source.day_of(home.now())
     return [f for f in feeds if _speaks_of(f, day, today)]
+
+
+def narrowed(home: Home, dataset: Dataset, filters: Mapping[str, str]) -> list[Feed]:
+    """The feeds that take all of ``filters``. Raises ``ConfigError`` where there is none."""
+    found = [f for f in home.config(dataset).feeds if set(filters) <= set(f.filters)]
+    if not found:
+        known = sorted({name for f in home.config(dataset).feeds for name in f.filters})
+        msg = (
+            f"{dataset.key} has no feed that takes {' and '.join(sorted(filters))}; "
+            f"its filters: {', '.join(known) or 'none'}"
+        )
+        raise ConfigError(msg)
+    return found
 
 
 def _speaks_of(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:

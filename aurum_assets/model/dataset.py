@@ -126,6 +126,7 @@ class Feed:
 
     ``endpoints`` are tried in order. ``offset_days`` is the day that the cadence asks for, counted
     from today (-2: the day before yesterday); with a ``probe`` it is asked for once it is out.
+    ``filters`` are the query parameters by which an answer can be narrowed.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Feed:
     finality: Literal["prelim", "final"] | None = None
     offset_days: int = 0
     probe: Probe | None = None
+    filters: tuple[str, ...] = ()
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
 

@@ -14,7 +14,7 @@ import datetime as dt
 import importlib.metadata
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -134,8 +134,9 @@ class ApiClient:
         *,
         hour: str = "",
         due: bool = True,
+        filters: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask ``feed``'s endpoints in order until one answers.
+        """Ask ``feed``'s endpoints in order until one answers, narrowed by ``filters``.
 
         Raises ``ConfigError`` (no credentials), ``SourceRefused``, ``SourceUnavailable`` and, where
         ``due`` is False and the operator has nothing yet, ``NotYetPublished``.
@@ -143,7 +144,7 @@ class ApiClient:
         self._require_credentials(dataset)
         probing = self._breaker.admit()
         try:
-            answer = self._in_order(Run(Ask(dataset, feed, day, hour, due), probing))
+            answer = self._in_order(Run(Ask(dataset, feed, day, hour, due, filters or {}), probing))
         except (NotYetPublished, SourceRefused):
             self._breaker.answered(probing=probing)
             raise
@@ -287,7 +288,7 @@ class ApiClient:
 
     def _url(self, ask: Ask, endpoint: Endpoint) -> str:
         try:
-            return self._base + endpoint.url_path(ask.day, ask.hour)
+            url = self._base + endpoint.url_path(ask.day, ask.hour)
         except (LookupError, ValueError) as error:
             msg = (
                 f"dataset {ask.dataset}, endpoint {endpoint.name}: path {endpoint.path!r} cannot "
@@ -295,6 +296,7 @@ class ApiClient:
                 "first two only where a day is asked for"
             )
             raise ConfigError(msg) from error
+        return str(httpx.URL(url).copy_merge_params(ask.filters)) if ask.filters else url
 
     def _require_credentials(self, dataset: str) -> None:
         if self._source.credentials and not self._credentials.given:

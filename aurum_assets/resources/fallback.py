@@ -4,7 +4,8 @@ Only the order is decided here; asking belongs to ``api``. Everything is forgott
 so that an endpoint that comes back is found again.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Endpoint, Feed
@@ -23,6 +24,7 @@ class Ask:
     day: OperatingDay | None
     hour: str
     due: bool
+    filters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def scope(self) -> str:
