@@ -11,21 +11,23 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
-from aurum_assets.model.checks import CHECKS, Evidence, Verdict, checks_of, evaluate
+from aurum_assets.model.checks import CHECKS, Evidence, Verdict, Volume, checks_of, evaluate
 from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.drift import SCHEMA_RULE, Drift
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.reading import Drift
+from aurum_assets.resources.settings import PROJECT, load_config
 from aurum_assets.simulator import lmp as simulated
 from aurum_assets.simulator import load as simulated_load
 from aurum_assets_tests.conftest import Brought, Desk, utc
 
 LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS
+CONFIG = load_config(PROJECT / "config", DATASETS).datasets
 DAY = LMP.day("2026-07-20")
-LATE = dt.timedelta(minutes=10)
+LATE = dt.timedelta(minutes=CONFIG[LMP.key].lateness_minutes)
 AFTER = DAY.end + dt.timedelta(hours=6)
 
 
@@ -59,13 +61,13 @@ def evidence(frame: pl.DataFrame | None = None, **changes: Any) -> Evidence:  # 
     frame = rows() if frame is None else frame
     found = Evidence(
         table=LMP.table,
+        config=CONFIG[LMP.key],
         day=DAY,
         now=AFTER,
         rows=frame,
         intervals=frame.select("interval_start", "finality").unique().sort("interval_start"),
         quarantine=QUARANTINE.empty(),
         every=FIVE_MINUTES,
-        lateness=LATE,
     )
     return replace(found, **changes)
 
@@ -100,8 +102,14 @@ def test_a_whole_good_day_passes_every_check() -> None:
 
 
 def test_a_table_owes_the_checks_that_can_say_something_of_it() -> None:
-    assert checks_of(LMP.table) == checks_of(CTS.table) == list(CHECKS)
-    assert checks_of(LOAD.table) == [c for c in CHECKS if c != "lmp_arithmetic"]
+    def silent(dataset: Dataset, **changes: Any) -> set[str]:  # noqa: ANN401  of any field
+        return set(CHECKS) - set(checks_of(dataset.table, replace(CONFIG[dataset.key], **changes)))
+
+    assert silent(LMP) == set()
+    assert silent(CTS) == silent(ISONE_DA_LMP) == {"prelim_against_final"}
+    assert silent(LOAD) == {"lmp_arithmetic", "price_bounds", "prelim_against_final"}
+    assert silent(LMP, price_bounds=None) == {"price_bounds"}
+    assert silent(LOAD, price_bounds=(0.0, 1.0)) == silent(LOAD), "it has no price"
     for doc, _ in CHECKS.values():
         assert doc.endswith(".")
         assert "\n" not in doc
@@ -232,7 +240,8 @@ def test_only_intervals_that_are_due_can_be_missing() -> None:
     two = evidence(rows(2), now=due - dt.timedelta(microseconds=1))
     assert say("completeness", two).reason == "all 2 due intervals are there"
     verdict = say("completeness", replace(two, now=due))
-    assert verdict.reason == f"1 of 3 due intervals are missing, the first: {third.isoformat()}"
+    gap = f"{third.isoformat()} (prelim)"
+    assert verdict.reason == f"1 of 3 due intervals are missing, the first: {gap}"
     assert say("completeness", evidence(rows(0), now=DAY.start)).passed
 
 
@@ -270,7 +279,7 @@ def test_schema_drift_is_a_warning_or_an_error_by_its_kind(
     drift: tuple[str, ...], severity: str
 ) -> None:
     found = tuple(
-        Drift(kind, "LossComponent", "WARN" if kind == "added" else "ERROR", f"{kind} it is")
+        Drift(kind, "LossComponent", f"{kind} it is")
         for kind in drift
     )
     verdict = say("schema_drift", evidence(drift=found))
@@ -471,7 +480,7 @@ def test_a_config_that_rejects_whole_snapshots_keeps_every_row_out(desk: Desk) -
 
 def test_no_check_is_unknown_to_these_tests() -> None:
     """A new check needs a test in which it fires and one in which it is quiet."""
-    assert {name for d in DATASETS for name in checks_of(d.table)} == {
+    assert {name for d in DATASETS for name in checks_of(d.table, CONFIG[d.key])} == {
         "contract",
         "lmp_arithmetic",
         "enums_and_ranges",
@@ -479,4 +488,7 @@ def test_no_check_is_unknown_to_these_tests() -> None:
         "schema_drift",
         "freshness",
         "empty_answer",
+        "volume",
+        "prelim_against_final",
+        "price_bounds",
     }
