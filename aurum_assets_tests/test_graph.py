@@ -573,9 +573,7 @@ def test_replay_reports_every_day_by_itself(live_desk: Desk, instance: dg.Dagste
     assert [m.metadata["new"].value for m in said] == [288] * 3
     evaluations = result.get_asset_check_evaluations()
     assert {(e.check_name, e.partition) for e in evaluations} == {
-        (name, day)
-        for name in checks_of(LOAD.table, live_desk.home.config(LOAD))
-        for day in days
+        (name, day) for name in checks_of(LOAD.table, live_desk.home.config(LOAD)) for day in days
     }
     assert all(e.passed for e in evaluations)
     again = replay(live_desk, instance, dataset=LOAD.key, first=days[0], last=days[-1])
