@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from aurum_assets import ingest
+from aurum_assets.graph.translate import verdict_metadata
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
@@ -291,6 +292,16 @@ def test_completeness_draws_a_letter_an_hour_and_a_line_a_finality() -> None:
     assert drawn[0] == "prelim #+#.################____"
     assert drawn[1] == "final  ####................____"
     assert drawn[2].startswith("# there, + in part, . missing, _ not due yet")
+
+
+def test_gaps_are_drawn_and_counted_in_the_metadata_of_the_check() -> None:
+    metadata = verdict_metadata(say("completeness", evidence(rows(285))))
+    assert metadata["missing_intervals"] == 3, "a number, which the UI plots over time"
+    assert metadata["due_intervals"] == 288
+    drawn = metadata["strip"].value
+    assert drawn.startswith("```\nprelim " + "#" * 23 + "+\n")
+    assert drawn.endswith("\n```")
+    assert "strip" not in verdict_metadata(say("contract", evidence()))
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2024-03-10", 23), ("2024-11-03", 25)])
