@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import IntEnum
+from statistics import median
 from typing import Any
 from xml.parsers import expat
 from zoneinfo import ZoneInfo
@@ -553,15 +554,19 @@ def _drifted(dataset: str, answer: Answer, tree: Pairs, path: tuple[str, str]) -
     gone = unsaid if len(once) >= _A_HANDFUL else []
     known = {*_MAY_LACK[dataset], "BeginDate", "Location", "LmpTotal"}
     renamed = unsaid and any(set(r.names()) - known for r in once)
-    sizes = [
-        abs(value)
-        for row in answer.rows
-        for column, value in row.values.items()
-        if dataset == "isone_system_load" and column in _LOADS and column != "ard_demand" and value
-    ]
-    odd = renamed or any(not _LOAD_BOUNDS[0] <= size <= _LOAD_BOUNDS[1] for size in sizes)
+    odd = renamed or (dataset == "isone_system_load" and _in_other_units(answer.rows))
     for row in answer.rows if gone or odd else []:
         row.may = min(row.may, May.NEVER if gone and once == records else May.MAY)
+
+
+def _in_other_units(rows: Sequence[Row]) -> bool:
+    """Whether the median of a load, of all records or of the sound ones, is beyond its bounds."""
+    for column in set(_LOADS) - {"ard_demand"}:
+        for some in (rows, [row for row in rows if row.may != May.NEVER]):
+            sizes = {abs(row.values.get(column) or 0) for row in some} - {0}
+            if sizes and not _LOAD_BOUNDS[0] <= median(sizes) <= _LOAD_BOUNDS[1]:
+                return True
+    return False
 
 
 def _is(value: Any) -> bool:  # noqa: ANN401
