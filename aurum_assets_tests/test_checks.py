@@ -10,22 +10,25 @@ import polars as pl
 import pytest
 
 from aurum_assets import ingest
+from aurum_assets.graph.translate import verdict_metadata
 from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
-from aurum_assets.model.checks import CHECKS, Evidence, Verdict, checks_of, evaluate
+from aurum_assets.model.checks import CHECKS, Evidence, Verdict, Volume, checks_of, evaluate
 from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.drift import SCHEMA_RULE, Drift
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.reading import Drift
+from aurum_assets.resources.settings import PROJECT, load_config
 from aurum_assets.simulator import lmp as simulated
 from aurum_assets.simulator import load as simulated_load
 from aurum_assets_tests.conftest import Brought, Desk, utc
 
 LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS
+CONFIG = load_config(PROJECT / "config", DATASETS).datasets
 DAY = LMP.day("2026-07-20")
-LATE = dt.timedelta(minutes=10)
+LATE = dt.timedelta(minutes=CONFIG[LMP.key].lateness_minutes)
 AFTER = DAY.end + dt.timedelta(hours=6)
 
 
@@ -59,13 +62,13 @@ def evidence(frame: pl.DataFrame | None = None, **changes: Any) -> Evidence:  # 
     frame = rows() if frame is None else frame
     found = Evidence(
         table=LMP.table,
+        config=CONFIG[LMP.key],
         day=DAY,
         now=AFTER,
         rows=frame,
         intervals=frame.select("interval_start", "finality").unique().sort("interval_start"),
         quarantine=QUARANTINE.empty(),
         every=FIVE_MINUTES,
-        lateness=LATE,
     )
     return replace(found, **changes)
 
@@ -100,8 +103,14 @@ def test_a_whole_good_day_passes_every_check() -> None:
 
 
 def test_a_table_owes_the_checks_that_can_say_something_of_it() -> None:
-    assert checks_of(LMP.table) == checks_of(CTS.table) == list(CHECKS)
-    assert checks_of(LOAD.table) == [c for c in CHECKS if c != "lmp_arithmetic"]
+    def silent(dataset: Dataset, **changes: Any) -> set[str]:  # noqa: ANN401  of any field
+        return set(CHECKS) - set(checks_of(dataset.table, replace(CONFIG[dataset.key], **changes)))
+
+    assert silent(LMP) == set()
+    assert silent(CTS) == silent(ISONE_DA_LMP) == {"prelim_against_final"}
+    assert silent(LOAD) == {"lmp_arithmetic", "price_bounds", "prelim_against_final"}
+    assert silent(LMP, price_bounds=None) == {"price_bounds"}
+    assert silent(LOAD, price_bounds=(0.0, 1.0)) == silent(LOAD), "it has no price"
     for doc, _ in CHECKS.values():
         assert doc.endswith(".")
         assert "\n" not in doc
@@ -232,7 +241,8 @@ def test_only_intervals_that_are_due_can_be_missing() -> None:
     two = evidence(rows(2), now=due - dt.timedelta(microseconds=1))
     assert say("completeness", two).reason == "all 2 due intervals are there"
     verdict = say("completeness", replace(two, now=due))
-    assert verdict.reason == f"1 of 3 due intervals are missing, the first: {third.isoformat()}"
+    gap = f"{third.isoformat()} (prelim)"
+    assert verdict.reason == f"1 of 3 due intervals are missing, the first: {gap}"
     assert say("completeness", evidence(rows(0), now=DAY.start)).passed
 
 
@@ -254,6 +264,263 @@ def test_a_day_without_a_row_misses_all_that_is_due() -> None:
     assert say("completeness", evidence(rows(0))).count == 288
 
 
+def test_gaps_are_named_by_their_ends_the_first_five_of_them() -> None:
+    frame = rows()
+    cut = {3, 4, 5, 20, 40, 41, 60, 80, 100, 101}
+    kept = frame.with_row_index().filter(~pl.col("index").is_in(list(cut))).drop("index")
+    verdict = say("completeness", evidence(kept))
+    marks = [m.isoformat() for m in DAY.marks(FIVE_MINUTES)]
+    assert verdict.count == verdict.numbers["missing_intervals"] == 10
+    assert verdict.numbers["due_intervals"] == 288
+    assert [(g["interval_start"], g["last"], g["intervals"]) for g in verdict.sample] == [
+        (marks[3], marks[5], 3),
+        (marks[20], marks[20], 1),
+        (marks[40], marks[41], 2),
+        (marks[60], marks[60], 1),
+        (marks[80], marks[80], 1),
+    ]
+    assert f"{marks[3]} to {marks[5]} (prelim), {marks[20]} (prelim)" in verdict.reason
+    assert marks[100] not in verdict.reason
+
+
+def test_completeness_draws_a_letter_an_hour_and_a_line_a_finality() -> None:
+    now = DAY.start + dt.timedelta(hours=20)
+    hours = rows(12 * 20).with_row_index().filter(~pl.col("index").is_in([13, *range(36, 48)]))
+    prelim = hours.drop("index")
+    final = rows(12 * 4).with_columns(finality=pl.lit("final"))
+    drawn = say("completeness", evidence(pl.concat([prelim, final]), now=now)).strip.splitlines()
+    assert drawn[0] == "prelim #+#.################____"
+    assert drawn[1] == "final  ####................____"
+    assert drawn[2].startswith("# there, + in part, . missing, _ not due yet")
+
+
+def test_gaps_are_drawn_and_counted_in_the_metadata_of_the_check() -> None:
+    metadata = verdict_metadata(say("completeness", evidence(rows(285))))
+    assert metadata["missing_intervals"] == 3, "a number, which the UI plots over time"
+    assert metadata["due_intervals"] == 288
+    drawn = metadata["strip"].value
+    assert drawn.startswith("```\nprelim " + "#" * 23 + "+\n")
+    assert drawn.endswith("\n```")
+    assert "strip" not in verdict_metadata(say("contract", evidence()))
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2024-03-10", 23), ("2024-11-03", 25)])
+def test_a_day_is_drawn_with_the_hours_that_it_has(day: str, hours: int) -> None:
+    whole = LMP.day(day)
+    intervals = pl.DataFrame({"interval_start": whole.marks(FIVE_MINUTES)})
+    frozen = evidence(day=whole, now=whole.end + dt.timedelta(days=1), intervals=intervals)
+    assert say("completeness", frozen).strip.splitlines()[0] == "#" * hours
+
+
+# --- volume --------------------------------------------------------------------------------------
+
+
+def volumes(day: str, rows_of_day: int, *earlier: int, finalities: int = 1) -> Evidence:
+    """Evidence of a closed day of the load, and of as many days before it."""
+    whole = LOAD.day(day)
+    before = [whole.plus(-n) for n in range(len(earlier), 0, -1)]
+    return evidence(
+        table=LOAD.table,
+        config=CONFIG[LOAD.key],
+        day=whole,
+        now=whole.end + dt.timedelta(days=1),
+        volumes=(
+            *(Volume(d, n) for d, n in zip(before, earlier, strict=True)),
+            Volume(whole, rows_of_day, finalities),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "count", "earlier", "passes"),
+    [
+        ("2026-07-20", 288, [288] * 7, True),
+        ("2026-07-20", 231, [288] * 7, True),
+        ("2026-07-20", 230, [288] * 7, False),
+        ("2026-07-20", 346, [288] * 7, False),
+        ("2026-07-20", 144, [288] * 2, True),
+        ("2026-07-20", 144, [288] * 3, False),
+        ("2026-07-20", 288, [144, 288, 288, 288, 288, 10, 288], True),
+        ("2026-07-20", 288, [1] * 20 + [288] * 7, True),
+        ("2024-03-10", 221, [288] * 7, True),
+        ("2024-03-10", 220, [288] * 7, False),
+        ("2024-11-03", 360, [288] * 7, True),
+        ("2024-11-03", 361, [288] * 7, False),
+    ],
+)
+def test_volume_compares_a_closed_day_with_a_week_before_it(
+    day: str,
+    count: int,
+    earlier: list[int],
+    passes: bool,  # noqa: FBT001  a parameter of the case
+) -> None:
+    verdict = say("volume", volumes(day, count, *earlier))
+    assert verdict.passed is passes, verdict.reason
+    assert verdict.severity == "WARN"
+    if not passes:
+        assert verdict.numbers["rows"] == count
+        assert f"{count:,} rows" in verdict.reason
+
+
+def test_volume_of_an_open_day_or_without_history_says_so() -> None:
+    closed = volumes("2026-07-20", 3, *[288] * 7)
+    assert not say("volume", closed).passed
+    still = replace(closed, now=closed.day.end)
+    assert say("volume", still).reason == "the day is still open"
+    assert say("volume", still).passed
+    few = say("volume", volumes("2026-07-20", 3, 288, 288))
+    assert few.passed
+    assert few.reason == "2 earlier days are held, 3 are needed to compare with"
+
+
+def test_volume_misses_a_day_that_holds_nothing() -> None:
+    whole = volumes("2026-07-20", 0, *[288] * 7)
+    verdict = say("volume", replace(whole, volumes=whole.volumes[:-1]))
+    assert not verdict.passed
+    assert "0 rows, -100.0%" in verdict.reason
+
+
+def test_a_day_that_is_not_final_yet_is_compared_by_finality() -> None:
+    whole = volumes("2026-07-20", 288, *[576] * 7)
+    both = tuple(replace(v, finalities=2) for v in whole.volumes[:-1])
+    assert not say("volume", whole).passed
+    assert say("volume", replace(whole, volumes=(*both, whole.volumes[-1]))).passed
+
+
+def test_a_day_that_is_published_ahead_is_closed_once_it_is_out() -> None:
+    day = ISONE_DA_LMP.day("2026-07-22")
+    out = evidence(config=CONFIG[ISONE_DA_LMP.key], day=day, now=day.start - dt.timedelta(hours=9))
+    assert out.closed
+    assert not replace(out, intervals=out.intervals.clear()).closed
+
+
+def test_volume_reads_no_row_and_counts_what_the_lake_holds(desk: Desk) -> None:
+    for number, key in enumerate(("2026-07-16", "2026-07-17", "2026-07-18", "2026-07-19")):
+        day = LOAD.day(key)
+        kept = range(288) if number < 3 else range(100)
+        records = simulated_load.load_records(day, kept)
+        body = json.dumps({"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}).encode()
+        brought = desk.bring(LOAD, body)
+        assert brought.verdicts["volume"].passed is (number < 3)
+    held = desk.home.lake.volumes(LOAD.table, dt.date(2026, 7, 17), dt.date(2026, 7, 19))
+    assert held == {
+        dt.date(2026, 7, 17): (288, 1),
+        dt.date(2026, 7, 18): (288, 1),
+        dt.date(2026, 7, 19): (100, 1),
+    }
+    assert brought.verdicts["volume"].reason.startswith("100 rows, -65.3% against about 288 as 3 ")
+
+
+# --- prelim against final ------------------------------------------------------------------------
+
+
+def with_final(**final: pl.Expr) -> pl.DataFrame:
+    return pl.concat([rows(), rows().with_columns(finality=pl.lit("final"), **final)])
+
+
+def test_prelim_against_final_looks_once_there_are_both() -> None:
+    check = "prelim_against_final"
+    assert say(check, evidence()).reason == "no price has both finalities yet"
+    same = say(check, evidence(with_final()))
+    assert same.passed
+    assert same.reason.startswith("288 prices have both finalities, 0 differ by more than 25")
+    only_final = evidence(rows().with_columns(finality=pl.lit("final")))
+    assert say(check, only_final).passed
+
+
+def test_finals_that_lie_far_from_their_prelims_are_counted_and_shown() -> None:
+    first, third = DAY.marks(FIVE_MINUTES)[0], DAY.marks(FIVE_MINUTES)[2]
+    lmp = (
+        pl.when(pl.col("interval_start") == third)
+        .then(164.17)
+        .when(pl.col("interval_start") == first)
+        .then(64.16)
+        .otherwise("lmp")
+    )
+    verdict = say("prelim_against_final", evidence(with_final(lmp=lmp)))
+    assert (verdict.passed, verdict.severity, verdict.count) == (False, "WARN", 1)
+    assert verdict.numbers == {"without_final": 0, "far_apart": 1, "greatest_difference": 125.01}
+    assert verdict.sample[0]["interval_start"] == third
+    assert (verdict.sample[0]["lmp"], verdict.sample[0]["lmp_final"]) == (39.16, 164.17)
+
+
+def test_the_tolerance_between_finalities_is_inclusive_and_exact() -> None:
+    def differing(by: float) -> Verdict:
+        frame = with_final(lmp=pl.col("lmp") + by)
+        config = replace(CONFIG[LMP.key], price_tolerance=0.01)
+        return say("prelim_against_final", evidence(frame, config=config))
+
+    assert differing(0.01).passed, "39.17 - 39.16 is a hair more than 0.01 in doubles"
+    assert differing(0.02).count == 288
+
+
+def test_a_prelim_without_its_final_is_named() -> None:
+    lacking = pl.concat([rows(), rows().tail(285).with_columns(finality=pl.lit("final"))])
+    verdict = say("prelim_against_final", evidence(lacking))
+    assert (verdict.count, verdict.numbers["without_final"]) == (3, 3)
+    assert "3 preliminary ones have no final one" in verdict.reason
+    assert verdict.sample[0]["interval_start"] == DAY.start
+
+
+def test_a_tick_of_a_day_with_both_finalities_compares_the_whole_day(desk: Desk) -> None:
+    for finality in ("prelim", "final"):
+        desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
+        records = simulated.lmp_records(JULY, locations=1)
+        if finality == "final":
+            for part in ("LmpTotal", "EnergyComponent"):
+                records[7][part] = round(records[7][part] + 100, 2)
+        body = json.dumps({"FiveMinLmps": {"FiveMinLmp": records}}).encode()
+        brought = desk.bring(LMP, body, finality=finality)
+    verdict = brought.verdicts["prelim_against_final"]
+    assert not brought.done.rebuilt
+    assert verdict.count == 1
+    assert verdict.numbers["greatest_difference"] == 100
+    assert brought.verdicts["volume"].passed
+
+
+# --- price bounds --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "price", "outside"),
+    [
+        ("lmp", 2000.0, False),
+        ("lmp", 2000.01, True),
+        ("lmp", -150.0, False),
+        ("lmp", -150.01, True),
+        ("energy", 2816.09, True),
+        ("congestion", -400.0, False),
+        ("loss", -400.0, False),
+        ("lmp", None, False),
+    ],
+)
+def test_a_price_outside_of_the_markets_bounds_is_a_warning_that_names_its_row(
+    column: str,
+    price: float | None,
+    outside: bool,  # noqa: FBT001  a parameter of the case
+) -> None:
+    odd = pl.lit(price, pl.Float64()).alias(column)
+    frame = pl.concat([rows(2), rows(3).tail(1).with_columns(odd)])
+    verdict = say("price_bounds", evidence(frame))
+    assert verdict.passed is not outside
+    assert verdict.severity == "WARN"
+    if outside:
+        assert verdict.count == 1
+        assert verdict.sample[0][column] == price
+        assert verdict.sample[0]["interval_start"] == DAY.marks(FIVE_MINUTES)[2]
+        assert f"{column}={price}" in verdict.reason
+
+
+def test_a_price_outside_of_the_bounds_is_stored(desk: Desk) -> None:
+    def at_the_peak(records: list[dict[str, Any]]) -> None:
+        records[7].update(LmpTotal=2816.09, EnergyComponent=2816.09)
+        records[7].update(CongestionComponent=0, LossComponent=0)
+
+    brought = bring(desk, at_the_peak)
+    assert failed(brought) == {"price_bounds": 1}
+    assert len(desk.rows(LMP)) == 288
+
+
 # --- drift, freshness, emptiness -----------------------------------------------------------------
 
 
@@ -262,20 +529,27 @@ def test_a_day_without_a_row_misses_all_that_is_due() -> None:
     [
         (("added",), "WARN"),
         (("vanished",), "ERROR"),
+        (("renamed",), "ERROR"),
         (("retyped",), "ERROR"),
+        (("rescaled",), "ERROR"),
+        (("null", "new_value"), "WARN"),
         (("added", "vanished"), "ERROR"),
     ],
 )
 def test_schema_drift_is_a_warning_or_an_error_by_its_kind(
     drift: tuple[str, ...], severity: str
 ) -> None:
-    found = tuple(
-        Drift(kind, "LossComponent", "WARN" if kind == "added" else "ERROR", f"{kind} it is")
-        for kind in drift
-    )
+    found = tuple(Drift(kind, "LossComponent", f"{kind} it is") for kind in drift)
     verdict = say("schema_drift", evidence(drift=found))
     assert (verdict.passed, verdict.severity, verdict.count) == (False, severity, len(drift))
     assert verdict.sample[0]["field"] == "LossComponent"
+
+
+def test_schema_drift_tells_of_what_an_earlier_answer_was_kept_out_for() -> None:
+    assert say("schema_drift", evidence()).passed
+    out = quarantined(f"lmp_is_present,{SCHEMA_RULE}", SCHEMA_RULE, "key_is_said_once")
+    verdict = say("schema_drift", evidence(quarantine=out))
+    assert (verdict.passed, verdict.severity, verdict.count) == (False, "ERROR", 2)
 
 
 def test_freshness_speaks_only_of_the_open_day() -> None:
@@ -471,7 +745,7 @@ def test_a_config_that_rejects_whole_snapshots_keeps_every_row_out(desk: Desk) -
 
 def test_no_check_is_unknown_to_these_tests() -> None:
     """A new check needs a test in which it fires and one in which it is quiet."""
-    assert {name for d in DATASETS for name in checks_of(d.table)} == {
+    assert {name for d in DATASETS for name in checks_of(d.table, CONFIG[d.key])} == {
         "contract",
         "lmp_arithmetic",
         "enums_and_ranges",
@@ -479,4 +753,7 @@ def test_no_check_is_unknown_to_these_tests() -> None:
         "schema_drift",
         "freshness",
         "empty_answer",
+        "volume",
+        "prelim_against_final",
+        "price_bounds",
     }

@@ -24,7 +24,7 @@ from dagster._core.scheduler.instigation import InstigatorType, ScheduleInstigat
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.checks import checks_of
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.settings import PROJECT, Configuration
 from aurum_assets.simulator.server import Simulator
 
 LOAD = ISONE_SYSTEM_LOAD
@@ -212,14 +212,14 @@ def executions(operated: Operated, check: str, day: str) -> list[Json]:
 
 
 def test_a_backfill_from_the_ui_fills_every_day_and_reports_each_by_itself(
-    operated: Operated,
+    operated: Operated, configuration: Configuration
 ) -> None:
     failed = ("COMPLETED_FAILED", "FAILED", "CANCELED", "FAILING")
     operated.waits_for(lambda: backfill_status(operated), "COMPLETED_SUCCESS", failed)
     ran = runs(operated, "dagster/backfill", operated.backfill)
     assert [r["status"] for r in ran] == ["SUCCESS"] * DAYS
     for day in operated.days:
-        for check in checks_of(LOAD.table):
+        for check in checks_of(LOAD.table, configuration.datasets[LOAD.key]):
             (execution,) = executions(operated, check, day)
             assert execution["status"] == "SUCCEEDED", execution
             assert execution["partition"] == day
@@ -271,7 +271,7 @@ def test_schedules_are_running_because_the_environment_says_so(operated: Operate
         of=SELECTOR,
     )
     found = data["schedulesOrError"]["results"]
-    assert len(found) == 5
+    assert len(found) == 6
     assert {s["scheduleState"]["status"] for s in found} == {"RUNNING"}
 
 

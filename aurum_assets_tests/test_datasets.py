@@ -11,6 +11,7 @@ import pytest
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
+from aurum_assets.model.drift import field_of
 from aurum_assets.model.errors import DataError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import glance, read
@@ -140,7 +141,10 @@ def test_bytes_without_a_shape_are_one_clear_error(recorded: Recording) -> None:
 def test_every_dialects_fields_are_the_ones_that_config_expects(
     dataset: Dataset, configuration: Configuration
 ) -> None:
-    expected = configuration.datasets[dataset.key].expected_fields
+    expected = {
+        dialect: {name: field_of(said).type for name, said in fields.items()}
+        for dialect, fields in configuration.datasets[dataset.key].expected_fields.items()
+    }
     declared = {d.name: fields_of(d.record) for d in dataset.dialects}
     assert expected == declared
 

@@ -147,7 +147,7 @@ def test_a_stale_answer_after_midnight_is_stored_under_yesterday(live_desk: Desk
         assert live_desk.home.archive.days(dataset.key) == ["2026-07-20"]
     evaluations = result.get_asset_check_evaluations()
     assert {e.partition for e in evaluations} == {"2026-07-20"}
-    assert len(evaluations) == 7 + 6
+    assert len(evaluations) == 10 + 7
 
 
 def test_once_the_first_interval_is_out_the_new_day_is_materialized(live_desk: Desk) -> None:

@@ -175,7 +175,7 @@ def test_every_check_of_a_table_is_a_partitioned_check_of_its_asset(
     graph = build(home).resolve_asset_graph()
     key = table_key(dataset)
     found = {k.name for k in graph.asset_check_keys if k.asset_key == key}
-    assert found == set(checks_of(dataset.table))
+    assert found == set(checks_of(dataset.table, home.config(dataset)))
     days = graph.get(key).partitions_def
     assert days is not None
     for name in found:
@@ -411,7 +411,8 @@ def test_a_beat_is_green_and_says_what_it_did(
         assert (live_desk.home.archive.root / str(raw["object"].value)).exists()
         assert (table["new"].value, table["dagster/partition_row_count"].value) == (rows, rows)
         assert table["dagster/table_name"].value == f"market.{dataset.key}"
-        assert set(outcomes(result, dataset)) == set(checks_of(dataset.table))
+        owed = set(checks_of(dataset.table, live_desk.home.config(dataset)))
+        assert set(outcomes(result, dataset)) == owed
         assert {partition for _, partition in outcomes(result, dataset).values()} == {TODAY}
     assert isinstance(said["market/isone_rt_lmp"].metadata["max_lmp_residual"].value, float)
 
@@ -451,7 +452,7 @@ def test_final_values_stand_beside_the_preliminary_ones(
 def test_miso_is_asked_every_quarter_hour(live_desk: Desk, instance: dg.DagsterInstance) -> None:
     result = run(live_desk, instance, "miso_fifteen_minutes", TODAY, {CTS.key: ["now"]})
     assert result.success
-    assert set(outcomes(result, CTS)) == set(checks_of(CTS.table))
+    assert set(outcomes(result, CTS)) == set(checks_of(CTS.table, live_desk.home.config(CTS)))
     assert len(live_desk.rows(CTS)) > 100
 
 
@@ -576,7 +577,7 @@ def test_replay_reports_every_day_by_itself(live_desk: Desk, instance: dg.Dagste
     assert [m.metadata["new"].value for m in said] == [288] * 3
     evaluations = result.get_asset_check_evaluations()
     assert {(e.check_name, e.partition) for e in evaluations} == {
-        (name, day) for name in checks_of(LOAD.table) for day in days
+        (name, day) for name in checks_of(LOAD.table, live_desk.home.config(LOAD)) for day in days
     }
     assert all(e.passed for e in evaluations)
     again = replay(live_desk, instance, dataset=LOAD.key, first=days[0], last=days[-1])

@@ -60,5 +60,5 @@ def test_a_value_that_comes_back_is_two_changes(kind: str) -> None:
     oracle = Oracle("isone_system_load")
     assert [oracle.accept(a) for a in history] == ["stored"] * 3 + ["duplicate"]
     ((_, first), (_, second)) = sorted(oracle.rows().items())
-    assert (first[0], first[1]) == (1.0, history[2].fetched_at)
-    assert (second[0], second[1]) == (2.0, history[0].fetched_at)
+    assert (first[0], first[1]) == (12_001.0, history[2].fetched_at)
+    assert (second[0], second[1]) == (12_002.0, history[0].fetched_at)

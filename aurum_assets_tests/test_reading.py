@@ -15,6 +15,7 @@ from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset, Envelope, Snapshot
+from aurum_assets.model.drift import Expected
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.reading import (
     Reading,
@@ -496,7 +497,7 @@ def test_a_field_said_twice_is_never_equal_to_one_said_once() -> None:
 
 # --- drift, and the record as received -----------------------------------------------------------
 
-EXPECTED = {
+EXPECTED: dict[str, Expected] = {
     "live": {
         "BeginDate": "string",
         "Location.@LocId": "string",
@@ -515,8 +516,12 @@ EXPECTED = {
     [
         ([lmp_record()], []),
         ([lmp_record(LmpTotal=39)], []),
-        ([lmp_record(), {k: v for k, v in lmp_record().items() if k != "LossComponent"}], []),
-        ([lmp_record(LossComponent=None)], []),
+        (
+            [lmp_record(), {k: v for k, v in lmp_record().items() if k != "LossComponent"}],
+            [("null", "LossComponent", "WARN")],
+        ),
+        ([lmp_record(), lmp_record(LossComponent=None)], [("null", "LossComponent", "WARN")]),
+        ([lmp_record(LossComponent=None)], [("vanished", "LossComponent", "ERROR")]),
         ([lmp_record(New=1)], [("added", "New", "WARN")]),
         ([lmp_record(), lmp_record(New={"a": 1})], [("added", "New", "WARN")]),
         ([lmp_record(LmpTotal="39.16")], [("retyped", "LmpTotal", "ERROR")]),
@@ -527,7 +532,7 @@ EXPECTED = {
         ),
         (
             [{**{k: v for k, v in lmp_record().items() if k != "LmpTotal"}, "Lmp": 1.0}],
-            [("added", "Lmp", "WARN"), ("vanished", "LmpTotal", "ERROR")],
+            [("renamed", "LmpTotal", "ERROR")],
         ),
     ],
 )

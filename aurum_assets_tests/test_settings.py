@@ -95,6 +95,11 @@ def of_endpoint(name: str, value: object) -> Callable[[Json], None]:
     return change
 
 
+def of_field(**said: object) -> Callable[[Json], None]:
+    """A change of what is expected of one field."""
+    return of_dataset("expected_fields", {"live": {"LoadMw": said}})
+
+
 def without(*path: str | int) -> Callable[[Json], None]:
     def change(said: Any) -> None:  # noqa: ANN401  whatever JSON holds
         for step in path[:-1]:
@@ -137,6 +142,25 @@ def without(*path: str | int) -> Callable[[Json], None]:
             "'float'",
             "'number'",
         ),
+        (of_field(type="number", magnitud=[1, 2]), "fields.live.LoadMw.magnitud", "", "nexpected"),
+        (of_field(type="float"), "fields.live.LoadMw.type", "'float'", "'number'"),
+        (of_field(nullable=True), "fields.live.LoadMw.type", "True", "required"),
+        (of_field(type="number", magnitude=[1]), "LoadMw.magnitude", "1", "required"),
+        (of_field(type="number", magnitude=[2, 1]), "LoadMw", "2.0, 1.0", "0 < low < high"),
+        (of_field(type="number", magnitude=[0, 1]), "LoadMw", "0.0, 1.0", "0 < low < high"),
+        (of_field(type="label", magnitude=[1, 2]), "LoadMw", "label", "number or string"),
+        (of_field(type="number", enum=["Y"]), "LoadMw", "'Y'", "string or label"),
+        (
+            of_field(type="number", magnitude=[1, 2], at_least=0),
+            "LoadMw",
+            "at_least=0",
+            "1 or more",
+        ),
+        (of_dataset("price_bounds", [1]), "price_bounds", "1", "required"),
+        (of_dataset("price_bounds", [2000, -150]), "price_bounds", "-150.0", "floor below cap"),
+        (of_dataset("price_tolerance", -1), "price_tolerance", "-1.0", "0 or more"),
+        (of_dataset("volume_tolerance", "some"), "volume_tolerance", "'some'", "valid number"),
+        (of_dataset("volume_tolerance", -0.1), "volume_tolerance", "-0.1", "0 or more"),
     ],
 )
 def test_a_wrong_key_of_a_dataset_is_one_sentence_with_everything_in_it(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 DAY = "2025-07-14"
 BROKEN = -1
 """A content's value that makes a record which breaks a rule."""
+_LOAD = 12_000  # a load of a few megawatts would be taken for one in other units
 
 Content = Mapping[tuple[int, int], int]
 Held = tuple[pl.DataFrame, pl.DataFrame]
@@ -84,7 +85,8 @@ def _lmp_record(interval: int, location: int, value: int) -> Any:  # noqa: ANN40
 
 def _load_record(interval: int, location: int, value: int) -> Any:  # noqa: ANN401
     del location
-    return {"BeginDate": _new_york(interval), "LoadMw": value, "NativeLoad": None}
+    load = BROKEN if value == BROKEN else _LOAD + value
+    return {"BeginDate": _new_york(interval), "LoadMw": load, "NativeLoad": None}
 
 
 def _live_record(interval: int, location: int, value: int) -> Any:  # noqa: ANN401
@@ -201,7 +203,7 @@ class Oracle:
         return found
 
     def _value(self, value: int) -> float:
-        return value + 0.5 if self.kind == "miso_cts live" else float(value)
+        return float(value) + {"miso_cts live": 0.5, "isone_system_load": _LOAD}.get(self.kind, 0.0)
 
     def _key(self, arrival: Arrival, interval: int, location: int) -> tuple[Any, ...]:
         if self.kind == "isone_rt_lmp":

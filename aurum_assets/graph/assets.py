@@ -183,7 +183,7 @@ def table_checks(dataset: Dataset, config: DatasetConfig) -> dg.AssetChecksDefin
 
     @dg.multi_asset_check(
         name=_check_name(dataset),
-        specs=_check_specs(dataset, partitions(dataset, config)),
+        specs=_check_specs(dataset, config),
         can_subset=True,
     )
     def check(
@@ -204,7 +204,8 @@ def _check_name(dataset: Dataset) -> str:
     return f"check_{dataset.key}"
 
 
-def _check_specs(dataset: Dataset, days: dg.DailyPartitionsDefinition) -> list[dg.AssetCheckSpec]:
+def _check_specs(dataset: Dataset, config: DatasetConfig) -> list[dg.AssetCheckSpec]:
+    days = partitions(dataset, config)
     with warnings.catch_warnings():
         # Partitioned checks are a preview of Dagster's; with one partition a run they are sound.
         warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec.*")
@@ -212,5 +213,5 @@ def _check_specs(dataset: Dataset, days: dg.DailyPartitionsDefinition) -> list[d
             dg.AssetCheckSpec(
                 n, asset=table_key(dataset), description=CHECKS[n][0], partitions_def=days
             )
-            for n in checks_of(dataset.table)
+            for n in checks_of(dataset.table, config)
         ]

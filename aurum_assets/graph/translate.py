@@ -108,8 +108,11 @@ def table_metadata(home: Home, done: Normalized) -> dict[str, Any]:
 
 
 def verdict_metadata(verdict: Verdict) -> dict[str, Any]:
-    """Count, reason and sample of a verdict."""
+    """Count, reason, numbers (which the UI plots over time), strip and sample of a verdict."""
     metadata: dict[str, Any] = {"count": verdict.count, "reason": verdict.reason}
+    metadata |= verdict.numbers
+    if verdict.strip:
+        metadata["strip"] = dg.MetadataValue.md(f"```\n{verdict.strip}\n```")
     if verdict.sample:
         records = [dg.TableRecord({k: str(v) for k, v in row.items()}) for row in verdict.sample]
         names = list(dict.fromkeys(k for row in verdict.sample for k in row))

@@ -164,14 +164,13 @@ def gap_of(home: Home, dataset: Dataset, day: OperatingDay, *, stored: bool = Tr
         verdict = completeness(
             Evidence(
                 table=dataset.table,
+                config=config,
                 day=day,
                 now=now,
                 rows=dataset.table.empty(),
                 intervals=_brought(dataset, rows, debt),
                 quarantine=QUARANTINE.empty(),
                 every=debt.every,
-                lateness=dt.timedelta(minutes=config.lateness_minutes),
-                ahead=debt.ahead,
             )
         )
         if not verdict.passed:

@@ -9,22 +9,24 @@ import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
 
-from aurum_assets.model.checks import Evidence, Verdict, evaluate
+from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
+from aurum_assets.model.drift import SCHEMA_RULE, Drift
 from aurum_assets.model.errors import ContractBroken, DataError, MalformedPayload
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.reading import Drift, Reading, read, record_as_received
+from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import UNREADABLE_RULE, UTC, fold
 from aurum_assets.resources.archive import Rejection, order_of
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.settings import Home
 
+_DAYS_BACK = 28  # among which a week of held days is looked for
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
 
@@ -184,7 +186,7 @@ def look_again(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
 
 def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: int) -> Normalized:
     done.quarantined = quarantined
-    done.drift = tuple(dict.fromkeys(d for s in snapshots for d in s.drift))
+    done.drift = tuple({(d.kind, d.field): d for s in snapshots for d in s.drift}.values())
     newest = {s.envelope.request: s for s in snapshots}
     done.empty = tuple(request for request, s in newest.items() if not s.records)
     if snapshots:
@@ -259,6 +261,7 @@ def _repeats_neighbour(home: Home, dataset: Dataset, envelope: Envelope) -> bool
 def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot) -> Conformed:
     """Decode, parse and sort out one snapshot: the rows that may enter, and those that may not.
 
+    None may where its schema drifted so that nobody can tell which of them are right.
     Raises ``MalformedPayload`` where no row can be read, ``ContractBroken`` where config says that
     one broken row rejects the snapshot (``on_broken_row: reject``).
     """
@@ -266,14 +269,15 @@ def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot)
     reading = read(dataset, snapshot, config.expected_fields)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
     outcome = dataset.table.conform(frame, day)
-    quarantined = _quarantine(dataset, day, snapshot, reading, outcome.broken)
+    drifted = "; ".join(d.detail for d in reading.drift if d.refuses)
+    quarantined = _quarantine(dataset, day, snapshot, reading, outcome.broken, drifted)
     if len(quarantined) and config.on_broken_row == "reject":
         msg = f"{dataset.key}: {len(quarantined)} records break a rule: {quarantined['reason'][0]}"
         raise ContractBroken(msg)
     return Conformed(
         snapshot.envelope,
         reading.dialect,
-        outcome.good,
+        dataset.table.empty() if drifted else outcome.good,
         quarantined,
         reading.records,
         reading.drift,
@@ -305,15 +309,26 @@ def _quarantine(
     snapshot: Snapshot,
     reading: Reading,
     broken: pl.DataFrame,
+    drifted: str = "",
 ) -> pl.DataFrame:
-    """The refused and broken records as rows of ``quality.quarantine``."""
-    if broken.is_empty() and not reading.refused:
+    """The refused and broken records as rows of ``quality.quarantine``; all of them where the
+    schema ``drifted``.
+    """
+    if broken.is_empty() and not reading.refused and not drifted:
         return QUARANTINE.empty()
     why = [(r.position, [UNREADABLE_RULE], r.reason) for r in reading.refused]
     for row in broken.iter_rows(named=True):
         position = row["position"]
         record = position if reading.positions is None else reading.positions[position]
         why.append((record, row["rules"], row["reason"]))
+    if drifted:
+        said = {record: (rules, f"{reason}; ") for record, rules, reason in reversed(why)}
+        reason = f"{SCHEMA_RULE}: {drifted}"
+        why = [
+            (record, [*rules, SCHEMA_RULE], before + reason)
+            for record in range(reading.records)
+            for rules, before in [said.get(record, ([], ""))]
+        ]
     records = record_as_received(dataset, snapshot, [position for position, _, _ in why])
     frame = pl.DataFrame(
         {
@@ -385,20 +400,30 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
     else:
         intervals = home.lake.read(dataset.table, partition, columns).unique()
     quarantine = home.lake.read(QUARANTINE, partition | {"dataset": dataset.key})
-    config = home.config(dataset)
-    return evaluate(
-        Evidence(
-            table=dataset.table,
-            day=day,
-            now=home.now(),
-            rows=done.rows,
-            intervals=intervals.sort(columns),
-            quarantine=quarantine,
-            every=done.every or dataset.interval(),
-            lateness=dt.timedelta(minutes=config.lateness_minutes),
-            ahead=any(feed.offset_days > 0 for feed in config.feeds),
-            drift=done.drift,
-            empty=done.empty,
-            rejected=tuple(done.rejected),
-        )
+    evidence = Evidence(
+        table=dataset.table,
+        config=home.config(dataset),
+        day=day,
+        now=home.now(),
+        rows=done.rows,
+        intervals=intervals.sort(columns),
+        quarantine=quarantine,
+        every=done.every or dataset.interval(),
+        drift=done.drift,
+        empty=done.empty,
+        rejected=tuple(done.rejected),
+    )
+    if evidence.closed:
+        evidence = replace(evidence, volumes=_volumes(home, dataset, day))
+    if evidence.has_both_finalities and not done.rebuilt:
+        evidence = replace(evidence, day_rows=home.lake.read(dataset.table, partition))
+    return evaluate(evidence)
+
+
+def _volumes(home: Home, dataset: Dataset, day: OperatingDay) -> tuple[Volume, ...]:
+    """How much the day and the days before it hold, oldest first; no row is read."""
+    held = home.lake.volumes(dataset.table, day.plus(-_DAYS_BACK).date, day.date)
+    return tuple(
+        Volume(OperatingDay(date, day.zone), rows, finalities)
+        for date, (rows, finalities) in held.items()
     )

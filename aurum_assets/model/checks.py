@@ -6,23 +6,31 @@ stored, so that a row that came in by another way is found.
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from statistics import median
+from typing import Any
 
 import polars as pl
 
-from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.reading import Drift
+from aurum_assets.model.clock import HOUR, OperatingDay
+from aurum_assets.model.dataset import DatasetConfig
+from aurum_assets.model.drift import SCHEMA_RULE, Drift, Severity
 from aurum_assets.model.table import Table
 
 _SHOWN = 5
-Severity = Literal["WARN", "ERROR"]
+_FEWEST_DAYS, _MOST_DAYS = 3, 7  # of history
+_MILLIONTHS = 6  # decimals: prices have fewer, and a difference of doubles is a hair off
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check says. ``severity`` counts where ``passed`` is False."""
+    """What a check says. ``severity`` counts where ``passed`` is False.
+
+    ``numbers`` are worth following over time; ``strip`` is a drawing in letters, a line a series.
+    """
 
     check: str
     passed: bool
@@ -30,6 +38,22 @@ class Verdict:
     count: int
     reason: str
     sample: tuple[Mapping[str, Any], ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    strip: str = ""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """How many rows are held of a day, and of how many finalities these are."""
+
+    day: OperatingDay
+    rows: int
+    finalities: int = 1
+
+    @property
+    def hours(self) -> float:
+        """Hours, counted for each finality: days of 23 to 25 of them compare by these."""
+        return (self.day.end - self.day.start) / HOUR * self.finalities
 
 
 @dataclass(frozen=True)
@@ -38,24 +62,50 @@ class Evidence:
 
     ``rows``: stored rows (the whole day, or those that a run brought). ``intervals``:
     ``interval_start`` (and ``finality``) of the day, distinct. ``quarantine``: the day's rows of
-    ``quality.quarantine``. ``ahead``: the day is published before it begins. ``empty``: requests
-    whose newest answer held no record. ``rejected``: why snapshots gave no rows at all.
+    ``quality.quarantine``. ``empty``: requests whose newest answer held no record. ``rejected``:
+    why snapshots gave no rows at all. ``volumes``: of the day and of earlier ones that are held,
+    where the day is ``closed``. ``day_rows``: all rows of the day where ``rows`` are not and it
+    ``has_both_finalities``.
     """
 
     table: Table
+    config: DatasetConfig
     day: OperatingDay
     now: dt.datetime
     rows: pl.DataFrame
     intervals: pl.DataFrame
     quarantine: pl.DataFrame
     every: dt.timedelta
-    lateness: dt.timedelta
-    ahead: bool = False
     drift: tuple[Drift, ...] = ()
     empty: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    day_rows: pl.DataFrame | None = None
 
     @property
+    def lateness(self) -> dt.timedelta:
+        """How long after its end an interval may be out."""
+        return dt.timedelta(minutes=self.config.lateness_minutes)
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the day is published before it begins."""
+        return any(feed.offset_days > 0 for feed in self.config.feeds)
+
+    @property
+    def closed(self) -> bool:
+        """Whether all of the day is due."""
+        over = self.now >= self.day.end + self.lateness
+        return over or (self.ahead and bool(self.due))
+
+    @property
+    def has_both_finalities(self) -> bool:
+        """Whether the day has preliminary and final rows."""
+        if "finality" not in self.intervals.columns:
+            return False
+        return {"prelim", "final"} <= set(self.intervals["finality"])
+
+    @cached_property
     def due(self) -> list[dt.datetime]:
         """The starts of the intervals that ought to be there by now.
 
@@ -69,13 +119,24 @@ class Evidence:
 
 def evaluate(evidence: Evidence) -> list[Verdict]:
     """Every check that the table owes, in order."""
-    return [CHECKS[name][1](evidence) for name in checks_of(evidence.table)]
+    return [CHECKS[name][1](evidence) for name in checks_of(evidence.table, evidence.config)]
 
 
-def checks_of(table: Table) -> list[str]:
-    """The names of the checks of a table."""
-    has_arithmetic = "lmp_arithmetic" in table.rule_checks().values()
-    return [name for name in CHECKS if name != "lmp_arithmetic" or has_arithmetic]
+def checks_of(table: Table, config: DatasetConfig) -> list[str]:
+    """The names of the checks that can say something of a table."""
+    finalities = {feed.finality for feed in config.feeds}
+    silent = {
+        "lmp_arithmetic": "lmp_arithmetic" not in table.rule_checks().values(),
+        "price_bounds": config.price_bounds is None or not prices_of(table),
+        "prelim_against_final": not prices_of(table) or not {"prelim", "final"} <= finalities,
+    }
+    return [name for name in CHECKS if not silent.get(name)]
+
+
+def prices_of(table: Table) -> list[str]:
+    """The columns in USD that are prices; the congestion and loss parts of one are differences."""
+    parts = {"congestion", "loss"}
+    return [c.name for c in table.columns if c.unit.startswith("USD") and c.name not in parts]
 
 
 def contract(evidence: Evidence) -> Verdict:
@@ -113,34 +174,90 @@ def enums_and_ranges(evidence: Evidence) -> Verdict:
 def completeness(evidence: Evidence) -> Verdict:
     """Every interval of the operating day that is already due is there."""
     due = evidence.due
-    groups = [("", evidence.intervals)]
+    missing, gaps, strips = 0, [], []
+    for name, there in _there(evidence):
+        absent = [i for i, mark in enumerate(due) if mark not in there]
+        missing += len(absent)
+        gaps += [_gap(due, run, name) for run in _runs(absent)]
+        strips.append(f"{name:<7}{_strip(evidence, there)}".lstrip())
+    strips.append("# there, + in part, . missing, _ not due yet; from the beginning of the day")
+    numbers = {"missing_intervals": missing, "due_intervals": len(due)}
+    reason = f"all {len(due)} due intervals are there"
+    if missing:
+        named = ", ".join(_named(gap) for gap in gaps[:_SHOWN])
+        reason = f"{missing} of {len(due)} due intervals are missing, the first: {named}"
+    return Verdict(
+        "completeness",
+        not missing,
+        "WARN",
+        missing,
+        reason,
+        tuple(gaps[:_SHOWN]),
+        numbers,
+        "\n".join(strips),
+    )
+
+
+def _there(evidence: Evidence) -> Iterator[tuple[str, set[dt.datetime]]]:
+    """By finality, the intervals of which there is a row."""
+    day, every = evidence.day, evidence.every
+    groups: list[tuple[str, pl.DataFrame]] = []
     if "finality" in evidence.intervals.columns:
-        groups = [
-            (f" {finality[0]}", rows)
-            for finality, rows in evidence.intervals.group_by("finality", maintain_order=True)
-        ] or groups
-    gaps: list[dict[str, Any]] = []
-    for name, rows in groups:
-        since = rows["interval_start"] - evidence.day.start
-        there = {evidence.day.start + n // evidence.every * evidence.every for n in since}
-        gaps += [
-            {"interval_start": mark.isoformat(), "of": name.strip()}
-            for mark in due
-            if mark not in there
-        ]
-    if not gaps:
-        return Verdict("completeness", True, "WARN", 0, f"all {len(due)} due intervals are there")
-    named = ", ".join(g["interval_start"] for g in gaps[:_SHOWN])
-    reason = f"{len(gaps)} of {len(due)} due intervals are missing, the first: {named}"
-    return Verdict("completeness", False, "WARN", len(gaps), reason, tuple(gaps[:_SHOWN]))
+        found = evidence.intervals.group_by("finality")
+        groups = [(str(finality[0]), rows) for finality, rows in found]
+        groups.sort(key=lambda group: group[0], reverse=True)  # prelim comes before final
+    for name, rows in groups or [("", evidence.intervals)]:
+        since = rows["interval_start"] - day.start
+        yield name, {day.start + n // every * every for n in since}
+
+
+def _runs(numbers: Sequence[int]) -> list[list[int]]:
+    """Consecutive numbers, together."""
+    runs = groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
+    return [[number for _, number in run] for _, run in runs]
+
+
+def _gap(due: Sequence[dt.datetime], run: Sequence[int], name: str) -> dict[str, Any]:
+    """The first and the last missing interval of a gap."""
+    first, last = due[run[0]].isoformat(), due[run[-1]].isoformat()
+    return {"interval_start": first, "last": last, "intervals": len(run), "of": name}
+
+
+def _named(gap: Mapping[str, Any]) -> str:
+    of = f" ({gap['of']})" if gap["of"] else ""
+    through = f" to {gap['last']}" if gap["intervals"] > 1 else ""
+    return f"{gap['interval_start']}{through}{of}"
+
+
+def _strip(evidence: Evidence, there: set[dt.datetime]) -> str:
+    """A letter an hour (an interval, where these are longer)."""
+    due, marks = set(evidence.due), evidence.day.marks(evidence.every)
+    size = max(HOUR // evidence.every, 1)
+    drawn = ""
+    for start in range(0, len(marks), size):
+        cell = set(marks[start : start + size])
+        wanted = cell & due
+        if not wanted:
+            drawn += "#" if cell <= there else "_"
+        elif wanted <= there:
+            drawn += "#"
+        else:
+            drawn += "+" if wanted & there else "."
+    return drawn
 
 
 def schema_drift(evidence: Evidence) -> Verdict:
-    """The fields that came are those that config expects: none added, vanished or retyped."""
+    """Fields, types, words, nulls and units are those that config expects; an ERROR stores none."""
     drift = evidence.drift
-    if not drift:
+    out = evidence.quarantine.filter(pl.col("rules").str.split(",").list.contains(SCHEMA_RULE))
+    if not drift and out.is_empty():
         return Verdict("schema_drift", True, "WARN", 0, "the fields are the expected ones")
+    if not drift:
+        reason = f"{len(out)} records of earlier answers were quarantined: {out['reason'][0]}"
+        sample = tuple(out.select("record", "reason").head(_SHOWN).to_dicts())
+        return Verdict("schema_drift", False, "ERROR", len(out), reason, sample)
     worst: Severity = "ERROR" if any(d.severity == "ERROR" for d in drift) else "WARN"
+    drift = tuple(sorted(drift, key=lambda d: d.severity))  # ERROR before WARN
     sample = tuple({"kind": d.kind, "field": d.field, "detail": d.detail} for d in drift[:_SHOWN])
     reason = "; ".join(d.detail for d in drift[:_SHOWN])
     return Verdict("schema_drift", False, worst, len(drift), reason, sample)
@@ -171,6 +288,70 @@ def empty_answer(evidence: Evidence) -> Verdict:
     return Verdict("empty_answer", False, "WARN", len(evidence.empty), reason)
 
 
+def volume(evidence: Evidence) -> Verdict:
+    """A closed day holds about as many rows as the median of up to seven earlier days."""
+    if not evidence.closed:
+        return Verdict("volume", True, "WARN", 0, "the day is still open")
+    earlier = [v for v in evidence.volumes if v.day < evidence.day][-_MOST_DAYS:]
+    if len(earlier) < _FEWEST_DAYS:
+        few = f"{len(earlier)} earlier days are held, {_FEWEST_DAYS} are needed to compare with"
+        return Verdict("volume", True, "WARN", 0, few)
+    ours = next((v for v in evidence.volumes if v.day == evidence.day), Volume(evidence.day, 0))
+    usual = median(v.rows / v.hours for v in earlier) * ours.hours
+    off = ours.rows / usual - 1
+    passed = abs(off) <= evidence.config.volume_tolerance
+    reason = (
+        f"{ours.rows:,} rows, {off:+.1%} against about {usual:,.0f} as {len(earlier)} earlier days "
+        f"have it; up to {evidence.config.volume_tolerance:.0%} more or less is expected"
+    )
+    numbers = {"rows": ours.rows, "usual_rows": round(usual)}
+    return Verdict("volume", passed, "WARN", int(not passed), reason, numbers=numbers)
+
+
+def prelim_against_final(evidence: Evidence) -> Verdict:
+    """Every preliminary price has a final one that is not far from it."""
+    if not evidence.has_both_finalities:
+        return Verdict("prelim_against_final", True, "WARN", 0, "no price has both finalities yet")
+    rows = evidence.rows if evidence.day_rows is None else evidence.day_rows
+    table, tolerance = evidence.table, evidence.config.price_tolerance
+    key, prices = [n for n in table.key if n != "finality"], prices_of(table)
+    sides = [
+        rows.filter(pl.col("finality") == f).select(*key, *prices) for f in ("prelim", "final")
+    ]
+    lost = sides[0].join(sides[1], on=key, how="anti")
+    apart = [(pl.col(f"{p}_final") - pl.col(p)).abs().round(_MILLIONTHS) for p in prices]
+    both = sides[0].join(sides[1], on=key, suffix="_final", maintain_order="left")
+    both = both.with_columns(difference=pl.max_horizontal(apart))
+    far = both.filter(pl.col("difference") > tolerance).sort("difference", descending=True)
+    greatest = both["difference"].max()
+    most = float(greatest) if isinstance(greatest, float) else 0.0
+    count = len(lost) + len(far)
+    reason = (
+        f"{len(both):,} prices have both finalities, {len(far):,} differ by more than "
+        f"{tolerance:g} (at most by {most:g}); {len(lost):,} preliminary ones have no final one"
+    )
+    sample = (*far.head(_SHOWN).to_dicts(), *lost.head(_SHOWN).to_dicts())[:_SHOWN]
+    numbers = {"without_final": len(lost), "far_apart": len(far), "greatest_difference": most}
+    return Verdict("prelim_against_final", not count, "WARN", count, reason, sample, numbers)
+
+
+def price_bounds(evidence: Evidence) -> Verdict:
+    """Prices lie between the offer floor and the offer cap of the market, as config has them."""
+    table, bounds = evidence.table, evidence.config.price_bounds
+    if bounds is None:
+        return Verdict("price_bounds", True, "WARN", 0, "config names no bounds")
+    low, high = bounds
+    outside = [(pl.col(p) < low) | (pl.col(p) > high) for p in prices_of(table)]
+    rows = evidence.rows.filter(pl.any_horizontal(outside)).select(*table.key, *prices_of(table))
+    if rows.is_empty():
+        reason = f"all prices lie between {low:g} and {high:g}"
+        return Verdict("price_bounds", True, "WARN", 0, reason)
+    sample = tuple(rows.head(_SHOWN).to_dicts())
+    shown = ", ".join(f"{k}={v}" for k, v in sample[0].items())
+    reason = f"{len(rows):,} rows have a price outside of {low:g} to {high:g}, the first: {shown}"
+    return Verdict("price_bounds", False, "WARN", len(rows), reason, sample)
+
+
 CHECKS: Mapping[str, tuple[str, Callable[[Evidence], Verdict]]] = {
     check.__name__: ((check.__doc__ or "").strip(), check)
     for check in (
@@ -181,6 +362,9 @@ CHECKS: Mapping[str, tuple[str, Callable[[Evidence], Verdict]]] = {
         schema_drift,
         freshness,
         empty_answer,
+        volume,
+        prelim_against_final,
+        price_bounds,
     )
 }
 

@@ -73,7 +73,7 @@ class OperatingDay:
 
     def marks(self, every: dt.timedelta) -> list[dt.datetime]:
         """The starts (UTC) of the day's intervals of length ``every``."""
-        count = (self.end - self.start) // every
+        count = max(1, (self.end - self.start) // every)  # a day of 23 hours is one day
         return [self.start + i * every for i in range(count)]
 
     def at(self, time: dt.time) -> dt.datetime:

@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 
 from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.drift import Expected
 from aurum_assets.model.table import Table
 
 
@@ -142,7 +143,13 @@ class Feed:
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """What an operator of this project tunes of one dataset."""
+    """What an operator of this project tunes of one dataset.
+
+    ``expected_fields``: by dialect, what is known of each field. ``price_bounds``: floor and cap of
+    the market's prices, in the unit of the table's; not checked where absent. ``price_tolerance``:
+    how far a final price may lie from the preliminary one, in the same unit.
+    ``volume_tolerance``: the share by which a closed day's rows may differ from what is usual.
+    """
 
     key: str
     topic: str
@@ -150,9 +157,12 @@ class DatasetConfig:
     lateness_minutes: int
     retention_days: int
     feeds: tuple[Feed, ...]
-    expected_fields: Mapping[str, Mapping[str, Literal["string", "number", "boolean", "label"]]]
+    expected_fields: Mapping[str, Expected]
     enabled: bool = True
     on_broken_row: Literal["quarantine", "reject"] = "quarantine"
+    price_bounds: tuple[float, float] | None = None
+    price_tolerance: float = 25.0
+    volume_tolerance: float = 0.2
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
 

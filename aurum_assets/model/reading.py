@@ -23,6 +23,7 @@ import polars as pl
 from lxml import etree
 
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
+from aurum_assets.model.drift import Drift, Expected, find_drift
 from aurum_assets.model.errors import MalformedPayload
 
 _BOM = b"\xef\xbb\xbf"
@@ -51,16 +52,6 @@ class Refused:
 
     position: int
     reason: str
-
-
-@dataclass(frozen=True)
-class Drift:
-    """A difference between the fields that came and those that config expects."""
-
-    kind: str
-    field: str
-    severity: str
-    detail: str
 
 
 @dataclass(frozen=True)
@@ -271,7 +262,7 @@ def _count(body: bytes, character: str) -> int:
 def read(
     dataset: Dataset,
     snapshot: Snapshot,
-    expected: Mapping[str, Mapping[str, str]] | None = None,
+    expected: Mapping[str, Expected] | None = None,
 ) -> Reading:
     """Decode ``snapshot`` and parse it into the table's words.
 
@@ -296,7 +287,7 @@ def record_as_received(dataset: Dataset, snapshot: Snapshot, positions: Sequence
 
 
 def strict_reading(
-    dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Mapping[str, str]]
+    dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Expected]
 ) -> Reading | None:
     """Read records that are exactly what the dialect declares; ``None`` where anything is not.
 
@@ -326,15 +317,15 @@ def strict_reading(
     header = _header_values(dialect, document)
     _refuse_snapshot(dataset, dialect, header, envelope)
     frame = records.with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
-    came = {n: {_word(f.dtype)} for n, f in fields.items() if records[n].count()}
-    drift = _drift(came, expected.get(dialect.name)) if len(records) else ()
+    came = {n: Counter({_word(f.dtype): records[n].count()}) for n, f in fields.items()}
+    drift = _drift(dialect, expected, came, records)
     blocks = dialect.rows_of_a_record
     positions = list(range(len(records))) * blocks if blocks > 1 else None
     return Reading(dialect, dialect.parse(frame), len(records), positions, drift=drift)
 
 
 def careful_reading(
-    dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Mapping[str, str]]
+    dataset: Dataset, envelope: Envelope, body: bytes, expected: Mapping[str, Expected]
 ) -> Reading:
     """Read record by record what can be read; what cannot is refused with its reason.
 
@@ -348,14 +339,15 @@ def careful_reading(
     header = _careful_header(dataset, dialect, document.header, strict=strict)
     _refuse_snapshot(dataset, dialect, header, envelope)
     fields = _fields(dialect.record)
-    known = set(fields)
-    observed: dict[str, set[str]] = {}
+    observed: dict[str, Counter[str]] = {}
+    seen = 0
     kept: list[msgspec.Struct] = []
     positions: list[int] = []
     refused: list[Refused] = []
     for position, record in enumerate(document.records):
         try:
-            flat = _observe(record, observed, known)
+            flat = _observe(record, observed, fields, text=not strict)
+            seen += isinstance(record, dict)
             kept.append(msgspec.convert(flat, dialect.record, strict=strict))
             positions.append(position)
         except (msgspec.ValidationError, ValueError, RecursionError) as error:
@@ -366,9 +358,7 @@ def careful_reading(
     frame = pl.DataFrame(
         [field.series(n, list(map(field.get, kept))) for n, field in fields.items()]
     ).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
-    if not strict:
-        observed = {n: {_word(fields[n].dtype)} if n in known else t for n, t in observed.items()}
-    drift = _drift(observed, expected.get(dialect.name)) if document.records else ()
+    drift = _drift(dialect, expected, observed, frame, seen, text=not strict)
     positions *= dialect.rows_of_a_record
     return Reading(
         dialect, dialect.parse(frame), len(document.records), positions, tuple(refused), drift
@@ -377,9 +367,11 @@ def careful_reading(
 
 def _observe(
     record: Any,
-    observed: dict[str, set[str]],
-    known: set[str],
+    observed: dict[str, Counter[str]],
+    known: Mapping[str, "_Field"],
     prefix: str = "",
+    *,
+    text: bool,
 ) -> Any:
     """Note the type of each field, and give the record back with the known ones only."""
     if not isinstance(record, dict):
@@ -393,35 +385,44 @@ def _observe(
         dotted = prefix + name
         inner = any(k.startswith(dotted + ".") for k in known)
         if inner and isinstance(value, dict):
-            kept[name] = _observe(value, observed, known, dotted + ".")
+            kept[name] = _observe(value, observed, known, dotted + ".", text=text)
             continue
-        observed.setdefault(dotted, set()).add(_JSON_TYPES.get(type(value), "object"))
+        word = _JSON_TYPES.get(type(value), "object")
+        if text and word == "string":
+            word = _word_of_text(value, known.get(dotted))
+        observed.setdefault(dotted, Counter())[word] += 1
         if dotted in known or inner:
             kept[name] = value
     return kept
 
 
+def _word_of_text(value: str, known: "_Field | None") -> str:
+    """What JSON would have called a text of XML; a known text is not looked into."""
+    if not value.strip():
+        return "null"
+    if known is not None and known.dtype == pl.String:
+        return "string"
+    try:
+        float(value)
+    except ValueError:
+        return "string"
+    return "number"
+
+
 def _drift(
-    observed: Mapping[str, set[str]], expected: Mapping[str, str] | None
+    dialect: Dialect,
+    expected: Mapping[str, Expected],
+    came: Mapping[str, Counter[str]],
+    values: pl.DataFrame,
+    records: int | None = None,
+    *,
+    text: bool = False,
 ) -> tuple[Drift, ...]:
-    """What differs from config: an added field is a warning, a vanished or retyped one an error."""
-    if expected is None:
+    """The drift of ``records`` records (as many as ``values`` has rows), where config has a say."""
+    if dialect.name not in expected:
         return ()
-    found = [
-        Drift("added", name, "WARN", f"field {name} ({', '.join(sorted(types))}) is new")
-        for name, types in observed.items()
-        if name not in expected
-    ]
-    for name, want in expected.items():
-        types = observed.get(name, set()) - {"null"}
-        if name not in observed:
-            found.append(Drift("vanished", name, "ERROR", f"field {name} ({want}) is gone"))
-        elif types - ({"string", "number"} if want == "label" else {want}):
-            came = ", ".join(sorted(types - {want}))
-            found.append(
-                Drift("retyped", name, "ERROR", f"field {name} was {want} and now comes as {came}")
-            )
-    return tuple(found)
+    count = len(values) if records is None else records
+    return find_drift(came, count, values, expected[dialect.name], text=text)
 
 
 # --- the strict decoder of a dialect -----------------------------------------------------------
@@ -606,7 +607,9 @@ def _careful_header(
         return []
     fields = _fields(dialect.header)
     try:
-        known = msgspec.convert(_observe(header, {}, set(fields)), dialect.header, strict=strict)
+        known = msgspec.convert(
+            _observe(header, {}, fields, text=not strict), dialect.header, strict=strict
+        )
     except (msgspec.ValidationError, ValueError) as error:
         msg = f"{dataset.key}: the answer's header cannot be read: {error}"
         raise MalformedPayload(msg) from error

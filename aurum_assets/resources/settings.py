@@ -29,6 +29,7 @@ from aurum_assets.model.dataset import (
     SourceConfig,
     is_safe_name,
 )
+from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import LocalArchive
@@ -130,7 +131,7 @@ def _read_file(file: Path) -> IngestConfig:
     try:
         return TypeAdapter(IngestConfig).validate_json(file.read_bytes(), strict=False)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first = max(error.errors(include_url=False), key=lambda e: len(e["loc"]))  # the innermost
         raise ConfigError(_sentence(file, first["loc"], first["msg"], first["input"])) from None
 
 
@@ -143,7 +144,8 @@ def _sentence(file: Path, loc: tuple[int | str, ...], message: str, found: objec
         except (msgspec.DecodeError, KeyError, IndexError, TypeError):
             dataset = f" dataset number {loc[1] + 1},"
         loc = loc[2:]
-    key = ".".join(str(part) for part in loc) or "(the whole file)"
+    shapes = ("literal[", ExpectedField.__name__)  # pydantic names which of two shapes it tried
+    key = ".".join(str(p) for p in loc if not str(p).startswith(shapes)) or "(the whole file)"
     shown = repr(found)
     shown = shown if len(shown) < 80 else shown[:77] + "..."  # noqa: PLR2004  a line of a terminal
     return f"{file.name}:{dataset} key {key}: {message}; found {shown}"
@@ -160,6 +162,7 @@ def _check_against_code(  # noqa: C901  a list of refusals
     for dialect in config.expected_fields:
         if dialect not in dialects:
             raise _wrong(file, config.key, "expected_fields", spoken, repr(dialect))
+    _check_expectations(file, config)
     for name in ("lateness_minutes", "retention_days"):
         if getattr(config, name) < 1:
             raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
@@ -189,6 +192,32 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
     if not path.startswith("/") or "{" in path:
         expected = "a path that starts with / and holds no placeholder"
         raise _wrong(file, dataset.key, f"{key}.path", expected, repr(path))
+
+
+def _check_expectations(file: Path, config: DatasetConfig) -> None:
+    for dialect, fields in config.expected_fields.items():
+        for name, said in fields.items():
+            if expected := _wrong_field(field_of(said)):
+                key = f"expected_fields.{dialect}.{name}"
+                raise _wrong(file, config.key, key, expected, said)
+    if config.price_bounds is not None and config.price_bounds[0] >= config.price_bounds[1]:
+        raise _wrong(file, config.key, "price_bounds", "floor below cap", config.price_bounds)
+    for name in ("price_tolerance", "volume_tolerance"):
+        if not getattr(config, name) >= 0:
+            raise _wrong(file, config.key, name, "0 or more", getattr(config, name))
+
+
+def _wrong_field(field: ExpectedField) -> str:
+    """What is expected of a field's entry where it is not so."""
+    if field.enum and field.type not in ("string", "label"):
+        return "enum only where type is string or label"
+    if field.magnitude is None:
+        return ""
+    if field.type not in ("number", "string"):
+        return "magnitude only where type is number or string"
+    if not 0 < field.magnitude[0] < field.magnitude[1]:
+        return "magnitude as [low, high] with 0 < low < high"
+    return "" if field.at_least > 0 else "at_least of 1 or more"
 
 
 def _check_path(file: Path, dataset: str, key: str, feed: Feed, endpoint: Endpoint) -> None:
