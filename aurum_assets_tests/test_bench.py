@@ -152,7 +152,10 @@ def answers(tmp_path: Path) -> Path:
     load |= {"SystemLoadBtmPv": 19358.383, "NativeLoadBtmPv": 19330.783}
     case = {"CASEAPPROVALDATE": "2026-07-27 8:04:09 AM", "PJMFORECASTEDLMP": "45.73"}
     cases = [{**case, "SOLUTIONTIME": f"2026-07-27 8:{minute}:00 AM"} for minute in ("00", "15")]
+    mix: dict[str, Any] = {"BeginDate": "2026-07-27T17:23:19.000-04:00", "GenMw": 228}
+    mix |= {"FuelCategory": "Wind", "FuelCategoryRollup": "Wind", "MarginalFlag": "N"}
     contents: dict[str, Any] = {
+        "isone_genfuelmix_current": {"GenFuelMixes": {"GenFuelMix": [mix]}},
         "isone_fiveminutelmp_current": wrapped("FiveMinLmps", "FiveMinLmp", records),
         "isone_fiveminutesystemload_current": {"FiveMinSystemLoad": [load]},
         "miso_cts_live": {"RefId": "27-Jul-2026 - Interval 08:00 EST", "Interval": cases},
@@ -163,9 +166,10 @@ def answers(tmp_path: Path) -> Path:
 
 
 def test_samples_are_stored_as_they_were_sent(answers: Path) -> None:
-    lmp, load, cts = samples.look(answers)
+    lmp, load, mix, cts = samples.look(answers)
     assert "16 rows at 21:25Z" in lmp
     assert "1 row at 21:20Z, 17031.873 MW" in load
+    assert "1 fuels at 21:23:19Z" in mix
     assert "2 rows from 13:00Z, published 13:04:09Z, 45.73 and 45.73" in cts
 
 

@@ -2,9 +2,10 @@
 
     python -m benchmarks.samples FOLDER
 
-FOLDER holds ``isone_fiveminutelmp_current.json``, ``isone_fiveminutesystemload_current.json`` and
-``miso_cts_live.json``, fetched on 27 July 2026. Each is loaded into a temporary home; the numbers
-are read from the JSON once more, as decimals and by nothing of ours. Exit code 1 where they differ.
+FOLDER holds ``isone_fiveminutelmp_current.json``, ``isone_fiveminutesystemload_current.json``,
+``isone_genfuelmix_current.json`` and ``miso_cts_live.json``, fetched on 27 July 2026. Each goes
+into a temporary home; the numbers are read from the JSON once more, as decimals and by nothing of
+ours. Exit code 1 where they differ.
 """
 
 import datetime as dt
@@ -19,6 +20,7 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.generation import ISONE_GENERATION_MIX
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
@@ -27,10 +29,12 @@ from aurum_assets.resources.settings import PROJECT, Home, load_config
 
 _LMP_FILE = "isone_fiveminutelmp_current.json"
 _LOAD_FILE = "isone_fiveminutesystemload_current.json"
+_MIX_FILE = "isone_genfuelmix_current.json"
 _CTS_FILE = "miso_cts_live.json"
 _FETCHED = dt.datetime.fromisoformat("2026-07-27T21:26:00Z")
 _LMP_AT = dt.datetime.fromisoformat("2026-07-27T21:25:00Z")
 _LOAD_AT = dt.datetime.fromisoformat("2026-07-27T21:20:00Z")
+_MIX_AT = dt.datetime.fromisoformat("2026-07-27T21:23:19Z")
 _CTS_AT = [dt.datetime.fromisoformat(f"2026-07-27T13:{minute}:00Z") for minute in ("00", "15")]
 _CTS_PUBLISHED = dt.datetime.fromisoformat("2026-07-27T13:04:09Z")
 _LOCATIONS = 16
@@ -41,10 +45,10 @@ class Differs(Exception):
 
 
 def look(folder: Path) -> list[str]:
-    """Load the three files, compare, and say what was seen. Raises ``Differs``."""
+    """Load the files, compare, and say what was seen. Raises ``Differs``."""
     with tempfile.TemporaryDirectory(prefix="aurum-samples-") as place:
         home = Home(Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED)
-        return [_lmp(home, folder), _load(home, folder), _cts(home, folder)]
+        return [part(home, folder) for part in (_lmp, _load, _mix, _cts)]
 
 
 def _lmp(home: Home, folder: Path) -> str:
@@ -68,6 +72,15 @@ def _load(home: Home, folder: Path) -> str:
     _same("the load", _as_decimals(rows["load"]), said)
     load = rows["load"].item()
     return f"{ISONE_SYSTEM_LOAD.key}: {len(rows)} row at {_LOAD_AT:%H:%MZ}, {load} MW"
+
+
+def _mix(home: Home, folder: Path) -> str:
+    rows = _stored(home, ISONE_GENERATION_MIX, folder / _MIX_FILE)
+    records = _decimals(folder / _MIX_FILE)["GenFuelMixes"]["GenFuelMix"]
+    said = {r["FuelCategory"]: r["GenMw"] for r in records}
+    _same("the instant, to the second", rows["interval_start"].unique().to_list(), [_MIX_AT])
+    _same("the fuels", dict(zip(rows["fuel"], _as_decimals(rows["generation"]), strict=True)), said)
+    return f"{ISONE_GENERATION_MIX.key}: {len(rows)} fuels at {_MIX_AT:%H:%M:%SZ}"
 
 
 def _cts(home: Home, folder: Path) -> str:
