@@ -49,6 +49,7 @@ def run(modules: Path, job: str, partition: str, config: dict[str, Any]) -> dict
     return {
         "materializations": kinds["ASSET_MATERIALIZATION"],
         "checks": kinds["ASSET_CHECK_EVALUATION"],
+        "events": kinds.total(),
         "new_rows": sum(new),
         "cpu_when_loaded": loaded,
     }
