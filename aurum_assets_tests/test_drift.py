@@ -14,10 +14,11 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset, Dialect, Endpoint, Envelope, Feed, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, ExpectedField, field_of
-from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.errors import ContractBroken, MalformedPayload
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, glance, read
 from aurum_assets.resources.settings import PROJECT, load_config
@@ -183,20 +184,20 @@ def test_a_field_that_is_added_beside_another_is_a_warning(shape: list[Place]) -
 
 
 @everywhere
-def test_a_field_that_vanishes_everywhere_is_an_error(shape: list[Place]) -> None:
+def test_a_field_that_vanishes_everywhere_is_found(shape: list[Place]) -> None:
     for place in shape:
         drift = spoiled(place, vanish)
         assert ("vanished", place.name) in said(drift)
-        assert all(d.refuses for d in drift)
+        assert all(d.refuses is not place.expected.nullable for d in drift)
         assert place.name in drift[0].detail
 
 
 @everywhere
-def test_a_field_that_is_renamed_is_one_error_and_not_two(shape: list[Place]) -> None:
+def test_a_field_that_is_renamed_is_one_finding_and_not_two(shape: list[Place]) -> None:
     for place in shape:
         (found,) = spoiled(place, renamed(place.expected.type))
         assert (found.kind, found.field) == ("renamed", place.name)
-        assert found.refuses
+        assert found.refuses is not place.expected.nullable
         assert "newer" in found.detail
 
 
@@ -309,8 +310,8 @@ MEASURED = [p for p in in_json if p.expected.magnitude]
 
 
 @pytest.mark.parametrize("place", MEASURED, ids=str)
-@pytest.mark.parametrize("power", [3, -3])
-def test_an_ordinary_day_in_other_units_is_an_error_that_names_the_power_of_ten(
+@pytest.mark.parametrize("power", [3, -4])
+def test_an_ordinary_day_in_other_units_is_found_and_the_power_of_ten_named(
     place: Place, power: int
 ) -> None:
     judged = 0
@@ -323,7 +324,8 @@ def test_an_ordinary_day_in_other_units_is_an_error_that_names_the_power_of_ten(
             holder[name] = str(scaled) if isinstance(holder[name], str) else scaled
         drift = drift_of(place.dataset, place.dialect.name, json.dumps(tree).encode()).drift
         for found in drift:
-            assert (found.kind, found.field, found.refuses) == ("rescaled", place.name, True)
+            assert (found.kind, found.field) == ("rescaled", place.name)
+            assert found.refuses is not place.expected.nullable
             assert "10^" in found.detail
         if len(sizes - {0.0}) >= place.expected.at_least and place.name not in FEW_CENTS:
             judged += 1
@@ -427,7 +429,7 @@ def hour_body(change: Callable[[Json], object]) -> bytes:
 
 
 BLOCKING: list[tuple[str, Callable[[Json], object]]] = [
-    ("vanished", lambda r: [r.pop(f"{p}Component") for p in ("Energy", "Congestion", "Loss")]),
+    ("vanished", lambda r: r.pop("LmpTotal")),
     ("renamed", lambda r: r.update(Lmp=r.pop("LmpTotal"))),
     (
         "rescaled",
@@ -486,6 +488,54 @@ def test_a_later_answer_puts_it_right_and_the_check_still_tells_of_the_earlier_o
     verdict = brought.verdicts["schema_drift"]
     assert (verdict.severity, verdict.count) == ("ERROR", 36)
     assert "36 records of earlier answers were quarantined" in verdict.reason
+
+
+def test_what_may_be_absent_takes_nothing_with_it(desk: Desk) -> None:
+    """All parts of a price are optional in the operator's XSD: then the sum rule is silent."""
+    parts = ("EnergyComponent", "CongestionComponent", "LossComponent")
+    brought = desk.bring(LMP, hour_body(lambda r: [r.pop(p) for p in parts]))
+    assert len(desk.rows(LMP)) == 36
+    assert {(d.kind, d.severity) for d in brought.done.drift} == {("vanished", "WARN")}
+    assert brought.done.quarantined == 0
+
+
+def test_a_price_near_zero_is_not_taken_for_one_in_other_units(desk: Desk) -> None:
+    def cents(record: Json) -> None:
+        number = int(record["Location"]["@LocId"]) % 12 + 1
+        record |= {"LmpTotal": number / 100, "EnergyComponent": number / 100}
+        record |= {"CongestionComponent": 0, "LossComponent": 0}
+
+    tree: Json = json.loads(render_lmp_hour(JULY, "05", 40))
+    for record in records_of(tree):
+        cents(record)
+    brought = desk.bring(LMP, json.dumps(tree).encode())
+    assert brought.done.drift == ()
+    assert brought.done.quarantined == 0
+
+
+def test_a_new_field_in_a_lone_record_is_not_the_one_that_is_absent() -> None:
+    (found,) = drift_of(
+        ISONE_SYSTEM_LOAD,
+        "live",
+        b'{"FiveMinSystemLoad":[{"BeginDate":"2026-07-20T12:00:00.000-04:00","LoadMw":15000.5,'
+        b'"NativeLoad":15000.5,"SystemLoadBtmPv":16000.5,"NativeLoadBtmPv":16000.5,"NewMw":7}]}',
+    ).drift
+    assert not found.refuses
+
+
+def test_rows_of_what_counts_as_drifted_now_are_not_dropped_by_a_rebuild(desk: Desk) -> None:
+    desk.bring(LMP, hour_body(lambda r: r))
+    later = desk.clock() + dt.timedelta(minutes=5)
+    desk.take(LMP, hour_body(lambda r: r.update(LmpTotal=r["LmpTotal"])), at=later, force=True)
+    config = desk.home.config(LMP)
+    fields = {**config.expected_fields["live"], "Unheard": "number"}
+    stricter = replace(config, expected_fields={"live": fields})
+    datasets = {**desk.home.configuration.datasets, LMP.key: stricter}
+    home = replace(desk.home, configuration=replace(desk.home.configuration, datasets=datasets))
+    with pytest.raises(ContractBroken, match="not the one that config expects now"):
+        ingest.replay(home, LMP, JULY)
+    assert len(desk.rows(LMP)) == 36
+    assert ingest.replay(home, LMP, JULY, force=True).merged.removed == 36
 
 
 def test_a_warning_stores(desk: Desk) -> None:

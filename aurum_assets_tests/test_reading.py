@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset, Envelope, Snapshot
 from aurum_assets.model.drift import Expected
@@ -564,6 +565,35 @@ def test_records_are_given_back_as_they_were_received() -> None:
 def test_days_are_counted_in_the_markets_zone_and_what_is_no_stamp_is_silent() -> None:
     texts = ["2026-07-20T23:55:00.000-04:00", "2026-07-21T03:55:00Z", "no stamp", None, 7]
     assert local_days([*texts, "2026-07-21T00:00:00"], "America/New_York") == ["2026-07-20"] * 2
+
+
+def test_an_escape_in_the_header_hides_no_field_that_is_said_twice() -> None:
+    body = (
+        b'{"RefId":"20-Jul-2026 - Interval 08\\u003a00 EST","Interval":[{"CASEAPPROVALDATE":'
+        b'"2026-07-20 8:04:09 AM","SOLUTIONTIME":"2026-07-20 8:00:00 AM",'
+        b'"PJMFORECASTEDLMP":45,"PJMFORECASTEDLMP":46}]}'
+    )
+    found = read(CTS, snapshot(CTS, body))
+    assert found.frame.is_empty()
+    assert "said twice" in found.refused[0].reason
+
+
+def test_a_label_that_is_no_whole_number_is_refused_whatever_stands_beside_it() -> None:
+    place = {"LocationID": 4000, "LocationName": "A", "LocationType": "HUB", "AreaType": "INTERNAL"}
+    said = {"Locations": {"Location": [place, {**place, "LocationID": 4001.5}]}}
+    found = read(ISONE_LOCATIONS, snapshot(ISONE_LOCATIONS, json.dumps(said).encode()))
+    assert found.frame["location_id"].to_list() == ["4000"]
+    assert [r.position for r in found.refused] == [1]
+
+
+def test_an_empty_element_of_xml_is_a_null_where_one_may_be() -> None:
+    body = b"""<FiveMinLmps xmlns="http://WEBSERV.iso-ne.com"><FiveMinLmp>
+        <BeginDate>2026-07-20T17:20:00.000-04:00</BeginDate>
+        <Location LocId="4000" LocType="HUB">.H.INTERNAL_HUB</Location><LmpTotal>39.16</LmpTotal>
+        <EnergyComponent/><CongestionComponent/><LossComponent/></FiveMinLmp></FiveMinLmps>"""
+    found = read(LMP, snapshot(LMP, body))
+    assert found.refused == ()
+    assert found.frame.select("lmp", "energy").row(0) == (39.16, None)
 
 
 # --- any bytes at all ----------------------------------------------------------------------------

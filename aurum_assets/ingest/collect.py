@@ -148,6 +148,11 @@ class _Asking:
     filters: Mapping[str, str]
 
     @property
+    def all_filters(self) -> Mapping[str, str]:
+        """What the request is told apart by from others for the same day."""
+        return {**self.filters, **({"hour": self.hour} if self.hour else {})}
+
+    @property
     def key(self) -> str:
         """Under which its answer is remembered for later attempts; a ``now`` is new each time."""
         if not self.attempts_of or self.feed.asks == "now":
@@ -174,7 +179,7 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         )
     except SourceUnavailable as error:
         if error.body:
-            _keep_truncated(home, dataset, feed, error)
+            _keep_truncated(home, asking, error)
         raise
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
@@ -186,7 +191,7 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         fetched_at=answer.fetched_at,
         finality=feed.finality,
         asked=asked.key if asked else None,
-        filters={**asking.filters, **({"hour": asking.hour} if asking.hour else {})},
+        filters=asking.all_filters,
     )
     archived = accept(home, dataset, received, force=force)
     done.archived.append(archived)
@@ -243,13 +248,17 @@ def hours_asked(home: Home, feed: Feed, day: OperatingDay) -> Sequence[str]:
     return [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
 
 
-def _keep_truncated(home: Home, dataset: Dataset, feed: Feed, error: SourceUnavailable) -> None:
+def _keep_truncated(home: Home, asking: _Asking, error: SourceUnavailable) -> None:
+    feed = asking.feed
     rejection = Rejection(
-        dataset=dataset.key,
+        dataset=asking.dataset.key,
         endpoint=feed.name,
         fetched_at=home.now(),
         raw_sha256=hashlib.sha256(error.body).hexdigest(),
         reason=str(error),
+        finality=feed.finality,
+        asked=None if feed.asks == "now" else asking.day.key,
+        filters=asking.all_filters,
     )
     home.archive.reject(rejection, error.body)
 

@@ -271,7 +271,8 @@ def _look(home: Home, dataset: Dataset, memory: dict[str, Tried], found: Found) 
             gaps.append(gap)
             continue
         later = [due for debt in owed if (due := debt.next_due(day, now, debt.every + lateness))]
-        memory[day.key] = Tried(0, 0, min(later, default=now + _LOOK_AGAIN))
+        if has_rows:
+            memory[day.key] = Tried(0, 0, min(later, default=now + _LOOK_AGAIN))
     wanted = {day.key for day in days}
     for key in set(memory) - wanted:
         del memory[key]

@@ -7,7 +7,7 @@ archive and table, a forgotten registry) rebuilds the day from the archive. Both
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -136,7 +136,8 @@ def rebuild(
     rows, before = fold(table, pl.concat([table.empty(), *(s.good for s in snapshots)]))
     if not force:
         gone = {u.identifier for u in unusable}
-        _refuse_loss(home, dataset, day, [i for i in identifiers if i not in gone])
+        drifted = {s.envelope.identifier for s in snapshots if any(d.refuses for d in s.drift)}
+        _refuse_loss(home, dataset, day, [i for i in identifiers if i not in gone], drifted)
     quarantined = _one_a_record([s.quarantined for s in snapshots])
     partition = {"operating_day": day.date, "dataset": dataset.key}
     if len(before) or home.lake.find(table.history):
@@ -366,23 +367,27 @@ def _reject(home: Home, dataset: Dataset, snapshot: Snapshot, reason: str) -> No
 
 
 def _refuse_loss(
-    home: Home, dataset: Dataset, day: OperatingDay, identifiers: Sequence[str]
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    identifiers: Sequence[str],
+    drifted: Collection[str],
 ) -> None:
+    """Refuse to drop rows whose bytes are gone, or are ``drifted`` by what config expects now."""
     partition = {"operating_day": day.date}
-    held = pl.concat(
-        [
-            home.lake.read(dataset.table, partition, ("raw_sha256",)),
-            home.lake.read(dataset.table.history, partition, ("raw_sha256",)),
-            home.lake.read(QUARANTINE, partition | {"dataset": dataset.key}, ("raw_sha256",)),
-        ]
-    )
+    table, column = dataset.table, ("raw_sha256",)
+    stored = pl.concat([home.lake.read(t, partition, column) for t in (table, table.history)])
+    kept_out = home.lake.read(QUARANTINE, partition | {"dataset": dataset.key}, column)
+    raw = pl.col("raw_sha256").str.slice(0, 16)
     known = {order_of(i)[1] for i in identifiers}
-    lost = held.filter(~pl.col("raw_sha256").str.slice(0, 16).is_in(known))
+    usable = {order_of(i)[1] for i in identifiers if i not in drifted}
+    lost = pl.concat([stored.filter(~raw.is_in(usable)), kept_out.filter(~raw.is_in(known))])
     if len(lost):
         msg = (
-            f"{dataset.key} {day}: {len(lost)} stored rows come from bytes that the archive lacks "
-            f"or that can no longer be read (the first: {lost['raw_sha256'][0]}); restore them, or "
-            "replay with --force to let these rows go"
+            f"{dataset.key} {day}: {len(lost)} stored rows come from bytes that the archive lacks, "
+            "that can no longer be read, or whose schema is not the one that config expects now "
+            f"(the first: {lost['raw_sha256'][0]}); restore the bytes or the config, or replay "
+            "with --force to let these rows go"
         )
         raise ContractBroken(msg)
 
@@ -394,11 +399,19 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
     """What the dataset's checks say of the day after ``done``."""
     dataset, day = done.dataset, done.day
     columns = tuple(n for n in ("interval_start", "finality") if n in dataset.table.names)
+    lengths = {d.every for d in dataset.dialects}
+    wanted = (*columns, "interval_end") if len(lengths) > 1 else columns
     partition = {"operating_day": day.date}
     if done.rebuilt:
-        intervals = done.rows.select(columns).unique()
+        intervals = done.rows.select(wanted).unique()
     else:
-        intervals = home.lake.read(dataset.table, partition, columns).unique()
+        intervals = home.lake.read(dataset.table, partition, wanted).unique()
+    every = done.every or dataset.interval()
+    if len(lengths) > 1:  # a day that has rows of the shortest length is judged by these alone
+        length = pl.col("interval_end") - pl.col("interval_start")
+        short = intervals.filter(length == dataset.interval())
+        every, intervals = (dataset.interval(), short) if len(short) else (every, intervals)
+        intervals = intervals.select(columns).unique()
     quarantine = home.lake.read(QUARANTINE, partition | {"dataset": dataset.key})
     evidence = Evidence(
         table=dataset.table,
@@ -408,7 +421,7 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
         rows=done.rows,
         intervals=intervals.sort(columns),
         quarantine=quarantine,
-        every=done.every or dataset.interval(),
+        every=every,
         drift=done.drift,
         empty=done.empty,
         rejected=tuple(done.rejected),

@@ -141,6 +141,9 @@ def _take_again(
 
     Raises ``DataError`` where it can still not be read.
     """
+    if "finality" in dataset.table.names and rejection.finality is None:
+        msg = "nobody wrote down of which finality it is: take it in by aurum load --finality"
+        raise DataError(msg)
     body = home.archive.rejected_body(rejection)
     received = Received(
         body=body,

@@ -42,9 +42,10 @@ class ExpectedField:
 
     What ``magnitude`` cannot see: a change that stays within its bounds. They must hold the wildest
     clean day (prices at zero or at the cap, a night without sun), so a factor of ten is often
-    within; a thousand is not, on an ordinary day. Congestion and losses of a few cents may grow a
-    thousandfold within bounds; the sum rule sees it. A price in whole cents below 0.1 has nine
-    values, which are no dozen: an hour near zero is not taken for one in other units.
+    within; a thousand up or ten thousand down is not, on an ordinary day. Congestion and losses of
+    a few cents may grow a thousandfold within bounds; the sum rule sees it. The median of a dozen
+    different prices in whole cents is 0.065 at least: with that as lower bound an hour near zero is
+    not taken for one in other units.
     """
 
     type: FieldType
@@ -65,11 +66,17 @@ class Drift:
     kind: str
     field: str
     detail: str
+    nullable: bool = False
 
     @property
     def severity(self) -> Severity:
-        """``WARN`` stores, ``ERROR`` does not."""
-        return "ERROR" if self.kind in _ERRORS else "WARN"
+        """``WARN`` stores, ``ERROR`` does not.
+
+        What may be absent from a record is no reason to refuse the others' fields with it.
+        """
+        if self.kind == "retyped":
+            return "ERROR"
+        return "ERROR" if self.kind in _ERRORS and not self.nullable else "WARN"
 
     @property
     def refuses(self) -> bool:
@@ -116,11 +123,11 @@ def find_drift(
     for name, want in wanted.items():
         if name in renamed:
             detail = f"field {name} ({want.type}) is gone, and {renamed[name]} came in its place"
-            found.append(Drift("renamed", name, detail))
+            found.append(Drift("renamed", name, detail, want.nullable))
         elif name in unsaid:
             if records >= HANDFUL or not want.nullable:
                 detail = f"field {name} ({want.type}) is gone: none of {records} records holds it"
-                found.append(Drift("vanished", name, detail))
+                found.append(Drift("vanished", name, detail, want.nullable))
         else:
             found += _of_present(name, want, came[name], records, text=text)
     return (*found, *_of_values(values, wanted))
@@ -181,7 +188,8 @@ def _of_values(values: pl.DataFrame, wanted: Mapping[str, ExpectedField]) -> lis
     for name, median in zip(typical, lists[len(words) :], strict=True):
         bounds = known[name].magnitude
         if median is not None and bounds and not bounds[0] <= median <= bounds[1]:
-            found.append(Drift("rescaled", name, _rescaled(name, median, bounds)))
+            detail = _rescaled(name, median, bounds)
+            found.append(Drift("rescaled", name, detail, known[name].nullable))
     return found
 
 

@@ -10,6 +10,7 @@ Everything here is a pure function of the bytes.
 import datetime as dt
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -299,7 +300,7 @@ def strict_reading(
     try:
         document = _decoder(dialect).decode(body)
         raw = _records(document)
-        if any(word in raw for word in _UNUSUAL):
+        if any(word in body for word in _UNUSUAL) or _has_fractional_labels(raw, dialect.record):
             return None
         records = _leaves(raw, dialect.record)
     except (ValueError, RecursionError, pl.exceptions.PolarsError):
@@ -311,8 +312,6 @@ def strict_reading(
     if not _said_once(body, document, records):
         return None
     numbered = [n for n, f in fields.items() if f.label and records.schema[n] != pl.String]
-    if not all(_are_labels(records[n]) for n in numbered):
-        return None
     records = records.with_columns(pl.col(numbered).cast(pl.Int64).cast(pl.String))
     header = _header_values(dialect, document)
     _refuse_snapshot(dataset, dialect, header, envelope)
@@ -390,6 +389,8 @@ def _observe(
         word = _JSON_TYPES.get(type(value), "object")
         if text and word == "string":
             word = _word_of_text(value, known.get(dotted))
+            optional = dotted in known and known[dotted].optional
+            value = None if word == "null" and optional else value  # noqa: PLW2901  as JSON has it
         observed.setdefault(dotted, Counter())[word] += 1
         if dotted in known or inner:
             kept[name] = value
@@ -509,9 +510,13 @@ def _leaf(dotted: str) -> pl.Expr:
     return expression.alias(dotted)
 
 
-def _are_labels(column: pl.Series) -> bool:
-    """Whether numbers that stand for a label are whole, and small enough to be exact."""
-    return bool(((column == column.round()) & (column.abs() < 2**53)).all())
+def _has_fractional_labels(raw: bytes, record: type[msgspec.Struct]) -> bool:
+    """Whether a number that stands for a label is not written as a whole one of few digits."""
+    labels = [n.rpartition(".")[2] for n, field in _fields(record).items() if field.label]
+    return any(
+        re.search(rb'"%s"\s*:\s*-?(\d{16}|\d*[.eE])' % re.escape(name.encode()), raw)
+        for name in labels
+    )
 
 
 def _said_once(body: bytes, document: Any, records: pl.DataFrame) -> bool:
