@@ -468,7 +468,8 @@ def judge(dataset: str, body: bytes, asked: str | None) -> Answer:
     else:
         path, how = _ISONE[dataset]
         found = _isone(tree, path, how, text)
-        _drifted(dataset, found, tree, path)
+        if dataset == "isone_system_load":
+            _drifted(found)
     odd = any(
         depth > _DEEP or (isinstance(leaf, Decimal) and _is_beyond(leaf))
         for depth, leaf in _leaves(tree)
@@ -537,44 +538,22 @@ def _isone(  # noqa: PLR0911  as many as there are ways to be wrong
     return Answer(May.NEVER, rows, [received(r) for r in records], days)
 
 
-_MAY_LACK = {"isone_rt_lmp": _LMP_NUMBERS[1:], "isone_system_load": tuple(_LOADS.values())}
-_A_HANDFUL = 5
 _LOAD_BOUNDS = (500, 200_000)
 
 
-def _drifted(dataset: str, answer: Answer, tree: Pairs, path: tuple[str, str]) -> None:
-    """An answer none of whose records holds a field that belongs there, or in other units."""
-    outer, inner = path
-    if not answer.rows:
-        return
-    listed = _listed((tree.get(outer) if outer in tree.names() else tree).get(inner)) or []
-    records = [r for r in listed if isinstance(r, Pairs)]
-    once = [r for r in records if not any(p.twice() for p in (r, *(v for _, v in r)) if _is(p))]
-    unsaid = [n for n in _MAY_LACK[dataset] if not any(_said(r.get(n)) for r in once)]
-    gone = unsaid if len(once) >= _A_HANDFUL else []
-    known = {*_MAY_LACK[dataset], "BeginDate", "Location", "LmpTotal"}
-    renamed = unsaid and any(set(r.names()) - known for r in once)
-    odd = renamed or (dataset == "isone_system_load" and _in_other_units(answer.rows))
-    for row in answer.rows if gone or odd else []:
-        row.may = min(row.may, May.NEVER if gone and once == records else May.MAY)
-
-
-def _in_other_units(rows: Sequence[Row]) -> bool:
-    """Whether the median of a load, of all records or of the sound ones, is beyond its bounds."""
-    for column in set(_LOADS) - {"ard_demand"}:
-        for some in (rows, [row for row in rows if row.may != May.NEVER]):
-            sizes = {abs(row.values.get(column) or 0) for row in some} - {0}
-            if sizes and not _LOAD_BOUNDS[0] <= median(sizes) <= _LOAD_BOUNDS[1]:
-                return True
-    return False
+def _drifted(answer: Answer) -> None:
+    """An answer whose load is in other units, all in all or of the sound records alone: it may be
+    kept out whole. Other fields may be absent, and take nothing with them.
+    """
+    for some in (answer.rows, [row for row in answer.rows if row.may != May.NEVER]):
+        sizes = {abs(row.values.get("load") or 0) for row in some} - {0}
+        if sizes and not _LOAD_BOUNDS[0] <= median(sizes) <= _LOAD_BOUNDS[1]:
+            for row in answer.rows:
+                row.may = min(row.may, May.MAY)
 
 
 def _is(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, Pairs)
-
-
-def _said(value: Any) -> bool:  # noqa: ANN401
-    return value is not None and (not isinstance(value, str) or bool(value.strip()))
 
 
 def _listed(value: Any) -> list[Any] | None:  # noqa: ANN401
