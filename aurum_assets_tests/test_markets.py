@@ -1,6 +1,7 @@
 """A simulated day of every dataset through collect, normalize and check, whoever answers."""
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,10 +10,12 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES as REGULATION
 from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE as RESOURCES
 from aurum_assets.markets.isone.lmp import ISONE_DA_LMP as DA_LMP
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS as LOCATIONS
+from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import NotYetPublished
 from aurum_assets.simulator.server import Running
@@ -152,3 +155,20 @@ def test_tomorrow_is_day_ahead_from_one_oclock_on(live_desk: Desk) -> None:
     live_desk.clock.set(live_desk.clock() + dt.timedelta(hours=1))
     rows = collected(live_desk, DA_LMP, tomorrow.key)
     assert rows.drop(*PROVENANCE)["interval_start"].n_unique() == 24
+
+
+def test_an_hourly_price_does_not_hide_that_five_minutes_are_missing(desk: Desk) -> None:
+    day = REGULATION.day(ORDINARY)
+
+    def body(outer: str, inner: str, marks: list[dt.datetime]) -> bytes:
+        prices = {"RegServiceClearingPrice": 0.5, "RegCapacityClearingPrice": 12.0}
+        stamps = [mark.isoformat(timespec="milliseconds") for mark in marks]
+        return json.dumps({outer: {inner: [{"BeginDate": t, **prices} for t in stamps]}}).encode()
+
+    five = body("FiveMinRcps", "FiveMinRcp", day.marks(FIVE_MINUTES)[24:])
+    assert desk.bring(REGULATION, five).verdicts["completeness"].count == 24
+    desk.clock.set(desk.clock() + dt.timedelta(hours=1))
+    hourly = body("HourlyRcps", "HourlyRcp", day.marks(HOUR))
+    brought = desk.bring(REGULATION, hourly, dialect="live_hourly", finality="final")
+    assert brought.done.merged.new == 24
+    assert brought.verdicts["completeness"].count == 24

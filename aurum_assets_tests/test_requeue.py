@@ -1,5 +1,6 @@
 """Requeue: what a corrected rule or parser lets pass enters; the rest stays out and says why."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Rule
+from aurum_assets.resources.archive import Rejection
 from aurum_assets.simulator.load import load_records
 from aurum_assets.simulator.payloads import render, wrapped
 from aurum_assets_tests.conftest import NOON, Desk, utc
@@ -200,6 +202,16 @@ def test_bytes_that_nobody_can_read_stay_rejected_and_say_why(desk: Desk) -> Non
     assert "no data" in done.reasons[0]
     assert rejections(desk, LOAD) == 1
     assert ingest.requeue(desk.home, LOAD, day=LOAD.day(DAY)) == [], "of no day that was asked for"
+
+
+def test_bytes_of_a_finality_that_nobody_wrote_down_are_not_guessed_at(desk: Desk) -> None:
+    digest = hashlib.sha256(BODY).hexdigest()
+    desk.home.archive.reject(Rejection(LMP.key, "prelim_hours", desk.clock(), digest, "cut"), BODY)
+    (done,) = ingest.requeue(desk.home, LMP)
+    assert done.rejected_after == 1
+    assert "--finality" in done.reasons[0]
+    assert desk.rows(LMP).is_empty()
+    assert rejections(desk, LMP) == 1
 
 
 def test_bytes_that_are_placed_but_give_no_rows_are_archived_and_not_settled(desk: Desk) -> None:
