@@ -177,6 +177,9 @@ def _together(proof: Proof, workers: int, merges: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         out = _SPAWN.Queue()
+        made = Lake.local(root)  # catalogs that are made side by side may find each other's tables
+        made.table(_TABLE)
+        close(made)
         processes = [
             _SPAWN.Process(target=_merge_among_lies, args=(root, w, merges, out))
             for w in range(workers)
