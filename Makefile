@@ -8,20 +8,31 @@ SIMULATOR_PORT ?= 8321
 UI_PORT ?= 3000
 export AURUM_HOME DAGSTER_HOME
 
-.PHONY: help demo test check bench prove dev live lock clean
+.PHONY: help setup setup-dev demo test check bench prove dev live lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+LOCK = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
+  --python-version 3.11
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "Setting up $(VENV): installing the locked packages (about a minute)…"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+# What only tests and checks need: linters, and the real servers that the tests talk to.
+$(VENV)/.ready-dev: $(VENV)/.ready .requirements-dev.lock
+	@echo "Adding what the tests need (about a minute)…"
+	@$(INSTALL) --require-hashes -r .requirements-dev.lock
 	@touch $@
 
 setup: $(VENV)/.ready $(DAGSTER_HOME)/dagster.yaml
+setup-dev: setup $(VENV)/.ready-dev
 
 $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 	@mkdir -p $(@D) && cp dagster.yaml $@
@@ -29,18 +40,18 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 demo: setup ## A simulated day and six live ticks through Dagster, then a table
 	@$(BIN)/aurum demo
 
-test: setup ## All tests
+test: setup-dev ## All tests
 	@$(BIN)/python -m pytest
 
-check: setup ## What CI runs: ruff, mypy, all tests
+check: setup-dev ## What CI runs: ruff, mypy, all tests
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
 
-bench: setup ## Speed, beside a floor and a peer, in one run
+bench: setup-dev ## Speed, beside a floor and a peer, in one run
 	@$(BIN)/python -m benchmarks
 
-prove: setup ## kill -9, races, mutated payloads: the promises, counted
+prove: setup-dev ## kill -9, races, mutated payloads: the promises, counted
 	@$(BIN)/python -m benchmarks.prove
 
 # Dagster reads a .env of the folder that it starts in over the environment: so not in this one.
@@ -62,9 +73,10 @@ live: setup ## The same against the real operators (MISO needs no account), in A
 	AURUM_SCHEDULES=running \
 	dagster dev -w $(CURDIR)/workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
 
-lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
-	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
-	  --python-version 3.11 --group dev pyproject.toml --output-file requirements.lock
+lock: ## Write both lock files anew from pyproject.toml (needs uv)
+	@$(LOCK) --group setup --output-file requirements.lock pyproject.toml
+	@$(LOCK) --group setup --group dev --all-extras --constraint requirements.lock \
+	  --output-file .requirements-dev.lock pyproject.toml
 
 clean: ## Remove the virtual environment and caches; data in AURUM_HOME stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

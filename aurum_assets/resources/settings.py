@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aurum_assets.model.clock import OperatingDay
@@ -33,12 +34,18 @@ from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import LocalArchive
+from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.registry import Registry
 from aurum_assets.resources.state import SqliteState
 
 PROJECT = Path(__file__).parents[2]
+
+
+def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN401  as Field has it
+    """A setting under several names: ours, then those that other tools gave it."""
+    return Field(default=default, validation_alias=AliasChoices(*names), **bounds)
 
 
 class Settings(BaseSettings):
@@ -48,16 +55,50 @@ class Settings(BaseSettings):
         env_file=(PROJECT / ".env", ".env"), env_ignore_empty=True, extra="ignore"
     )
 
-    home: Path = Field(default=Path(".aurum"), validation_alias="AURUM_HOME")
-    config: Path = Field(default=PROJECT / "config", validation_alias="AURUM_CONFIG")
-    now: dt.datetime | None = Field(default=None, validation_alias="AURUM_NOW")
-    limit_scale: float = Field(default=1.0, gt=0, validation_alias="AURUM_LIMIT_SCALE")
-    repairs: int = Field(default=4, ge=0, validation_alias="AURUM_REPAIRS")
-    isone_base_url: str = Field(default="", validation_alias="ISONE_BASE_URL")
-    isone_username: str = Field(default="", validation_alias="ISONE_USERNAME")
-    isone_password: SecretStr = Field(default=SecretStr(""), validation_alias="ISONE_PASSWORD")
-    isone_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="ISONE_API_KEY")
-    miso_base_url: str = Field(default="", validation_alias="MISO_BASE_URL")
+    home: Path = _named("AURUM_HOME", default=Path(".aurum"))
+    config: Path = _named("AURUM_CONFIG", default=PROJECT / "config")
+    now: dt.datetime | None = _named("AURUM_NOW", default=None)
+    limit_scale: float = _named("AURUM_LIMIT_SCALE", default=1.0, gt=0)
+    repairs: int = _named("AURUM_REPAIRS", default=4, ge=0)
+    isone_base_url: str = _named("ISONE_BASE_URL")
+    isone_username: str = _named("ISONE_USERNAME")
+    isone_password: SecretStr = _named("ISONE_PASSWORD", default=NOTHING)
+    isone_api_key: SecretStr = _named("ISONE_API_KEY", default=NOTHING)
+    miso_base_url: str = _named("MISO_BASE_URL")
+
+    environment: Literal["dev", "staging", "prod"] = _named("AURUM_ENVIRONMENT", default="dev")
+    log_level: Literal["debug", "info", "warning", "error"] = _named(
+        "AURUM_LOG_LEVEL", default="warning"
+    )
+    log_format: Literal["console", "json"] = _named("AURUM_LOG_FORMAT", default="console")
+    archive: str = _named("AURUM_ARCHIVE")
+    s3_bucket: str = _named("S3_BUCKET")
+    s3_endpoint: str = _named("AURUM_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    s3_region: str = _named("AURUM_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+    aws_profile: str = _named("AWS_PROFILE")
+    catalog_type: Literal["", "sql", "rest", "glue"] = _named("AURUM_CATALOG_TYPE")
+    catalog_uri: SecretStr = _named("AURUM_CATALOG_URI", default=NOTHING)
+    catalog_warehouse: str = _named("AURUM_CATALOG_WAREHOUSE")
+    catalog_properties: SecretStr = _named("AURUM_CATALOG_PROPERTIES", default=NOTHING)
+    redis_url: SecretStr = _named("AURUM_REDIS_URL", default=NOTHING)
+    redis_host: str = _named("REDIS_HOST")
+    redis_port: int = _named("REDIS_PORT", default=6379, gt=0, lt=65536)
+    redis_db: int = _named("REDIS_DB", default=0, ge=0)
+    machines: int = _named("AURUM_MACHINES", default=1, ge=1)
+    kafka_brokers: str = _named("AURUM_KAFKA_BROKERS")
+    kafka_username: str = _named("AURUM_KAFKA_USERNAME")
+    kafka_password: SecretStr = _named("AURUM_KAFKA_PASSWORD", default=NOTHING)
+    kafka_protocol: Literal["", "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _named(
+        "AURUM_KAFKA_PROTOCOL"
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _named(
+        "AURUM_KAFKA_MECHANISM", default="PLAIN"
+    )
+    kafka_connection: SecretStr = _named(
+        "AURUM_KAFKA_CONNECTION", "KAFKA_CONNECTION_STRING", default=NOTHING
+    )
+    webhook_url: SecretStr = _named("AURUM_WEBHOOK_URL", default=NOTHING)
+    metrics_file: Path | None = _named("AURUM_METRICS_FILE", default=None)
 
     @classmethod
     def read(cls) -> "Settings":
@@ -249,6 +290,32 @@ def _refuse_to_wait(seconds: float) -> None:
     raise AurumError(msg)
 
 
+@dataclass(frozen=True)
+class Backends:
+    """What stands in the place of the embedded defaults; what is empty keeps its default.
+
+    ``archive``: ``file:/folder`` or ``s3://bucket/prefix``. ``catalog``: properties of a pyiceberg
+    catalog, as ``load_catalog`` takes them. ``machines``: how many ask with the same credentials,
+    for what they do when they have no Redis in common.
+    """
+
+    archive: str = ""
+    s3_endpoint: str = ""
+    s3_region: str = ""
+    aws_profile: str = ""
+    catalog: Mapping[str, str] = field(default_factory=dict, repr=False)
+    redis_url: SecretStr = NOTHING
+    machines: int = 1
+    kafka_brokers: str = ""
+    kafka_username: str = ""
+    kafka_password: SecretStr = NOTHING
+    kafka_protocol: str = ""
+    kafka_mechanism: str = "PLAIN"
+    webhook_url: SecretStr = NOTHING
+    metrics_file: Path | None = None
+    environment: str = "dev"
+
+
 @dataclass
 class Home:
     """Everything under ``AURUM_HOME``, and the way to the operators."""
@@ -261,6 +328,7 @@ class Home:
     limit_scale: float = 1.0
     repairs: int = 4
     config_folder: Path = PROJECT / "config"
+    backends: Backends = field(default_factory=Backends)
 
     @property
     def origin(self) -> str:
@@ -378,4 +446,19 @@ def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -
         limit_scale=settings.limit_scale,
         config_folder=settings.config,
         repairs=settings.repairs,
+        backends=_backends(settings),
+    )
+
+
+def _backends(settings: Settings) -> Backends:
+    """What the environment puts in the place of the embedded defaults."""
+    return Backends(
+        archive=settings.archive or (settings.s3_bucket and f"s3://{settings.s3_bucket}"),
+        s3_endpoint=settings.s3_endpoint,
+        s3_region=settings.s3_region,
+        aws_profile=settings.aws_profile,
+        machines=settings.machines,
+        webhook_url=settings.webhook_url,
+        metrics_file=settings.metrics_file,
+        environment=settings.environment,
     )
