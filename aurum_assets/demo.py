@@ -132,13 +132,9 @@ def _plan(home: Home) -> list[Step]:
     return steps + sorted(ticks, key=lambda step: step.instant)
 
 
-def _next_midnight(dataset: Dataset) -> dt.datetime:
-    return dataset.day(FULL_DAY.isoformat()).end
-
-
 def _ticks(beat: Beat) -> list[Step]:
     datasets = [dataset for dataset, _ in beat.pairs]
-    start = _next_midnight(datasets[0]) + dt.timedelta(minutes=5, seconds=40)
+    start = datasets[0].day(FULL_DAY.isoformat()).end + dt.timedelta(minutes=5, seconds=40)
     steps: list[Step] = []
     for number in range(TICKS):
         if number % _EVERY[beat.cadence]:

@@ -19,6 +19,7 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift
 from aurum_assets.model.errors import ContractBroken, DataError, MalformedPayload
+from aurum_assets.model.prices import PARTS
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import UNREADABLE_RULE, UTC, fold
@@ -84,10 +85,9 @@ class Normalized:
     @cached_property
     def max_residual(self) -> float | None:
         """The largest |lmp - (energy + congestion + loss)| among the rows, USD/MWh."""
-        parts = ("energy", "congestion", "loss")
-        if not {"lmp", *parts} <= set(self.rows.columns):
+        if not {"lmp", *PARTS} <= set(self.rows.columns):
             return None
-        residual = (pl.col("lmp") - sum(pl.col(p) for p in parts)).abs().max()
+        residual = (pl.col("lmp") - sum(pl.col(p) for p in PARTS)).abs().max()
         found = self.rows.select(residual).item()
         return None if found is None else round(float(found), 6)
 

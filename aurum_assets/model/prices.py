@@ -12,6 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aurum_assets.model.table import Rule
+
+PARTS = ("energy", "congestion", "loss")
+"""The columns that make up a locational marginal price."""
+
 _Mask = npt.NDArray[np.bool_]
 
 _MILLION = 1e6
@@ -50,3 +55,12 @@ def _within(values: "list[npt.NDArray[np.float64]]", mask: _Mask) -> _Mask:
         total, *parts = (Decimal(repr(float(value[i]))) for value in values)
         within[i] = abs(total - sum(parts)) <= Decimal("0.01")
     return within
+
+
+LMP_IS_PRESENT = Rule("lmp_is_present", pl.col("lmp").is_not_null(), ("lmp",), "contract")
+LMP_IS_THE_SUM_OF_ITS_PARTS = Rule(
+    "lmp_is_the_sum_of_its_parts",
+    sums_within_a_cent("lmp", PARTS),
+    ("lmp", *PARTS),
+    "lmp_arithmetic",
+)

@@ -585,7 +585,7 @@ def _prefixes(dotted: str) -> list[str]:
 
 
 def _emptied(tree: Any) -> Any:
-    """The document without its records, to count the quotes of the rest."""
+    """The document without its records, to count the quotes and colons of the rest."""
     if isinstance(tree, msgspec.Raw):
         return 0
     if isinstance(tree, msgspec.Struct):

@@ -16,16 +16,12 @@ from typing import Any
 
 import polars as pl
 
-from aurum_assets.markets.isone.source import ISONE, days_said, utc_stamp
+from aurum_assets.markets.isone.source import FINALITY_IS_KNOWN, ISONE, days_said, utc_stamp
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.reading import Record, local_days
-from aurum_assets.model.table import Rule, Table
-
-_FINALITY = Rule(
-    "finality_is_prelim_or_final", pl.col("finality").is_in(["prelim", "final"]), ("finality",)
-)
+from aurum_assets.model.table import Table
 
 
 class RegulationRecord(Record):
@@ -82,8 +78,7 @@ ISONE_REGULATION_PRICES = Dataset(
         ),
         key=("interval_start", "interval_end", "finality"),
         hashed=("source_stamp", "service_price", "capacity_price"),
-        rules=(_FINALITY,),
-        sort=("interval_start", "interval_end", "finality"),
+        rules=(FINALITY_IS_KNOWN,),
         doc="Regulation clearing prices of ISO New England.",
     ),
     dialects=(
@@ -170,8 +165,7 @@ ISONE_RESERVE_PRICES = Dataset(
             "source_stamp",
             *(column.name for column in (*_RESERVES, *_REQUIREMENTS)),
         ),
-        rules=(_FINALITY,),
-        sort=("interval_start", "reserve_zone_id", "finality"),
+        rules=(FINALITY_IS_KNOWN,),
         doc="Reserve prices, designations and requirements of ISO New England by reserve zone.",
     ),
     dialects=(
@@ -298,7 +292,6 @@ ISONE_ANCILLARY_SERVICES = Dataset(
         ),
         key=("interval_start", "product", "zone"),
         hashed=("interval_end", "price", "mw"),
-        sort=("interval_start", "product", "zone"),
         doc="Day-ahead ancillary services of ISO New England: price and quantity.",
     ),
     dialects=(

@@ -65,7 +65,6 @@ ISONE_GENERATION_MIX = Dataset(
         key=("interval_start", "fuel"),
         hashed=("interval_end", "fuel_rollup", "marginal", "generation"),
         rules=(Rule("marginal_is_y_or_n", pl.col("marginal").is_in(["Y", "N"]), ("marginal",)),),
-        sort=("interval_start", "fuel"),
         doc="Generation of New England by fuel, at irregular instants.",
     ),
     dialects=(
@@ -125,7 +124,6 @@ ISONE_GENERATION_BY_RESOURCE = Dataset(
         ),
         key=("interval_start", "resource_id"),
         hashed=("interval_end", "fuel", "generation"),
-        sort=("interval_start", "resource_id"),
         doc="Output of each generator in New England (documented dialect).",
     ),
     dialects=(

@@ -17,15 +17,13 @@ from dataclasses import replace
 import msgspec
 import polars as pl
 
-from aurum_assets.markets.isone.source import ISONE, days_said, utc_stamp
+from aurum_assets.markets.isone.source import FINALITY_IS_KNOWN, ISONE, days_said, utc_stamp
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset, Dialect
-from aurum_assets.model.prices import sums_within_a_cent
+from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
-
-_PARTS = ("energy", "congestion", "loss")
 
 
 class PricedLocation(Record):
@@ -70,26 +68,19 @@ def parse_hourly_lmp(records: pl.DataFrame) -> pl.DataFrame:
 
 
 LMP_RULES = (
-    Rule("lmp_is_present", pl.col("lmp").is_not_null(), ("lmp",), "contract"),
+    LMP_IS_PRESENT,
     Rule(
         "parts_are_all_present_or_all_absent",
-        pl.sum_horizontal(pl.col(p).is_null() for p in _PARTS).is_in([0, 3]),
-        _PARTS,
+        pl.sum_horizontal(pl.col(p).is_null() for p in PARTS).is_in([0, 3]),
+        PARTS,
         "lmp_arithmetic",
     ),
-    Rule(
-        "lmp_is_the_sum_of_its_parts",
-        sums_within_a_cent("lmp", _PARTS),
-        ("lmp", *_PARTS),
-        "lmp_arithmetic",
-    ),
-    Rule(
-        "finality_is_prelim_or_final", pl.col("finality").is_in(["prelim", "final"]), ("finality",)
-    ),
+    LMP_IS_THE_SUM_OF_ITS_PARTS,
+    FINALITY_IS_KNOWN,
 )
 
 
-def _lmp_dataset(key: str, title: str, dialect: Dialect, doc: str) -> Dataset:
+def _lmp_dataset(key: str, title: str, dialects: tuple[Dialect, ...], doc: str) -> Dataset:
     """A dataset of prices by location: all of them have the same table, key and rules."""
     return Dataset(
         key=key,
@@ -111,12 +102,11 @@ def _lmp_dataset(key: str, title: str, dialect: Dialect, doc: str) -> Dataset:
                 *c.PROVENANCE,
             ),
             key=("interval_start", "location_id", "finality"),
-            hashed=("interval_end", "lmp", "energy", "congestion", "loss"),
+            hashed=("interval_end", "lmp", *PARTS),
             rules=LMP_RULES,
-            sort=("interval_start", "location_id", "finality"),
             doc=title,
         ),
-        dialects=(dialect, replace(dialect, name="documented")),
+        dialects=dialects,
         doc=doc,
         group="prices",
     )
@@ -137,14 +127,14 @@ _HOURLY = replace(
 ISONE_RT_LMP = _lmp_dataset(
     "isone_rt_lmp",
     "Five-minute real-time locational marginal prices of ISO New England.",
-    _FIVE_MINUTE,
+    (_FIVE_MINUTE, replace(_FIVE_MINUTE, name="documented")),
     __doc__,
 )
 
 ISONE_DA_LMP = _lmp_dataset(
     "isone_da_lmp",
     "Hourly day-ahead locational marginal prices of ISO New England.",
-    _HOURLY,
+    (_HOURLY, replace(_HOURLY, name="documented")),
     """Day-ahead locational marginal prices of ISO New England, hour by hour.
 
 What the day-ahead market cleared at: the price at each location and its three parts, for every hour
@@ -160,7 +150,7 @@ Caveats: 23 and 25 hours on the days when clocks change. The documented path tak
 ISONE_RT_HOURLY_LMP = _lmp_dataset(
     "isone_rt_hourly_lmp",
     "Hourly real-time locational marginal prices of ISO New England.",
-    replace(_HOURLY),
+    (_HOURLY,),
     """Hourly real-time locational marginal prices of ISO New England, as settled.
 
 Preliminary values after the day, final ones later; both are kept, side by side.

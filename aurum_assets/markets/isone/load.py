@@ -79,7 +79,6 @@ ISONE_SYSTEM_LOAD = Dataset(
         key=("interval_start",),
         hashed=("interval_end", *_LOADS),
         rules=(Rule("load_is_not_negative", pl.col("load") >= 0, ("load",)),),
-        sort=("interval_start",),
         doc="Five-minute system load of ISO New England.",
     ),
     dialects=(_LIVE, replace(_LIVE, name="documented")),
@@ -134,7 +133,6 @@ ISONE_ZONAL_LOAD = Dataset(
         key=("interval_start", "load_zone_id"),
         hashed=("interval_end", "load", "btm_pv"),
         rules=(Rule("load_is_not_negative", pl.col("load") >= 0, ("load",)),),
-        sort=("interval_start", "load_zone_id"),
         doc="Five-minute estimated load of New England's load zones.",
     ),
     dialects=(

@@ -64,7 +64,6 @@ ISONE_LOCATIONS = Dataset(
         ),
         key=("location_id",),
         hashed=("location_name", "location_type", "area_type", "network_node_type"),
-        sort=("location_id",),
         doc="Locations of ISO New England, a snapshot a day.",
     ),
     dialects=(

@@ -14,6 +14,7 @@ import polars as pl
 from aurum_assets.model.dataset import Source
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.reading import local_days
+from aurum_assets.model.table import Rule
 
 
 class ServiceInfo(msgspec.Struct):
@@ -51,6 +52,11 @@ ISONE = Source(
     registration="https://www.iso-ne.com/participate/applications-status-changes/access-software-systems",
     credentials=("ISONE_USERNAME and ISONE_PASSWORD", "ISONE_API_KEY"),
     newest_said=latest_begin,
+)
+
+
+FINALITY_IS_KNOWN = Rule(
+    "finality_is_prelim_or_final", pl.col("finality").is_in(["prelim", "final"]), ("finality",)
 )
 
 

@@ -26,11 +26,10 @@ from aurum_assets.markets.miso.source import MISO
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope
-from aurum_assets.model.prices import sums_within_a_cent
+from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
 
-_PARTS = ("energy", "congestion", "loss")
 _MONTHS = [
     "Jan",
     "Feb",
@@ -194,13 +193,8 @@ _LABEL = pl.col("interval_label")
 _EST_LABEL = pl.col("interval_start").dt.convert_time_zone(MISO.zone).dt.strftime("%H:%M")
 
 CTS_RULES = (
-    Rule("lmp_is_present", pl.col("lmp").is_not_null(), ("lmp",), "contract"),
-    Rule(
-        "lmp_is_the_sum_of_its_parts",
-        sums_within_a_cent("lmp", _PARTS),
-        ("lmp", *_PARTS),
-        "lmp_arithmetic",
-    ),
+    LMP_IS_PRESENT,
+    LMP_IS_THE_SUM_OF_ITS_PARTS,
     Rule(
         "interval_is_on_a_five_minute_mark",
         _LABEL.str.contains(r"^([01]\d|2[0-3]):[0-5][05]$")
@@ -252,7 +246,7 @@ MISO_CTS = Dataset(
         hashed=(
             "interval_end",
             "lmp",
-            *_PARTS,
+            *PARTS,
             "lmp_direction",
             "volume",
             "volume_direction",
