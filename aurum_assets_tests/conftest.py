@@ -21,6 +21,7 @@ from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.settings import PROJECT, Configuration, Home, load_config
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.servers.s3 import S3Server
 
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
 PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "record_hash", "raw_sha256")
@@ -145,3 +146,20 @@ def live_desk(home: Home, clock: SetClock, market: Running) -> Desk:
     """A desk that reaches the simulated operators."""
     urls = {"isone": market.isone_url, "miso": market.miso_url}
     return Desk(replace(home, base_urls=urls), clock)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """One server for all tests, with a versioned bucket ``raw``."""
+    with S3Server() as server:
+        server.make_bucket("raw")
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """The server, with credentials for it in the environment and no fault left behind."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    yield s3_server
+    s3_server.heal()

@@ -1,11 +1,15 @@
-"""The archive keeps every byte once, under the day that it speaks of, and never changes it."""
+"""The archive keeps every byte once, under the day that it speaks of, and never changes it.
+
+The same claims for a folder and for S3. What only S3 can do wrong is in ``test_s3``.
+"""
 
 import datetime as dt
 import gzip
 import hashlib
 import json
 import re
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +21,14 @@ from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.markets.miso.cts import MISO_CTS
-from aurum_assets.model.dataset import Dataset, Envelope
+from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.errors import ContractBroken, MalformedPayload
-from aurum_assets.resources.archive import LocalArchive, Rejection, Stored, order_of
+from aurum_assets.resources.archive import Archive, Rejection, Stored, order_of
+from aurum_assets.resources.objects import Folder, bounded_client
+from aurum_assets.resources.settings import Backends, Home
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import READABLE, Recording, recording
+from aurum_assets_tests.servers.s3 import S3Server
 
 LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS
 BODY = b'{"FiveMinLmps":""}'
@@ -45,18 +52,84 @@ def envelope(**changes: object) -> Envelope:
     return replace(found, **changes)  # type: ignore[arg-type]  # of any field
 
 
+class Folded:
+    """What a test does to the files of an archive behind its back."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
+    def write(self, path: str, content: bytes) -> None:
+        (self.root / path).write_bytes(content)
+
+    def lose(self, path: str) -> None:
+        (self.root / path).unlink()
+
+    def stamp(self, path: str) -> object:
+        return (self.root / path).stat().st_mtime_ns
+
+
+class Bucketed:
+    """The same to the objects of a bucket."""
+
+    def __init__(self, s3: S3Server, prefix: str) -> None:
+        self.client, self.prefix = bounded_client(s3.url, "", ""), prefix
+
+    def read(self, path: str) -> bytes:
+        return self.client.get_object(Bucket="raw", Key=f"{self.prefix}/{path}")["Body"].read()
+
+    def write(self, path: str, content: bytes) -> None:
+        key = f"{self.prefix}/{path}"
+        about = self.client.head_object(Bucket="raw", Key=key)["Metadata"]
+        self.client.put_object(Bucket="raw", Key=key, Body=content, Metadata=about)
+
+    def lose(self, path: str) -> None:
+        self.client.delete_object(Bucket="raw", Key=f"{self.prefix}/{path}")
+
+    def stamp(self, path: str) -> object:
+        return self.client.head_object(Bucket="raw", Key=f"{self.prefix}/{path}")["VersionId"]
+
+
+Behind = Folded | Bucketed
+
+
+@pytest.fixture(params=["folder", "s3"])
+def backends(request: pytest.FixtureRequest) -> Backends:
+    if request.param == "folder":
+        return Backends()
+    s3: S3Server = request.getfixturevalue("s3")
+    return Backends(archive=f"s3://raw/{uuid.uuid4().hex}", s3_endpoint=s3.url)
+
+
 @pytest.fixture
-def archive(tmp_path: Path) -> LocalArchive:
-    return LocalArchive(tmp_path / "archive")
+def home(home: Home, backends: Backends) -> Home:
+    return replace(home, backends=backends)
 
 
-def put(archive: LocalArchive, body: bytes = BODY, **changes: object) -> Stored:
+@pytest.fixture
+def archive(home: Home) -> Archive:
+    return home.archive
+
+
+@pytest.fixture
+def behind(request: pytest.FixtureRequest, home: Home) -> Behind:
+    if not home.backends.archive:
+        return Folded(home.root / "archive")
+    return Bucketed(request.getfixturevalue("s3"), home.backends.archive.rpartition("/")[2])
+
+
+on_a_folder = pytest.mark.parametrize("backends", ["folder"], indirect=True)
+
+
+def put(archive: Archive, body: bytes = BODY, **changes: object) -> Stored:
     raw = hashlib.sha256(body).hexdigest()
     return archive.put("isone_rt_lmp", envelope(raw_sha256=raw, **changes), body)
 
 
 def test_an_object_lies_under_its_operating_day_and_is_named_after_fetch_and_bytes(
-    archive: LocalArchive,
+    archive: Archive,
 ) -> None:
     stored = put(archive)
     digest = hashlib.sha256(BODY).hexdigest()[:16]
@@ -67,14 +140,14 @@ def test_an_object_lies_under_its_operating_day_and_is_named_after_fetch_and_byt
     assert archive.days("isone_rt_lmp") == ["2026-07-20"]
 
 
-def test_bytes_and_envelope_come_back_as_they_went_in(archive: LocalArchive) -> None:
+def test_bytes_and_envelope_come_back_as_they_went_in(archive: Archive, behind: Behind) -> None:
     body = bytes(range(256)) * 40
     stored = put(archive, body)
     (identifier,) = archive.identifiers("isone_rt_lmp", "2026-07-20")
     snapshot = archive.snapshot("isone_rt_lmp", "2026-07-20", identifier)
     assert snapshot.body == body
     assert snapshot.envelope == envelope(raw_sha256=hashlib.sha256(body).hexdigest())
-    packed = (archive.root / stored.path).read_bytes()
+    packed = behind.read(stored.path)
     assert gzip.decompress(packed) == body
     assert packed[4:8] == b"\0\0\0\0", "no time stamp: equal bytes make equal objects"
     assert stored.etag == hashlib.md5(packed, usedforsecurity=False).hexdigest()
@@ -82,28 +155,37 @@ def test_bytes_and_envelope_come_back_as_they_went_in(archive: LocalArchive) -> 
     assert archive.size("isone_rt_lmp") == (1, len(packed))
 
 
-def test_an_object_is_put_once_and_never_changed(archive: LocalArchive) -> None:
+def test_an_object_is_put_once_and_never_changed(archive: Archive, behind: Behind) -> None:
     first = put(archive)
-    path = archive.root / first.path
-    before = (path.stat().st_mtime_ns, path.read_bytes())
+    before = (behind.stamp(first.path), behind.read(first.path))
     again = put(archive)
     assert (first.created, again.created) == (True, False)
     assert replace(again, created=True) == first
-    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+    assert (behind.stamp(first.path), behind.read(first.path)) == before
 
 
-def test_many_writers_of_one_object_make_one_object(archive: LocalArchive) -> None:
+def test_many_writers_of_one_object_make_one_object(archive: Archive) -> None:
     with ThreadPoolExecutor(8) as pool:
         stored = list(pool.map(lambda _: put(archive), range(40)))
     assert sum(s.created for s in stored) == 1
     assert len({s.path for s in stored}) == 1
-    left = [p.name for p in (archive.root / stored[0].path).parent.iterdir()]
+    assert archive.size("isone_rt_lmp")[0] == 1
+
+
+@on_a_folder
+def test_many_writers_leave_nothing_but_the_object_and_its_envelope(
+    archive: Archive, behind: Folded
+) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        stored = list(pool.map(lambda _: put(archive), range(40)))
+    left = [p.name for p in (behind.root / stored[0].path).parent.iterdir()]
     assert sorted(Path(n).suffix for n in left) == [".gz", ".json"]
 
 
-def test_an_object_is_never_there_without_its_envelope(archive: LocalArchive) -> None:
+@on_a_folder
+def test_an_object_is_never_there_without_its_envelope(archive: Archive, behind: Folded) -> None:
     stored = put(archive)
-    path = archive.root / stored.path
+    path = behind.root / stored.path
     meta = path.with_name(path.name.replace(".json.gz", ".meta.json"))
     assert meta.stat().st_mtime_ns <= path.stat().st_mtime_ns
     assert json.loads(meta.read_bytes())["finality"] == "prelim"
@@ -113,16 +195,17 @@ def test_an_object_is_never_there_without_its_envelope(archive: LocalArchive) ->
     assert len(archive.identifiers("isone_rt_lmp", "2026-07-20")) == 1
 
 
-def test_half_a_file_is_never_seen_under_its_name(archive: LocalArchive) -> None:
+@on_a_folder
+def test_half_a_file_is_never_seen_under_its_name(archive: Archive, behind: Folded) -> None:
     stored = put(archive)
-    folder = (archive.root / stored.path).parent
+    folder = (behind.root / stored.path).parent
     (folder / ".0123456789abcdef.tmp").write_bytes(b"half")
     assert len(archive.identifiers("isone_rt_lmp", "2026-07-20")) == 1
     assert archive.size("isone_rt_lmp")[0] == 1
 
 
 def test_snapshots_are_listed_in_the_order_of_their_fetch_then_hash(
-    archive: LocalArchive,
+    archive: Archive,
 ) -> None:
     bodies = [b'{"n":%d}' % n for n in range(6)]
     for n, body in reversed(list(enumerate(bodies))):
@@ -134,7 +217,7 @@ def test_snapshots_are_listed_in_the_order_of_their_fetch_then_hash(
     assert len(found) == 6
 
 
-def test_a_day_without_an_object_is_empty(archive: LocalArchive) -> None:
+def test_a_day_without_an_object_is_empty(archive: Archive) -> None:
     assert archive.identifiers("isone_rt_lmp", "2026-07-20") == []
     assert archive.days("isone_rt_lmp") == []
     assert archive.size("isone_rt_lmp") == (0, 0)
@@ -142,59 +225,105 @@ def test_a_day_without_an_object_is_empty(archive: LocalArchive) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"no gzip", b"\x1f\x8b\x08\x00", gzip.compress(b"{}")])
-def test_a_damaged_object_is_one_clear_error(archive: LocalArchive, damage: bytes) -> None:
-    path = archive.root / put(archive).path
-    path.write_bytes(damage)
+def test_a_damaged_object_is_one_clear_error(
+    archive: Archive, behind: Behind, damage: bytes
+) -> None:
+    behind.write(put(archive).path, damage)
     (identifier,) = archive.identifiers("isone_rt_lmp", "2026-07-20")
     with pytest.raises(MalformedPayload, match=r"cannot be unpacked|not those that were archived"):
         archive.snapshot("isone_rt_lmp", "2026-07-20", identifier)
 
 
-def test_a_cut_object_is_one_clear_error(archive: LocalArchive) -> None:
-    path = archive.root / put(archive, BODY * 100).path
-    path.write_bytes(path.read_bytes()[:-9])
+def test_a_cut_object_is_one_clear_error(archive: Archive, behind: Behind) -> None:
+    path = put(archive, BODY * 100).path
+    behind.write(path, behind.read(path)[:-9])
     (identifier,) = archive.identifiers("isone_rt_lmp", "2026-07-20")
     with pytest.raises(MalformedPayload, match="cannot be unpacked"):
         archive.snapshot("isone_rt_lmp", "2026-07-20", identifier)
 
 
-def test_rejected_bytes_are_kept_with_their_reason_once_a_day(archive: LocalArchive) -> None:
+def test_a_lost_object_is_one_clear_error(archive: Archive, behind: Behind) -> None:
+    path = put(archive, format="xml").path
+    (identifier,) = archive.identifiers("isone_rt_lmp", "2026-07-20")
+    behind.lose(path)
+    with pytest.raises(MalformedPayload, match="lost"):
+        archive.snapshot("isone_rt_lmp", "2026-07-20", identifier)
+
+
+def test_xml_is_kept_under_its_own_name(archive: Archive) -> None:
+    assert put(archive, format="xml").path.endswith(".xml.gz")
+    (identifier,) = archive.identifiers("isone_rt_lmp", "2026-07-20")
+    assert archive.snapshot("isone_rt_lmp", "2026-07-20", identifier).body == BODY
+    assert archive.envelope("isone_rt_lmp", "2026-07-20", identifier).format == "xml"
+
+
+@pytest.mark.parametrize("text", ["Châteauguay\n \x7f  ends with a blank ", "é" * 3000])
+def test_words_of_any_alphabet_and_length_come_back(archive: Archive, text: str) -> None:
+    put(archive, filters={"Node": text})
+    (identifier,) = archive.identifiers("isone_rt_lmp", "2026-07-20")
+    assert archive.envelope("isone_rt_lmp", "2026-07-20", identifier).filters == {"Node": text}
+    snapshot = archive.snapshot("isone_rt_lmp", "2026-07-20", identifier)
+    assert (snapshot.body, snapshot.envelope.filters) == (BODY, {"Node": text})
+    rejection = Rejection("miso_cts", "cts_live", FETCHED, "d" * 64, text)
+    archive.reject(rejection, b"<html>")
+    assert list(archive.rejections("miso_cts")) == [rejection]
+    assert archive.size("isone_rt_lmp")[0] == 1
+
+
+def test_days_are_listed_in_order_over_years_and_months(archive: Archive) -> None:
+    days = ["2025-12-31", "2026-01-01", "2026-07-02", "2026-07-20"]
+    for day in reversed(days):
+        put(archive, day=day)
+    assert archive.days("isone_rt_lmp") == days
+    assert archive.days("isone_rt") == []
+
+
+def test_rejected_bytes_are_kept_with_their_reason_once_a_day(
+    archive: Archive, behind: Behind
+) -> None:
     rejection = Rejection("miso_cts", "cts_live", FETCHED, "d" * 64, "no dialect's shape")
     path = archive.reject(rejection, b"<html>")
     assert path == f"rejected/miso_cts/year=2026/month=07/day=20/cts_live-{'d' * 16}.gz"
     assert archive.reject(rejection, b"<html>") == path
-    assert gzip.decompress((archive.root / path).read_bytes()) == b"<html>"
+    assert gzip.decompress(behind.read(path)) == b"<html>"
     assert list(archive.rejections("miso_cts")) == [rejection]
 
 
-def test_rejected_bytes_come_back_as_they_were_and_can_be_settled(archive: LocalArchive) -> None:
+def test_rejected_bytes_come_back_as_they_were_and_can_be_settled(
+    archive: Archive, behind: Behind
+) -> None:
     raw = hashlib.sha256(b"<html>").hexdigest()
     rejection = Rejection("miso_cts", "cts_live", FETCHED, raw, "no dialect's shape")
-    path = archive.root / archive.reject(rejection, b"<html>")
+    path = archive.reject(rejection, b"<html>")
     assert archive.rejected_body(rejection) == b"<html>"
     archive.settle(rejection, "2026-07-20")
     assert list(archive.rejections("miso_cts")) == []
-    assert path.exists(), "nothing is removed"
+    assert behind.read(path), "nothing is removed"
     archive.reject(rejection, b"<html>")
     assert list(archive.rejections("miso_cts")) == [rejection], "rejected anew"
+    assert archive.rejected_body(rejection) == b"<html>"
 
 
-def test_rejected_bytes_that_are_lost_or_others_are_one_clear_error(archive: LocalArchive) -> None:
+def test_rejected_bytes_that_are_lost_or_others_are_one_clear_error(
+    archive: Archive, behind: Behind
+) -> None:
     raw = hashlib.sha256(b"<html>").hexdigest()
     rejection = Rejection("miso_cts", "cts_live", FETCHED, raw, "no dialect's shape")
-    path = archive.root / archive.reject(rejection, b"<html>")
-    path.write_bytes(gzip.compress(b"<xml>"))
+    path = archive.reject(rejection, b"<html>")
+    behind.write(path, gzip.compress(b"<xml>"))
     with pytest.raises(MalformedPayload, match="not those that were rejected"):
         archive.rejected_body(rejection)
-    path.unlink()
-    with pytest.raises(MalformedPayload, match="cannot be unpacked"):
+    behind.lose(path)
+    with pytest.raises(MalformedPayload, match="not there"):
         archive.rejected_body(rejection)
 
 
 def test_an_archive_out_of_reach_is_an_error_and_leaves_nothing_half(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("a file, where a folder should be")
     with pytest.raises(OSError, match="archive"):
-        put(LocalArchive(tmp_path / "archive"))
+        put(Archive(Folder(tmp_path / "archive")))
+    with pytest.raises(OSError, match="archive"):
+        Archive(Folder(tmp_path / "archive")).identifiers("isone_rt_lmp", "2026-07-20")
 
 
 # --- what is archived, and under which day -------------------------------------------------------
@@ -209,6 +338,7 @@ def test_the_folder_of_cts_has_the_name_that_was_ordered(desk: Desk) -> None:
     )
 
 
+@on_a_folder
 @pytest.mark.parametrize(
     "recorded",
     [r for r in READABLE if r.expected["rows"] and r.dataset is not ISONE_LOCATIONS],  # no date
@@ -235,13 +365,15 @@ def test_an_answer_that_says_no_day_lies_under_the_asked_one_else_under_its_fetc
 
 
 @pytest.mark.parametrize("year", ["1998", "2031", "9999"])
-def test_a_day_that_nobody_can_believe_rejects_the_bytes(desk: Desk, year: str) -> None:
+def test_a_day_that_nobody_can_believe_rejects_the_bytes(
+    desk: Desk, behind: Behind, year: str
+) -> None:
     body = recording("isone_rt_lmp", "live", "ordinary").body
     body = body.replace(b"2026-", year.encode() + b"-")
     taken = desk.take(LMP, body)
     assert taken.outcome == "rejected"
     assert "not believable" in taken.reason
-    assert gzip.decompress((desk.home.archive.root / taken.path).read_bytes()) == body
+    assert gzip.decompress(behind.read(taken.path)) == body
 
 
 LOADS = [
@@ -269,6 +401,38 @@ def test_an_answer_that_goes_back_to_what_it_was_is_two_changes(desk: Desk) -> N
         for i, n in enumerate([0, 1, 1, 0, 0])
     ]
     assert outcomes == ["stored", "stored", "duplicate", "stored", "duplicate"]
+
+
+def test_what_another_machine_archived_meanwhile_is_no_duplicate_of_before(desk: Desk) -> None:
+    shared = desk.home.archive
+    other = Desk(replace(desk.home, root=desk.home.root / "other"), desk.clock)
+    other.home.archive = shared  # a cached property, put in its place: another registry
+    outcomes = [
+        one.take(LOAD, LOADS[n], at=minutes(desk, 5 * i)).outcome
+        for i, (one, n) in enumerate([(desk, 0), (other, 1), (desk, 0), (other, 1), (other, 1)])
+    ]
+    assert outcomes == ["stored", "stored", "stored", "stored", "duplicate"]
+
+
+def test_what_the_registry_knows_and_the_archive_lost_is_archived_again(
+    desk: Desk, behind: Behind
+) -> None:
+    behind.lose(desk.take(LOAD, LOADS[0]).path)
+    assert desk.take(LOAD, LOADS[0], at=minutes(desk, 5)).outcome == "stored"
+
+
+def test_an_answer_takes_one_look_at_the_day(desk: Desk) -> None:
+    looks = []
+
+    class Watched(Folder):
+        def below(self, prefix: str) -> Iterator[tuple[str, int]]:
+            looks.append(prefix)
+            return super().below(prefix)
+
+    desk.home.archive = Archive(Watched(desk.home.root / "archive"))
+    for i, n in enumerate([0, 1, 1, 0]):
+        desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * i))
+    assert len(looks) == 4
 
 
 def test_force_archives_even_what_was_said_before(desk: Desk) -> None:
@@ -353,9 +517,8 @@ def test_a_file_that_cannot_be_opened_is_an_error_and_nothing_is_stored(
 # --- verify --------------------------------------------------------------------------------------
 
 
-def loaded(desk: Desk, dataset: Dataset = LOAD) -> Path:
-    brought = desk.bring(dataset, LOADS[0])
-    return desk.home.archive.root / brought.archived.path
+def loaded(desk: Desk) -> str:
+    return desk.bring(LOAD, LOADS[0]).archived.path
 
 
 def problems(desk: Desk) -> list[str]:
@@ -372,29 +535,30 @@ def test_what_was_kept_verifies(desk: Desk) -> None:
     ("damage", "sentences"),
     [
         (
-            lambda p: p.write_bytes(gzip.compress(LOADS[1])),
+            lambda b, p: b.write(p, gzip.compress(LOADS[1])),
             ["not those that were archived", "does not hold"],
         ),
-        (lambda p: p.write_bytes(b"no gzip"), ["cannot be unpacked", "does not hold"]),
-        (lambda p: p.unlink(), ["does not hold"]),
+        (lambda b, p: b.write(p, b"no gzip"), ["cannot be unpacked", "does not hold"]),
+        (lambda b, p: b.lose(p), ["does not hold"]),
     ],
     ids=["changed", "damaged", "lost"],
 )
 def test_verify_finds_what_happened_to_an_object(
-    desk: Desk, damage: Callable[[Path], object], sentences: list[str]
+    desk: Desk, behind: Behind, damage: Callable[[Behind, str], object], sentences: list[str]
 ) -> None:
-    path = loaded(desk)
-    damage(path)
+    damage(behind, loaded(desk))
     found = problems(desk)
     assert len(found) == len(sentences)
     for sentence, problem in zip(sentences, found, strict=True):
         assert sentence in problem
 
 
-def test_bytes_that_are_not_those_that_were_archived_are_never_merged(desk: Desk) -> None:
+def test_bytes_that_are_not_those_that_were_archived_are_never_merged(
+    desk: Desk, behind: Behind
+) -> None:
     path = loaded(desk)
     before = desk.rows(LOAD)
-    path.write_bytes(gzip.compress(LOADS[1]))
+    behind.write(path, gzip.compress(LOADS[1]))
     with pytest.raises(ContractBroken, match="the archive lacks"):
         ingest.replay(desk.home, LOAD, LOAD.day("2026-07-20"))
     assert desk.rows(LOAD).equals(before)

@@ -408,7 +408,7 @@ def test_a_beat_is_green_and_says_what_it_did(
         assert set(raw) >= RAW_METADATA
         assert set(table) >= TABLE_METADATA
         assert (raw["stored"].value, raw["requests"].value, raw["records"].value) == (1, 1, rows)
-        assert (live_desk.home.archive.root / str(raw["object"].value)).exists()
+        assert (live_desk.home.root / "archive" / str(raw["object"].value)).exists()
         assert (table["new"].value, table["dagster/partition_row_count"].value) == (rows, rows)
         assert table["dagster/table_name"].value == f"market.{dataset.key}"
         owed = set(checks_of(dataset.table, live_desk.home.config(dataset)))
@@ -595,7 +595,7 @@ def test_a_day_that_cannot_be_replayed_does_not_hold_up_the_others(
     for day in ("2026-07-19", "2026-07-20"):
         ingest.collect(live_desk.home, LOAD, LOAD.day(day))
         ingest.normalize(live_desk.home, LOAD, LOAD.day(day))
-    folder = live_desk.home.archive.root / "sourcing" / LOAD.key
+    folder = live_desk.home.root / "archive" / "sourcing" / LOAD.key
     for path in folder.rglob("day=19/*.json.gz"):
         path.unlink()
     result = replay(

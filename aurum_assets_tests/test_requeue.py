@@ -131,7 +131,7 @@ def test_other_datasets_are_left_alone(desk: Desk) -> None:
 def test_a_day_whose_bytes_are_lost_says_so_and_does_not_hold_up_others(desk: Desk) -> None:
     for day in (OTHER, DAY):
         desk.bring(TOO_STRICT, payload(day))
-    for path in desk.home.archive.root.rglob("day=19/*.json.gz"):
+    for path in (desk.home.root / "archive").rglob("day=19/*.json.gz"):
         path.unlink()
     lost, good = ingest.requeue(desk.home, LOAD)
     assert (lost.day, lost.quarantined_after, lost.left) == (OTHER, 12, True)
@@ -309,7 +309,7 @@ def test_a_day_that_fails_is_named_and_ends_with_1(
 ) -> None:
     monkeypatch.setenv("AURUM_HOME", str(desk.home.root))
     desk.bring(TOO_STRICT, payload(DAY))
-    for path in desk.home.archive.root.rglob("day=20/*.json.gz"):
+    for path in (desk.home.root / "archive").rglob("day=20/*.json.gz"):
         path.unlink()
     done = CliRunner().invoke(main, ["requeue"])
     assert done.exit_code == 1

@@ -4,12 +4,14 @@ Only the day and the content hash of an answer are read before it is archived; w
 fails, the bytes are kept under ``rejected/`` with the reason.
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from aurum_assets.ingest.keep import drain, keep, keep_rejected, owed_days
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Feed
 from aurum_assets.model.errors import (
@@ -19,10 +21,11 @@ from aurum_assets.model.errors import (
     NotYetPublished,
     SourceRefused,
     SourceUnavailable,
+    StoreUnavailable,
 )
 from aurum_assets.model.reading import Glance, glance
 from aurum_assets.resources.api import ApiClient
-from aurum_assets.resources.archive import Rejection, Stored, order_of
+from aurum_assets.resources.archive import Rejection, Stored
 from aurum_assets.resources.settings import Home
 
 Progress = Callable[[str], None]
@@ -67,9 +70,10 @@ class Archived:
 
 @dataclass
 class Collected:
-    """What one run of ``collect`` did."""
+    """What one run of ``collect`` did. ``owed``: days that the spool brought up meanwhile."""
 
     archived: list[Archived] = field(default_factory=list)
+    owed: list[str] = field(default_factory=list)
     requests: int = 0
     api_seconds: float = 0.0
     refusal: str = ""
@@ -80,8 +84,8 @@ class Collected:
 
     @property
     def days(self) -> list[str]:
-        """The operating days that the answers speak of, in order."""
-        return sorted({a.day for a in self.archived if a.day})
+        """The operating days to be normalized: those that answers speak of, or owed; in order."""
+        return sorted({a.day for a in self.archived if a.day} | set(self.owed))
 
 
 def collect(
@@ -101,7 +105,8 @@ def collect(
     again): what an earlier one was answered for a day or hour is not asked again. ``filters``
     narrow the answers: only feeds that take all of them are asked.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
-    gives no answer, ``DataError`` where an answer had to be rejected; what was archived stays.
+    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreUnavailable`` where it
+    had to be spooled; what was archived stays. What was spooled before goes up first.
     """
     done = Collected()
     asked = narrowed(home, dataset, filters) if filters else due_feeds(home, dataset, day, feeds)
@@ -110,6 +115,9 @@ def collect(
             f"{dataset.key}: no feed of it speaks of {day}, seen from {home.now():%F %R}Z"
         )
         return done
+    with contextlib.suppress(StoreUnavailable, ConfigError):  # what is asked for now goes to spool
+        drain(home, dataset)
+    done.owed = owed_days(home, dataset)
     with home.api(dataset.source) as api:
         for feed in asked:
             try:
@@ -130,7 +138,7 @@ def collect(
                 if not done.archived:
                     raise
     rejected = [a for a in done.archived if a.outcome == "rejected"]
-    if rejected and not done.days:
+    if rejected and len(rejected) == len(done.archived):
         msg = f"{dataset.key}: {rejected[0].reason}; the bytes are kept at {rejected[0].path}"
         raise MalformedPayload(msg)
     return done
@@ -260,13 +268,14 @@ def _keep_truncated(home: Home, asking: _Asking, error: SourceUnavailable) -> No
         asked=None if feed.asks == "now" else asking.day.key,
         filters=asking.all_filters,
     )
-    home.archive.reject(rejection, error.body)
+    keep_rejected(home, rejection, error.body)
 
 
 def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = False) -> Archived:
     """Archive an answer under the day that it speaks of, unless its request was answered so last.
 
     Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.
+    Raises ``StoreUnavailable`` or ``ConfigError`` where they had to be spooled.
     """
     raw = hashlib.sha256(received.body).hexdigest()
     try:
@@ -285,7 +294,7 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
             asked=received.asked,
             filters=received.filters,
         )
-        path = home.archive.reject(rejection, received.body)
+        path = keep_rejected(home, rejection, received.body)
         return Archived("rejected", path, reason=str(error))
     spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
     envelope = Envelope(
@@ -301,19 +310,13 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
         asked=received.asked,
         filters=received.filters,
     )
-    known = None if force else _said_last(home, dataset, envelope)
-    if known is not None:
-        return Archived("duplicate", known, day.key, records=seen.records)
-    newest = _is_newest(home, dataset, envelope)
-    if newest:
-        home.registry.forget_newest(envelope)
-    stored = home.archive.put(dataset.archive_name, envelope, received.body)
-    home.registry.record(envelope, stored, newest=newest)
-    if force and not stored.created:
-        return Archived("duplicate", stored.path, day.key, records=seen.records)
+    kept = keep(home, dataset, envelope, received.body, force=force)
+    stored = kept.stored
+    if stored is None or (force and not stored.created):
+        return Archived("duplicate", kept.path, day.key, records=seen.records)
     return Archived(
         "stored",
-        stored.path,
+        kept.path,
         day.key,
         envelope.identifier,
         bytes=stored.bytes,
@@ -343,39 +346,3 @@ def _day_of(dataset: Dataset, received: Received, said: tuple[str, ...]) -> Oper
         msg = f"{dataset.key}: the content speaks of {day}, fetched on {fetched}: not believable"
         raise MalformedPayload(msg)
     return day
-
-
-def _is_newest(home: Home, dataset: Dataset, envelope: Envelope) -> bool:
-    """Whether no snapshot of the same endpoint and day comes after this one."""
-    order = order_of(envelope.identifier)
-    return not any(
-        order_of(other) > order
-        for other in home.archive.identifiers(dataset.archive_name, envelope.day)
-        if f"-{envelope.endpoint}-" in other
-    )
-
-
-def _said_last(home: Home, dataset: Dataset, envelope: Envelope) -> str | None:
-    """The path of the newest snapshot of the same request, where its content is the same."""
-    known = home.registry.newest(dataset.key, envelope.day, envelope.request)
-    if known is not None and order_of(known.identifier) <= order_of(envelope.identifier):
-        return known.path if known.content_sha256 == envelope.content_sha256 else None
-    before = newest_of_request(home, dataset, envelope)
-    if before is None or before.content_sha256 != envelope.content_sha256:
-        return None
-    return home.archive.path(dataset.archive_name, before)
-
-
-def newest_of_request(home: Home, dataset: Dataset, envelope: Envelope) -> Envelope | None:
-    """The archived snapshot of the same request that was fetched last before this one."""
-    folder = dataset.archive_name
-    for identifier in reversed(home.archive.identifiers(folder, envelope.day)):
-        if f"-{envelope.endpoint}-" not in identifier:
-            continue
-        try:
-            before = home.archive.envelope(folder, envelope.day, identifier)
-        except MalformedPayload:
-            continue  # a lost envelope says nothing; normalize reports it
-        if before.request == envelope.request and before.order <= envelope.order:
-            return before
-    return None

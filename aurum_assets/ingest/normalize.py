@@ -14,6 +14,7 @@ from functools import cached_property
 
 import polars as pl
 
+from aurum_assets.ingest.keep import drain, pay
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
@@ -95,8 +96,10 @@ class Normalized:
 def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     """Bring what the table does not hold yet of ``day`` into it.
 
-    Raises ``ContractBroken`` where rows would be lost, ``SourceError`` never.
+    What was spooled goes up first. Raises ``ContractBroken`` where rows would be lost,
+    ``StoreUnavailable`` where the archive is out of reach, ``SourceError`` never.
     """
+    drain(home, dataset)
     with home.turn(dataset.key):
         return _normalize(home, dataset, day)
 
@@ -109,12 +112,15 @@ def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     newest = max(map(order_of, merged), default=("", ""))
     newer = len(pending) == 1 and order_of(pending[0]) > newest
     if not pending:
+        pay(home, dataset, day, identifiers)
         return look_again(home, dataset, day)
     if newer:
         done = _merge_newest(home, dataset, day, pending[0])
     else:
         done = rebuild(home, dataset, day, identifiers)
-    home.registry.mark_merged(dataset.key, day.key, uuid, frozenset(identifiers) - done.lost)
+    held = frozenset(identifiers) - done.lost
+    pay(home, dataset, day, held)
+    home.registry.mark_merged(dataset.key, day.key, uuid, held)
     return done
 
 

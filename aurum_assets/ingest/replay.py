@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from aurum_assets.ingest.keep import drain, pay
 from aurum_assets.ingest.normalize import Normalized, rebuild
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -25,10 +26,12 @@ class Verified:
 
 def replay(home: Home, dataset: Dataset, day: OperatingDay, *, force: bool = False) -> Normalized:
     """Rebuild a day of the table from the archive alone; no commit where it agrees already."""
+    drain(home, dataset)
     with home.turn(dataset.key):
         identifiers = home.archive.identifiers(dataset.archive_name, day.key)
         done = rebuild(home, dataset, day, identifiers, force=force)
         held = frozenset(identifiers) - done.lost
+        pay(home, dataset, day, held)
         home.registry.mark_merged(dataset.key, day.key, home.lake.uuid(dataset.table), held)
         return done
 

@@ -9,6 +9,7 @@ AurumError
 |  |- MalformedPayload    no dialect's shape
 |  '- ContractBroken      the table refuses it
 |- LakeBusy               other writers had the table all the time: ask again later
+|- StoreUnavailable       the archive's store is out of reach: ask again later
 '- ConfigError            ours: names the file or variable, what it holds, what it should
 """
 
@@ -58,6 +59,13 @@ class ContractBroken(DataError):
 
 class LakeBusy(AurumError):
     """Other writers had the table all the time: ask again later."""
+
+
+class StoreUnavailable(AurumError):
+    """The store of the archive is out of reach: ask again later. It says nothing of what it holds.
+
+    What was fetched meanwhile is kept in the spool, and goes up with the next run.
+    """
 
 
 class ConfigError(AurumError):

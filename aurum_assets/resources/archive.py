@@ -1,33 +1,33 @@
 """The raw archive: every byte that an operator sent, under the operating day that it speaks of.
 
     sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.json.gz     the bytes, gzipped
-    sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.meta.json   the envelope, put first
     rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.gz               bytes that nobody can read
-    rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.reason.json      and why
     rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.settled.json     read later: the day
 
-An object is put once and never changed. Replay needs nothing else than this folder. What does not
-belong here: deciding what is a duplicate (the registry), or what the bytes mean (the model).
+An object is put once and never changed, and carries words about itself: its envelope, or why it was
+rejected. Replay needs nothing else than the archive. What does not belong here: where objects lie
+(a ``Store``: a folder, a bucket), what is a duplicate (the registry), what the bytes mean (model).
 """
 
-import contextlib
 import datetime as dt
 import gzip
 import hashlib
-import os
-import uuid
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import MalformedPayload
 
+_T = TypeVar("_T")
+
 _LEVEL = 6  # 9 takes four times as long for 2 % less
 _BODIES = (".json.gz", ".xml.gz")
+_READS = 3  # a store may hand out damaged bytes once; a damaged object stays damaged
 
 
 @dataclass(frozen=True)
@@ -61,59 +61,86 @@ class Rejection:
         return f"{self.endpoint}-{self.raw_sha256[:16]}"
 
 
+class Store(Protocol):
+    """Objects by key, each put once and never changed, with ``words`` (JSON) about itself.
+
+    Every method raises ``StoreUnavailable`` where the store is out of reach, and ``ConfigError``
+    where it refuses; neither is ever an empty answer.
+    """
+
+    @property
+    def uri(self) -> str:
+        """Where the store is, without credentials."""
+
+    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
+        """Put ``body`` if nothing lies under ``key``; never half, never without its words."""
+
+    def get(self, key: str) -> tuple[bytes, bytes]:
+        """Body and words. Raises ``FileNotFoundError`` where there is no such object."""
+
+    def words(self, key: str) -> bytes:
+        """The words alone. Raises ``FileNotFoundError`` where there is no such object."""
+
+    def below(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Key and bytes of every object whose key begins with the folder ``prefix``."""
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names of the folders directly below the folder ``prefix``."""
+
+    def remove(self, key: str) -> None:
+        """Remove an object and its words; no error where there is none."""
+
+
+class _Sealed(msgspec.Struct):
+    """What the words about any object hold."""
+
+    raw_sha256: str
+
+
 def order_of(identifier: str) -> tuple[str, str]:
     """An identifier's place in the order of snapshots: instant of the fetch, then hash."""
     return identifier.partition("-")[0], identifier.rpartition("-")[2]
 
 
-class LocalArchive:
-    """The archive in a folder: created by hard link, so that no kill leaves half a file."""
+def endpoint_of(identifier: str) -> str:
+    """The endpoint that an identifier names."""
+    return identifier.partition("-")[2].rpartition("-")[0]
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+
+class Archive:
+    """Snapshots and rejected bytes in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
 
     @property
     def uri(self) -> str:
         """Where the archive is."""
-        return self.root.resolve().as_uri()
+        return self.store.uri
 
     def put(self, folder: str, envelope: Envelope, body: bytes) -> Stored:
-        """Keep ``body``; the envelope is written first, so an object never lacks it."""
-        place = self._day(folder, envelope.day)
-        _create(place / f"{envelope.identifier}.meta.json", msgspec.json.encode(envelope))
-        packed = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
-        path = place / f"{envelope.identifier}.{envelope.format}.gz"
-        created = _create(path, packed)
-        return Stored(
-            path=str(path.relative_to(self.root)),
-            etag=hashlib.md5(packed, usedforsecurity=False).hexdigest(),  # as S3 has it
-            version="",
-            bytes=len(packed),
-            created=created,
-        )
+        """Keep ``body`` with its envelope."""
+        words = msgspec.json.encode(envelope)
+        return self.store.put(self.path(folder, envelope), _packed(body), words)
 
     def identifiers(self, folder: str, day: str) -> list[str]:
         """The identifiers of the day's snapshots, in their order."""
-        try:
-            names = os.listdir(self._day(folder, day))  # noqa: PTH208  names are all it takes
-        except FileNotFoundError:
-            return []
-        found = [n.partition(".")[0] for n in names if n.endswith(_BODIES)]
+        names = [key.rpartition("/")[2] for key, _ in self.store.below(_place(folder, day))]
+        found = [name.partition(".")[0] for name in names if name.endswith(_BODIES)]
         return sorted(found, key=order_of)
 
     def days(self, folder: str) -> list[str]:
         """The operating days that have a folder, in order."""
-        places = (self.root / "sourcing" / folder).glob("year=*/month=*/day=*")
-        return sorted("-".join(p.partition("=")[2] for p in place.parts[-3:]) for place in places)
+        places = [f"sourcing/{folder}/"]
+        for _ in ("year", "month", "day"):
+            places = [f"{place}{name}/" for place in places for name in self.store.folders(place)]
+        parts = [place.split("/")[-4:-1] for place in places]
+        return sorted("-".join(p.partition("=")[2] for p in day) for day in parts)
 
     def envelope(self, folder: str, day: str, identifier: str) -> Envelope:
         """The envelope of a snapshot. Raises ``MalformedPayload`` where it is lost or broken."""
-        path = self._day(folder, day) / f"{identifier}.meta.json"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Envelope)
-        except (OSError, msgspec.DecodeError) as error:
-            msg = f"{path}: the envelope of this object cannot be read: {error}"
-            raise MalformedPayload(msg) from error
+        words, path = self._either(folder, day, identifier, self.store.words)
+        return _decoded(words, Envelope, f"{self.uri}/{path}")
 
     def snapshot(self, folder: str, day: str, identifier: str) -> Snapshot:
         """A snapshot, whole.
@@ -121,93 +148,115 @@ class LocalArchive:
         Raises ``MalformedPayload`` where the object cannot be unpacked, or does not hold the bytes
         that were archived.
         """
-        envelope = self.envelope(folder, day, identifier)
-        path = self._day(folder, day) / f"{identifier}.{envelope.format}.gz"
-        try:
-            body = gzip.decompress(path.read_bytes())
-        except (OSError, EOFError, zlib.error) as error:
-            msg = f"{path}: the archived object cannot be unpacked: {error}"
-            raise MalformedPayload(msg) from error
-        if hashlib.sha256(body).hexdigest() != envelope.raw_sha256:
-            msg = f"{path}: the bytes are not those that were archived"
-            raise MalformedPayload(msg)
-        return Snapshot(envelope, body)
+        (body, words), path = self._either(folder, day, identifier, self._verified)
+        return Snapshot(_decoded(words, Envelope, f"{self.uri}/{path}"), body)
 
     def path(self, folder: str, envelope: Envelope) -> str:
         """Where the object with this envelope lies, from the archive's root."""
-        place = self._day(folder, envelope.day)
-        return str((place / f"{envelope.identifier}.{envelope.format}.gz").relative_to(self.root))
+        return f"{_place(folder, envelope.day)}{envelope.identifier}.{envelope.format}.gz"
 
     def size(self, folder: str) -> tuple[int, int]:
         """How many objects there are, and how many bytes they take."""
-        files = [
-            p.stat().st_size
-            for p in (self.root / "sourcing" / folder).glob("year=*/month=*/day=*/*.gz")
-        ]
-        return len(files), sum(files)
+        found = [n for key, n in self.store.below(f"sourcing/{folder}/") if key.endswith(_BODIES)]
+        return len(found), sum(found)
+
+    def discard(self, folder: str, envelope: Envelope) -> None:
+        """Remove an object: what a spool does once the archive has it."""
+        self.store.remove(self.path(folder, envelope))
 
     def reject(self, rejection: Rejection, body: bytes) -> str:
         """Keep bytes that cannot be read, with the reason; the same bytes are kept once a day.
 
         Where they had been settled before, they no longer are.
         """
-        path = self._rejected(rejection, "gz")
-        _create(self._rejected(rejection, "reason.json"), msgspec.json.encode(rejection))
-        _create(path, gzip.compress(body, compresslevel=_LEVEL, mtime=0))
-        self._rejected(rejection, "settled.json").unlink(missing_ok=True)
-        return str(path.relative_to(self.root))
+        path = _rejected(rejection, "gz")
+        stored = self.store.put(path, _packed(body), msgspec.json.encode(rejection))
+        if not stored.created:
+            self.store.remove(_rejected(rejection, "settled.json"))
+        return path
 
     def rejected_body(self, rejection: Rejection) -> bytes:
         """The bytes that were rejected. Raises ``MalformedPayload`` where they cannot be had."""
-        path = self._rejected(rejection, "gz")
+        path = _rejected(rejection, "gz")
         try:
-            body = gzip.decompress(path.read_bytes())
-        except (OSError, EOFError, zlib.error) as error:
-            msg = f"{path}: the rejected bytes cannot be unpacked: {error}"
+            return self._verified(path)[0]
+        except FileNotFoundError as error:
+            msg = f"{self.uri}/{path}: the rejected bytes are not there"
             raise MalformedPayload(msg) from error
-        if hashlib.sha256(body).hexdigest() != rejection.raw_sha256:
-            msg = f"{path}: the bytes are not those that were rejected"
-            raise MalformedPayload(msg)
-        return body
 
     def settle(self, rejection: Rejection, day: str) -> None:
         """Say that ``day`` holds what these bytes say, and can be read; nothing is removed."""
-        mark = self._rejected(rejection, "settled.json")
-        _create(mark, msgspec.json.encode({"day": day}))
+        self.store.put(_rejected(rejection, "settled.json"), msgspec.json.encode({"day": day}))
 
     def rejections(self, dataset: str) -> Iterator[Rejection]:
         """What was rejected of a dataset and not settled since, oldest day first."""
-        root = self.root / "rejected" / dataset
-        for path in sorted(root.glob("year=*/month=*/day=*/*.reason.json")):
-            rejection = msgspec.json.decode(path.read_bytes(), type=Rejection)
-            if not self._rejected(rejection, "settled.json").exists():
-                yield rejection
+        keys = {key for key, _ in self.store.below(f"rejected/{dataset}/")}
+        for key in sorted(key for key in keys if key.endswith(".gz")):
+            if f"{key.removesuffix('.gz')}.settled.json" not in keys:
+                with suppress(FileNotFoundError):  # gone since it was listed
+                    words = self.store.words(key)
+                    yield _decoded(words, Rejection, f"{self.uri}/{key}")
 
-    def _rejected(self, rejection: Rejection, kind: str) -> Path:
-        day = rejection.fetched_at.astimezone(dt.UTC).date().isoformat()
-        return self._day(rejection.dataset, day, "rejected") / f"{rejection.name}.{kind}"
+    def discard_rejected(self, rejection: Rejection) -> None:
+        """Remove rejected bytes: what a spool does once the archive has them."""
+        self.store.remove(_rejected(rejection, "gz"))
 
-    def _day(self, folder: str, day: str, kind: str = "sourcing") -> Path:
-        year, month, number = day.split("-")
-        return self.root / kind / folder / f"year={year}" / f"month={month}" / f"day={number}"
+    def _either(
+        self, folder: str, day: str, identifier: str, read: Callable[[str], _T]
+    ) -> tuple[_T, str]:
+        """What ``read`` gives of the object, whichever format it has, and the object's path."""
+        for suffix in _BODIES:
+            path = f"{_place(folder, day)}{identifier}{suffix}"
+            with suppress(FileNotFoundError):
+                return read(path), path
+        msg = f"{self.uri}/{_place(folder, day)}{identifier}: the object or its envelope is lost"
+        raise MalformedPayload(msg)
 
+    def _verified(self, path: str) -> tuple[bytes, bytes]:
+        """The unpacked bytes of an object, which its words vouch for; and these words.
 
-def _create(path: Path, content: bytes) -> bool:
-    """Write ``content`` under a name that nobody holds yet; False where somebody does."""
-    if path.exists():
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        Asked for again a few times where they came damaged.
+        """
+        for left in reversed(range(_READS)):
+            try:
+                packed, words = self.store.get(path)
+                return self._unpacked(path, packed, words), words
+            except MalformedPayload:
+                if not left:
+                    raise
+        raise AssertionError
+
+    def _unpacked(self, path: str, packed: bytes, words: bytes) -> bytes:
+        where, kind = f"{self.uri}/{path}", path.partition("/")[0]
         try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return False
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-    return True
+            body = gzip.decompress(packed)
+        except (OSError, EOFError, zlib.error) as error:
+            msg = f"{where}: the object cannot be unpacked: {error}"
+            raise MalformedPayload(msg) from error
+        if hashlib.sha256(body).hexdigest() != _decoded(words, _Sealed, where).raw_sha256:
+            kept = "rejected" if kind == "rejected" else "archived"
+            msg = f"{where}: the bytes are not those that were {kept}"
+            raise MalformedPayload(msg)
+        return body
+
+
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, compresslevel=_LEVEL, mtime=0)
+
+
+def _decoded(words: bytes, kind: type[_T], where: str) -> _T:
+    try:
+        return msgspec.json.decode(words, type=kind)
+    except msgspec.DecodeError as error:
+        msg = f"{where}: the envelope of this object cannot be read: {error}"
+        raise MalformedPayload(msg) from error
+
+
+def _rejected(rejection: Rejection, kind: str) -> str:
+    day = rejection.fetched_at.astimezone(dt.UTC).date().isoformat()
+    return f"{_place(rejection.dataset, day, 'rejected')}{rejection.name}.{kind}"
+
+
+def _place(folder: str, day: str, kind: str = "sourcing") -> str:
+    year, month, number = day.split("-")
+    return f"{kind}/{folder}/year={year}/month={month}/day={number}/"

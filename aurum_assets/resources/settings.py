@@ -33,10 +33,11 @@ from aurum_assets.model.dataset import (
 from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.resources.api import ApiClient, Credentials
-from aurum_assets.resources.archive import LocalArchive
+from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import SqliteLimiter
+from aurum_assets.resources.objects import Folder, open_store
 from aurum_assets.resources.registry import Registry
 from aurum_assets.resources.state import SqliteState
 
@@ -342,9 +343,14 @@ class Home:
         return SqliteState(self.root / "state.sqlite")
 
     @cached_property
-    def archive(self) -> LocalArchive:
-        """The raw archive."""
-        return LocalArchive(self.root / "archive")
+    def archive(self) -> Archive:
+        """The raw archive. Raises ``ConfigError`` where ``AURUM_ARCHIVE`` names no place."""
+        return Archive(open_store(self.backends, self.root / "archive"))
+
+    @cached_property
+    def spool(self) -> Archive:
+        """What could not be archived, until the archive is within reach again."""
+        return Archive(Folder(self.root / "spool"))
 
     @cached_property
     def registry(self) -> Registry:

@@ -1,0 +1,168 @@
+"""Keep: an answer into the archive, unless its request was answered so last.
+
+Where the archive is out of reach the answer goes to the spool, a folder archive of this machine
+(CTS shows today only: what was fetched cannot be fetched again), and up with the next run of its
+dataset. A day that got something from the spool is owed until it was normalized, so that no kill
+between the two leaves a table short.
+
+    AURUM_HOME/spool/sourcing/…, rejected/…                what waits to be archived
+    AURUM_HOME/spool/owed/{dataset}/{day}/{identifier}     what came up and waits to be normalized
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, Envelope
+from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreUnavailable
+from aurum_assets.resources.archive import Rejection, Stored, endpoint_of, order_of
+from aurum_assets.resources.settings import Home
+
+log = structlog.get_logger(__name__)
+
+_DRAIN_SECONDS = 60.0  # after which the rest of the spool is left to the next run
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where an answer lies; ``stored`` is None where it repeats the one before."""
+
+    path: str
+    stored: Stored | None = None
+
+
+def keep(
+    home: Home, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
+) -> Kept:
+    """Archive an answer, unless (without ``force``) its request was answered so last.
+
+    Raises ``StoreUnavailable`` or ``ConfigError`` where the archive is out of reach or refuses; the
+    answer is in the spool then.
+    """
+    try:
+        return _archive(home, dataset, envelope, body, force=force)
+    except (StoreUnavailable, ConfigError) as error:
+        home.spool.put(dataset.archive_name, envelope, body)
+        raise _spooled(home, error) from None
+
+
+def keep_rejected(home: Home, rejection: Rejection, body: bytes) -> str:
+    """Keep bytes that cannot be read, as ``keep`` does; where they lie."""
+    try:
+        return home.archive.reject(rejection, body)
+    except (StoreUnavailable, ConfigError) as error:
+        home.spool.reject(rejection, body)
+        raise _spooled(home, error) from None
+
+
+def _spooled(home: Home, error: StoreUnavailable | ConfigError) -> StoreUnavailable | ConfigError:
+    return type(error)(f"{error}; the bytes are kept in {home.spool.uri} and go up with a next run")
+
+
+def drain(home: Home, dataset: Dataset) -> None:
+    """Bring up what the spool holds of ``dataset``, for at most about a minute.
+
+    A kill between upload and removal brings it up again, and finds it there. Raises
+    ``StoreUnavailable`` or ``ConfigError`` where the archive is still out of reach or refuses.
+    """
+    if not (home.root / "spool").exists():
+        return
+    with home.turn(f"spool-{dataset.key}"):
+        until, folder = time.monotonic() + _DRAIN_SECONDS, dataset.archive_name
+        for day in home.spool.days(folder):
+            for identifier in home.spool.identifiers(folder, day):
+                if time.monotonic() > until:
+                    return
+                with _left_where_damaged():
+                    _bring_up(home, dataset, day, identifier)
+        for rejection in home.spool.rejections(dataset.key):
+            if time.monotonic() > until:
+                return
+            with _left_where_damaged():
+                home.archive.reject(rejection, home.spool.rejected_body(rejection))
+                home.spool.discard_rejected(rejection)
+
+
+def _bring_up(home: Home, dataset: Dataset, day: str, identifier: str) -> None:
+    snapshot = home.spool.snapshot(dataset.archive_name, day, identifier)
+    debt = _owed(home, dataset) / day / identifier
+    debt.parent.mkdir(parents=True, exist_ok=True)
+    debt.touch()
+    kept = _archive(home, dataset, snapshot.envelope, snapshot.body)
+    if kept.stored is None and identifier not in kept.path:
+        debt.unlink(missing_ok=True)  # it repeats another answer: nothing came up
+    home.spool.discard(dataset.archive_name, snapshot.envelope)
+
+
+@contextmanager
+def _left_where_damaged() -> Iterator[None]:
+    try:
+        yield
+    except MalformedPayload as error:
+        log.warning("left in the spool", because=str(error))
+
+
+def owed_days(home: Home, dataset: Dataset) -> list[str]:
+    """The days that got something from the spool and were not normalized since, in order."""
+    return sorted({path.parent.name for path in _owed(home, dataset).glob("*/*")})
+
+
+def pay(home: Home, dataset: Dataset, day: OperatingDay, identifiers: Iterable[str]) -> None:
+    """Say that the table holds these snapshots of ``day``."""
+    owed = _owed(home, dataset) / day.key
+    if owed.exists():
+        for identifier in identifiers:
+            (owed / identifier).unlink(missing_ok=True)
+
+
+def _owed(home: Home, dataset: Dataset) -> Path:
+    return home.root / "spool" / "owed" / dataset.archive_name
+
+
+def _archive(
+    home: Home, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
+) -> Kept:
+    """One look at the day, and a put where the answer is new."""
+    others = [
+        identifier
+        for identifier in home.archive.identifiers(dataset.archive_name, envelope.day)
+        if endpoint_of(identifier) == envelope.endpoint
+    ]
+    order = order_of(envelope.identifier)
+    if not force:
+        before = [identifier for identifier in others if order_of(identifier) <= order]
+        repeated = _repeated(home, dataset, envelope, before)
+        if repeated is not None:
+            return Kept(repeated)
+    newest = all(order_of(identifier) <= order for identifier in others)
+    if newest:
+        home.registry.forget_newest(envelope)
+    stored = home.archive.put(dataset.archive_name, envelope, body)
+    home.registry.record(envelope, stored, newest=newest)
+    return Kept(stored.path, stored)
+
+
+def _repeated(home: Home, dataset: Dataset, envelope: Envelope, before: list[str]) -> str | None:
+    """The path of the newest snapshot of the same request among ``before``, where its content is
+    the same.
+
+    The registry is believed of a snapshot that the archive lists, and that no other of the same
+    request follows: another machine may have archived one while the registry was out of reach.
+    """
+    known = home.registry.newest(dataset.key, envelope.day, envelope.request)
+    for identifier in reversed(before):
+        if known is not None and known.identifier == identifier:
+            return known.path if known.content_sha256 == envelope.content_sha256 else None
+        try:
+            other = home.archive.envelope(dataset.archive_name, envelope.day, identifier)
+        except MalformedPayload:
+            continue  # a lost envelope says nothing; normalize reports it
+        if other.request == envelope.request:
+            same = other.content_sha256 == envelope.content_sha256
+            return home.archive.path(dataset.archive_name, other) if same else None
+    return None

@@ -1,0 +1,487 @@
+"""Where objects lie: in a folder of this machine, or in a bucket of S3. The two ``Store`` s.
+
+Here belongs how an object is put once and whole, and how a store's failures read in our words: out
+of reach (``StoreUnavailable``: ask again later), refused (``ConfigError``: somebody must change
+something), damaged (``MalformedPayload``). What lies under which key is the archive's business.
+
+Every request to S3 is over after ``SECONDS``: three tries of 3 s to connect and 8 s of silence,
+and whatever a server does that drips instead of being silent, nobody waits longer than that.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import closing, suppress
+from functools import cache, cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
+from aurum_assets.resources.archive import Store, Stored
+
+if TYPE_CHECKING:  # imported where they are first used: a run without S3 does not pay for them
+    from botocore.exceptions import BotoCoreError, ClientError
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
+
+    from aurum_assets.resources.settings import Backends
+
+_T = TypeVar("_T")
+
+SECONDS = 30.0
+_CONNECT_SECONDS = 3.0
+_READ_SECONDS = 8.0
+_TRIES = 3
+
+METADATA_BYTES = 2048  # what S3 takes of user metadata, names and values together
+_NAMED = len("x-amz-meta-")
+_BESIDE = {"words": '"beside"'}
+# 4xx that pass: another put of the same key under way, bytes damaged on their way up, too slow.
+_PASSING = {
+    "ConditionalRequestConflict",
+    "OperationAborted",
+    "BadDigest",
+    "XAmzContentSHA256Mismatch",
+    "IncompleteBody",
+    "RequestTimeout",
+}
+
+
+def open_store(backends: "Backends", default: Path) -> Store:
+    """The store that ``AURUM_ARCHIVE`` names, the folder ``default`` where it is empty.
+
+    Raises ``ConfigError`` where it names none.
+    """
+    archive = backends.archive
+    if not archive:
+        return Folder(default)
+    url = urlsplit(archive)
+    plain = not url.query and not url.fragment and "@" not in url.netloc
+    if plain and url.scheme == "file" and not url.netloc and url.path.startswith("/"):
+        return Folder(Path(unquote(url.path)))
+    if plain and url.scheme == "s3" and re.fullmatch(r"[A-Za-z0-9][\w.-]{1,254}", url.netloc):
+        return S3(
+            url.netloc,
+            url.path.strip("/"),
+            endpoint=backends.s3_endpoint,
+            region=backends.s3_region,
+            profile=backends.aws_profile,
+        )
+    found = f"{archive!r}" if plain else "more than a place"  # what it holds may be a secret
+    msg = (
+        f"environment variable AURUM_ARCHIVE: expected file:/folder or s3://bucket/prefix, without "
+        f"credentials (these come from AWS_PROFILE or AWS_ACCESS_KEY_ID); found {found}"
+    )
+    raise ConfigError(msg)
+
+
+def _beside(key: str) -> str:
+    """Where the words about an object lie that cannot carry them itself."""
+    kind = "reason" if key.startswith("rejected/") else "meta"
+    place, _, name = key.rpartition("/")
+    return f"{place}/{name.partition('.')[0]}.{kind}.json"
+
+
+# --- a folder ------------------------------------------------------------------------------------
+
+
+class Folder:
+    """Objects as files, created by hard link, so that no kill leaves half a file.
+
+    The words lie beside (``{identifier}.meta.json``, ``{name}.reason.json``) and are written first.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def uri(self) -> str:
+        """See ``Store``."""
+        return self.root.resolve().as_uri()
+
+    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
+        """See ``Store``."""
+        if words:
+            _create(self.root / _beside(key), words)
+        return Stored(
+            path=key,
+            created=_create(self.root / key, body),
+            etag=hashlib.md5(body, usedforsecurity=False).hexdigest(),  # as S3 has it
+            version="",
+            bytes=len(body),
+        )
+
+    def get(self, key: str) -> tuple[bytes, bytes]:
+        """See ``Store``."""
+        return self._read(key), self.words(key)
+
+    def words(self, key: str) -> bytes:
+        """See ``Store``."""
+        return self._read(_beside(key))
+
+    def _read(self, key: str) -> bytes:
+        path = self.root / key
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            msg = f"{path}: this object cannot be read: {error.strerror}"
+            raise MalformedPayload(msg) from error
+
+    def below(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See ``Store``."""
+        try:
+            found = list(os.scandir(self.root / prefix))
+        except FileNotFoundError:
+            return
+        for entry in found:
+            if entry.is_dir():
+                yield from self.below(f"{prefix}{entry.name}/")
+            elif not entry.name.startswith("."):  # being written
+                yield f"{prefix}{entry.name}", entry.stat().st_size
+
+    def folders(self, prefix: str) -> list[str]:
+        """See ``Store``."""
+        try:
+            return [entry.name for entry in os.scandir(self.root / prefix) if entry.is_dir()]
+        except FileNotFoundError:
+            return []
+
+    def remove(self, key: str) -> None:
+        """See ``Store``."""
+        (self.root / key).unlink(missing_ok=True)
+        if key.endswith(".gz"):
+            (self.root / _beside(key)).unlink(missing_ok=True)
+
+
+def _create(path: Path, content: bytes) -> bool:
+    """Write ``content`` under a name that nobody holds yet; False where somebody does."""
+    if path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    return True
+
+
+# --- S3 ------------------------------------------------------------------------------------------
+
+
+class S3:
+    """Objects in a bucket, below ``prefix``; put with ``If-None-Match``, checked by SHA-256.
+
+    The words are the object's user metadata, each value as JSON in ASCII. Words of more than 2 KB
+    (long filters, a long reason) lie beside the object as in a folder, put first, and the metadata
+    says ``words: "beside"``. ``put`` in the metadata names the put that made the object.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        endpoint: str = "",
+        region: str = "",
+        profile: str = "",
+        page: int = 1000,
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._endpoint, self._region, self._profile = endpoint, region, profile
+        self._page = page
+
+    @property
+    def uri(self) -> str:
+        """See ``Store``."""
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
+        """See ``Store``."""
+        about = _as_metadata(words)
+        mark = uuid.uuid4().hex
+        about["put"] = mark
+        if sum(_NAMED + len(name) + len(value) for name, value in about.items()) > METADATA_BYTES:
+            self.put(_beside(key), words)
+            about = {**_BESIDE, "put": mark}
+        return self._asked(f"put {key}", partial(self._put, key, body, about))
+
+    def _put(self, key: str, body: bytes, about: dict[str, str], client: "S3Client") -> Stored:
+        """One put; its answer may get lost, and the next try then finds its own object there."""
+        from botocore.exceptions import ClientError
+
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        for left in reversed(range(_TRIES)):
+            try:
+                put = client.put_object(
+                    Bucket=self._bucket,
+                    Key=self._prefix + key,
+                    Body=body,
+                    Metadata=about,
+                    IfNoneMatch="*",
+                    ContentType="application/gzip" if key.endswith(".gz") else "application/json",
+                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=digest,
+                )
+            except ClientError as error:
+                if _code(error) == "PreconditionFailed":
+                    break
+                if _code(error) not in _PASSING or not left:
+                    raise
+                time.sleep(0.1 * (_TRIES - left))
+            else:
+                etag, version = put["ETag"].strip('"'), put.get("VersionId", "")
+                return Stored(key, etag, version, len(body), created=True)
+        there = client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+        return Stored(
+            path=key,
+            etag=there["ETag"].strip('"'),
+            version=there.get("VersionId", ""),
+            bytes=there["ContentLength"],
+            created=there["Metadata"].get("put") == about["put"],
+        )
+
+    def get(self, key: str) -> tuple[bytes, bytes]:
+        """See ``Store``."""
+        body, about = self._asked(f"get {key}", partial(self._get, key))
+        return body, self._words(key, about)
+
+    def _get(self, key: str, client: "S3Client") -> tuple[bytes, Mapping[str, str]]:
+        """One object; an answer that breaks off is asked for again, which no library does."""
+        from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError
+
+        for left in reversed(range(_TRIES)):
+            found = client.get_object(
+                Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED"
+            )
+            try:
+                with closing(found["Body"]) as stream:  # its own ``with`` is past the checksum
+                    return stream.read(), found["Metadata"]
+            except FlexibleChecksumError:
+                msg = f"{self.uri}/{key}: the bytes that S3 sent do not have their checksum"
+                raise MalformedPayload(msg) from None
+            except (HTTPClientError, IncompleteReadError):
+                if not left:
+                    raise
+        raise AssertionError
+
+    def words(self, key: str) -> bytes:
+        """See ``Store``."""
+        about = self._asked(f"look at {key}", partial(self._head, key))
+        return self._words(key, about)
+
+    def _head(self, key: str, client: "S3Client") -> Mapping[str, str]:
+        from botocore.exceptions import ClientError
+
+        try:
+            return client.head_object(Bucket=self._bucket, Key=self._prefix + key)["Metadata"]
+        except ClientError as error:
+            if _code(error) == "404":  # of the object or of the bucket: a HEAD does not say
+                client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+            raise
+
+    def _words(self, key: str, about: Mapping[str, str]) -> bytes:
+        return self.get(_beside(key))[0] if about.items() >= _BESIDE.items() else _as_words(about)
+
+    def below(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """See ``Store``."""
+        for page in self._pages(prefix):
+            for found in page.get("Contents", []):
+                yield found["Key"].removeprefix(self._prefix), found["Size"]
+
+    def folders(self, prefix: str) -> list[str]:
+        """See ``Store``."""
+        return [
+            found["Prefix"].rstrip("/").rpartition("/")[2]
+            for page in self._pages(prefix, Delimiter="/")
+            for found in page.get("CommonPrefixes", [])
+        ]
+
+    def _pages(self, prefix: str, **options: Any) -> Iterator["ListObjectsV2OutputTypeDef"]:  # noqa: ANN401  the client's
+        while True:
+            page = self._asked(f"list {prefix}", partial(self._page_of, prefix, options))
+            yield page
+            if not page["IsTruncated"]:
+                return
+            options["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _page_of(
+        self, prefix: str, options: Mapping[str, Any], client: "S3Client"
+    ) -> "ListObjectsV2OutputTypeDef":
+        return client.list_objects_v2(
+            Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=self._page, **options
+        )
+
+    def remove(self, key: str) -> None:
+        """See ``Store``."""
+        for one in [key, _beside(key)] if key.endswith(".gz") else [key]:
+            self._asked(f"remove {one}", partial(self._remove, self._prefix + one))
+
+    def _remove(self, key: str, client: "S3Client") -> None:
+        client.delete_object(Bucket=self._bucket, Key=key)
+
+    @cached_property
+    def _client(self) -> "S3Client":
+        try:
+            return bounded_client(self._endpoint, self._region, self._profile)
+        except ValueError:
+            msg = "environment variable AURUM_S3_ENDPOINT: expected an address as https://host:port"
+            raise ConfigError(msg) from None  # the library's message holds what was found
+
+    def _asked(self, doing: str, ask: Callable[["S3Client"], _T]) -> _T:
+        """What S3 answers within ``SECONDS``, its failures in our words.
+
+        The thread of a call that is given up ends with the call, or with the process.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        answer: Future[_T] = Future()
+
+        def work(client: "S3Client") -> None:
+            try:
+                answer.set_result(ask(client))
+            except BaseException as error:  # noqa: BLE001  handed to the one who waits
+                answer.set_exception(error)
+
+        try:
+            threading.Thread(target=work, args=(self._client,), daemon=True, name="s3").start()
+            return answer.result(SECONDS)
+        except TimeoutError:
+            raise self._out_of_reach(doing, f"no answer within {SECONDS:.0f} s") from None
+        except (ClientError, BotoCoreError) as error:
+            raise self._in_words(error, doing) from None  # theirs may hold addresses and keys
+
+    def _in_words(self, error: "ClientError | BotoCoreError", doing: str) -> Exception:
+        from botocore.exceptions import (
+            ClientError,
+            CredentialRetrievalError,
+            NoCredentialsError,
+            PartialCredentialsError,
+            ProfileNotFound,
+            SSOError,
+        )
+
+        nobody = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
+        if isinstance(error, (*nobody, ProfileNotFound, SSOError)):
+            return self._refused(doing, type(error).__name__)
+        if not isinstance(error, ClientError):
+            return self._out_of_reach(doing, type(error).__name__)
+        status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], _code(error)
+        said = f"{status} {code}" if code != str(status) else code
+        if code in {"NoSuchKey", "404"}:
+            return FileNotFoundError(f"{self.uri}: {doing}: there is no such object")
+        if code == "NoSuchBucket":
+            msg = (
+                f"{self.uri}: there is no bucket {self._bucket!r}: make it, or set AURUM_ARCHIVE "
+                "(and AURUM_S3_ENDPOINT, AURUM_S3_REGION) to where there is one"
+            )
+            return ConfigError(msg)
+        if code in _PASSING or status in {408, 429} or status >= 500:  # noqa: PLR2004  HTTP's own
+            return self._out_of_reach(doing, said)
+        return self._refused(doing, said)
+
+    def _out_of_reach(self, doing: str, why: str) -> AurumError:
+        return StoreUnavailable(f"{self.uri} is out of reach ({doing}: {why}): ask again later")
+
+    def _refused(self, doing: str, why: str) -> AurumError:
+        return ConfigError(
+            f"{self.uri}: S3 refuses to {doing} ({why}): check the credentials (AWS_PROFILE, "
+            "AWS_ACCESS_KEY_ID or a role), AURUM_S3_REGION, and that they may s3:ListBucket, "
+            "s3:GetObject, s3:PutObject and s3:DeleteObject there"
+        )
+
+
+@cache
+def bounded_client(endpoint: str, region: str, profile: str) -> "S3Client":
+    """A client by dagster-aws' ``S3Resource``, which by itself waits a minute five times over.
+
+    One for a process and place: it takes 0.2 s to make, and threads may share it.
+    """
+    import boto3
+    from botocore.config import Config
+    from dagster_aws.s3 import S3Resource
+
+    class BoundedS3Resource(S3Resource):
+        """``S3Resource`` that bounds how long it waits."""
+
+        connect_timeout: float = _CONNECT_SECONDS
+        read_timeout: float = _READ_SECONDS
+
+        def get_client(self) -> Any:  # noqa: ANN401  as S3Resource has it
+            config = Config(
+                connect_timeout=self.connect_timeout,
+                read_timeout=self.read_timeout,
+                retries={"mode": "standard", "total_max_attempts": self.max_attempts},
+            )
+            return boto3.Session(profile_name=self.profile_name).client(
+                "s3",
+                region_name=self.region_name,
+                endpoint_url=self.endpoint_url,
+                config=config,
+            )
+
+    resource = BoundedS3Resource(
+        endpoint_url=endpoint or None,
+        region_name=region or None,
+        profile_name=profile or None,
+        max_attempts=_TRIES,
+    )
+    client: S3Client = resource.get_client()
+    return client
+
+
+def s3_properties(backends: "Backends") -> dict[str, str]:
+    """The properties of pyiceberg for a warehouse on the same S3 as the archive.
+
+    Credentials are not among them: they come from where AWS tools look. A profile is made known to
+    these through ``AWS_PROFILE``, for pyarrow takes none as an argument.
+    """
+    if backends.aws_profile:
+        os.environ.setdefault("AWS_PROFILE", backends.aws_profile)
+    found = {
+        "s3.endpoint": backends.s3_endpoint,
+        # with an endpoint of its own nobody at AWS can tell where the bucket is
+        "s3.region": backends.s3_region or ("us-east-1" if backends.s3_endpoint else ""),
+        "s3.connect-timeout": str(_CONNECT_SECONDS),
+        "s3.request-timeout": str(SECONDS),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _code(error: "ClientError") -> str:
+    return error.response["Error"]["Code"]
+
+
+def _as_metadata(words: bytes) -> dict[str, str]:
+    """Words as user metadata: ASCII, dashes in names, nothing that is null."""
+    said: dict[str, Any] = json.loads(words) if words else {}
+    return {
+        name.replace("_", "-"): json.dumps(value).replace("\x7f", "\\u007f")
+        for name, value in said.items()
+        if value is not None
+    }
+
+
+def _as_words(about: Mapping[str, str]) -> bytes:
+    """``_as_metadata`` undone."""
+    said = {n.replace("-", "_"): json.loads(v) for n, v in about.items() if n != "put"}
+    return json.dumps(said).encode()

@@ -1,0 +1,488 @@
+"""S3 in trouble loses nothing, doubles nothing, and holds nobody up for long."""
+
+import json
+import subprocess
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurum_assets import ingest
+from aurum_assets.graph.translate import failures_in_words
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreUnavailable
+from aurum_assets.resources import objects
+from aurum_assets.resources.archive import Archive
+from aurum_assets.resources.lake import Lake
+from aurum_assets.resources.objects import S3, bounded_client, open_store, s3_properties
+from aurum_assets.resources.settings import PROJECT, Backends, Home, Settings, open_home
+from aurum_assets_tests.conftest import Desk
+from aurum_assets_tests.servers.s3 import S3Server
+from aurum_assets_tests.test_archive import BODY, envelope, minutes, put
+
+LOAD, LMP, CTS = ISONE_SYSTEM_LOAD, ISONE_RT_LMP, MISO_CTS
+DAY = "2026-07-20"
+BROKEN = b"<html>maintenance</html>"
+LOADS = [
+    b'{"FiveMinSystemLoads":{"FiveMinSystemLoad":'
+    b'{"BeginDate":"2026-07-20T17:20:00.000-04:00","LoadMw":%d}}}' % (15_000 + n)
+    for n in range(3)
+]
+
+
+@pytest.fixture
+def store(s3: S3Server) -> S3:
+    return S3("raw", uuid.uuid4().hex, endpoint=s3.url)
+
+
+@pytest.fixture
+def archive(store: S3) -> Archive:
+    return Archive(store)
+
+
+@pytest.fixture
+def on_s3(home: Home, s3: S3Server) -> Home:
+    place = f"s3://raw/{uuid.uuid4().hex}"
+    return replace(home, backends=Backends(archive=place, s3_endpoint=s3.url))
+
+
+@pytest.fixture
+def desk(on_s3: Home, desk: Desk) -> Desk:
+    return Desk(on_s3, desk.clock)
+
+
+def waiting(desk: Desk) -> list[Path]:
+    """The objects in the spool."""
+    return sorted((desk.home.root / "spool").rglob("*.gz"))
+
+
+# --- what an object is ---------------------------------------------------------------------------
+
+
+def test_an_object_carries_its_envelope_checksum_and_version(
+    archive: Archive, s3: S3Server
+) -> None:
+    stored = put(archive, filters={"node": "Châteauguay"})
+    key = archive.uri.removeprefix("s3://raw/") + "/" + stored.path
+    assert "/sourcing/isone_rt_lmp/year=2026/month=07/day=20/2026" in key
+    found = bounded_client(s3.url, "", "").get_object(Bucket="raw", Key=key, ChecksumMode="ENABLED")
+    said = found["Metadata"]
+    assert {name: json.loads(said[name]) for name in ("endpoint", "dialect", "finality")} == {
+        "endpoint": "fiveminutelmp_current_all",
+        "dialect": "live",
+        "finality": "prelim",
+    }
+    assert json.loads(said["raw-sha256"]) == envelope().raw_sha256
+    assert json.loads(said["filters"]) == {"node": "Châteauguay"}
+    assert all(value.isascii() for value in said.values())
+    assert (found["VersionId"], found["ETag"].strip('"')) == (stored.version, stored.etag)
+    assert found["ChecksumSHA256"]
+    again = put(archive, filters={"node": "Châteauguay"})
+    assert (again.version, again.etag) == (stored.version, stored.etag), "asked for where it lay"
+
+
+def test_words_beyond_2_kb_lie_beside_the_object_and_within_are_metadata(
+    store: S3, s3: S3Server
+) -> None:
+    before = s3.count("PUT", match=".meta.json")
+    for length, beside in ((1_500, 0), (2_500, 1)):
+        words = json.dumps({"raw_sha256": "0", "filters": {"node": "n" * length}}).encode()
+        store.put(f"sourcing/x/{length}.json.gz", BODY, words)
+        assert json.loads(store.words(f"sourcing/x/{length}.json.gz")) == json.loads(words)
+        assert s3.count("PUT", match=".meta.json") - before == beside
+
+
+def test_a_listing_goes_on_over_its_pages(s3: S3Server) -> None:
+    store = S3("raw", uuid.uuid4().hex, endpoint=s3.url, page=3)
+    archive = Archive(store)
+    for n in range(7):
+        put(archive, b'{"n":%d}' % n, day=f"2026-07-0{n + 1}", endpoint=f"e{n}")
+    assert [day[-1] for day in archive.days("isone_rt_lmp")] == [*"1234567"]
+    assert archive.size("isone_rt_lmp")[0] == 7
+
+
+def test_without_versions_an_object_has_no_version(s3: S3Server) -> None:
+    s3.make_bucket("plain", versioned=False)
+    assert put(Archive(S3("plain", endpoint=s3.url))).version == ""
+
+
+def test_region_endpoint_and_waits_are_those_that_were_configured(s3: S3Server) -> None:
+    config: Any = bounded_client(s3.url, "eu-west-3", "").meta.config  # more than its stub says
+    assert config.region_name == "eu-west-3"
+    assert (config.connect_timeout, config.read_timeout) == (3, 8)
+    assert config.retries["mode"] == "standard"
+    assert config.retries["total_max_attempts"] == 3
+
+
+# --- trouble that passes -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["503", "500", "reset", "409", "swallow"])
+def test_a_put_that_meets_trouble_once_makes_one_object(
+    archive: Archive, s3: S3Server, kind: str
+) -> None:
+    s3.fail(kind, method="PUT")
+    stored = put(archive)
+    assert stored.created, "by this very put, whatever its first try was told"
+    assert archive.size("isone_rt_lmp")[0] == 1
+    assert not put(archive).created
+
+
+def test_a_lost_answer_leaves_one_version(archive: Archive, s3: S3Server) -> None:
+    s3.fail("swallow", 2, method="PUT")
+    stored = put(archive)
+    client = bounded_client(s3.url, "", "")
+    prefix = archive.uri.removeprefix("s3://raw/")
+    versions = client.list_object_versions(Bucket="raw", Prefix=prefix)["Versions"]
+    assert [v["VersionId"] for v in versions] == [stored.version]
+
+
+@pytest.mark.parametrize("kind", ["503", "500", "reset", "cut", "corrupt"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_read_that_meets_trouble_is_asked_again(
+    archive: Archive, s3: S3Server, kind: str, times: int
+) -> None:
+    put(archive)
+    (identifier,) = archive.identifiers("isone_rt_lmp", DAY)
+    s3.fail(kind, times if kind not in ("503", "500") else 1, method="GET", match=identifier)
+    assert archive.snapshot("isone_rt_lmp", DAY, identifier).body == BODY
+
+
+def test_bytes_that_always_come_damaged_are_one_clear_error_after_a_few_tries(
+    archive: Archive, s3: S3Server
+) -> None:
+    put(archive)
+    (identifier,) = archive.identifiers("isone_rt_lmp", DAY)
+    asked = s3.count("GET", match=identifier)
+    with s3.out_of_reach("corrupt"), pytest.raises(MalformedPayload, match="checksum"):
+        archive.snapshot("isone_rt_lmp", DAY, identifier)
+    assert s3.count("GET", match=identifier) - asked == 3
+
+
+def test_an_answer_that_always_breaks_off_is_no_lost_object(archive: Archive, s3: S3Server) -> None:
+    put(archive)
+    (identifier,) = archive.identifiers("isone_rt_lmp", DAY)
+    with s3.out_of_reach("cut"), pytest.raises(StoreUnavailable, match="ask again later"):
+        archive.snapshot("isone_rt_lmp", DAY, identifier)
+
+
+def test_racing_writers_of_other_objects_and_slow_answers_lose_nothing(
+    archive: Archive, s3: S3Server
+) -> None:
+    s3.fail("slow", 5, method="PUT", seconds=0.2)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: put(archive, b'{"n":%d}' % n), range(12)))
+    assert archive.size("isone_rt_lmp")[0] == 12
+
+
+# --- out of reach --------------------------------------------------------------------------------
+
+
+READS: dict[str, Callable[[Archive], object]] = {
+    "identifiers": lambda a: a.identifiers("isone_rt_lmp", DAY),
+    "days": lambda a: a.days("isone_rt_lmp"),
+    "size": lambda a: a.size("isone_rt_lmp"),
+    "rejections": lambda a: list(a.rejections("isone_rt_lmp")),
+    "envelope": lambda a: a.envelope("isone_rt_lmp", DAY, envelope().identifier),
+    "snapshot": lambda a: a.snapshot("isone_rt_lmp", DAY, envelope().identifier),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_out_of_reach_is_an_error_and_never_an_empty_archive_or_a_lost_object(
+    archive: Archive, s3: S3Server, read: str
+) -> None:
+    put(archive)
+    with s3.out_of_reach(), pytest.raises(StoreUnavailable, match="out of reach"):
+        READS[read](archive)
+    with s3.out_of_reach("403"), pytest.raises(ConfigError, match="403"):
+        READS[read](archive)
+    assert READS[read](archive) is not None
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_missing_bucket_is_an_error_and_never_an_empty_archive_or_a_lost_object(
+    s3: S3Server, read: str
+) -> None:
+    with pytest.raises(ConfigError, match="there is no bucket 'absent': make it"):
+        READS[read](Archive(S3("absent", endpoint=s3.url)))
+
+
+@pytest.mark.parametrize(("kind", "ask"), [("drip", "GET"), ("slow", "PUT")])
+def test_nobody_waits_longer_than_the_bound_whatever_the_server_does(
+    archive: Archive, s3: S3Server, monkeypatch: pytest.MonkeyPatch, kind: str, ask: str
+) -> None:
+    put(archive)
+    monkeypatch.setattr(objects, "SECONDS", 0.3)
+    s3.fail(kind, method=ask, seconds=1)
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="no answer within"):
+        put(archive, b"{}") if ask == "PUT" else archive.size("isone_rt_lmp")
+    assert time.monotonic() - began < 0.9
+
+
+def test_the_tries_of_a_silent_server_fit_the_bound() -> None:
+    waits = 3 * (objects._CONNECT_SECONDS + objects._READ_SECONDS)  # noqa: SLF001  the sum is the claim
+    backoff = 1 + 2
+    assert waits - 2 * objects._CONNECT_SECONDS + backoff <= objects.SECONDS  # noqa: SLF001  as above
+
+
+def test_dagster_asks_again_later() -> None:
+    import dagster as dg
+
+    with pytest.raises(dg.Failure) as failed, failures_in_words():
+        raise StoreUnavailable
+    assert failed.value.allow_retries
+
+
+# --- the spool -----------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_archived_is_spooled_and_goes_up_with_the_next_run(
+    live_desk: Desk, s3: S3Server, on_s3: Home
+) -> None:
+    desk = Desk(replace(on_s3, base_urls=live_desk.home.base_urls), live_desk.clock)
+    today = CTS.source.day_of(desk.home.now())
+    with s3.out_of_reach(), pytest.raises(StoreUnavailable, match=r"kept in file:.*/spool"):
+        ingest.collect(desk.home, CTS, today)
+    (kept,) = waiting(desk)
+    assert kept.relative_to(desk.home.root / "spool").parts[:2] == ("sourcing", CTS.archive_name)
+    live_desk.clock.set(desk.home.now().replace(minute=30))
+    done = ingest.collect(desk.home, CTS, today)
+    assert waiting(desk) == []
+    assert done.days == [today.key]
+    names = desk.home.archive.identifiers(CTS.archive_name, today.key)
+    assert kept.name.partition(".")[0] in names
+    ingest.normalize(desk.home, CTS, today)
+    assert ingest.verify(desk.home, CTS, today).problems == []
+    assert kept.name[-24:-8] in {raw[:16] for raw in desk.rows(CTS)["raw_sha256"]}
+
+
+def test_every_tick_of_an_outage_is_kept_and_repeats_go_up_once(desk: Desk, s3: S3Server) -> None:
+    desk.bring(LOAD, LOADS[0])
+    with s3.out_of_reach():
+        for i, n in enumerate([0, 1, 1, 2]):
+            with pytest.raises(StoreUnavailable):
+                desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * (i + 1)))
+    assert len(waiting(desk)) == 4
+    done = ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    assert waiting(desk) == []
+    assert len(desk.home.archive.identifiers(LOAD.archive_name, DAY)) == 3
+    assert done.rows["load"].to_list() == [15_002.0]
+    assert done.rows["fetched_at"].to_list() == [minutes(desk, 20)]
+    assert ingest.verify(desk.home, LOAD, LOAD.day(DAY)).problems == []
+
+
+def test_rejected_bytes_are_spooled_too(desk: Desk, s3: S3Server) -> None:
+    with s3.out_of_reach(), pytest.raises(StoreUnavailable, match="kept in"):
+        desk.take(LOAD, BROKEN)
+    ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    (rejection,) = desk.home.archive.rejections(LOAD.key)
+    assert desk.home.archive.rejected_body(rejection) == BROKEN
+    assert waiting(desk) == []
+
+
+def test_where_the_store_refuses_the_bytes_are_kept_as_well(desk: Desk, s3: S3Server) -> None:
+    with s3.out_of_reach("403"), pytest.raises(ConfigError, match=r"AWS_PROFILE.*kept in"):
+        desk.take(LOAD, LOADS[0])
+    assert len(waiting(desk)) == 1
+
+
+def test_an_outage_does_not_keep_the_next_answer_from_being_fetched(
+    live_desk: Desk, s3: S3Server, on_s3: Home
+) -> None:
+    desk = Desk(replace(on_s3, base_urls=live_desk.home.base_urls), live_desk.clock)
+    today = LOAD.source.day_of(desk.home.now())
+    with s3.out_of_reach():
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="spool"):
+                ingest.collect(desk.home, LOAD, today, feeds=["now"])
+            live_desk.clock.set(minutes(desk, 5))
+    assert len(waiting(desk)) == 2
+
+
+def test_a_day_that_came_up_from_the_spool_is_owed_until_it_is_normalized(
+    live_desk: Desk, s3: S3Server, on_s3: Home
+) -> None:
+    desk = Desk(replace(on_s3, base_urls=live_desk.home.base_urls), live_desk.clock)
+    today = LOAD.source.day_of(desk.home.now())
+    with s3.out_of_reach(), pytest.raises(StoreUnavailable):
+        desk.take(LOAD, LOADS[0])
+    for _ in range(2):  # as after a kill between archive and table
+        done = ingest.collect(desk.home, LOAD, today, feeds=["now"])
+        assert done.days == [DAY, today.key]
+    for key in done.days:
+        ingest.normalize(desk.home, LOAD, LOAD.day(key))
+    assert ingest.collect(desk.home, LOAD, today, feeds=["now"]).days == [today.key]
+    assert len(desk.rows(LOAD, DAY)) == 1
+
+
+def test_a_kill_between_upload_and_removal_loses_and_doubles_nothing(
+    desk: Desk, s3: S3Server
+) -> None:
+    with s3.out_of_reach():
+        for n in range(2):
+            with pytest.raises(StoreUnavailable):
+                desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * n))
+    backends, root = (desk.home.backends, desk.home.root)
+    program = f"""
+import os, signal
+from dataclasses import replace
+from pathlib import Path
+from aurum_assets.ingest.keep import drain
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD as LOAD
+from aurum_assets.resources import archive
+from aurum_assets.resources.settings import Backends, Home, Configuration
+def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+archive.Archive.discard = die
+drain(Home(Path({str(root)!r}), Configuration({{}}, {{}}),
+      backends=Backends(archive={backends.archive!r}, s3_endpoint={backends.s3_endpoint!r})), LOAD)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=False)  # noqa: S603  our own lines
+    assert done.returncode == -9
+    assert len(waiting(desk)) == 2
+    assert len(desk.home.archive.identifiers(LOAD.archive_name, DAY)) == 1
+    ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    assert waiting(desk) == []
+    assert len(desk.home.archive.identifiers(LOAD.archive_name, DAY)) == 2
+    assert desk.rows(LOAD)["load"].to_list() == [15_001.0]
+    assert not list((root / "spool" / "owed").rglob("*Z-*"))
+
+
+def test_a_damaged_file_in_the_spool_does_not_hold_up_the_others(desk: Desk, s3: S3Server) -> None:
+    with s3.out_of_reach():
+        for n in range(2):
+            with pytest.raises(StoreUnavailable):
+                desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * n))
+    waiting(desk)[0].write_bytes(b"damaged")
+    ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    assert len(waiting(desk)) == 1
+    assert len(desk.home.archive.identifiers(LOAD.archive_name, DAY)) == 1
+
+
+def test_a_table_is_not_touched_while_its_archive_is_out_of_reach(desk: Desk, s3: S3Server) -> None:
+    desk.bring(LOAD, LOADS[0])
+    before = desk.rows(LOAD)
+    for verb in (ingest.normalize, ingest.replay, ingest.verify):
+        with s3.out_of_reach(), pytest.raises(StoreUnavailable):
+            verb(desk.home, LOAD, LOAD.day(DAY))
+    assert desk.rows(LOAD).equals(before)
+
+
+# --- secrets and settings ------------------------------------------------------------------------
+
+
+def test_no_secret_is_in_an_error_nor_in_what_led_to_it(
+    home: Home, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "CANARYKEY")
+    port = s3.url.rpartition(":")[2]
+    endpoints = [
+        f"http://canary-user:canary-password@127.0.0.1:{port}",
+        "http://canary-user:canary-password@127.0.0.1:1",
+        "canary-user:canary-password",
+    ]
+    said = []
+    for endpoint in endpoints:
+        place = Archive(S3("absent", endpoint=endpoint))
+        for kind in ("403", "reset"):
+            with s3.out_of_reach(kind), pytest.raises((ConfigError, StoreUnavailable)) as found:
+                put(place)
+            said.append("".join(traceback.format_exception(found.value, limit=0)))
+    with pytest.raises(ConfigError) as wrong:
+        open_store(Backends(archive="s3://CANARYKEY:canary-secret@raw"), home.root)
+    said.append("".join(traceback.format_exception(wrong.value, limit=0)))
+    assert "canary" not in "".join(said).lower()
+
+
+def test_credentials_that_cannot_be_found_are_a_sentence(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in s3.environment:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    for profile in ("", "nobody"):
+        store = S3("raw", endpoint=s3.url, region="us-west-2", profile=profile)
+        with pytest.raises(ConfigError, match="check the credentials"):
+            put(Archive(store))
+
+
+@pytest.mark.parametrize(
+    "wrong", ["/folder", "raw", "s3://", "s3:raw", "file:folder", "gs://raw/x", "s3://raw?x=1"]
+)
+def test_a_wrong_place_is_one_sentence(home: Home, wrong: str) -> None:
+    with pytest.raises(ConfigError, match="AURUM_ARCHIVE: expected file:/folder or s3://bucket"):
+        _ = replace(home, backends=Backends(archive=wrong)).archive
+
+
+def test_the_place_is_what_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def uri(**settings: str) -> str:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        return open_home(DATASETS, Settings.read()).archive.uri
+
+    monkeypatch.setenv("AURUM_HOME", str(tmp_path))
+    assert uri() == (tmp_path / "archive").as_uri()
+    assert uri(S3_BUCKET="raw") == "s3://raw"
+    assert uri(AURUM_ARCHIVE="s3://raw/some/where/") == "s3://raw/some/where"
+    assert uri(AURUM_ARCHIVE=f"file:{tmp_path}/a%20b") == (tmp_path / "a b").as_uri()
+
+
+# --- the whole way -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dataset", [LMP, CTS], ids=lambda d: d.key)
+def test_collect_normalize_replay_and_verify_give_the_same_rows_as_on_a_folder(
+    live_desk: Desk, on_s3: Home, dataset: Dataset
+) -> None:
+    urls = live_desk.home.base_urls
+    day = dataset.source.day_of(live_desk.home.now())
+    rows = []
+    for home in (
+        live_desk.home,
+        replace(on_s3, root=live_desk.home.root.with_name("other"), base_urls=urls),
+    ):
+        for key in ingest.collect(home, dataset, day).days:
+            ingest.normalize(home, dataset, dataset.day(key))
+        assert ingest.replay(home, dataset, day).merged.snapshot_id is None
+        assert ingest.verify(home, dataset, day).problems == []
+        rows.append(home.lake.read(dataset.table))
+        (_, size), status = home.archive.size(dataset.archive_name), ingest.status(home, (dataset,))
+        assert status[0].bytes == size
+    assert len(rows[0])
+    assert rows[0].equals(rows[1])
+
+
+def test_a_warehouse_lies_on_the_same_s3(desk: Desk, s3: S3Server, tmp_path: Path) -> None:
+    s3.make_bucket("lake")
+    lake = Lake(
+        {
+            "type": "sql",
+            "uri": f"sqlite:///{tmp_path}/catalog.sqlite",
+            "warehouse": "s3://lake/warehouse",
+            **s3_properties(desk.home.backends),
+        },
+        locks=tmp_path,
+    )
+    desk.home.lake = lake  # a cached property, put in its place
+    for n in range(3):
+        desk.bring(LOAD, LOADS[n], at=minutes(desk, 5 * n))
+    assert desk.rows(LOAD)["load"].to_list() == [15_002.0]
+    assert lake.read(LOAD.table.history)["load"].to_list() == [15_000.0, 15_001.0]
+    assert s3.count("PUT", match="/lake/warehouse/") > 3
