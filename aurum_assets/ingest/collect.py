@@ -181,7 +181,7 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         msg = f"{dataset.key}: asked for {day}, but the operator shows only its newest day now"
         raise SourceRefused(msg)
     try:
-        due = _is_due(home, day, feed)
+        due = is_due(home, day, feed)
         answer = api.fetch(
             dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters
         )
@@ -243,7 +243,8 @@ def _speaks_of(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     return day <= today.plus(feed.offset_days)
 
 
-def _is_due(home: Home, day: OperatingDay, feed: Feed) -> bool:
+def is_due(home: Home, day: OperatingDay, feed: Feed) -> bool:
+    """Whether the operator should have published by now what ``feed`` asks of ``day``."""
     late = _GRACE - feed.offset_days if feed.offset_days < 0 else 0
     return day.plus(late).start <= home.now()
 

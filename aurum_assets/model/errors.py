@@ -8,10 +8,13 @@ AurumError
 |- DataError              the bytes arrived and they are wrong
 |  |- MalformedPayload    no dialect's shape
 |  '- ContractBroken      the table refuses it
+|- DaysFailed             some days of several: each has its own error
 |- LakeBusy               other writers had the table all the time: ask again later
 |- StoreUnavailable       the archive's store is out of reach: ask again later
 '- ConfigError            ours: names the file or variable, what it holds, what it should
 """
+
+from collections.abc import Mapping
 
 
 class AurumError(Exception):
@@ -50,11 +53,29 @@ class DataError(AurumError):
 
 
 class MalformedPayload(DataError):
-    """The bytes have no shape that the dataset knows."""
+    """The bytes have no shape that the dataset knows.
+
+    ``rule``: the dialect's rule on the snapshot as a whole that they break, if it is that.
+    """
+
+    def __init__(self, message: str, *, rule: str = "") -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 class ContractBroken(DataError):
     """A frame does not fit the table that it is meant for."""
+
+
+class DaysFailed(AurumError):
+    """Some of several days failed; what the others gave is stored.
+
+    ``errors``: by operating day (YYYY-MM-DD), in order, what went wrong.
+    """
+
+    def __init__(self, message: str, errors: Mapping[str, AurumError]) -> None:
+        super().__init__(message)
+        self.errors = errors
 
 
 class LakeBusy(AurumError):

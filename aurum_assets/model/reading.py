@@ -629,7 +629,7 @@ def _refuse_snapshot(
         reason = holds(values, envelope)
         if reason:
             msg = f"{dataset.key}: {name}: {reason}"
-            raise MalformedPayload(msg)
+            raise MalformedPayload(msg, rule=name)
 
 
 def local_days(texts: Sequence[Any], zone: str) -> list[str]:

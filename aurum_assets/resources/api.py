@@ -92,7 +92,7 @@ class ApiClient:
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float], float] = full_jitter,
     ) -> None:
-        self._base = _checked_base(config)
+        self._base = checked_base(config.name, config.base_url)
         self._config = config
         self._source = source
         self._limiter = limiter
@@ -355,19 +355,19 @@ def _refusing(failures: dict[Endpoint, Failure]) -> list[Endpoint]:
     ]
 
 
-def _checked_base(config: SourceConfig) -> str:
+def checked_base(source: str, base_url: str) -> str:
     """The base address without its last slash; one that carries a password is refused."""
     try:
-        url = httpx.URL(config.base_url)
+        url = httpx.URL(base_url)
     except httpx.InvalidURL:
         url = httpx.URL("")
     if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query:
         msg = (
-            f"source {config.name}: base_url must be http(s)://host[:port][/path], without user "
+            f"source {source}: base_url must be http(s)://host[:port][/path], without user "
             "name, password or query; credentials have variables of their own"
         )
         raise ConfigError(msg)
-    return config.base_url.rstrip("/")
+    return base_url.rstrip("/")
 
 
 def _agent() -> str:

@@ -326,6 +326,7 @@ class Home:
     base_urls: Mapping[str, str] = field(default_factory=dict)
     credentials: Mapping[str, Credentials] = field(default_factory=dict)
     clock: Callable[[], dt.datetime] = _wall_clock
+    sleep: Callable[[float], None] = time.sleep
     limit_scale: float = 1.0
     repairs: int = 4
     config_folder: Path = PROJECT / "config"
@@ -422,10 +423,11 @@ class Home:
                 self.root / "limits.sqlite",
                 config,
                 self.state,
-                sleep=_refuse_to_wait if hasty else time.sleep,
+                sleep=_refuse_to_wait if hasty else self.sleep,
             ),
             credentials=self.credentials.get(source.name),
             clock=self.clock,
+            sleep=self.sleep,
         )
 
 

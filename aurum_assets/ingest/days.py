@@ -1,0 +1,208 @@
+"""Days: ask for several operating days at once, from asyncio; what the collectors call.
+
+Threads do the work, for everything below is synchronous; limits, breaker and turns are shared with
+every other process, so that asking at once never means asking more. When a coroutine of this room
+has returned, raised or been cancelled, no thread of it is left: waiting ends at once, and a request
+that is on its way ends within the bounds of ``SourceConfig`` (``total_seconds``).
+"""
+
+import asyncio
+import datetime as dt
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+import polars as pl
+
+from aurum_assets.ingest.collect import collect
+from aurum_assets.ingest.normalize import Normalized, normalize
+from aurum_assets.model.clock import OperatingDay, every_day
+from aurum_assets.model.dataset import Dataset, Source
+from aurum_assets.model.errors import (
+    AurumError,
+    ConfigError,
+    DaysFailed,
+    MalformedPayload,
+    SourceRefused,
+)
+from aurum_assets.resources.settings import Home
+
+Day = dt.date | dt.datetime | str
+DayProgress = Callable[[str, int, int], None]
+_T = TypeVar("_T")
+_UNAUTHORIZED = 401
+_SHOWN = 5
+
+
+class _Stopped(Exception):
+    """The caller was cancelled while a thread waited for it."""
+
+
+def asked_day(source: Source, day: Day) -> OperatingDay:
+    """``day`` as an operating day of ``source``.
+
+    A date is one; an instant with an offset lies in one; a ``datetime`` without an offset stands
+    for its date. Text is any of these in ISO 8601. Raises ``ValueError`` for anything else.
+    """
+    said: object = day
+    try:
+        if isinstance(said, str):
+            short = len(said) <= len("2024-03-10")
+            said = dt.date.fromisoformat(said) if short else dt.datetime.fromisoformat(said)
+    except ValueError:
+        said = None
+    if isinstance(said, dt.datetime):
+        return source.day_of(said) if said.tzinfo else OperatingDay(said.date(), source.zone)
+    if isinstance(said, dt.date):
+        return OperatingDay(said, source.zone)
+    msg = f"{day!r} is no day: expected a date, a datetime or ISO 8601 text such as '2024-03-10'"
+    raise ValueError(msg)
+
+
+def asked_days(source: Source, start: Day, end: Day) -> list[OperatingDay]:
+    """The operating days from ``start`` to ``end``, both included. Raises ``ValueError``."""
+    first, last = asked_day(source, start), asked_day(source, end)
+    if last < first:
+        msg = f"the end, {last}, lies before the start, {first}"
+        raise ValueError(msg)
+    return every_day(first, last)
+
+
+async def in_threads(
+    home: Home, jobs: Sequence[Callable[[Home], _T]], at_once: int = 1
+) -> list[_T]:
+    """What each of ``jobs`` gives, in their order, ``at_once`` of them at a time.
+
+    Each is given a home whose waits end when the caller is cancelled or a job raises; jobs that
+    have not begun by then never do. Raises what a job raised.
+    """
+    stop = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise _Stopped
+
+    own = replace(home, sleep=sleep)
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="aurum")
+    futures = [asyncio.wrap_future(pool.submit(job, own)) for job in jobs]
+    try:
+        await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        await asyncio.wait(futures)
+        pool.shutdown()
+        errors = [f.exception() for f in futures if not f.cancelled()]
+    for error in errors:
+        if error is not None and not isinstance(error, _Stopped):
+            raise error
+    return [f.result() for f in futures]
+
+
+async def collect_days(
+    home: Home,
+    dataset: Dataset,
+    days: Sequence[OperatingDay],
+    *,
+    filters: Mapping[str, str] | None = None,
+    force: bool = False,
+    at_once: int = 4,
+    progress: DayProgress | None = None,
+) -> pl.DataFrame:
+    """Collect and normalize ``days``, ``at_once`` at a time, and give their rows in the table.
+
+    ``progress`` is called in the event loop after each day: its key, days done, days asked for.
+    Raises ``DaysFailed`` after the last day where some failed; ``ConfigError`` and a 401 end it at
+    the first, for the other days would fare alike.
+    """
+    if at_once < 1:
+        msg = f"at_once is {at_once}: at least one day must be asked for at a time"
+        raise ConfigError(msg)
+    loop = asyncio.get_running_loop()
+    done: list[str] = []
+
+    def tell(day: OperatingDay) -> None:
+        done.append(day.key)
+        if progress:
+            progress(day.key, len(done), len(days))
+
+    def job(day: OperatingDay) -> Callable[[Home], AurumError | None]:
+        def run(own: Home) -> AurumError | None:
+            error = _failure(own, dataset, day, filters, force=force)
+            loop.call_soon_threadsafe(tell, day)
+            return error
+
+        return run
+
+    outcomes = await in_threads(home, [job(day) for day in days], at_once)
+    errors = {d.key: e for d, e in zip(days, outcomes, strict=True) if e is not None}
+    if errors:
+        shown = [f"{key}: {error}" for key, error in list(errors.items())[:_SHOWN]]
+        more = [f"and {len(errors) - _SHOWN} more"] if len(errors) > _SHOWN else []
+        said = "; ".join(shown + more)
+        msg = f"{dataset.key}: {len(errors)} of {len(days)} days failed: {said}"
+        raise DaysFailed(msg, errors)
+    (rows,) = await in_threads(home, [lambda own: held_rows(own, dataset, days)])
+    return rows
+
+
+def held_rows(home: Home, dataset: Dataset, days: Sequence[OperatingDay]) -> pl.DataFrame:
+    """The rows that the table holds of ``days``, sorted as the table is within each day."""
+    held = [home.lake.read(dataset.table, {"operating_day": day.date}) for day in days]
+    return pl.concat([dataset.table.empty(), *held])
+
+
+def _failure(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    filters: Mapping[str, str] | None,
+    *,
+    force: bool,
+) -> AurumError | None:
+    """Collect and normalize one day; why it failed, if it did. Raises what all days would meet."""
+    try:
+        collect_day(home, dataset, day, filters=filters, force=force)
+    except ConfigError:
+        raise
+    except SourceRefused as error:
+        if error.status == _UNAUTHORIZED:
+            raise
+        return error
+    except AurumError as error:
+        return error
+    return None
+
+
+def collect_day(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    *,
+    filters: Mapping[str, str] | None = None,
+    force: bool = False,
+) -> list[Normalized]:
+    """Ask for ``day``, archive what comes, and merge it where it belongs.
+
+    Raises ``SourceError`` where the operator gave no answer for ``day``, ``MalformedPayload`` where
+    some of what it gave had to be rejected whole. Rows that break a rule are no failure: they go to
+    ``quality.quarantine``.
+    """
+    asked = collect(
+        home, dataset, day, filters=filters, force=force, progress=lambda _: home.sleep(0)
+    )
+    merged = [normalize(home, dataset, dataset.day(key)) for key in asked.days]
+    if asked.refusal:
+        raise SourceRefused(asked.refusal)
+    reasons = [a.reason for a in asked.archived if a.outcome == "rejected"]
+    reasons += [reason for one in merged for reason in one.rejected]
+    if reasons:
+        msg = f"{dataset.key}: {len(reasons)} answers were rejected: {reasons[0]}"
+        raise MalformedPayload(msg)
+    if day.key not in asked.days:
+        said = ", ".join(asked.days)
+        msg = f"{dataset.key}: asked for {day}, the operator answered with {said}: ask again later"
+        raise SourceRefused(msg)
+    return merged

@@ -1,0 +1,323 @@
+"""ISO New England from Python: collect days into the home, ask for single answers, name things.
+
+    config = IsoNeApiConfig(api_key="…")  # or username and password; else those of the environment
+    datasets = load_isone_dataset_configs()
+    collector = IsoNeCollector(datasets[0], config)
+    data = await collector.collect("2025-01-20", "2025-01-21")  # a polars frame
+
+Everything goes the way of the assets and the command line, by the verbs of ``ingest``: the same
+limits, archive, tables and checks, in the home that ``AURUM_HOME`` names.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+from pydantic import SecretStr
+
+from aurum_assets.ingest.collect import is_due
+from aurum_assets.ingest.days import (
+    Day,
+    DayProgress,
+    asked_day,
+    asked_days,
+    collect_days,
+    in_threads,
+)
+from aurum_assets.ingest.reference import crosswalk, observe
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.source import ISONE
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
+from aurum_assets.model.errors import ConfigError, DaysFailed
+from aurum_assets.reference.crosswalk import Reference
+from aurum_assets.reference.generators import GENERATORS
+from aurum_assets.reference.nodes import ISO_NODES
+from aurum_assets.resources.api import Answer, checked_base
+from aurum_assets.resources.credentials import NOTHING, Credentials
+from aurum_assets.resources.settings import Home, Settings, load_config, open_home
+
+__all__ = [
+    "Answer",
+    "DaysFailed",
+    "IsoNeApiClient",
+    "IsoNeApiConfig",
+    "IsoNeCollector",
+    "IsoNeDatasetConfig",
+    "load_isone_dataset_configs",
+]
+
+_NEEDS = {"now": "no day", "day": "a day", "hour": "a day and one of its hours"}
+
+
+@dataclass(frozen=True)
+class IsoNeApiConfig:
+    """Where ISO New England answers, and who asks.
+
+    What is left out is that of the environment (``ISONE_BASE_URL``, ``ISONE_USERNAME`` and
+    ``ISONE_PASSWORD``, ``ISONE_API_KEY``), the address failing that the one of the config file.
+    Credentials are taken from one of the two places, never mixed, and shown by neither ``repr`` nor
+    any error. Raises ``ConfigError`` for an address that is none or holds a password, and for half
+    of a pair of user name and password.
+    """
+
+    base_url: str = ""
+    api_key: str | SecretStr = field(default=NOTHING, repr=False)
+    username: str = ""
+    password: str | SecretStr = field(default=NOTHING, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_key", _secret(self.api_key))
+        object.__setattr__(self, "password", _secret(self.password))
+        if self.base_url:
+            checked_base(ISONE.name, self.base_url)
+        if bool(self.username) != bool(self.credentials.password.get_secret_value()):
+            msg = "IsoNeApiConfig: username and password go together, one of them is empty"
+            raise ConfigError(msg)
+
+    @property
+    def credentials(self) -> Credentials:
+        """Who asks; empty where the environment is to say it."""
+        return Credentials(self.username, _secret(self.password), _secret(self.api_key))
+
+    def home(self, folder: Path | str | None = None) -> Home:
+        """The home of the environment, or in ``folder``, that asks as this says."""
+        said: dict[str, object] = {"isone_base_url": self.base_url} if self.base_url else {}
+        if self.credentials.given:
+            said |= {
+                "isone_username": self.credentials.username,
+                "isone_password": self.credentials.password,
+                "isone_api_key": self.credentials.api_key,
+            }
+        if folder is not None:
+            said["home"] = Path(folder)
+        return open_home(DATASETS, Settings.read().model_copy(update=said))
+
+
+def _secret(said: str | SecretStr) -> SecretStr:
+    return said if isinstance(said, SecretStr) else SecretStr(said)
+
+
+@dataclass(frozen=True)
+class IsoNeDatasetConfig:
+    """A dataset of ISO New England: what code declares of it, and what config says.
+
+    ``dataset`` and ``config`` are the whole of either.
+    """
+
+    dataset: Dataset = field(repr=False)
+    config: DatasetConfig = field(repr=False)
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.dataset.key)
+
+    @property
+    def title(self) -> str:
+        """What the rows are, in a sentence."""
+        return self.dataset.table.doc
+
+    @property
+    def doc(self) -> str:
+        """What the rows are, their source, grain, units and caveats."""
+        return self.dataset.doc
+
+    @property
+    def table(self) -> str:
+        """The Iceberg table, ``market.isone_…``."""
+        return self.dataset.table.identifier
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What each column of the table means, with its unit in brackets, in their order."""
+        return {c.name: c.described for c in self.dataset.table.columns}
+
+    @property
+    def topic(self) -> str:
+        """The Kafka topic of its rows."""
+        return self.config.topic
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the schedules collect it."""
+        return self.config.enabled
+
+    @property
+    def feeds(self) -> tuple[str, ...]:
+        """The ways of asking for it, by name."""
+        return tuple(feed.name for feed in self.config.feeds)
+
+
+def load_isone_dataset_configs() -> list[IsoNeDatasetConfig]:
+    """ISO New England's datasets, in the order of ``config/isone_ingest_datasets.json``.
+
+    Raises ``ConfigError`` where a config file is wrong (``AURUM_CONFIG`` names their folder).
+    """
+    by_key = {d.key: d for d in DATASETS}
+    configs = load_config(Settings.read().config, DATASETS).datasets.values()
+    return [IsoNeDatasetConfig(by_key[c.key], c) for c in configs if by_key[c.key].source is ISONE]
+
+
+class IsoNeCollector:
+    """Brings operating days of one dataset into the home, and gives their rows.
+
+    ``home`` is a folder in the place of ``AURUM_HOME``. Raises ``ConfigError`` where config or
+    environment is wrong; a home that holds simulated data refuses the operator's, and vice versa.
+    """
+
+    def __init__(
+        self,
+        dataset: IsoNeDatasetConfig,
+        config: IsoNeApiConfig | None = None,
+        *,
+        home: Path | str | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self._home = (config or IsoNeApiConfig()).home(home)
+
+    async def collect(
+        self,
+        start_date: Day,
+        end_date: Day,
+        *,
+        force: bool = False,
+        at_once: int = 4,
+        progress: DayProgress | None = None,
+    ) -> pl.DataFrame:
+        """Collect the operating days from ``start_date`` to ``end_date``, both included.
+
+        A day is a date, a ``datetime`` (with an offset: the day of New York that holds it; without:
+        its date) or either as ISO text. ``at_once`` days are asked for at a time, within the limits
+        of all processes; ``force`` archives answers that repeat the last ones; ``progress`` is told
+        each day's key, how many are done, and how many there are.
+
+        Returns all rows that the table holds of these days, with its columns and dtypes (units in
+        ``dataset.columns``), in the table's order. What breaks a rule is in ``quality.quarantine``.
+
+        Raises ``ValueError`` for what is no day or ends before it starts; ``DaysFailed`` after the
+        last day, with an error by day, where some failed (what the others gave is stored; asking
+        again repeats nothing); ``ConfigError`` and, for a 401, ``SourceRefused`` at the first. When
+        it is cancelled no further request is made, and what was archived stays.
+        """
+        days = asked_days(ISONE, start_date, end_date)
+        return await collect_days(
+            self._home,
+            self.dataset.dataset,
+            days,
+            force=force,
+            at_once=at_once,
+            progress=progress,
+        )
+
+    async def build_node_crosswalk(
+        self, start_date: Day | None = None, end_date: Day | None = None
+    ) -> pl.DataFrame:
+        """What hubs, zones, interfaces and nodes are called: ``reference.iso_nodes``, completed.
+
+        Looks at what the tables hold of the days asked for (all that they hold where none is) and
+        at the reviewed file ``config/iso_nodes.csv``; asks no operator. Returns the table's rows.
+        Raises ``ConfigError`` where a reviewed file cannot be read, ``ValueError`` as ``collect``.
+        """
+        return await self._name_things(ISO_NODES, start_date, end_date)
+
+    async def harvest_generator_roster(
+        self, start_date: Day | None = None, end_date: Day | None = None
+    ) -> pl.DataFrame:
+        """The generators by resource id, with name and fuel: ``reference.generators``, completed.
+
+        Days, result and errors as of ``build_node_crosswalk``; the file is
+        ``config/generators.csv``.
+        """
+        return await self._name_things(GENERATORS, start_date, end_date)
+
+    async def _name_things(
+        self, reference: Reference, start: Day | None, end: Day | None
+    ) -> pl.DataFrame:
+        bounds = [day for day in (start, end) if day is not None]
+        days = [d.date for d in asked_days(ISONE, bounds[0], bounds[-1])] if bounds else None
+        job = partial(_observed, reference=reference, days=days)
+        (rows,) = await in_threads(self._home, [job])
+        return rows
+
+
+def _observed(home: Home, reference: Reference, days: Sequence[dt.date] | None) -> pl.DataFrame:
+    """The reference table after a look at ``days``: where None, at all that the tables hold."""
+    if days is None:
+        tables = [d.table for d in DATASETS if reference.reads(d.table)]
+        held = {day for table in tables for day in home.lake.days(table)}
+        days = sorted(held) or [ISONE.day_of(home.now()).date]
+    for day in days:
+        home.sleep(0)
+        observe(home, reference, day)
+    return crosswalk(home, reference)
+
+
+class IsoNeApiClient:
+    """Single answers of ISO New England, as they come: limits, retry, breaker and fallback kept.
+
+        async with IsoNeApiClient(config) as client:
+            answer = await client.fetch(datasets[0], "2025-01-20")
+
+    Nothing is archived or merged: that is the collector's. ``home`` as there; limits are shared
+    with all that ask from the same home.
+    """
+
+    def __init__(
+        self, config: IsoNeApiConfig | None = None, *, home: Path | str | None = None
+    ) -> None:
+        self._home = (config or IsoNeApiConfig()).home(home)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to let go of: no connection outlives its request."""
+
+    async def fetch(
+        self,
+        dataset: IsoNeDatasetConfig,
+        day: Day | None = None,
+        *,
+        feed: str = "",
+        hour: str = "",
+    ) -> Answer:
+        """Ask for ``dataset``: its newest answer, that of a ``day`` or of an ``hour`` of it ("07").
+
+        ``feed`` is one of ``dataset.feeds``; where empty, the first that takes what is given.
+        Returns ``body`` (bytes, decoded) with format, endpoint, status, fetched_at (UTC), seconds,
+        attempts and url. Raises ``ValueError`` for what is no day, ``ConfigError`` where no feed
+        takes what is given or credentials are missing, ``SourceUnavailable``, ``SourceRefused``,
+        and ``NotYetPublished`` for a day that is not out yet.
+        """
+        asked = None if day is None else asked_day(ISONE, day)
+        found = _feed(dataset, asked, feed, hour)
+
+        def ask(home: Home) -> Answer:
+            due = asked is None or is_due(home, asked, found)
+            with home.api(ISONE) as api:
+                return api.fetch(dataset.key, found, asked, hour=hour, due=due)
+
+        (answer,) = await in_threads(self._home, [ask])
+        return answer
+
+
+def _feed(dataset: IsoNeDatasetConfig, day: OperatingDay | None, name: str, hour: str) -> Feed:
+    """The feed called ``name``, or the first one, that asks by just ``day`` and ``hour``."""
+    asks = "now" if day is None else "hour" if hour else "day"
+    fitting = [f for f in dataset.config.feeds if f.asks == asks and name in ("", f.name)]
+    if not fitting or (hour and (day is None or hour not in day.local_hours())):
+        known = ", ".join(f"{f.name} (asks for {_NEEDS[f.asks]})" for f in dataset.config.feeds)
+        given = " ".join(filter(None, [name, day.key if day else "", hour])) or "nothing"
+        msg = f"{dataset.key} cannot be asked for with {given}; its feeds: {known}"
+        raise ConfigError(msg)
+    return fitting[0]

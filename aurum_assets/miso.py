@@ -1,0 +1,312 @@
+"""MISO's Coordinated Transaction Scheduling (CTS) from Python: what to ask, ask it, judge it.
+
+    collector = MisoCtsCollector()
+    for candidate in collector.generate_candidates("2025-01-20", "2025-01-21"):
+        content = await collector.collect_content(candidate)  # archived before anybody reads it
+        result = collector.validate_content(content)  # the nine rules
+    data = await collector.collect("2025-01-20", "2025-01-21")  # all of it, into the table
+
+Everything goes the way of the assets and the command line, by the verbs of ``ingest``: the same
+limits, archive, tables and rules, in the home that ``AURUM_HOME`` names.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import polars as pl
+
+from aurum_assets.ingest.collect import Collected, collect, due_feeds, narrowed
+from aurum_assets.ingest.days import Day, DayProgress, asked_days, collect_days, in_threads
+from aurum_assets.ingest.normalize import conform
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.markets.miso.source import MISO
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Envelope, Snapshot
+from aurum_assets.model.errors import DaysFailed, MalformedPayload, SourceRefused
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.table import UNREADABLE_RULE
+from aurum_assets.resources.api import checked_base
+from aurum_assets.resources.settings import Home, Settings, open_home
+
+__all__ = [
+    "DaysFailed",
+    "Finding",
+    "MisoApiConfig",
+    "MisoCtsCandidate",
+    "MisoCtsCollector",
+    "MisoCtsContent",
+    "MisoCtsValidation",
+]
+
+_MALFORMED = "content_has_the_shape_of_an_answer"
+_NUMBERS = {
+    _MALFORMED: 1,
+    "lmp_is_the_sum_of_its_parts": 2,
+    "interval_is_on_a_five_minute_mark": 3,
+    "lmp_direction_is_known": 4,
+    "volume_direction_is_known": 5,
+    UNREADABLE_RULE: 6,
+    "volume_is_not_negative": 7,
+    "data_quality_is_known": 8,
+    "operating_day_is_the_asked_one": 9,
+}
+
+
+@dataclass(frozen=True)
+class MisoApiConfig:
+    """Where MISO answers; nobody needs an account. Empty: as environment or config file say.
+
+    Raises ``ConfigError`` for an address that is none, or that holds a password.
+    """
+
+    base_url: str = ""
+
+    def __post_init__(self) -> None:
+        if self.base_url:
+            checked_base(MISO.name, self.base_url)
+
+    def home(self, folder: Path | str | None = None) -> Home:
+        """The home of the environment, or in ``folder``, that asks as this says."""
+        said: dict[str, object] = {"miso_base_url": self.base_url} if self.base_url else {}
+        if folder is not None:
+            said["home"] = Path(folder)
+        return open_home(DATASETS, Settings.read().model_copy(update=said))
+
+
+@dataclass(frozen=True)
+class MisoCtsCandidate:
+    """A request that can be made: one operating day (EST), narrowed by ``filters``.
+
+    ``url`` is what will be asked, ``object_prefix`` where the archive will put the answer.
+    """
+
+    day: str
+    feed: str
+    filters: Mapping[str, str]
+    url: str
+    object_prefix: str
+
+
+@dataclass(frozen=True)
+class MisoCtsContent:
+    """An answer as it lies in the archive, under ``path``.
+
+    ``is_new`` is False where it repeats what was archived last for the same request.
+    """
+
+    snapshot: Snapshot = field(repr=False)
+    path: str
+    is_new: bool
+
+    @property
+    def body(self) -> bytes:
+        """The operator's bytes."""
+        return self.snapshot.body
+
+    @property
+    def envelope(self) -> Envelope:
+        """Endpoint, dialect, operating day, day asked for, filters, when it was fetched, hashes."""
+        return self.snapshot.envelope
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that something breaks. ``number``: which of the nine; 0 is a rule of ours beside them.
+
+    ``records``: how many records break it; 0 where it is a rule on the answer as a whole.
+    """
+
+    number: int
+    rule: str
+    reason: str
+    records: int = 0
+
+
+@dataclass(frozen=True)
+class MisoCtsValidation:
+    """What the rules say of a content.
+
+    ``good``: rows as table ``miso_cts`` takes them (USD/MWh, MWh, UTC). ``quarantined``: records
+    as received, with every rule they break and the reason (columns of ``quality.quarantine``).
+    ``rejected``: why no row of it may enter, empty where rows may.
+    """
+
+    good: pl.DataFrame = field(repr=False)
+    quarantined: pl.DataFrame = field(repr=False)
+    findings: tuple[Finding, ...]
+    rejected: str = ""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether no rule is broken at all."""
+        return not self.findings
+
+
+class MisoCtsCollector:
+    """Asks MISO for CTS forecasts and judges the answers.
+
+    ``home`` is a folder in the place of ``AURUM_HOME``. Raises ``ConfigError`` where config or
+    environment is wrong; a home that holds simulated data refuses the operator's, and vice versa.
+    """
+
+    def __init__(
+        self, config: MisoApiConfig | None = None, *, home: Path | str | None = None
+    ) -> None:
+        self._home = (config or MisoApiConfig()).home(home)
+
+    def generate_candidates(
+        self,
+        start_date: Day,
+        end_date: Day,
+        *,
+        interval: str | None = None,
+        node: str | None = None,
+    ) -> list[MisoCtsCandidate]:
+        """The requests for the operating days from ``start_date`` to ``end_date``, one a day.
+
+        Days as for ``IsoNeCollector.collect``, in EST all year; ``interval`` (HH:MM) and ``node``
+        narrow the answers. Asks nobody. Raises ``ValueError`` for what is no day, has not begun or
+        ends before it starts, for an interval that is no five-minute mark and for what is no name
+        of a node.
+        """
+        filters = _filters(interval, node)
+        days = asked_days(MISO, start_date, end_date)
+        today = MISO.day_of(self._home.now())
+        if days[-1] > today:
+            msg = f"{days[-1]} has not begun: there is nothing to ask for after {today} (EST)"
+            raise ValueError(msg)
+        return [self._candidate(day, filters) for day in days]
+
+    def _candidate(self, day: OperatingDay, filters: Mapping[str, str]) -> MisoCtsCandidate:
+        home = self._home
+        feeds = narrowed(home, MISO_CTS, filters) if filters else None
+        feed = (feeds or due_feeds(home, MISO_CTS, day, None))[0]
+        base = home.base_urls.get(MISO.name) or home.configuration.sources[MISO.name].base_url
+        asked = None if feed.asks == "now" else day
+        url = httpx.URL(base.rstrip("/") + feed.endpoints[0].url_path(asked))
+        year, month, number = day.key.split("-")
+        return MisoCtsCandidate(
+            day=day.key,
+            feed=feed.name,
+            filters=filters,
+            url=str(url.copy_merge_params(filters) if filters else url),
+            object_prefix=(
+                f"sourcing/{MISO_CTS.archive_name}/year={year}/month={month}/day={number}/"
+            ),
+        )
+
+    async def collect_content(self, candidate: MisoCtsCandidate) -> MisoCtsContent:
+        """Ask for ``candidate`` and archive the answer, before anything but its day is read.
+
+        Nothing is merged into the table: ``collect`` does that, or any later run for the same day.
+        Raises ``SourceUnavailable`` (ask again later), ``SourceRefused`` (also where MISO shows
+        only today's file now), ``MalformedPayload`` where the bytes break rule 1 so that not even
+        their day can be read; they are kept under ``rejected/``.
+        """
+
+        def ask(home: Home) -> MisoCtsContent:
+            day = MISO_CTS.day(candidate.day)
+            done = collect(home, MISO_CTS, day, feeds=[candidate.feed], filters=candidate.filters)
+            return _content(home, done)
+
+        (content,) = await in_threads(self._home, [ask])
+        return content
+
+    def validate_content(self, content: MisoCtsContent) -> MisoCtsValidation:
+        """Read ``content`` and hold it against the nine rules; nothing is stored.
+
+        It is read by the table's own parser and rules: what is good here is what a run merges. Of
+        rules 1, 8 and 9, which reject the whole answer, the first that is broken is found. With
+        ``on_broken_row: reject`` in the config any finding rejects it.
+        """
+        day = MISO_CTS.day(content.envelope.day)
+        try:
+            read = conform(_lenient(self._home), MISO_CTS, day, content.snapshot)
+        except MalformedPayload as error:
+            rule = error.rule or _MALFORMED
+            finding = Finding(_NUMBERS[rule], rule, str(error))
+            nothing = MISO_CTS.table.empty(), QUARANTINE.empty()
+            return MisoCtsValidation(*nothing, (finding,), str(error))
+        findings = tuple(_findings(read.quarantined))
+        config = self._home.config(MISO_CTS)
+        if findings and config.on_broken_row == "reject":
+            empty, reason = MISO_CTS.table.empty(), findings[0].reason
+            return MisoCtsValidation(empty, read.quarantined, findings, reason)
+        return MisoCtsValidation(read.good, read.quarantined, findings)
+
+    async def collect(
+        self,
+        start_date: Day,
+        end_date: Day,
+        *,
+        interval: str | None = None,
+        node: str | None = None,
+        force: bool = False,
+        at_once: int = 4,
+        progress: DayProgress | None = None,
+    ) -> pl.DataFrame:
+        """Collect the operating days (EST) from ``start_date`` to ``end_date``, both included.
+
+        As ``IsoNeCollector.collect``, with the arguments of ``generate_candidates``. Returns all
+        rows that table ``miso_cts`` holds of these days: every vintage, whatever the filters.
+        """
+        days = asked_days(MISO, start_date, end_date)
+        return await collect_days(
+            self._home,
+            MISO_CTS,
+            days,
+            filters=_filters(interval, node),
+            force=force,
+            at_once=at_once,
+            progress=progress,
+        )
+
+
+def _filters(interval: str | None, node: str | None) -> dict[str, str]:
+    if interval is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5][05]", interval):
+        msg = f"interval {interval!r} is no five-minute mark; for instance 09:05"
+        raise ValueError(msg)
+    if node is not None and not re.fullmatch(r"[\w.-]+( [\w.-]+)*", node.replace("..", "/")):
+        msg = f"node {node!r} is no name of a node: letters, digits, dot, dash, _ and spaces"
+        raise ValueError(msg)
+    said = {"interval": interval, "node": node}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _content(home: Home, done: Collected) -> MisoCtsContent:
+    """The one answer of ``done``, from the archive."""
+    if not done.archived:
+        raise SourceRefused(done.refusal)
+    found = done.archived[0]
+    identifier = found.path.rpartition("/")[2].partition(".")[0]
+    snapshot = home.archive.snapshot(MISO_CTS.archive_name, found.day, identifier)
+    content = MisoCtsContent(snapshot, found.path, found.outcome == "stored")
+    rules = MISO_CTS.dialect(content.envelope.dialect).snapshot_rules
+    if done.refusal and not rules:  # where there are, rule 9 is among them
+        raise SourceRefused(done.refusal)
+    return content
+
+
+def _lenient(home: Home) -> Home:
+    """A home whose config lets broken records be told apart from the others."""
+    configuration = home.configuration
+    config = replace(home.config(MISO_CTS), on_broken_row="quarantine")
+    datasets = {**configuration.datasets, MISO_CTS.key: config}
+    return replace(home, configuration=replace(configuration, datasets=datasets))
+
+
+def _findings(quarantined: pl.DataFrame) -> Iterator[Finding]:
+    """One finding a broken rule, by number."""
+    rows = quarantined.select(pl.col("rules").str.split(","), "reason").explode("rules")
+    counted = rows.group_by("rules", maintain_order=True).agg(pl.len(), pl.first("reason"))
+    found = [
+        Finding(_NUMBERS.get(rule, 0), rule, reason, count)
+        for rule, count, reason in counted.rows()
+    ]
+    yield from sorted(
+        found, key=lambda finding: (finding.number or len(_NUMBERS) + 1, finding.rule)
+    )
