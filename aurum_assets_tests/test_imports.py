@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "ingest": {"model", "markets", "reference", "resources"},
     "simulator": {"model", "markets"},
     "definitions": {"graph", "resources", "markets"},
+    "openapi": {"markets", "model", "resources"},
 }
 NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
 HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka"}

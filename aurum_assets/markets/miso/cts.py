@@ -44,7 +44,9 @@ _MONTHS = [
     "Nov",
     "Dec",
 ]  # not the machine's locale
-_QUALITIES = ("FORECAST", "PRELIMINARY", "VALIDATED")
+LMP_DIRECTIONS = ("export", "import", "neutral")
+VOLUME_DIRECTIONS = ("MISO_TO_PJM", "PJM_TO_MISO", "BALANCED")
+QUALITIES = ("FORECAST", "PRELIMINARY", "VALIDATED")
 
 
 class LiveHeader(msgspec.Struct, forbid_unknown_fields=True):
@@ -180,7 +182,7 @@ def _documented_days(records: list[Any], header: Mapping[str, Any]) -> list[str]
 def _quality_is_known(header: Mapping[str, Any], envelope: Envelope) -> str | None:
     del envelope
     quality = header["metadata.dataQuality"]
-    return None if quality in _QUALITIES else f"{quality!r} is none of {', '.join(_QUALITIES)}"
+    return None if quality in QUALITIES else f"{quality!r} is none of {', '.join(QUALITIES)}"
 
 
 def _day_is_the_asked_one(header: Mapping[str, Any], envelope: Envelope) -> str | None:
@@ -208,16 +210,16 @@ CTS_RULES = (
     ),
     Rule(
         "lmp_direction_is_known",
-        pl.col("lmp_direction").is_in(["export", "import", "neutral"]),
+        pl.col("lmp_direction").is_in(LMP_DIRECTIONS),
         ("lmp_direction",),
     ),
     Rule("volume_is_not_negative", pl.col("volume") >= 0, ("volume",)),
     Rule(
         "volume_direction_is_known",
-        pl.col("volume_direction").is_in(["MISO_TO_PJM", "PJM_TO_MISO", "BALANCED"]),
+        pl.col("volume_direction").is_in(VOLUME_DIRECTIONS),
         ("volume_direction",),
     ),
-    Rule("data_quality_is_known", pl.col("data_quality").is_in(_QUALITIES), ("data_quality",)),
+    Rule("data_quality_is_known", pl.col("data_quality").is_in(QUALITIES), ("data_quality",)),
 )
 
 MISO_CTS = Dataset(

@@ -1,0 +1,310 @@
+"""The operators' endpoints that we ask, as OpenAPI 3.1: ``config/openapi/{source}.json``.
+
+Made of what there is already: paths, feeds and filters of the dataset configs, records and
+wrappers of the declared dialects, words of ``expected_fields``. ``python -m aurum_assets.openapi``
+writes the files; a test says when they are no longer current. They describe what we rely on; what
+the operators answer otherwise is theirs to change, and ours to notice (``schema_drift``).
+"""
+
+import datetime as dt
+import inspect
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.source import Info
+from aurum_assets.markets.miso.cts import LMP_DIRECTIONS, QUALITIES, VOLUME_DIRECTIONS
+from aurum_assets.model.dataset import Dataset, Dialect, Endpoint, Feed, Source, SourceConfig
+from aurum_assets.model.drift import Expected, field_of
+from aurum_assets.resources.settings import PROJECT, Configuration, load_config
+
+Schema = dict[str, Any]
+
+FOLDER = PROJECT / "config" / "openapi"
+_JSON, _XML, _HTML = "application/json", "application/xml", "text/html"
+_WORDS = {str: "string", float: "number", int: "integer", type(None): "null"}
+_MARK = r"^([01]\d|2[0-3]):[0-5][05]$"
+_STAMP: Schema = {"format": "date-time"}
+_TWELVE_HOURS: Schema = {
+    "pattern": r"^\d{4}-\d\d-\d\d \d{1,2}:\d\d:\d\d [AP]M$",
+    "description": "EST all year, twelve hours, not padded.",
+}
+_KNOWN: Mapping[str, Schema] = {
+    "BeginDate": _STAMP,
+    "ServiceInfo.LatestBeginDate": _STAMP,
+    "interval_begin_date": _STAMP,
+    "market_hour.local_day": _STAMP,
+    "RefId": {"pattern": r"^\d{1,2}-[A-Z][a-z]{2}-\d{4}\b", "description": "The day, EST."},
+    "CASEAPPROVALDATE": _TWELVE_HOURS,
+    "SOLUTIONTIME": _TWELVE_HOURS,
+    "PJMFORECASTEDLMP": {"pattern": r"^-?\d+(\.\d+)?$", "description": "USD/MWh, as text."},
+    "timestamp": _STAMP,
+    "interval": {"pattern": _MARK},
+    "forecastedLMP.direction": {"enum": list(LMP_DIRECTIONS)},
+    "transactionVolume.mwh": {"minimum": 0},
+    "transactionVolume.direction": {"enum": list(VOLUME_DIRECTIONS)},
+    "metadata.operatingDay": {"format": "date"},
+    "metadata.retrievalTimestamp": _STAMP,
+    "metadata.dataQuality": {"enum": list(QUALITIES)},
+}
+_MONTH_DAY = r"(0[1-9]|1[0-2]){0}(0[1-9]|[12]\d|3[01])$"
+_PARAMETERS: Mapping[str, Schema] = {
+    "yyyymmdd": {"pattern": r"^20\d\d" + _MONTH_DAY.format(""), "examples": ["20260715"]},
+    "day": {"pattern": r"^20\d\d-" + _MONTH_DAY.format("-"), "examples": ["2026-07-15"]},
+    "hour": {"pattern": r"^([01]\d|2[0-3])$", "examples": ["07"]},
+    "interval": {"pattern": _MARK, "examples": ["09:05"]},
+    "node": {"pattern": r"^[A-Za-z0-9_.-]+$", "examples": ["MISO.PJM.INTERFACE1"]},
+}
+_NOTHING: Schema = {"description": "No records at all.", "enum": ["", {}, None]}
+_LIVE = "As the public API was seen to answer, where it is not said otherwise here."
+_DOCUMENTED = "From documentation alone: the specification of this project."
+_BORROWED = "It leaves the records out: those of the live answers stand in for them."
+_ABOUT = {
+    "isone": (
+        "Days are operating days of New York. XML unless `Accept: application/json` or the suffix "
+        "`.json` asks for JSON; XML is the same tree, attributes where JSON has `@`, text where it "
+        "has `$`. A single record comes as an object, not as a list, and a day without records as "
+        "an empty text or object. Numbers of things come as numbers or as texts."
+    ),
+    "miso": (
+        "EST (UTC-5) all year. Without a query the live file of the day so far; with one the "
+        "documented answer. MISO asks for at most one request a minute to the former."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Use:
+    """An endpoint, and what it is asked for."""
+
+    dataset: Dataset
+    feed: Feed
+    endpoint: Endpoint
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.dataset.dialect(self.endpoint.dialect)
+
+    @property
+    def schema(self) -> str:
+        return f"{self.dataset.key}.{self.dialect.name}"
+
+
+def describe(source: Source, configuration: Configuration) -> Schema:
+    """The OpenAPI 3.1 description of ``source``'s endpoints that ``configuration`` asks."""
+    datasets = [d for d in DATASETS if d.source is source]
+    feeds = [(d, feed) for d in datasets for feed in configuration.datasets[d.key].feeds]
+    uses: defaultdict[str, list[_Use]] = defaultdict(list)
+    for dataset, feed in feeds:
+        for endpoint in feed.endpoints:
+            uses[endpoint.path.partition("?")[0]].append(_Use(dataset, feed, endpoint))
+    xml = any(use.endpoint.format == "xml" for many in uses.values() for use in many)
+    paths = {path: {"get": _operation(source, path, many, xml=xml)} for path, many in uses.items()}
+    probes = {f.probe.path: d for d, f in feeds if f.probe is not None}
+    paths |= {path: {"get": _probe(source, path, d)} for path, d in probes.items()}
+    info = {"info": _object(Info, {})} if probes else {}
+    spoken = {use.schema: use for many in uses.values() for use in many}
+    return {
+        "openapi": "3.1.0",
+        "info": _info(source, configuration.sources[source.name]),
+        "servers": [{"url": configuration.sources[source.name].base_url}],
+        **({"security": [{"basic": []}, {"key": []}]} if source.credentials else {}),
+        "tags": [{"name": d.key, "description": d.doc.partition("\n\n")[0]} for d in datasets],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": _schemas(spoken.values(), configuration) | info,
+            **({"securitySchemes": _SECURITY} if source.credentials else {}),
+        },
+    }
+
+
+_SECURITY: Schema = {
+    "basic": {"type": "http", "scheme": "basic"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+def _info(source: Source, config: SourceConfig) -> Schema:
+    limits = " and ".join(f"{x.requests} in {x.seconds:g} s" for x in config.limits)
+    return {
+        "title": f"{source.title}: what Aurum assets asks for",
+        "version": "1",
+        "description": f"{_ABOUT[source.name]} We keep to {limits}.",
+    }
+
+
+# --- operations --------------------------------------------------------------------------------
+
+
+def _operation(source: Source, path: str, uses: Sequence[_Use], *, xml: bool) -> Schema:
+    names = dict.fromkeys(use.schema for use in uses)
+    refs: list[Schema] = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+    asked = dict.fromkeys(
+        f"Feed {use.feed.name} of {use.dataset.key} ({', '.join(_said(use))})." for use in uses
+    )
+    content = {_JSON: {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}}
+    if xml:
+        content[_XML] = {"schema": {"description": "The tree of the JSON answer, as XML."}}
+    return {
+        "operationId": _name(path),
+        "tags": list(dict.fromkeys(use.dataset.key for use in uses)),
+        "summary": uses[0].dataset.table.doc,
+        "description": " ".join(asked),
+        **_parameters(path, uses),
+        "responses": {"200": _answer("The records.", content), **_refusals(source)},
+    }
+
+
+def _said(use: _Use) -> list[str]:
+    words = [use.feed.cadence.replace("_", " "), use.feed.finality or ""]
+    return [*filter(None, words), f"{use.dialect.name} dialect"]
+
+
+def _name(path: str) -> str:
+    return re.sub(r"\W+", "_", path).strip("_")
+
+
+def _probe(source: Source, path: str, dataset: Dataset) -> Schema:
+    schema = {"$ref": "#/components/schemas/info"}
+    content = {_JSON: {"schema": schema}, _XML: {"schema": {"description": "The same, as XML."}}}
+    return {
+        "operationId": _name(path),
+        "tags": [dataset.key],
+        "summary": "How fresh the resource is.",
+        "responses": {"200": _answer("The newest interval.", content), **_refusals(source)},
+    }
+
+
+def _parameters(path: str, uses: Sequence[_Use]) -> Schema:
+    found = [_parameter(name, "path", name, required=True) for name in re.findall(r"{(\w+)}", path)]
+    queries: dict[str, str] = {}
+    for use in uses:
+        query = use.endpoint.path.partition("?")[2]
+        queries |= dict(re.findall(r"(\w+)={(\w+)}", query))
+        queries |= {name: name for name in use.feed.filters}
+    found += [_parameter(name, "query", said) for name, said in queries.items()]
+    return {"parameters": found} if found else {}
+
+
+def _parameter(name: str, place: str, said: str, *, required: bool = False) -> Schema:
+    schema = {"type": "string", **_PARAMETERS.get(said, {})}
+    return {"name": name, "in": place, "required": required, "schema": schema}
+
+
+def _answer(what: str, content: Schema) -> Schema:
+    return {"description": what, "content": content}
+
+
+def _refusals(source: Source) -> Schema:
+    page = {_HTML: {"schema": {"type": "string"}}}
+    wait = {"description": "Seconds, or an HTTP date.", "schema": {"type": "string"}}
+    who = {"401": _answer("Nobody is answered without credentials.", page)}
+    return {
+        "400": _answer("The day, hour or mark is none.", page),
+        **(who if source.credentials else {}),
+        "404": _answer("There is no such path, or nothing is published for this day.", page),
+        "429": {**_answer("Too many requests.", page), "headers": {"Retry-After": wait}},
+    }
+
+
+# --- schemas -----------------------------------------------------------------------------------
+
+
+def _schemas(uses: Iterable[_Use], configuration: Configuration) -> dict[str, Schema]:
+    found: dict[str, Schema] = {}
+    for use in uses:
+        expected = configuration.datasets[use.dataset.key].expected_fields
+        fields = expected.get(use.dialect.name, {})
+        document = _document(use.dialect, f"{use.schema}.record")
+        found[use.schema] = {"description": _told(use), **document}
+        found[f"{use.schema}.record"] = _object(use.dialect.record, fields)
+    return dict(sorted(found.items()))
+
+
+def _told(use: _Use) -> str:
+    """Where the shape is known from; the record's own docstring says what is special about it."""
+    record = use.dialect.record
+    doc = inspect.cleandoc(record.__doc__ or "").replace("\n", " ").replace("``", "`")
+    if use.dialect.name != "documented":
+        return f"{_LIVE} {doc}"
+    shared = any(d.record is record for d in use.dataset.dialects if d is not use.dialect)
+    return f"{_DOCUMENTED} {_BORROWED if shared else doc}"
+
+
+def _document(dialect: Dialect, record: str) -> Schema:
+    """A whole answer: records behind their wrappers, of which the outer ones may be dropped."""
+    ref = {"$ref": f"#/components/schemas/{record}"}
+    inner: Schema = {"anyOf": [{"type": "array", "items": ref}, ref, _NOTHING]}
+    header = _object(dialect.header, {}) if dialect.header else {"properties": {}, "required": []}
+    shapes: list[Schema] = []
+    for name in reversed(dialect.path):
+        shape = {
+            "type": "object",
+            "properties": {name: inner, **header["properties"]},
+            "required": [name, *header["required"]],
+        }
+        shapes.insert(0, shape)
+        inner = {"anyOf": [shape, _NOTHING]}
+    return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+
+
+def _object(record: type[msgspec.Struct], expected: Expected, prefix: str = "") -> Schema:
+    """The fields of ``record``. Others may come beside them: an operator adds some at times."""
+    fields = msgspec.structs.fields(record)
+    return {
+        "type": "object",
+        "properties": {
+            f.encode_name: _value(f.type, expected, prefix + f.encode_name) for f in fields
+        },
+        "required": [f.encode_name for f in fields if f.required],
+    }
+
+
+def _value(hint: Any, expected: Expected, dotted: str) -> Schema:  # noqa: ANN401  as type hints are
+    kinds = get_args(hint) or (hint,)
+    if issubclass(kinds[0], msgspec.Struct):
+        return _object(kinds[0], expected, f"{dotted}.")
+    if kinds[0] is dt.datetime:
+        return {"type": "string", **_KNOWN[dotted]}
+    words = [_WORDS[kind] for kind in kinds]
+    said = dict(_KNOWN.get(dotted, {}))
+    enum = field_of(expected[dotted]).enum if dotted in expected else ()
+    if enum:
+        said["enum"] = [*enum, None] if "null" in words else list(enum)
+        said["description"] = "The words that are known; another one is stored, and reported."
+    return {"type": words[0] if len(words) == 1 else words, **said}
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def files(configuration: Configuration, folder: Path = FOLDER) -> dict[Path, str]:
+    """The text of each file, by where it belongs."""
+    sources = dict.fromkeys(d.source for d in DATASETS)
+    return {
+        folder / f"{source.name}.json": json.dumps(
+            describe(source, configuration), indent=1, ensure_ascii=False
+        )
+        + "\n"
+        for source in sources
+    }
+
+
+def main() -> None:
+    """Write the files of the project's own configuration."""
+    FOLDER.mkdir(exist_ok=True)
+    for path, text in files(load_config(PROJECT / "config", DATASETS)).items():
+        path.write_text(text)
+        sys.stdout.write(f"{path.relative_to(PROJECT)}\n")
+
+
+if __name__ == "__main__":
+    main()
