@@ -201,8 +201,8 @@ class IsoNeCollector:
 
         Raises ``ValueError`` for what is no day or ends before it starts; ``DaysFailed`` after the
         last day, with an error by day, where some failed (what the others gave is stored; asking
-        again repeats nothing); ``ConfigError`` and, for a 401, ``SourceRefused`` at the first. When
-        it is cancelled no further request is made, and what was archived stays.
+        again adds what is missing); ``ConfigError`` and, for a 401, ``SourceRefused`` at the first.
+        When it is cancelled no further request is made, and what was archived stays.
         """
         days = asked_days(ISONE, start_date, end_date)
         return await collect_days(

@@ -117,6 +117,7 @@ class MisoCtsContent:
 class Finding:
     """A rule that something breaks. ``number``: which of the nine; 0 is a rule of ours beside them.
 
+    A record that cannot be read at all counts as a break of rule 6 (numbers are numbers).
     ``records``: how many records break it; 0 where it is a rule on the answer as a whole.
     """
 

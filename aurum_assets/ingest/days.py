@@ -2,8 +2,9 @@
 
 Threads do the work, for everything below is synchronous; limits, breaker and turns are shared with
 every other process, so that asking at once never means asking more. When a coroutine of this room
-has returned, raised or been cancelled, no thread of it is left: waiting ends at once, and a request
-that is on its way ends within the bounds of ``SourceConfig`` (``total_seconds``).
+has returned, raised or been cancelled, no thread of it is left: a wait for the operator ends at
+once, a request on its way within ``total_seconds`` of its source, and a merge that has begun (or
+waits for its turn at the table) is finished.
 """
 
 import asyncio
@@ -143,7 +144,7 @@ async def collect_days(
         more = [f"and {len(errors) - _SHOWN} more"] if len(errors) > _SHOWN else []
         said = "; ".join(shown + more)
         msg = f"{dataset.key}: {len(errors)} of {len(days)} days failed: {said}"
-        raise DaysFailed(msg, errors)
+        raise DaysFailed(msg, errors=errors)
     (rows,) = await in_threads(home, [lambda own: held_rows(own, dataset, days)])
     return rows
 

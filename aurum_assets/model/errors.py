@@ -73,9 +73,9 @@ class DaysFailed(AurumError):
     ``errors``: by operating day (YYYY-MM-DD), in order, what went wrong.
     """
 
-    def __init__(self, message: str, errors: Mapping[str, AurumError]) -> None:
+    def __init__(self, message: str, *, errors: Mapping[str, AurumError] | None = None) -> None:
         super().__init__(message)
-        self.errors = errors
+        self.errors = errors or {}
 
 
 class LakeBusy(AurumError):
