@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -272,6 +273,20 @@ def test_waiting_for_a_turn_ends_when_the_caller_is_cancelled(home: Home) -> Non
         return time.monotonic() - cancelled
 
     assert asyncio.run(run()) < 1
+
+
+def test_a_new_home_is_opened_by_many_at_once(home: Home, tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def open_it(own: Home) -> str:
+        together.wait()
+        own.api(ISONE).close()
+        return own.origin
+
+    for i in range(12):
+        fresh = replace(home, root=tmp_path / f"home{i}")
+        assert set(asyncio.run(in_threads(fresh, [open_it] * 8, 8))) == {"simulated"}
+        assert [p.name for p in fresh.root.iterdir() if "origin" in p.name] == ["origin"]
 
 
 def test_an_error_of_one_job_ends_the_others_and_is_raised(home: Home) -> None:

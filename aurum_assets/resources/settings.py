@@ -8,7 +8,9 @@ and what it should hold.
 import contextlib
 import datetime as dt
 import fcntl
+import os
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -377,10 +379,14 @@ class Home:
         simulated = urlsplit(base_url).hostname in {"127.0.0.1", "::1", "localhost"}
         ours = "simulated" if simulated else "real"
         marker = self.root / "origin"
-        if not marker.exists():
+        if not marker.exists():  # made whole, then linked: nobody ever reads half a word
             self.root.mkdir(parents=True, exist_ok=True)
-            marker.write_text(ours)
-        elif (held := marker.read_text().strip()) != ours:
+            draft = self.root / f".origin.{uuid.uuid4().hex}"
+            draft.write_text(ours)
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, marker)
+            draft.unlink()
+        if (held := marker.read_text().strip()) != ours:
             msg = (
                 f"{self.root} holds {held} data and {base_url} gives {ours}: "
                 "set AURUM_HOME to another folder for these"
