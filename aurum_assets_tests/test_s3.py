@@ -17,7 +17,6 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.graph.translate import failures_in_words
 from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset
@@ -31,7 +30,7 @@ from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.servers.s3 import S3Server
 from aurum_assets_tests.test_archive import BODY, envelope, minutes, put
 
-LOAD, LMP, CTS = ISONE_SYSTEM_LOAD, ISONE_RT_LMP, MISO_CTS
+LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
 DAY = "2026-07-20"
 BROKEN = b"<html>maintenance</html>"
 LOADS = [
@@ -447,7 +446,7 @@ def test_the_place_is_what_the_environment_names(
 # --- the whole way -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dataset", [LMP, CTS], ids=lambda d: d.key)
+@pytest.mark.parametrize("dataset", [LOAD, CTS], ids=lambda d: d.key)
 def test_collect_normalize_replay_and_verify_give_the_same_rows_as_on_a_folder(
     live_desk: Desk, on_s3: Home, dataset: Dataset
 ) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from functools import cache, cached_property, partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -243,7 +244,7 @@ class S3:
                     ChecksumSHA256=digest,
                 )
             except ClientError as error:
-                if _code(error) == "PreconditionFailed":
+                if _status(error) == HTTPStatus.PRECONDITION_FAILED:  # it lies there already
                     break
                 if _code(error) not in _PASSING or not left:
                     raise
@@ -385,7 +386,7 @@ class S3:
             return self._refused(doing, type(error).__name__)
         if not isinstance(error, ClientError):
             return self._out_of_reach(doing, type(error).__name__)
-        status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], _code(error)
+        status, code = _status(error), _code(error)
         said = f"{status} {code}" if code != str(status) else code
         if code in {"NoSuchKey", "404"}:
             return FileNotFoundError(f"{self.uri}: {doing}: there is no such object")
@@ -395,7 +396,8 @@ class S3:
                 "(and AURUM_S3_ENDPOINT, AURUM_S3_REGION) to where there is one"
             )
             return ConfigError(msg)
-        if code in _PASSING or status in {408, 429} or status >= 500:  # noqa: PLR2004  HTTP's own
+        waits = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+        if code in _PASSING or waits or status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._out_of_reach(doing, said)
         return self._refused(doing, said)
 
@@ -469,6 +471,10 @@ def s3_properties(backends: "Backends") -> dict[str, str]:
 
 def _code(error: "ClientError") -> str:
     return error.response["Error"]["Code"]
+
+
+def _status(error: "ClientError") -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def _as_metadata(words: bytes) -> dict[str, str]:
