@@ -8,7 +8,7 @@ SIMULATOR_PORT ?= 8321
 UI_PORT ?= 3000
 export AURUM_HOME DAGSTER_HOME
 
-.PHONY: help setup setup-dev demo test check bench prove dev live lock clean
+.PHONY: help setup setup-dev demo test check bench prove dev live schemas lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -72,6 +72,9 @@ live: setup ## The same against the real operators (MISO needs no account), in A
 	AURUM_HOME=$(abspath $(AURUM_HOME))/live DAGSTER_HOME=$(abspath $(AURUM_HOME))/live/dagster \
 	AURUM_SCHEDULES=running \
 	dagster dev -w $(CURDIR)/workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
+
+schemas: setup ## Write config/schemas anew from the tables' columns
+	@$(BIN)/python -c 'from aurum_assets.ingest.publish import write_schemas; write_schemas()'
 
 lock: ## Write both lock files anew from pyproject.toml (needs uv)
 	@$(LOCK) --group setup --output-file requirements.lock pyproject.toml
