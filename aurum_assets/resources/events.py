@@ -62,8 +62,16 @@ class Delivery:
 class Events:
     """The way to Kafka of one home. ``degraded`` says why it does not deliver any more."""
 
-    def __init__(self, path: Path, brokers: Brokers, environment: str = "dev") -> None:
+    def __init__(
+        self,
+        path: Path,
+        brokers: Brokers,
+        environment: str = "dev",
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
         self._brokers = brokers
+        self._patience = patience
         self.environment = environment
         self.outbox = Outbox(path)
         self.degraded = ""
@@ -105,7 +113,7 @@ class Events:
 
     @cached_property
     def _client(self) -> "_Client":
-        return _Client(self._brokers)
+        return _Client(self._brokers, self._patience)
 
 
 class _Stop(Exception):
@@ -115,11 +123,12 @@ class _Stop(Exception):
 class _Client:
     """An idempotent producer of Kafka's own library."""
 
-    def __init__(self, brokers: Brokers) -> None:
+    def __init__(self, brokers: Brokers, patience: float) -> None:
         from confluent_kafka import KafkaException, Producer
 
+        self._patience = patience
         self._news = _News(brokers.password)
-        settings = _settings(brokers) | {"error_cb": self._news.error}
+        settings = _settings(brokers, patience) | {"error_cb": self._news.error}
         try:
             self._producer = Producer(settings, logger=self._news)
         except KafkaException as error:
@@ -131,7 +140,7 @@ class _Client:
 
     def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
         """See ``Events``."""
-        found, watch = Delivery(), _Watch(self._news)
+        found, watch = Delivery(), _Watch(self._news, self._patience)
         left: Counter[int] = Counter()
         whole = []
         try:
@@ -174,8 +183,8 @@ class _Client:
             watch.look()
 
 
-def _settings(brokers: Brokers) -> dict[str, Any]:
-    patience = int(PATIENCE * 1000)
+def _settings(brokers: Brokers, seconds: float) -> dict[str, Any]:
+    patience = int(seconds * 1000)
     settings: dict[str, Any] = {
         "bootstrap.servers": brokers.servers,
         "client.id": "aurum-assets",
@@ -235,7 +244,8 @@ class _News:
 class _Watch:
     """How long a delivery has been going on, and since when nothing was acknowledged."""
 
-    def __init__(self, news: _News) -> None:
+    def __init__(self, news: _News, patience: float) -> None:
+        self._patience = patience
         self.news = news
         self.news.down = ""
         self.sent = itertools.count(1)
@@ -255,10 +265,10 @@ class _Watch:
             raise _Stop(self.news.fatal)
         if self.news.down and silent > DOWN:
             raise _Stop(self.news.down)
-        if silent > PATIENCE:
-            msg = f"no broker acknowledged anything for {PATIENCE:g} s"
+        if silent > self._patience:
+            msg = f"no broker acknowledged anything for {self._patience:g} s"
             raise _Stop(msg)
-        if all_in_all > PATIENCE + self._count / PACE:
+        if all_in_all > self._patience + self._count / PACE:
             msg = f"only {self._count} messages were acknowledged in {all_in_all:.0f} s"
             raise _Stop(msg)
 

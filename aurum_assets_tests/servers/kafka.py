@@ -22,6 +22,7 @@ from typing import Any, Self
 _START_SECONDS = 20.0
 _READ_SECONDS = 15.0
 _PRODUCER = 0
+_PARTITIONS = 4  # of a topic that a client makes
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,14 @@ class KafkaCluster:
         for broker in brokers:
             self._tell("up", broker)
 
+    def lose(self, broker: int, *topics: str) -> None:
+        """``broker`` goes down, and others take over what it led of ``topics``."""
+        self._tell("down", broker)
+        left = [b for b in self.brokers if b != broker]
+        for topic in topics:
+            for partition in range(_PARTITIONS):
+                self._tell("lead", topic, partition, left[partition % len(left)])
+
     def slow(self, milliseconds: int, *brokers: int) -> None:
         """These brokers answer after ``milliseconds``."""
         for broker in brokers:
@@ -90,6 +99,10 @@ class KafkaCluster:
 
     def messages(self, topic: str) -> list[Received]:
         """All that ``topic`` holds, each partition in its order; nothing where there is none."""
+        return self.read(topic)[topic]
+
+    def read(self, *topics: str) -> dict[str, list[Received]]:
+        """All that each of these topics holds."""
         from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
         consumer = Consumer(
@@ -97,30 +110,29 @@ class KafkaCluster:
                 "bootstrap.servers": self.bootstrap,
                 "group.id": "test",
                 "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 10,
                 "log_level": 0,
             }
         )
+        found: dict[str, list[Received]] = {topic: [] for topic in topics}
         try:
-            found = consumer.list_topics(timeout=_READ_SECONDS).topics
-            if topic not in found or not found[topic].partitions:
-                return []
-            partitions = found[topic].partitions
-            consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
-            messages, ended, until = [], 0, time.monotonic() + _READ_SECONDS
-            while ended < len(partitions):
+            known = consumer.list_topics(timeout=_READ_SECONDS).topics
+            left = {(t, p) for t in topics if t in known for p in known[t].partitions}
+            consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t, p in left])
+            until = time.monotonic() + _READ_SECONDS
+            while left:
                 if time.monotonic() > until:
-                    msg = f"{topic} could not be read to its end within {_READ_SECONDS:g} s"
+                    msg = f"{left} could not be read to their end within {_READ_SECONDS:g} s"
                     raise TimeoutError(msg)
                 message = consumer.poll(0.2)
                 if message is None:
                     continue
                 error = message.error()
                 if error is None:
-                    messages.append(_received(message))
+                    found[message.topic() or ""].append(_received(message))
                 elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  how it names it
-                    ended += 1
-            return messages
+                    left -= {(message.topic() or "", message.partition() or 0)}
+            return found
         finally:
             consumer.close()
 
@@ -169,6 +181,10 @@ def _serve(brokers: int, commands: Iterator[str]) -> None:
     print(kafka.rd_kafka_mock_cluster_bootstraps(cluster).decode(), flush=True)  # noqa: T201  its answer
     for line in commands:
         word, *rest = line.split()
+        if word == "lead":
+            topic, numbers = rest[0].encode(), [int(n) for n in rest[1:]]
+            print(kafka.rd_kafka_mock_partition_set_leader(cluster, topic, *numbers), flush=True)  # noqa: T201  its answer
+            continue
         if word == "topic":
             answer = kafka.rd_kafka_mock_topic_set_error(cluster, rest[0].encode(), int(rest[1]))
             print(answer or 0, flush=True)  # noqa: T201  its answer
