@@ -290,8 +290,8 @@ def test_brokers_that_stop_answering_are_left_alone_after_a_while(
     kafka.slow(5000, *kafka.brokers)
     began = time.monotonic()
     told.bring(LMP, ORDINARY.body)
-    assert time.monotonic() - began < 5
-    assert told.home.events.degraded
+    assert time.monotonic() - began < 8
+    assert "acknowledged anything for 1 s" in told.home.events.degraded
     assert told.home.events.outbox.waits((0, 0))
     kafka.slow(0, *kafka.brokers)
     ingest.drain(telling(told, kafka.bootstrap).home)
@@ -328,6 +328,24 @@ def test_a_client_that_is_not_installed_is_a_sentence(
     assert told.bring(LMP, ORDINARY.body).done.merged.new
     assert "pip install 'aurum-assets[kafka]'" in told.home.events.degraded
     assert told.home.events.outbox.waits((0, 0))
+
+
+def test_a_snapshot_that_the_archive_lost_holds_up_no_other(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    kafka.down(*kafka.brokers)
+    told.bring(LMP, ORDINARY.body)
+    told.clock.set(told.clock() + FIVE_MINUTES)
+    told.bring(LMP, corrected(ORDINARY.body))
+    lost, kept = told.home.archive.identifiers(LMP.archive_name, DAY)
+    (envelope,) = told.home.archive.root.rglob(f"{lost}.meta.json")
+    envelope.unlink()
+    kafka.up(*kafka.brokers)
+    run = telling(told, kafka.bootstrap)
+    ingest.drain(run.home)
+    assert "envelope of this object cannot be read" in run.home.events.degraded
+    assert [s["identifier"] for s in values(kafka.messages(SNAPSHOTS_TOPIC))] == [kept]
+    assert [i.identifier for i in run.home.events.outbox.due()] == [lost]
 
 
 def test_an_outbox_that_cannot_be_written_is_not_in_the_way(told: Desk) -> None:
@@ -516,7 +534,7 @@ def test_a_connection_string_is_taken_apart(connection: str, expected: Brokers) 
         ({"KAFKA_CONNECTION_STRING": f"u:{SECRET}"}, "KAFKA_CONNECTION_STRING"),
         ({"KAFKA_CONNECTION_STRING": f"{SECRET}@b1"}, "KAFKA_CONNECTION_STRING"),
         ({"KAFKA_CONNECTION_STRING": f"u:{SECRET}@"}, "KAFKA_CONNECTION_STRING"),
-        ({"AURUM_KAFKA_CONNECTION": f"kafka://u:{SECRET}@b1:1"}, "ok"),
+        ({"AURUM_KAFKA_CONNECTION": f"kafka://u:{SECRET}@b1:1"}, "AURUM_KAFKA_CONNECTION"),
         ({"AURUM_KAFKA_BROKERS": f"u:{SECRET}@b1:9092"}, "AURUM_KAFKA_BROKERS"),
         ({"AURUM_KAFKA_BROKERS": "kafka://b1:9092"}, "AURUM_KAFKA_BROKERS"),
         ({"AURUM_KAFKA_PASSWORD": SECRET}, "AURUM_KAFKA_BROKERS"),
@@ -537,9 +555,6 @@ def test_a_wrong_variable_is_named_and_never_shown(
     monkeypatch.chdir(tmp_path)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    if named == "ok":
-        open_home(DATASETS)
-        return
     with pytest.raises(ConfigError, match=named) as caught:
         open_home(DATASETS)
     assert SECRET not in str(caught.value)

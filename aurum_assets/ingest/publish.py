@@ -160,10 +160,13 @@ def _hashes(rows: pl.DataFrame) -> set[str]:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What is sent at once. ``topics``: without these there is no use in trying."""
+    """What is sent at once. ``topics``: without these there is no use in trying.
+
+    ``parcels`` adds to the reasons that it is given why something of it has to stay.
+    """
 
     topics: frozenset[str]
-    parcels: Callable[[], Iterable[tuple[int, Iterable[Message]]]]
+    parcels: Callable[[list[str]], Iterable[tuple[int, Iterable[Message]]]]
     forget: Callable[[Iterable[int]], None]
 
 
@@ -178,11 +181,7 @@ def _drain(home: Home, seen: Seen, until: float) -> Seen:
         if time.monotonic() > until:
             reasons.append(f"a run spends no more than {LONGEST:g} s on it")
             break
-        try:
-            delivery = events.deliver(batch.parcels())
-        except DataError as error:
-            reasons.append(str(error))
-            continue
+        delivery = events.deliver(batch.parcels(reasons))
         batch.forget(delivery.done)
         refusing |= delivery.topics
         reasons += [*delivery.refused.values()][:1]
@@ -201,7 +200,7 @@ def _batches(home: Home, seen: Seen) -> tuple[list[_Batch], Seen]:
     batches = []
     if messages:
         parcels = [(number, [message]) for number, message in messages]
-        batches.append(_Batch(frozenset(), lambda: parcels, outbox.sent))
+        batches.append(_Batch(frozenset(), lambda _: parcels, outbox.sent))
     by_day: defaultdict[tuple[Dataset, str], list[Intent]] = defaultdict(list)
     for intent in due:
         by_day[_KNOWN[intent.dataset], intent.day].append(intent)
@@ -219,19 +218,21 @@ def _waits(reason: str) -> str:
 
 
 def _parcels(
-    home: Home, dataset: Dataset, intents: Sequence[Intent]
+    home: Home, dataset: Dataset, intents: Sequence[Intent], reasons: list[str]
 ) -> list[tuple[int, Iterator[Message]]]:
     """The messages of snapshots of one day, of the rows that the table holds now."""
-    folder = dataset.archive_name
-    envelopes = [home.archive.envelope(folder, i.day, i.identifier) for i in intents]
+    found = []
+    for intent in intents:
+        try:
+            name = (dataset.archive_name, intent.day, intent.identifier)
+            found.append((intent, home.archive.envelope(*name)))
+        except DataError as error:
+            reasons.append(str(error))
     partition: dict[str, Any] = {"operating_day": dt.date.fromisoformat(intents[0].day)}
-    if len(envelopes) == 1:
-        partition["raw_sha256"] = envelopes[0].raw_sha256
+    if len(found) == 1:
+        partition["raw_sha256"] = found[0][1].raw_sha256
     rows = home.lake.read(dataset.table, partition)
-    return [
-        (intent.id, _told(home, dataset, intent, envelope, rows))
-        for intent, envelope in zip(intents, envelopes, strict=True)
-    ]
+    return [(i.id, _told(home, dataset, i, envelope, rows)) for i, envelope in found]
 
 
 def _told(

@@ -197,7 +197,7 @@ def _settings(brokers: Brokers, seconds: float) -> dict[str, Any]:
         "delivery.timeout.ms": patience,
         "request.timeout.ms": patience // 2,
         "socket.timeout.ms": patience // 2,
-        "socket.connection.setup.timeout.ms": patience // 2,
+        "socket.connection.setup.timeout.ms": max(1000, patience // 2),
         "topic.metadata.propagation.max.ms": patience // 4,
         "reconnect.backoff.max.ms": 1000,
         "queue.buffering.max.kbytes": 65_536,
@@ -335,7 +335,7 @@ def brokers_of(
         variable = "KAFKA_CONNECTION_STRING (or AURUM_KAFKA_CONNECTION)"
         who, at, servers = connection.rpartition("@")
         name, _, secret = who.partition(":")
-        if at and not (name and secret):
+        if (at and not (name and secret)) or secret.startswith("//"):
             raise _wrong(variable, "user:password@host:port,host:port")
         username, password = username or name, password or secret
     if not servers and not username and not password:
