@@ -1,6 +1,5 @@
 """Events: what is committed is told to Kafka once its brokers are there, and never in the way."""
 
-import contextlib
 import datetime as dt
 import json
 import logging
@@ -248,18 +247,27 @@ def warned(logs: Iterable[Mapping[str, Any]]) -> list[str]:
     return [str(entry["reason"]) for entry in logs if entry["log_level"] == "warning"]
 
 
+class _Counting(Events):
+    tried = 0
+
+    def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
+        self.tried += 1
+        return super().deliver(parcels)
+
+
 def test_a_run_without_any_broker_succeeds_in_bounded_time_and_the_next_one_delivers(
     told: Desk, kafka: KafkaCluster
 ) -> None:
     kafka.down(*kafka.brokers)
+    events = _Counting(told.home.root / "outbox.sqlite", Brokers(kafka.bootstrap))
+    told.home.events = events
     began = time.monotonic()
     with structlog.testing.capture_logs() as logs:
         brought = told.bring(LMP, ORDINARY.body)
-        assert time.monotonic() - began < 8
-        began = time.monotonic()
+        assert time.monotonic() - began < 15
         told.clock.set(told.clock() + FIVE_MINUTES)
         told.bring(LMP, corrected(ORDINARY.body))
-        assert time.monotonic() - began < 2, "a run does not try again"
+    assert events.tried == 1, "a run does not try again"
     assert brought.done.merged.new == len(told.rows(LMP))
     (reason,) = warned(logs)
     assert "brokers are down" in reason
@@ -290,7 +298,7 @@ def test_brokers_that_stop_answering_are_left_alone_after_a_while(
     kafka.slow(5000, *kafka.brokers)
     began = time.monotonic()
     told.bring(LMP, ORDINARY.body)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 15
     assert "acknowledged anything for 1 s" in told.home.events.degraded
     assert told.home.events.outbox.waits((0, 0))
     kafka.slow(0, *kafka.brokers)
@@ -384,6 +392,11 @@ class _DiesBeforeCommit(Lake):
             _die()
         return super().merge(table, frame)
 
+    def replace(self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any]) -> Merged:
+        if table is LMP.table:
+            _die()
+        return super().replace(table, frame, partition)
+
 
 class _DiesBeforeLanding(Outbox):
     def landed(self, dataset: str, day: str, qualities: Mapping[str, Quality]) -> None:
@@ -431,6 +444,10 @@ MOMENTS: Mapping[str, Callable[[Home], None]] = {
 }
 
 
+# Imported once, before any thread, by the process that all of them are forked from.
+PRELOADED = [__name__, "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "confluent_kafka"]
+
+
 def _home(root: Path, brokers: str) -> Home:
     return Home(
         root=root,
@@ -440,45 +457,49 @@ def _home(root: Path, brokers: str) -> Home:
     )
 
 
-def _killed(root: Path, brokers: str, moment: str) -> None:
+def _killed(root: Path, brokers: str, moment: str, snapshots: int) -> None:
     home = _home(root, brokers)
-    Desk(home, SetClock(NOON)).take(LMP, ORDINARY.body)
+    bodies = (ORDINARY.body, corrected(ORDINARY.body))
+    for number, body in enumerate(bodies[:snapshots]):
+        Desk(home, SetClock(NOON)).take(LMP, body, at=NOON + number * FIVE_MINUTES)
     MOMENTS[moment](home)
     ingest.normalize(home, LMP, LMP.day(DAY))
 
 
+@pytest.mark.parametrize("snapshots", [1, 2], ids=["merged", "rebuilt"])
 def test_a_kill_at_any_moment_loses_no_message_and_repeats_carry_the_same_hash(
-    tmp_path: Path,
+    tmp_path: Path, snapshots: int
 ) -> None:
     fork = multiprocessing.get_context("forkserver")
-    fork.set_forkserver_preload([__name__])  # imported once, before any thread
-    with contextlib.ExitStack() as stack:
-        clusters = {moment: stack.enter_context(KafkaCluster(1)) for moment in MOMENTS}
-        for moment, cluster in clusters.items():
-            victim = fork.Process(
-                target=_killed, args=(tmp_path / moment, cluster.bootstrap, moment)
-            )
+    fork.set_forkserver_preload(PRELOADED)
+    came = {}
+    for moment in MOMENTS:
+        with KafkaCluster(1) as kafka:
+            root = tmp_path / moment
+            arguments = (root, kafka.bootstrap, moment, snapshots)
+            victim = fork.Process(target=_killed, args=arguments)
             victim.start()
             victim.join(60)
             assert victim.exitcode == -signal.SIGKILL
-        came = {m: _run_again(tmp_path / m, c, m) for m, c in clusters.items()}
+            came[moment] = _run_again(root, kafka, moment, snapshots)
     assert came == dict.fromkeys(MOMENTS, 1) | {"in_publish_and_forgetting": 2}
 
 
-def _run_again(root: Path, kafka: KafkaCluster, moment: str) -> int:
+def _run_again(root: Path, kafka: KafkaCluster, moment: str, snapshots: int) -> int:
     """Run the same again; how often each message came."""
     desk = Desk(_home(root, kafka.bootstrap), SetClock(NOON))
     before = len(desk.rows(LMP))
     assert bool(before) == (moment != "in_intent_and_commit")
     ingest.normalize(desk.home, LMP, LMP.day(DAY))
     ingest.drain(desk.home)
-    messages, snapshots = kafka.messages(TOPIC), kafka.messages(SNAPSHOTS_TOPIC)
-    assert known_by(messages) == owed(desk)
-    assert len(known_by(snapshots)) == 1
+    read = kafka.read(TOPIC, SNAPSHOTS_TOPIC)
+    assert known_by(read[TOPIC]) == owed(desk)
+    assert len(known_by(read[SNAPSHOTS_TOPIC])) == snapshots
     assert not desk.home.events.outbox.waits((0, 0))
     assert not desk.home.events.outbox.unsettled(LMP.key)
-    assert len(messages) == len(snapshots) * len(owed(desk))
-    return len(snapshots)
+    times = len(read[SNAPSHOTS_TOPIC]) // snapshots
+    assert len(read[TOPIC]) == times * len(owed(desk))
+    return times
 
 
 def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(

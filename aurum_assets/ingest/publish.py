@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 import polars as pl
+import structlog
 
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
@@ -41,6 +42,8 @@ Publish = Literal["nothing", "changes", "everything"]
 Seen = tuple[int, int]
 
 LONGEST = 60.0  # seconds after which a drain begins no other day: the next run goes on
+log = structlog.get_logger(__name__)
+
 _KNOWN = {d.key: d for d in DATASETS}
 
 
@@ -183,6 +186,7 @@ def _drain(home: Home, seen: Seen, until: float) -> Seen:
             break
         delivery = events.deliver(batch.parcels(reasons))
         batch.forget(delivery.done)
+        log.info("told", snapshots_or_messages=len(delivery.done), topics=sorted(batch.topics))
         refusing |= delivery.topics
         reasons += [*delivery.refused.values()][:1]
         if delivery.stopped:
