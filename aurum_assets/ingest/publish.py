@@ -206,7 +206,7 @@ def _batches(home: Home, seen: Seen) -> tuple[list[_Batch], Seen]:
         parcels = [(number, [message]) for number, message in messages]
         batches.append(_Batch(frozenset(), lambda _: parcels, outbox.sent))
     by_day: defaultdict[tuple[Dataset, str], list[Intent]] = defaultdict(list)
-    for intent in due:
+    for intent in (i for i in due if i.dataset in _KNOWN):  # another version's wait for it
         by_day[_KNOWN[intent.dataset], intent.day].append(intent)
     for (dataset, _), intents in by_day.items():
         topics = frozenset({home.config(dataset).topic, SNAPSHOTS_TOPIC})
