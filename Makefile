@@ -8,7 +8,7 @@ SIMULATOR_PORT ?= 8321
 UI_PORT ?= 3000
 export AURUM_HOME DAGSTER_HOME
 
-.PHONY: help setup setup-dev demo test check bench prove dev live openapi lock clean
+.PHONY: help setup setup-dev demo test check bench prove dev live openapi schemas lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -75,6 +75,9 @@ live: setup ## The same against the real operators (MISO needs no account), in A
 
 openapi: setup ## Write config/openapi anew from the dataset configs and the declared records
 	@$(BIN)/python -m aurum_assets.openapi
+
+schemas: setup ## Write config/schemas anew from the tables' columns
+	@$(BIN)/python -c 'from aurum_assets.ingest.publish import write_schemas; write_schemas()'
 
 lock: ## Write both lock files anew from pyproject.toml (needs uv)
 	@$(LOCK) --group setup --output-file requirements.lock pyproject.toml

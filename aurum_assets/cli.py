@@ -450,6 +450,7 @@ def as_of(dataset: str, at: str, day: str | None, output: Path | None, as_json: 
 @_with_days
 @click.option("--all", "all_days", is_flag=True, help="Every archived day.")
 @click.option("--force", is_flag=True, help="Let rows go whose bytes the archive has lost.")
+@click.option("--publish", is_flag=True, help="Tell Kafka all rows of these days (again).")
 @_json
 def replay(
     dataset: str,
@@ -458,6 +459,7 @@ def replay(
     end: str | None,
     all_days: bool,
     force: bool,
+    publish: bool,
     as_json: bool,
 ) -> None:
     """Rebuild table days of DATASET from the archive alone."""
@@ -470,7 +472,8 @@ def replay(
     with _progress(len(days), f"replaying {dataset}") as step:
         for one in days:
             try:
-                done = ingest.replay(home, found, one, force=force)
+                told: ingest.Publish = "everything" if publish else "nothing"
+                done = ingest.replay(home, found, one, force=force, publish=told)
             except AurumError as error:
                 failed.append(f"{one}: {error}")
                 continue

@@ -339,13 +339,13 @@ def test_a_kill_between_upload_and_removal_loses_and_doubles_nothing(
 import os, signal
 from dataclasses import replace
 from pathlib import Path
-from aurum_assets.ingest.keep import drain
+from aurum_assets.ingest.keep import bring_up
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources import archive
 from aurum_assets.resources.settings import Backends, Home, Configuration
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 archive.Archive.discard = die
-drain(Home(Path({str(root)!r}), Configuration({{}}, {{}}),
+bring_up(Home(Path({str(root)!r}), Configuration({{}}, {{}}),
       backends=Backends(archive={backends.archive!r}, s3_endpoint={backends.s3_endpoint!r})), LOAD)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=False)  # noqa: S603  our own lines

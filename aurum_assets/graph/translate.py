@@ -96,6 +96,8 @@ def table_metadata(home: Home, done: Normalized) -> dict[str, Any]:
         "snapshots": done.snapshots,
         "rebuilt": done.rebuilt,
     }
+    if home.events.degraded:
+        metadata["degraded"] = home.events.degraded
     if done.newest_fetch is not None:
         metadata["snapshot_age_seconds"] = round(
             (home.now() - done.newest_fetch).total_seconds(), 1

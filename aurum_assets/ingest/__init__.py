@@ -5,6 +5,7 @@ from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps
 from aurum_assets.ingest.load import Loaded, load
 from aurum_assets.ingest.normalize import Normalized, check, look_again, normalize, rebuild
 from aurum_assets.ingest.probe import newest_published
+from aurum_assets.ingest.publish import Publish, drain
 from aurum_assets.ingest.replay import Verified, held_days, replay, verify
 from aurum_assets.ingest.requeue import Requeued, requeue
 from aurum_assets.ingest.status import Status, status
@@ -17,6 +18,7 @@ __all__ = [
     "Gap",
     "Loaded",
     "Normalized",
+    "Publish",
     "Repair",
     "Requeued",
     "Status",
@@ -25,6 +27,7 @@ __all__ = [
     "check",
     "collect",
     "debts",
+    "drain",
     "find_gaps",
     "gap_of",
     "held_days",

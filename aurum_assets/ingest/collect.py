@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from aurum_assets.ingest.keep import drain, keep, keep_rejected, owed_days
+from aurum_assets.ingest.keep import bring_up, keep, keep_rejected, owed_days
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Feed
 from aurum_assets.model.errors import (
@@ -116,7 +116,7 @@ def collect(
         )
         return done
     with contextlib.suppress(StoreUnavailable, ConfigError):  # what is asked for now goes to spool
-        drain(home, dataset)
+        bring_up(home, dataset)
     done.owed = owed_days(home, dataset)
     with home.api(dataset.source) as api:
         for feed in asked:

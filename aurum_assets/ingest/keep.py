@@ -64,7 +64,7 @@ def _spooled(home: Home, error: StoreUnavailable | ConfigError) -> StoreUnavaila
     return type(error)(f"{error}; the bytes are kept in {home.spool.uri} and go up with a next run")
 
 
-def drain(home: Home, dataset: Dataset) -> None:
+def bring_up(home: Home, dataset: Dataset) -> None:
     """Bring up what the spool holds of ``dataset``, for at most about a minute.
 
     A kill between upload and removal brings it up again, and finds it there. Raises
@@ -79,7 +79,7 @@ def drain(home: Home, dataset: Dataset) -> None:
                 if time.monotonic() > until:
                     return
                 with _left_where_damaged():
-                    _bring_up(home, dataset, day, identifier)
+                    _bring_one_up(home, dataset, day, identifier)
         for rejection in home.spool.rejections(dataset.key):
             if time.monotonic() > until:
                 return
@@ -88,7 +88,7 @@ def drain(home: Home, dataset: Dataset) -> None:
                 home.spool.discard_rejected(rejection)
 
 
-def _bring_up(home: Home, dataset: Dataset, day: str, identifier: str) -> None:
+def _bring_one_up(home: Home, dataset: Dataset, day: str, identifier: str) -> None:
     snapshot = home.spool.snapshot(dataset.archive_name, day, identifier)
     debt = _owed(home, dataset) / day / identifier
     debt.parent.mkdir(parents=True, exist_ok=True)

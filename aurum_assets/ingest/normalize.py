@@ -14,12 +14,14 @@ from functools import cached_property
 
 import polars as pl
 
-from aurum_assets.ingest.keep import drain, pay
+from aurum_assets.ingest.keep import bring_up, pay
+from aurum_assets.ingest.publish import Publish, changes, drain, intend, landed
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift
 from aurum_assets.model.errors import ContractBroken, DataError, MalformedPayload
+from aurum_assets.model.message import Quality
 from aurum_assets.model.prices import PARTS
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, read, record_as_received
@@ -72,6 +74,7 @@ class Normalized:
     empty: tuple[str, ...] = ()
     every: dt.timedelta | None = None
     newest_fetch: dt.datetime | None = None
+    qualities: dict[str, Quality] = field(default_factory=dict)
 
     @property
     def rejected(self) -> list[str]:
@@ -82,6 +85,12 @@ class Normalized:
     def lost(self) -> frozenset[str]:
         """Snapshots whose bytes could not be had: to be tried again."""
         return frozenset(u.identifier for u in self.unusable if u.lost)
+
+    def told_of(self, identifiers: Sequence[str]) -> dict[str, Quality]:
+        """What became of each of these snapshots, without those whose bytes are lost."""
+        rejected = {u.identifier: Quality(rejected=u.reason) for u in self.unusable}
+        known = self.qualities | rejected
+        return {i: known.get(i, Quality()) for i in identifiers if i not in self.lost}
 
     @cached_property
     def max_residual(self) -> float | None:
@@ -99,9 +108,11 @@ def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     What was spooled goes up first. Raises ``ContractBroken`` where rows would be lost,
     ``StoreUnavailable`` where the archive is out of reach, ``SourceError`` never.
     """
-    drain(home, dataset)
+    bring_up(home, dataset)
     with home.turn(dataset.key):
-        return _normalize(home, dataset, day)
+        done = _normalize(home, dataset, day)
+    drain(home)
+    return done
 
 
 def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
@@ -115,9 +126,11 @@ def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
         pay(home, dataset, day, identifiers)
         return look_again(home, dataset, day)
     if newer:
+        intend(home, dataset, day, pending)
         done = _merge_newest(home, dataset, day, pending[0])
     else:
-        done = rebuild(home, dataset, day, identifiers)
+        done = rebuild(home, dataset, day, identifiers, publish="changes")
+    landed(home, dataset, day, done.told_of(pending if newer else identifiers))
     held = frozenset(identifiers) - done.lost
     pay(home, dataset, day, held)
     home.registry.mark_merged(dataset.key, day.key, uuid, held)
@@ -131,9 +144,11 @@ def rebuild(
     identifiers: Sequence[str],
     *,
     force: bool = False,
+    publish: Publish = "nothing",
 ) -> Normalized:
     """Make the table's day the fold of all its archived snapshots, ``identifiers``.
 
+    What is to be told of them (``publish``) is intended here; the caller says that it landed.
     Raises ``ContractBroken`` where the table holds rows of bytes that the archive lacks: those
     would be lost (``force`` lets them go).
     """
@@ -149,6 +164,7 @@ def rebuild(
     if len(before) or home.lake.find(table.history):
         home.lake.replace(table.history, before, {"operating_day": day.date})
     home.lake.merge(QUARANTINE, quarantined)
+    intend(home, dataset, day, changes(home, dataset, day, identifiers, rows, publish))
     merged = home.lake.replace(table, rows, {"operating_day": day.date})
     home.lake.replace(QUARANTINE, quarantined, partition)
     done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True)
@@ -193,6 +209,12 @@ def look_again(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
 
 def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: int) -> Normalized:
     done.quarantined = quarantined
+    done.qualities = {
+        s.envelope.identifier: Quality(
+            s.records, len(s.quarantined), drift=tuple(d.detail for d in s.drift)
+        )
+        for s in snapshots
+    }
     done.drift = tuple({(d.kind, d.field): d for s in snapshots for d in s.drift}.values())
     newest = {s.envelope.request: s for s in snapshots}
     done.empty = tuple(request for request, s in newest.items() if not s.records)

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from aurum_assets.ingest.keep import drain, pay
+from aurum_assets.ingest.keep import bring_up, pay
 from aurum_assets.ingest.normalize import Normalized, rebuild
+from aurum_assets.ingest.publish import Publish, drain, landed
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import MalformedPayload
@@ -24,16 +25,29 @@ class Verified:
     problems: list[str] = field(default_factory=list)
 
 
-def replay(home: Home, dataset: Dataset, day: OperatingDay, *, force: bool = False) -> Normalized:
-    """Rebuild a day of the table from the archive alone; no commit where it agrees already."""
-    drain(home, dataset)
+def replay(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    *,
+    force: bool = False,
+    publish: Publish = "nothing",
+) -> Normalized:
+    """Rebuild a day of the table from the archive alone; no commit where it agrees already.
+
+    ``publish``: whether all of the day is told (again), or what changes, or nothing.
+    """
+    bring_up(home, dataset)
     with home.turn(dataset.key):
         identifiers = home.archive.identifiers(dataset.archive_name, day.key)
-        done = rebuild(home, dataset, day, identifiers, force=force)
+        done = rebuild(home, dataset, day, identifiers, force=force, publish=publish)
+        landed(home, dataset, day, done.told_of(identifiers))
         held = frozenset(identifiers) - done.lost
         pay(home, dataset, day, held)
         home.registry.mark_merged(dataset.key, day.key, home.lake.uuid(dataset.table), held)
-        return done
+    if publish != "nothing":
+        drain(home)
+    return done
 
 
 def held_days(home: Home, dataset: Dataset) -> list[OperatingDay]:

@@ -210,7 +210,7 @@ def _replayed(
     home: Home, dataset: Dataset, day: OperatingDay, rejections: Sequence[Rejection]
 ) -> _After:
     """The day rebuilt; answers that can be read now are settled."""
-    done = replay(home, dataset, day)
+    done = replay(home, dataset, day, publish="changes")
     still = {u.identifier.partition("-")[2]: u.reason for u in done.unusable}
     for rejection in rejections:
         if rejection.name not in still:

@@ -43,6 +43,12 @@ class Registry:
         text = self._get(f"newest:{dataset}:{day}:{request}")
         return msgspec.json.decode(text, type=Known) if text else None
 
+    def stored(self, envelope: Envelope) -> Known | None:
+        """Where and as what this snapshot was stored, where it is remembered."""
+        text = self._get(f"content:{envelope.dataset}:{envelope.content_sha256}")
+        known = msgspec.json.decode(text, type=Known) if text else None
+        return known if known and known.identifier == envelope.identifier else None
+
     def forget_newest(self, envelope: Envelope) -> None:
         """Forget what this request was answered last, before another answer is archived.
 

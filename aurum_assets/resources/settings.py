@@ -37,6 +37,7 @@ from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.credentials import NOTHING
+from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.objects import Folder, open_store
@@ -365,6 +366,16 @@ class Home:
         """The Iceberg tables."""
         return Lake.local(self.root / "lake")
 
+    @cached_property
+    def events(self) -> Events:
+        """Who is told what was committed: nobody, where no brokers are configured."""
+        b = self.backends
+        password = b.kafka_password.get_secret_value()
+        brokers = Brokers(
+            b.kafka_brokers, b.kafka_username, password, b.kafka_protocol, b.kafka_mechanism
+        )
+        return Events(self.root / "outbox.sqlite", brokers, b.environment)
+
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[None]:
         """One process of this machine at a time; a killed one gives way at once."""
@@ -466,12 +477,25 @@ def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -
 
 def _backends(settings: Settings) -> Backends:
     """What the environment puts in the place of the embedded defaults."""
+    brokers = brokers_of(
+        settings.kafka_brokers,
+        settings.kafka_username,
+        settings.kafka_password.get_secret_value(),
+        settings.kafka_protocol,
+        settings.kafka_mechanism,
+        settings.kafka_connection.get_secret_value(),
+    )
     return Backends(
         archive=settings.archive or (settings.s3_bucket and f"s3://{settings.s3_bucket}"),
         s3_endpoint=settings.s3_endpoint,
         s3_region=settings.s3_region,
         aws_profile=settings.aws_profile,
         machines=settings.machines,
+        kafka_brokers=brokers.servers,
+        kafka_username=brokers.username,
+        kafka_password=SecretStr(brokers.password),
+        kafka_protocol=brokers.protocol,
+        kafka_mechanism=brokers.mechanism,
         webhook_url=settings.webhook_url,
         metrics_file=settings.metrics_file,
         environment=settings.environment,

@@ -96,16 +96,19 @@ class SqliteState:
 
 
 @contextmanager
-def transaction(path: Path, schema: str, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+def transaction(
+    path: Path, schema: str, *, write: bool = True, durable: bool = False
+) -> Iterator[sqlite3.Connection]:
     """One transaction on the SQLite file at ``path``, made with ``schema`` where it is missing.
 
-    Raises ``ConfigError`` where the file cannot be used.
+    A ``durable`` one outlives a loss of power, not only a kill. Raises ``ConfigError`` where the
+    file cannot be used.
     """
     try:
         if not path.exists():
             _make(path, schema)
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as db:
-            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             yield db
             db.execute("COMMIT")

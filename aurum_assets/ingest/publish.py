@@ -1,0 +1,257 @@
+"""Publish: what a commit brought, told to others by way of the outbox.
+
+An intent for each snapshot is written before its rows are committed (``intend``), it lands with the
+commit (``landed``), and ``drain`` sends the rows that the table holds of it then, each with its key
+and hash, and one notification of the snapshot. A kill at any point loses nothing; what is sent
+again carries the same keys and hashes. The last message of a key is the row that the table holds:
+a value that was superseded before it could be sent is in the table's history, and is not sent.
+Nothing of this is ever in the way of collecting: what fails is one warning, and the rest waits.
+"""
+
+import datetime as dt
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import polars as pl
+import structlog
+
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, Envelope
+from aurum_assets.model.errors import AurumError, ConfigError, DataError
+from aurum_assets.model.message import (
+    SNAPSHOTS_TOPIC,
+    Message,
+    Place,
+    Quality,
+    row_messages,
+    schemas,
+    snapshot_message,
+)
+from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.outbox import Intent
+from aurum_assets.resources.settings import PROJECT, Home, load_config
+
+Publish = Literal["nothing", "changes", "everything"]
+Seen = tuple[int, int]
+
+LONGEST = 60.0  # seconds after which a drain begins no other day: the next run goes on
+log = structlog.get_logger(__name__)
+
+_KNOWN = {d.key: d for d in DATASETS}
+
+
+def changes(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    identifiers: Sequence[str],
+    rows: pl.DataFrame,
+    publish: Publish,
+) -> list[str]:
+    """Of a day's snapshots, those that ``rows`` (the whole day) would bring something new of.
+
+    Also those that no run has merged and that bring no row. All of them where ``publish`` is
+    ``everything``. Of what the table holds already, an earlier run has told.
+    """
+    if not home.events.configured or publish == "nothing":
+        return []
+    if publish == "everything":
+        return list(identifiers)
+    names = (*dataset.table.key, "record_hash", "raw_sha256")
+    known = home.lake.read(dataset.table, {"operating_day": day.date}, names)
+    merged = home.registry.merged(dataset.key, day.key, home.lake.uuid(dataset.table))
+    fresh = _hashes(rows.join(known, on=[*dataset.table.key, "record_hash"], how="anti"))
+    held = _hashes(known)
+    return [
+        i
+        for i in identifiers
+        if order_of(i)[1] in fresh or (i not in merged and order_of(i)[1] not in held)
+    ]
+
+
+def intend(home: Home, dataset: Dataset, day: OperatingDay, identifiers: Collection[str]) -> None:
+    """Before a commit: what these snapshots bring is to be told."""
+    if not home.events.configured or not identifiers:
+        return
+    try:
+        home.events.outbox.intend(dataset.key, day.key, identifiers)
+    except ConfigError as error:
+        home.events.give_up(f"{_untold(dataset, day)}: {error}")
+
+
+def landed(
+    home: Home, dataset: Dataset, day: OperatingDay, qualities: Mapping[str, Quality]
+) -> None:
+    """After a commit, in the same turn: these snapshots are in the table.
+
+    What other runs of the dataset intended and never came back to is settled too: nobody else has
+    the turn, so what is not in the table now did not land.
+    """
+    if not home.events.configured:
+        return
+    try:
+        home.events.outbox.landed(dataset.key, day.key, qualities)
+        _settle(home, dataset)
+    except ConfigError as error:
+        home.events.give_up(f"{_untold(dataset, day)}: {error}")
+
+
+def _settle(home: Home, dataset: Dataset) -> None:
+    outbox, dropped = home.events.outbox, []
+    for intent in outbox.unsettled(dataset.key):
+        partition = {"operating_day": dt.date.fromisoformat(intent.day)}
+        held = _hashes(home.lake.read(dataset.table, partition, ("raw_sha256",)))
+        if order_of(intent.identifier)[1] in held:
+            outbox.landed(dataset.key, intent.day, {intent.identifier: Quality()})
+        else:
+            dropped.append(intent.id)
+    if dropped:
+        outbox.forget(dropped)
+
+
+def drain(home: Home) -> None:
+    """Send what landed and was not told yet, by whichever run; never raises for Kafka or outbox.
+
+    Takes ``LONGEST`` seconds and the day begun by then, 10 s where no broker answers, and no time
+    at all once it failed with this home, or while another process drains.
+    """
+    events, seen = home.events, (0, 0)
+    if not events.configured:
+        return
+    until = time.monotonic() + LONGEST
+    try:
+        while not events.degraded and events.outbox.waits(seen):
+            with events.outbox.turn() as ours:
+                if not ours:
+                    return
+                seen = _drain(home, seen, until)
+    except (AurumError, OSError) as error:
+        events.give_up(_waits(str(error)))
+
+
+def write_schemas(config: Path = PROJECT / "config") -> None:
+    """Write the JSON Schema of every topic to ``schemas`` in the config folder, named by topic."""
+    topics = {key: c.topic for key, c in load_config(config, DATASETS).datasets.items()}
+    folder = config / "schemas"
+    folder.mkdir(exist_ok=True)
+    for topic, schema in schemas(DATASETS, topics).items():
+        text = msgspec.json.format(msgspec.json.encode(schema), indent=2)
+        (folder / f"{topic}.json").write_bytes(text + b"\n")
+
+
+def _untold(dataset: Dataset, day: OperatingDay) -> str:
+    return (
+        f"{dataset.key} {day}: what is committed now may never be told; "
+        f"aurum replay {dataset.key} --day {day.key} --publish tells it"
+    )
+
+
+def _hashes(rows: pl.DataFrame) -> set[str]:
+    """The beginnings of ``raw_sha256``, as identifiers end in them."""
+    return set(rows["raw_sha256"].str.slice(0, 16).unique().to_list())
+
+
+# --- from the outbox to the messages -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What is sent at once. ``topics``: without these there is no use in trying.
+
+    ``parcels`` adds to the reasons that it is given why something of it has to stay.
+    """
+
+    topics: frozenset[str]
+    parcels: Callable[[list[str]], Iterable[tuple[int, Iterable[Message]]]]
+    forget: Callable[[Iterable[int]], None]
+
+
+def _drain(home: Home, seen: Seen, until: float) -> Seen:
+    """Send what came into the outbox after ``seen``; gives up where some of it is left there."""
+    events, refusing = home.events, set[str]()
+    reasons: list[str] = []
+    batches, seen = _batches(home, seen)
+    for batch in batches:
+        if batch.topics & refusing:
+            continue
+        if time.monotonic() > until:
+            reasons.append(f"a run spends no more than {LONGEST:g} s on it")
+            break
+        delivery = events.deliver(batch.parcels(reasons))
+        batch.forget(delivery.done)
+        log.info("told", snapshots_or_messages=len(delivery.done), topics=sorted(batch.topics))
+        refusing |= delivery.topics
+        reasons += [*delivery.refused.values()][:1]
+        if delivery.stopped:
+            reasons.append(delivery.stopped)
+            break
+    if reasons:
+        events.give_up(_waits("; ".join(dict.fromkeys(reasons))))
+    return seen
+
+
+def _batches(home: Home, seen: Seen) -> tuple[list[_Batch], Seen]:
+    """Messages first, then one batch an operating day, the oldest first."""
+    outbox = home.events.outbox
+    messages, due = outbox.messages(seen[1]), outbox.due(seen[0])
+    batches = []
+    if messages:
+        parcels = [(number, [message]) for number, message in messages]
+        batches.append(_Batch(frozenset(), lambda _: parcels, outbox.sent))
+    by_day: defaultdict[tuple[Dataset, str], list[Intent]] = defaultdict(list)
+    for intent in (i for i in due if i.dataset in _KNOWN):  # another version's wait for it
+        by_day[_KNOWN[intent.dataset], intent.day].append(intent)
+    for (dataset, _), intents in by_day.items():
+        topics = frozenset({home.config(dataset).topic, SNAPSHOTS_TOPIC})
+        batches.append(_Batch(topics, partial(_parcels, home, dataset, intents), outbox.forget))
+    return batches, (
+        max((i.id for i in due), default=seen[0]),
+        max((number for number, _ in messages), default=seen[1]),
+    )
+
+
+def _waits(reason: str) -> str:
+    return f"{reason}; what was not acknowledged waits in the outbox for the next run"
+
+
+def _parcels(
+    home: Home, dataset: Dataset, intents: Sequence[Intent], reasons: list[str]
+) -> list[tuple[int, Iterator[Message]]]:
+    """The messages of snapshots of one day, of the rows that the table holds now."""
+    found = []
+    for intent in intents:
+        try:
+            name = (dataset.archive_name, intent.day, intent.identifier)
+            found.append((intent, home.archive.envelope(*name)))
+        except DataError as error:
+            reasons.append(str(error))
+    partition: dict[str, Any] = {"operating_day": dt.date.fromisoformat(intents[0].day)}
+    if len(found) == 1:
+        partition["raw_sha256"] = found[0][1].raw_sha256
+    rows = home.lake.read(dataset.table, partition)
+    return [(i.id, _told(home, dataset, i, envelope, rows)) for i, envelope in found]
+
+
+def _told(
+    home: Home, dataset: Dataset, intent: Intent, envelope: Envelope, rows: pl.DataFrame
+) -> Iterator[Message]:
+    """What is told of one snapshot: the rows that it was the first to say, then itself."""
+    topic, environment = home.config(dataset).topic, home.events.environment
+    first = (pl.col("raw_sha256") == envelope.raw_sha256) & (
+        pl.col("fetched_at") == envelope.fetched_at
+    )
+    ours = rows.filter(first)
+    yield from row_messages(dataset, topic, environment, ours)
+    known = home.registry.stored(envelope)
+    uri = f"{home.archive.uri}/{home.archive.path(dataset.archive_name, envelope)}"
+    place = Place(uri, known.etag or None, known.version or None) if known else Place(uri)
+    yield snapshot_message(
+        envelope, place, intent.quality, topic=topic, environment=environment, rows=len(ours)
+    )

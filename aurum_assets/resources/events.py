@@ -1,0 +1,357 @@
+"""Events: messages to Kafka, by way of the outbox; nothing at all where no brokers are configured.
+
+Collection never waits for Kafka for long: a delivery is given up after ``PATIENCE`` seconds without
+an acknowledgement (``DOWN`` where all brokers refuse the connection), and altogether after
+``PATIENCE`` seconds and one more for every ``PACE`` messages that were delivered. What was not
+acknowledged stays in the outbox. What does not belong here: what is told, and when.
+"""
+
+import itertools
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.message import Message, document_message
+from aurum_assets.resources.outbox import Outbox
+
+if TYPE_CHECKING:  # the client is an extra: what is not configured costs nothing
+    from confluent_kafka import KafkaError
+    from confluent_kafka import Message as KafkaMessage
+
+PATIENCE = 10.0
+DOWN = 2.0
+PACE = 2000
+_HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
+_SERVED = 500  # messages between two looks at what was acknowledged
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Brokers:
+    """Where Kafka is, and who we are there. The password is in no text of this."""
+
+    servers: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    protocol: str = ""
+    mechanism: str = "PLAIN"
+
+
+@dataclass
+class Delivery:
+    """What became of parcels, by their numbers: wholly acknowledged, or refused and why.
+
+    ``topics``: those that refused something. ``stopped``: why there was no use in going on.
+    """
+
+    done: list[int] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
+    topics: set[str] = field(default_factory=set)
+    stopped: str = ""
+
+
+class Events:
+    """The way to Kafka of one home. ``degraded`` says why it does not deliver any more."""
+
+    def __init__(
+        self,
+        path: Path,
+        brokers: Brokers,
+        environment: str = "dev",
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._brokers = brokers
+        self._patience = patience
+        self.environment = environment
+        self.outbox = Outbox(path)
+        self.degraded = ""
+
+    @property
+    def configured(self) -> bool:
+        """Whether anybody is told anything."""
+        return bool(self._brokers.servers)
+
+    def publish(self, topic: str, key: str, document: Mapping[str, Any]) -> None:
+        """Put ``document`` into the outbox, to be sent with the next ``ingest.drain``.
+
+        Adds ``schema_version``, ``environment`` and ``record_hash``. Never raises for the outbox:
+        a message that cannot be kept is one warning.
+        """
+        if not self.configured:
+            return
+        try:
+            self.outbox.put(document_message(topic, key, document, self.environment))
+        except ConfigError as error:
+            self.give_up(f"a message for {topic} is lost: {error}")
+
+    def give_up(self, reason: str) -> None:
+        """Say once why, and do not try again with these events."""
+        if not self.degraded:
+            log.warning("Kafka is left alone for the rest of this run", reason=reason)
+        self.degraded = self.degraded or reason
+        self.__dict__.pop("_client", None)
+
+    def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
+        """Send each parcel's messages; a parcel is done once all of them were acknowledged."""
+        try:
+            return self._client.deliver(parcels)
+        except ImportError:
+            reason = "its client is not installed: pip install 'aurum-assets[kafka]'"
+            return Delivery(stopped=reason)
+        except ConfigError as error:
+            return Delivery(stopped=str(error))
+
+    @cached_property
+    def _client(self) -> "_Client":
+        return _Client(self._brokers, self._patience)
+
+
+class _Stop(Exception):
+    """There is no use in going on with a delivery."""
+
+
+class _Client:
+    """An idempotent producer of Kafka's own library."""
+
+    def __init__(self, brokers: Brokers, patience: float) -> None:
+        from confluent_kafka import KafkaException, Producer
+
+        self._patience = patience
+        self._news = _News(brokers.password)
+        settings = _settings(brokers, patience) | {"error_cb": self._news.error}
+        try:
+            self._producer = Producer(settings, logger=self._news)
+        except KafkaException as error:
+            msg = (
+                f"Kafka's client refuses its settings ({_name(error.args)}): look at "
+                "AURUM_KAFKA_BROKERS, AURUM_KAFKA_PROTOCOL and AURUM_KAFKA_MECHANISM"
+            )
+            raise ConfigError(msg) from None
+
+    def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
+        """See ``Events``."""
+        found, watch = Delivery(), _Watch(self._news, self._patience)
+        left: Counter[int] = Counter()
+        whole = []
+        try:
+            for parcel, messages in parcels:
+                heard = partial(_heard, parcel, found, left, watch)
+                for message in messages:
+                    left[parcel] += 1
+                    self._send(message, heard, watch)
+                whole.append(parcel)
+            while len(self._producer):
+                self._producer.poll(0.1)
+                watch.look()
+        except _Stop as stop:
+            found.stopped = str(stop)
+            self._producer.purge()
+            self._producer.poll(0)
+        found.done = [p for p in whole if not left[p] and p not in found.refused]
+        return found
+
+    def _send(self, message: Message, heard: Callable[..., None], watch: "_Watch") -> None:
+        headers: list[tuple[str, str | bytes | None]] = [
+            ("record_hash", message.record_hash.encode())
+        ]
+        while True:
+            try:
+                self._producer.produce(
+                    message.topic,
+                    key=message.key,
+                    value=message.value,
+                    headers=headers,
+                    on_delivery=heard,
+                )
+            except BufferError:
+                self._producer.poll(0.1)
+                watch.look()
+            else:
+                break
+        if next(watch.sent) % _SERVED == 0:
+            self._producer.poll(0)
+            watch.look()
+
+
+def _settings(brokers: Brokers, seconds: float) -> dict[str, Any]:
+    patience = int(seconds * 1000)
+    settings: dict[str, Any] = {
+        "bootstrap.servers": brokers.servers,
+        "client.id": "aurum-assets",
+        "security.protocol": brokers.protocol or "PLAINTEXT",
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.type": "lz4",
+        "linger.ms": 20,
+        "partitioner": "murmur2_random",  # as Java's clients place keys
+        "delivery.timeout.ms": patience,
+        "request.timeout.ms": patience // 2,
+        "socket.timeout.ms": patience // 2,
+        "socket.connection.setup.timeout.ms": max(1000, patience // 2),
+        "topic.metadata.propagation.max.ms": patience // 4,
+        "reconnect.backoff.max.ms": 1000,
+        "queue.buffering.max.kbytes": 65_536,
+    }
+    if brokers.username:
+        settings |= {
+            "sasl.mechanism": brokers.mechanism,
+            "sasl.username": brokers.username,
+            "sasl.password": brokers.password,
+        }
+    return settings
+
+
+class _News:
+    """What the library finds out beside the fate of a message; it is also where it logs.
+
+    ``down``: no broker can be reached at the moment. ``fatal``: no message will ever be taken.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self.down = ""
+        self.fatal = ""
+
+    def error(self, error: "KafkaError") -> None:
+        """As ``error_cb`` is called."""
+        from confluent_kafka import KafkaError
+
+        refused = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  how the library names its own errors
+        if error.fatal() or error.code() in refused:
+            self.fatal = self.clean(error.str())
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  as above
+            self.down = self.clean(error.str())
+
+    def log(self, _level: int, text: str, *values: object) -> None:
+        """As ``logging.Logger.log`` is called; into our own log."""
+        log.debug("librdkafka", said=self.clean(text % values if values else text))
+
+    def clean(self, text: str) -> str:
+        """``text`` without the password."""
+        return text.replace(self._secret, "***") if self._secret else text
+
+
+class _Watch:
+    """How long a delivery has been going on, and since when nothing was acknowledged."""
+
+    def __init__(self, news: _News, patience: float) -> None:
+        self._patience = patience
+        self.news = news
+        self.news.down = ""
+        self.sent = itertools.count(1)
+        self._began = self._last = time.monotonic()
+        self._count = 0
+
+    def acknowledged(self) -> None:
+        self._count += 1
+        self._last = time.monotonic()
+        self.news.down = ""
+
+    def look(self) -> None:
+        """Raises ``_Stop`` where it is no use to wait any longer."""
+        now = time.monotonic()
+        silent, all_in_all = now - self._last, now - self._began
+        if self.news.fatal:
+            raise _Stop(self.news.fatal)
+        if self.news.down and silent > DOWN:
+            raise _Stop(self.news.down)
+        if silent > self._patience:
+            msg = f"no broker acknowledged anything for {self._patience:g} s"
+            raise _Stop(msg)
+        if all_in_all > self._patience + self._count / PACE:
+            msg = f"only {self._count} messages were acknowledged in {all_in_all:.0f} s"
+            raise _Stop(msg)
+
+
+def _heard(
+    parcel: int,
+    found: Delivery,
+    left: "Counter[int]",
+    watch: _Watch,
+    error: "KafkaError | None",
+    message: "KafkaMessage",
+) -> None:
+    """A message was acknowledged, or given up."""
+    if error is None:
+        left[parcel] -= 1
+        watch.acknowledged()
+    elif found.stopped:
+        return
+    elif error.code() in _passing():
+        watch.news.fatal = watch.news.fatal or f"a message was not taken ({error.name()})"
+    else:
+        topic = message.topic() or ""
+        found.refused[parcel] = f"{topic} refuses messages ({error.name()})"
+        found.topics.add(topic)
+
+
+def _name(words: tuple[Any, ...]) -> str:
+    return str(words[0].name()) if words and hasattr(words[0], "name") else "no reason given"
+
+
+@cache
+def _passing() -> frozenset[int]:
+    """Errors that say nothing of a message's topic: the next message would fare no better."""
+    from confluent_kafka import KafkaError
+
+    return frozenset(
+        {
+            KafkaError._MSG_TIMED_OUT,  # noqa: SLF001  how the library names its own errors
+            KafkaError._TRANSPORT,  # noqa: SLF001  as above
+            KafkaError._TIMED_OUT,  # noqa: SLF001  as above
+            KafkaError._FATAL,  # noqa: SLF001  as above
+            KafkaError._PURGE_QUEUE,  # noqa: SLF001  as above
+            KafkaError._PURGE_INFLIGHT,  # noqa: SLF001  as above
+            KafkaError.REQUEST_TIMED_OUT,
+            KafkaError.NOT_ENOUGH_REPLICAS,
+            KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        }
+    )
+
+
+# --- configuration -------------------------------------------------------------------------------
+
+
+def brokers_of(
+    servers: str, username: str, password: str, protocol: str, mechanism: str, connection: str
+) -> Brokers:
+    """The brokers that the environment describes; AURUM_KAFKA_BROKERS counts before ``connection``.
+
+    ``connection``: ``user:password@host:port,host:port``; the password may hold ``:`` and ``@``.
+    Raises ``ConfigError`` naming the variable, never what it holds.
+    """
+    variable = "AURUM_KAFKA_BROKERS"
+    if not servers and connection:
+        variable = "KAFKA_CONNECTION_STRING (or AURUM_KAFKA_CONNECTION)"
+        who, at, servers = connection.rpartition("@")
+        name, _, secret = who.partition(":")
+        if (at and not (name and secret)) or secret.startswith("//"):
+            raise _wrong(variable, "user:password@host:port,host:port")
+        username, password = username or name, password or secret
+    if not servers and not username and not password:
+        return Brokers()
+    hosts = [h.strip() for h in servers.split(",")]
+    if not all(re.fullmatch(_HOST, h) for h in hosts):
+        raise _wrong(variable, "host:port,host:port, without a scheme")
+    if bool(username) != bool(password):
+        variable = "AURUM_KAFKA_PASSWORD" if username else "AURUM_KAFKA_USERNAME"
+        raise _wrong(variable, "to be set: a user name and a password go together")
+    protocol = protocol or ("SASL_SSL" if username else "PLAINTEXT")
+    if protocol.startswith("SASL") != bool(username):
+        variable = "AURUM_KAFKA_PROTOCOL"
+        raise _wrong(variable, "SASL_SSL or SASL_PLAINTEXT with a user name, and only with one")
+    return Brokers(",".join(hosts), username, password, protocol, mechanism)
+
+
+def _wrong(variable: str, expected: str) -> ConfigError:
+    return ConfigError(f"environment variable {variable}: expected {expected}; see .env.example")

@@ -1,0 +1,622 @@
+"""Events: what is committed is told to Kafka once its brokers are there, and never in the way."""
+
+import datetime as dt
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import polars as pl
+import pytest
+import structlog
+from click.testing import CliRunner
+from pydantic import SecretStr
+
+from aurum_assets import ingest
+from aurum_assets.cli import main
+from aurum_assets.ingest.publish import write_schemas
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.message import (
+    ALERTS_TOPIC,
+    SNAPSHOTS_TOPIC,
+    Message,
+    Quality,
+    key_columns,
+)
+from aurum_assets.model.table import Table
+from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
+from aurum_assets.resources.lake import Lake, Merged
+from aurum_assets.resources.outbox import Outbox
+from aurum_assets.resources.settings import (
+    PROJECT,
+    Backends,
+    Home,
+    Settings,
+    load_config,
+    open_home,
+)
+from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.conftest import NOON, Desk
+from aurum_assets_tests.recordings import READABLE, recording
+from aurum_assets_tests.servers.kafka import KafkaCluster, Received
+
+ORDINARY = recording("isone_rt_lmp", "live", "ordinary")
+LMP = ORDINARY.dataset
+DAY = ORDINARY.expected["day"]
+TOPIC = "aurum.iso.isone.rt_lmp.v1"
+FIVE_MINUTES = dt.timedelta(minutes=5)
+NOT_ENOUGH_REPLICAS, MAY_NOT_WRITE = 19, 29
+SECRET = "hunter2:@&secret"  # noqa: S105  a password that must be seen nowhere
+
+
+@pytest.fixture
+def kafka() -> Iterator[KafkaCluster]:
+    with KafkaCluster(brokers=3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def told(desk: Desk, kafka: KafkaCluster) -> Desk:
+    """A desk whose home has these brokers."""
+    return telling(desk, kafka.bootstrap)
+
+
+def telling(desk: Desk, brokers: str) -> Desk:
+    """The desk in its next run: another process would have the same home, and its own events."""
+    return Desk(replace(desk.home, backends=Backends(kafka_brokers=brokers)), desk.clock)
+
+
+def corrected(body: bytes) -> bytes:
+    """The recording with its first price restated."""
+    document = json.loads(body)
+    record = document["FiveMinLmps"]["FiveMinLmp"][0]
+    for part in ("LmpTotal", "EnergyComponent"):
+        record[part] = round(record[part] + 1, 2)
+    return json.dumps(document).encode()
+
+
+def as_told(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Table rows as their messages have them: dates and instants as text."""
+    return [
+        {
+            name: value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
+            for name, value in row.items()
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def values(messages: Iterable[Received]) -> list[dict[str, Any]]:
+    return [json.loads(m.value) for m in messages]
+
+
+def known_by(messages: Iterable[Received]) -> set[tuple[str, str]]:
+    return {(m.key, m.headers["record_hash"]) for m in messages}
+
+
+def owed(desk: Desk, dataset: Dataset = LMP) -> set[tuple[str, str]]:
+    """Key and hash of every row that the table holds."""
+    names = key_columns(dataset.table)
+    return {
+        (json.dumps([row[n] for n in names], separators=(",", ":")), row["record_hash"])
+        for row in as_told(desk.rows(dataset))
+    }
+
+
+# --- what is told --------------------------------------------------------------------------------
+
+
+def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    ordinary = {r.dataset.key: r for r in READABLE if r.case == "ordinary" and r.format == "json"}
+    topics = {d.key: told.home.config(d).topic for d in DATASETS}
+    told.home.events.publish(ALERTS_TOPIC, "late", {"dataset": LMP.key, "reason": "no row came"})
+    for recorded in ordinary.values():
+        told.bring(
+            recorded.dataset,
+            recorded.body,
+            dialect=recorded.dialect,
+            finality=recorded.expected.get("finality"),
+        )
+    read = kafka.read(*topics.values(), SNAPSHOTS_TOPIC, ALERTS_TOPIC)
+    for topic, messages in read.items():
+        schema = json.loads((PROJECT / "config" / "schemas" / f"{topic}.json").read_text())
+        validator = jsonschema.Draft202012Validator(schema)
+        for message in messages:
+            document = json.loads(message.value)
+            validator.validate(document)
+            assert message.headers["record_hash"] == document["record_hash"]
+    snapshots = {s["dataset"]: s for s in values(read[SNAPSHOTS_TOPIC])}
+    assert set(snapshots) == set(ordinary) == {d.key for d in DATASETS}
+    for dataset in DATASETS:
+        rows = as_told(told.rows(dataset))
+        head = {"schema_version": 1, "environment": "dev", "dataset": dataset.key}
+        messages = read[topics[dataset.key]]
+        found = values(messages)
+        by_hash = sorted(found, key=lambda row: str(row["record_hash"]))
+        assert by_hash == sorted((head | row for row in rows), key=lambda r: str(r["record_hash"]))
+        assert known_by(messages) == owed(told, dataset)
+        assert len({m.key for m in messages}) == len(rows)
+        snapshot = snapshots[dataset.key]
+        assert snapshot["rows"] == len(rows) > 0
+        assert snapshot["quality"]["records"] > 0
+        assert snapshot["quality"]["rejected"] is None
+        assert len(snapshot["etag"]) == 32
+        assert Path(snapshot["object"].removeprefix("file://")).exists()
+        assert snapshot["topic"] == topics[dataset.key]
+    assert values(read[ALERTS_TOPIC])[0]["reason"] == "no row came"
+    assert not told.home.events.outbox.waits((0, 0))
+
+
+def test_the_schemas_are_those_of_the_tables(tmp_path: Path) -> None:
+    for file in (PROJECT / "config").glob("*_ingest_datasets.json"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    write_schemas(tmp_path)
+    held = {f.name: f.read_text() for f in (PROJECT / "config" / "schemas").iterdir()}
+    assert {f.name: f.read_text() for f in (tmp_path / "schemas").iterdir()} == held, (
+        "make schemas writes them anew"
+    )
+
+
+def test_a_correction_tells_what_changed_and_an_equal_answer_its_snapshot_alone(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    told.bring(LMP, ORDINARY.body)
+    rows = len(told.rows(LMP))
+    told.clock.set(told.clock() + FIVE_MINUTES)
+    told.bring(LMP, corrected(ORDINARY.body))
+    told.clock.set(told.clock() + FIVE_MINUTES)
+    told.bring(LMP, corrected(ORDINARY.body), force=True)
+    messages = kafka.messages(TOPIC)
+    assert len(messages) == rows + 1
+    assert [s["rows"] for s in sorted(values(kafka.messages(SNAPSHOTS_TOPIC)), key=_fetched)] == [
+        rows,
+        1,
+        0,
+    ]
+    last = {m.key: m.headers["record_hash"] for m in messages}
+    assert set(last.items()) == owed(told), "the last message of a key is the table's row"
+
+
+def _fetched(value: Mapping[str, Any]) -> str:
+    return str(value["fetched_at"])
+
+
+def test_quarantined_and_rejected_records_are_counted_with_their_snapshot(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    document = json.loads(ORDINARY.body)
+    document["FiveMinLmps"]["FiveMinLmp"][0]["LmpTotal"] += 5
+    told.bring(LMP, json.dumps(document).encode())
+    (snapshot,) = values(kafka.messages(SNAPSHOTS_TOPIC))
+    assert snapshot["quality"]["quarantined"] == 1
+    assert snapshot["rows"] == snapshot["quality"]["records"] - 1
+
+
+def test_what_the_table_holds_is_not_told_again_after_the_registry_was_lost(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    told.bring(LMP, ORDINARY.body)
+    (told.home.root / "state.sqlite").unlink()
+    told.clock.set(told.clock() + FIVE_MINUTES)
+    told.bring(LMP, corrected(ORDINARY.body))
+    assert len(kafka.messages(TOPIC)) == len(told.rows(LMP)) + 1
+    assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
+
+
+def test_a_replay_tells_nothing_but_where_it_is_asked_to(told: Desk, kafka: KafkaCluster) -> None:
+    told.bring(LMP, ORDINARY.body)
+    before = kafka.messages(TOPIC)
+    ingest.replay(told.home, LMP, LMP.day(DAY))
+    assert len(kafka.messages(TOPIC)) == len(before)
+    environment = {
+        "AURUM_HOME": str(told.home.root),
+        "AURUM_NOW": NOON.isoformat(),
+        "AURUM_KAFKA_BROKERS": kafka.bootstrap,
+    }
+    command = ["replay", LMP.key, "--day", DAY, "--publish"]
+    result = CliRunner(env=environment).invoke(main, command)
+    assert result.exit_code == 0, result.output
+    again = kafka.messages(TOPIC)
+    assert len(again) == 2 * len(before)
+    assert known_by(again) == known_by(before) == owed(told)
+
+
+def test_without_brokers_nothing_is_written_or_sent(desk: Desk) -> None:
+    desk.bring(LMP, ORDINARY.body)
+    desk.home.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is told"})
+    ingest.drain(desk.home)
+    assert not list(desk.home.root.glob("outbox*"))
+
+
+# --- faults --------------------------------------------------------------------------------------
+
+
+def warned(logs: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [str(entry["reason"]) for entry in logs if entry["log_level"] == "warning"]
+
+
+class _Counting(Events):
+    tried = 0
+
+    def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
+        self.tried += 1
+        return super().deliver(parcels)
+
+
+def test_a_run_without_any_broker_succeeds_in_bounded_time_and_the_next_one_delivers(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    kafka.down(*kafka.brokers)
+    events = _Counting(told.home.root / "outbox.sqlite", Brokers(kafka.bootstrap))
+    told.home.events = events
+    began = time.monotonic()
+    with structlog.testing.capture_logs() as logs:
+        brought = told.bring(LMP, ORDINARY.body)
+        assert time.monotonic() - began < 15
+        told.clock.set(told.clock() + FIVE_MINUTES)
+        told.bring(LMP, corrected(ORDINARY.body))
+    assert events.tried == 1, "a run does not try again"
+    assert brought.done.merged.new == len(told.rows(LMP))
+    (reason,) = warned(logs)
+    assert "brokers are down" in reason
+    assert "waits in the outbox" in reason
+    kafka.up(*kafka.brokers)
+    ingest.drain(telling(told, kafka.bootstrap).home)
+    assert {m.key: m.headers["record_hash"] for m in kafka.messages(TOPIC)}.items() == owed(told)
+    assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
+
+
+def test_one_of_three_brokers_is_not_missed(told: Desk, kafka: KafkaCluster) -> None:
+    told.bring(LMP, ORDINARY.body)
+    kafka.lose(2, TOPIC, SNAPSHOTS_TOPIC)
+    told.clock.set(told.clock() + FIVE_MINUTES)
+    told.bring(LMP, corrected(ORDINARY.body))
+    assert not told.home.events.degraded
+    kafka.up(2)
+    last = {m.key: m.headers["record_hash"] for m in kafka.messages(TOPIC)}
+    assert set(last.items()) == owed(told)
+    assert not told.home.events.outbox.waits((0, 0))
+
+
+def test_brokers_that_stop_answering_are_left_alone_after_a_while(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    path = told.home.root / "outbox.sqlite"
+    told.home.events = Events(path, Brokers(kafka.bootstrap), patience=1.0)
+    kafka.slow(5000, *kafka.brokers)
+    began = time.monotonic()
+    told.bring(LMP, ORDINARY.body)
+    assert time.monotonic() - began < 15
+    assert "acknowledged anything for 1 s" in told.home.events.degraded
+    assert told.home.events.outbox.waits((0, 0))
+    kafka.slow(0, *kafka.brokers)
+    ingest.drain(telling(told, kafka.bootstrap).home)
+    assert known_by(kafka.messages(TOPIC)) == owed(told)
+
+
+def test_a_message_that_is_refused_for_a_while_is_sent_once(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    kafka.fail_produce(NOT_ENOUGH_REPLICAS, 3)
+    told.bring(LMP, ORDINARY.body)
+    assert not told.home.events.degraded
+    messages = kafka.messages(TOPIC)
+    assert known_by(messages) == owed(told)
+    assert len(messages) == len(told.rows(LMP))
+
+
+def test_a_topic_that_may_not_be_written_holds_up_no_other(told: Desk, kafka: KafkaCluster) -> None:
+    kafka.fail_topic(TOPIC, MAY_NOT_WRITE)
+    told.bring(LMP, ORDINARY.body)
+    load = recording("isone_system_load", "live", "ordinary")
+    run = telling(told, kafka.bootstrap)
+    run.bring(load.dataset, load.body)
+    assert f"{TOPIC} refuses messages" in run.home.events.degraded
+    assert known_by(kafka.messages("aurum.iso.isone.system_load.v1")) == owed(run, load.dataset)
+    (left,) = run.home.events.outbox.due()
+    assert left.dataset == LMP.key
+
+
+def test_a_client_that_is_not_installed_is_a_sentence(
+    told: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    assert told.bring(LMP, ORDINARY.body).done.merged.new
+    assert "pip install 'aurum-assets[kafka]'" in told.home.events.degraded
+    assert told.home.events.outbox.waits((0, 0))
+
+
+def test_a_snapshot_that_the_archive_lost_holds_up_no_other(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    kafka.down(*kafka.brokers)
+    told.bring(LMP, ORDINARY.body)
+    told.clock.set(told.clock() + FIVE_MINUTES)
+    told.bring(LMP, corrected(ORDINARY.body))
+    lost, kept = told.home.archive.identifiers(LMP.archive_name, DAY)
+    (envelope,) = (told.home.root / "archive").rglob(f"{lost}.meta.json")
+    envelope.unlink()
+    kafka.up(*kafka.brokers)
+    run = telling(told, kafka.bootstrap)
+    ingest.drain(run.home)
+    assert "envelope of this object cannot be read" in run.home.events.degraded
+    assert [s["identifier"] for s in values(kafka.messages(SNAPSHOTS_TOPIC))] == [kept]
+    assert [i.identifier for i in run.home.events.outbox.due()] == [lost]
+
+
+def test_an_outbox_that_cannot_be_written_is_not_in_the_way(told: Desk) -> None:
+    (told.home.root / "outbox.sqlite").mkdir(parents=True)
+    with structlog.testing.capture_logs() as logs:
+        assert told.bring(LMP, ORDINARY.body).done.merged.new
+    (reason,) = warned(logs)
+    assert f"aurum replay isone_rt_lmp --day {DAY} --publish" in reason
+
+
+def test_two_that_drain_at_once_do_not_tell_everything_twice(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    outbox = told.home.events.outbox
+    told.home.events.publish(ALERTS_TOPIC, "key", {"reason": "once"})
+    with outbox.turn() as ours:
+        assert ours
+        ingest.drain(telling(told, kafka.bootstrap).home)
+    assert outbox.waits((0, 0))
+    assert kafka.messages(ALERTS_TOPIC) == []
+    ingest.drain(told.home)
+    ingest.drain(told.home)
+    assert len(kafka.messages(ALERTS_TOPIC)) == 1
+
+
+# --- kill -9 -------------------------------------------------------------------------------------
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _DiesBeforeCommit(Lake):
+    def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
+        if table is LMP.table:
+            _die()
+        return super().merge(table, frame)
+
+    def replace(self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any]) -> Merged:
+        if table is LMP.table:
+            _die()
+        return super().replace(table, frame, partition)
+
+
+class _DiesBeforeLanding(Outbox):
+    def landed(self, dataset: str, day: str, qualities: Mapping[str, Quality]) -> None:
+        _die()
+        super().landed(dataset, day, qualities)
+
+
+class _DiesBeforePublishing(Events):
+    def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
+        _die()
+        return super().deliver(parcels)
+
+
+class _DiesBeforeForgetting(Events):
+    def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
+        done = super().deliver(parcels)
+        _die()
+        return done
+
+
+def _in_intent_and_commit(home: Home) -> None:
+    root = home.root / "lake"
+    home.lake = _DiesBeforeCommit.local(root)
+
+
+def _in_commit_and_landing(home: Home) -> None:
+    home.events.outbox = _DiesBeforeLanding(home.root / "outbox.sqlite")
+
+
+def _in_landing_and_publish(home: Home) -> None:
+    brokers = Brokers(home.backends.kafka_brokers)
+    home.events = _DiesBeforePublishing(home.root / "outbox.sqlite", brokers)
+
+
+def _in_publish_and_forgetting(home: Home) -> None:
+    brokers = Brokers(home.backends.kafka_brokers)
+    home.events = _DiesBeforeForgetting(home.root / "outbox.sqlite", brokers)
+
+
+MOMENTS: Mapping[str, Callable[[Home], None]] = {
+    "in_intent_and_commit": _in_intent_and_commit,
+    "in_commit_and_landing": _in_commit_and_landing,
+    "in_landing_and_publish": _in_landing_and_publish,
+    "in_publish_and_forgetting": _in_publish_and_forgetting,
+}
+
+
+# Imported once, before any thread, by the process that all of them are forked from.
+PRELOADED = [__name__, "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "confluent_kafka"]
+
+
+def _home(root: Path, brokers: str) -> Home:
+    return Home(
+        root=root,
+        configuration=load_config(PROJECT / "config", DATASETS),
+        clock=SetClock(NOON),
+        backends=Backends(kafka_brokers=brokers),
+    )
+
+
+def _killed(root: Path, brokers: str, moment: str, snapshots: int) -> None:
+    home = _home(root, brokers)
+    bodies = (ORDINARY.body, corrected(ORDINARY.body))
+    for number, body in enumerate(bodies[:snapshots]):
+        Desk(home, SetClock(NOON)).take(LMP, body, at=NOON + number * FIVE_MINUTES)
+    MOMENTS[moment](home)
+    ingest.normalize(home, LMP, LMP.day(DAY))
+
+
+@pytest.mark.parametrize("snapshots", [1, 2], ids=["merged", "rebuilt"])
+def test_a_kill_at_any_moment_loses_no_message_and_repeats_carry_the_same_hash(
+    tmp_path: Path, snapshots: int
+) -> None:
+    fork = multiprocessing.get_context("forkserver")
+    fork.set_forkserver_preload(PRELOADED)
+    came = {}
+    for moment in MOMENTS:
+        with KafkaCluster(1) as kafka:
+            root = tmp_path / moment
+            arguments = (root, kafka.bootstrap, moment, snapshots)
+            victim = fork.Process(target=_killed, args=arguments)
+            victim.start()
+            victim.join(60)
+            assert victim.exitcode == -signal.SIGKILL
+            came[moment] = _run_again(root, kafka, moment, snapshots)
+    assert came == dict.fromkeys(MOMENTS, 1) | {"in_publish_and_forgetting": 2}
+
+
+def _run_again(root: Path, kafka: KafkaCluster, moment: str, snapshots: int) -> int:
+    """Run the same again; how often each message came."""
+    desk = Desk(_home(root, kafka.bootstrap), SetClock(NOON))
+    before = len(desk.rows(LMP))
+    assert bool(before) == (moment != "in_intent_and_commit")
+    ingest.normalize(desk.home, LMP, LMP.day(DAY))
+    ingest.drain(desk.home)
+    read = kafka.read(TOPIC, SNAPSHOTS_TOPIC)
+    assert known_by(read[TOPIC]) == owed(desk)
+    assert len(known_by(read[SNAPSHOTS_TOPIC])) == snapshots
+    assert not desk.home.events.outbox.waits((0, 0))
+    assert not desk.home.events.outbox.unsettled(LMP.key)
+    times = len(read[SNAPSHOTS_TOPIC]) // snapshots
+    assert len(read[TOPIC]) == times * len(owed(desk))
+    return times
+
+
+def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    told.take(LMP, ORDINARY.body)
+    (identifier,) = told.home.archive.identifiers(LMP.archive_name, DAY)
+    outbox = told.home.events.outbox
+    outbox.intend(LMP.key, DAY, [identifier])
+    outbox.intend(LMP.key, "2026-07-01", ["20260701T000000000000Z-now-0123456789abcdef"])
+    quiet = replace(told.home, backends=Backends())
+    ingest.normalize(quiet, LMP, LMP.day(DAY))
+    later = recording("isone_rt_lmp", "live", "autumn")
+    told.bring(LMP, later.body)
+    assert not outbox.unsettled(LMP.key)
+    assert not outbox.waits((0, 0))
+    assert known_by(kafka.messages(TOPIC)) == owed(told)
+    assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
+
+
+def test_what_lands_while_it_is_being_told_is_told_again(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+    outbox.intend("d", "2026-07-20", ["a"])
+    outbox.landed("d", "2026-07-20", {"a": Quality(records=1)})
+    (first,) = outbox.due()
+    outbox.intend("d", "2026-07-20", ["a"])
+    outbox.landed("d", "2026-07-20", {"a": Quality(records=2), "b": Quality()})
+    outbox.forget([first.id])
+    (second,) = outbox.due()
+    assert (second.identifier, second.quality.records) == ("a", 2)
+
+
+# --- configuration and secrets -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("connection", "expected"),
+    [
+        ("b1:9092,b2:9092", Brokers("b1:9092,b2:9092", protocol="PLAINTEXT")),
+        ("u:p@b1:9092", Brokers("b1:9092", "u", "p", "SASL_SSL")),
+        ("u:p:a@s@s@b1:1, [::1]:2", Brokers("b1:1,[::1]:2", "u", "p:a@s@s", "SASL_SSL")),
+        ("", Brokers()),
+    ],
+)
+def test_a_connection_string_is_taken_apart(connection: str, expected: Brokers) -> None:
+    found = brokers_of("", "", "", "", "PLAIN", connection)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"KAFKA_CONNECTION_STRING": f"u:{SECRET}"}, "KAFKA_CONNECTION_STRING"),
+        ({"KAFKA_CONNECTION_STRING": f"{SECRET}@b1"}, "KAFKA_CONNECTION_STRING"),
+        ({"KAFKA_CONNECTION_STRING": f"u:{SECRET}@"}, "KAFKA_CONNECTION_STRING"),
+        ({"AURUM_KAFKA_CONNECTION": f"kafka://u:{SECRET}@b1:1"}, "AURUM_KAFKA_CONNECTION"),
+        ({"AURUM_KAFKA_BROKERS": f"u:{SECRET}@b1:9092"}, "AURUM_KAFKA_BROKERS"),
+        ({"AURUM_KAFKA_BROKERS": "kafka://b1:9092"}, "AURUM_KAFKA_BROKERS"),
+        ({"AURUM_KAFKA_PASSWORD": SECRET}, "AURUM_KAFKA_BROKERS"),
+        (
+            {"AURUM_KAFKA_BROKERS": "b1:9092", "AURUM_KAFKA_PASSWORD": SECRET},
+            "AURUM_KAFKA_USERNAME",
+        ),
+        ({"AURUM_KAFKA_BROKERS": "b1:9092", "AURUM_KAFKA_USERNAME": "u"}, "AURUM_KAFKA_PASSWORD"),
+        (
+            {"KAFKA_CONNECTION_STRING": f"u:{SECRET}@b1:1", "AURUM_KAFKA_PROTOCOL": "SSL"},
+            "AURUM_KAFKA_PROTOCOL",
+        ),
+    ],
+)
+def test_a_wrong_variable_is_named_and_never_shown(
+    variables: Mapping[str, str], named: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=named) as caught:
+        open_home(DATASETS)
+    assert SECRET not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_environment_reaches_the_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_CONNECTION_STRING", f"u:{SECRET}@b1:9092,b2:9092")
+    monkeypatch.setenv("AURUM_KAFKA_MECHANISM", "SCRAM-SHA-512")
+    backends = open_home(DATASETS, Settings.read()).backends
+    assert backends.kafka_brokers == "b1:9092,b2:9092"
+    assert (backends.kafka_username, backends.kafka_protocol) == ("u", "SASL_SSL")
+    assert backends.kafka_mechanism == "SCRAM-SHA-512"
+    assert backends.kafka_password.get_secret_value() == SECRET
+
+
+def test_the_password_is_in_no_output(
+    desk: Desk, kafka: KafkaCluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    backends = Backends(
+        kafka_brokers=kafka.bootstrap,
+        kafka_username="trader",
+        kafka_password=SecretStr(SECRET),
+        kafka_protocol="SASL_PLAINTEXT",
+    )
+    home = replace(desk.home, backends=backends)
+    home.events = Events(
+        home.root / "outbox.sqlite",
+        Brokers(kafka.bootstrap, "trader", SECRET, "SASL_PLAINTEXT"),
+        patience=2.0,
+    )
+    logging.basicConfig(level=logging.DEBUG, force=True)
+    Desk(home, desk.clock).bring(LMP, ORDINARY.body)
+    assert home.events.degraded
+    said = "".join(capfd.readouterr()) + repr((home, home.events, vars(home.events), backends))
+    said += home.events.degraded
+    assert "librdkafka" in said or "Kafka" in said
+    assert SECRET not in said
+    assert b"hunter2" not in (home.root / "outbox.sqlite").read_bytes()
+
+
+def test_a_row_has_no_column_that_its_message_names_otherwise() -> None:
+    taken: Collection[str] = {"schema_version", "environment", "dataset"}
+    assert not [d.key for d in DATASETS if set(d.table.names) & set(taken)]
