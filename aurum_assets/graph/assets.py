@@ -83,7 +83,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: CollectConfig, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = dataset.day(context.partition_key)
-        with translate.failures_in_words():
+        with translate.failures_in_words(context.run.run_id):
             collected = ingest.collect(
                 home,
                 dataset,
@@ -164,7 +164,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     def normalize(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
-        with translate.failures_in_words():
+        with translate.failures_in_words(context.run.run_id):
             done = ingest.normalize(home, dataset, dataset.day(context.partition_key))
             if reports_itself(context, _check_name(dataset)):
                 for verdict in ingest.check(home, done):

@@ -32,7 +32,7 @@ def asset_checks(
         context: dg.AssetCheckExecutionContext, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.name for key in context.selected_asset_check_keys}
-        with translate.failures_in_words():
+        with translate.failures_in_words(context.run.run_id):
             verdicts = look(home, context.partition_key)
         for verdict in verdicts:
             if verdict.check in wanted:

@@ -99,7 +99,7 @@ def reference_asset(
     def look(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
-        with translate.failures_in_words():
+        with translate.failures_in_words(context.run.run_id):
             done = observe(home, reference, dt.date.fromisoformat(context.partition_key))
         if not done.seen:
             said = "%s: no table names anything on %s: not materialized"

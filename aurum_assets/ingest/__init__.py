@@ -8,6 +8,7 @@ from aurum_assets.ingest.probe import newest_published
 from aurum_assets.ingest.replay import Verified, held_days, replay, verify
 from aurum_assets.ingest.requeue import Requeued, requeue
 from aurum_assets.ingest.status import Status, status
+from aurum_assets.ingest.watch import Scraped, look, send
 
 __all__ = [
     "TRIES",
@@ -19,6 +20,7 @@ __all__ = [
     "Normalized",
     "Repair",
     "Requeued",
+    "Scraped",
     "Status",
     "Verified",
     "accept",
@@ -29,6 +31,7 @@ __all__ = [
     "gap_of",
     "held_days",
     "load",
+    "look",
     "look_again",
     "narrowed",
     "newest_published",
@@ -36,6 +39,7 @@ __all__ = [
     "rebuild",
     "replay",
     "requeue",
+    "send",
     "status",
     "verify",
 ]

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import structlog
+
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Feed
 from aurum_assets.model.errors import (
@@ -23,8 +25,10 @@ from aurum_assets.model.errors import (
 from aurum_assets.model.reading import Glance, glance
 from aurum_assets.resources.api import ApiClient
 from aurum_assets.resources.archive import Rejection, Stored, order_of
+from aurum_assets.resources.logs import bound
 from aurum_assets.resources.settings import Home
 
+log = structlog.get_logger(__name__)
 Progress = Callable[[str], None]
 _OLDEST = dt.date(1999, 1, 1)
 _AHEAD = dt.timedelta(days=8)
@@ -110,7 +114,8 @@ def collect(
             f"{dataset.key}: no feed of it speaks of {day}, seen from {home.now():%F %R}Z"
         )
         return done
-    with home.api(dataset.source) as api:
+    counted = home.metrics.verb("collect", dataset)
+    with bound(dataset=dataset.key, day=day.key), counted, home.api(dataset.source) as api:
         for feed in asked:
             try:
                 for hour in hours_asked(home, feed, day):
@@ -130,6 +135,16 @@ def collect(
                 if not done.archived:
                     raise
     rejected = [a for a in done.archived if a.outcome == "rejected"]
+    log.info(
+        "collected",
+        dataset=dataset.key,
+        day=day.key,
+        requests=done.requests,
+        stored=done.count("stored"),
+        duplicates=done.count("duplicate"),
+        rejected=len(rejected),
+        api_seconds=round(done.api_seconds, 3),
+    )
     if rejected and not done.days:
         msg = f"{dataset.key}: {rejected[0].reason}; the bytes are kept at {rejected[0].path}"
         raise MalformedPayload(msg)
@@ -183,6 +198,9 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         raise
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
+    home.metrics.observe("api_seconds", dataset, answer.seconds)
+    answered = answer.fetched_at.timestamp()
+    home.metrics.hold("last_answer_timestamp_seconds", dataset, answered, feed.name)
     received = Received(
         body=answer.body,
         endpoint=answer.endpoint.name,
@@ -286,6 +304,7 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
             filters=received.filters,
         )
         path = home.archive.reject(rejection, received.body)
+        home.metrics.count("rejected_snapshots", dataset)
         return Archived("rejected", path, reason=str(error))
     spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
     envelope = Envelope(
@@ -303,14 +322,19 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
     )
     known = None if force else _said_last(home, dataset, envelope)
     if known is not None:
+        home.metrics.count("duplicates", dataset)
         return Archived("duplicate", known, day.key, records=seen.records)
     newest = _is_newest(home, dataset, envelope)
     if newest:
         home.registry.forget_newest(envelope)
-    stored = home.archive.put(dataset.archive_name, envelope, received.body)
+    with home.metrics.seconds("upload_seconds", dataset):
+        stored = home.archive.put(dataset.archive_name, envelope, received.body)
     home.registry.record(envelope, stored, newest=newest)
     if force and not stored.created:
+        home.metrics.count("duplicates", dataset)
         return Archived("duplicate", stored.path, day.key, records=seen.records)
+    home.metrics.count("collected", dataset)
+    home.metrics.observe("snapshot_rows", dataset, seen.records)
     return Archived(
         "stored",
         stored.path,

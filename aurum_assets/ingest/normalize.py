@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
+import structlog
 
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
@@ -24,8 +25,10 @@ from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import UNREADABLE_RULE, UTC, fold
 from aurum_assets.resources.archive import Rejection, order_of
 from aurum_assets.resources.lake import Merged
+from aurum_assets.resources.logs import bound
 from aurum_assets.resources.settings import Home
 
+log = structlog.get_logger(__name__)
 _DAYS_BACK = 28  # among which a week of held days is looked for
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
@@ -97,8 +100,19 @@ def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
 
     Raises ``ContractBroken`` where rows would be lost, ``SourceError`` never.
     """
-    with home.turn(dataset.key):
-        return _normalize(home, dataset, day)
+    said = bound(dataset=dataset.key, day=day.key)
+    with said, home.turn(dataset.key), home.metrics.verb("normalize", dataset):
+        done = _normalize(home, dataset, day)
+        merged = done.merged
+        log.info(
+            "normalized",
+            new=merged.new,
+            changed=merged.changed,
+            quarantined=done.quarantined,
+            rejected=len(done.unusable),
+            rebuilt=done.rebuilt,
+        )
+        return done
 
 
 def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
@@ -115,7 +129,17 @@ def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     else:
         done = rebuild(home, dataset, day, identifiers)
     home.registry.mark_merged(dataset.key, day.key, uuid, frozenset(identifiers) - done.lost)
+    _count(home, done, pending)
     return done
+
+
+def _count(home: Home, done: Normalized, pending: Collection[str]) -> None:
+    """What this brought, for the metrics; a snapshot that gives no rows counts once."""
+    refused = {u.identifier for u in done.unusable} & set(pending) - done.lost
+    home.metrics.count("rejected_snapshots", done.dataset, by=len(refused))
+    if "data_quality" in done.rows.columns:
+        for value, rows in done.rows["data_quality"].drop_nulls().value_counts().iter_rows():
+            home.metrics.count("data_quality", done.dataset, value, by=rows)
 
 
 def rebuild(
@@ -142,7 +166,8 @@ def rebuild(
     partition = {"operating_day": day.date, "dataset": dataset.key}
     if len(before) or home.lake.find(table.history):
         home.lake.replace(table.history, before, {"operating_day": day.date})
-    home.lake.merge(QUARANTINE, quarantined)
+    kept_out = home.lake.merge(QUARANTINE, quarantined)
+    home.metrics.count("quarantined_rows", dataset, by=kept_out.new)
     merged = home.lake.replace(table, rows, {"operating_day": day.date})
     home.lake.replace(QUARANTINE, quarantined, partition)
     done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True)
@@ -160,7 +185,8 @@ def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: s
     first = snapshots[0]
     if first.dialect.volatile and _repeats_neighbour(home, dataset, first.envelope):
         return look_again(home, dataset, day)
-    home.lake.merge(QUARANTINE, first.quarantined)
+    kept_out = home.lake.merge(QUARANTINE, first.quarantined)
+    home.metrics.count("quarantined_rows", dataset, by=kept_out.new)
     done.rows, _ = fold(dataset.table, first.good)
     done.merged = home.lake.merge(dataset.table, done.rows)
     done.snapshots = 1
@@ -430,7 +456,11 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
         evidence = replace(evidence, volumes=_volumes(home, dataset, day))
     if evidence.has_both_finalities and not done.rebuilt:
         evidence = replace(evidence, day_rows=home.lake.read(dataset.table, partition))
-    return evaluate(evidence)
+    with home.metrics.verb("check", dataset):
+        verdicts = evaluate(evidence)
+        for v in verdicts:
+            home.metrics.count("checks", dataset, v.check, v.severity, str(v.passed).lower())
+    return verdicts
 
 
 def _volumes(home: Home, dataset: Dataset, day: OperatingDay) -> tuple[Volume, ...]:

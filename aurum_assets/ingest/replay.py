@@ -9,6 +9,7 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.table import Table
+from aurum_assets.resources.logs import bound
 from aurum_assets.resources.settings import Home
 
 
@@ -25,7 +26,8 @@ class Verified:
 
 def replay(home: Home, dataset: Dataset, day: OperatingDay, *, force: bool = False) -> Normalized:
     """Rebuild a day of the table from the archive alone; no commit where it agrees already."""
-    with home.turn(dataset.key):
+    said = bound(dataset=dataset.key, day=day.key)
+    with said, home.turn(dataset.key), home.metrics.verb("replay", dataset):
         identifiers = home.archive.identifiers(dataset.archive_name, day.key)
         done = rebuild(home, dataset, day, identifiers, force=force)
         held = frozenset(identifiers) - done.lost
