@@ -54,7 +54,8 @@ def _shown(error: Exception) -> Exception | None:
     whole = "".join(traceback.format_exception(error))
     if redacted(whole) == whole:
         return error
-    log.error("an error that shows a secret is told without its causes", exc_info=error)
+    said = "an error that shows a secret is told without its causes"
+    log.error(said, traceback=redacted(whole))  # redacted here, whatever log there is
     return None
 
 

@@ -138,7 +138,7 @@ def measure(seen: Seen) -> None:
     metrics.flush()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scraped:
     """What a scrape endpoint serves: the gauges are measured at each scrape."""
 

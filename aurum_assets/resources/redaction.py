@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 
 HIDDEN = "***"
 _FEWEST = 4  # letters: a shorter one would make nonsense of every sentence
+_A_TOKEN = 12  # letters: what is shorter in an address is a word
 # Beside those of the settings.
 _VARIABLES = (
     "AWS_ACCESS_KEY_ID",
@@ -30,7 +31,7 @@ _LOOKS = (
     # Authorization: …, "X-API-Key": "…", (b'authorization', b'…')
     (
         re.compile(
-            r"((?:authorization|x-api-key|x-amz-security-token)[\"']?\s*[:=,]\s*b?[\"']?)[^\"'\r\n]+",
+            r"((?:authorization|x-api-key|x-amz-security-token)[\"']?\s*[:=,]\s*(?:b?[\"'])?)[^\"'\r\n]+",
             re.IGNORECASE,
         ),
         r"\1***",
@@ -105,5 +106,6 @@ def _within(secret: str) -> Iterator[str]:
             yield from (url.password, unquote(url.password))
         elif url.scheme in {"http", "https"} and len(url.path) > _FEWEST:
             yield url.path
+            yield from (part for part in url.path.split("/") if len(part) >= _A_TOKEN)
     if "://" not in secret and "@" in secret and ":" in secret:  # user:password@broker:9092
         yield secret.rpartition("@")[0].partition(":")[2]
