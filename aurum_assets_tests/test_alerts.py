@@ -20,7 +20,8 @@ from werkzeug import Request, Response
 from aurum_assets import ingest
 from aurum_assets.cli import main
 from aurum_assets.definitions import build
-from aurum_assets.graph.alerts import RUNS
+from aurum_assets.graph import alerts as wiring
+from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
@@ -378,13 +379,14 @@ def test_tomorrow_is_late_when_it_is_not_there_in_the_afternoon(
 
 
 def test_a_final_value_is_late_after_three_more_days(live_desk: Desk) -> None:
-    bring(live_desk, LMP, "2026-07-16", "prelim_hours")
-    missed = ("late_feed", LMP.key, "final_hours")
-    live_desk.clock.set(utc("2026-07-21T07:39:00-04:00"))
+    regulation = next(d for d in DATASETS if d.key == "isone_regulation_prices")
+    missed = ("late_feed", regulation.key, "final_day")  # asked for five days later, at 06:30
+    bring(live_desk, regulation, "2026-07-13", "prelim_day")
+    live_desk.clock.set(utc("2026-07-21T08:29:00-04:00"))
     assert missed not in look(live_desk)
-    live_desk.clock.set(utc("2026-07-21T07:41:00-04:00"))
+    live_desk.clock.set(utc("2026-07-21T08:31:00-04:00"))
     assert missed in look(live_desk)
-    bring(live_desk, LMP, "2026-07-16", "final_hours")
+    bring(live_desk, regulation, "2026-07-13", "final_day")
     assert missed not in look(live_desk)
 
 
@@ -459,8 +461,8 @@ class Ticks:
     """A sensor, evaluated time after time as the daemon would."""
 
     def __init__(self, desk: Desk, instance: dg.DagsterInstance, sensor: str) -> None:
-        self._repository = build(desk.home).get_repository_def()
-        self._sensor = self._repository.get_sensor_def(sensor)
+        made = {s.name: s for s in alert_sensors(DATASETS, running=True)}
+        self._sensor = made[sensor]
         self._home, self._instance = desk.home, instance
         self.cursor: str | None = None
 
@@ -468,7 +470,6 @@ class Ticks:
         context = dg.build_sensor_context(
             instance=self._instance,
             cursor=self.cursor,
-            repository_def=self._repository,
             resources={"home": self._home},
         )
         done = self._sensor.evaluate_tick(context)
@@ -485,9 +486,10 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 def run(live_desk: Desk, instance: dg.DagsterInstance) -> Run:
     """A run of the system load, as the schedule asks for it."""
 
+    keys = [dg.AssetKey([room, LOAD.key]) for room in ("raw", "market")]
+    job = build(live_desk.home).resolve_job_def("isone_five_minutes")
+
     def execute(day: str = TODAY, feed: str = "now", **tags: str) -> dg.ExecuteInProcessResult:
-        keys = [dg.AssetKey([room, LOAD.key]) for room in ("raw", "market")]
-        job = build(live_desk.home).resolve_job_def("isone_five_minutes")
         return job.execute_in_process(
             partition_key=day,
             asset_selection=keys,
@@ -551,17 +553,15 @@ def evaluated(instance: dg.DagsterInstance) -> Callable[..., None]:
     ) -> None:
         key = dg.AssetKey(["market", LOAD.key])
 
-        @dg.op
-        def step(context: dg.OpExecutionContext) -> None:
-            context.log_event(
-                dg.AssetCheckEvaluation(
-                    asset_key=key,
-                    check_name=check,
-                    passed=passed,
-                    severity=severity,
-                    description=f"{check} of {day} is as it is",
-                    partition=day,
-                )
+        @dg.op(out={})
+        def step() -> Iterator[dg.AssetCheckEvaluation]:
+            yield dg.AssetCheckEvaluation(
+                asset_key=key,
+                check_name=check,
+                passed=passed,
+                severity=severity,
+                description=f"{check} of {day} is as it is",
+                partition=day,
             )
 
         @dg.job(name="any_job")
@@ -609,12 +609,16 @@ def test_a_check_is_told_by_its_kind_and_over_when_it_passes(
 
 
 def test_verdicts_are_read_in_order_however_many_runs_came_between_two_looks(
-    live_desk: Desk, instance: dg.DagsterInstance, evaluated: Callable[..., None]
+    live_desk: Desk,
+    instance: dg.DagsterInstance,
+    evaluated: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(wiring, "RUNS", 3)
     tick = Ticks(live_desk, instance, "check_alerts")
     tick()
     evaluated("contract", passed=False, day="2026-07-19")
-    for _ in range(RUNS):
+    for _ in range(wiring.RUNS):
         evaluated("contract", passed=True, day="2026-07-18")
     assert [a.day for a in tick()] == ["2026-07-19"]
     evaluated("contract", passed=True, day="2026-07-19")
@@ -623,25 +627,25 @@ def test_verdicts_are_read_in_order_however_many_runs_came_between_two_looks(
 
 
 def test_what_the_first_look_finds_is_news_of_the_last_runs_only(
-    live_desk: Desk, instance: dg.DagsterInstance, evaluated: Callable[..., None]
+    live_desk: Desk,
+    instance: dg.DagsterInstance,
+    evaluated: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(wiring, "RUNS", 2)
     evaluated("contract", passed=False, day="2025-01-01")
-    for _ in range(RUNS):
+    for _ in range(wiring.RUNS):
         evaluated("volume", passed=True)
     assert Ticks(live_desk, instance, "check_alerts")() == []
 
 
-def test_an_empty_answer_of_the_operator_is_told_by_the_sensor_of_checks(
-    live_desk: Desk, market: Running, instance: dg.DagsterInstance, run: Run
+def test_what_a_step_says_of_its_checks_is_read(
+    live_desk: Desk, instance: dg.DagsterInstance, run: Run
 ) -> None:
-    tick = Ticks(live_desk, instance, "check_alerts")
-    market.simulator.fail(next="no_data", times=1)
-    assert run(feed="day").success
-    assert ("empty_answer", LOAD.key, "empty_answer") in {
-        (a.kind, a.dataset, a.subject) for a in tick()
-    }
-    assert run(feed="day").success
-    assert tick() == []
+    live_desk.take(LOAD, b'{"FiveMinSystemLoads": {"FiveMinSystemLoad": []}}', asked=TODAY)
+    assert run().success
+    found = Ticks(live_desk, instance, "check_alerts")()
+    assert [(a.kind, a.dataset, a.day) for a in found] == [("empty_answer", LOAD.key, TODAY)]
 
 
 def test_the_watch_tells_of_late_feeds_and_says_so_in_its_tick(
