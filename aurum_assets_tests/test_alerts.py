@@ -448,6 +448,34 @@ def test_an_archive_out_of_reach_is_told_until_it_is_back(desk: Desk) -> None:
     assert look(desk) == set()
 
 
+class Waiting(Heard):
+    """Events of a broker that takes nothing: one message waits."""
+
+    configured = True
+
+    @property
+    def outbox(self) -> "Waiting":
+        return self
+
+    def due(self) -> list[Any]:
+        return []
+
+    def messages(self) -> list[tuple[int, str]]:
+        return [] if self.documents else [(7, "waits")]
+
+
+def test_a_broker_that_takes_nothing_is_told_after_ten_minutes_until_it_does(desk: Desk) -> None:
+    events = Waiting()
+    events.down = True
+    vars(desk.home)["events"] = events
+    assert look(desk) == look(desk, after=9 * MINUTE) == set()
+    assert look(desk, after=MINUTE) == {("degraded", "", "kafka")}
+    events.down = False
+    ingest.send(desk.home)
+    assert look(desk) == set()
+    assert events.notices == ["opened", "recovered"]
+
+
 # --- Dagster's runs and checks -------------------------------------------------------------------
 
 
