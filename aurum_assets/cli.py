@@ -5,7 +5,6 @@ Exit codes: 0 all is well, 1 it failed, 2 wrong use, 3 something was quarantined
 
 import datetime as dt
 import json
-import logging
 import re
 import sys
 import time
@@ -18,7 +17,6 @@ from typing import Any, Literal, cast
 
 import click
 import polars as pl
-import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
@@ -31,7 +29,8 @@ from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, DataError
-from aurum_assets.resources.settings import Home, open_home
+from aurum_assets.resources import logs
+from aurum_assets.resources.settings import Home, Settings, open_home
 
 BROKEN = 3
 _SHOWN = 20
@@ -57,22 +56,16 @@ class Group(click.Group):
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
-    default="warning",
-    show_default=True,
-    help="How much is logged to standard error.",
+    help="How much is logged to standard error (default: AURUM_LOG_LEVEL, else warning).",
 )
-def main(log_level: str) -> None:
+def main(log_level: logs.Level | None) -> None:
     """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
 
     All state lies under AURUM_HOME (default: .aurum).
     """
-    logging.basicConfig(level=log_level.upper(), stream=sys.stderr)
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelName(log_level.upper())
-        ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    settings = Settings.read()
+    level = log_level or settings.log_level
+    logs.configure(level, settings.log_format, settings.environment, anew=True)
 
 
 def _find(key: str) -> Dataset:
@@ -728,3 +721,50 @@ def reference_export(as_json: bool) -> None:
     done = export(open_home(DATASETS))
     rows = [{"file": str(f.path), "added": f.added, "completed": f.completed} for f in done]
     _echo_json({"exported": rows}) if as_json else _print(rows)
+
+
+# --- metrics and alerts --------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--port", default=9464, show_default=True, help="Where Prometheus scrapes.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--once", is_flag=True, help="Print the metrics and end.")
+def metrics(port: int, host: str, once: bool) -> None:
+    """Serve the metrics of all runs of this home to Prometheus, until interrupted."""
+    import prometheus_client
+
+    registry = ingest.Scraped(open_home(DATASETS), DATASETS).registry
+    if once:
+        click.echo(prometheus_client.generate_latest(registry).decode(), nl=False)
+        return
+    try:
+        server, thread = prometheus_client.start_http_server(port, host, registry)
+    except OSError as error:
+        msg = f"port {port} cannot be had ({error.strerror}); choose another with --port"
+        raise click.ClickException(msg) from error
+    click.echo(f"http://{host}:{server.server_port}/metrics")
+    click.echo("Interrupt to stop.", err=True)
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Look now, and send what is to be sent.")
+@_json
+def alerts(check: bool, as_json: bool) -> None:
+    """The alerts that are open. Dagster's sensors look by themselves; without it, use --check.
+
+    Exit code: 0 none is open, 3 some are, 1 failure.
+    """
+    home = open_home(DATASETS)
+    found = ingest.look(home, DATASETS) if check else home.alerts.open
+    rows = [a.as_dict() for a in found]
+    if as_json:
+        _echo_json({"alerts": rows, "waiting": home.alerts.waiting})
+    else:
+        shown = ("severity", "kind", "dataset", "subject", "day", "opened_at", "sentence")
+        _print([{name: row[name] for name in shown} for row in rows])
+    sys.exit(BROKEN if rows else 0)

@@ -4,12 +4,14 @@ import os
 
 import dagster as dg
 
+from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
 from aurum_assets.graph.jobs import beats, cadence_job, cadence_schedule, replay_job
 from aurum_assets.graph.reference import reference_definitions
 from aurum_assets.graph.sensors import sensors
 from aurum_assets.markets import DATASETS
-from aurum_assets.resources.settings import Home, open_home
+from aurum_assets.resources import logs
+from aurum_assets.resources.settings import Home, Settings, open_home
 
 
 def build(home: Home) -> dg.Definitions:
@@ -22,7 +24,10 @@ def build(home: Home) -> dg.Definitions:
         asset_checks=[table_checks(d, config) for d, config in pairs],
         jobs=[replay_job([d for d, _ in pairs]), *(job for _, job in work)],
         schedules=[cadence_schedule(job, beat, running=running) for beat, job in work],
-        sensors=sensors(work, running=running),
+        sensors=[
+            *sensors(work, running=running),
+            *alert_sensors([d for d, _ in pairs], running=running),
+        ],
         resources={"home": home},
         executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )
@@ -30,4 +35,6 @@ def build(home: Home) -> dg.Definitions:
     return dg.Definitions.merge(datasets, reference)
 
 
-defs = build(open_home(DATASETS))
+_settings = Settings.read()
+logs.configure(_settings.log_level, _settings.log_format, _settings.environment)
+defs = build(open_home(DATASETS, _settings))

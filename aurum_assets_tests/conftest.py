@@ -17,6 +17,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.reading import sniff
+from aurum_assets.resources import redaction
 from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.settings import PROJECT, Configuration, Home, load_config
 from aurum_assets.simulator.server import Running, Simulator
@@ -127,6 +128,7 @@ def log_as_before() -> Iterator[None]:
     """A command sets up the log of its process; the next test has a process of its own."""
     yield
     structlog.reset_defaults()
+    redaction.forget()
 
 
 @pytest.fixture

@@ -178,14 +178,13 @@ def test_a_fresh_home_is_quiet_and_told_once_what_is_beyond_repair(
     assert tick.cursor == "isone_generation_by_resource, isone_locations"
 
 
-def test_the_gap_sensor_looks_every_quarter_of_an_hour_and_the_probe_every_five_minutes(
-    desk: Desk,
-) -> None:
+def test_every_sensor_has_its_beat(desk: Desk) -> None:
     every = {
         s.name: s.minimum_interval_seconds
         for s in build(desk.home).get_repository_def().sensor_defs
     }
-    assert every == {GAPS: 900, IS_OUT: 300}
+    alerts = {"failed_runs": 30, "check_alerts": 60, "watch": 300}
+    assert every == {GAPS: 900, IS_OUT: 300, **alerts}
 
 
 def test_sensors_run_only_where_the_environment_says_so(

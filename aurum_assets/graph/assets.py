@@ -4,7 +4,6 @@ brings the archive into its Iceberg table and checks it.
 A partition is an operating day in the source's zone; a tick materializes the same partition again.
 """
 
-import warnings
 from collections.abc import Iterator
 
 import dagster as dg
@@ -12,7 +11,8 @@ from pydantic import Field
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
-from aurum_assets.model.checks import CHECKS, checks_of
+from aurum_assets.graph.checks import asset_checks, reports_itself
+from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
 from aurum_assets.resources.settings import Home
@@ -83,7 +83,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: CollectConfig, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = dataset.day(context.partition_key)
-        with translate.failures_in_words():
+        with translate.failures_in_words(context.run.run_id):
             collected = ingest.collect(
                 home,
                 dataset,
@@ -164,9 +164,9 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     def normalize(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
-        with translate.failures_in_words():
+        with translate.failures_in_words(context.run.run_id):
             done = ingest.normalize(home, dataset, dataset.day(context.partition_key))
-            if not context.op_execution_context.job_def.has_node_named(_check_name(dataset)):
+            if reports_itself(context, _check_name(dataset)):
                 for verdict in ingest.check(home, done):
                     context.log_event(translate.check_evaluation(verdict, key, done.day.key))
         return dg.MaterializeResult(metadata=translate.table_metadata(home, done))
@@ -175,43 +175,16 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
 
 
 def table_checks(dataset: Dataset, config: DatasetConfig) -> dg.AssetChecksDefinition:
-    """The checks of a table, to be run by themselves or after a materialization from the UI.
+    """The checks of a table."""
 
-    A scheduled run leaves these out: its table asset reports the same verdicts from within its
-    step, which costs a third of the CPU (no output, plan and look-up for each of some 13 checks).
-    """
+    def look(home: Home, day: str) -> list[Verdict]:
+        return ingest.check(home, ingest.look_again(home, dataset, dataset.day(day)))
 
-    @dg.multi_asset_check(
-        name=_check_name(dataset),
-        specs=_check_specs(dataset, config),
-        can_subset=True,
+    described = {name: CHECKS[name][0] for name in checks_of(dataset.table, config)}
+    return asset_checks(
+        _check_name(dataset), table_key(dataset), partitions(dataset, config), described, look
     )
-    def check(
-        context: dg.AssetCheckExecutionContext, home: dg.ResourceParam[Home]
-    ) -> Iterator[dg.AssetCheckResult]:
-        wanted = {key.name for key in context.selected_asset_check_keys}
-        with translate.failures_in_words():
-            done = ingest.look_again(home, dataset, dataset.day(context.partition_key))
-            verdicts = ingest.check(home, done)
-        for verdict in verdicts:
-            if verdict.check in wanted:
-                yield translate.check_result(verdict, table_key(dataset))
-
-    return check
 
 
 def _check_name(dataset: Dataset) -> str:
     return f"check_{dataset.key}"
-
-
-def _check_specs(dataset: Dataset, config: DatasetConfig) -> list[dg.AssetCheckSpec]:
-    days = partitions(dataset, config)
-    with warnings.catch_warnings():
-        # Partitioned checks are a preview of Dagster's; with one partition a run they are sound.
-        warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec.*")
-        return [
-            dg.AssetCheckSpec(
-                n, asset=table_key(dataset), description=CHECKS[n][0], partitions_def=days
-            )
-            for n in checks_of(dataset.table, config)
-        ]

@@ -4,7 +4,6 @@ A partition is an operating day of observation: a run adds what the lake's table
 """
 
 import datetime as dt
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,8 +11,10 @@ import dagster as dg
 
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import OWNERS, partitions, table_key
+from aurum_assets.graph.checks import asset_checks, reports_itself
 from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
+from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.reference.checks import CHECKS, checks_of
 from aurum_assets.reference.crosswalk import Reference
@@ -98,13 +99,13 @@ def reference_asset(
     def look(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
-        with translate.failures_in_words():
+        with translate.failures_in_words(context.run.run_id):
             done = observe(home, reference, dt.date.fromisoformat(context.partition_key))
         if not done.seen:
             said = "%s: no table names anything on %s: not materialized"
             context.log.warning(said, reference.key, context.partition_key)
             return
-        if not context.op_execution_context.job_def.has_node_named(_check_name(reference)):
+        if reports_itself(context, _check_name(reference)):
             for verdict in done.verdicts:
                 context.log_event(translate.check_evaluation(verdict, key, context.partition_key))
         yield dg.MaterializeResult(metadata=_metadata(home, done))
@@ -115,28 +116,13 @@ def reference_asset(
 def reference_checks(
     reference: Reference, days: dg.DailyPartitionsDefinition
 ) -> dg.AssetChecksDefinition:
-    """The checks, to be run by themselves or after a materialization from the UI."""
-    key = reference_key(reference)
-    with warnings.catch_warnings():
-        # Partitioned checks are a preview of Dagster's; with one partition a run they are sound.
-        warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec.*")
-        specs = [
-            dg.AssetCheckSpec(name, asset=key, description=CHECKS[name][0], partitions_def=days)
-            for name in checks_of(reference)
-        ]
+    """The checks of a reference table."""
 
-    @dg.multi_asset_check(name=_check_name(reference), specs=specs, can_subset=True)
-    def check(
-        context: dg.AssetCheckExecutionContext, home: dg.ResourceParam[Home]
-    ) -> Iterator[dg.AssetCheckResult]:
-        wanted = {key.name for key in context.selected_asset_check_keys}
-        with translate.failures_in_words():
-            verdicts = recall(home, reference, dt.date.fromisoformat(context.partition_key))
-        for verdict in verdicts:
-            if verdict.check in wanted:
-                yield translate.check_result(verdict, key)
+    def look(home: Home, day: str) -> list[Verdict]:
+        return recall(home, reference, dt.date.fromisoformat(day))
 
-    return check
+    described = {name: CHECKS[name][0] for name in checks_of(reference)}
+    return asset_checks(_check_name(reference), reference_key(reference), days, described, look)
 
 
 def _check_name(reference: Reference) -> str:

@@ -67,7 +67,8 @@ def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefiniti
         said = ", ".join(beyond)
         if said and context.cursor != said:
             context.log.info("%s: no feed takes a day, so gaps there stay", said)
-        found = ingest.find_gaps(home, known.values(), busy=_busy(context.instance, work))
+        with translate.failures_in_words():
+            found = ingest.find_gaps(home, known.values(), busy=_busy(context.instance, work))
         for sentence in found.given_up:
             context.log.warning(sentence)
         for repair in found.repairs:
@@ -148,7 +149,8 @@ def _probe_sensor(
         now = home.now()
         today = dataset.source.day_of(now)
         day = today.plus(feed.offset_days)
-        waits = _why_not_now(context, home, dataset, day, today.at(probe.earliest))
+        with translate.failures_in_words():
+            waits = _why_not_now(context, home, dataset, day, today.at(probe.earliest))
         if waits or (dataset.key, day.key) in _busy(context.instance, work):
             yield dg.SkipReason(waits or f"a run for {day} is queued or under way")
             return

@@ -2,28 +2,61 @@
 
 import contextlib
 import re
+import traceback
 from collections.abc import Iterator, Mapping
+from types import TracebackType
 from typing import Any
 
 import dagster as dg
+import structlog
 
 from aurum_assets.ingest.collect import Collected
 from aurum_assets.ingest.normalize import Normalized
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.errors import AurumError, LakeBusy, SourceUnavailable, StoreUnavailable
 from aurum_assets.model.table import Table
+from aurum_assets.resources import logs
+from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.settings import Home
+
+log = structlog.get_logger(__name__)
 
 
 @contextlib.contextmanager
-def failures_in_words() -> Iterator[None]:
-    """Our errors as Dagster's: only what may go better later is worth another try."""
-    try:
+def failures_in_words(run_id: str = "") -> Iterator[None]:
+    """Our errors as Dagster's: only what may go better later is worth another try.
+
+    Dagster keeps an error with all that caused it. Where anything of that shows a secret, as the
+    errors of libraries may, the sentence alone goes to Dagster, redacted, and the rest to our log.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.push(_told)
+        stack.enter_context(logs.bound(**({"run_id": run_id} if run_id else {})))
         yield
-    except (SourceUnavailable, StoreUnavailable, LakeBusy) as error:
-        raise dg.Failure(description=str(error), allow_retries=True) from error
-    except AurumError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def _told(
+    _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+) -> bool:
+    if isinstance(error, AurumError):
+        again = isinstance(error, SourceUnavailable | StoreUnavailable | LakeBusy)
+        raise dg.Failure(redacted(str(error)), allow_retries=again) from _shown(error)
+    if isinstance(error, Exception) and _shown(error) is None:
+        said = redacted(f"{type(error).__name__}: {error}")
+        raise dg.Failure(said, allow_retries=False) from None
+    return False
+
+
+def _shown(error: Exception) -> Exception | None:
+    """``error`` where its traceback may be seen by everybody; None, and a line in the log, where
+    it holds a secret.
+    """
+    whole = "".join(traceback.format_exception(error))
+    if redacted(whole) == whole:
+        return error
+    said = "an error that shows a secret is told without its causes"
+    log.error(said, traceback=redacted(whole))  # redacted here, whatever log there is
+    return None
 
 
 _TYPES = {"Datetime": "timestamp", "Float64": "double", "Date": "date", "String": "string"}
@@ -73,7 +106,7 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
             "version": stored.version or "none",
         }
     if home.registry.degraded:
-        metadata["degraded"] = home.registry.degraded
+        metadata["degraded"] = redacted(home.registry.degraded)
     reasons = [a.reason for a in collected.archived if a.outcome == "rejected"]
     return metadata | ({"rejected_because": "\n".join(reasons)} if reasons else {})
 

@@ -9,6 +9,7 @@ from aurum_assets.ingest.publish import Publish, drain
 from aurum_assets.ingest.replay import Verified, held_days, replay, verify
 from aurum_assets.ingest.requeue import Requeued, requeue
 from aurum_assets.ingest.status import Status, status
+from aurum_assets.ingest.watch import Scraped, look, send
 
 __all__ = [
     "TRIES",
@@ -21,6 +22,7 @@ __all__ = [
     "Publish",
     "Repair",
     "Requeued",
+    "Scraped",
     "Status",
     "Verified",
     "accept",
@@ -32,6 +34,7 @@ __all__ = [
     "gap_of",
     "held_days",
     "load",
+    "look",
     "look_again",
     "narrowed",
     "newest_published",
@@ -39,6 +42,7 @@ __all__ = [
     "rebuild",
     "replay",
     "requeue",
+    "send",
     "status",
     "verify",
 ]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import structlog
+
 from aurum_assets.ingest.keep import bring_up, keep, keep_rejected, owed_days
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Feed
@@ -26,8 +28,10 @@ from aurum_assets.model.errors import (
 from aurum_assets.model.reading import Glance, glance
 from aurum_assets.resources.api import ApiClient
 from aurum_assets.resources.archive import Rejection, Stored
+from aurum_assets.resources.logs import bound
 from aurum_assets.resources.settings import Home
 
+log = structlog.get_logger(__name__)
 Progress = Callable[[str], None]
 _OLDEST = dt.date(1999, 1, 1)
 _AHEAD = dt.timedelta(days=8)
@@ -115,10 +119,11 @@ def collect(
             f"{dataset.key}: no feed of it speaks of {day}, seen from {home.now():%F %R}Z"
         )
         return done
-    with contextlib.suppress(StoreUnavailable, ConfigError):  # what is asked for now goes to spool
-        bring_up(home, dataset)
-    done.owed = owed_days(home, dataset)
-    with home.api(dataset.source) as api:
+    said, counted = bound(dataset=dataset.key, day=day.key), home.metrics.verb("collect", dataset)
+    with said, counted, home.api(dataset.source) as api:
+        with contextlib.suppress(StoreUnavailable, ConfigError):  # what is asked goes to spool
+            bring_up(home, dataset)
+        done.owed = owed_days(home, dataset)
         for feed in asked:
             try:
                 for hour in hours_asked(home, feed, day):
@@ -138,6 +143,16 @@ def collect(
                 if not done.archived:
                     raise
     rejected = [a for a in done.archived if a.outcome == "rejected"]
+    log.info(
+        "collected",
+        dataset=dataset.key,
+        day=day.key,
+        requests=done.requests,
+        stored=done.count("stored"),
+        duplicates=done.count("duplicate"),
+        rejected=len(rejected),
+        api_seconds=round(done.api_seconds, 3),
+    )
     if rejected and len(rejected) == len(done.archived):
         msg = f"{dataset.key}: {rejected[0].reason}; the bytes are kept at {rejected[0].path}"
         raise MalformedPayload(msg)
@@ -191,6 +206,9 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         raise
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
+    home.metrics.observe("api_seconds", dataset, answer.seconds)
+    answered = answer.fetched_at.timestamp()
+    home.metrics.hold("last_answer_timestamp_seconds", dataset, answered, feed.name)
     received = Received(
         body=answer.body,
         endpoint=answer.endpoint.name,
@@ -296,6 +314,7 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
             filters=received.filters,
         )
         path = keep_rejected(home, rejection, received.body)
+        home.metrics.count("rejected_snapshots", dataset)
         return Archived("rejected", path, reason=str(error))
     spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
     envelope = Envelope(
@@ -314,7 +333,10 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
     kept = keep(home, dataset, envelope, received.body, force=force)
     stored = kept.stored
     if stored is None or (force and not stored.created):
+        home.metrics.count("duplicates", dataset)
         return Archived("duplicate", kept.path, day.key, records=seen.records)
+    home.metrics.count("collected", dataset)
+    home.metrics.observe("snapshot_rows", dataset, seen.records)
     return Archived(
         "stored",
         kept.path,

@@ -142,7 +142,8 @@ def _archive(
     newest = all(order_of(identifier) <= order for identifier in others)
     if newest:
         home.registry.forget_newest(envelope)
-    stored = home.archive.put(dataset.archive_name, envelope, body)
+    with home.metrics.seconds("upload_seconds", dataset):
+        stored = home.archive.put(dataset.archive_name, envelope, body)
     home.registry.record(envelope, stored, newest=newest)
     return Kept(stored.path, stored)
 

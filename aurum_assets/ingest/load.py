@@ -96,6 +96,7 @@ def load(
         normalized = normalize(home, dataset, dataset.day(key))
         done.days.append(normalized)
         done.verdicts[key] = check(home, normalized)
+    home.metrics.flush()
     return done
 
 

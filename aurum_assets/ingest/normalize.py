@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
+import structlog
 
 from aurum_assets.ingest.keep import bring_up, pay
 from aurum_assets.ingest.publish import Publish, changes, drain, intend, landed
@@ -28,8 +29,10 @@ from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import UNREADABLE_RULE, UTC, fold
 from aurum_assets.resources.archive import Rejection, order_of
 from aurum_assets.resources.lake import Merged
+from aurum_assets.resources.logs import bound
 from aurum_assets.resources.settings import Home
 
+log = structlog.get_logger(__name__)
 _DAYS_BACK = 28  # among which a week of held days is looked for
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
@@ -109,8 +112,17 @@ def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     ``StoreUnavailable`` where the archive is out of reach, ``SourceError`` never.
     """
     bring_up(home, dataset)
-    with home.turn(dataset.key):
+    said = bound(dataset=dataset.key, day=day.key)
+    with said, home.turn(dataset.key), home.metrics.verb("normalize", dataset):
         done = _normalize(home, dataset, day)
+        log.info(
+            "normalized",
+            new=done.merged.new,
+            changed=done.merged.changed,
+            quarantined=done.quarantined,
+            rejected=len(done.unusable),
+            rebuilt=done.rebuilt,
+        )
     drain(home)
     return done
 
@@ -134,7 +146,17 @@ def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     held = frozenset(identifiers) - done.lost
     pay(home, dataset, day, held)
     home.registry.mark_merged(dataset.key, day.key, uuid, held)
+    _count(home, done, pending)
     return done
+
+
+def _count(home: Home, done: Normalized, pending: Collection[str]) -> None:
+    """What this brought, for the metrics; a snapshot that gives no rows counts once."""
+    refused = {u.identifier for u in done.unusable} & set(pending) - done.lost
+    home.metrics.count("rejected_snapshots", done.dataset, by=len(refused))
+    if "data_quality" in done.rows.columns:
+        for value, rows in done.rows["data_quality"].drop_nulls().value_counts().iter_rows():
+            home.metrics.count("data_quality", done.dataset, value, by=rows)
 
 
 def rebuild(
@@ -163,7 +185,8 @@ def rebuild(
     partition = {"operating_day": day.date, "dataset": dataset.key}
     if len(before) or home.lake.find(table.history):
         home.lake.replace(table.history, before, {"operating_day": day.date})
-    home.lake.merge(QUARANTINE, quarantined)
+    kept_out = home.lake.merge(QUARANTINE, quarantined)
+    home.metrics.count("quarantined_rows", dataset, by=kept_out.new)
     intend(home, dataset, day, changes(home, dataset, day, identifiers, rows, publish))
     merged = home.lake.replace(table, rows, {"operating_day": day.date})
     home.lake.replace(QUARANTINE, quarantined, partition)
@@ -182,7 +205,8 @@ def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: s
     first = snapshots[0]
     if first.dialect.volatile and _repeats_neighbour(home, dataset, first.envelope):
         return look_again(home, dataset, day)
-    home.lake.merge(QUARANTINE, first.quarantined)
+    kept_out = home.lake.merge(QUARANTINE, first.quarantined)
+    home.metrics.count("quarantined_rows", dataset, by=kept_out.new)
     done.rows, _ = fold(dataset.table, first.good)
     done.merged = home.lake.merge(dataset.table, done.rows)
     done.snapshots = 1
@@ -458,7 +482,11 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
         evidence = replace(evidence, volumes=_volumes(home, dataset, day))
     if evidence.has_both_finalities and not done.rebuilt:
         evidence = replace(evidence, day_rows=home.lake.read(dataset.table, partition))
-    return evaluate(evidence)
+    with home.metrics.verb("check", dataset):
+        verdicts = evaluate(evidence)
+        for v in verdicts:
+            home.metrics.count("checks", dataset, v.check, v.severity, str(v.passed).lower())
+    return verdicts
 
 
 def _volumes(home: Home, dataset: Dataset, day: OperatingDay) -> tuple[Volume, ...]:

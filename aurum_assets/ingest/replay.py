@@ -11,6 +11,7 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.table import Table
+from aurum_assets.resources.logs import bound
 from aurum_assets.resources.settings import Home
 
 
@@ -38,7 +39,8 @@ def replay(
     ``publish``: whether all of the day is told (again), or what changes, or nothing.
     """
     bring_up(home, dataset)
-    with home.turn(dataset.key):
+    said = bound(dataset=dataset.key, day=day.key)
+    with said, home.turn(dataset.key), home.metrics.verb("replay", dataset):
         identifiers = home.archive.identifiers(dataset.archive_name, day.key)
         done = rebuild(home, dataset, day, identifiers, force=force, publish=publish)
         landed(home, dataset, day, done.told_of(identifiers))

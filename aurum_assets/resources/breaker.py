@@ -67,6 +67,11 @@ class Breaker:
             return False
         return True
 
+    @property
+    def tripped(self) -> bool:
+        """Whether the source was unavailable often enough: nobody asks, or one probe at a time."""
+        return not self._is_closed()
+
     def keep(self) -> None:
         """The probe is still waiting for its turn: nobody else becomes the probe meanwhile."""
         self._state.set(self._probe_key, "", self._probe_seconds)

@@ -34,12 +34,15 @@ from aurum_assets.model.dataset import (
 )
 from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import AurumError, ConfigError
+from aurum_assets.resources import redaction
+from aurum_assets.resources.alerts import Alerts
 from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import SqliteLimiter
+from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store
 from aurum_assets.resources.registry import Registry
 from aurum_assets.resources.state import SqliteState
@@ -376,6 +379,23 @@ class Home:
         )
         return Events(self.root / "outbox.sqlite", brokers, b.environment)
 
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What all processes of this home counted."""
+        environment, file = self.backends.environment, self.backends.metrics_file
+        return Metrics(self.root / "metrics.sqlite", environment, self.clock, file)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What somebody should know of."""
+        return Alerts(
+            self.root / "alerts.sqlite",
+            self.backends.environment,
+            self.clock,
+            webhook=self.backends.webhook_url.get_secret_value(),
+            events=self.events if self.events.configured else None,
+        )
+
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[None]:
         """One process of this machine at a time; a killed one gives way at once."""
@@ -451,6 +471,7 @@ class Home:
 def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -> Home:
     """The home that the environment describes."""
     settings = settings or Settings.read()
+    redaction.learn(settings)
     frozen = settings.now
     if frozen is not None and frozen.tzinfo is None:
         msg = f"environment variable AURUM_NOW: {frozen.isoformat()} needs an offset, e.g. a Z"

@@ -1,0 +1,195 @@
+"""The alerts that Dagster can tell of: a sensor of failed runs, one of checks, one that watches.
+
+What an alert is, whom it reaches and when it is said again belongs to ``resources.alerts``; what is
+late or out of reach is found by ``ingest.watch``. Each tick is bounded: runs by number, sending by
+seconds.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+import msgspec
+from dagster._core.event_api import RunStatusChangeEventType
+
+from aurum_assets import ingest
+from aurum_assets.graph import translate
+from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.resources.alerts import Kind, Severity, Trouble
+from aurum_assets.resources.settings import Home
+
+FAILED_SECONDS, CHECKS_SECONDS, WATCH_SECONDS = 30, 60, 300
+RUNS = 25  # finished runs of either outcome that one tick reads
+_EVALUATIONS = 1000  # of one run; a replay of a year has some 3,000 and is read in pages
+_KINDS: dict[str, Kind] = {"schema_drift": "drift", "empty_answer": "empty_answer"}
+_OUTCOMES: tuple[tuple[str, RunStatusChangeEventType], ...] = (
+    ("succeeded", dg.DagsterEventType.RUN_SUCCESS),
+    ("failed", dg.DagsterEventType.RUN_FAILURE),
+)
+
+
+class Cursor(msgspec.Struct):
+    """The storage ids of the last finished runs that were read."""
+
+    succeeded: int
+    failed: int
+
+
+def alert_sensors(datasets: Sequence[Dataset], *, running: bool) -> list[dg.SensorDefinition]:
+    """``failed_runs``, ``check_alerts`` and ``watch``."""
+    status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+    return [_failed_runs(datasets, status), _checks(datasets, status), _watch(datasets, status)]
+
+
+def _failed_runs(
+    datasets: Sequence[Dataset], status: dg.DefaultSensorStatus
+) -> dg.SensorDefinition:
+    @dg.run_failure_sensor(
+        name="failed_runs",
+        minimum_interval_seconds=FAILED_SECONDS,
+        default_status=status,
+        description="An alert for each dataset of which a run failed, and will not be run again "
+        "by itself.",
+    )
+    def failed_runs(context: dg.RunFailureSensorContext, home: dg.ResourceParam[Home]) -> None:
+        run = context.dagster_run
+        if run.tags.get("dagster/will_retry") == "true":
+            return
+        with translate.failures_in_words(run.run_id):
+            for trouble in _troubles(context, datasets):
+                home.alerts.raise_(trouble)
+            ingest.send(home)
+
+    return failed_runs
+
+
+def _troubles(
+    context: dg.RunFailureSensorContext, datasets: Sequence[Dataset]
+) -> Iterator[Trouble]:
+    """One a failed dataset; one without where no step says which."""
+    run = context.dagster_run
+    day = run.tags.get("dagster/partition", "")
+    keys = {f"{room}__{d.key}": d.key for d in datasets for room in ("raw", d.table.namespace)}
+    said: dict[str, str] = {}
+    for event in context.get_step_failure_events():
+        data = event.step_failure_data
+        user = data.user_failure_data
+        error = data.error.message.strip() if data.error else "a step failed"
+        sentence = (user.description if user else None) or error
+        said.setdefault(keys.get(event.step_key or "", ""), sentence)
+    for dataset, sentence in (said or {"": context.failure_event.message or "it failed"}).items():
+        what = f"run {run.run_id[:8]} of {run.job_name} failed: {sentence}"
+        yield Trouble("failed_run", dataset, run.job_name, what, day=day)
+
+
+def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="check_alerts",
+        minimum_interval_seconds=CHECKS_SECONDS,
+        default_status=status,
+        description="Reads what the checks of finished runs said: an alert for an ERROR, for drift "
+        "and for an empty answer, and its end once the check passes; a run that succeeds ends the "
+        "alert of those that failed.",
+    )
+    def check_alerts(
+        context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
+    ) -> dg.SensorResult:
+        instance = context.instance
+        known = {table_key(d): d.key for d in datasets}
+        with translate.failures_in_words():
+            finished, cursor = _finished(instance, context.cursor)
+            for run, succeeded in finished:
+                for evaluation in _evaluations(instance, run.run_id):
+                    key = evaluation.asset_key
+                    dataset = known.get(key, "/".join(key.path))
+                    _judge(home, dataset, evaluation, run.tags.get("dagster/partition", ""))
+                if succeeded:
+                    _settle_run(home, datasets, run)
+            ingest.send(home)
+        said = f"{len(finished)} runs finished; {len(home.alerts.open)} alerts are open"
+        return dg.SensorResult(
+            skip_reason=dg.SkipReason(said), cursor=msgspec.json.encode(cursor).decode()
+        )
+
+    return check_alerts
+
+
+def _finished(
+    instance: dg.DagsterInstance, text: str | None
+) -> tuple[list[tuple[dg.DagsterRun, bool]], Cursor]:
+    """The runs that finished since the cursor, in order, and whether they succeeded.
+
+    The first look takes the newest ones: what failed long ago is no news.
+    """
+    cursor = msgspec.json.decode(text, type=Cursor) if text else None
+    entries: list[tuple[float, str, bool]] = []
+    read = {}
+    for name, kind in _OUTCOMES:
+        after = getattr(cursor, name) if cursor else None
+        records = instance.fetch_run_status_changes(
+            dg.RunStatusChangeRecordsFilter(event_type=kind, after_storage_id=after),
+            limit=RUNS,
+            ascending=cursor is not None,
+        ).records
+        entries += [(r.timestamp, r.run_id, name == "succeeded") for r in records]
+        read[name] = max([after if after is not None else -1, *(r.storage_id for r in records)])
+    wanted = [run_id for _, run_id, _ in entries]
+    found = instance.get_runs(dg.RunsFilter(run_ids=wanted)) if wanted else []
+    runs = {run.run_id: run for run in found}
+    ordered = [(runs[run_id], good) for _, run_id, good in sorted(entries) if run_id in runs]
+    return ordered, Cursor(**read)
+
+
+def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.AssetCheckEvaluation]:
+    cursor: str | None = None
+    while True:
+        page = instance.get_records_for_run(
+            run_id, cursor, dg.DagsterEventType.ASSET_CHECK_EVALUATION, limit=_EVALUATIONS
+        )
+        for record in page.records:
+            event = record.event_log_entry.dagster_event
+            if event is not None:
+                yield event.asset_check_evaluation_data
+        if not page.has_more:
+            return
+        cursor = page.cursor
+
+
+def _judge(home: Home, dataset: str, evaluation: dg.AssetCheckEvaluation, day: str) -> None:
+    """Open or end the alert of a check."""
+    check, day = evaluation.check_name, evaluation.partition or day
+    kind = _KINDS.get(check, "check_error")
+    if evaluation.passed:
+        home.alerts.settle(kind, dataset, check, day)
+    elif kind in _KINDS.values() or evaluation.severity == dg.AssetCheckSeverity.ERROR:
+        sentence = f"{check}: {evaluation.description or 'it failed'}"
+        serious = evaluation.severity == dg.AssetCheckSeverity.ERROR
+        severity: Severity = "ERROR" if serious else "WARN"
+        home.alerts.raise_(Trouble(kind, dataset, check, sentence, severity, day))
+
+
+def _settle_run(home: Home, datasets: Sequence[Dataset], run: dg.DagsterRun) -> None:
+    """What a run brought is no longer failing."""
+    chosen = run.asset_selection
+    brought = {d.key for d in datasets if chosen is None or {raw_key(d), table_key(d)} & chosen}
+    for alert in home.alerts.open:
+        ours = alert.kind == "failed_run" and alert.subject == run.job_name
+        if ours and (not alert.dataset or alert.dataset in brought):
+            home.alerts.settle("failed_run", alert.dataset, alert.subject, alert.day)
+
+
+def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="watch",
+        minimum_interval_seconds=WATCH_SECONDS,
+        default_status=status,
+        description="Looks for feeds that are late, breakers that are open, a quarantine that "
+        "grows and servers that are done without; sends what waits to be sent.",
+    )
+    def watch(home: dg.ResourceParam[Home]) -> dg.SkipReason:
+        with translate.failures_in_words():
+            there = ingest.look(home, datasets)
+        named = ", ".join(f"{a.kind} {a.dataset or a.subject}" for a in there)
+        return dg.SkipReason(f"open alerts: {named}" if there else "no alert is open")
+
+    return watch

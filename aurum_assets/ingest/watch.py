@@ -1,0 +1,292 @@
+"""Watch: what is late, tripped, growing or done without, from config, tables and shared state.
+
+Measured once for the metrics and judged for the alerts. Runs and their checks are Dagster's to tell
+(``graph.alerts``). Nothing is asked of an operator here, and no row of data is written.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import polars as pl
+import structlog
+
+from aurum_assets.model.clock import HOUR
+from aurum_assets.model.dataset import Dataset, Feed
+from aurum_assets.model.errors import AurumError
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.resources.alerts import Alert, Kind, Trouble
+from aurum_assets.resources.breaker import Breaker
+from aurum_assets.resources.settings import Home
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric as Family
+
+_BEATS = {"five_minutes": dt.timedelta(minutes=5), "fifteen_minutes": dt.timedelta(minutes=15)}
+_DAILY_AT, _CLEARED_AT = dt.time(6, 30), dt.time(14, 30)  # local, as the schedules beat
+_GRACE = 3  # days that a final value may be late, as for ``collect``
+_STUCK = dt.timedelta(minutes=10)
+_REMEMBERED = 30 * 86_400.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest row: ``until`` is the end of its interval (UTC), ``fetched`` when it came."""
+
+    until: dt.datetime
+    fetched: dt.datetime
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look sees of a home: read once, when it is asked for."""
+
+    home: Home
+    datasets: Sequence[Dataset]
+    now: dt.datetime
+
+    @cached_property
+    def days(self) -> Mapping[str, list[dt.date]]:
+        """The days that each table holds, in order."""
+        return {d.key: self.home.lake.days(d.table) for d in self.datasets}
+
+    @cached_property
+    def newest(self) -> Mapping[str, Mapping[str, Newest]]:
+        """By dataset and finality (empty where the table has none): of the newest day held."""
+        return {d.key: self._newest(d) for d in self.datasets}
+
+    @cached_property
+    def quarantined(self) -> Mapping[str, int]:
+        """How many records of each dataset are in quarantine; no row is read."""
+        count = self.home.lake.counts
+        return {d.key: count(QUARANTINE, {"dataset": d.key})[0] for d in self.datasets}
+
+    @cached_property
+    def degraded(self) -> Mapping[str, str]:
+        """Each part of the outside world, and why it is done without; empty where it is there."""
+        return {
+            "registry": self._registry(),
+            "archive": self._archive(),
+            "kafka": self._kafka(),
+        }
+
+    def _newest(self, dataset: Dataset) -> dict[str, Newest]:
+        if not self.days[dataset.key]:
+            return {}
+        names, day = dataset.table.names, self.days[dataset.key][-1]
+        until = next((n for n in ("interval_end", "interval_start") if n in names), "fetched_at")
+        finality = pl.col("finality") if "finality" in names else pl.lit("")
+        wanted = {until, "fetched_at"} | ({"finality"} & set(names))
+        rows = self.home.lake.read(dataset.table, {"operating_day": day}, tuple(sorted(wanted)))
+        found = rows.group_by(finality.alias("of")).agg(
+            until=pl.col(until).max(), fetched=pl.col("fetched_at").max()
+        )
+        return {r["of"]: Newest(r["until"], r["fetched"]) for r in found.iter_rows(named=True)}
+
+    def _registry(self) -> str:
+        registry = self.home.registry
+        registry.degraded = ""  # of an earlier look: this process may live for days
+        registry.newest("nothing", "", "")
+        return registry.degraded
+
+    def _archive(self) -> str:
+        first = self.datasets[0]
+        try:
+            self.home.archive.identifiers(first.archive_name, first.source.day_of(self.now).key)
+        except (AurumError, OSError) as error:
+            return f"the archive cannot be read: {error}"
+        return ""
+
+    def _kafka(self) -> str:
+        """Messages that nobody took between two looks; empty where no broker is configured."""
+        events = getattr(self.home, "events", None)
+        if events is None or not events.configured:
+            return ""
+        waiting = [i.id for i in events.outbox.due()], [n for n, _ in events.outbox.messages()]
+        first = "-".join(str(min(some, default="")) for some in waiting)
+        since = _since(self.home, "kafka-waits", first, self.now)
+        count = sum(map(len, waiting))
+        if not count or self.now - since < _STUCK:
+            return ""
+        return f"{count} messages wait for Kafka, the oldest since {since:%F %R}Z"
+
+
+# --- metrics -------------------------------------------------------------------------------------
+
+
+def measure(seen: Seen) -> None:
+    """Bring the gauges up to what is held now; a part that cannot be read keeps its last value."""
+    metrics = seen.home.metrics
+    try:
+        for part, why in seen.degraded.items():
+            metrics.hold("degraded", None, bool(why), part)
+        for dataset in seen.datasets:
+            metrics.hold("quarantine_rows", dataset, seen.quarantined[dataset.key])
+            found = seen.newest[dataset.key].values()
+            if found:
+                until = max(n.until for n in found).timestamp()
+                fetched = max(n.fetched for n in found).timestamp()
+                metrics.hold("newest_interval_timestamp_seconds", dataset, until)
+                metrics.hold("newest_fetch_timestamp_seconds", dataset, fetched)
+    except AurumError as error:
+        log.warning("gauges stay as they were", reason=str(error))
+    metrics.flush()
+
+
+@dataclass(frozen=True, eq=False)
+class Scraped:
+    """What a scrape endpoint serves: the gauges are measured at each scrape."""
+
+    home: Home
+    datasets: Sequence[Dataset]
+
+    def collect(self) -> "Iterator[Family]":
+        """As a collector of prometheus_client."""
+        measure(Seen(self.home, self.datasets, self.home.now()))
+        yield from self.home.metrics.collect()
+
+    @property
+    def registry(self) -> "CollectorRegistry":
+        """For prometheus_client's server."""
+        from prometheus_client import CollectorRegistry
+
+        found = CollectorRegistry(auto_describe=False)
+        found.register(self)
+        return found
+
+
+# --- alerts --------------------------------------------------------------------------------------
+
+
+def look(home: Home, datasets: Sequence[Dataset]) -> list[Alert]:
+    """Measure, open and end alerts, send what is to be sent; the alerts that are open now.
+
+    Takes 20 seconds for receivers at most, beside what reading the newest day of each table takes.
+    """
+    seen = Seen(home, datasets, home.now())
+    measure(seen)
+    deciders: dict[Kind, Iterator[Trouble]] = {
+        "degraded": _degraded(seen),
+        "breaker_open": _tripped(seen),
+        "late_feed": _late(seen),
+        "quarantine_growing": _growing(seen),
+    }
+    for kind, found in deciders.items():
+        try:
+            troubles = list(found)
+        except AurumError as error:
+            log.warning("cannot be judged now", kind=kind, reason=str(error))
+            continue
+        for trouble in troubles:
+            home.alerts.raise_(trouble)
+        home.alerts.settle_others(kind, {t.key for t in troubles})
+    send(home)
+    return home.alerts.open
+
+
+def send(home: Home) -> None:
+    """Send what is to be sent: one process at a time, for 20 seconds at most."""
+    with home.turn("alerts"):
+        home.alerts.send()
+
+
+def _degraded(seen: Seen) -> Iterator[Trouble]:
+    for part, why in seen.degraded.items():
+        if why:
+            yield Trouble("degraded", "", part, why, "WARN")
+
+
+def _tripped(seen: Seen) -> Iterator[Trouble]:
+    for source in {d.source.name: d.source for d in seen.datasets}.values():
+        config = seen.home.configuration.sources[source.name]
+        if Breaker(config, source, seen.home.state, seen.home.clock).tripped:
+            sentence = (
+                f"{source.title} was unavailable {config.breaker_failures} times in a row: asked "
+                f"once in {config.breaker_seconds:g} s until it answers"
+            )
+            yield Trouble("breaker_open", "", source.name, sentence)
+
+
+def _late(seen: Seen) -> Iterator[Trouble]:
+    """Feeds of tables that hold something: a home that never had a feed does not miss it."""
+    for dataset in seen.datasets:
+        for feed in seen.home.config(dataset).feeds:
+            if seen.days[dataset.key] and feed.cadence != "backfill":
+                late = _late_beat if feed.cadence in _BEATS else _late_day
+                sentence = late(seen, dataset, feed)
+                if sentence:
+                    yield Trouble("late_feed", dataset.key, feed.name, sentence)
+
+
+def _late_beat(seen: Seen, dataset: Dataset, feed: Feed) -> str:
+    """Why a feed that beats within the hour is late; empty where it is not."""
+    beat = _BEATS[feed.cadence]
+    every = max(dataset.dialect(e.dialect).every for e in feed.endpoints)
+    lateness = dt.timedelta(minutes=seen.home.config(dataset).lateness_minutes)
+    newest = seen.newest[dataset.key].get(feed.finality or "")
+    if newest is None:
+        day = seen.days[dataset.key][-1]
+        return f"feed {feed.name} brought nothing of {day}, the newest day that is held"
+    # Of a forecast, whose interval lies ahead, only the fetch says how old it is.
+    since = newest.until if newest.until <= seen.now else newest.fetched
+    age, limit = seen.now - since, every + lateness + beat
+    if age <= limit:
+        return ""
+    return (
+        f"the newest of feed {feed.name} is of {since:%F %R}Z, {_hm(age)} ago: at most "
+        f"{_hm(limit)} is expected"
+    )
+
+
+def _late_day(seen: Seen, dataset: Dataset, feed: Feed) -> str:
+    """Why a feed that beats once a day is late; empty where it is not."""
+    config, held = seen.home.config(dataset), seen.days[dataset.key]
+    grace = _GRACE if feed.finality == "final" and feed.offset_days < 0 else 0
+    wait = dt.timedelta(minutes=config.lateness_minutes) + HOUR
+    asked_on = dataset.source.day_of(seen.now).plus(-grace)
+    at = _CLEARED_AT if feed.offset_days > 0 else _DAILY_AT
+    while asked_on.plus(grace).at(at) + wait > seen.now:
+        asked_on = asked_on.plus(-1)
+    owed = asked_on.plus(feed.offset_days)
+    if owed.date < max(held[0], config.first_day):
+        return ""
+    said = f"feed {feed.name} should have brought {owed} by now"
+    if owed.date not in held:
+        return f"{said}, and nothing of that day is held"
+    if feed.finality is None:
+        return ""
+    partition = {"operating_day": owed.date}
+    there = seen.home.lake.read(dataset.table, partition, ("finality",))["finality"].unique()
+    return "" if feed.finality in there else f"{said}, and no {feed.finality} row of it is held"
+
+
+def _growing(seen: Seen) -> Iterator[Trouble]:
+    """Datasets with more records in quarantine than an hour ago; the first look compares none."""
+    for dataset in seen.datasets:
+        key, count = f"quarantine-was:{dataset.key}", seen.quarantined[dataset.key]
+        before, _, at = (seen.home.state.get(key) or "").partition(" ")
+        if not before or seen.now - dt.datetime.fromisoformat(at) >= HOUR or count < int(before):
+            seen.home.state.set(key, f"{count} {seen.now.isoformat()}", _REMEMBERED)
+        if before and count > int(before):
+            more = count - int(before)
+            sentence = f"{more} records more than at {at[:16]}Z are quarantined, {count} in all"
+            yield Trouble("quarantine_growing", dataset.key, "", sentence, "WARN")
+
+
+def _since(home: Home, key: str, value: str, now: dt.datetime) -> dt.datetime:
+    """Since when looks have seen this ``value`` under ``key``."""
+    before, _, at = (home.state.get(key) or "").partition(" ")
+    if before == value and at:
+        return dt.datetime.fromisoformat(at)
+    home.state.set(key, f"{value} {now.isoformat()}", _REMEMBERED)
+    return now
+
+
+def _hm(span: dt.timedelta) -> str:
+    minutes = round(span.total_seconds() / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004  of an hour

@@ -1,0 +1,111 @@
+"""What may not be shown: the secrets that this process was given, and what looks like one.
+
+Every text that leaves the process for eyes or stores that it is not meant for (log, error, alert,
+event of Dagster's) goes through ``redacted``. What is secret is learnt where settings are read.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import BaseModel, SecretStr
+
+HIDDEN = "***"
+_FEWEST = 4  # letters: a shorter one would make nonsense of every sentence
+_A_TOKEN = 12  # letters: what is shorter in an address is a word
+# Beside those of the settings.
+_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AURUM_DAGSTER_POSTGRES_URL",
+)
+_SECRET_KEY = re.compile(r"secret|password|token|credential|key", re.IGNORECASE)
+_LOOKS = (
+    # user:password@ within a URL
+    (re.compile(r"([a-z][a-z0-9+.-]*://[^\s:/?#@\"']*):[^\s/@\"']+@", re.IGNORECASE), r"\1:***@"),
+    # Authorization: …, "X-API-Key": "…", (b'authorization', b'…')
+    (
+        re.compile(
+            r"((?:authorization|x-api-key|x-amz-security-token)[\"']?\s*[:=,]\s*(?:b?[\"'])?)[^\"'\r\n]+",
+            re.IGNORECASE,
+        ),
+        r"\1***",
+    ),
+    # password=… of connection strings and queries
+    (
+        re.compile(
+            r"((?:password|passwd|secret|token|api_key)[\"']?=[\"']?)[^\s&;,\"')]+", re.IGNORECASE
+        ),
+        r"\1***",
+    ),
+)
+
+_known: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def learn(settings: BaseModel, environment: Mapping[str, str] | None = None) -> None:
+    """From now on no secret of ``settings`` or ``environment`` (the process's) is shown."""
+    environment = os.environ if environment is None else environment
+    fields = {name: getattr(settings, name) for name in type(settings).model_fields}
+    found = {n: v.get_secret_value() for n, v in fields.items() if isinstance(v, SecretStr)}
+    for name, value in found.items():
+        know(_within(value))
+        user = fields.get(name.replace("_password", "_username"))
+        if value and isinstance(user, str) and name.endswith("_password"):
+            know([base64.b64encode(f"{user}:{value}".encode()).decode()])
+    for name in _VARIABLES:
+        know(_within(environment.get(name, "")))
+
+
+def know(secrets: Iterable[str]) -> None:
+    """From now on none of ``secrets`` is shown, in whichever way it is written."""
+    global _pattern  # noqa: PLW0603  a process has one set of secrets, whoever writes
+    before = len(_known)
+    for secret in secrets:
+        if len(secret) >= _FEWEST:
+            _known.update({secret, quote(secret, safe=""), quote(secret)})
+            _known.update({json.dumps(secret)[1:-1], repr(secret)[1:-1]})
+    if len(_known) != before:
+        longest_first = sorted(_known, key=len, reverse=True)
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def forget() -> None:
+    """Know no secret any more; for tests, each of which stands for a process of its own."""
+    global _pattern  # noqa: PLW0603  as above
+    _known.clear()
+    _pattern = None
+
+
+def redacted(text: str) -> str:
+    """``text`` with ``***`` in the place of every secret."""
+    if _pattern is not None:
+        text = _pattern.sub(HIDDEN, text)
+    for pattern, by in _LOOKS:
+        text = pattern.sub(by, text)
+    return text
+
+
+def _within(secret: str) -> Iterator[str]:
+    """The secret, and the parts of it that are secret by themselves: a password, a path, a key."""
+    yield secret
+    if secret.startswith("{"):  # properties of a catalog
+        with contextlib.suppress(json.JSONDecodeError):
+            held = json.loads(secret)
+            yield from (str(v) for k, v in held.items() if _SECRET_KEY.search(k))
+        return
+    with contextlib.suppress(ValueError):
+        url = urlsplit(secret)
+        if url.password:
+            yield from (url.password, unquote(url.password))
+        elif url.scheme in {"http", "https"} and len(url.path) > _FEWEST:
+            yield url.path
+            yield from (part for part in url.path.split("/") if len(part) >= _A_TOKEN)
+    if "://" not in secret and "@" in secret and ":" in secret:  # user:password@broker:9092
+        yield secret.rpartition("@")[0].partition(":")[2]

@@ -1,0 +1,704 @@
+"""Every kind of alert fires where it should, is quiet elsewhere, is said once, ends, arrives."""
+
+import datetime as dt
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+from pydantic import SecretStr
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from aurum_assets import ingest
+from aurum_assets.cli import main
+from aurum_assets.definitions import build
+from aurum_assets.graph import alerts as wiring
+from aurum_assets.graph.alerts import alert_sensors
+from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.clock import DAY, HOUR
+from aurum_assets.model.errors import AurumError, SourceError
+from aurum_assets.resources import redaction
+from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Trouble
+from aurum_assets.resources.settings import Backends, Home, Settings
+from aurum_assets.simulator.server import Running
+from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.conftest import NOON, Desk, utc
+
+LOAD, DA, CTS, LMP = ISONE_SYSTEM_LOAD, ISONE_DA_LMP, MISO_CTS, ISONE_RT_LMP
+TODAY = "2026-07-21"
+TROUBLE = Trouble("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", TODAY)
+MINUTE = dt.timedelta(minutes=1)
+spawn = multiprocessing.get_context("spawn")
+
+
+def open_alerts(home: Home) -> set[tuple[str, str, str]]:
+    return {(a.kind, a.dataset, a.subject) for a in home.alerts.open}
+
+
+def look(desk: Desk, *, after: dt.timedelta = dt.timedelta()) -> set[tuple[str, str, str]]:
+    """What is open after another look, some time later."""
+    desk.clock.set(desk.clock() + after)
+    ingest.look(desk.home, DATASETS)
+    return open_alerts(desk.home)
+
+
+# --- what is said of one alert -------------------------------------------------------------------
+
+
+class Heard:
+    """A receiver of topic ``aurum.alerts.v1``; down while told so."""
+
+    def __init__(self) -> None:
+        self.documents: list[dict[str, Any]] = []
+        self.down = False
+
+    def publish(self, topic: str, key: str, document: Mapping[str, Any]) -> None:
+        if self.down:
+            msg = "no broker answers"
+            raise AurumError(msg)
+        assert topic == TOPIC
+        assert key == document["alert_id"]
+        self.documents.append(dict(document))
+
+    @property
+    def notices(self) -> list[str]:
+        return [d["notice"] for d in self.documents]
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def alerts(tmp_path: Path, clock: SetClock, heard: Heard) -> Alerts:
+    return Alerts(tmp_path / "a" / "alerts.sqlite", "prod", clock, events=heard)
+
+
+def test_a_trouble_is_said_once_however_often_it_is_seen(alerts: Alerts, heard: Heard) -> None:
+    for _ in range(5):
+        alerts.raise_(TROUBLE)
+        alerts.send()
+    assert heard.notices == ["opened"]
+    assert len(alerts.open) == 1
+
+
+def test_a_document_says_all_that_is_known(alerts: Alerts, heard: Heard) -> None:
+    alerts.raise_(TROUBLE)
+    alerts.send()
+    (document,) = heard.documents
+    assert document == {
+        "schema_version": 1,
+        "notice": "opened",
+        "alert_id": alerts.open[0].alert_id,
+        "kind": "drift",
+        "severity": "WARN",
+        "dataset": LOAD.key,
+        "subject": "schema_drift",
+        "day": TODAY,
+        "sentence": "field Mw is new",
+        "what_to_do": document["what_to_do"],
+        "environment": "prod",
+        "opened_at": "2026-07-21T16:00:00.000+00:00",
+        "last_seen_at": "2026-07-21T16:00:00.000+00:00",
+        "closed_at": None,
+    }
+    assert "aurum requeue" in document["what_to_do"]
+
+
+def test_a_trouble_that_stays_is_said_again_after_a_day_and_not_before(
+    alerts: Alerts, heard: Heard, clock: SetClock
+) -> None:
+    for _ in range(50):
+        alerts.raise_(TROUBLE)
+        alerts.send()
+        clock.set(clock() + HOUR)
+    assert heard.notices == ["opened", "reminder", "reminder"]
+    assert len({d["alert_id"] for d in heard.documents}) == 1
+
+
+def test_its_end_is_said_and_the_next_one_is_another(
+    alerts: Alerts, heard: Heard, clock: SetClock
+) -> None:
+    alerts.raise_(TROUBLE)
+    alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
+    alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
+    assert alerts.open == []
+    clock.set(clock() + HOUR)
+    alerts.raise_(TROUBLE)
+    alerts.send()
+    assert heard.notices == ["opened", "recovered", "opened"]
+    first, over, again = (d["alert_id"] for d in heard.documents)
+    assert first == over != again
+
+
+def test_troubles_of_other_kinds_datasets_and_subjects_are_alerts_of_their_own(
+    alerts: Alerts,
+) -> None:
+    for other in (
+        TROUBLE,
+        replace(TROUBLE, kind="check_error"),
+        replace(TROUBLE, dataset=CTS.key),
+        replace(TROUBLE, subject="volume"),
+    ):
+        alerts.raise_(other)
+    assert len(alerts.open) == 4
+
+
+def test_around_midnight_a_good_today_does_not_end_the_alert_of_a_bad_yesterday(
+    alerts: Alerts, heard: Heard, clock: SetClock
+) -> None:
+    for _ in range(4):
+        alerts.raise_(TROUBLE)
+        alerts.settle("drift", LOAD.key, "schema_drift", "2026-07-22")
+        clock.set(clock() + 5 * MINUTE)
+    alerts.settle("drift", LOAD.key, "schema_drift", "2026-07-20")  # a backfill says nothing of it
+    alerts.send()
+    assert heard.notices == ["opened"]
+    clock.set(clock() + HOUR)
+    alerts.settle("drift", LOAD.key, "schema_drift", "2026-07-22")
+    assert alerts.open == []
+
+
+def test_a_receiver_that_is_down_hears_everything_later_in_order(
+    alerts: Alerts, heard: Heard, clock: SetClock
+) -> None:
+    heard.down = True
+    alerts.raise_(TROUBLE)
+    alerts.send()
+    alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
+    alerts.send()
+    assert heard.documents == []
+    assert alerts.waiting == 2, "the log has heard both"
+    heard.down = False
+    clock.set(clock() + DAY)
+    alerts.send()
+    assert heard.notices == ["opened", "recovered"]
+    assert alerts.waiting == 0
+
+
+def test_what_nobody_takes_for_a_week_is_dropped_with_a_word_in_the_log(
+    alerts: Alerts, heard: Heard, clock: SetClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard.down = True
+    alerts.raise_(TROUBLE)
+    clock.set(clock() + 8 * DAY)
+    alerts.send()
+    assert alerts.waiting == 0
+    assert "alert never taken" in "".join(capsys.readouterr())
+
+
+class Killed:
+    """A receiver that takes the document, and dies before anybody can write that down."""
+
+    def __init__(self, heard: Path) -> None:
+        self.heard = heard
+
+    def publish(self, topic: str, key: str, document: Mapping[str, Any]) -> None:
+        del topic, key
+        with self.heard.open("a") as file:
+            file.write(f"{document['alert_id']}\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _raise_and_die(path: Path, heard: Path) -> None:
+    alerts = Alerts(path, "prod", lambda: NOON, events=Killed(heard))
+    alerts.raise_(TROUBLE)
+    alerts.send()
+
+
+def test_a_kill_while_sending_repeats_the_alert_under_its_id(
+    tmp_path: Path, heard: Heard, clock: SetClock
+) -> None:
+    path, said = tmp_path / "alerts.sqlite", tmp_path / "said"
+    killed = spawn.Process(target=_raise_and_die, args=(path, said))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    Alerts(path, "prod", clock, events=heard).send()
+    assert [d["alert_id"] for d in heard.documents] == said.read_text().split()
+
+
+# --- the webhook ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hooked(live_desk: Desk, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk whose alerts go to a webhook."""
+    monkeypatch.setenv("AURUM_WEBHOOK_URL", httpserver.url_for("/services/T0/B0/canary-webhook"))
+    settings = Settings.read()
+    redaction.learn(settings)
+    url = settings.webhook_url
+    home = replace(live_desk.home, backends=Backends(webhook_url=url, environment="staging"))
+    return Desk(home, live_desk.clock)
+
+
+def texts(httpserver: HTTPServer) -> list[str]:
+    return [json.loads(request.data)["text"] for request, _ in httpserver.log]
+
+
+def test_a_webhook_is_told_in_slacks_words(hooked: Desk, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/services/T0/B0/canary-webhook", "POST").respond_with_data("ok")
+    hooked.home.alerts.raise_(TROUBLE)
+    ingest.send(hooked.home)
+    hooked.home.alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
+    ingest.send(hooked.home)
+    opened, over = texts(httpserver)
+    assert opened.startswith(f"[staging] WARN drift {LOAD.key} {TODAY}: field Mw is new — Compare")
+    assert over == (
+        f"[staging] OVER drift {LOAD.key} {TODAY}, since 2026-07-21T16:00:00.000+00:00: "
+        "field Mw is new"
+    )
+
+
+@pytest.mark.parametrize("status", [302, 404, 429, 500])
+def test_a_webhook_that_refuses_is_told_at_a_later_look(
+    hooked: Desk, httpserver: HTTPServer, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = "/services/T0/B0/canary-webhook"
+    httpserver.expect_ordered_request(address).respond_with_data("no", status)
+    httpserver.expect_ordered_request(address).respond_with_data("ok")
+    hooked.home.alerts.raise_(TROUBLE)
+    ingest.send(hooked.home)
+    assert hooked.home.alerts.waiting == 1
+    said = "".join(capsys.readouterr())
+    assert f"it answered {status}" in said
+    assert "canary" not in said
+    ingest.send(hooked.home)
+    assert hooked.home.alerts.waiting == 0
+
+
+def test_a_webhook_that_is_not_there_holds_up_nothing_and_is_told_later(
+    hooked: Desk, httpserver: HTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = SecretStr("http://127.0.0.1:1/canary-webhook")
+    down = replace(hooked.home, backends=Backends(webhook_url=gone))
+    down.alerts.raise_(TROUBLE)
+    ingest.send(down)
+    assert "canary" not in "".join(capsys.readouterr())
+    httpserver.expect_request("/services/T0/B0/canary-webhook").respond_with_data("ok")
+    ingest.send(hooked.home)
+    assert len(texts(httpserver)) == 1
+
+
+def test_a_webhook_that_drips_is_cut_after_seconds(
+    hooked: Desk, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    from aurum_assets.resources import alerts as module
+
+    def drip(_: Request) -> Response:
+        time.sleep(3)
+        return Response("late")
+
+    monkeypatch.setattr(module, "_SECONDS", 0.3)
+    httpserver.expect_request("/services/T0/B0/canary-webhook").respond_with_handler(drip)
+    for subject in ("one", "two", "three"):
+        hooked.home.alerts.raise_(replace(TROUBLE, subject=subject))
+    began = time.monotonic()
+    ingest.send(hooked.home)
+    assert time.monotonic() - began < 2, "one timeout a look, however much waits"
+    assert hooked.home.alerts.waiting == 3
+
+
+def test_no_secret_is_in_an_alert(alerts: Alerts, heard: Heard) -> None:
+    redaction.know(["canary-of-redis"])
+    alerts.raise_(replace(TROUBLE, sentence="redis://:canary-of-redis@cache went away"))
+    alerts.send()
+    assert "canary" not in json.dumps(heard.documents) + str(alerts.open)
+
+
+# --- late feeds ----------------------------------------------------------------------------------
+
+
+def bring(desk: Desk, dataset: Any, day: str, *feeds: str) -> None:  # noqa: ANN401  a Dataset
+    ingest.collect(desk.home, dataset, dataset.day(day), feeds=feeds)
+    ingest.normalize(desk.home, dataset, dataset.day(day))
+
+
+def test_a_fresh_home_misses_nothing(desk: Desk) -> None:
+    assert look(desk) == set()
+    assert look(desk, after=3 * DAY) == set()
+
+
+@pytest.mark.parametrize(("minutes", "late"), [(20, False), (40, True)])
+def test_a_feed_is_late_after_a_beat_its_interval_and_its_lateness(
+    live_desk: Desk,
+    minutes: int,
+    late: bool,  # noqa: FBT001  a table
+) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    found = look(live_desk, after=minutes * MINUTE)
+    assert (("late_feed", LOAD.key, "now") in found) is late
+
+
+def test_a_late_feed_that_comes_again_is_over(live_desk: Desk) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    (alert,) = look(live_desk, after=2 * HOUR)
+    assert alert == ("late_feed", LOAD.key, "now")
+    assert "at most 25 min is expected" in live_desk.home.alerts.open[0].sentence
+    bring(live_desk, LOAD, TODAY, "now")
+    assert look(live_desk) == set()
+
+
+def test_a_forecast_is_as_old_as_its_fetch(live_desk: Desk) -> None:
+    bring(live_desk, CTS, TODAY, "now")
+    assert look(live_desk, after=30 * MINUTE) == set()
+    assert look(live_desk, after=HOUR) == {("late_feed", CTS.key, "now")}
+
+
+@pytest.mark.parametrize(
+    ("now", "late"),
+    [
+        ("2026-07-21T16:00:00-04:00", False),  # asked for at 14:30, an hour late, an hour more
+        ("2026-07-21T16:31:00-04:00", True),
+    ],
+)
+def test_tomorrow_is_late_when_it_is_not_there_in_the_afternoon(
+    live_desk: Desk,
+    now: str,
+    late: bool,  # noqa: FBT001  a table
+) -> None:
+    bring(live_desk, DA, TODAY, "day")
+    live_desk.clock.set(utc(now))
+    assert look(live_desk) == ({("late_feed", DA.key, "day")} if late else set())
+    bring(live_desk, DA, "2026-07-22", "day")
+    assert look(live_desk) == set()
+
+
+def test_a_final_value_is_late_after_three_more_days(live_desk: Desk) -> None:
+    regulation = next(d for d in DATASETS if d.key == "isone_regulation_prices")
+    missed = ("late_feed", regulation.key, "final_day")  # asked for five days later, at 06:30
+    bring(live_desk, regulation, "2026-07-13", "prelim_day")
+    live_desk.clock.set(utc("2026-07-21T08:29:00-04:00"))
+    assert missed not in look(live_desk)
+    live_desk.clock.set(utc("2026-07-21T08:31:00-04:00"))
+    assert missed in look(live_desk)
+    bring(live_desk, regulation, "2026-07-13", "final_day")
+    assert missed not in look(live_desk)
+
+
+# --- breaker, quarantine, degraded ---------------------------------------------------------------
+
+
+def test_a_breaker_that_opens_is_told_until_the_operator_answers(
+    live_desk: Desk, market: Running
+) -> None:
+    home = live_desk.home
+    source = home.configuration.sources["isone"]
+    sources = {**home.configuration.sources, "isone": replace(source, attempts=1)}
+    home.configuration = replace(home.configuration, sources=sources)
+    market.simulator.fail(next="500", times=source.breaker_failures * 3)
+    for n in range(source.breaker_failures):
+        assert look(live_desk) == set(), n
+        with pytest.raises(SourceError):
+            bring(live_desk, LOAD, TODAY, "now")
+    assert look(live_desk) == {("breaker_open", "", "isone")}
+    assert "5 times in a row" in home.alerts.open[0].sentence
+    for key in home.state.keys("breaker:"):
+        home.state.delete(key)
+    assert look(live_desk) == set()
+
+
+def test_a_quarantine_that_grows_is_told_and_one_that_stays_is_not(desk: Desk) -> None:
+    from aurum_assets_tests.recordings import recording
+
+    body = recording("isone_rt_lmp", "live", "ordinary").body
+    desk.bring(LMP, body.replace(b'"LossComponent": ', b'"LossComponent": 9', 1))
+    grows = ("quarantine_growing", LMP.key, "")
+    assert grows not in look(desk), "nobody knows since when"
+    desk.bring(LMP, body.replace(b'"LossComponent": ', b'"LossComponent": 8', 1), force=True)
+    assert grows in look(desk, after=5 * MINUTE)
+    sentence = next(a.sentence for a in desk.home.alerts.open if a.kind == grows[0])
+    assert sentence.startswith("1 records more than at 2026-07-21T16:00Z")
+    look(desk, after=HOUR)
+    assert grows not in look(desk, after=HOUR)
+
+
+def test_a_registry_out_of_reach_is_told_until_it_is_back(desk: Desk) -> None:
+    state = desk.home.root / "state.sqlite"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"no database, and long enough to be seen as none" * 100)
+    assert look(desk) == {("degraded", "", "registry")}
+    state.unlink()
+    assert look(desk) == set()
+
+
+def test_an_archive_out_of_reach_is_told_until_it_is_back(desk: Desk) -> None:
+    day = LOAD.source.day_of(NOON)
+    first = DATASETS[0]
+    place = desk.home.root / "archive/sourcing" / first.archive_name
+    place = place / f"year={day.key[:4]}/month={day.key[5:7]}/day={day.key[8:]}"
+    place.parent.mkdir(parents=True)
+    place.write_text("not a folder")
+    assert look(desk) == {("degraded", "", "archive")}
+    place.unlink()
+    assert look(desk) == set()
+
+
+class Waiting(Heard):
+    """Events of a broker that takes nothing: one message waits."""
+
+    configured = True
+
+    @property
+    def outbox(self) -> "Waiting":
+        return self
+
+    def due(self) -> list[Any]:
+        return []
+
+    def messages(self) -> list[tuple[int, str]]:
+        return [] if self.documents else [(7, "waits")]
+
+
+def test_a_broker_that_takes_nothing_is_told_after_ten_minutes_until_it_does(desk: Desk) -> None:
+    events = Waiting()
+    events.down = True
+    vars(desk.home)["events"] = events
+    assert look(desk) == look(desk, after=9 * MINUTE) == set()
+    assert look(desk, after=MINUTE) == {("degraded", "", "kafka")}
+    events.down = False
+    ingest.send(desk.home)
+    assert look(desk) == set()
+    assert events.notices == ["opened", "recovered"]
+
+
+# --- Dagster's runs and checks -------------------------------------------------------------------
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+class Ticks:
+    """A sensor, evaluated time after time as the daemon would."""
+
+    def __init__(self, desk: Desk, instance: dg.DagsterInstance, sensor: str) -> None:
+        made = {s.name: s for s in alert_sensors(DATASETS, running=True)}
+        self._sensor = made[sensor]
+        self._home, self._instance = desk.home, instance
+        self.cursor: str | None = None
+
+    def __call__(self) -> list[Alert]:
+        context = dg.build_sensor_context(
+            instance=self._instance,
+            cursor=self.cursor,
+            resources={"home": self._home},
+        )
+        done = self._sensor.evaluate_tick(context)
+        errors = [r.error for r in done.dagster_run_reactions or () if r.error]
+        assert not errors
+        self.cursor = done.cursor
+        return self._home.alerts.open
+
+
+Run = Callable[..., dg.ExecuteInProcessResult]
+
+
+@pytest.fixture
+def run(live_desk: Desk, instance: dg.DagsterInstance) -> Run:
+    """A run of the system load, as the schedule asks for it."""
+
+    keys = [dg.AssetKey([room, LOAD.key]) for room in ("raw", "market")]
+    job = build(live_desk.home).resolve_job_def("isone_five_minutes")
+
+    def execute(day: str = TODAY, feed: str = "now", **tags: str) -> dg.ExecuteInProcessResult:
+        return job.execute_in_process(
+            partition_key=day,
+            asset_selection=keys,
+            run_config={"ops": {f"raw__{LOAD.key}": {"config": {"feeds": [feed]}}}},
+            instance=instance,
+            raise_on_error=False,
+            tags=tags,
+        )
+
+    return execute
+
+
+FAILED = ("failed_run", LOAD.key, "isone_five_minutes")
+
+
+def test_a_run_that_fails_is_told_with_its_sentence_and_over_when_one_succeeds(
+    live_desk: Desk, market: Running, instance: dg.DagsterInstance, run: Run
+) -> None:
+    failures = Ticks(live_desk, instance, "failed_runs")
+    checks = Ticks(live_desk, instance, "check_alerts")
+    assert run().success
+    assert (failures(), checks()) == ([], [])
+    market.simulator.fail(next="403", times=2)
+    assert not run().success
+    (alert,) = failures()
+    assert (alert.kind, alert.dataset, alert.subject) == FAILED
+    assert "refused isone_system_load" in alert.sentence
+    assert alert.day == TODAY
+    market.simulator.fail(next="403", times=2)
+    assert not run().success
+    assert [a.alert_id for a in failures()] == [alert.alert_id]
+    checks()
+    assert open_alerts(live_desk.home) == {FAILED}
+    for key in live_desk.home.state.keys("refused:"):
+        live_desk.home.state.delete(key)
+    assert run().success
+    assert checks() == []
+
+
+def test_a_failed_run_that_is_run_again_by_itself_is_not_told(
+    live_desk: Desk, market: Running, instance: dg.DagsterInstance, run: Run
+) -> None:
+    failures = Ticks(live_desk, instance, "failed_runs")
+    run()
+    failures()
+    market.simulator.fail(next="403", times=2)
+    assert not run(**{"dagster/will_retry": "true"}).success
+    assert failures() == []
+
+
+@pytest.fixture
+def evaluated(instance: dg.DagsterInstance) -> Callable[..., None]:
+    """A run that said of a check what it is told to."""
+
+    def say(
+        check: str,
+        *,
+        passed: bool,
+        day: str = TODAY,
+        severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+    ) -> None:
+        key = dg.AssetKey(["market", LOAD.key])
+
+        @dg.op(out={})
+        def step() -> Iterator[dg.AssetCheckEvaluation]:
+            yield dg.AssetCheckEvaluation(
+                asset_key=key,
+                check_name=check,
+                passed=passed,
+                severity=severity,
+                description=f"{check} of {day} is as it is",
+                partition=day,
+            )
+
+        @dg.job(name="any_job")
+        def work() -> None:
+            step()
+
+        assert work.execute_in_process(instance=instance).success
+
+    return say
+
+
+WARN = dg.AssetCheckSeverity.WARN
+
+
+@pytest.mark.parametrize(
+    ("check", "severity", "kind"),
+    [
+        ("contract", dg.AssetCheckSeverity.ERROR, "check_error"),
+        ("schema_drift", dg.AssetCheckSeverity.ERROR, "drift"),
+        ("schema_drift", WARN, "drift"),
+        ("empty_answer", WARN, "empty_answer"),
+        ("completeness", WARN, None),
+        ("freshness", WARN, None),
+    ],
+)
+def test_a_check_is_told_by_its_kind_and_over_when_it_passes(
+    live_desk: Desk,
+    instance: dg.DagsterInstance,
+    evaluated: Callable[..., None],
+    check: str,
+    severity: dg.AssetCheckSeverity,
+    kind: str | None,
+) -> None:
+    tick = Ticks(live_desk, instance, "check_alerts")
+    evaluated(check, passed=True, severity=severity)
+    assert tick() == []
+    evaluated(check, passed=False, severity=severity)
+    found = tick()
+    assert [(a.kind, a.dataset, a.subject, a.day) for a in found] == (
+        [(kind, LOAD.key, check, TODAY)] if kind else []
+    )
+    assert all(a.severity == severity.value for a in found)
+    evaluated(check, passed=True, severity=severity)
+    assert tick() == []
+
+
+def test_verdicts_are_read_in_order_however_many_runs_came_between_two_looks(
+    live_desk: Desk,
+    instance: dg.DagsterInstance,
+    evaluated: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wiring, "RUNS", 3)
+    tick = Ticks(live_desk, instance, "check_alerts")
+    tick()
+    evaluated("contract", passed=False, day="2026-07-19")
+    for _ in range(wiring.RUNS):
+        evaluated("contract", passed=True, day="2026-07-18")
+    assert [a.day for a in tick()] == ["2026-07-19"]
+    evaluated("contract", passed=True, day="2026-07-19")
+    tick()
+    assert tick() == []
+
+
+def test_what_the_first_look_finds_is_news_of_the_last_runs_only(
+    live_desk: Desk,
+    instance: dg.DagsterInstance,
+    evaluated: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wiring, "RUNS", 2)
+    evaluated("contract", passed=False, day="2025-01-01")
+    for _ in range(wiring.RUNS):
+        evaluated("volume", passed=True)
+    assert Ticks(live_desk, instance, "check_alerts")() == []
+
+
+def test_what_a_step_says_of_its_checks_is_read(
+    live_desk: Desk, instance: dg.DagsterInstance, run: Run
+) -> None:
+    live_desk.take(LOAD, b'{"FiveMinSystemLoads": {"FiveMinSystemLoad": []}}', asked=TODAY)
+    assert run().success
+    found = Ticks(live_desk, instance, "check_alerts")()
+    assert [(a.kind, a.dataset, a.day) for a in found] == [("empty_answer", LOAD.key, TODAY)]
+
+
+def test_the_watch_tells_of_late_feeds_and_says_so_in_its_tick(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    watch = Ticks(live_desk, instance, "watch")
+    bring(live_desk, LOAD, TODAY, "now")
+    assert watch() == []
+    live_desk.clock.set(NOON + HOUR)
+    assert [(a.kind, a.subject) for a in watch()] == [("late_feed", "now")]
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+def test_the_command_shows_what_is_open_and_looks_when_asked(live_desk: Desk) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    later = (NOON + HOUR).isoformat()
+    environment = {"AURUM_HOME": str(live_desk.home.root), "AURUM_NOW": later}
+    runner = CliRunner(env=environment)
+    quiet = runner.invoke(main, ["alerts"])
+    assert (quiet.exit_code, quiet.stdout) == (0, "")
+    found = runner.invoke(main, ["alerts", "--check", "--json"])
+    assert found.exit_code == 3
+    (alert,) = json.loads(found.stdout)["alerts"]
+    assert (alert["kind"], alert["dataset"]) == ("late_feed", LOAD.key)
+    assert "alert" in found.stderr
+    assert runner.invoke(main, ["alerts"]).exit_code == 3
