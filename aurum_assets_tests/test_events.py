@@ -351,7 +351,7 @@ def test_a_snapshot_that_the_archive_lost_holds_up_no_other(
     kafka.up(*kafka.brokers)
     run = telling(told, kafka.bootstrap)
     ingest.drain(run.home)
-    assert "envelope of this object cannot be read" in run.home.events.degraded
+    assert "the object or its envelope is lost" in run.home.events.degraded
     assert [s["identifier"] for s in values(kafka.messages(SNAPSHOTS_TOPIC))] == [kept]
     assert [i.identifier for i in run.home.events.outbox.due()] == [lost]
 
