@@ -9,6 +9,7 @@ AurumError
 |  |- MalformedPayload    no dialect's shape
 |  '- ContractBroken      the table refuses it
 |- LakeBusy               other writers had the table all the time: ask again later
+|- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
 """
 
@@ -58,6 +59,10 @@ class ContractBroken(DataError):
 
 class LakeBusy(AurumError):
     """Other writers had the table all the time: ask again later."""
+
+
+class QueryRefused(AurumError):
+    """What was asked of the tables cannot be answered: a wrong name, wrong SQL, a write."""
 
 
 class ConfigError(AurumError):

@@ -38,7 +38,7 @@ from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.registry import Registry
-from aurum_assets.resources.state import SqliteState
+from aurum_assets.resources.state import SqliteState, State
 
 PROJECT = Path(__file__).parents[2]
 
@@ -388,16 +388,19 @@ class Home:
         """What config says of a dataset."""
         return self.configuration.datasets[dataset.key]
 
-    def api(self, source: Source, *, hasty: bool = False) -> ApiClient:
+    def api(self, source: Source, *, hasty: bool = False, memory: State | None = None) -> ApiClient:
         """A client of the operator, sharing limits and breaker with every process here.
 
         A ``hasty`` one asks once, within seconds, and only where a slot is free at this moment.
+        With a ``memory`` of its own it only looks: breaker and endpoints learn nothing from it, and
+        the home takes on nobody's data.
         """
         config = self.configuration.sources[source.name]
         scaled = [max(1, int(x.requests * self.limit_scale)) for x in config.limits]
         raised = [replace(x, requests=n) for x, n in zip(config.limits, scaled, strict=True)]
         base_url = self.base_urls.get(source.name) or config.base_url
-        self._refuse_to_mix(base_url)
+        if memory is None:
+            self._refuse_to_mix(base_url)
         config = replace(
             config,
             base_url=base_url,
@@ -411,7 +414,7 @@ class Home:
         return ApiClient(
             config,
             source,
-            self.state,
+            memory or self.state,
             SqliteLimiter(
                 self.root / "limits.sqlite",
                 config,
