@@ -16,7 +16,16 @@ import click
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import KEYS, Days, find, json_option, with_days, with_options
 from aurum_assets.cli.backends import with_backends
-from aurum_assets.cli.output import BROKEN, Row, Step, print_json, print_rows, progress, warn
+from aurum_assets.cli.output import (
+    BROKEN,
+    Row,
+    Step,
+    print_json,
+    print_rows,
+    print_summary,
+    progress,
+    warn,
+)
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -31,6 +40,12 @@ from aurum_assets.model.errors import (
 from aurum_assets.resources.settings import Home, Settings, open_home
 
 _ISONE = [key for key in KEYS if find(key).source.name == "isone"]
+_SHOWN: Row = {
+    **{n: n for n in ("day", "candidates", "collected", "duplicates", "failed")},
+    "rows": lambda row: row["new"] + row["changed"],
+    "quarantined": "quarantined",
+    "seconds": "seconds",
+}
 _UNAUTHORIZED = 401
 _LONGEST_NODE = 100
 
@@ -98,7 +113,7 @@ _COMMON = (
 
 @click.group()
 def collect() -> None:
-    """Ask an operator, archive the answers and merge them into the table.
+    """Ask an operator, archive the answers, merge them.
 
     A home holds simulated or real data, never both: set AURUM_HOME.
     """
@@ -124,7 +139,6 @@ def miso_cts(
     where AURUM_ARCHIVE says, which may be a folder (file:/folder): one of them is required. They
     lie there by operating day (EST) under
 
-    \b
     sourcing/miso_coordinated_transaction_scheduling/year=YYYY/month=MM/day=DD/
 
     Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
@@ -333,10 +347,10 @@ def _report(
         "dataset": dataset.key,
         **{n: sum(r[n] for r in rows) for n in ("candidates", "collected", "duplicates", "failed")},
         "rows": sum(r["new"] + r["changed"] for r in rows),
+        "seconds": round(seconds, 2),
         "quarantined": sum(r["quarantined"] for r in rows),
         "rejected": len(rejected),
         "days_not_asked": left,
-        "seconds": round(seconds, 2),
     }
     if home.registry.degraded:
         warn(f"{home.registry.degraded}; the archive is asked instead")
@@ -344,8 +358,8 @@ def _report(
         reasons = {"failed_because": failed, "rejected_because": rejected}
         print_json({**summary, "archive": home.archive.uri, "days": rows, **reasons})
     else:
-        print_rows(rows)
-        print_rows([summary])
+        print_rows(rows, shown=_SHOWN)
+        print_summary(summary)
         for reason in rejected:
             click.echo(f"REJECTED {reason}")
     for reason in failed:

@@ -10,7 +10,15 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import KEYS, json_option
-from aurum_assets.cli.output import BROKEN, minute, print_json, print_rows, progress, size
+from aurum_assets.cli.output import (
+    BROKEN,
+    minute,
+    on_terminal,
+    print_json,
+    print_rows,
+    progress,
+    size,
+)
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
 
@@ -20,7 +28,7 @@ _SOURCES = sorted({d.source.name for d in DATASETS})
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """What is held of each dataset: objects, rows, days, what was kept out."""
+    """What is held of each dataset, and what was kept out."""
     rows = [s.as_dict() for s in ingest.status(open_home(DATASETS), DATASETS)]
     if as_json:
         print_json({"datasets": rows})
@@ -35,18 +43,28 @@ def status(as_json: bool) -> None:
                 "last_commit": minute(r["last_commit"]),
             }
             for r in rows
-        ]
+        ],
+        shown={
+            "dataset": "dataset",
+            "rows": "rows",
+            "days": "days",
+            "first": lambda r: r["first_interval"] and r["first_interval"][:10],
+            "last": lambda r: r["last_interval"] and r["last_interval"][:10],
+            "out": lambda r: r["quarantined"] + r["rejected"],
+            "bytes": "bytes",
+            "committed": lambda r: r["last_commit"] and r["last_commit"][5:],
+        },
     )
 
 
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Look at every part: reachable, permitted, how fast, and what to do if not.
+    """Look at every part: reachable, permitted, how fast.
 
-    Home, config, archive, catalog, Redis, Kafka, Dagster's storage, the operators (asked once,
-    within their limits), webhook, metrics file, clock. What is written to look is removed again.
-    It takes at most ten seconds.
+    And what to do if not. Home, config, archive, catalog, Redis, Kafka, Dagster's storage, the
+    operators (asked once, within their limits), webhook, metrics file, clock. What is written to
+    look is removed again. It takes at most ten seconds.
 
     Exit code: 0 all that is configured works, 1 something does not.
     """
@@ -79,11 +97,11 @@ def doctor(as_json: bool) -> None:
 @click.option("--source", type=click.Choice(_SOURCES), help="Only this operator.")
 @json_option
 def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
-    """Ask every endpoint once: which dialect it speaks today, which fields config does not know.
+    """Which dialect each endpoint speaks, and what drifted.
 
-    A feed of days is asked for yesterday, or the day that its offset says. Nothing is archived or
-    stored. The operators' limits are kept, and nobody waits for them: what finds no room is "not
-    asked".
+    Each is asked once. A feed of days is asked for yesterday, or the day that its offset says.
+    Nothing is archived or stored. The operators' limits are kept, and nobody waits for them: what
+    finds no room is "not asked".
 
     Exit code: 0 each feed has an endpoint that speaks as expected, 1 one has no endpoint that
     answers, 2 wrong use, 3 one drifted so that records would be kept out.
@@ -116,8 +134,12 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
                 }
                 for p in found
             ],
-            words=("drift",),
+            shown={n: n for n in ("endpoint", "asked", "state", "status", "dialect", "records")},
         )
+        if on_terminal():
+            for one in found:
+                for drift in one.drift:
+                    click.echo(f"{one.endpoint}: {drift}")
         for reason in dict.fromkeys(p.reason for p in found if p.reason):
             click.echo(reason, err=True)
     feeds = {(p.dataset, p.feed) for p in found}

@@ -40,7 +40,9 @@ def load(
     fetched_at: str | None,
     as_json: bool,
 ) -> None:
-    """Take payload FILES (JSON or XML, plain or gzipped) in exactly as if they had been fetched.
+    """Take payload FILES in as if they had been fetched.
+
+    JSON or XML, plain or gzipped.
 
     Exit code: 0 all stored, 3 something quarantined or rejected, 2 wrong use, 1 failure.
     """

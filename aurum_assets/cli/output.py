@@ -21,6 +21,7 @@ from rich.table import Table as RichTable
 
 from aurum_assets.model.checks import Verdict
 
+_EXPANDED = 5
 BROKEN = 3  # exit code: something was quarantined or rejected
 
 Row = dict[str, Any]
@@ -67,30 +68,67 @@ def progress(total: int | None, what: str) -> Iterator[Step]:
         yield step
 
 
-def print_rows(rows: Sequence[Row], title: str = "", *, words: Sequence[str] = ()) -> None:
+def print_rows(rows: Sequence[Row], *, words: Sequence[str] = (), shown: Row | None = None) -> None:
     """A table on a terminal, tab-separated lines where it is piped.
 
-    ``words`` names the columns of sentences: on a terminal they share what width is left, under
-    the row that they belong to.
+    ``words`` names the columns of sentences, which may be broken; no other one is. ``shown`` picks
+    what a terminal shows: by heading, the column or what is made of a row.
     """
     if not rows:
         return
-    console = Console()
-    if not console.is_terminal:
+    if not on_terminal():
         print_lines(list(rows[0]), (row.values() for row in rows))
         return
-    table = RichTable(
-        title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )
+    if shown is not None:
+        rows = [
+            {head: make(row) if callable(make) else row[make] for head, make in shown.items()}
+            for row in rows
+        ]
+    Console().print(_table(rows, words))
+
+
+def _table(rows: Sequence[Row], words: Sequence[str]) -> RichTable:
+    table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in rows[0]:
-        if name in words:
-            table.add_column(name.replace("_", " "), overflow="fold", ratio=1)
-            continue
         numbers = any(_is_number(row[name]) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if numbers else "left")
+        table.add_column(
+            name.replace("_", " "),
+            justify="right" if numbers else "left",
+            no_wrap=name not in words,
+            overflow="fold",
+            ratio=1 if name in words else None,
+            min_width=None if name in words else max(len(_bare(row[name])) for row in rows),
+        )
     for row in rows:
         table.add_row(*(_cell(v) for v in row.values()))
-    console.print(table)
+    return table
+
+
+def print_data(names: Sequence[str], rows: Sequence[Row]) -> int:
+    """Rows of any shape on a terminal: a table where it fits, else the first as ``name  value``.
+
+    Returns how many were shown.
+    """
+    console = Console()
+    wide = [max([len(n), *(len(_bare(row[n])) for row in rows)]) for n in names]
+    if sum(wide) + 2 * len(wide) <= console.width:
+        print_rows(rows)
+        return len(rows)
+    longest = max(map(len, names))
+    for row in rows[:_EXPANDED]:
+        console.rule(style="dim")
+        for name in names:
+            console.print(f"[bold]{escape(name):<{longest}}[/]  {_cell(row[name])}")
+    return min(len(rows), _EXPANDED)
+
+
+def print_summary(summary: Row) -> None:
+    """One line of numbers on a terminal, two tab-separated lines where it is piped."""
+    if not on_terminal():
+        print_rows([summary])
+        return
+    said = (f"{name.replace('_', ' ')} [bold]{_cell(value)}[/]" for name, value in summary.items())
+    Console().print("  ".join(said))
 
 
 def on_terminal() -> bool:
@@ -164,11 +202,19 @@ def _plain(value: object) -> str:
     return "" if value is None else re.sub(r"[\t\r\n]+", " ", _text(value))
 
 
-def _cell(value: object) -> str:
+def _bare(value: object) -> str:
+    """A cell of a table: for the eye."""
     if value is None:
         return "-"
+    if isinstance(value, float):
+        return f"{value:.10g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    text = escape(_text(value))
+    return _text(value)
+
+
+def _cell(value: object) -> str:
+    """The same with its colour."""
+    text = _bare(value)
     colour = _COLOURS.get(text)
-    return f"[{colour}]{text}[/]" if colour else text
+    return f"[{colour}]{escape(text)}[/]" if colour else escape(text)

@@ -11,7 +11,10 @@ from aurum_assets.resources.settings import open_home
 
 @click.group()
 def reference() -> None:
-    """What things are called: locations (iso_nodes) and generators, under all their names."""
+    """What locations and generators are called.
+
+    iso_nodes and generators, under all their names.
+    """
 
 
 @reference.command("observe")

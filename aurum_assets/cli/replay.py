@@ -30,7 +30,7 @@ def replay(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Rebuild table days of DATASET from the archive alone."""
+    """Rebuild table days from the archive alone."""
     home, found = open_home(DATASETS), find(dataset)
     rows, failed = [], []
     if all_days and days.said:
@@ -71,7 +71,9 @@ def replay(
 @click.option("--dry-run", is_flag=True, help="Say what would enter; write nothing.")
 @json_option
 def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) -> None:
-    """Read again what was quarantined or rejected, after a parser or a rule was corrected.
+    """Read again what was quarantined or rejected.
+
+    After a parser or a rule was corrected.
 
     Exit code: 0 nothing is left, 3 something still fails, 2 wrong use, 1 failure.
     """
@@ -105,7 +107,10 @@ def verify(
     days: Days,
     as_json: bool,
 ) -> None:
-    """Check that every object still holds its bytes, and every row its object (default: all)."""
+    """Check each object's bytes, and each row's object.
+
+    Default: all that is held.
+    """
     home = open_home(DATASETS)
     found = []
     for one in [find(dataset)] if dataset else DATASETS:

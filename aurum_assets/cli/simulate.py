@@ -16,7 +16,7 @@ from aurum_assets.resources.settings import open_home
 @click.command()
 @json_option
 def demo(as_json: bool) -> None:
-    """One full day and six live ticks of every dataset, simulated, through Dagster."""
+    """A simulated day and six live ticks, through Dagster."""
     from aurum_assets.demo import run_demo
 
     started = time.monotonic()
@@ -50,10 +50,10 @@ def demo(as_json: bool) -> None:
     help="What the simulated MISO speaks.",
 )
 def simulate(port: int, at: str | None, seed: int, limit_scale: float, miso_dialect: str) -> None:
-    """Run a simulated market operator on 127.0.0.1 until interrupted.
+    """Run a simulated operator on 127.0.0.1.
 
-    Point ISONE_BASE_URL and MISO_BASE_URL at the addresses that it prints; user demo, password
-    demo-password, or key demo-key.
+    Until interrupted. Point ISONE_BASE_URL and MISO_BASE_URL at the addresses that it prints; user
+    demo, password demo-password, or key demo-key.
     """
     from aurum_assets.simulator.ledger import scaled
     from aurum_assets.simulator.server import Simulator, wall_clock

@@ -22,7 +22,7 @@ from aurum_assets.cli.arguments import (
     json_option,
     with_days,
 )
-from aurum_assets.cli.output import on_terminal, print_json, print_lines, print_rows
+from aurum_assets.cli.output import on_terminal, print_data, print_json, print_lines, print_rows
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import QueryRefused
@@ -51,7 +51,10 @@ _NAMES = ", ".join(t.identifier for t in ingest.known_tables())
 )
 @json_option
 def as_of(dataset: str, at: str, day: str | None, output: Path | None, as_json: bool) -> None:
-    """Show a table as it was known at an instant: what was corrected since is undone."""
+    """Show a table as it was known at an instant.
+
+    What was corrected since is undone.
+    """
     when = instant(at, "--at")
     form = _form_of(output, None) if output else ""
     rows = OpenLake().as_of(dataset, when)
@@ -73,6 +76,13 @@ def as_of(dataset: str, at: str, day: str | None, output: Path | None, as_json: 
     click.echo(f"{len(found):,} rows of {dataset} as known at {when}{where}{cut}", err=True)
 
 
+def _print_first(rows: pl.DataFrame) -> int:
+    if on_terminal():
+        return print_data(rows.columns, rows.to_dicts())
+    print_rows(rows.to_dicts())
+    return len(rows)
+
+
 @click.command(epilog=f"Tables: {_NAMES}.")
 @click.argument("select")
 @click.option(
@@ -83,11 +93,12 @@ def as_of(dataset: str, at: str, day: str | None, output: Path | None, as_json: 
 @click.option("--force", is_flag=True, help="Let --output replace a file.")
 @json_option
 def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
-    """Run one SELECT over the tables, by DuckDB: "select count(*) from isone_rt_lmp".
+    """Run one SELECT over the tables.
 
-    Tables go by name with or without their namespace. Times are UTC. Nothing is written, no file
-    but the tables' is read. Only the columns and row groups that a query takes are read; sorts
-    beyond 1 GB spill to a temporary folder. --json holds all rows in memory, the others do not.
+    For instance "select count(*) from isone_rt_lmp", by DuckDB. Tables go by name, with or without
+    their namespace; times are UTC. Nothing is written, and no file is read but the tables'. Only
+    the columns and row groups that a query takes are read; sorts beyond 1 GB spill to a temporary
+    folder. --json holds all rows in memory, the others do not.
     """
     form = _form_of(output, None) if output else ""
     if output:
@@ -119,11 +130,10 @@ def _print_batches(batches: "pa.RecordBatchReader") -> None:
     if not on_terminal():
         print_lines(batches.schema.names, (row.values() for row in rows))
         return
-    shown = list(itertools.islice(rows, _SHOWN_OF_A_QUERY))
-    print_rows(shown)
-    more = next(rows, None) is not None
-    said = f"the first {len(shown)} rows; --output FILE takes all" if more else f"{len(shown)} rows"
-    click.echo(said, err=True)
+    first = list(itertools.islice(rows, _SHOWN_OF_A_QUERY))
+    shown = print_data(batches.schema.names, first)
+    more = shown < len(first) or next(rows, None) is not None
+    click.echo(f"the first {shown} rows; --output FILE takes all" if more else f"{shown} rows")
 
 
 @click.command()
@@ -149,10 +159,10 @@ def export(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write the rows of operating days to a file, day by day: no more than one is in memory.
+    """Write the rows of operating days to a file.
 
-    Sorted by day, interval and location; times are UTC. Exit code 1 where there is no row: then no
-    file is written.
+    Day by day: no more than one is in memory. Sorted by day, interval and location; times are UTC.
+    Exit code 1 where there is no row: then no file is written.
     """
     home, found = open_home(DATASETS), find(dataset)
     if not days.said:

@@ -39,6 +39,8 @@ DEADLINE = 8.0
 _LITTLE_SPACE = 1e9
 _MUCH_SKEW = 5.0
 _TEXT = b"aurum doctor"
+_SCHEMES = ["file", "http", "https", "postgresql", "redis", "rediss", "s3", "sqlite"]
+_CATALOGS = ("sql", "rest", "glue")
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _start(part: str, look: _Look, home: Home) -> "Future[Finding]":
             found = look(home)
             took = found.milliseconds
             if took is None and found.state in {"ok", "unsure"}:
-                took = round((time.monotonic() - started) * 1000)
+                took = round((time.monotonic() - started) * 1000) or None
             future.set_result(replace(found, milliseconds=took))
         except BaseException as error:  # noqa: BLE001  handed to who waits, as an executor does
             future.set_exception(error)
@@ -320,7 +322,8 @@ def _catalog(home: Home) -> Finding:
     properties = home.backends.catalog
     if not properties:
         return _embedded_lake(home)
-    where = f"{properties.get('type', 'catalog')} {_masked(properties.get('uri', ''))}".strip()
+    kind = properties.get("type", "")
+    where = f"{kind if kind in _CATALOGS else ''} {_masked(properties.get('uri', ''))}".strip()
     with _at(where):
         return _configured_catalog(properties, where)
 
@@ -615,12 +618,12 @@ def _operator(home: Home, source: Source) -> Finding:
 
 
 def _masked(url: str) -> str:
-    """Where ``url`` leads, without user, password and query."""
+    """Where ``url`` leads, without user, password and query; nothing of what is no such address."""
     try:
         split = urlsplit(url)
         host, port = split.hostname or "", split.port
     except ValueError:
         return "an address that cannot be read"
-    if split.scheme and not host:
-        return split.path
+    if split.scheme.partition("+")[0] not in _SCHEMES:
+        return "an address that cannot be read" if url else ""
     return f"{host}{f':{port}' if port else ''}{split.path}"

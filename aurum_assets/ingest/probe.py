@@ -150,7 +150,7 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
         day = dataset.source.day_of(home.now()).plus(feed.offset_days or -1)
     hour = day.local_hours()[0] if day and feed.asks == "hour" else ""
     alone = replace(feed, endpoints=(endpoint,))
-    started = time.monotonic()
+    started, took = time.monotonic(), 0.0
 
     def found(state: State, status: int | None, **more: Any) -> Probed:  # noqa: ANN401  fields of Probed
         return Probed(
@@ -161,13 +161,16 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
             state,
             status,
             endpoint.dialect,
-            seconds=round(time.monotonic() - started, 2),
+            seconds=round(took, 2),
             **more,
         )
 
     due = day is None or day.end <= home.now()
     try:
-        answer = api.fetch(dataset.key, alone, day, hour=hour, due=due)
+        try:
+            answer = api.fetch(dataset.key, alone, day, hour=hour, due=due)
+        finally:
+            took = time.monotonic() - started
     except NotYetPublished as error:
         return found("not yet", None, reason=str(error))
     except SourceRefused as error:

@@ -6,6 +6,7 @@ that needs more than ``MEMORY`` spills to a temporary folder.
 """
 
 import re
+from collections import Counter
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -56,9 +57,11 @@ def query(home: Home, text: str) -> "Iterator[pa.RecordBatchReader]":
             db.execute(f"SET temp_directory = '{spill}'")
             db.execute("SET search_path = 'main,market,reference,quality'")
             db.execute("SET TimeZone = 'UTC'")
+            db.execute("SET enable_progress_bar = false")
             db.execute("SET enable_external_access = false")
             db.execute("SET lock_configuration = true")
             rows = db.sql(text)
+            _require_names_apart(rows.columns)
             yield rows.to_arrow_reader(BATCH_ROWS)
         except duckdb.Error as error:
             raise _refused(error) from None
@@ -72,6 +75,13 @@ def _require_one_select(db: "duckdb.DuckDBPyConnection", text: str) -> None:
             f"one SELECT is expected, this is {' and '.join(kinds) or 'nothing'}: "
             "tables are read here, not written"
         )
+        raise QueryRefused(msg)
+
+
+def _require_names_apart(names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        msg = f"two columns are called {twice[0]!r}: name them apart with AS"
         raise QueryRefused(msg)
 
 
