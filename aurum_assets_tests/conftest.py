@@ -1,7 +1,8 @@
 """What several tests stand on: a home in a temporary folder, its clock, simulated operators."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 import structlog
+from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
 from aurum_assets import ingest
+from aurum_assets.cli import main
 from aurum_assets.ingest.collect import Received
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.checks import Verdict
@@ -165,3 +168,41 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Serve
         monkeypatch.setenv(name, value)
     yield s3_server
     s3_server.heal()
+
+
+Aurum = Callable[..., Result]
+
+
+@pytest.fixture
+def environment(tmp_path: Path, market: Running) -> dict[str, str]:
+    return {
+        "AURUM_HOME": str(tmp_path / "home"),
+        "AURUM_NOW": NOON.isoformat(),
+        "AURUM_LIMIT_SCALE": "1000",
+        "ISONE_BASE_URL": market.isone_url,
+        "MISO_BASE_URL": market.miso_url,
+        "ISONE_USERNAME": "demo",
+        "ISONE_PASSWORD": "demo-password",
+        "ISONE_API_KEY": "",
+    }
+
+
+@pytest.fixture
+def aurum(environment: dict[str, str]) -> Aurum:
+    """Run a command line in this process."""
+    runner = CliRunner(env=environment)
+
+    def run(*arguments: object, **more: str) -> Result:
+        result = runner.invoke(main, [str(a) for a in arguments], env=environment | more)
+        assert result.exception is None or isinstance(result.exception, SystemExit), (
+            result.exception
+        )
+        return result
+
+    return run
+
+
+def said(result: Result) -> dict[str, Any]:
+    """The one JSON document on standard output."""
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document

@@ -5,18 +5,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from click.testing import CliRunner, Result
 
 from aurum_assets.cli import main
 from aurum_assets.markets import DATASETS
-from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import NOON
+from aurum_assets_tests.conftest import NOON, Aurum, said
 from aurum_assets_tests.recordings import Recording, recording
 
 LMP = "isone_rt_lmp"
@@ -32,42 +29,6 @@ STATUS_KEYS = [
     "rejected",
     "last_commit",
 ]
-Aurum = Callable[..., Result]
-
-
-@pytest.fixture
-def environment(tmp_path: Path, market: Running) -> dict[str, str]:
-    return {
-        "AURUM_HOME": str(tmp_path / "home"),
-        "AURUM_NOW": NOON.isoformat(),
-        "AURUM_LIMIT_SCALE": "1000",
-        "ISONE_BASE_URL": market.isone_url,
-        "MISO_BASE_URL": market.miso_url,
-        "ISONE_USERNAME": "demo",
-        "ISONE_PASSWORD": "demo-password",
-        "ISONE_API_KEY": "",
-    }
-
-
-@pytest.fixture
-def aurum(environment: dict[str, str]) -> Aurum:
-    """Run a command line in this process."""
-    runner = CliRunner(env=environment)
-
-    def run(*arguments: object, **more: str) -> Result:
-        result = runner.invoke(main, [str(a) for a in arguments], env=environment | more)
-        assert result.exception is None or isinstance(result.exception, SystemExit), (
-            result.exception
-        )
-        return result
-
-    return run
-
-
-def said(result: Result) -> dict[str, Any]:
-    """The one JSON document on standard output."""
-    document: dict[str, Any] = json.loads(result.stdout)
-    return document
 
 
 def file(tmp_path: Path, recorded: Recording, name: str = "payload.json") -> Path:
@@ -97,6 +58,10 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
         "as-of",
         "demo",
         "simulate",
+        "doctor",
+        "probe",
+        "sql",
+        "export",
     }
     for name, command in main.commands.items():
         result = aurum(name, "--help")
@@ -113,17 +78,6 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
     "arguments",
     [
         ("nonsense",),
-        ("collect",),
-        ("collect", "isone_da_lnp"),
-        ("collect", LMP, "--day", "20240230"),
-        ("collect", LMP, "--day", "2026-07-20", "--start-date", "2026-07-20"),
-        ("collect", LMP, "--start-date", "2026-07-20", "--end-date", "2026-07-19"),
-        ("collect", LMP, "--feed", "nonsense"),
-        ("collect", LMP, "--node", "4000"),
-        ("collect", "miso_cts", "--interval", "09:03"),
-        ("collect", "miso_cts", "--interval", "24:00"),
-        ("collect", "miso_cts", "--node", "../etc"),
-        ("collect", "miso_cts", "--node", "a\x00b"),
         ("load", "payload.json"),
         ("load", "--dataset", LMP),
         ("load", "--dataset", LMP, "absent.json"),
@@ -132,6 +86,9 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
         ("load", "--dataset", LMP, "--fetched-at", "2026-07-20T12:00:00", __file__),
         ("load", "--dataset", LMP, "--day", "someday", __file__),
         ("simulate", "--at", "noon"),
+        ("replay", LMP, "--start-date", "2026-07-20"),
+        ("verify", LMP, "--end-date", "2026-07-20"),
+        ("probe", "--dataset", "miso_cts", "--source", "isone"),
         ("as-of", "--dataset", LMP),
         ("as-of", "--dataset", LMP, "--at", "noon"),
         ("as-of", "--dataset", LMP, "--at", "2026-07-20T16:00:00Z", "--output", "rows.txt"),
@@ -145,12 +102,6 @@ def test_wrong_use_is_exit_code_2_and_says_what_is_right(
     assert result.exit_code == 2, result.output
     assert "Error: " in result.stderr
     assert "Traceback" not in result.output
-
-
-def test_an_unknown_dataset_is_answered_with_the_known_ones(aurum: Aurum) -> None:
-    stderr = aurum("collect", "isone_da_lnp").stderr
-    for dataset in DATASETS:
-        assert dataset.key in stderr
 
 
 # --- load ----------------------------------------------------------------------------------------
@@ -324,67 +275,7 @@ def test_status_counts_what_is_held(aurum: Aurum, tmp_path: Path, payload: Path)
     assert [line.split("\t")[0] for line in lines] == [d.key for d in DATASETS]
 
 
-# --- collect, replay, verify ---------------------------------------------------------------------
-
-
-def test_collect_asks_archives_and_merges(aurum: Aurum) -> None:
-    result = aurum("collect", "isone_system_load", "--day", "2026-07-20", "--json")
-    assert result.exit_code == 0, result.output
-    (row,) = said(result)["collected"]
-    assert (row["dataset"], row["day"], row["requests"]) == ("isone_system_load", "2026-07-20", 1)
-    assert (row["stored"], row["new"], row["quarantined"]) == (1, 288, 0)
-    (again,) = said(aurum("collect", "isone_system_load", "--day", "2026-07-20", "--json"))[
-        "collected"
-    ]
-    assert (again["stored"], again["duplicates"], again["new"]) == (0, 1, 0)
-
-
-def test_collect_can_stop_after_the_archive(aurum: Aurum) -> None:
-    options = ("--day", "2026-07-20", "--raw-only", "--json")
-    (row,) = said(aurum("collect", "isone_system_load", *options))["collected"]
-    assert (row["stored"], row["new"]) == (1, 0)
-    entry = status_of(aurum, "isone_system_load")
-    assert (entry["objects"], entry["rows"]) == (1, 0)
-
-
-def test_collect_takes_a_range_of_days(aurum: Aurum) -> None:
-    options = ("--start-date", "2026-07-18", "--end-date", "2026-07-20", "--json")
-    found = said(aurum("collect", "isone_system_load", *options))["collected"]
-    assert [r["day"] for r in found] == ["2026-07-18", "2026-07-19", "2026-07-20"]
-    assert [r["new"] for r in found] == [288] * 3
-
-
-def test_collect_without_a_day_is_today_at_the_operator(aurum: Aurum) -> None:
-    (row,) = said(aurum("collect", "isone_system_load", "--feed", "now", "--json"))["collected"]
-    assert (row["day"], row["new"]) == ("2026-07-21", 1)
-
-
-def test_collect_of_broken_records_is_exit_code_3(aurum: Aurum, market: Running) -> None:
-    market.simulator.fail(next="wrong_sum", match="/starthour/05")
-    result = aurum("collect", LMP, "--day", "2026-07-20", "--feed", "prelim_hours", "--json")
-    assert result.exit_code == 3, result.output
-    (row,) = said(result)["collected"]
-    assert row["quarantined"] == 1
-    assert row["new"] == 288 * 3 - 1
-
-
-def test_a_refusal_is_exit_code_1_and_one_sentence_with_the_variables(
-    aurum: Aurum, market: Running
-) -> None:
-    result = aurum("collect", LMP, "--feed", "now", ISONE_PASSWORD="wrong")  # noqa: S106  it is
-    assert result.exit_code == 1
-    assert "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY" in result.stderr
-    assert "wrong" not in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert [seen.status for seen in market.simulator.requests] == [401]
-
-
-def test_without_credentials_nobody_is_asked(aurum: Aurum, market: Running) -> None:
-    nothing = {"ISONE_USERNAME": "", "ISONE_PASSWORD": ""}
-    result = aurum("collect", LMP, "--feed", "now", **nothing)
-    assert result.exit_code == 1
-    assert "register at https://www.iso-ne.com" in result.stderr
-    assert market.simulator.requests == []
+# --- replay, verify ---------------------------------------------------------------------
 
 
 def test_a_wrong_variable_is_exit_code_1_and_one_sentence(aurum: Aurum) -> None:
@@ -503,16 +394,3 @@ def test_as_of_undoes_what_was_restated_since(aurum: Aurum, tmp_path: Path) -> N
     verified = said(aurum("verify", LMP, "--day", "2026-07-20", "--json"))
     assert "problems" in json.dumps(verified)
     assert aurum("verify", LMP, "--day", "2026-07-20").exit_code == 0
-
-
-# --- filters -------------------------------------------------------------------------------------
-
-
-def test_a_schedule_can_be_asked_for_by_interval_and_node(aurum: Aurum) -> None:
-    day = ("collect", "miso_cts", "--day", "2026-07-20", "--json")
-    whole = said(aurum(*day))["collected"][0]
-    assert whole["new"] == 2 * 288
-    node = "MISO.PJM.INTERFACE1"
-    (one,) = said(aurum(*day, "--interval", "09:05", "--node", node))["collected"]
-    assert (one["requests"], one["stored"], one["new"]) == (1, 1, 0)  # the day said it before
-    assert said(aurum(*day, "--interval", "09:05", "--node", node))["collected"][0]["stored"] == 0

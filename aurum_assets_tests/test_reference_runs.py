@@ -438,7 +438,7 @@ def aurum(tmp_path: Path, market: Running) -> Aurum:
 def test_what_was_collected_is_observed_shown_and_not_exported_from_a_simulation(
     aurum: Aurum, tmp_path: Path
 ) -> None:
-    assert aurum("collect", "isone_locations").exit_code == 0
+    assert aurum("collect", "isone", "isone_locations").exit_code == 0
     result = aurum("reference", "observe", "--json")
     assert result.exit_code == 0, result.output
     nodes, generators = json.loads(result.stdout)["observed"]

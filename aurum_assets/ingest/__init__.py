@@ -1,11 +1,21 @@
 """The way through, without Dagster: the verbs that assets, command line and Python API all call."""
 
-from aurum_assets.ingest.collect import Archived, Collected, accept, collect, narrowed
+from aurum_assets.ingest.collect import (
+    Archived,
+    Collected,
+    accept,
+    asked_feeds,
+    collect,
+    hours_asked,
+    narrowed,
+)
+from aurum_assets.ingest.doctor import Finding, examine
 from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
 from aurum_assets.ingest.load import Loaded, load
 from aurum_assets.ingest.normalize import Normalized, check, look_again, normalize, rebuild
-from aurum_assets.ingest.probe import newest_published
+from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
 from aurum_assets.ingest.publish import Publish, drain
+from aurum_assets.ingest.query import known_tables, query
 from aurum_assets.ingest.replay import Verified, held_days, replay, verify
 from aurum_assets.ingest.requeue import Requeued, requeue
 from aurum_assets.ingest.status import Status, status
@@ -15,10 +25,12 @@ __all__ = [
     "TRIES",
     "Archived",
     "Collected",
+    "Finding",
     "Found",
     "Gap",
     "Loaded",
     "Normalized",
+    "Probed",
     "Publish",
     "Repair",
     "Requeued",
@@ -26,19 +38,26 @@ __all__ = [
     "Status",
     "Verified",
     "accept",
+    "asked_feeds",
     "check",
     "collect",
     "debts",
     "drain",
+    "endpoints_of",
+    "examine",
     "find_gaps",
     "gap_of",
     "held_days",
+    "hours_asked",
+    "known_tables",
     "load",
     "look",
     "look_again",
     "narrowed",
     "newest_published",
     "normalize",
+    "probe",
+    "query",
     "rebuild",
     "replay",
     "requeue",

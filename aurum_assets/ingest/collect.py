@@ -102,18 +102,20 @@ def collect(
     attempts_of: str = "",
     filters: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    into: Collected | None = None,
 ) -> Collected:
     """Ask for ``day`` by ``feeds`` (all that can speak of it where None) and archive the answers.
 
     ``attempts_of`` names what this is an attempt of (a backfill, a run that crashed and is run
     again): what an earlier one was answered for a day or hour is not asked again. ``filters``
-    narrow the answers: only feeds that take all of them are asked.
+    narrow the answers: only feeds that take all of them are asked. ``into`` is filled as it goes,
+    and holds what was done before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
     gives no answer, ``DataError`` where an answer had to be rejected, ``StoreUnavailable`` where it
     had to be spooled; what was archived stays. What was spooled before goes up first.
     """
-    done = Collected()
-    asked = narrowed(home, dataset, filters) if filters else due_feeds(home, dataset, day, feeds)
+    done = Collected() if into is None else into
+    asked = asked_feeds(home, dataset, day, feeds, filters)
     if not asked:
         done.refusal = (
             f"{dataset.key}: no feed of it speaks of {day}, seen from {home.now():%F %R}Z"
@@ -242,13 +244,33 @@ def due_feeds(
     return [f for f in feeds if _speaks_of(f, day, today)]
 
 
-def narrowed(home: Home, dataset: Dataset, filters: Mapping[str, str]) -> list[Feed]:
-    """The feeds that take all of ``filters``. Raises ``ConfigError`` where there is none."""
-    found = [f for f in home.config(dataset).feeds if set(filters) <= set(f.filters)]
+def asked_feeds(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    names: Sequence[str] | None = None,
+    filters: Mapping[str, str] | None = None,
+) -> list[Feed]:
+    """The feeds that are asked for ``day``: see ``narrowed`` and ``due_feeds``."""
+    if filters:
+        return narrowed(home, dataset, filters, names)
+    return due_feeds(home, dataset, day, names)
+
+
+def narrowed(
+    home: Home, dataset: Dataset, filters: Mapping[str, str], names: Sequence[str] | None = None
+) -> list[Feed]:
+    """The feeds (of ``names``) that take all of ``filters``.
+
+    Raises ``ConfigError`` where there is none.
+    """
+    feeds = [f for f in home.config(dataset).feeds if names is None or f.name in names]
+    found = [f for f in feeds if set(filters) <= set(f.filters)]
     if not found:
-        known = sorted({name for f in home.config(dataset).feeds for name in f.filters})
+        known = sorted({name for f in feeds for name in f.filters})
+        which = f"feed {' or '.join(names)}" if names else "feed"
         msg = (
-            f"{dataset.key} has no feed that takes {' and '.join(sorted(filters))}; "
+            f"{dataset.key} has no {which} that takes {' and '.join(sorted(filters))}; "
             f"its filters: {', '.join(known) or 'none'}"
         )
         raise ConfigError(msg)

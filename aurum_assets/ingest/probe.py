@@ -1,13 +1,36 @@
-"""Probe: how fresh an operator says that a feed is, for one small request.
+"""Probe: what an operator says at the moment, for few requests; nothing is archived or remembered.
 
-What is made of that belongs to who asks.
+``newest_published``: how fresh a feed is. ``probe``: which dialect each endpoint speaks, and what
+differs from the fields that config expects. What is made of that belongs to who asks.
 """
 
 import datetime as dt
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
 
-from aurum_assets.model.dataset import Dataset, Endpoint, Feed
-from aurum_assets.model.errors import ConfigError
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, Endpoint, Envelope, Feed, Snapshot, Source
+from aurum_assets.model.errors import (
+    AurumError,
+    ConfigError,
+    DataError,
+    NotYetPublished,
+    SourceRefused,
+    SourceUnavailable,
+)
+from aurum_assets.model.reading import glance, read
+from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.settings import Home
+from aurum_assets.resources.state import SqliteState
+
+State = Literal["ok", "drift", "unreadable", "refused", "not yet", "unavailable", "not asked"]
 
 
 def newest_published(home: Home, dataset: Dataset, feed: Feed) -> dt.datetime:
@@ -17,11 +40,184 @@ def newest_published(home: Home, dataset: Dataset, feed: Feed) -> dt.datetime:
     ``SourceError`` where no answer comes, ``MalformedPayload`` where it does not say, and plain
     ``AurumError`` where the limits leave no room at the moment.
     """
-    read = dataset.source.newest_said
-    if feed.probe is None or read is None:
+    with home.api(dataset.source, hasty=True) as api:
+        return _newest(api, dataset, feed)
+
+
+def _newest(api: ApiClient, dataset: Dataset, feed: Feed) -> dt.datetime:
+    said = dataset.source.newest_said
+    if feed.probe is None or said is None:
         msg = f"{dataset.key}: feed {feed.name} has no probe in config, so nobody says what is out"
         raise ConfigError(msg)
     place = Endpoint(f"{dataset.key}_info", feed.probe.path, dataset.dialects[0].name)
     asked = Feed("probe", "now", "backfill", (place,))
-    with home.api(dataset.source, hasty=True) as api:
-        return read(api.fetch(dataset.key, asked).body)
+    return said(api.fetch(dataset.key, asked).body)
+
+
+def newest_published_by(home: Home, api: ApiClient, source: Source) -> str:
+    """What ``source`` says for the smallest request that config knows of, in words.
+
+    Raises as ``newest_published`` does.
+    """
+    ours = [(d, f) for d in DATASETS if d.source == source for f in home.config(d).feeds]
+    for dataset, feed in ours:
+        if feed.probe is not None:
+            newest = _newest(api, dataset, feed)
+            return f"{dataset.key} is out to {newest:%Y-%m-%d %H:%M}Z"
+    dataset, feed = next((d, f) for d, f in ours if f.asks == "now")
+    answer = api.fetch(dataset.key, replace(feed, endpoints=feed.endpoints[:1]))
+    return f"{answer.endpoint.name} gave {len(answer.body):,} bytes"
+
+
+@dataclass(frozen=True)
+class Probed:
+    """One endpoint: what it answered at the moment.
+
+    ``expected`` is the dialect that config says it speaks, ``dialect`` the one that it spoke.
+    ``drift``: what differs from the fields that config expects, in words. ``state`` ``drift``
+    means that records would be kept out; a drift that is only reported leaves it ``ok``.
+    """
+
+    dataset: str
+    feed: str
+    endpoint: str
+    asked: str | None
+    state: State
+    status: int | None
+    expected: str
+    dialect: str | None = None
+    records: int | None = None
+    drift: tuple[str, ...] = ()
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def answers(self) -> bool:
+        """Whether the endpoint gave an answer that can be read."""
+        return self.state in {"ok", "drift"}
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``aurum probe --json`` prints it."""
+        return asdict(self)
+
+
+@contextmanager
+def looking(home: Home, source: Source) -> Iterator[ApiClient]:
+    """A client that keeps to the operator's limits and leaves no other trace in the home."""
+    with tempfile.TemporaryDirectory() as folder:
+        memory = SqliteState(Path(folder) / "memory.sqlite")
+        with home.api(source, hasty=True, memory=memory) as api:
+            yield api
+
+
+def probe(
+    home: Home, datasets: Sequence[Dataset], progress: Callable[[str], None] | None = None
+) -> list[Probed]:
+    """Ask each endpoint of the feeds of ``datasets`` once, and read what it says.
+
+    A feed that asks for a day is asked for the one that its offset says, else for yesterday; one
+    that asks by hour for that day's first. Waits for no slot: an endpoint whose limit leaves no
+    room is ``not asked``. Raises nothing for what an operator says.
+    """
+    found: list[Probed] = []
+    for source in {d.source.name: d.source for d in datasets}.values():
+        with looking(home, source) as api:
+            for dataset, feed, endpoint in endpoints_of(home, datasets, source):
+                if progress:
+                    progress(f"{dataset.key} {endpoint.name}")
+                found.append(_probe(home, api, dataset, feed, endpoint))
+    return found
+
+
+def endpoints_of(
+    home: Home, datasets: Sequence[Dataset], source: Source | None = None
+) -> list[tuple[Dataset, Feed, Endpoint]]:
+    """The endpoints of ``datasets`` (of ``source``), each path and format once."""
+    distinct = {
+        (dataset.source.name, endpoint.path, endpoint.format): (dataset, feed, endpoint)
+        for dataset in reversed(datasets)
+        if source is None or dataset.source == source
+        for feed in reversed(home.config(dataset).feeds)
+        for endpoint in reversed(feed.endpoints)
+    }
+    return list(reversed(distinct.values()))
+
+
+def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: Endpoint) -> Probed:
+    """One endpoint, alone: nothing stands in for it."""
+    day = None
+    if feed.asks != "now":
+        day = dataset.source.day_of(home.now()).plus(feed.offset_days or -1)
+    hour = day.local_hours()[0] if day and feed.asks == "hour" else ""
+    alone = replace(feed, endpoints=(endpoint,))
+    started, took = time.monotonic(), 0.0
+
+    def found(state: State, status: int | None, **more: Any) -> Probed:  # noqa: ANN401  fields of Probed
+        return Probed(
+            dataset.key,
+            feed.name,
+            endpoint.name,
+            f"{day}{hour and ' ' + hour}" if day else None,
+            state,
+            status,
+            endpoint.dialect,
+            seconds=round(took, 2),
+            **more,
+        )
+
+    due = day is None or day.end <= home.now()
+    try:
+        try:
+            answer = api.fetch(dataset.key, alone, day, hour=hour, due=due)
+        finally:
+            took = time.monotonic() - started
+    except NotYetPublished as error:
+        return found("not yet", None, reason=str(error))
+    except SourceRefused as error:
+        return found("refused", error.status, reason=str(error))
+    except SourceUnavailable as error:
+        return found("unavailable", None, reason=str(error))
+    except AurumError as error:
+        return found("not asked", None, reason=str(error))
+    try:
+        said = _read(home, dataset, feed, day, answer)
+    except DataError as error:
+        return found("unreadable", answer.status, reason=str(error))
+    return found("drift" if said.pop("refuses") else "ok", answer.status, **said)
+
+
+def _read(
+    home: Home, dataset: Dataset, feed: Feed, day: OperatingDay | None, answer: Answer
+) -> dict[str, Any]:
+    """Dialect, records and drift of an answer. Raises ``MalformedPayload`` where it has none."""
+    seen = glance(dataset, answer.body, answer.format)
+    spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
+    named = answer.endpoint.dialect if answer.endpoint.dialect in spoken else seen.dialect.name
+    envelope = Envelope(
+        dataset=dataset.key,
+        endpoint=answer.endpoint.name,
+        dialect=named,
+        format=answer.format,
+        day=seen.days[0] if seen.days else dataset.source.day_of(answer.fetched_at).key,
+        fetched_at=answer.fetched_at,
+        raw_sha256=hashlib.sha256(answer.body).hexdigest(),
+        content_sha256=seen.content_sha256,
+        finality=feed.finality,
+        asked=day.key if day and named == answer.endpoint.dialect else None,
+    )
+    expected = home.config(dataset).expected_fields
+    reading = read(dataset, Snapshot(envelope, answer.body), expected)
+    drift = [f"{d.severity} {d.kind}: {d.detail}" for d in reading.drift]
+    other = named != answer.endpoint.dialect
+    if other:
+        drift.insert(0, f"speaks {named}, where config expects {answer.endpoint.dialect}")
+    if reading.refused:
+        drift.append(f"ERROR unreadable: {len(reading.refused)} of {reading.records} records")
+    return {
+        "dialect": named,
+        "records": reading.records,
+        "drift": tuple(drift),
+        "refuses": other
+        or bool(reading.refused)
+        or any(d.severity == "ERROR" for d in reading.drift),
+    }

@@ -11,6 +11,7 @@ AurumError
 |- DaysFailed             some days of several: each has its own error
 |- LakeBusy               other writers had the table all the time: ask again later
 |- StoreUnavailable       the archive's store is out of reach: ask again later
+|- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
 """
 
@@ -87,6 +88,10 @@ class StoreUnavailable(AurumError):
 
     What was fetched meanwhile is kept in the spool, and goes up with the next run.
     """
+
+
+class QueryRefused(AurumError):
+    """What was asked of the tables cannot be answered: a wrong name, wrong SQL, a write."""
 
 
 class ConfigError(AurumError):

@@ -45,7 +45,7 @@ from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store
 from aurum_assets.resources.registry import Registry
-from aurum_assets.resources.state import SqliteState
+from aurum_assets.resources.state import SqliteState, State
 
 PROJECT = Path(__file__).parents[2]
 
@@ -432,16 +432,19 @@ class Home:
         """What config says of a dataset."""
         return self.configuration.datasets[dataset.key]
 
-    def api(self, source: Source, *, hasty: bool = False) -> ApiClient:
+    def api(self, source: Source, *, hasty: bool = False, memory: State | None = None) -> ApiClient:
         """A client of the operator, sharing limits and breaker with every process here.
 
         A ``hasty`` one asks once, within seconds, and only where a slot is free at this moment.
+        With a ``memory`` of its own it only looks: breaker and endpoints learn nothing from it, and
+        the home takes on nobody's data.
         """
         config = self.configuration.sources[source.name]
         scaled = [max(1, int(x.requests * self.limit_scale)) for x in config.limits]
         raised = [replace(x, requests=n) for x, n in zip(config.limits, scaled, strict=True)]
         base_url = self.base_urls.get(source.name) or config.base_url
-        self._refuse_to_mix(base_url)
+        if memory is None:
+            self._refuse_to_mix(base_url)
         config = replace(
             config,
             base_url=base_url,
@@ -455,7 +458,7 @@ class Home:
         return ApiClient(
             config,
             source,
-            self.state,
+            memory or self.state,
             SqliteLimiter(
                 self.root / "limits.sqlite",
                 config,

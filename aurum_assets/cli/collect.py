@@ -1,0 +1,371 @@
+"""``aurum collect miso-cts``, ``aurum collect isone DATASET``: ask an operator, archive, merge.
+
+Here belong what an operator may be asked for, which failure ends a range, and the summary. The
+asking itself is ``ingest.collect``'s, and what options of servers mean ``backends``'.
+"""
+
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from aurum_assets import ingest
+from aurum_assets.cli.arguments import KEYS, Days, find, json_option, with_days, with_options
+from aurum_assets.cli.backends import with_backends
+from aurum_assets.cli.output import (
+    BROKEN,
+    Row,
+    Step,
+    print_json,
+    print_rows,
+    print_summary,
+    progress,
+    warn,
+)
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import (
+    AurumError,
+    DataError,
+    LakeBusy,
+    NotYetPublished,
+    SourceRefused,
+    SourceUnavailable,
+)
+from aurum_assets.resources.settings import Home, Settings, open_home
+
+_ISONE = [key for key in KEYS if find(key).source.name == "isone"]
+_SHOWN: Row = {
+    **{n: n for n in ("day", "candidates", "collected", "duplicates", "failed")},
+    "rows": lambda row: row["new"] + row["changed"],
+    "quarantined": "quarantined",
+    "seconds": "seconds",
+}
+_UNAUTHORIZED = 401
+_LONGEST_NODE = 100
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of the operator for each day, and what is made of the answers."""
+
+    feeds: Sequence[str] | None
+    filters: Mapping[str, str]
+    force: bool
+    raw_only: bool
+
+
+@dataclass
+class Day:
+    """What became of one operating day. ``failed`` says why it is not whole, if it is not."""
+
+    day: OperatingDay
+    candidates: int
+    collected: ingest.Collected = field(default_factory=ingest.Collected)
+    normalized: list[ingest.Normalized] = field(default_factory=list)
+    failed: str = ""
+    ends: bool = False
+    unavailable: bool = False
+    rejected: list[str] = field(default_factory=list)
+
+    @property
+    def lost(self) -> int:
+        """How many candidates gave no answer that could be used."""
+        done = self.collected
+        answered = done.count("stored") + done.count("duplicate")
+        if self.failed:
+            return max(self.candidates - answered, 1)
+        return done.count("rejected")
+
+    def row(self, dataset: Dataset) -> Row:
+        """As the table shows it."""
+        done = self.collected
+        return {
+            "dataset": dataset.key,
+            "day": self.day.key,
+            "candidates": self.candidates,
+            "requests": done.requests,
+            "collected": done.count("stored"),
+            "duplicates": done.count("duplicate"),
+            "failed": self.lost,
+            "rejected": len(self.rejected),
+            "new": sum(n.merged.new for n in self.normalized),
+            "changed": sum(n.merged.changed for n in self.normalized),
+            "quarantined": sum(n.quarantined for n in self.normalized),
+            "seconds": round(done.api_seconds, 2),
+        }
+
+
+_COMMON = (
+    click.option("--feed", "feeds", multiple=True, help="Only this feed (repeatable)."),
+    click.option(
+        "--force", is_flag=True, help="Archive an answer even if it repeats the last one."
+    ),
+    click.option("--raw-only", is_flag=True, help="Stop after the archive."),
+    json_option,
+)
+
+
+@click.group()
+def collect() -> None:
+    """Ask an operator, archive the answers, merge them.
+
+    A home holds simulated or real data, never both: set AURUM_HOME.
+    """
+
+
+@collect.command("miso-cts")
+@with_days
+@click.option("--interval", metavar="HH:MM", help="Only this five-minute mark, EST.")
+@click.option("--node", metavar="NAME", help="Only this node.")
+@with_options(_COMMON)
+@with_backends
+def miso_cts(
+    settings: Settings,
+    days: Days,
+    interval: str | None,
+    node: str | None,
+    **more: Any,  # noqa: ANN401  see _COMMON
+) -> None:
+    """Coordinated Transaction Scheduling of MISO.
+
+    Without a day the current answer; with --date or a range one request a day, which --interval and
+    --node narrow. The answers are archived in the S3 bucket that --s3-bucket or S3_BUCKET names, or
+    where AURUM_ARCHIVE says, which may be a folder (file:/folder): one of them is required. They
+    lie there by operating day (EST) under
+
+    sourcing/miso_coordinated_transaction_scheduling/year=YYYY/month=MM/day=DD/
+
+    Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
+    rejected.
+    """
+    if not settings.archive and not settings.s3_bucket:
+        msg = (
+            "say where the archive goes: --s3-bucket NAME, or AURUM_ARCHIVE="
+            f"{(settings.home.resolve() / 'archive').as_uri().replace('file://', 'file:')} "
+            "(or another) for a folder"
+        )
+        raise click.UsageError(msg)
+    _collect(settings, find("miso_cts"), days, {"interval": interval, "node": node}, more)
+
+
+class IsoneDataset(click.Choice[str]):
+    """A dataset of ISO New England, with or without ``isone_`` before it."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The dataset's key."""
+        whole = f"isone_{value}"
+        return super().convert(whole if whole in self.choices else value, param, ctx)
+
+
+@collect.command("isone", epilog=f"Datasets: {', '.join(_ISONE)}.")
+@click.argument(
+    "dataset",
+    metavar="DATASET",
+    type=IsoneDataset(_ISONE),
+)
+@with_days
+@with_options(_COMMON)
+@with_backends
+def isone(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  # noqa: ANN401  see _COMMON
+    """A dataset of ISO New England: DATASET is isone_rt_lmp, or rt_lmp for short.
+
+    Without a day, today: all feeds that can speak of it. The answers are archived in AURUM_HOME
+    (.aurum) unless --s3-bucket, S3_BUCKET or AURUM_ARCHIVE says otherwise.
+
+    Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
+    rejected.
+    """
+    _collect(settings, find(dataset), days, {}, more)
+
+
+def _collect(
+    settings: Settings,
+    dataset: Dataset,
+    days: Days,
+    filters: Mapping[str, str | None],
+    more: Mapping[str, Any],
+) -> None:
+    home = open_home(DATASETS, settings)
+    asked = days.of(dataset, home)
+    wish = Wish(
+        feeds=_known_feeds(home, dataset, more["feeds"]),
+        filters=_checked(filters),
+        force=more["force"],
+        raw_only=more["raw_only"],
+    )
+    _refuse_what_nobody_answers(home, dataset, wish, asked)
+    started = time.monotonic()
+    with progress(len(asked), f"collecting {dataset.key}") as step:
+        done = _collect_all(home, dataset, wish, asked, step)
+    _report(home, dataset, asked, done, time.monotonic() - started, as_json=more["as_json"])
+
+
+# --- refusing --------------------------------------------------------------------------------
+
+
+def _known_feeds(home: Home, dataset: Dataset, names: Sequence[str]) -> Sequence[str] | None:
+    known = [f.name for f in home.config(dataset).feeds]
+    for name in names:
+        if name not in known:
+            msg = f"{dataset.key} has no feed {name!r}; it has {', '.join(known)}"
+            raise click.UsageError(msg)
+    return names or None
+
+
+def _checked(filters: Mapping[str, str | None]) -> dict[str, str]:
+    """What the answers are narrowed by."""
+    interval, node = filters.get("interval"), filters.get("node")
+    if interval is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5][05]", interval, re.ASCII):
+        msg = f"--interval {interval!r} is no five-minute mark; for instance 09:05"
+        raise click.UsageError(msg)
+    if node is not None and (
+        len(node) > _LONGEST_NODE
+        or ".." in node
+        or not re.fullmatch(r"[\w.-]+( [\w.-]+)*", node, re.ASCII)
+    ):
+        msg = f"--node {node!r} is no name of a node: letters, digits, dot, dash, _ and spaces"
+        raise click.UsageError(msg)
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+def _refuse_what_nobody_answers(
+    home: Home, dataset: Dataset, wish: Wish, days: Sequence[OperatingDay]
+) -> None:
+    """Refuse days that the operator has not, and filters that no feed takes."""
+    config = home.config(dataset)
+    if days[0].date < config.first_day:
+        msg = f"{days[0]} lies before the first day of {dataset.key}, which is {config.first_day}"
+        raise click.UsageError(msg)
+    today = dataset.source.day_of(home.now())
+    newest = today.plus(max(0, *(f.offset_days for f in config.feeds)))
+    if days[-1] > newest:
+        msg = (
+            f"{days[-1]} lies ahead: at {dataset.source.title} it is {today} now, and the newest "
+            f"day of {dataset.key} is {newest}"
+        )
+        raise click.UsageError(msg)
+    if wish.filters:
+        try:
+            ingest.narrowed(home, dataset, wish.filters, wish.feeds)
+        except AurumError as error:
+            raise click.UsageError(str(error)) from error
+
+
+# --- asking ----------------------------------------------------------------------------------
+
+
+def _collect_all(
+    home: Home,
+    dataset: Dataset,
+    wish: Wish,
+    days: Sequence[OperatingDay],
+    step: Step,
+) -> list[Day]:
+    """Each day in turn, until one fails in a way in which all would."""
+    done: list[Day] = []
+    in_a_row, most = 0, home.configuration.sources[dataset.source.name].breaker_failures
+    for day in days:
+        found = _collect_day(home, dataset, wish, day, step)
+        done.append(found)
+        step(f"{dataset.key} {day}")
+        in_a_row = in_a_row + 1 if found.unavailable else 0
+        if found.ends or in_a_row >= most:
+            break
+    return done
+
+
+def _collect_day(home: Home, dataset: Dataset, wish: Wish, day: OperatingDay, step: Step) -> Day:
+    feeds = ingest.asked_feeds(home, dataset, day, wish.feeds, wish.filters)
+    found = Day(day, sum(len(ingest.hours_asked(home, feed, day)) for feed in feeds))
+    try:
+        ingest.collect(
+            home,
+            dataset,
+            day,
+            feeds=wish.feeds,
+            force=wish.force,
+            filters=wish.filters,
+            progress=lambda text: step(text, advance=0),
+            into=found.collected,
+        )
+    except DataError as error:
+        found.rejected.append(str(error))
+    except (SourceRefused, SourceUnavailable) as error:
+        found.failed = str(error)
+        found.unavailable = isinstance(error, SourceUnavailable) and not isinstance(
+            error, NotYetPublished
+        )
+        # no status: it shows its newest day only, and nothing was asked
+        found.ends = isinstance(error, SourceRefused) and error.status in {0, _UNAUTHORIZED}
+    except AurumError as error:
+        found.failed, found.ends = str(error), True
+    if found.collected.refusal:
+        found.failed, found.ends = found.collected.refusal, bool(found.collected.archived)
+    if not found.rejected:
+        answers = found.collected.archived
+        found.rejected += [a.reason for a in answers if a.outcome == "rejected"]
+    if not wish.raw_only:
+        _normalize(home, dataset, found)
+    return found
+
+
+def _normalize(home: Home, dataset: Dataset, found: Day) -> None:
+    """Bring what was archived into the table."""
+    try:
+        for key in found.collected.days:
+            found.normalized.append(ingest.normalize(home, dataset, dataset.day(key)))
+    except (DataError, LakeBusy) as error:
+        found.failed = f"archived, but not in the table: {error}"
+    except AurumError as error:
+        found.failed, found.ends = f"archived, but not in the table: {error}", True
+    found.rejected += [reason for n in found.normalized for reason in n.rejected]
+
+
+# --- saying ----------------------------------------------------------------------------------
+
+
+def _report(
+    home: Home,
+    dataset: Dataset,
+    asked: Sequence[OperatingDay],
+    done: Sequence[Day],
+    seconds: float,
+    *,
+    as_json: bool,
+) -> None:
+    rows = [d.row(dataset) for d in done]
+    left = len(asked) - len(done)
+    failed = [f"{d.day}: {d.failed}" for d in done if d.failed]
+    rejected = [f"{d.day}: {reason}" for d in done for reason in d.rejected]
+    summary = {
+        "dataset": dataset.key,
+        **{n: sum(r[n] for r in rows) for n in ("candidates", "collected", "duplicates", "failed")},
+        "rows": sum(r["new"] + r["changed"] for r in rows),
+        "seconds": round(seconds, 2),
+        "quarantined": sum(r["quarantined"] for r in rows),
+        "rejected": len(rejected),
+        "days_not_asked": left,
+    }
+    if home.registry.degraded:
+        warn(f"{home.registry.degraded}; the archive is asked instead")
+    if as_json:
+        reasons = {"failed_because": failed, "rejected_because": rejected}
+        print_json({**summary, "archive": home.archive.uri, "days": rows, **reasons})
+    else:
+        print_rows(rows, shown=_SHOWN)
+        print_summary(summary)
+        for reason in rejected:
+            click.echo(f"REJECTED {reason}")
+    for reason in failed:
+        click.echo(f"FAILED {reason}", err=True)
+    if left:
+        click.echo(f"the other {left} days would fail alike and were not asked for", err=True)
+    if failed:
+        sys.exit(1)
+    sys.exit(BROKEN if rejected or summary["quarantined"] else 0)

@@ -1,0 +1,149 @@
+"""``aurum status``, ``doctor``, ``probe``: what is held, what works, what the operators say now.
+
+Nothing here brings a row in.
+"""
+
+import sys
+from typing import Any
+
+import click
+
+from aurum_assets import ingest
+from aurum_assets.cli.arguments import KEYS, json_option
+from aurum_assets.cli.output import (
+    BROKEN,
+    minute,
+    on_terminal,
+    print_json,
+    print_rows,
+    progress,
+    size,
+)
+from aurum_assets.markets import DATASETS
+from aurum_assets.resources.settings import open_home
+
+_SOURCES = sorted({d.source.name for d in DATASETS})
+
+
+@click.command()
+@json_option
+def status(as_json: bool) -> None:
+    """What is held of each dataset, and what was kept out."""
+    rows = [s.as_dict() for s in ingest.status(open_home(DATASETS), DATASETS)]
+    if as_json:
+        print_json({"datasets": rows})
+        return
+    print_rows(
+        [
+            {
+                **r,
+                "bytes": size(r["bytes"]),
+                "first_interval": minute(r["first_interval"]),
+                "last_interval": minute(r["last_interval"]),
+                "last_commit": minute(r["last_commit"]),
+            }
+            for r in rows
+        ],
+        shown={
+            "dataset": "dataset",
+            "rows": "rows",
+            "days": "days",
+            "first": lambda r: r["first_interval"] and r["first_interval"][:10],
+            "last": lambda r: r["last_interval"] and r["last_interval"][:10],
+            "out": lambda r: r["quarantined"] + r["rejected"],
+            "bytes": "bytes",
+            "committed": lambda r: r["last_commit"] and r["last_commit"][5:],
+        },
+    )
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Look at every part: reachable, permitted, how fast.
+
+    And what to do if not. Home, config, archive, catalog, Redis, Kafka, Dagster's storage, the
+    operators (asked once, within their limits), webhook, metrics file, clock. What is written to
+    look is removed again. It takes at most ten seconds.
+
+    Exit code: 0 all that is configured works, 1 something does not.
+    """
+    found = ingest.examine(open_home(DATASETS))
+    broken = [f for f in found if f.state == "broken"]
+    if as_json:
+        print_json({"parts": [f.as_dict() for f in found], "broken": [f.part for f in broken]})
+    else:
+        rows: list[dict[str, Any]] = [
+            {
+                "part": f.part,
+                "state": f.state,
+                "ms": f.milliseconds,
+                "where": f.where or None,
+                "said": f.said or None,
+            }
+            for f in found
+        ]
+        print_rows(rows, words=("where", "said"))
+        for finding in found:
+            if finding.state in {"broken", "unsure"} and finding.remedy:
+                click.echo(f"{finding.part} {finding.said}: {finding.remedy}")
+    sys.exit(1 if broken else 0)
+
+
+@click.command()
+@click.option(
+    "--dataset", "keys", type=click.Choice(KEYS), multiple=True, help="Only this (repeatable)."
+)
+@click.option("--source", type=click.Choice(_SOURCES), help="Only this operator.")
+@json_option
+def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
+    """Which dialect each endpoint speaks, and what drifted.
+
+    Each is asked once. A feed of days is asked for yesterday, or the day that its offset says.
+    Nothing is archived or stored. The operators' limits are kept, and nobody waits for them: what
+    finds no room is "not asked".
+
+    Exit code: 0 each feed has an endpoint that speaks as expected, 1 one has no endpoint that
+    answers, 2 wrong use, 3 one drifted so that records would be kept out.
+    """
+    home = open_home(DATASETS)
+    asked = [
+        d
+        for d in DATASETS
+        if (not keys or d.key in keys) and (source is None or d.source.name == source)
+    ]
+    if not asked:
+        msg = f"{', '.join(keys)} is not of {source}"
+        raise click.UsageError(msg)
+    with progress(len(ingest.endpoints_of(home, asked)), "probing") as step:
+        found = ingest.probe(home, asked, step)
+    if as_json:
+        print_json({"probed": [p.as_dict() for p in found]})
+    else:
+        print_rows(
+            [
+                {
+                    "endpoint": p.endpoint,
+                    "asked": p.asked,
+                    "state": p.state,
+                    "status": p.status,
+                    "dialect": p.dialect,
+                    "records": p.records,
+                    "seconds": p.seconds,
+                    "drift": "; ".join(p.drift) or None,
+                }
+                for p in found
+            ],
+            shown={n: n for n in ("endpoint", "asked", "state", "status", "dialect", "records")},
+        )
+        if on_terminal():
+            for one in found:
+                for drift in one.drift:
+                    click.echo(f"{one.endpoint}: {drift}")
+        for reason in dict.fromkeys(p.reason for p in found if p.reason):
+            click.echo(reason, err=True)
+    feeds = {(p.dataset, p.feed) for p in found}
+    silent = feeds - {(p.dataset, p.feed) for p in found if p.answers or p.state == "not yet"}
+    if silent:
+        sys.exit(1)
+    sys.exit(BROKEN if any(p.state in {"drift", "unreadable"} for p in found) else 0)

@@ -1,0 +1,71 @@
+"""``aurum reference``: what locations and generators are called, observed, shown and exported."""
+
+import click
+
+from aurum_assets.cli.arguments import Days, find, json_option
+from aurum_assets.cli.output import print_json, print_rows, verdict_row
+from aurum_assets.ingest.reference import REFERENCES, crosswalk, export, observe
+from aurum_assets.markets import DATASETS
+from aurum_assets.resources.settings import open_home
+
+
+@click.group()
+def reference() -> None:
+    """What locations and generators are called.
+
+    iso_nodes and generators, under all their names.
+    """
+
+
+@reference.command("observe")
+@click.option("--day", metavar="YYYY-MM-DD", help="The operating day (default: today).")
+@json_option
+def reference_observe(day: str | None, as_json: bool) -> None:
+    """Add what the tables name on a day to what is known, as the reference assets do."""
+    home = open_home(DATASETS)
+    (when,) = Days(day, None, None).of(find("isone_locations"), home)
+    done = [observe(home, one, when.date) for one in REFERENCES]
+    rows = [
+        {
+            "reference": d.reference.key,
+            "day": when.key,
+            "seen": d.seen,
+            "new": d.merged.new,
+            "rows": len(d.known.rows),
+            "file_rows_added": d.filed.added,
+            "file_cells_completed": d.filed.completed,
+        }
+        for d in done
+    ]
+    failed = [{"reference": d.reference.key, **verdict_row(v)} for d in done for v in d.verdicts]
+    if as_json:
+        print_json({"observed": rows, "checks": failed})
+        return
+    print_rows(rows)
+    for check in failed:
+        if not check["passed"]:
+            click.echo(
+                f"{check['severity']} {check['reference']} {check['check']}: {check['reason']}"
+            )
+
+
+@reference.command("show")
+@click.argument("name", type=click.Choice([r.key for r in REFERENCES]))
+@json_option
+def reference_show(name: str, as_json: bool) -> None:
+    """The rows of reference table NAME."""
+    found = next(r for r in REFERENCES if r.key == name)
+    rows = crosswalk(open_home(DATASETS), found).drop("record_hash").to_dicts()
+    print_json({name: rows}) if as_json else print_rows(rows)
+
+
+@reference.command("export")
+@json_option
+def reference_export(as_json: bool) -> None:
+    """Complete the CSVs of the config folder by those of this home, for review and commit.
+
+    Only from a home that holds an operator's data; rows and cells are added, none is changed.
+    """
+    done = export(open_home(DATASETS))
+    rows = [{"file": str(f.path), "added": f.added, "completed": f.completed} for f in done]
+    print_json({"exported": rows}) if as_json else print_rows(rows)

@@ -1,0 +1,79 @@
+"""``aurum demo``, ``simulate``: everything that needs no operator, because one is made up."""
+
+import sys
+import time
+from dataclasses import asdict
+from typing import Literal, cast
+
+import click
+
+from aurum_assets.cli.arguments import instant, json_option
+from aurum_assets.cli.output import print_json, print_rows
+from aurum_assets.markets import DATASETS
+from aurum_assets.resources.settings import open_home
+
+
+@click.command()
+@json_option
+def demo(as_json: bool) -> None:
+    """A simulated day and six live ticks, through Dagster."""
+    from aurum_assets.demo import run_demo
+
+    started = time.monotonic()
+    found = run_demo(open_home(DATASETS), lambda text: click.echo(f"… {text}", err=True))
+    lines = [asdict(line) for line in found.lines.values()]
+    for line in lines:
+        line["seconds"] = round(line["seconds"], 2)
+    if as_json:
+        print_json({"demo": lines, "failures": found.failures})
+    else:
+        print_rows(lines)
+        added = sum(line["rows_added"] for line in lines)
+        seconds = time.monotonic() - started
+        said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
+        click.echo(f"{said}, in {seconds:.0f} s. See `aurum status`, or `make dev` for the UI.")
+    for failure in found.failures:
+        click.echo(f"FAILED {failure}", err=True)
+    sys.exit(1 if found.failures else 0)
+
+
+@click.command()
+@click.option("--port", default=8321, show_default=True, help="0: any that is free.")
+@click.option("--at", metavar="ISO8601", help="Freeze its clock here (default: it runs).")
+@click.option("--seed", default=0, show_default=True, help="Decides every number.")
+@click.option("--limit-scale", default=1.0, show_default=True, help="Times the operators' limits.")
+@click.option(
+    "--miso-dialect",
+    type=click.Choice(["both", "live", "documented"]),
+    default="both",
+    show_default=True,
+    help="What the simulated MISO speaks.",
+)
+def simulate(port: int, at: str | None, seed: int, limit_scale: float, miso_dialect: str) -> None:
+    """Run a simulated operator on 127.0.0.1.
+
+    Until interrupted. Point ISONE_BASE_URL and MISO_BASE_URL at the addresses that it prints; user
+    demo, password demo-password, or key demo-key.
+    """
+    from aurum_assets.simulator.ledger import scaled
+    from aurum_assets.simulator.server import Simulator, wall_clock
+
+    frozen = instant(at, "--at") if at else None
+    simulator = Simulator(
+        now=(lambda: frozen) if frozen else wall_clock,
+        seed=seed,
+        limits=scaled(limit_scale),
+        miso_dialect=cast("Literal['both', 'live', 'documented']", miso_dialect),
+    )
+    try:
+        with simulator.serve(port) as running:
+            click.echo(f"ISONE_BASE_URL={running.isone_url}")
+            click.echo(f"MISO_BASE_URL={running.miso_url}")
+            click.echo("Interrupt to stop.", err=True)
+            while True:
+                time.sleep(3600)
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+    except OSError as error:
+        msg = f"port {port} cannot be had ({error.strerror}); choose another with --port"
+        raise click.ClickException(msg) from error

@@ -1,0 +1,261 @@
+"""``aurum as-of``, ``sql``, ``export``: what the tables hold. Nothing here writes to them."""
+
+import itertools
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+import polars as pl
+
+from aurum_assets import ingest
+from aurum_assets.api import OpenLake
+from aurum_assets.cli.arguments import (
+    Days,
+    dataset_name,
+    day_of,
+    find,
+    instant,
+    json_option,
+    with_days,
+)
+from aurum_assets.cli.output import on_terminal, print_data, print_json, print_lines, print_rows
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.errors import QueryRefused
+from aurum_assets.model.table import Table
+from aurum_assets.resources.settings import Home, open_home
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SHOWN = 20
+_SHOWN_OF_A_QUERY = 100
+_STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
+_NAMES = ", ".join(t.identifier for t in ingest.known_tables())
+
+
+@click.command("as-of")
+@click.option("--dataset", type=dataset_name, required=True, help="The dataset.")
+@click.option(
+    "--at", metavar="ISO8601", required=True, help="The instant, for instance 2026-07-27T21:30:00Z."
+)
+@click.option("--day", metavar="YYYY-MM-DD", help="One operating day (default: all).")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write all rows to this file: .csv or .parquet.",
+)
+@json_option
+def as_of(dataset: str, at: str, day: str | None, output: Path | None, as_json: bool) -> None:
+    """Show a table as it was known at an instant.
+
+    What was corrected since is undone.
+    """
+    when = instant(at, "--at")
+    form = _form_of(output, None) if output else ""
+    rows = OpenLake().as_of(dataset, when)
+    if day:
+        rows = rows.filter(pl.col("operating_day") == day_of(find(dataset), day).date)
+    found = rows.collect()
+    if output:
+        _write_file(iter([found]), output, form)
+    if as_json:
+        data = [] if output else found.to_dicts()
+        print_json({"dataset": dataset, "at": when, "rows": len(found), "data": data})
+        return
+    if not output:
+        print_rows(
+            found.head(_SHOWN).drop("record_hash", "raw_sha256", "source_timezone").to_dicts()
+        )
+    where = f" in {output}" if output else ""
+    cut = f", of which {_SHOWN} are shown" if len(found) > _SHOWN and not output else ""
+    click.echo(f"{len(found):,} rows of {dataset} as known at {when}{where}{cut}", err=True)
+
+
+def _print_first(rows: pl.DataFrame) -> int:
+    if on_terminal():
+        return print_data(rows.columns, rows.to_dicts())
+    print_rows(rows.to_dicts())
+    return len(rows)
+
+
+@click.command(epilog=f"Tables: {_NAMES}.")
+@click.argument("select")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all rows to this file: .csv or .parquet.",
+)
+@click.option("--force", is_flag=True, help="Let --output replace a file.")
+@json_option
+def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
+    """Run one SELECT over the tables.
+
+    For instance "select count(*) from isone_rt_lmp", by DuckDB. Tables go by name, with or without
+    their namespace; times are UTC. Nothing is written, and no file is read but the tables'. Only
+    the columns and row groups that a query takes are read; sorts beyond 1 GB spill to a temporary
+    folder. --json holds all rows in memory, the others do not.
+    """
+    form = _form_of(output, None) if output else ""
+    if output:
+        _refuse_to_replace(output, force=force)
+    try:
+        with ingest.query(open_home(DATASETS), select) as batches:
+            if output:
+                rows = _write_file(_frames(batches), output, form)
+                _say_written(rows, output, as_json=as_json)
+            elif as_json:
+                data = [row for batch in batches for row in batch.to_pylist()]
+                print_json({"columns": batches.schema.names, "rows": len(data), "data": data})
+            else:
+                _print_batches(batches)
+    except QueryRefused as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _frames(batches: "pa.RecordBatchReader") -> Iterator[pl.DataFrame]:
+    """The batches as frames, behind one without rows that knows the columns."""
+    yield pl.DataFrame(batches.schema.empty_table())
+    for batch in batches:
+        yield pl.DataFrame(batch)
+
+
+def _print_batches(batches: "pa.RecordBatchReader") -> None:
+    """All rows where they are piped; the first on a terminal, for nobody reads a million."""
+    rows = (row for batch in batches for row in batch.to_pylist())
+    if not on_terminal():
+        print_lines(batches.schema.names, (row.values() for row in rows))
+        return
+    first = list(itertools.islice(rows, _SHOWN_OF_A_QUERY))
+    shown = print_data(batches.schema.names, first)
+    more = shown < len(first) or next(rows, None) is not None
+    click.echo(f"the first {shown} rows; --output FILE takes all" if more else f"{shown} rows")
+
+
+@click.command()
+@click.option("--dataset", type=dataset_name, required=True, help="The dataset.")
+@with_days
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "parquet"]), help="(default: as FILE ends; csv)"
+)
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Where to; - for standard output (default: DATASET_DAY.csv in this folder).",
+)
+@click.option("--best", is_flag=True, help="One row a key: final where there is one, else prelim.")
+@click.option("--force", is_flag=True, help="Replace the file where it exists.")
+@json_option
+def export(
+    dataset: str,
+    days: Days,
+    form: str | None,
+    output: str | None,
+    best: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write the rows of operating days to a file.
+
+    Day by day: no more than one is in memory. Sorted by day, interval and location; times are UTC.
+    Exit code 1 where there is no row: then no file is written.
+    """
+    home, found = open_home(DATASETS), find(dataset)
+    if not days.said:
+        msg = "say which days: --day, or --start-date and --end-date"
+        raise click.UsageError(msg)
+    asked = days.of(found, home)
+    frames = _days_of(home, found.table, asked, best=best)
+    if output == "-":
+        if form == "parquet" or as_json:
+            msg = "--output - takes CSV alone: leave out --format parquet and --json"
+            raise click.UsageError(msg)
+        rows = _write(frames, sys.stdout.buffer, "csv")
+    else:
+        span = asked[0].key if len(asked) == 1 else f"{asked[0]}_{asked[-1]}"
+        name = f"{dataset}{'_best' if best else ''}_{span}.{form or 'csv'}"
+        path = Path(output or name)
+        form = form or _form_of(path, "csv")
+        _refuse_to_replace(path, force=force)
+        rows = _write_file(frames, path, form)
+    if not rows:
+        msg = f"{dataset} holds no row of {asked[0]} to {asked[-1]}: collect or load it first"
+        raise click.ClickException(msg)
+    if output != "-":
+        _say_written(rows, path, as_json=as_json)
+
+
+def _days_of(
+    home: Home, table: Table, days: Sequence[OperatingDay], *, best: bool
+) -> Iterator[pl.DataFrame]:
+    """The rows of each day that has any, in the table's order."""
+    for day in days:
+        rows = home.lake.read(table, {"operating_day": day.date})
+        if best and "finality" in table.key:
+            key = [k for k in table.key if k != "finality"]
+            rows = rows.sort("finality").unique(key, keep="first").sort(table.order)
+        if len(rows):
+            yield rows
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def _form_of(path: Path, otherwise: str | None) -> str:
+    form = path.suffix.removeprefix(".") or otherwise
+    if form not in {"csv", "parquet"}:
+        msg = f"--output {path}: the name should end in .csv or .parquet"
+        raise click.UsageError(msg)
+    return form
+
+
+def _refuse_to_replace(path: Path, *, force: bool) -> None:
+    if path.is_dir() or (path.exists() and not force):
+        msg = f"{path} is there already: name another with --output, or replace it with --force"
+        raise click.UsageError(msg)
+
+
+def _say_written(rows: int, path: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"rows": rows, "path": str(path)})
+    else:
+        click.echo(f"{rows:,} rows in {path}")
+
+
+def _write_file(frames: Iterator[pl.DataFrame], path: Path, form: str) -> int:
+    """Write all of ``frames``, and give the file its name once it is whole."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with draft.open("wb") as file:
+            rows = _write(frames, file, form)
+            if file.tell():
+                draft.replace(path)
+    except OSError as error:
+        msg = f"{path} cannot be written: {error.strerror}"
+        raise click.ClickException(msg) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return rows
+
+
+def _write(frames: Iterator[pl.DataFrame], file: BinaryIO, form: str) -> int:
+    """Write ``frames`` one after the other; the number of their rows."""
+    from pyarrow.parquet import ParquetWriter
+
+    rows = 0
+    writer: Any = None  # pyarrow brings no types
+    with ExitStack() as stack:
+        for number, frame in enumerate(frames):
+            rows += len(frame)
+            if form == "csv":
+                frame.write_csv(file, include_header=not number, datetime_format=_STAMP)
+                continue
+            arrow = frame.to_arrow()
+            if writer is None:
+                writer = stack.enter_context(ParquetWriter(file, arrow.schema))
+            writer.write_table(arrow)
+    return rows

@@ -1,0 +1,55 @@
+"""What somebody should know of: the alerts that are open, and the metrics of all runs."""
+
+import sys
+
+import click
+
+from aurum_assets import ingest
+from aurum_assets.cli.arguments import json_option
+from aurum_assets.cli.output import BROKEN, print_json, print_rows
+from aurum_assets.markets import DATASETS
+from aurum_assets.resources.settings import open_home
+
+
+@click.command()
+@click.option("--port", default=9464, show_default=True, help="Where Prometheus scrapes.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--once", is_flag=True, help="Print the metrics and end.")
+def metrics(port: int, host: str, once: bool) -> None:
+    """Serve the metrics of all runs of this home to Prometheus, until interrupted."""
+    import prometheus_client
+
+    registry = ingest.Scraped(open_home(DATASETS), DATASETS).registry
+    if once:
+        click.echo(prometheus_client.generate_latest(registry).decode(), nl=False)
+        return
+    try:
+        server, thread = prometheus_client.start_http_server(port, host, registry)
+    except OSError as error:
+        msg = f"port {port} cannot be had ({error.strerror}); choose another with --port"
+        raise click.ClickException(msg) from error
+    click.echo(f"http://{host}:{server.server_port}/metrics")
+    click.echo("Interrupt to stop.", err=True)
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Look now, and send what is to be sent.")
+@json_option
+def alerts(check: bool, as_json: bool) -> None:
+    """The alerts that are open. Dagster's sensors look by themselves; without it, use --check.
+
+    Exit code: 0 none is open, 3 some are, 1 failure.
+    """
+    home = open_home(DATASETS)
+    found = ingest.look(home, DATASETS) if check else home.alerts.open
+    rows = [a.as_dict() for a in found]
+    if as_json:
+        print_json({"alerts": rows, "waiting": home.alerts.waiting})
+    else:
+        shown = ("severity", "kind", "dataset", "subject", "day", "opened_at", "sentence")
+        print_rows([{name: row[name] for name in shown} for row in rows])
+    sys.exit(BROKEN if rows else 0)

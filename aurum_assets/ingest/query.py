@@ -1,0 +1,119 @@
+"""Query: SQL over the Iceberg tables by name, by DuckDB within this process. Reads only.
+
+A query sees the tables of this home and nothing else: no file, no network, no extension. What it
+names is scanned as it is read, only the columns and row groups that it takes, and a sort or join
+that needs more than ``MEMORY`` spills to a temporary folder.
+"""
+
+import re
+from collections import Counter
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from aurum_assets.ingest.reference import REFERENCES
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.errors import QueryRefused
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.table import Table
+from aurum_assets.resources.settings import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+    import pyarrow as pa
+
+MEMORY = "1GB"
+BATCH_ROWS = 10_000
+
+
+def known_tables() -> list[Table]:
+    """Every table that a home may hold, whether it holds rows yet or not."""
+    ours = [d.table for d in DATASETS]
+    references = [table for r in REFERENCES for table in (r.table, r.sightings)]
+    return [*ours, *(t.history for t in ours), QUARANTINE, *references]
+
+
+@contextmanager
+def query(home: Home, text: str) -> "Iterator[pa.RecordBatchReader]":
+    """The rows that one SELECT gives, in batches; times are UTC.
+
+    Tables go by ``market.isone_rt_lmp`` or ``isone_rt_lmp``; one that holds nothing yet is empty.
+    Raises ``QueryRefused`` for anything that is not one SELECT over them, in one sentence, here or
+    while batches are read.
+    """
+    import duckdb
+
+    with TemporaryDirectory() as spill, duckdb.connect() as db:
+        try:
+            _require_one_select(db, text)
+            for table in known_tables():
+                db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.namespace}")
+                if re.search(rf"\b{table.name}\b", text, re.IGNORECASE):
+                    db.register(f"__{table.name}", _scan(home, table))
+                    db.execute(f"CREATE VIEW {table.identifier} AS FROM __{table.name}")
+            db.execute(f"SET memory_limit = '{MEMORY}'")
+            db.execute(f"SET temp_directory = '{spill}'")
+            db.execute("SET search_path = 'main,market,reference,quality'")
+            db.execute("SET TimeZone = 'UTC'")
+            db.execute("SET enable_progress_bar = false")
+            db.execute("SET enable_external_access = false")
+            db.execute("SET lock_configuration = true")
+            rows = db.sql(text)
+            _require_names_apart(rows.columns)
+            yield rows.to_arrow_reader(BATCH_ROWS)
+        except duckdb.Error as error:
+            raise _refused(error) from None
+
+
+def _require_one_select(db: "duckdb.DuckDBPyConnection", text: str) -> None:
+    statements = db.extract_statements(text)
+    kinds = [s.type.name for s in statements]
+    if kinds not in (["SELECT"], ["EXPLAIN"]):
+        msg = (
+            f"one SELECT is expected, this is {' and '.join(kinds) or 'nothing'}: "
+            "tables are read here, not written"
+        )
+        raise QueryRefused(msg)
+
+
+def _require_names_apart(names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        msg = f"two columns are called {twice[0]!r}: name them apart with AS"
+        raise QueryRefused(msg)
+
+
+def _refused(error: "duckdb.Error") -> QueryRefused:
+    import duckdb
+
+    sentence = str(error).partition("\n\nLINE")[0].replace("\n", " ").strip()
+    if isinstance(error, duckdb.CatalogException) and "Table with name" in sentence:
+        names = ", ".join(t.identifier for t in known_tables())
+        return QueryRefused(f"{sentence.partition('!')[0]}; there are {names}")
+    if isinstance(error, duckdb.PermissionException):
+        return QueryRefused(f"{sentence}; a query sees the tables of this home alone")
+    return QueryRefused(sentence)
+
+
+def _scan(home: Home, table: Table) -> Any:  # noqa: ANN401  pyarrow brings no types
+    """The table as what DuckDB can read piece by piece: its Parquet files, as they are now."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+    from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow
+
+    found = home.lake.find(table)
+    tasks = list(found.scan().plan_files()) if found is not None else []
+    if found is None or not tasks:
+        return table.empty().to_arrow()
+    if any(task.delete_files for task in tasks) or not isinstance(found.io, PyArrowFileIO):
+        return found.scan().to_arrow()  # rows that another writer deleted in place
+    scheme, host, _ = PyArrowFileIO.parse_location(tasks[0].file.file_path, found.io.properties)
+    paths = [
+        PyArrowFileIO.parse_location(task.file.file_path, found.io.properties)[2] for task in tasks
+    ]
+    schema: pa.Schema = schema_to_pyarrow(found.schema(), include_field_ids=False)
+    return ds.dataset(
+        paths, schema=schema, format="parquet", filesystem=found.io.fs_by_scheme(scheme, host)
+    )

