@@ -10,7 +10,7 @@ import dagster as dg
 from aurum_assets.ingest.collect import Collected
 from aurum_assets.ingest.normalize import Normalized
 from aurum_assets.model.checks import Verdict
-from aurum_assets.model.errors import AurumError, LakeBusy, SourceUnavailable
+from aurum_assets.model.errors import AurumError, LakeBusy, LakeUnreachable, SourceUnavailable
 from aurum_assets.model.table import Table
 from aurum_assets.resources.settings import Home
 
@@ -20,7 +20,7 @@ def failures_in_words() -> Iterator[None]:
     """Our errors as Dagster's: only what may go better later is worth another try."""
     try:
         yield
-    except (SourceUnavailable, LakeBusy) as error:
+    except (SourceUnavailable, LakeBusy, LakeUnreachable) as error:
         raise dg.Failure(description=str(error), allow_retries=True) from error
     except AurumError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error

@@ -9,6 +9,7 @@ AurumError
 |  |- MalformedPayload    no dialect's shape
 |  '- ContractBroken      the table refuses it
 |- LakeBusy               other writers had the table all the time: ask again later
+|- LakeUnreachable        nobody answers where the lake's catalog is: ask again later
 '- ConfigError            ours: names the file or variable, what it holds, what it should
 """
 
@@ -58,6 +59,10 @@ class ContractBroken(DataError):
 
 class LakeBusy(AurumError):
     """Other writers had the table all the time: ask again later."""
+
+
+class LakeUnreachable(AurumError):
+    """The lake's catalog does not answer, or not whether a commit landed: ask again later."""
 
 
 class ConfigError(AurumError):

@@ -34,6 +34,7 @@ from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import LocalArchive
+from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import SqliteLimiter
@@ -354,7 +355,9 @@ class Home:
     @cached_property
     def lake(self) -> Lake:
         """The Iceberg tables."""
-        return Lake.local(self.root / "lake")
+        root = self.root / "lake"
+        catalog = self.backends.catalog
+        return Lake.remote(catalog, root) if catalog else Lake.local(root)
 
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[None]:
@@ -457,8 +460,28 @@ def _backends(settings: Settings) -> Backends:
         s3_endpoint=settings.s3_endpoint,
         s3_region=settings.s3_region,
         aws_profile=settings.aws_profile,
+        catalog=catalog_properties(
+            settings.catalog_type,
+            settings.catalog_uri.get_secret_value(),
+            settings.catalog_warehouse,
+            settings.catalog_properties.get_secret_value(),
+            home=settings.home,
+            s3=_s3_of_pyiceberg(settings),
+        ),
         machines=settings.machines,
         webhook_url=settings.webhook_url,
         metrics_file=settings.metrics_file,
         environment=settings.environment,
     )
+
+
+def _s3_of_pyiceberg(settings: Settings) -> dict[str, str]:
+    """What pyiceberg needs to know of the S3 store; credentials come from where AWS tools look."""
+    found = {
+        "s3.endpoint": settings.s3_endpoint,
+        "s3.region": settings.s3_region,
+        "s3.profile-name": settings.aws_profile,
+        "s3.connect-timeout": "5",
+        "s3.request-timeout": "30",
+    }
+    return {name: value for name, value in found.items() if value}
