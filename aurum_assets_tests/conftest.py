@@ -1,6 +1,7 @@
 """What several tests stand on: a home in a temporary folder, its clock, simulated operators."""
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.settings import PROJECT, Configuration, Home, load_config
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.servers.postgres import Postgres
 
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
 PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "record_hash", "raw_sha256")
@@ -145,3 +147,16 @@ def live_desk(home: Home, clock: SetClock, market: Running) -> Desk:
     """A desk that reaches the simulated operators."""
     urls = {"isone": market.isone_url, "miso": market.miso_url}
     return Desk(replace(home, base_urls=urls), clock)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests of a session; each makes a database of its own."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """A fresh database."""
+    return postgres.database(f"aurum_{uuid.uuid4().hex[:12]}")

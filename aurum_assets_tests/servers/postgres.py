@@ -28,9 +28,8 @@ import psycopg2
 _PATIENCE = 30.0
 _SET_PDEATHSIG = 1  # prctl's
 _QUICK = {
-    "fsync": "off",
+    "fsync": "off",  # what was committed outlives the processes, not the machine
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "autovacuum": "off",
     "max_connections": "60",
     "shared_buffers": "16MB",
@@ -139,7 +138,8 @@ class Postgres:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait(_PATIENCE)
-        psutil.wait_procs(family, _PATIENCE)  # or the next one finds their shared memory in use
+        while any(map(_lives, family)):  # or the next one finds their shared memory in use
+            time.sleep(0.01)
         self._process = None
 
     def restart(self) -> None:
@@ -227,6 +227,13 @@ def _family(pid: int) -> list[psutil.Process]:
         return [postmaster, *postmaster.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _free_port() -> int:
