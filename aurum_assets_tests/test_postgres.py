@@ -146,7 +146,7 @@ def test_where_nobody_can_say_whether_a_commit_landed_its_files_stay(
             raise ServiceUnavailableError(msg)
         return load(identifier)
 
-    found.load_table = unreachable  # type: ignore[method-assign, assignment]
+    found.load_table = unreachable  # type: ignore[method-assign]
     lake = Lake(properties, catalog=found, patience=0.3)
     lake.table(TABLE)
     found.commit_table = lie  # type: ignore[method-assign, assignment]

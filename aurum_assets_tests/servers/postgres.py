@@ -43,7 +43,7 @@ class Postgres:
 
     def __init__(self) -> None:
         self.password = "p%s/@:" + secrets.token_hex(8)  # as awkward as passwords are
-        self.port = _free_port()
+        self.port = free_port()
         self._root = Path(tempfile.mkdtemp(prefix="aurum-postgres-"))
         self._data = self._root / "data"
         self._process: subprocess.Popen[bytes] | None = None
@@ -236,7 +236,8 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
