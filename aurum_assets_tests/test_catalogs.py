@@ -1,17 +1,21 @@
 """Which catalog the environment names, what it must not name; the lake in Glue and over REST."""
 
 import json
+import socket
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from aurum_assets.markets import DATASETS
-from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.errors import ConfigError, LakeUnreachable
+from aurum_assets.resources import catalog as catalogs
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Home, open_home
 from aurum_assets_tests.servers.aws import CREDENTIALS, aws_server
+from aurum_assets_tests.servers.rest import rest_catalog
 from aurum_assets_tests.test_lake import TABLE, frame, loads
 
 SECRET = "hush-hush"  # noqa: S105  no secret
@@ -82,12 +86,15 @@ def test_the_warehouse_may_lie_elsewhere(
 def test_an_address_of_http_is_a_rest_catalog_and_its_credentials_are_properties(
     environment: pytest.MonkeyPatch,
 ) -> None:
-    more = json.dumps({"credential": f"me:{SECRET}", "oauth2-timeout": 3, "ssl": True})
+    more = json.dumps(
+        {"credential": f"me:{SECRET}", "depth": 3, "ssl": {"cabundle": "/ca"}, "s3.anonymous": True}
+    )
     home = opened(environment, URI="https://rest.example/api", PROPERTIES=more, WAREHOUSE="prod")
     found = home.backends.catalog
     assert (found["type"], found["uri"]) == ("rest", "https://rest.example/api")
     assert (found["warehouse"], found["credential"]) == ("prod", f"me:{SECRET}")
-    assert (found["oauth2-timeout"], found["ssl"]) == ("3", "true")
+    assert (found["depth"], found["s3.anonymous"]) == ("3", "true")
+    assert str(found["ssl"]) == "{'cabundle': '/ca'}"
     assert SECRET not in repr(home)
 
 
@@ -158,3 +165,52 @@ def test_the_lake_is_in_glue_and_its_files_on_s3_by_environment_alone(
     glue = boto3.client("glue", endpoint_url=aws)
     names = [t["Name"] for t in glue.get_tables(DatabaseName="market")["TableList"]]
     assert sorted(names) == [TABLE.name, TABLE.history.name]
+
+
+# --- REST ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [500, 502, 503, 504, 409, 0], ids=lambda n: f"answered {n}")
+def test_a_commit_that_rest_lost_the_answer_of_counts_once(
+    environment: pytest.MonkeyPatch, tmp_path: Path, answer: int
+) -> None:
+    with rest_catalog(tmp_path) as rest:
+        home = opened(environment, URI=rest.url, PROPERTIES=json.dumps({"token": SECRET}))
+        home.lake.merge(TABLE, frame({1: 10}))
+        rest.lies = [answer]
+        merged = home.lake.merge(TABLE, frame({2: 20}))
+        assert rest.lies == []
+        assert (merged.new, merged.attempts) == (1, 1)
+        assert loads(Lake(home.backends.catalog)) == [10, 20]
+        changed = home.lake.merge(TABLE, frame({1: 11}, fetch=5))
+        assert changed.changed == 1
+        assert loads(Lake(home.backends.catalog)) == [11, 20]
+        assert rest.authorizations == {f"Bearer {SECRET}"}
+
+
+def test_two_writers_over_rest_lose_nothing(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with rest_catalog(tmp_path) as rest:
+        properties = opened(environment, URI=rest.url).backends.catalog
+        Lake(properties).table(TABLE)
+
+        def write(who: int) -> int:
+            lake = Lake(properties)
+            said = [lake.merge(TABLE, frame({10 * who + n: float(n)})) for n in range(5)]
+            return sum(merged.new for merged in said)
+
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(write, range(2))) == [5, 5]
+        assert loads(Lake(properties)) == [0, 1, 2, 3, 4] * 2
+
+
+def test_a_rest_catalog_that_is_silent_holds_nobody_for_ever(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setattr(catalogs, "_ANSWERED_WITHIN", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        lake = Lake(opened(environment, URI=uri).backends.catalog, patience=0.3)
+        with pytest.raises(LakeUnreachable, match=r"\(REST at 127\.0\.0\.1:\d+\) was out of reach"):
+            lake.find(TABLE)

@@ -5,6 +5,7 @@ Postgres (``sql``), ``rest`` and ``glue``. Every wait is bounded: a statement in
 rows, and how often to try again; the lake does that.
 """
 
+import json
 import select
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -146,17 +147,18 @@ def _postgres(uri: str) -> str:
     return f"{_POSTGRES[0]}://{rest.partition('?')[0]}?{query}"
 
 
-def _further(more: str) -> dict[str, str]:
+def _further(more: str) -> dict[str, Any]:
     if not more:
         return {}
     expected = 'a JSON object of pyiceberg\'s properties, for instance {"credential": "id:secret"}'
     try:
-        found = msgspec.json.decode(more, type=dict[str, str | int | float | bool])
-    except (msgspec.DecodeError, msgspec.ValidationError):
+        found = msgspec.json.decode(more)
+    except msgspec.DecodeError:
         found = None
-    if found is None:
+    if not isinstance(found, dict):
         _refuse("PROPERTIES", expected)
-    return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in found.items()}
+    # pyiceberg takes texts, but for objects such as REST's "auth" and "ssl".
+    return {k: v if isinstance(v, dict | str) else json.dumps(v) for k, v in found.items()}
 
 
 # --- opening -------------------------------------------------------------------------------------
@@ -320,9 +322,15 @@ def _secrets(properties: Mapping[str, str]) -> Iterator[str]:
     password = urlsplit(properties.get("uri", "")).password
     if password:
         yield from {password, unquote(password)}
+    yield from _hidden(properties)
+
+
+def _hidden(properties: Mapping[str, Any]) -> Iterator[str]:
     for name, value in properties.items():
-        if value and any(w in name for w in ("credential", "token", "secret", "password", "key")):
-            yield from {value, *filter(None, value.split(":"))}
+        if isinstance(value, dict):
+            yield from _hidden(value)
+        elif value and any(w in name for w in ("credential", "token", "secret", "password", "key")):
+            yield from {str(value), str(value).rpartition(":")[2]} - {""}
 
 
 # --- commits whose answer was lost ---------------------------------------------------------------
