@@ -167,6 +167,19 @@ def test_the_lake_is_in_glue_and_its_files_on_s3_by_environment_alone(
     assert sorted(names) == [TABLE.name, TABLE.history.name]
 
 
+def test_a_glue_that_is_silent_holds_nobody_for_ever(environment: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        environment.setenv(name, value)
+    environment.setattr(catalogs, "_ANSWERED_WITHIN", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        home = opened(environment, TYPE="glue", URI=uri, WAREHOUSE="s3://lake")
+        lake = Lake(home.backends.catalog, patience=0.3)
+        with pytest.raises(LakeUnreachable, match=r"\(Glue at 127\.0\.0\.1:\d+\) was out of reach"):
+            lake.find(TABLE)
+        assert CREDENTIALS["AWS_SECRET_ACCESS_KEY"] not in repr(home.backends)
+
+
 # --- REST ----------------------------------------------------------------------------------------
 
 

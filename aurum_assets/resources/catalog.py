@@ -170,6 +170,8 @@ def open_catalog(properties: Mapping[str, str]) -> "Catalog":
 
     if properties.get("type") == "rest":
         return _bounded_rest()("aurum", **properties)
+    if properties.get("type") == "glue":
+        return load_catalog("aurum", **_bounded_glue(properties))
     if properties.get("uri", "").startswith(_POSTGRES[0]):
         _bound_postgres()
     return load_catalog("aurum", **properties)
@@ -220,6 +222,19 @@ def _bounded_rest() -> "type[RestCatalog]":
             return session
 
     return BoundedRestCatalog
+
+
+def _bounded_glue(properties: Mapping[str, str]) -> dict[str, Any]:
+    """Ask Glue three times, not ten, and wait 5 and 30 s for it each time, not 60."""
+    from botocore.config import Config
+    from botocore.session import get_session
+
+    session = get_session()
+    session.set_default_client_config(
+        Config(connect_timeout=_SENT_WITHIN, read_timeout=_ANSWERED_WITHIN)
+    )
+    retries = int(properties.get("glue.max-retries", 2))  # boto3 takes no text
+    return {"botocore_session": session, **properties, "glue.max-retries": retries}
 
 
 # --- what its errors mean ------------------------------------------------------------------------
