@@ -157,6 +157,8 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> str:
+def postgres_url(postgres: Postgres) -> Iterator[str]:
     """A fresh database."""
-    return postgres.database(f"aurum_{uuid.uuid4().hex[:12]}")
+    name = f"aurum_{uuid.uuid4().hex[:12]}"
+    yield postgres.database(name)
+    postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
