@@ -8,6 +8,14 @@ SIMULATOR_PORT ?= 8321
 UI_PORT ?= 3000
 export AURUM_HOME DAGSTER_HOME
 
+# Dagster's storage, as the environment or .env has it; SQLAlchemy reads postgresql:// as psycopg 3.
+IN_ENV = sed -nE "s/^AURUM_DAGSTER_POSTGRES_URL=[\"']?([^\"']*)[\"']?$$/\1/p" .env 2>/dev/null
+PSYCOPG2 = $(patsubst postgresql://%,postgresql+psycopg2://%,$(patsubst postgres://%,postgresql://%,$1))
+override AURUM_DAGSTER_POSTGRES_URL := \
+  $(call PSYCOPG2,$(or $(value AURUM_DAGSTER_POSTGRES_URL),$(shell $(IN_ENV))))
+export AURUM_DAGSTER_POSTGRES_URL
+WITH_STORAGE = sed '$(if $(AURUM_DAGSTER_POSTGRES_URL),s/^\#postgres\# //)' dagster.yaml
+
 .PHONY: help setup setup-dev demo test check bench prove dev live openapi schemas lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,8 +42,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready .requirements-dev.lock
 setup: $(VENV)/.ready $(DAGSTER_HOME)/dagster.yaml
 setup-dev: setup $(VENV)/.ready-dev
 
-$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
-	@mkdir -p $(@D) && cp dagster.yaml $@
+# Written anew each time: the storage may have been set or unset since.
+$(DAGSTER_HOME)/dagster.yaml: FORCE
+	@mkdir -p $(@D) && $(WITH_STORAGE) > $@.new && mv $@.new $@
+FORCE:
 
 demo: setup ## A simulated day and six live ticks through Dagster, then a table
 	@$(BIN)/aurum demo
@@ -67,7 +77,7 @@ dev: setup ## Simulator, daemon and UI on 127.0.0.1:3000, schedules running
 
 live: setup ## The same against the real operators (MISO needs no account), in AURUM_HOME/live
 	@mkdir -p $(DAGSTER_HOME) $(AURUM_HOME)/live/dagster
-	@cp dagster.yaml $(AURUM_HOME)/live/dagster/
+	@$(WITH_STORAGE) > $(AURUM_HOME)/live/dagster/dagster.yaml
 	@cd $(AURUM_HOME)/live/dagster && PATH=$(abspath $(BIN)):$$PATH \
 	AURUM_HOME=$(abspath $(AURUM_HOME))/live DAGSTER_HOME=$(abspath $(AURUM_HOME))/live/dagster \
 	AURUM_SCHEDULES=running \

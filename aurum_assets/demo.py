@@ -6,7 +6,7 @@ like everything else, and ``make dev`` shows it in the Dagster UI.
 """
 
 import datetime as dt
-import shutil
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -75,7 +75,9 @@ def dagster_instance(home: Home) -> dg.DagsterInstance:
     folder = (home.root / "dagster").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dagster.yaml").exists():
-        shutil.copy(PROJECT / "dagster.yaml", folder / "dagster.yaml")
+        text = (PROJECT / "dagster.yaml").read_text()
+        mark = "#postgres# " if os.environ.get("AURUM_DAGSTER_POSTGRES_URL") else None
+        (folder / "dagster.yaml").write_text(text.replace(mark, "") if mark else text)
     return dg.DagsterInstance.from_config(str(folder))
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.settings import PROJECT, Configuration, Home, load_config
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.s3 import S3Server
 
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
@@ -151,6 +153,21 @@ def live_desk(home: Home, clock: SetClock, market: Running) -> Desk:
     """A desk that reaches the simulated operators."""
     urls = {"isone": market.isone_url, "miso": market.miso_url}
     return Desk(replace(home, base_urls=urls), clock)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests of a session; each makes a database of its own."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A fresh database."""
+    name = f"aurum_{uuid.uuid4().hex[:12]}"
+    yield postgres.database(name)
+    postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from aurum_assets.model.table import Table, fold
 from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, SNAPSHOTS_KEPT, Lake
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import recording
+from benchmarks.proof import close, lake_at
 
 TABLE = ISONE_SYSTEM_LOAD.table
 REFERENCE = [table for r in REFERENCES for table in (r.table, r.sightings)]
@@ -50,6 +52,21 @@ def frame(loads: dict[int, float], fetch: int = 0, day: int = 0) -> pl.DataFrame
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake.local(tmp_path / "lake")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Lake]:
+    """Opens the same lake each time: its catalog is a file, or in Postgres."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    return lambda: lake_at(tmp_path / "lake", url)
+
+
+@pytest.fixture
+def anywhere(reopen: Callable[[], Lake]) -> Iterator[Lake]:
+    """A lake that must behave alike whatever its catalog."""
+    found = reopen()
+    yield found
+    close(found)
 
 
 def where(day: int = 0) -> dict[str, Any]:
@@ -84,19 +101,23 @@ def test_a_table_has_documented_columns_identity_partitions_and_a_sort_order(
     assert [str(c.identifier) for c in [table]] == [f"{table.namespace}.{table.name}"]
 
 
-def test_a_table_that_nobody_made_is_empty_and_reading_makes_none(lake: Lake) -> None:
-    assert lake.read(TABLE).is_empty()
-    assert dict(lake.read(TABLE).schema) == TABLE.schema
-    assert lake.find(TABLE) is None
-    assert lake.summary(TABLE) is None
-    assert lake.counts(TABLE, where()) == (0, 0)
+def test_a_table_that_nobody_made_is_empty_and_reading_makes_none(anywhere: Lake) -> None:
+    assert anywhere.read(TABLE).is_empty()
+    assert dict(anywhere.read(TABLE).schema) == TABLE.schema
+    assert anywhere.find(TABLE) is None
+    assert anywhere.summary(TABLE) is None
+    assert anywhere.counts(TABLE, where()) == (0, 0)
 
 
-def test_another_table_after_a_drop_has_another_identity(lake: Lake, tmp_path: Path) -> None:
-    first = lake.uuid(TABLE)
-    assert lake.uuid(TABLE) == first
-    lake.catalog.drop_table(TABLE.identifier)
-    assert Lake.local(tmp_path / "lake").uuid(TABLE) != first
+def test_another_table_after_a_drop_has_another_identity(
+    anywhere: Lake, reopen: Callable[[], Lake]
+) -> None:
+    first = anywhere.uuid(TABLE)
+    assert anywhere.uuid(TABLE) == first
+    anywhere.catalog.drop_table(TABLE.identifier)
+    again = reopen()
+    assert again.uuid(TABLE) != first
+    close(again)
 
 
 def test_a_dropped_table_is_filled_again_from_the_archive(desk: Desk) -> None:
@@ -111,69 +132,69 @@ def test_a_dropped_table_is_filled_again_from_the_archive(desk: Desk) -> None:
 # --- merge ---------------------------------------------------------------------------------------
 
 
-def test_what_goes_in_comes_out_in_the_tables_order(lake: Lake) -> None:
-    merged = lake.merge(TABLE, frame({3: 3.5, 1: 1.25, 2: -0.0}))
+def test_what_goes_in_comes_out_in_the_tables_order(anywhere: Lake) -> None:
+    merged = anywhere.merge(TABLE, frame({3: 3.5, 1: 1.25, 2: -0.0}))
     assert (merged.new, merged.changed, merged.unchanged, merged.removed) == (3, 0, 0, 0)
     assert merged.snapshot_id is not None
-    read = lake.read(TABLE)
+    read = anywhere.read(TABLE)
     assert read.equals(frame({1: 1.25, 2: -0.0, 3: 3.5}))
     assert dict(read.schema) == TABLE.schema
 
 
-def test_a_merge_says_what_is_new_changed_and_unchanged(lake: Lake) -> None:
-    lake.merge(TABLE, frame({1: 10, 2: 20, 3: 30}))
-    merged = lake.merge(TABLE, frame({2: 20, 3: 31, 4: 40}, fetch=5))
+def test_a_merge_says_what_is_new_changed_and_unchanged(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({1: 10, 2: 20, 3: 30}))
+    merged = anywhere.merge(TABLE, frame({2: 20, 3: 31, 4: 40}, fetch=5))
     assert (merged.new, merged.changed, merged.unchanged) == (1, 1, 1)
-    assert loads(lake) == [10, 20, 31, 40]
+    assert loads(anywhere) == [10, 20, 31, 40]
 
 
-def test_rows_that_did_not_change_keep_the_fetch_that_said_them_first(lake: Lake) -> None:
-    lake.merge(TABLE, frame({1: 10, 2: 20}))
-    lake.merge(TABLE, frame({1: 10, 2: 21}, fetch=5))
-    fetched = lake.read(TABLE)["fetched_at"].to_list()
+def test_rows_that_did_not_change_keep_the_fetch_that_said_them_first(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({1: 10, 2: 20}))
+    anywhere.merge(TABLE, frame({1: 10, 2: 21}, fetch=5))
+    fetched = anywhere.read(TABLE)["fetched_at"].to_list()
     assert fetched == [FETCHED, FETCHED + dt.timedelta(minutes=5)]
-    assert lake.read(TABLE)["raw_sha256"].to_list() == [f"{0:064d}", f"{5:064d}"]
+    assert anywhere.read(TABLE)["raw_sha256"].to_list() == [f"{0:064d}", f"{5:064d}"]
 
 
 @pytest.mark.parametrize("again", [{1: 10.0, 2: 20.0}, {1: 10.0}, {}])
-def test_nothing_new_is_no_commit(lake: Lake, again: dict[int, float]) -> None:
-    first = lake.merge(TABLE, frame({1: 10, 2: 20}))
-    merged = lake.merge(TABLE, frame(again, fetch=5))
+def test_nothing_new_is_no_commit(anywhere: Lake, again: dict[int, float]) -> None:
+    first = anywhere.merge(TABLE, frame({1: 10, 2: 20}))
+    merged = anywhere.merge(TABLE, frame(again, fetch=5))
     assert (merged.new, merged.changed, merged.unchanged) == (0, 0, len(again))
     assert merged.snapshot_id is None
-    head = lake.table(TABLE).current_snapshot()
+    head = anywhere.table(TABLE).current_snapshot()
     assert head is not None
     assert head.snapshot_id == first.snapshot_id
 
 
-def test_rows_that_a_snapshot_does_not_name_stay(lake: Lake) -> None:
-    lake.merge(TABLE, frame({1: 10, 2: 20}))
-    lake.merge(TABLE, frame({2: 21}, fetch=5))
-    assert loads(lake) == [10, 21]
+def test_rows_that_a_snapshot_does_not_name_stay(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({1: 10, 2: 20}))
+    anywhere.merge(TABLE, frame({2: 21}, fetch=5))
+    assert loads(anywhere) == [10, 21]
 
 
-def test_days_do_not_touch_each_other(lake: Lake) -> None:
-    lake.merge(TABLE, frame({1: 10}))
-    lake.merge(TABLE, frame({1: 11}, day=1))
-    lake.merge(TABLE, frame({1: 12}, fetch=5))
-    assert lake.read(TABLE, where(0))["load"].to_list() == [12]
-    assert lake.read(TABLE, where(1))["load"].to_list() == [11]
-    assert lake.counts(TABLE, where(1)) == (1, 2)
+def test_days_do_not_touch_each_other(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({1: 10}))
+    anywhere.merge(TABLE, frame({1: 11}, day=1))
+    anywhere.merge(TABLE, frame({1: 12}, fetch=5))
+    assert anywhere.read(TABLE, where(0))["load"].to_list() == [12]
+    assert anywhere.read(TABLE, where(1))["load"].to_list() == [11]
+    assert anywhere.counts(TABLE, where(1)) == (1, 2)
 
 
-def test_a_merge_of_two_days_is_refused(lake: Lake) -> None:
+def test_a_merge_of_two_days_is_refused(anywhere: Lake) -> None:
     both = pl.concat([frame({1: 10}), frame({1: 11}, day=1)])
     with pytest.raises(ContractBroken, match="one partition, this frame holds 2"):
-        lake.merge(TABLE, both)
-    assert lake.read(TABLE).is_empty()
+        anywhere.merge(TABLE, both)
+    assert anywhere.read(TABLE).is_empty()
 
 
-def test_a_null_where_none_may_be_is_refused_and_nothing_is_stored(lake: Lake) -> None:
-    lake.merge(TABLE, frame({1: 10}))
+def test_a_null_where_none_may_be_is_refused_and_nothing_is_stored(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({1: 10}))
     broken = frame({2: 20}).with_columns(load=pl.lit(None, pl.Float64()))
     with pytest.raises(ContractBroken, match=r"market\.isone_system_load"):
-        lake.merge(TABLE, broken)
-    assert loads(lake) == [10]
+        anywhere.merge(TABLE, broken)
+    assert loads(anywhere) == [10]
 
 
 STEPS = st.lists(
@@ -202,43 +223,43 @@ def test_merging_one_after_the_other_is_folding_all(
 # --- replace -------------------------------------------------------------------------------------
 
 
-def test_replace_makes_a_day_exactly_what_it_is_given(lake: Lake) -> None:
-    lake.merge(TABLE, frame({1: 10, 2: 20, 3: 30}))
-    merged = lake.replace(TABLE, frame({2: 20, 3: 31, 4: 40}, fetch=5), where())
+def test_replace_makes_a_day_exactly_what_it_is_given(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({1: 10, 2: 20, 3: 30}))
+    merged = anywhere.replace(TABLE, frame({2: 20, 3: 31, 4: 40}, fetch=5), where())
     assert (merged.new, merged.changed, merged.unchanged, merged.removed) == (1, 1, 1, 1)
-    assert lake.read(TABLE).equals(frame({2: 20, 3: 31, 4: 40}, fetch=5))
+    assert anywhere.read(TABLE).equals(frame({2: 20, 3: 31, 4: 40}, fetch=5))
 
 
-def test_replacing_a_day_by_itself_is_no_commit(lake: Lake) -> None:
-    lake.merge(TABLE, frame({1: 10}))
-    lake.merge(TABLE, frame({2: 20}, fetch=5))
-    held = lake.read(TABLE)
-    merged = lake.replace(TABLE, held, where())
+def test_replacing_a_day_by_itself_is_no_commit(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({1: 10}))
+    anywhere.merge(TABLE, frame({2: 20}, fetch=5))
+    held = anywhere.read(TABLE)
+    merged = anywhere.replace(TABLE, held, where())
     assert merged.snapshot_id is None
     assert merged.unchanged == 2
 
 
-def test_replace_puts_provenance_right_even_where_no_value_changed(lake: Lake) -> None:
-    lake.merge(TABLE, frame({1: 10}, fetch=5))
-    merged = lake.replace(TABLE, frame({1: 10}, fetch=0), where())
+def test_replace_puts_provenance_right_even_where_no_value_changed(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({1: 10}, fetch=5))
+    merged = anywhere.replace(TABLE, frame({1: 10}, fetch=0), where())
     assert merged.snapshot_id is not None
-    assert lake.read(TABLE)["fetched_at"].to_list() == [FETCHED]
+    assert anywhere.read(TABLE)["fetched_at"].to_list() == [FETCHED]
 
 
-def test_a_day_can_be_replaced_by_nothing(lake: Lake) -> None:
-    lake.merge(TABLE, frame({1: 10}))
-    lake.merge(TABLE, frame({1: 11}, day=1))
-    assert lake.replace(TABLE, TABLE.empty(), where()).removed == 1
-    assert lake.read(TABLE)["load"].to_list() == [11]
-    assert lake.replace(TABLE, TABLE.empty(), where()).snapshot_id is None
+def test_a_day_can_be_replaced_by_nothing(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({1: 10}))
+    anywhere.merge(TABLE, frame({1: 11}, day=1))
+    assert anywhere.replace(TABLE, TABLE.empty(), where()).removed == 1
+    assert anywhere.read(TABLE)["load"].to_list() == [11]
+    assert anywhere.replace(TABLE, TABLE.empty(), where()).snapshot_id is None
 
 
-def test_every_write_is_one_snapshot(lake: Lake) -> None:
+def test_every_write_is_one_snapshot(anywhere: Lake) -> None:
     """Two would show a reader a day that is short."""
     snapshots = []
     for n in range(4):
-        lake.merge(TABLE, frame({1: float(n), 2: 5.0}, fetch=n))
-        snapshots.append(len(lake.table(TABLE).metadata.snapshots))
+        anywhere.merge(TABLE, frame({1: float(n), 2: 5.0}, fetch=n))
+        snapshots.append(len(anywhere.table(TABLE).metadata.snapshots))
     assert snapshots == [1, 2, 3, 4]
 
 
@@ -265,10 +286,10 @@ def test_a_day_of_merges_stays_small(lake: Lake, tmp_path: Path) -> None:
     assert summary.files == 6
 
 
-def test_numbers_of_a_table_come_from_its_manifests(lake: Lake) -> None:
-    lake.merge(TABLE, frame({0: 1, 287: 2}))
-    lake.merge(TABLE, frame({5: 3}, day=2))
-    summary = lake.summary(TABLE)
+def test_numbers_of_a_table_come_from_its_manifests(anywhere: Lake) -> None:
+    anywhere.merge(TABLE, frame({0: 1, 287: 2}))
+    anywhere.merge(TABLE, frame({5: 3}, day=2))
+    summary = anywhere.summary(TABLE)
     assert summary is not None
     assert (summary.rows, summary.days, summary.files) == (3, 2, 2)
     assert summary.first.isoformat()[:19] == "2026-07-20T04:00:00"

@@ -1,5 +1,8 @@
 """A catalog that lies about its commits. ``make prove`` tells it more lies."""
 
+import uuid
+
+from aurum_assets_tests.servers.postgres import Postgres
 from benchmarks.prove_landed import prove_landed
 
 
@@ -7,3 +10,9 @@ def test_a_landed_commit_that_was_reported_failed_destroys_and_repeats_nothing()
     proof = prove_landed(commits=15, workers=3, merges=4)
     assert proof.broken == []
     assert int(proof.counts["landed commits reported as failed"]) > 10
+
+
+def test_nor_does_it_in_postgres(postgres: Postgres) -> None:
+    proof = prove_landed(8, 0, 0, database=lambda: postgres.database(f"lies_{uuid.uuid4().hex}"))
+    assert proof.broken == []
+    assert int(proof.counts["landed commits reported as failed"]) > 3

@@ -1,10 +1,12 @@
 """Several processes write one table at once. ``make prove`` runs the same with more of each."""
 
+import uuid
 from pathlib import Path
 
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, Lake
+from aurum_assets_tests.servers.postgres import Postgres
 from benchmarks.proof import close, frame_of, values_of
 from benchmarks.prove_races import prove_races
 
@@ -15,6 +17,14 @@ def test_racing_merges_and_rewrites_all_succeed_and_no_row_is_lost_or_stands_twi
     proof = prove_races(workers=3, merges=4, untaken=2)
     assert proof.broken == []
     assert proof.counts["merges"] == 36
+
+
+def test_writers_on_several_machines_race_in_one_postgres_and_no_row_is_lost_or_stands_twice(
+    postgres: Postgres,
+) -> None:
+    proof = prove_races(2, 0, 2, database=lambda: postgres.database(f"race_{uuid.uuid4().hex}"))
+    assert proof.broken == []
+    assert proof.counts["merges"] == 8
 
 
 def test_an_open_day_is_compacted_by_the_merges_themselves(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.table import Table
 from aurum_assets.resources.api import Credentials
+from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import PROJECT, Home, load_config
 
@@ -74,10 +75,19 @@ def home_at(
     )
 
 
-def catalog_at(root: Path) -> dict[str, str]:
-    """The properties of the catalog in ``root``: with them alone, a lake is as on another machine,
-    which does not take turns with the writers of this one.
+def lake_at(root: Path, url: str = "", *, turns: bool = True) -> Lake:
+    """The lake whose files are in ``root``, its catalog there too or in the Postgres at ``url``.
+
+    Without ``turns``, as on another machine, which does not take turns with writers of this one.
     """
+    properties = catalog_at(root, url)
+    return Lake.remote(properties, root) if turns else Lake(properties)
+
+
+def catalog_at(root: Path, url: str = "") -> dict[str, str]:
+    """The properties of the catalog in ``root``, or in the Postgres at ``url``."""
+    if url:
+        return catalog_properties("sql", url, f"file://{root}/warehouse", "", home=root, s3={})
     return {
         "type": "sql",
         "uri": f"sqlite:///{root}/catalog.sqlite?timeout=30",

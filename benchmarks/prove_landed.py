@@ -2,9 +2,9 @@
 
 A lost answer that a proxy or the catalog's client retries comes back like this. pyiceberg cleans up
 after a failed commit, which would delete the manifests of the table's current snapshot. The liar
-sits under the lake's guard: it commits, then lies; or it fails honestly, without a commit; or lets
-another writer commit first. Without the guard the same lies must destroy the table, else the proof
-proves nothing.
+sits under the lake's guard: it commits, then lies (that it failed, or that nobody knows, in turns);
+or it fails honestly, without a commit; or lets another writer commit first. Without the guard the
+same lies must destroy the table, else the proof proves nothing.
 """
 
 import datetime as dt
@@ -12,17 +12,17 @@ import multiprocessing
 import queue
 import random
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.clock import OperatingDay
+from aurum_assets.resources.catalog import open_catalog
 from aurum_assets.resources.lake import Lake
-from benchmarks.proof import Proof, catalog_at, close, frame_of, twice_said, values_of
+from benchmarks.proof import Proof, catalog_at, close, frame_of, lake_at, twice_said, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyiceberg.catalog import Catalog
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -49,7 +49,7 @@ class Liar:
 
     def commit_table(self, found: Any, requirements: Any, updates: Any) -> Any:  # noqa: ANN401  pyiceberg's
         """Commit and tell the truth, commit and lie, or do not commit and say so."""
-        from pyiceberg.exceptions import CommitFailedException
+        from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 
         drawn = self._random.random()
         if drawn < self._failures:
@@ -61,16 +61,17 @@ class Liar:
             self.told += 1
             self.meanwhile()
             msg = "said to have failed, although it landed"
-            raise CommitFailedException(msg)
+            lie = CommitFailedException if self.told % 2 else CommitStateUnknownException
+            raise lie(msg)
         return answer
 
 
-def lying_lake(root: Path, seed: int, *, guarded: bool = True, **odds: float) -> tuple[Lake, Liar]:
+def lying_lake(
+    root: Path, seed: int, url: str = "", *, guarded: bool = True, **odds: float
+) -> tuple[Lake, Liar]:
     """A lake whose catalog lies, the lake's guard above the lies (or kept from being set)."""
-    from pyiceberg.catalog import load_catalog
-
-    properties = catalog_at(root)
-    catalog = load_catalog("aurum", **properties)
+    properties = catalog_at(root, url)
+    catalog = open_catalog(properties)
     liar = Liar(catalog, seed, **odds)
     if not guarded:
 
@@ -101,9 +102,9 @@ def _write(lake: Lake, number: int, chance: random.Random, expected: dict[int, f
     return kind
 
 
-def _exact(proof: Proof, root: Path, expected: dict[int, float], after: str) -> bool:
+def _exact(proof: Proof, root: Path, expected: dict[int, float], after: str, url: str = "") -> bool:
     """Whether an honest reader of the table finds exactly what was written."""
-    lake = Lake.local(root)
+    lake = lake_at(root, url)
     try:
         frame = lake.read(_TABLE)
     except OSError as error:  # FileNotFoundError: a manifest is gone
@@ -116,28 +117,28 @@ def _exact(proof: Proof, root: Path, expected: dict[int, float], after: str) -> 
     return right
 
 
-def _alone(proof: Proof, commits: int, seed: int) -> None:
+def _alone(proof: Proof, commits: int, seed: int, url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        lake, liar = lying_lake(root, seed)
+        lake, liar = lying_lake(root, seed, url)
         chance = random.Random(seed)  # noqa: S311  repeatable, no secret
         expected: dict[int, float] = {}
         for number in range(commits):
             kind = _write(lake, number, chance, expected)
             proof.add(f"{kind} commits")
-            if not _exact(proof, root, expected, f"{kind} {number}"):
+            if not _exact(proof, root, expected, f"{kind} {number}", url):
                 break
         proof.add("landed commits reported as failed", liar.told)
         proof.add("commits that failed indeed", liar.failed)
         close(lake)
 
 
-def _overtaken(proof: Proof, commits: int, seed: int) -> None:
+def _overtaken(proof: Proof, commits: int, seed: int, url: str) -> None:
     """Another writer commits between the landed commit and its bad news."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        lake, liar = lying_lake(root, seed, lies=0.8, failures=0.0)
-        other = Lake.local(root)
+        lake, liar = lying_lake(root, seed, url, lies=0.8, failures=0.0)
+        other = lake_at(root, url)
         expected: dict[int, float] = {}
         beside: dict[int, float] = {}
 
@@ -152,15 +153,15 @@ def _overtaken(proof: Proof, commits: int, seed: int) -> None:
             said = {number: float(number), 0: float(number)}
             expected |= said
             lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _DAY, said, fetched=number))
-            if not _exact(proof, root, expected | beside, f"commit {number}, overtaken"):
+            if not _exact(proof, root, expected | beside, f"commit {number}, overtaken", url):
                 break
         proof.add("landed commits reported as failed", liar.told)
         close(lake)
         close(other)
 
 
-def _merge_among_lies(root: Path, worker: int, merges: int, out: Any) -> None:  # noqa: ANN401  mp's queue
-    lake, liar = lying_lake(root, worker, lies=0.35, failures=0.1)
+def _merge_among_lies(root: Path, url: str, worker: int, merges: int, out: Any) -> None:  # noqa: ANN401  mp's queue
+    lake, liar = lying_lake(root, worker, url, lies=0.35, failures=0.1)
     errors = []
     for number in range(merges):
         keys = {k: float(k) for k in range(number * 4, number * 4 + 8)}
@@ -173,15 +174,17 @@ def _merge_among_lies(root: Path, worker: int, merges: int, out: Any) -> None:  
     close(lake)
 
 
-def _together(proof: Proof, workers: int, merges: int) -> None:
+def _together(proof: Proof, workers: int, merges: int, url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         out = _SPAWN.Queue()
-        made = Lake.local(root)  # catalogs that are made side by side may find each other's tables
+        made = lake_at(
+            root, url
+        )  # catalogs that are made side by side may find each other's tables
         made.table(_TABLE)
         close(made)
         processes = [
-            _SPAWN.Process(target=_merge_among_lies, args=(root, w, merges, out))
+            _SPAWN.Process(target=_merge_among_lies, args=(root, url, w, merges, out))
             for w in range(workers)
         ]
         for process in processes:
@@ -198,8 +201,8 @@ def _together(proof: Proof, workers: int, merges: int) -> None:
             process.join(_LONGEST)
         expected = {k: float(k) for k in range((merges - 1) * 4 + 8)}
         expected |= {200 + w: float(merges - 1) for w in range(workers)}
-        _exact(proof, root, expected, "the merges of several processes")
-        lake = Lake.local(root)
+        _exact(proof, root, expected, "the merges of several processes", url)
+        lake = lake_at(root, url)
         proof.holds("a key stands twice", where=not twice_said(_TABLE, lake.read(_TABLE)))
         close(lake)
 
@@ -222,12 +225,21 @@ def destroyed_without_the_guard(seed: int = 0) -> bool:
         return False
 
 
-def prove_landed(commits: int = 60, workers: int = 3, merges: int = 10) -> Proof:
-    """Lies to one writer, to one that is overtaken, and to ``workers`` at once."""
+def prove_landed(
+    commits: int = 60,
+    workers: int = 3,
+    merges: int = 10,
+    database: Callable[[], str] = str,
+) -> Proof:
+    """Lies to one writer, to one that is overtaken, and to ``workers`` at once.
+
+    The catalog is a SQLite file, or Postgres where ``database`` gives addresses of fresh ones.
+    """
     proof = Proof("a commit that landed but was reported failed destroys and repeats nothing")
-    _alone(proof, commits, seed=1)
-    _overtaken(proof, commits // 3, seed=2)
-    _together(proof, workers, merges)
+    _alone(proof, commits, 1, database())
+    _overtaken(proof, commits // 3, 2, database())
+    if workers:
+        _together(proof, workers, merges, database())
     lies = proof.counts["landed commits reported as failed"]
     proof.holds("the catalog told no lie, so nothing was proved", where=bool(lies))
     destroyed = destroyed_without_the_guard()

@@ -10,6 +10,7 @@ import multiprocessing
 import queue
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -19,7 +20,7 @@ from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.lake import Lake
-from benchmarks.proof import Proof, catalog_at, close, frame_of, twice_said, union, values_of
+from benchmarks.proof import Proof, close, frame_of, lake_at, twice_said, union, values_of
 
 _SPAWN = multiprocessing.get_context("spawn")
 _TABLE = ISONE_SYSTEM_LOAD.table
@@ -37,6 +38,7 @@ class Place:
 
     root: Path
     turns: bool
+    url: str = ""
 
 
 def _own(worker: int) -> OperatingDay:
@@ -50,7 +52,7 @@ def _shared_keys(worker: int, number: int) -> range:
 
 
 def _lake(place: Place) -> Lake:
-    return Lake.local(place.root) if place.turns else Lake(catalog_at(place.root))
+    return lake_at(place.root, place.url, turns=place.turns)
 
 
 def _merge(place: Place, worker: int, merges: int, go: Event, out: Any) -> None:  # noqa: ANN401  mp's queue
@@ -125,16 +127,24 @@ def _look(place: Place, go: Event, done: Event, out: Any) -> None:  # noqa: ANN4
     close(lake)
 
 
-def prove_races(workers: int = 4, merges: int = 10, untaken: int = 5) -> Proof:
+def prove_races(
+    workers: int = 4,
+    merges: int = 10,
+    untaken: int = 5,
+    database: Callable[[], str] = str,
+) -> Proof:
     """``workers`` processes with ``merges`` merges a day each, a rewriter and a reader beside.
 
     Once as on one machine, whose writers take turns, and once with ``untaken`` merges as on
-    several, where only the optimistic loop keeps the peace.
+    several, where only the optimistic loop keeps the peace; no merges, no such race. The catalog is
+    a SQLite file, or Postgres where ``database`` gives the address of a fresh one.
     """
     proof = Proof(f"{workers} processes write one table at once: all succeed, no row lost or twice")
     for turns, count in ((True, merges), (False, untaken)):
+        if not count:
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            place = Place(Path(folder), turns)
+            place = Place(Path(folder), turns, database())
             lake = _lake(place)
             lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _CLOSED, _EDITIONS[0]))
             found = _run(proof, place, workers, count)

@@ -13,13 +13,21 @@ import structlog
 from aurum_assets.ingest.collect import Collected
 from aurum_assets.ingest.normalize import Normalized
 from aurum_assets.model.checks import Verdict
-from aurum_assets.model.errors import AurumError, LakeBusy, SourceUnavailable, StoreUnavailable
+from aurum_assets.model.errors import (
+    AurumError,
+    LakeBusy,
+    LakeUnreachable,
+    SourceUnavailable,
+    StoreUnavailable,
+)
 from aurum_assets.model.table import Table
 from aurum_assets.resources import logs
 from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.settings import Home
 
 log = structlog.get_logger(__name__)
+
+_PASSING = (SourceUnavailable, StoreUnavailable, LakeBusy, LakeUnreachable)
 
 
 @contextlib.contextmanager
@@ -39,7 +47,7 @@ def _told(
     _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
 ) -> bool:
     if isinstance(error, AurumError):
-        again = isinstance(error, SourceUnavailable | StoreUnavailable | LakeBusy)
+        again = isinstance(error, _PASSING)
         raise dg.Failure(redacted(str(error)), allow_retries=again) from _shown(error)
     if isinstance(error, Exception) and _shown(error) is None:
         said = redacted(f"{type(error).__name__}: {error}")

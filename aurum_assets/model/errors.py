@@ -10,6 +10,7 @@ AurumError
 |  '- ContractBroken      the table refuses it
 |- DaysFailed             some days of several: each has its own error
 |- LakeBusy               other writers had the table all the time: ask again later
+|- LakeUnreachable        nobody answers where the lake's catalog is: ask again later
 |- StoreUnavailable       the archive's store is out of reach: ask again later
 |- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
@@ -81,6 +82,10 @@ class DaysFailed(AurumError):
 
 class LakeBusy(AurumError):
     """Other writers had the table all the time: ask again later."""
+
+
+class LakeUnreachable(AurumError):
+    """The lake's catalog does not answer, or not whether a commit landed: ask again later."""
 
 
 class StoreUnavailable(AurumError):

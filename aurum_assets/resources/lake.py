@@ -6,8 +6,9 @@ does not belong here: deciding what a row means or whether it may enter.
 
 Measured on pyiceberg 0.12, and the reason for what looks roundabout here: its own commit retry can
 duplicate rows, so it is switched off and this loop retries; a commit that landed but was reported
-failed makes it delete the manifests of a live snapshot, so ``commit_table`` is guarded; ``delete``
-then ``append`` as two commits leaves short days under ``kill -9``, so a day is rewritten in one.
+failed makes it delete the manifests of a live snapshot, so ``catalog`` guards ``commit_table``;
+``delete`` then ``append`` as two commits leaves short days under ``kill -9``, so a day is rewritten
+in one.
 """
 
 import contextlib
@@ -25,8 +26,16 @@ from uuid import UUID
 
 import polars as pl
 
-from aurum_assets.model.errors import ConfigError, ContractBroken, LakeBusy
+from aurum_assets.model.errors import ConfigError, ContractBroken, LakeBusy, LakeUnreachable
 from aurum_assets.model.table import SUPERSEDED_AT, Table
+from aurum_assets.resources.catalog import (
+    described,
+    guard_landed_commits,
+    open_catalog,
+    reason,
+    trouble_of,
+    troubles,
+)
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
     from pyiceberg.catalog import Catalog
@@ -40,9 +49,9 @@ _T = TypeVar("_T")
 
 FILES_BEFORE_COMPACTION = 24
 SNAPSHOTS_KEPT = 6
-_ATTEMPTS = 40
 _LONGEST_WAIT = 1.0
-_PATIENCE = 120.0
+_PATIENCE = 120.0  # for a write
+_SHORTER_PATIENCE = 30.0  # to open the catalog, to look something up, to make a table
 
 _PROPERTIES = {
     "commit.retry.num-retries": "0",
@@ -87,22 +96,19 @@ class Lake:
         sleep: Callable[[float], None] = time.sleep,
         catalog: "Catalog | None" = None,
         locks: Path | None = None,
+        patience: float = _PATIENCE,
     ) -> None:
         self._properties = dict(properties)
         self._sleep = sleep
         self._given = catalog
         self._locks = locks
+        self._patience = patience
         self._planned: tuple[Any, tuple[FileScanTask, ...]] | None = None
 
     @classmethod
     def local(cls, root: Path) -> "Lake":
         """SQLite catalog and warehouse in a folder."""
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"{root} cannot be made ({error.strerror}); set AURUM_HOME to a folder that can"
-            raise ConfigError(msg) from error
-        root = root.resolve()
+        root = _made(root)
         return cls(
             {
                 "type": "sql",
@@ -112,30 +118,35 @@ class Lake:
             locks=root,
         )
 
+    @classmethod
+    def remote(cls, properties: Mapping[str, str], root: Path) -> "Lake":
+        """The catalog of ``properties``; writers of this machine take turns in a folder."""
+        return cls(properties, locks=_made(root))
+
     @cached_property
     def catalog(self) -> "Catalog":
-        """The catalog, its commits guarded."""
-        from pyiceberg.catalog import load_catalog
+        """The catalog, its commits guarded.
 
-        found = self._given or self._retrying(lambda: load_catalog("aurum", **self._properties))
-        guard_landed_commits(found)
-        return found
+        Raises ``LakeUnreachable`` where it cannot be had within half a minute, ``ConfigError``
+        where it refuses us.
+        """
+        what = "opening the lake"
+        opened = self._given or self._patiently(what, lambda _: open_catalog(self._properties))
+        guard_landed_commits(opened, self._properties, self._sleep, self._shorter_patience)
+        return opened
 
     def table(self, table: Table) -> "IcebergTable":
-        """The Iceberg table, as it is now; made where it is missing."""
-        from pyiceberg.exceptions import NoSuchTableError
-
-        try:
-            return self.catalog.load_table(table.identifier)
-        except NoSuchTableError:
-            return self._retrying(lambda: self._create(table))
+        """The Iceberg table, as it is now; made where it is missing. Raises like ``catalog``."""
+        self.catalog  # noqa: B018  has a patience of its own
+        return self._patiently(table.identifier, lambda _: self._table(table))
 
     def find(self, table: Table) -> "IcebergTable | None":
-        """The Iceberg table where it exists."""
+        """The Iceberg table where it exists. Raises like ``catalog``."""
         from pyiceberg.exceptions import NoSuchTableError
 
+        catalog = self.catalog
         try:
-            return self.catalog.load_table(table.identifier)
+            return self._patiently(table.identifier, lambda _: catalog.load_table(table.identifier))
         except NoSuchTableError:
             return None
 
@@ -267,7 +278,7 @@ class Lake:
     def _merge_once(
         self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any], attempt: int
     ) -> Merged:
-        found = self.table(table)
+        found = self._table(table)
         tasks = self._plan(found, partition)
         near = [t for t in tasks if _may_hold(found, t.file, frame)]
         known = _rows(found, table, partition, (*table.key, "record_hash"), near)
@@ -298,7 +309,7 @@ class Lake:
     def _replace_once(
         self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any], attempt: int
     ) -> Merged:
-        found = self.table(table)
+        found = self._table(table)
         tasks = self._plan(found, partition)
         frame = frame.select(table.names)
         known = _rows(found, table, partition, tuple(table.names), tasks).sort(table.order)
@@ -356,23 +367,16 @@ class Lake:
         """Try until a commit lands on the state that it was computed from.
 
         Writers of one machine take turns, or a rewrite would always lose to the appends beside it.
-        Raises ``LakeBusy`` where others kept winning for two minutes.
+        Raises ``LakeBusy`` where others kept winning for two minutes, ``LakeUnreachable`` where
+        the catalog was away that long, ``ConfigError`` where it refuses us.
         """
-        from pyiceberg.exceptions import CommitFailedException, ValidationException
-        from sqlalchemy.exc import OperationalError
+        self.catalog  # noqa: B018  opened before it is our turn, for others are waiting
 
-        attempt, until = 1, time.monotonic() + _PATIENCE
-        while True:
-            try:
-                with self._turn(table):
-                    return once(attempt)
-            except (CommitFailedException, ValidationException, OperationalError) as error:
-                if time.monotonic() > until:
-                    msg = f"{table.identifier}: {attempt} commits in a row lost to other writers"
-                    raise LakeBusy(msg) from error
-                ceiling = min(_LONGEST_WAIT, 0.02 * 2**attempt)
-                self._sleep(random.uniform(0, ceiling))  # noqa: S311  jitter is no secret
-                attempt += 1
+        def in_turn(attempt: int) -> Merged:
+            with self._turn(table):
+                return once(attempt)
+
+        return self._patiently(table.identifier, in_turn, self._patience)
 
     @contextlib.contextmanager
     def _turn(self, table: Table) -> Iterator[None]:
@@ -384,22 +388,49 @@ class Lake:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _retrying(self, make: Callable[[], _T]) -> _T:
-        """Do what several processes may do at once on a fresh lake: the losers look again."""
-        from pyiceberg.exceptions import (
-            NamespaceAlreadyExistsError,
-            TableAlreadyExistsError,
-        )
-        from sqlalchemy.exc import DBAPIError
+    @property
+    def _shorter_patience(self) -> float:
+        return min(_SHORTER_PATIENCE, self._patience)
 
-        for attempt in range(1, _ATTEMPTS + 1):
+    def _patiently(self, what: str, once: Callable[[int], _T], patience: float | None = None) -> _T:
+        """Do what others may be faster at, and what a catalog must answer: it may come back."""
+        lost = troubles(self._properties)
+        began = time.monotonic()
+        until = began + (self._shorter_patience if patience is None else patience)
+        attempt = 1
+        while True:
             try:
-                return make()
-            except (NamespaceAlreadyExistsError, TableAlreadyExistsError, DBAPIError):
-                if attempt == _ATTEMPTS:
-                    raise
-                self._sleep(random.uniform(0, 0.1))  # noqa: S311  jitter is no secret
-        raise AssertionError  # pragma: no cover  the loop returns or raises
+                return once(attempt)
+            except lost as error:
+                trouble = trouble_of(error)
+                if trouble == "refused" or time.monotonic() > until:
+                    raise self._given_up(what, attempt, began, error) from None
+            ceiling = min(_LONGEST_WAIT, 0.02 * 2**attempt)
+            self._sleep(random.uniform(0, ceiling))  # noqa: S311  jitter is no secret
+            attempt += 1
+
+    def _given_up(
+        self, what: str, attempt: int, began: float, error: Exception
+    ) -> LakeBusy | LakeUnreachable | ConfigError:
+        """``error`` in our words: what libraries say may hold addresses and passwords."""
+        trouble, why = trouble_of(error), reason(error, self._properties)
+        place, seconds = described(self._properties), time.monotonic() - began
+        if trouble == "refused":
+            return ConfigError(f"{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*")
+        if trouble == "busy":
+            return LakeBusy(f"{what}: {attempt} commits in a row lost to other writers ({why})")
+        return LakeUnreachable(
+            f"{what}: {place} was out of reach for {seconds:.0f} s ({why}): what was archived is "
+            "kept, ask again once it is back"
+        )
+
+    def _table(self, table: Table) -> "IcebergTable":
+        from pyiceberg.exceptions import NoSuchTableError
+
+        try:
+            return self.catalog.load_table(table.identifier)
+        except NoSuchTableError:
+            return self._create(table)
 
     def _create(self, table: Table) -> "IcebergTable":
         self.catalog.create_namespace_if_not_exists(table.namespace)
@@ -411,6 +442,15 @@ class Lake:
             sort_order=_sort_order(table, schema),
             properties={**_PROPERTIES, "comment": table.doc},
         )
+
+
+def _made(root: Path) -> Path:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{root} cannot be made ({error.strerror}); set AURUM_HOME to a folder that can"
+        raise ConfigError(msg) from error
+    return root.resolve()
 
 
 # --- reading and writing -------------------------------------------------------------------------
@@ -591,33 +631,3 @@ def _where(partition: Mapping[str, Any]) -> "BooleanExpression":
         text = value.isoformat() if isinstance(value, dt.date) else value
         found = e.And(found, e.EqualTo(name, text))
     return found
-
-
-def guard_landed_commits(catalog: "Catalog") -> None:
-    """Make a commit that landed a success, whatever the catalog said of it.
-
-    A lost answer, retried by a proxy or by the catalog itself, comes back as *failed*; pyiceberg
-    would then delete the manifests of what is the table's current snapshot.
-    """
-    from pyiceberg.exceptions import CommitFailedException
-    from pyiceberg.table import CommitTableResponse
-    from pyiceberg.table.update import AddSnapshotUpdate
-
-    original = catalog.commit_table
-    if getattr(original, "guarded", False):
-        return
-
-    def commit_table(found: Any, requirements: Any, updates: Any) -> CommitTableResponse:  # noqa: ANN401  as pyiceberg has it
-        try:
-            return original(found, requirements, updates)
-        except CommitFailedException:
-            landed = catalog.load_table(found.name())
-            ours = {u.snapshot.snapshot_id for u in updates if isinstance(u, AddSnapshotUpdate)}
-            if ours and ours <= {s.snapshot_id for s in landed.metadata.snapshots}:
-                return CommitTableResponse.model_validate(
-                    {"metadata": landed.metadata, "metadata-location": landed.metadata_location}
-                )
-            raise
-
-    commit_table.guarded = True  # type: ignore[attr-defined]
-    catalog.commit_table = commit_table  # type: ignore[method-assign, assignment]

@@ -38,12 +38,13 @@ from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import Alerts
 from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import Archive
+from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.metrics import Metrics
-from aurum_assets.resources.objects import Folder, open_store
+from aurum_assets.resources.objects import Folder, open_store, s3_properties
 from aurum_assets.resources.registry import Registry
 from aurum_assets.resources.state import SqliteState, State
 
@@ -367,7 +368,9 @@ class Home:
     @cached_property
     def lake(self) -> Lake:
         """The Iceberg tables."""
-        return Lake.local(self.root / "lake")
+        root = self.root / "lake"
+        catalog = self.backends.catalog
+        return Lake.remote(catalog, root) if catalog else Lake.local(root)
 
     @cached_property
     def events(self) -> Events:
@@ -509,7 +512,7 @@ def _backends(settings: Settings) -> Backends:
         settings.kafka_mechanism,
         settings.kafka_connection.get_secret_value(),
     )
-    return Backends(
+    found = Backends(
         archive=settings.archive or (settings.s3_bucket and f"s3://{settings.s3_bucket}"),
         s3_endpoint=settings.s3_endpoint,
         s3_region=settings.s3_region,
@@ -524,3 +527,12 @@ def _backends(settings: Settings) -> Backends:
         metrics_file=settings.metrics_file,
         environment=settings.environment,
     )
+    catalog = catalog_properties(
+        settings.catalog_type,
+        settings.catalog_uri.get_secret_value(),
+        settings.catalog_warehouse,
+        settings.catalog_properties.get_secret_value(),
+        home=settings.home,
+        s3=s3_properties(found),
+    )
+    return replace(found, catalog=catalog)

@@ -1,0 +1,418 @@
+"""Which Iceberg catalog the lake has, how it is opened, and what its errors mean.
+
+Postgres (``sql``), ``rest`` and ``glue``. Every wait is bounded: a statement in Postgres ends after
+15 s, a silent server after 20 s, an HTTP request after 30 s. What does not belong here: tables and
+rows, and how often to try again; the lake does that.
+"""
+
+import json
+import select
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+import msgspec
+
+from aurum_assets.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.catalog.rest import RestCatalog
+    from pyiceberg.table import Table as IcebergTable
+
+Trouble = Literal["busy", "away", "refused"]
+
+_POSTGRES = ("postgresql+psycopg2", "postgresql", "postgres")
+_OURS = "aurum-assets"  # how our connections are called in pg_stat_activity
+_SILENCE, _CONNECTING = 20.0, 5.0
+_SENT_WITHIN, _ANSWERED_WITHIN = 5.0, 30.0
+_FINDING_OUT = 30.0
+_POSTGRES_OPTIONS = {
+    "connect_timeout": "5",
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    # What a machine leaves that lost its power in the middle of a commit locks the table's row.
+    "options": "-c statement_timeout=15000 -c lock_timeout=10000"
+    " -c idle_in_transaction_session_timeout=30000",
+}
+
+
+# --- which catalog -------------------------------------------------------------------------------
+
+
+def catalog_properties(
+    kind: str,
+    uri: str,
+    warehouse: str,
+    more: str,
+    *,
+    home: Path,
+    s3: Mapping[str, str],
+) -> dict[str, str]:
+    """Properties of the catalog that ``AURUM_CATALOG_*`` name, as pyiceberg has them, or none.
+
+    ``more`` is a JSON object of further properties, ``s3`` what pyiceberg needs to know of an S3
+    store. Raises ``ConfigError`` naming the variable, and never what it holds.
+    """
+    if not (kind or uri):
+        for name, value in (("WAREHOUSE", warehouse), ("PROPERTIES", more)):
+            if value:
+                msg = (
+                    f"environment variable AURUM_CATALOG_{name} is set, but no catalog: set "
+                    "AURUM_CATALOG_URI (Postgres, REST) or AURUM_CATALOG_TYPE=glue"
+                )
+                raise ConfigError(msg)
+        return {}
+    kind = kind or _kind_of(uri)
+    warehouse = _warehouse(kind, warehouse, home)
+    properties = {"type": kind} | ({"warehouse": warehouse} if warehouse else {})
+    if kind == "sql":
+        properties |= {"uri": _postgres(uri), "pool_pre_ping": "true"}
+    elif kind == "rest":
+        properties["uri"] = _address(uri, "https://host/path of the REST catalog")
+    elif uri:
+        properties["glue.endpoint"] = _address(uri, "nothing, or https://host of Glue's endpoint")
+    if kind == "glue":
+        names = {"s3.region": "client.region", "s3.profile-name": "client.profile-name"}
+        properties |= {names[n]: v for n, v in s3.items() if n in names}
+    return {**properties, **(s3 if not warehouse.startswith("file:") else {}), **_further(more)}
+
+
+def _refuse(name: str, expected: str) -> NoReturn:
+    msg = f"environment variable AURUM_CATALOG_{name}: expected {expected}"
+    raise ConfigError(msg)
+
+
+def _kind_of(uri: str) -> str:
+    scheme = uri.partition("://")[0]
+    if scheme in _POSTGRES:
+        return "sql"
+    if scheme in {"http", "https"}:
+        return "rest"
+    expected = "postgresql+psycopg2://user:password@host/database, or https://… of a REST catalog"
+    _refuse("URI", expected)
+
+
+def _warehouse(kind: str, warehouse: str, home: Path) -> str:
+    if not warehouse:
+        if kind == "glue":
+            _refuse("WAREHOUSE", "s3://bucket/prefix: Glue keeps names, not files")
+        # Where a REST catalog's tables lie, it decides itself.
+        return f"file://{home.resolve()}/lake/warehouse" if kind == "sql" else ""
+    if warehouse.startswith("/"):
+        warehouse = f"file://{warehouse}"
+    if kind != "rest" and not warehouse.startswith(("s3://", "file:///")):
+        _refuse("WAREHOUSE", "s3://bucket/prefix or file:///folder")
+    return warehouse.rstrip("/")
+
+
+def _address(uri: str, expected: str) -> str:
+    try:
+        found = urlsplit(uri)
+        right = found.scheme in {"http", "https"} and bool(found.hostname) and not found.password
+    except ValueError:
+        right = False
+    if not right:
+        said = f"{expected}; credentials go into AURUM_CATALOG_PROPERTIES or AWS's own variables"
+        _refuse("URI", said)
+    return uri
+
+
+def _postgres(uri: str) -> str:
+    """``uri`` for psycopg 2, which SQLAlchemy would not choose by itself, with bounded waits.
+
+    What the query part of ``uri`` says itself, counts.
+    """
+    expected = (
+        "postgresql+psycopg2://user:password@host:5432/database, with what is special in the "
+        "password percent-encoded"
+    )
+    scheme, _, rest = uri.partition("://")
+    try:
+        found = urlsplit(uri)
+        given = dict(
+            parse_qsl(found.query, keep_blank_values=True, strict_parsing=bool(found.query))
+        )
+        right = (bool(found.hostname) or "host" in given) and found.port != 0
+    except ValueError:
+        right = False
+    if scheme not in _POSTGRES or not right or len(found.path) < 2:  # noqa: PLR2004  a slash, a name
+        _refuse("URI", expected)
+    query = urlencode({**_POSTGRES_OPTIONS, **given, "application_name": _OURS}, quote_via=quote)
+    return f"{_POSTGRES[0]}://{rest.partition('?')[0]}?{query}"
+
+
+def _further(more: str) -> dict[str, Any]:
+    if not more:
+        return {}
+    expected = 'a JSON object of pyiceberg\'s properties, for instance {"credential": "id:secret"}'
+    try:
+        found = msgspec.json.decode(more)
+    except msgspec.DecodeError:
+        found = None
+    if not isinstance(found, dict):
+        _refuse("PROPERTIES", expected)
+    # pyiceberg takes texts, but for objects such as REST's "auth" and "ssl".
+    return {k: v if isinstance(v, dict | str) else json.dumps(v) for k, v in found.items()}
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def open_catalog(properties: Mapping[str, str]) -> "Catalog":
+    """The catalog of ``properties``; raises what its library raises."""
+    from pyiceberg.catalog import load_catalog
+
+    if properties.get("type") == "rest":
+        return _bounded_rest()("aurum", **properties)
+    if properties.get("type") == "glue":
+        return load_catalog("aurum", **_bounded_glue(properties))
+    if properties.get("uri", "").startswith(_POSTGRES[0]):
+        _bound_postgres()
+    return load_catalog("aurum", **properties)
+
+
+@cache
+def _bound_postgres() -> None:
+    """Let a frozen server hold our connections for 20 s, not for ever.
+
+    libpq waits without limit for an answer whose machine still acknowledges packets. psycopg 2 has
+    one hook for a process; other connections (Dagster's) are waited for as before.
+    """
+    import psycopg2
+    from psycopg2 import extensions
+
+    def wait(connection: Any) -> None:  # noqa: ANN401  psycopg2 brings no types
+        ours = f"application_name={_OURS}" in connection.dsn
+        while (state := connection.poll()) != extensions.POLL_OK:
+            poller = select.poll()
+            reading = state == extensions.POLL_READ
+            poller.register(connection.fileno(), select.POLLIN if reading else select.POLLOUT)
+            connecting = connection.status == extensions.STATUS_SETUP
+            seconds = _CONNECTING if connecting else _SILENCE
+            if not poller.poll(seconds * 1000 if ours else None):
+                msg = f"no answer within {seconds:.0f} s"
+                raise psycopg2.OperationalError(msg)
+
+    extensions.set_wait_callback(wait)
+
+
+@cache
+def _bounded_rest() -> "type[RestCatalog]":
+    """The REST catalog of pyiceberg, which waits for an answer without limit, with one."""
+    from pyiceberg.catalog.rest import RestCatalog
+    from requests import PreparedRequest, Response, Session
+    from requests.adapters import HTTPAdapter
+
+    class Bounded(HTTPAdapter):
+        def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:  # noqa: ANN401  as requests has it
+            options["timeout"] = options.get("timeout") or (_SENT_WITHIN, _ANSWERED_WITHIN)
+            return super().send(request, *args, **options)
+
+    class BoundedRestCatalog(RestCatalog):
+        def _create_session(self) -> Session:
+            session = super()._create_session()
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, Bounded())
+            return session
+
+    return BoundedRestCatalog
+
+
+def _bounded_glue(properties: Mapping[str, str]) -> dict[str, Any]:
+    """Ask Glue three times, not ten, and wait 5 and 30 s for it each time, not 60."""
+    from botocore.config import Config
+    from botocore.session import get_session
+
+    session = get_session()
+    session.set_default_client_config(
+        Config(connect_timeout=_SENT_WITHIN, read_timeout=_ANSWERED_WITHIN)
+    )
+    retries = int(properties.get("glue.max-retries", 2))  # boto3 takes no text
+    return {"botocore_session": session, **properties, "glue.max-retries": retries}
+
+
+# --- what its errors mean ------------------------------------------------------------------------
+
+
+def troubles(properties: Mapping[str, str]) -> tuple[type[Exception], ...]:
+    """What this catalog raises where it is busy, out of reach, or refuses."""
+    from pyiceberg import exceptions as e
+
+    lost = (
+        e.CommitFailedException,
+        e.ValidationException,
+        e.NamespaceAlreadyExistsError,
+        e.TableAlreadyExistsError,
+        e.RESTError,
+    )
+    kind = properties.get("type")
+    if kind == "rest":
+        from requests import RequestException
+
+        return (*lost, RequestException)
+    if kind == "glue":
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        return (*lost, BotoCoreError, ClientError)
+    from sqlalchemy.exc import DBAPIError
+
+    return (*lost, DBAPIError)
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """Whether others were faster, nobody answers, or the answer is no."""
+    from pyiceberg import exceptions as e
+
+    if isinstance(error, e.RESTError):
+        if isinstance(error, e.TooManyRequestsError):
+            return "busy"
+        refusals = (e.BadRequestError, e.UnauthorizedError, e.ForbiddenError, e.OAuthError)
+        return "refused" if isinstance(error, refusals) else "away"
+    library = type(error).__module__.partition(".")[0]
+    if library == "botocore":
+        return _aws_trouble(error)
+    if library == "sqlalchemy":
+        return _sql_trouble(getattr(error, "orig", None))
+    return "away" if library == "requests" else "busy"
+
+
+_BUSY = ("40", "55P03", "57014", "23505", "42P06", "42P07")  # serialization, locks, made by two
+_AWAY = ("08", "25006", "53", "57", "58", "XX")  # no connection, a standby, full, shut down, broken
+_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "invalid")
+
+
+def _sql_trouble(cause: BaseException | None) -> Trouble:
+    if type(cause).__module__.startswith("sqlite3"):
+        transient = type(cause).__name__ in {"OperationalError", "IntegrityError"}
+        return "busy" if transient else "refused"
+    code = getattr(cause, "pgcode", None)  # a connection that was not to be had has none
+    if code is None:
+        return "refused" if any(text in str(cause) for text in _REFUSALS) else "away"
+    if code.startswith(_BUSY):
+        return "busy"
+    return "away" if code.startswith(_AWAY) else "refused"
+
+
+def _aws_trouble(error: Exception) -> Trouble:
+    from botocore.exceptions import ClientError, HTTPClientError
+
+    if not isinstance(error, ClientError):
+        return "away" if isinstance(error, HTTPClientError) else "refused"
+    code = error.response.get("Error", {}).get("Code", "")
+    if any(text in code for text in ("Throttl", "TooMany", "Concurrent", "Timeout")):
+        return "busy"
+    answered = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return "away" if answered >= 500 else "refused"  # noqa: PLR2004  HTTP
+
+
+def described(properties: Mapping[str, str]) -> str:
+    """The catalog in words, without its secrets."""
+    kind, uri = properties.get("type", "sql"), properties.get("uri", "")
+    if uri.startswith("sqlite:"):
+        return "the lake's catalog (SQLite)"
+    found = urlsplit(uri or properties.get("glue.endpoint", ""))
+    name = {"sql": "Postgres", "rest": "REST", "glue": "Glue"}.get(kind, kind)
+    place = found.hostname or ""
+    place += f":{found.port}" if found.port else ""
+    place += found.path if kind == "sql" else ""
+    return f"the lake's catalog ({name}{place and ' at '}{place})"
+
+
+def reason(error: Exception, properties: Mapping[str, str]) -> str:
+    """The first line of what a library says, without our secrets."""
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    said = said or type(error).__name__
+    for secret in sorted(_secrets(properties), key=len, reverse=True):
+        said = said.replace(secret, "***")
+    return said
+
+
+def _secrets(properties: Mapping[str, str]) -> Iterator[str]:
+    password = urlsplit(properties.get("uri", "")).password
+    if password:
+        yield from {password, unquote(password)}
+    yield from _hidden(properties)
+
+
+def _hidden(properties: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in properties.items():
+        if isinstance(value, dict):
+            yield from _hidden(value)
+        elif value and any(w in name for w in ("credential", "token", "secret", "password", "key")):
+            yield from {str(value), str(value).rpartition(":")[2]} - {""}
+
+
+# --- commits whose answer was lost ---------------------------------------------------------------
+
+
+def guard_landed_commits(
+    catalog: "Catalog",
+    properties: Mapping[str, str],
+    sleep: Callable[[float], None] = time.sleep,
+    patience: float = _FINDING_OUT,
+) -> None:
+    """Make a commit that landed a success, whatever the catalog said of it.
+
+    A lost answer comes back as a broken connection, as *state unknown*, or, where a proxy or the
+    catalog's client asks again, as *failed*: then pyiceberg would delete the manifests of what is
+    the table's current snapshot. So we look whether our snapshot is there. Where that cannot be
+    found out within ``patience`` seconds, the state is unknown and nothing is deleted; whoever
+    tries again looks first at what the table holds.
+    """
+    from pyiceberg.exceptions import CommitStateUnknownException, NoSuchTableError
+    from pyiceberg.table import CommitTableResponse
+    from pyiceberg.table.update import AddSnapshotUpdate
+
+    original = catalog.commit_table
+    if getattr(original, "guarded", False):
+        return
+    lost: tuple[type[Exception], ...] = (*troubles(properties), OSError)
+
+    def look(found: "IcebergTable", error: Exception) -> "IcebergTable | None":
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return catalog.load_table(found.name())
+            except NoSuchTableError:
+                return None
+            except lost:
+                if time.monotonic() > until:
+                    msg = f"{'.'.join(found.name())}: nobody can say whether a commit landed"
+                    raise CommitStateUnknownException(msg) from error
+                sleep(0.2)
+
+    def commit_table(found: Any, requirements: Any, updates: Any) -> CommitTableResponse:  # noqa: ANN401  as pyiceberg has it
+        try:
+            return original(found, requirements, updates)
+        except lost as error:
+            ours = [u.snapshot for u in updates if isinstance(u, AddSnapshotUpdate)]
+            now = look(found, error) if ours else None
+            if now is not None and all(
+                _landed(now, s.snapshot_id, s.sequence_number) for s in ours
+            ):
+                return CommitTableResponse.model_validate(
+                    {"metadata": now.metadata, "metadata-location": now.metadata_location}
+                )
+            raise
+
+    commit_table.guarded = True  # type: ignore[attr-defined]
+    catalog.commit_table = commit_table  # type: ignore[method-assign, assignment]
+
+
+def _landed(now: "IcebergTable", snapshot_id: int, sequence_number: int | None) -> bool:
+    """Whether the snapshot is one of the table, or was until others after it expired it."""
+    snapshots = now.metadata.snapshots
+    if any(s.snapshot_id == snapshot_id for s in snapshots):
+        return True
+    since = {s.sequence_number for s in snapshots}
+    newest = max((s.sequence_number or 0 for s in snapshots), default=0)
+    if since >= set(range(sequence_number or 0, newest + 1)):
+        return False  # every commit since is there, and none is ours
+    manifests = (m for s in snapshots for m in s.manifests(now.io))
+    return any(m.added_snapshot_id == snapshot_id for m in manifests)
