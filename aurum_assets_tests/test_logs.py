@@ -177,7 +177,7 @@ def test_the_level_is_the_variables_and_the_option_wins(
         "AURUM_LOG_LEVEL": variable,
     }
     result = CliRunner(env=environment).invoke(
-        main, [*option, "collect", LOAD.key, "--feed", "now", "--raw-only"]
+        main, [*option, "collect", "isone", LOAD.key, "--feed", "now", "--raw-only"]
     )
     assert result.exit_code == 0
     assert sum(line["event"] == "collected" for line in lines(result.stderr)) == events

@@ -463,6 +463,7 @@ def s3_properties(backends: "Backends") -> dict[str, str]:
         "s3.endpoint": backends.s3_endpoint,
         # with an endpoint of its own nobody at AWS can tell where the bucket is
         "s3.region": backends.s3_region or ("us-east-1" if backends.s3_endpoint else ""),
+        "s3.profile-name": backends.aws_profile,
         "s3.connect-timeout": str(_CONNECT_SECONDS),
         "s3.request-timeout": str(SECONDS),
     }
