@@ -282,8 +282,8 @@ def _collect_day(
         }
     except AurumError as error:
         return {**_NOTHING, "dataset": dataset.key, "day": day.key, "failed": str(error)}
-    if home.registry.degraded:
-        click.echo(f"degraded: {home.registry.degraded}; the archive is asked instead", err=True)
+    if home.degraded:
+        click.echo(f"degraded: {home.degraded}", err=True)
     normalized = (
         [] if raw_only else [ingest.normalize(home, dataset, dataset.day(key)) for key in done.days]
     )

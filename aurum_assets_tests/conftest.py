@@ -21,6 +21,7 @@ from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.settings import PROJECT, Configuration, Home, load_config
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.servers.redis import RedisProcess, redis_process
 
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
 PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "record_hash", "raw_sha256")
@@ -145,3 +146,10 @@ def live_desk(home: Home, clock: SetClock, market: Running) -> Desk:
     """A desk that reaches the simulated operators."""
     urls = {"isone": market.isone_url, "miso": market.miso_url}
     return Desk(replace(home, base_urls=urls), clock)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisProcess]:
+    """A real Redis of this test's own, empty."""
+    with redis_process(tmp_path) as process:
+        yield process

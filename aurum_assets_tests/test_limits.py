@@ -12,28 +12,37 @@ from pathlib import Path
 
 import pytest
 import structlog
+from pydantic import SecretStr
 
 from aurum_assets.model.dataset import Limit, SourceConfig
 from aurum_assets.resources.limits import SqliteLimiter, retry_after, share
+from aurum_assets.resources.redis import RedisLimiter, RedisServer
 from aurum_assets.resources.state import SqliteState
+from aurum_assets_tests.servers.redis import RedisProcess
 
 pytestmark = pytest.mark.filterwarnings("error")
 spawn = multiprocessing.get_context("spawn")
 
 
 class Timeline:
-    """A clock that only sleeping moves."""
+    """A clock that only sleeping moves; a Redis is aged with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, redis: RedisProcess | None = None) -> None:
         self.now = 1_000_000.0
         self.naps: list[float] = []
+        self.redis = redis
 
     def __call__(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
         self.naps.append(seconds)
+        self.passes(seconds)
+
+    def passes(self, seconds: float) -> None:
         self.now += seconds
+        if self.redis is not None:
+            self.redis.age(seconds)
 
     @contextmanager
     def measured(self) -> Iterator[list[float]]:
@@ -43,9 +52,10 @@ class Timeline:
         out.append(self.now - began)
 
 
-@pytest.fixture
-def time_line() -> Timeline:
-    return Timeline()
+@pytest.fixture(params=["sqlite", "redis"])
+def time_line(request: pytest.FixtureRequest) -> Timeline:
+    on_redis = request.param == "redis"
+    return Timeline(request.getfixturevalue("redis") if on_redis else None)
 
 
 def limiter(
@@ -57,9 +67,11 @@ def limiter(
 ) -> SqliteLimiter:
     config = SourceConfig(name, "http://op.example", limits, endpoints or {})
     state = SqliteState(folder / "state.sqlite", time_line)
-    return SqliteLimiter(
-        folder / "limits.sqlite", config, state, clock=time_line, sleep=time_line.sleep
-    )
+    file, sleep = folder / "limits.sqlite", time_line.sleep
+    if time_line.redis is None:
+        return SqliteLimiter(file, config, state, clock=time_line, sleep=sleep)
+    server = RedisServer(SecretStr(time_line.redis.url))
+    return RedisLimiter(server, "aurum:", file, config, state, clock=time_line, sleep=sleep)
 
 
 def asked(some: SqliteLimiter, endpoint: str = "a") -> None:
@@ -113,7 +125,7 @@ def test_a_request_that_was_slow_to_arrive_counts_from_its_arrival(
 ) -> None:
     some = limiter(tmp_path, time_line, Limit(1, 10))
     slot = some.take("a", patience=8)
-    time_line.now += 5
+    time_line.passes(5)
     some.landed(slot)
     with time_line.measured() as took:
         asked(some)
@@ -135,7 +147,7 @@ def test_a_clock_set_back_costs_no_more_than_one_window(
 ) -> None:
     some = limiter(tmp_path, time_line, Limit(1, 10))
     asked(some)
-    time_line.now -= 86_400
+    time_line.passes(-86_400)
     with time_line.measured() as took:
         asked(some)
     assert took == [pytest.approx(10.2, abs=0.01)]

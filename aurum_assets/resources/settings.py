@@ -8,7 +8,9 @@ and what it should hold.
 import contextlib
 import datetime as dt
 import fcntl
+import hashlib
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -36,9 +38,10 @@ from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import LocalArchive
 from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.limits import SqliteLimiter
+from aurum_assets.resources.limits import Limiter, SqliteLimiter
+from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState, redis_at
 from aurum_assets.resources.registry import Registry
-from aurum_assets.resources.state import SqliteState
+from aurum_assets.resources.state import SqliteState, State
 
 PROJECT = Path(__file__).parents[2]
 
@@ -337,9 +340,51 @@ class Home:
         return marker.read_text().strip() if marker.exists() else ""
 
     @cached_property
-    def state(self) -> SqliteState:
+    def redis(self) -> RedisServer | None:
+        """What machines share, where it is configured."""
+        url = self.backends.redis_url.get_secret_value()
+        return redis_at(url) if url else None
+
+    @property
+    def degraded(self) -> str:
+        """What is out of reach, and what that means; empty where nothing is."""
+        said = (self.registry.degraded, self.redis.degraded if self.redis else "")
+        return "; ".join(filter(None, said))
+
+    @cached_property
+    def identity(self) -> str:
+        """Whose words on archive and tables these are: those of an S3 archive, else of this home.
+
+        Homes with archives of their own must not read each other's words: what the one has stored,
+        the other has not.
+        """
+        if self.backends.archive.startswith("s3://"):
+            place = f"{self.backends.s3_endpoint} {self.backends.archive}"
+            return hashlib.sha256(place.encode()).hexdigest()[:16]
+        file = self.root / "identity"
+        with self.turn("identity"):
+            if not file.exists() or not file.read_text().strip():
+                file.write_text(uuid.uuid4().hex[:16])
+            return file.read_text().strip()
+
+    @cached_property
+    def state(self) -> State:
+        """What the processes around one archive share."""
+        return self._words()
+
+    @cached_property
+    def _here(self) -> SqliteState:
         """What processes of this machine share."""
         return SqliteState(self.root / "state.sqlite")
+
+    def _prefix(self, whose: str) -> str:
+        return f"aurum:{self.backends.environment}:{whose}:"
+
+    def _words(self, part: str = "", *, listed: bool = True) -> State:
+        if self.redis is None:
+            return self._here
+        prefix = self._prefix(self.identity) + part
+        return RedisState(self.redis, prefix, self._here, listed=listed)
 
     @cached_property
     def archive(self) -> LocalArchive:
@@ -349,7 +394,7 @@ class Home:
     @cached_property
     def registry(self) -> Registry:
         """The hash registry."""
-        return Registry(self.state)
+        return Registry(self._words("registry:", listed=False))
 
     @cached_property
     def lake(self) -> Lake:
@@ -408,19 +453,28 @@ class Home:
             config = replace(
                 config, attempts=1, connect_seconds=5.0, read_seconds=10.0, total_seconds=20.0
             )
+        state, limiter = self._shared_by_askers(config, _refuse_to_wait if hasty else time.sleep)
         return ApiClient(
             config,
             source,
-            self.state,
-            SqliteLimiter(
-                self.root / "limits.sqlite",
-                config,
-                self.state,
-                sleep=_refuse_to_wait if hasty else time.sleep,
-            ),
+            state,
+            limiter,
             credentials=self.credentials.get(source.name),
             clock=self.clock,
         )
+
+    def _shared_by_askers(
+        self, config: SourceConfig, sleep: Callable[[float], None]
+    ) -> tuple[State, Limiter]:
+        """What is known of an operator, by its address: a simulated one is another."""
+        here, file, machines = self._here, self.root / "limits.sqlite", self.backends.machines
+        if self.redis is None:
+            return here, SqliteLimiter(file, config, here, machines=machines, sleep=sleep)
+        prefix = self._prefix(urlsplit(config.base_url).netloc.rpartition("@")[2])
+        limiter = RedisLimiter(
+            self.redis, prefix, file, config, here, machines=machines, sleep=sleep
+        )
+        return RedisState(self.redis, prefix, here), limiter
 
 
 def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -> Home:
@@ -457,8 +511,34 @@ def _backends(settings: Settings) -> Backends:
         s3_endpoint=settings.s3_endpoint,
         s3_region=settings.s3_region,
         aws_profile=settings.aws_profile,
+        redis_url=_redis_url(settings),
         machines=settings.machines,
         webhook_url=settings.webhook_url,
         metrics_file=settings.metrics_file,
         environment=settings.environment,
     )
+
+
+def _redis_url(settings: Settings) -> SecretStr:
+    url = settings.redis_url.get_secret_value()
+    if not url and settings.redis_host:
+        host = f"[{settings.redis_host}]" if ":" in settings.redis_host else settings.redis_host
+        url = f"redis://{host}:{settings.redis_port}/{settings.redis_db}"
+    if url and not _is_redis_url(url):
+        name = "AURUM_REDIS_URL" if settings.redis_url.get_secret_value() else "REDIS_HOST"
+        msg = (
+            f"environment variable {name}: expected redis://, rediss:// or unix:// as in "
+            "redis://:password@host:6379/0, with / # ? @ % of a password as %2F %23 %3F %40 %25; "
+            "found something else"
+        )
+        raise ConfigError(msg)
+    return SecretStr(url)
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = parts.port != 0 and (parts.path if parts.scheme == "unix" else parts.hostname)
+    except ValueError:
+        return False
+    return parts.scheme in {"redis", "rediss", "unix"} and bool(named)
