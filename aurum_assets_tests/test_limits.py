@@ -343,6 +343,6 @@ def test_processes_keep_the_limit_by_the_operators_clock_and_use_it_and_none_sta
         Race(store, limits, windows=2, workers=4, tight=Limit(3, 2), whatever_the_load=True)
         for store in ("sqlite", "redis", "lost redis")
     ]
-    proof = prove_limits([races])
+    proof = prove_limits(races)
     assert proof.broken == []
     assert int(proof.counts["requests"]) >= 3 * 80

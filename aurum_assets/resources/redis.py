@@ -166,7 +166,9 @@ def _place(url: str) -> str:
 
 
 _NOT_LET_IN = "does not let us in (check user name and password in AURUM_REDIS_URL)"
-_REASONS = {  # by the name of an error's class, or of the nearest that it is made from
+_FULL = "is full (raise its maxmemory, or let it evict)"
+_REPLICA = "is a read-only replica"
+_ERRORS = {  # by the name of an error's class, or of the nearest that it is made from
     "AuthenticationError": _NOT_LET_IN,
     "AuthenticationWrongNumberOfArgsError": _NOT_LET_IN,
     "AuthorizationError": _NOT_LET_IN,
@@ -175,9 +177,16 @@ _REASONS = {  # by the name of an error's class, or of the nearest that it is ma
     "TimeoutError": f"gives no answer within {READ_SECONDS:g} s",
     "ConnectionError": "cannot be reached",
     "OSError": "cannot be reached",
-    "OutOfMemoryError": "is full (raise its maxmemory, or let it evict)",
-    "ReadOnlyError": "is a read-only replica",
+    "OutOfMemoryError": _FULL,
+    "ReadOnlyError": _REPLICA,
     "InvalidResponse": "does not answer as a Redis does",
+    "ResponseError": "refuses a command",
+}
+_CODES = {  # what a failing script says, in the midst of its message
+    "OOM": _FULL,
+    "READONLY": _REPLICA,
+    "NOPERM": _NOT_LET_IN,
+    "MISCONF": "takes no writes, because it cannot save them",
 }
 
 
@@ -185,12 +194,12 @@ def _reason(error: Exception) -> str:
     """Why, in our words: what the library or the server says may repeat a password."""
     if isinstance(error.__context__, ssl.SSLError):
         return f"fails the TLS handshake ({error.__context__.reason or 'no reason given'})"
+    said = re.search(rf"\b({'|'.join(_CODES)})\b", str(error))
+    if said:
+        return _CODES[said[0]]
     for kind in type(error).__mro__:
-        if kind.__name__ in _REASONS:
-            return _REASONS[kind.__name__]
-        if kind.__name__ == "ResponseError":
-            code = re.match("[A-Z]+", str(error))
-            return f"refuses a command ({code[0] if code else type(error).__name__})"
+        if kind.__name__ in _ERRORS:
+            return _ERRORS[kind.__name__]
     return "cannot be asked (check AURUM_REDIS_URL and its options)"
 
 

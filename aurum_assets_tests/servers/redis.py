@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -63,7 +64,8 @@ class RedisProcess:
     @property
     def url(self) -> str:
         """Where it answers, with its password."""
-        return f"redis://{self.password and f':{self.password}@'}127.0.0.1:{self.port}/0"
+        secret = f":{quote(self.password, safe='')}@" if self.password else ""
+        return f"redis://{secret}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start, empty, on the port that it had, and wait until it answers."""
@@ -117,6 +119,27 @@ class RedisProcess:
         with self.client() as client:
             client.config_set("maxmemory-policy", "noeviction")
             client.config_set("maxmemory", 1)
+
+    def recover(self) -> None:
+        """Be well again: with what it held, unless it was killed."""
+        if self._process is None:
+            self.start()
+        self.resume()
+        with self.client() as client:
+            client.execute_command("replicaof", "no", "one")
+            client.config_set("maxmemory", 0)
+
+    def lock(self) -> None:
+        """Ask for a new password, of those that are connected too."""
+        with self.client() as client:
+            client.config_set("requirepass", "another")
+            client.execute_command("client", "kill", "type", "normal")
+        self.password = "another"  # noqa: S105  of a test's Redis
+
+    def demote(self) -> None:
+        """Be a replica, which takes no writes."""
+        with self.client() as client:
+            client.execute_command("replicaof", "127.0.0.1", "1")
 
     def flush(self) -> None:
         """Forget everything."""
