@@ -237,7 +237,9 @@ def _judge(running: _Running, proof: Proof) -> None:
     took = times[running.needed - 1] - times[0]
     allowed = race.windows * race.limit.seconds
     proof.counts[f"% used: {race.name}"] = round(100 * allowed / took, 1)
-    fair = _could(running) if race.whatever_the_load else allowed
+    late: float = sum(running.late) / max(sum(running.counts), 1)
+    proof.counts[f"ms a request beside waiting: {race.name}"] = round(1000 * late)
+    fair = _could(race, late) if race.whatever_the_load else allowed
     if race.store != "lost redis":
         what = f"{race.name}: {race.windows} windows took {took:.1f} s, not {fair:.1f} s"
         proof.holds(what, where=took * _AT_LEAST <= fair)
@@ -247,13 +249,11 @@ def _judge(running: _Running, proof: Proof) -> None:
     proof.holds(f"{race.name}: a process starved: {counts}", where=least > fair_part / 3)
 
 
-def _could(running: _Running) -> float:
-    """Seconds that the windows take on this machine as it was: it is given what every request cost
-    beside the waits that the limiter asked for, once in each window and thrice at the end, and as
-    often as it takes where it cannot make so many requests in a window.
+def _could(race: Race, late: float) -> float:
+    """Seconds that the windows take where each request costs ``late`` seconds beside the waits that
+    the limiter asked for: once in each window and thrice at the end, and as often as it takes where
+    the processes cannot make so many requests in a window.
     """
-    race, answered = running.race, sum(running.counts)
-    late: float = sum(running.late) / max(answered, 1)
     busy = late * race.limit.requests / race.workers
     return race.windows * max(STRETCH * race.limit.seconds, busy) + (race.windows + 3) * late
 
