@@ -48,8 +48,9 @@ class OutOfReach(Exception):
 class RedisServer:
     """A Redis as one process sees it. Safe for threads and forks.
 
-    One failure and nobody here asks for ``SILENT_SECONDS``: what is down costs at most a connect
-    and a read timeout, 1.5 s. Answers that take more than 0.2 s may cost 1 s in ten minutes.
+    One failure and nobody here asks for ``SILENT_SECONDS``: what is down costs at most a look-up of
+    its name, a connect and a read, 2 s. Answers that take more than 0.2 s may cost 1 s in ten
+    minutes.
     ``degraded`` is the sentence that says why it is not asked, never with a password.
     """
 
@@ -85,15 +86,15 @@ class RedisServer:
         url = self._url.get_secret_value()
         if self._redis is None:
             self._redis = _connected(url)
-        if (
-            self._clock() - self._used > IDLE_SECONDS
-        ):  # firewalls forget idle connections without a word
-            _resolve(url)
+        if self._clock() - self._used > IDLE_SECONDS:
+            _resolve(url)  # and connect anew: firewalls forget idle connections without a word
             self._redis.connection_pool.disconnect(inuse_connections=False)
         return self._redis
 
     def _note(self, began: float) -> None:
         now = self._used = self._clock()
+        if now < self._silent_until:
+            return  # another thread has just given up
         self.degraded = ""
         if now - self._slow_since > SLOW_WITHIN:
             self._slow_since, self._slow = now, 0.0
