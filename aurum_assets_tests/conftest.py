@@ -27,6 +27,7 @@ from aurum_assets.resources.settings import PROJECT, Configuration, Home, load_c
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.servers.postgres import Postgres
+from aurum_assets_tests.servers.redis import RedisProcess, redis_process
 from aurum_assets_tests.servers.s3 import S3Server
 
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
@@ -185,6 +186,13 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Serve
         monkeypatch.setenv(name, value)
     yield s3_server
     s3_server.heal()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisProcess]:
+    """A real Redis of this test's own, empty."""
+    with redis_process(tmp_path) as process:
+        yield process
 
 
 Aurum = Callable[..., Result]

@@ -33,10 +33,13 @@ from aurum_assets.model.errors import (
 )
 from aurum_assets.resources.api import Answer, ApiClient, Credentials
 from aurum_assets.resources.limits import SqliteLimiter
-from aurum_assets.resources.state import SqliteState
+from aurum_assets.resources.redis import RedisServer, RedisState
+from aurum_assets.resources.state import SqliteState, State
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
+
+    from aurum_assets_tests.servers.redis import RedisProcess
 
 pytestmark = pytest.mark.filterwarnings("error")
 spawn = multiprocessing.get_context("spawn")
@@ -151,6 +154,7 @@ class Timeline:
     def __init__(self) -> None:
         self.now = 1_760_000_000.0
         self.naps: list[float] = []
+        self.redis: RedisProcess | None = None
 
     def __call__(self) -> float:
         return self.now
@@ -160,7 +164,12 @@ class Timeline:
 
     def sleep(self, seconds: float) -> None:
         self.naps.append(seconds)
+        self.passes(seconds)
+
+    def passes(self, seconds: float) -> None:
         self.now += seconds
+        if self.redis is not None:
+            self.redis.age(seconds)
 
 
 @dataclass
@@ -173,8 +182,14 @@ class Desk:
     open: list[ApiClient] = field(default_factory=list)
 
     @property
-    def state(self) -> SqliteState:
+    def here(self) -> SqliteState:
         return SqliteState(self.folder / "state.sqlite", self.line)
+
+    @property
+    def state(self) -> State:
+        if self.line.redis is None:
+            return self.here
+        return RedisState(RedisServer(SecretStr(self.line.redis.url)), "aurum:", self.here)
 
     def client(
         self,
@@ -190,7 +205,7 @@ class Desk:
         limiter = SqliteLimiter(
             self.folder / "limits.sqlite",
             config,
-            self.state,
+            self.here,
             clock=self.line,
             sleep=self.line.sleep,
         )
@@ -210,11 +225,16 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, operator: Operator) -> Iterator[Desk]:
+def desk(request: pytest.FixtureRequest, tmp_path: Path, operator: Operator) -> Iterator[Desk]:
     desk = Desk(tmp_path, operator)
+    if getattr(request, "param", "") == "redis":
+        desk.line.redis = request.getfixturevalue("redis")
     yield desk
     for client in desk.open:
         client.close()
+
+
+on_each_store = pytest.mark.parametrize("desk", ["sqlite", "redis"], indirect=True)
 
 
 def now(*endpoints: Endpoint) -> Feed:
@@ -726,6 +746,7 @@ def test_no_secret_is_in_an_error_its_chain_a_log_or_a_repr(
 # The breaker
 
 
+@on_each_store
 def test_after_so_many_failed_fetches_nothing_is_asked_and_the_error_says_until_when(
     desk: Desk,
 ) -> None:
@@ -737,6 +758,7 @@ def test_after_so_many_failed_fetches_nothing_is_asked_and_the_error_says_until_
     assert len(desk.operator.seen) == 5
 
 
+@on_each_store
 @pytest.mark.parametrize("answer", [says(), says(404)], ids=["answer", "refusal"])
 def test_any_answer_in_between_starts_the_count_anew(desk: Desk, answer: bytes) -> None:
     desk.operator.will("/a", says(500), says(500), answer, says(500), says(500), says())
@@ -750,39 +772,42 @@ def test_any_answer_in_between_starts_the_count_anew(desk: Desk, answer: bytes) 
     assert len(desk.operator.seen) == 6
 
 
+@on_each_store
 def test_a_probe_is_one_request_and_its_failure_opens_the_breaker_again(desk: Desk) -> None:
     desk.operator.will("/a", says(500))
     desk.operator.will("/b", says(500))
     client = desk.client(breaker_failures=1, breaker_seconds=30)
     unavailable(client, now(A, B))
     desk.operator.seen.clear()
-    desk.line.now += 31
+    desk.line.passes(31)
     unavailable(client, now(A, B))
     assert desk.operator.paths == ["/a"]
     assert "nothing is asked until" in str(unavailable(client, now(A, B)))
-    desk.line.now += 31
+    desk.line.passes(31)
     desk.operator.will("/a", says())
     client.fetch("ds", now(A, B))
     client.fetch("ds", now(A, B))
 
 
+@on_each_store
 def test_a_probe_that_dies_is_replaced_when_its_time_is_over(desk: Desk) -> None:
     desk.operator.will("/a", says(500), says())
     client = desk.client(attempts=1, breaker_failures=1, total_seconds=100, connect_seconds=10)
     unavailable(client)
-    desk.line.now += 61
+    desk.line.passes(61)
     assert desk.state.claim("breaker:op:probe", 120)
     assert "another process" in str(unavailable(client))
-    desk.line.now += 121
+    desk.line.passes(121)
     client.fetch("ds", now())
 
 
+@on_each_store
 def test_a_probe_that_waits_for_its_slot_stays_the_only_one(desk: Desk) -> None:
     desk.operator.will("/a", says(500), says())
     tight = (Limit(1, 210),)
     client = desk.client(attempts=1, breaker_failures=1, limits=tight)
     unavailable(client)
-    desk.line.now += 61
+    desk.line.passes(61)
     held: list[bool] = []
     nap = desk.line.sleep
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "openapi": {"markets", "model", "resources"},
 }
 NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
-HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka"}
+HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka", "redis"}
 FREE = {"", "api", "graph", "cli", "demo", "isone", "miso"}
 DAGSTER_ROOMS = {"graph", "definitions", "demo"}
 

@@ -1,39 +1,43 @@
 """The operator's limits hold in every sliding window, over processes, and are used."""
 
 import datetime as dt
-import http.client
-import http.server
-import multiprocessing
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import structlog
+from pydantic import SecretStr
 
 from aurum_assets.model.dataset import Limit, SourceConfig
 from aurum_assets.resources.limits import SqliteLimiter, retry_after, share
+from aurum_assets.resources.redis import RedisLimiter, RedisServer
 from aurum_assets.resources.state import SqliteState
+from aurum_assets_tests.servers.redis import RedisProcess
+from benchmarks.prove_limits import Race, prove_limits
 
 pytestmark = pytest.mark.filterwarnings("error")
-spawn = multiprocessing.get_context("spawn")
 
 
 class Timeline:
-    """A clock that only sleeping moves."""
+    """A clock that only sleeping moves; a Redis is aged with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, redis: RedisProcess | None = None) -> None:
         self.now = 1_000_000.0
         self.naps: list[float] = []
+        self.redis = redis
 
     def __call__(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
         self.naps.append(seconds)
+        self.passes(seconds)
+
+    def passes(self, seconds: float) -> None:
         self.now += seconds
+        if self.redis is not None:
+            self.redis.age(seconds)
 
     @contextmanager
     def measured(self) -> Iterator[list[float]]:
@@ -43,9 +47,10 @@ class Timeline:
         out.append(self.now - began)
 
 
-@pytest.fixture
-def time_line() -> Timeline:
-    return Timeline()
+@pytest.fixture(params=["sqlite", "redis"])
+def time_line(request: pytest.FixtureRequest) -> Timeline:
+    on_redis = request.param == "redis"
+    return Timeline(request.getfixturevalue("redis") if on_redis else None)
 
 
 def limiter(
@@ -57,9 +62,11 @@ def limiter(
 ) -> SqliteLimiter:
     config = SourceConfig(name, "http://op.example", limits, endpoints or {})
     state = SqliteState(folder / "state.sqlite", time_line)
-    return SqliteLimiter(
-        folder / "limits.sqlite", config, state, clock=time_line, sleep=time_line.sleep
-    )
+    file, sleep = folder / "limits.sqlite", time_line.sleep
+    if time_line.redis is None:
+        return SqliteLimiter(file, config, state, clock=time_line, sleep=sleep)
+    server = RedisServer(SecretStr(time_line.redis.url))
+    return RedisLimiter(server, "aurum:", file, config, state, clock=time_line, sleep=sleep)
 
 
 def asked(some: SqliteLimiter, endpoint: str = "a") -> None:
@@ -113,7 +120,7 @@ def test_a_request_that_was_slow_to_arrive_counts_from_its_arrival(
 ) -> None:
     some = limiter(tmp_path, time_line, Limit(1, 10))
     slot = some.take("a", patience=8)
-    time_line.now += 5
+    time_line.passes(5)
     some.landed(slot)
     with time_line.measured() as took:
         asked(some)
@@ -135,7 +142,10 @@ def test_a_clock_set_back_costs_no_more_than_one_window(
 ) -> None:
     some = limiter(tmp_path, time_line, Limit(1, 10))
     asked(some)
-    time_line.now -= 86_400
+    if time_line.redis is None:
+        time_line.now -= 86_400
+    else:
+        time_line.redis.age(-86_400)
     with time_line.measured() as took:
         asked(some)
     assert took == [pytest.approx(10.2, abs=0.01)]
@@ -227,72 +237,112 @@ def test_machines_without_a_shared_limiter_divide_the_limit(
     assert part.seconds == pytest.approx(expected.seconds)
 
 
-PROCESSES, REQUESTS, SLOW_REQUESTS, WINDOW, SECONDS = 4, 20, 3, 1.0, 3.0
-
-
-def _ask_as_fast_as_allowed(folder: Path, port: int, endpoint: str, start: float) -> None:
-    config = SourceConfig(
-        "op", "http://x", (Limit(REQUESTS, WINDOW),), {"slow": (Limit(SLOW_REQUESTS, WINDOW),)}
-    )
-    some = SqliteLimiter(folder / "limits.sqlite", config, SqliteState(folder / "state.sqlite"))
-    time.sleep(max(0.0, start - time.time()))
-    while time.time() < start + SECONDS:
-        slot = some.take(endpoint, patience=1)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.request("GET", f"/{endpoint}")
-        connection.getresponse().read()
-        connection.close()
-        some.landed(slot)
-
-
-@contextmanager
-def operator() -> Iterator[tuple[int, list[tuple[str, float, str]]]]:
-    """A server that notes who asked and when, by its own clock."""
-    seen: list[tuple[str, float, str]] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append((self.path, time.monotonic(), str(self.client_address)))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server.server_port, seen
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 def most(stamps: Sequence[float], window: float) -> int:
     """The most stamps in any half-open sliding window."""
     return max(sum(1 for s in stamps if t <= s < t + window) for t in stamps)
 
 
-def test_four_processes_keep_the_limit_by_the_servers_clock_and_use_nine_tenths_of_it(
-    tmp_path: Path,
+def shared_limiter(
+    redis: RedisProcess, folder: Path, time_line: Timeline, *limits: Limit, machines: int = 1
+) -> RedisLimiter:
+    """A process of the machine whose home is ``folder``."""
+    return RedisLimiter(
+        RedisServer(SecretStr(redis.url)),
+        "aurum:",
+        folder / "limits.sqlite",
+        SourceConfig("op", "http://op.example", limits),
+        SqliteState(folder / "state.sqlite", time_line),
+        machines=machines,
+        clock=time_line,
+        sleep=time_line.sleep,
+    )
+
+
+@pytest.fixture
+def shared_time(redis: RedisProcess) -> Timeline:
+    return Timeline(redis)
+
+
+def test_machines_that_share_a_redis_share_one_limit_and_its_pauses(
+    redis: RedisProcess, tmp_path: Path, shared_time: Timeline
 ) -> None:
-    start = time.time() + 1.5
-    with operator() as (port, seen):
-        workers = [
-            spawn.Process(target=_ask_as_fast_as_allowed, args=(tmp_path, port, endpoint, start))
-            for endpoint in ("a", "a", "b", "slow")
-        ]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    assert [worker.exitcode for worker in workers] == [0] * PROCESSES
-    every = sorted(stamp for _, stamp, _ in seen)
-    slow = sorted(stamp for path, stamp, _ in seen if path == "/slow")
-    assert most(every, WINDOW) <= REQUESTS
-    assert most(slow, WINDOW) <= SLOW_REQUESTS
-    windows = (len(every) - 1) // REQUESTS
-    used = windows * WINDOW / (every[windows * REQUESTS] - every[0])
-    assert used >= 0.9
-    assert len(slow) >= SLOW_REQUESTS * 2, "the endpoint with its own limit starved"
-    assert sum(path == "/b" for path, _, _ in seen) > REQUESTS / 2, "one process starved"
+    one, two = (
+        shared_limiter(redis, tmp_path / name, shared_time, Limit(4, 60), machines=2)
+        for name in "ab"
+    )
+    for some in (one, two, one, one):
+        asked(some)
+    with shared_time.measured() as took:
+        asked(two)
+    one.pause(100)
+    one.pause(5)
+    with shared_time.measured() as paused:
+        asked(two)
+    assert took == [pytest.approx(61.2, abs=0.5)]
+    assert paused == [pytest.approx(100, abs=0.5)]
+
+
+@pytest.mark.parametrize("lost", ["flushed", "killed", "killed and back"])
+@pytest.mark.parametrize("machines", [1, 3])
+def test_no_window_of_one_machine_is_overfull_whatever_becomes_of_redis(
+    redis: RedisProcess, tmp_path: Path, shared_time: Timeline, lost: str, machines: int
+) -> None:
+    stamps = []
+
+    def ask(times: int) -> None:
+        some = shared_limiter(redis, tmp_path, shared_time, Limit(6, 60), machines=machines)
+        for _ in range(times):
+            asked(some)
+            stamps.append(shared_time.now)
+            shared_time.passes(3)
+
+    ask(8)
+    if lost == "flushed":
+        redis.flush()
+    else:
+        redis.kill()
+        shared_time.redis = None
+        ask(8)
+        if lost == "killed and back":
+            redis.start()
+            shared_time.redis = redis
+    ask(8)
+    assert most(stamps, 60) == 6
+    alone = [s for s in stamps[8:16] if s > stamps[7] + 61.2]
+    if lost != "flushed" and alone:
+        assert most(alone, 60) <= 6 // machines
+
+
+def test_a_pause_outlives_the_redis_that_knew_of_it(
+    redis: RedisProcess, tmp_path: Path, shared_time: Timeline
+) -> None:
+    shared_limiter(redis, tmp_path, shared_time, Limit(100, 1)).pause(30)
+    redis.kill()
+    shared_time.redis = None
+    with shared_time.measured() as took:
+        asked(shared_limiter(redis, tmp_path, shared_time, Limit(100, 1)))
+    assert took == [pytest.approx(30, abs=0.01)]
+
+
+def test_a_question_whose_answer_was_lost_takes_one_slot(
+    redis: RedisProcess, tmp_path: Path, shared_time: Timeline
+) -> None:
+    some = shared_limiter(redis, tmp_path, shared_time, Limit(2, 60))
+    for _ in range(3):  # as the client does on a new connection
+        assert some._slot(7, "a", 0) <= 0  # noqa: SLF001  the same slot, as nobody else can ask
+        (tmp_path / "limits.sqlite").unlink()
+    asked(some)
+    with shared_time.measured() as took:
+        asked(some)
+    assert took == [pytest.approx(61.2, abs=0.5)]
+
+
+def test_processes_keep_the_limit_by_the_operators_clock_and_use_it_and_none_starves() -> None:
+    limits = (Limit(20, 1), Limit(40, 2))  # both bind
+    races = [
+        Race(store, limits, windows=2, workers=4, tight=Limit(3, 2), whatever_the_load=True)
+        for store in ("sqlite", "redis", "lost redis")
+    ]
+    proof = prove_limits(races)
+    assert proof.broken == []
+    assert int(proof.counts["requests"]) >= 3 * 80

@@ -4,16 +4,22 @@ import datetime as dt
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.dataset import Envelope
 from aurum_assets.resources.archive import Stored
+from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.registry import TTL, Registry
 from aurum_assets.resources.state import SqliteState
 from aurum_assets_tests.conftest import Desk, utc
+
+if TYPE_CHECKING:
+    from aurum_assets_tests.servers.redis import RedisProcess
 
 LOAD = ISONE_SYSTEM_LOAD
 FETCHED = utc("2026-07-20T21:26:00Z")
@@ -21,13 +27,19 @@ STORED = Stored("sourcing/x.json.gz", "etag", "v1", 321, created=True)
 
 
 class Clock:
-    """Seconds that are set."""
+    """Seconds that are set; a Redis is aged with them."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
+        self.redis: RedisProcess | None = None
 
     def __call__(self) -> float:
         return self.now
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+        if self.redis is not None:
+            self.redis.age(seconds)
 
 
 class Unreachable:
@@ -67,9 +79,14 @@ def seconds() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def registry(tmp_path: Path, seconds: Clock) -> Registry:
-    return Registry(SqliteState(tmp_path / "state.sqlite", seconds))
+@pytest.fixture(params=["sqlite", "redis"])
+def registry(request: pytest.FixtureRequest, tmp_path: Path, seconds: Clock) -> Registry:
+    here = SqliteState(tmp_path / "state.sqlite", seconds)
+    if request.param == "sqlite":
+        return Registry(here)
+    seconds.redis = request.getfixturevalue("redis")
+    server = RedisServer(SecretStr(seconds.redis.url))
+    return Registry(RedisState(server, "aurum:test:", here, listed=False))
 
 
 def test_what_was_recorded_is_known_with_path_etag_version_and_size(registry: Registry) -> None:
@@ -109,9 +126,9 @@ def test_requests_and_days_are_known_apart(registry: Registry) -> None:
 def test_a_hash_is_remembered_for_365_days(registry: Registry, seconds: Clock) -> None:
     assert TTL == 365 * 86_400
     registry.record(envelope(), STORED)
-    seconds.now += TTL - 1
+    seconds.passes(TTL - 2)
     assert registry.newest(LOAD.key, "2026-07-20", envelope().request) is not None
-    seconds.now += 1
+    seconds.passes(2)
     assert registry.newest(LOAD.key, "2026-07-20", envelope().request) is None
 
 

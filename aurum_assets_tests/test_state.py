@@ -1,4 +1,4 @@
-"""What every ``State`` owes its users, and what a SQLite file shared by processes must survive."""
+"""What every ``State`` owes its users, on SQLite and on Redis; what a SQLite file survives."""
 
 import multiprocessing
 import os
@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.state import SqliteState, State
+from aurum_assets_tests.servers.redis import RedisProcess
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -25,13 +28,19 @@ spawn = multiprocessing.get_context("spawn")
 
 
 class Clock:
-    """Stands still until told."""
+    """Stands still until told; a Redis is aged with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, redis: RedisProcess | None = None) -> None:
         self.now = 1_000_000.0
+        self.redis = redis
 
     def __call__(self) -> float:
         return self.now
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+        if self.redis is not None:
+            self.redis.age(seconds)
 
 
 @pytest.fixture
@@ -39,14 +48,23 @@ def clock() -> Clock:
     return Clock()
 
 
+def on_redis(redis: RedisProcess, path: Path, *, listed: bool = True) -> RedisState:
+    """A process's state, on Redis."""
+    server = RedisServer(SecretStr(redis.url))
+    return RedisState(server, "aurum:test:", SqliteState(path), listed=listed)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "not" / "yet" / "state.sqlite"
 
 
-@pytest.fixture
-def state(path: Path, clock: Clock) -> State:
-    return SqliteState(path, clock)
+@pytest.fixture(params=["sqlite", "redis"])
+def state(request: pytest.FixtureRequest, path: Path, clock: Clock) -> State:
+    if request.param == "sqlite":
+        return SqliteState(path, clock)
+    clock.redis = request.getfixturevalue("redis")
+    return on_redis(clock.redis, path)
 
 
 def test_a_word_never_written_is_none(state: State) -> None:
@@ -62,9 +80,9 @@ def test_the_last_writer_counts(state: State) -> None:
 
 def test_a_word_is_gone_when_its_time_is_over(state: State, clock: Clock) -> None:
     state.set("a", "1", 60)
-    clock.now += 59.9
+    clock.passes(59.5)
     assert state.get("a") == "1"
-    clock.now += 0.2
+    clock.passes(0.6)
     assert state.get("a") is None
     assert state.keys("a") == []
 
@@ -74,7 +92,7 @@ def test_only_the_first_claim_holds_until_it_expires_or_is_deleted(
 ) -> None:
     assert state.claim("a", 60)
     assert not state.claim("a", 60)
-    clock.now += 61
+    clock.passes(61)
     assert state.claim("a", 60)
     state.delete("a")
     assert state.claim("a", 60)
@@ -97,15 +115,79 @@ def test_deleting_what_is_not_there_is_no_error(state: State) -> None:
     state.delete("a")
 
 
-def test_two_objects_on_one_file_see_each_other(state: State, path: Path, clock: Clock) -> None:
+def test_words_of_any_letters_and_length_are_kept(state: State) -> None:
+    for key in ("ü:ß", "a b\n", "日", "k" * 5000):
+        state.set(key, key + "\x00ÿ", 60)
+        assert state.get(key) == key + "\x00ÿ"
+    assert state.keys("ü") == ["ü:ß"]
+
+
+def test_a_deleted_word_is_listed_no_more(state: State) -> None:
     state.set("a", "1", 60)
+    state.delete("a")
+    assert state.keys("") == []
+
+
+def test_two_objects_on_one_file_see_each_other(path: Path, clock: Clock) -> None:
+    SqliteState(path, clock).set("a", "1", 60)
     assert SqliteState(path, clock).get("a") == "1"
 
 
-def test_expired_rows_do_not_stay_in_the_file(state: State, path: Path, clock: Clock) -> None:
+def test_two_machines_on_one_redis_see_each_other(redis: RedisProcess, tmp_path: Path) -> None:
+    here, there = (on_redis(redis, tmp_path / name) for name in "ab")
+    here.set("a", "1", 60)
+    assert there.get("a") == "1"
+    assert not there.claim("a", 60)
+    assert there.keys("") == ["a"]
+    assert not (tmp_path / "a").exists(), "what Redis has needs no file"
+
+
+def test_expired_words_do_not_stay_in_redis(redis: RedisProcess, path: Path) -> None:
+    state = on_redis(redis, path)
     for i in range(50):
         state.set(f"a{i}", "", 1)
-    clock.now += 2
+    redis.age(2)
+    for _ in range(4):
+        state.set("b", "", 60)
+    with redis.client() as client:
+        assert sorted(client.keys()) == [f"aurum:test:{x}" for x in ("ends", "names", "word:b")]
+        assert client.zrange("aurum:test:names", 0, -1) == ["b"]
+    redis.age(61)
+    with redis.client() as client:
+        assert client.keys() == [], "the list outlives its words"
+
+
+def test_words_that_are_not_listed_cost_redis_nothing_but_themselves(
+    redis: RedisProcess, path: Path
+) -> None:
+    state = on_redis(redis, path, listed=False)
+    state.set("a", "1", 365 * 86_400)
+    assert state.get("a") == "1"
+    assert not state.claim("a", 60)
+    with redis.client() as client:
+        assert client.keys() == ["aurum:test:word:a"]
+        assert client.ttl("aurum:test:word:a") == pytest.approx(365 * 86_400, abs=5)
+    with pytest.raises(LookupError, match="not listed"):
+        state.keys("")
+    state.delete("a")
+    assert state.get("a") is None
+
+
+def test_listing_looks_at_no_word_of_others(redis: RedisProcess, path: Path) -> None:
+    state = on_redis(redis, path)
+    state.set("breaker:op:open", "", 60)
+    with redis.client() as client:
+        client.eval("for i = 1, 200000 do redis.call('SET', 'other:' .. i, '') end", 0)
+    began = time.perf_counter()
+    assert [state.keys("breaker:op:") for _ in range(20)] == [["breaker:op:open"]] * 20
+    assert time.perf_counter() - began < 1, "a scan of the words takes longer"
+
+
+def test_expired_rows_do_not_stay_in_the_file(path: Path, clock: Clock) -> None:
+    state = SqliteState(path, clock)
+    for i in range(50):
+        state.set(f"a{i}", "", 1)
+    clock.passes(2)
     state.set("b", "", 1)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT count(*) FROM word").fetchone() == (1,)

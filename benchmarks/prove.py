@@ -12,6 +12,7 @@ from benchmarks.proof import Proof
 from benchmarks.prove_idempotence import prove_idempotence
 from benchmarks.prove_kill import prove_kill
 from benchmarks.prove_landed import prove_landed
+from benchmarks.prove_limits import prove_limits
 from benchmarks.prove_month import prove_month
 from benchmarks.prove_mutations import prove_mutations
 from benchmarks.prove_races import prove_races
@@ -19,6 +20,7 @@ from benchmarks.prove_races import prove_races
 PROOFS: Mapping[str, Callable[[], Proof]] = {
     "races": prove_races,
     "landed": prove_landed,
+    "limits": prove_limits,
     "kill": prove_kill,
     "idempotence": prove_idempotence,
     "mutations": prove_mutations,

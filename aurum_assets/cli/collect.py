@@ -352,8 +352,8 @@ def _report(
         "rejected": len(rejected),
         "days_not_asked": left,
     }
-    if home.registry.degraded:
-        warn(f"{home.registry.degraded}; the archive is asked instead")
+    if home.degraded:
+        warn(f"degraded: {home.degraded}")
     if as_json:
         reasons = {"failed_because": failed, "rejected_because": rejected}
         print_json({**summary, "archive": home.archive.uri, "days": rows, **reasons})

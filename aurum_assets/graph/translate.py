@@ -113,8 +113,8 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
             "etag": stored.etag,
             "version": stored.version or "none",
         }
-    if home.registry.degraded:
-        metadata["degraded"] = redacted(home.registry.degraded)
+    if home.degraded:
+        metadata["degraded"] = redacted(home.degraded)
     reasons = [a.reason for a in collected.archived if a.outcome == "rejected"]
     return metadata | ({"rejected_because": "\n".join(reasons)} if reasons else {})
 

@@ -92,7 +92,7 @@ class Seen:
         registry = self.home.registry
         registry.degraded = ""  # of an earlier look: this process may live for days
         registry.newest("nothing", "", "")
-        return registry.degraded
+        return self.home.degraded
 
     def _archive(self) -> str:
         first = self.datasets[0]
@@ -104,8 +104,8 @@ class Seen:
 
     def _kafka(self) -> str:
         """Messages that nobody took between two looks; empty where no broker is configured."""
-        events = getattr(self.home, "events", None)
-        if events is None or not events.configured:
+        events = self.home.events
+        if not events.configured:
             return ""
         waiting = [i.id for i in events.outbox.due()], [n for n, _ in events.outbox.messages()]
         first = "-".join(str(min(some, default="")) for some in waiting)
@@ -204,7 +204,7 @@ def _degraded(seen: Seen) -> Iterator[Trouble]:
 def _tripped(seen: Seen) -> Iterator[Trouble]:
     for source in {d.source.name: d.source for d in seen.datasets}.values():
         config = seen.home.configuration.sources[source.name]
-        if Breaker(config, source, seen.home.state, seen.home.clock).tripped:
+        if Breaker(config, source, seen.home.known_of(source), seen.home.clock).tripped:
             sentence = (
                 f"{source.title} was unavailable {config.breaker_failures} times in a row: asked "
                 f"once in {config.breaker_seconds:g} s until it answers"

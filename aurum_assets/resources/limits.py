@@ -14,6 +14,7 @@ shares of 23 to 40.
 import datetime as dt
 import email.utils
 import math
+import random
 import re
 import time
 from collections.abc import Callable
@@ -93,13 +94,8 @@ class SqliteLimiter:
     ) -> None:
         self._path = path
         self._source = config.name
-        self._limits = [share(limit, machines) for limit in config.limits]
-        self._endpoint_limits = {
-            endpoint: [share(limit, machines) for limit in limits]
-            for endpoint, limits in config.endpoint_limits.items()
-        }
-        every = [*self._limits, *(x for some in self._endpoint_limits.values() for x in some)]
-        self._longest = max((limit.seconds for limit in every), default=0.0)
+        self._rates = Rates(config, machines)
+        self._longest = self._rates.longest
         self._state = state
         self._clock = clock
         self._sleep = sleep
@@ -113,12 +109,13 @@ class SqliteLimiter:
     ) -> int:
         """See ``Limiter``."""
         told = False
+        slot = random.getrandbits(62)
         while True:
             wait = self._paused()
             if wait <= 0:
-                slot, wait = self._slot(endpoint, patience)
-                if slot is not None:
-                    return slot
+                wait = self._slot(slot, endpoint, patience)
+            if wait <= 0:
+                return slot
             if wait > TELL_SECONDS and not told:
                 told = True
                 log.info("waiting", source=self._source, endpoint=endpoint, seconds=round(wait, 1))
@@ -128,8 +125,7 @@ class SqliteLimiter:
 
     def landed(self, slot: int) -> None:
         """See ``Limiter``."""
-        with transaction(self._path, SCHEMA) as db:
-            db.execute("UPDATE slot SET stamp = ? WHERE id = ?", (self._clock(), slot))
+        self._land(slot)
 
     def pause(self, seconds: float) -> None:
         """See ``Limiter``. Each pause is a word of its own, so that none shortens another."""
@@ -143,10 +139,21 @@ class SqliteLimiter:
         pauses = [float(key.removeprefix(prefix)) for key in self._state.keys(prefix)]
         return max(pauses, default=0.0) - self._clock()
 
-    def _slot(self, endpoint: str, patience: float) -> tuple[int | None, float]:
-        """A slot, or None and the seconds until one may be free, decided in one transaction."""
-        limits = [(limit, NTH_OF_SOURCE) for limit in self._limits]
-        limits += [(limit, NTH_OF_ENDPOINT) for limit in self._endpoint_limits.get(endpoint, [])]
+    def _land(self, slot: int) -> str | None:
+        """Stamp ``slot`` with the present; its endpoint, or None where the log has lost it."""
+        landed = "UPDATE slot SET stamp = ? WHERE id = ? RETURNING endpoint"
+        with transaction(self._path, SCHEMA) as db:
+            found = db.execute(landed, (self._clock(), slot)).fetchone()
+        return None if found is None else str(found[0])
+
+    def _slot(self, slot: int, endpoint: str, patience: float) -> float:
+        """Take ``slot`` and return 0, or the seconds until one may be free."""
+        return self._slot_of(self._rates, slot, endpoint, patience)
+
+    def _slot_of(self, rates: "Rates", slot: int, endpoint: str, patience: float) -> float:
+        """The same within ``rates``, decided in one transaction."""
+        limits = [(limit, NTH_OF_SOURCE) for limit in rates.source]
+        limits += [(limit, NTH_OF_ENDPOINT) for limit in rates.of(endpoint)]
         with transaction(self._path, SCHEMA) as db:
             now = self._clock()
             names = {"source": self._source, "endpoint": endpoint, "now": now}
@@ -157,13 +164,27 @@ class SqliteLimiter:
                 found = db.execute(query, names | {"nth": limit.requests - 1}).fetchone()
                 if found is not None:
                     wait = max(wait, found[0] + limit.seconds - now)
-            if wait > 0:
-                return None, wait
-            taken = db.execute(
-                "INSERT INTO slot (source, endpoint, stamp) VALUES (?, ?, ?)",
-                (self._source, endpoint, now + patience),
-            )
-            return taken.lastrowid, 0.0
+            if wait <= 0:
+                taken = (slot, self._source, endpoint, now + patience)
+                db.execute("INSERT INTO slot VALUES (?, ?, ?, ?)", taken)
+            return wait
+
+
+class Rates:
+    """What one of ``machines`` keeps to: the limits of a source and of its endpoints."""
+
+    def __init__(self, config: SourceConfig, machines: int = 1) -> None:
+        self.source = [share(limit, machines) for limit in config.limits]
+        self._endpoints = {
+            endpoint: [share(limit, machines) for limit in limits]
+            for endpoint, limits in config.endpoint_limits.items()
+        }
+        every = [*self.source, *(x for some in self._endpoints.values() for x in some)]
+        self.longest = max((limit.seconds for limit in every), default=0.0)
+
+    def of(self, endpoint: str) -> list[Limit]:
+        """The endpoint's own limits."""
+        return self._endpoints.get(endpoint, [])
 
 
 def share(limit: Limit, machines: int = 1) -> Limit:

@@ -93,17 +93,17 @@ class Registry:
         try:
             return self._state.get(key)
         except (sqlite3.Error, ConfigError) as error:
-            self.degraded = f"the registry cannot be read: {error}"
+            self.degraded = f"the registry cannot be read, the archive is asked instead: {error}"
             return None
 
     def _set(self, key: str, text: str) -> None:
         try:
             self._state.set(key, text, TTL)
         except (sqlite3.Error, ConfigError) as error:
-            self.degraded = f"the registry cannot be written: {error}"
+            self.degraded = f"the registry cannot be written, the archive is asked instead: {error}"
 
     def _delete(self, key: str) -> None:
         try:
             self._state.delete(key)
         except (sqlite3.Error, ConfigError) as error:
-            self.degraded = f"the registry cannot be written: {error}"
+            self.degraded = f"the registry cannot be written, the archive is asked instead: {error}"

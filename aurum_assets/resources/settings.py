@@ -8,6 +8,7 @@ and what it should hold.
 import contextlib
 import datetime as dt
 import fcntl
+import hashlib
 import os
 import time
 import uuid
@@ -42,9 +43,10 @@ from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.limits import SqliteLimiter
+from aurum_assets.resources.limits import Limiter, SqliteLimiter
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store, s3_properties
+from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState, redis_at
 from aurum_assets.resources.registry import Registry
 from aurum_assets.resources.state import SqliteState, State
 
@@ -346,9 +348,51 @@ class Home:
         return marker.read_text().strip() if marker.exists() else ""
 
     @cached_property
-    def state(self) -> SqliteState:
+    def redis(self) -> RedisServer | None:
+        """What machines share, where it is configured."""
+        url = self.backends.redis_url.get_secret_value()
+        return redis_at(url) if url else None
+
+    @property
+    def degraded(self) -> str:
+        """What is out of reach, and what that means; empty where nothing is."""
+        said = (self.registry.degraded, self.redis.degraded if self.redis else "")
+        return "; ".join(filter(None, said))
+
+    @cached_property
+    def identity(self) -> str:
+        """Whose words on archive and tables these are: those of an S3 archive, else of this home.
+
+        Homes with archives of their own must not read each other's words: what the one has stored,
+        the other has not.
+        """
+        if self.backends.archive.startswith("s3://"):
+            place = f"{self.backends.s3_endpoint} {self.backends.archive}"
+            return hashlib.sha256(place.encode()).hexdigest()[:16]
+        file = self.root / "identity"
+        with self.turn("identity"):
+            if not file.exists() or not file.read_text().strip():
+                file.write_text(uuid.uuid4().hex[:16])
+            return file.read_text().strip()
+
+    @cached_property
+    def state(self) -> State:
+        """What the processes around one archive share."""
+        return self._words()
+
+    @cached_property
+    def _here(self) -> SqliteState:
         """What processes of this machine share."""
         return SqliteState(self.root / "state.sqlite")
+
+    def _prefix(self, whose: str) -> str:
+        return f"aurum:{self.backends.environment}:{whose}:"
+
+    def _words(self, part: str = "", *, listed: bool = True) -> State:
+        if self.redis is None:
+            return self._here
+        prefix = self._prefix(self.identity) + part
+        return RedisState(self.redis, prefix, self._here, listed=listed)
 
     @cached_property
     def archive(self) -> Archive:
@@ -363,7 +407,7 @@ class Home:
     @cached_property
     def registry(self) -> Registry:
         """The hash registry."""
-        return Registry(self.state)
+        return Registry(self._words("registry:", listed=False))
 
     @cached_property
     def lake(self) -> Lake:
@@ -445,7 +489,7 @@ class Home:
         config = self.configuration.sources[source.name]
         scaled = [max(1, int(x.requests * self.limit_scale)) for x in config.limits]
         raised = [replace(x, requests=n) for x, n in zip(config.limits, scaled, strict=True)]
-        base_url = self.base_urls.get(source.name) or config.base_url
+        base_url = self._base_url(source)
         if memory is None:
             self._refuse_to_mix(base_url)
         config = replace(
@@ -461,17 +505,34 @@ class Home:
         return ApiClient(
             config,
             source,
-            memory or self.state,
-            SqliteLimiter(
-                self.root / "limits.sqlite",
-                config,
-                self.state,
-                sleep=_refuse_to_wait if hasty else self.sleep,
-            ),
+            memory or self.known_of(source),
+            self._limiter(source, config, _refuse_to_wait if hasty else self.sleep),
             credentials=self.credentials.get(source.name),
             clock=self.clock,
             sleep=self.sleep,
         )
+
+    def _base_url(self, source: Source) -> str:
+        return self.base_urls.get(source.name) or self.configuration.sources[source.name].base_url
+
+    def _of_askers(self, source: Source) -> str:
+        """The prefix of an operator's words in Redis, by its address: a simulated is another."""
+        return self._prefix(urlsplit(self._base_url(source)).netloc.rpartition("@")[2])
+
+    def known_of(self, source: Source) -> State:
+        """What all who ask an operator share: pauses, breaker, endpoints that refused."""
+        if self.redis is None:
+            return self._here
+        return RedisState(self.redis, self._of_askers(source), self._here)
+
+    def _limiter(
+        self, source: Source, config: SourceConfig, sleep: Callable[[float], None]
+    ) -> Limiter:
+        here, file, machines = self._here, self.root / "limits.sqlite", self.backends.machines
+        if self.redis is None:
+            return SqliteLimiter(file, config, here, machines=machines, sleep=sleep)
+        prefix = self._of_askers(source)
+        return RedisLimiter(self.redis, prefix, file, config, here, machines=machines, sleep=sleep)
 
 
 def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -> Home:
@@ -517,6 +578,7 @@ def _backends(settings: Settings) -> Backends:
         s3_endpoint=settings.s3_endpoint,
         s3_region=settings.s3_region,
         aws_profile=settings.aws_profile,
+        redis_url=_redis_url(settings),
         machines=settings.machines,
         kafka_brokers=brokers.servers,
         kafka_username=brokers.username,
@@ -536,3 +598,28 @@ def _backends(settings: Settings) -> Backends:
         s3=s3_properties(found),
     )
     return replace(found, catalog=catalog)
+
+
+def _redis_url(settings: Settings) -> SecretStr:
+    url = settings.redis_url.get_secret_value()
+    if not url and settings.redis_host:
+        host = f"[{settings.redis_host}]" if ":" in settings.redis_host else settings.redis_host
+        url = f"redis://{host}:{settings.redis_port}/{settings.redis_db}"
+    if url and not _is_redis_url(url):
+        name = "AURUM_REDIS_URL" if settings.redis_url.get_secret_value() else "REDIS_HOST"
+        msg = (
+            f"environment variable {name}: expected redis://, rediss:// or unix:// as in "
+            "redis://:password@host:6379/0, with / # ? @ % of a password as %2F %23 %3F %40 %25; "
+            "found something else"
+        )
+        raise ConfigError(msg)
+    return SecretStr(url)
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = parts.port != 0 and (parts.path if parts.scheme == "unix" else parts.hostname)
+    except ValueError:
+        return False
+    return parts.scheme in {"redis", "rediss", "unix"} and bool(named)
