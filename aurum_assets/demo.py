@@ -21,7 +21,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.api import Credentials
-from aurum_assets.resources.settings import PROJECT, Home
+from aurum_assets.resources.settings import PROJECT, Backends, Home
 from aurum_assets.simulator.server import Running, Simulator
 
 FULL_DAY = dt.date(2025, 7, 14)
@@ -60,13 +60,14 @@ class Demo:
 
 
 def demo_home(home: Home, running: Running, clock: Callable[[], dt.datetime]) -> Home:
-    """``home`` with the simulator for its operators, and the simulator's clock."""
+    """``home`` on embedded defaults, the simulator for its operators, and its clock."""
     return replace(
         home,
         base_urls={"isone": running.isone_url, "miso": running.miso_url},
         credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
         clock=clock,
         limit_scale=_RAISED,
+        backends=Backends(),  # nothing that was made up goes where others look
     )
 
 

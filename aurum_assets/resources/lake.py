@@ -26,7 +26,13 @@ from uuid import UUID
 
 import polars as pl
 
-from aurum_assets.model.errors import ConfigError, ContractBroken, LakeBusy, LakeUnreachable
+from aurum_assets.model.errors import (
+    ConfigError,
+    ContractBroken,
+    LakeBusy,
+    LakeUnreachable,
+    Overtaken,
+)
 from aurum_assets.model.table import SUPERSEDED_AT, Table
 from aurum_assets.resources.catalog import (
     described,
@@ -47,6 +53,7 @@ if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothin
 
 _T = TypeVar("_T")
 
+_MARKET, _ORIGIN = "market", "aurum.origin"
 FILES_BEFORE_COMPACTION = 24
 SNAPSHOTS_KEPT = 6
 _LONGEST_WAIT = 1.0
@@ -150,6 +157,22 @@ class Lake:
         except NoSuchTableError:
             return None
 
+    def claimed_by(self, ours: str) -> str:
+        """Whose data the lake holds, ``real`` or ``simulated``: ``ours`` where nobody had said.
+
+        Raises like ``catalog``.
+        """
+        catalog = self.catalog
+
+        def claim(_: int) -> str:
+            catalog.create_namespace_if_not_exists(_MARKET)
+            held = catalog.load_namespace_properties(_MARKET)
+            if _ORIGIN not in held:
+                catalog.update_namespace_properties(_MARKET, updates={_ORIGIN: ours})
+            return str(held.get(_ORIGIN, ours))
+
+        return self._patiently("whose data the lake holds", claim)
+
     def uuid(self, table: Table) -> str:
         """The identity of the table: another one after it was dropped and made again."""
         return str(self.table(table).metadata.table_uuid)
@@ -174,7 +197,7 @@ class Lake:
         A key that is not there is added; one whose record hash differs is replaced; the others are
         left, with the provenance of the snapshot that said them first. Rows absent from ``frame``
         stay. A replaced row goes to the table's history first. Raises ``ContractBroken`` where the
-        frame does not fit the table.
+        frame does not fit the table, ``Overtaken`` where the table holds what was fetched later.
         """
         if frame.is_empty():
             return Merged()
@@ -183,13 +206,21 @@ class Lake:
             table, lambda attempt: self._merge_once(table, frame, partition, attempt)
         )
 
-    def replace(self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any]) -> Merged:
+    def replace(
+        self,
+        table: Table,
+        frame: pl.DataFrame,
+        partition: Mapping[str, Any],
+        *,
+        keeps: pl.Expr | None = None,
+    ) -> Merged:
         """Make ``partition`` hold exactly ``frame`` (as ``fold`` gives it).
 
-        No commit where it does already.
+        No commit where it does already. Raises ``Overtaken`` where a stored row is true for
+        ``keeps``: somebody else brought it meanwhile.
         """
         return self._optimistic(
-            table, lambda attempt: self._replace_once(table, frame, partition, attempt)
+            table, lambda attempt: self._replace_once(table, frame, partition, keeps, attempt)
         )
 
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
@@ -281,13 +312,18 @@ class Lake:
         found = self._table(table)
         tasks = self._plan(found, partition)
         near = [t for t in tasks if _may_hold(found, t.file, frame)]
-        known = _rows(found, table, partition, (*table.key, "record_hash"), near)
+        names = {"record_hash": "__known"}
+        names |= {"fetched_at": "__since"} if table.keeps_history else {}
+        known = _rows(found, table, partition, (*table.key, *names), near)
         against = frame.join(
-            known.rename({"record_hash": "__known"}),
+            known.rename(names),
             on=table.key,
             how="left",
             maintain_order="left",
         )
+        if table.keeps_history and (against["__since"] > against["fetched_at"]).any():
+            msg = f"{table.identifier}: {partition} holds values of later snapshots already"
+            raise Overtaken(msg)
         is_new = against["__known"].is_null()
         is_changed = (against["__known"] != against["record_hash"]).fill_null(value=False)
         new, changed = int(is_new.sum()), int(is_changed.sum())
@@ -307,12 +343,20 @@ class Lake:
         return Merged(new, changed, unchanged, 0, snapshot, attempt)
 
     def _replace_once(
-        self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any], attempt: int
+        self,
+        table: Table,
+        frame: pl.DataFrame,
+        partition: Mapping[str, Any],
+        keeps: pl.Expr | None,
+        attempt: int,
     ) -> Merged:
         found = self._table(table)
         tasks = self._plan(found, partition)
         frame = frame.select(table.names)
         known = _rows(found, table, partition, tuple(table.names), tasks).sort(table.order)
+        if keeps is not None and len(known.filter(keeps)):
+            msg = f"{table.identifier}: {partition} holds rows that others brought meanwhile"
+            raise Overtaken(msg)
         if known.equals(frame):
             return Merged(unchanged=len(frame), attempts=attempt)
         same = len(frame.join(known, on=[*table.key, "record_hash"], how="semi"))

@@ -21,7 +21,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import AliasChoices, Field, SecretStr, TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import (
@@ -34,7 +39,13 @@ from aurum_assets.model.dataset import (
     is_safe_name,
 )
 from aurum_assets.model.drift import ExpectedField, field_of
-from aurum_assets.model.errors import AurumError, ConfigError
+from aurum_assets.model.errors import (
+    AurumError,
+    ConfigError,
+    LakeBusy,
+    LakeUnreachable,
+    StoreUnavailable,
+)
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import Alerts
 from aurum_assets.resources.api import ApiClient, Credentials
@@ -61,9 +72,7 @@ def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN40
 class Settings(BaseSettings):
     """The environment. Every variable is described in ``.env.example``."""
 
-    model_config = SettingsConfigDict(
-        env_file=(PROJECT / ".env", ".env"), env_ignore_empty=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
     home: Path = _named("AURUM_HOME", default=Path(".aurum"))
     config: Path = _named("AURUM_CONFIG", default=PROJECT / "config")
@@ -109,6 +118,20 @@ class Settings(BaseSettings):
     )
     webhook_url: SecretStr = _named("AURUM_WEBHOOK_URL", default=NOTHING)
     metrics_file: Path | None = _named("AURUM_METRICS_FILE", default=None)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then the file that it names, else both places of a ``.env``."""
+        del dotenv_settings, file_secret_settings
+        files = os.environ.get("AURUM_ENV_FILE") or (PROJECT / ".env", ".env")
+        return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=files)
 
     @classmethod
     def read(cls) -> "Settings":
@@ -453,23 +476,51 @@ class Home:
             yield
 
     def _refuse_to_mix(self, base_url: str) -> None:
-        """A home holds what a simulator made up or what an operator said, never both."""
-        simulated = urlsplit(base_url).hostname in {"127.0.0.1", "::1", "localhost"}
-        ours = "simulated" if simulated else "real"
-        marker = self.root / "origin"
-        if not marker.exists():  # made whole, then linked: nobody ever reads half a word
-            self.root.mkdir(parents=True, exist_ok=True)
-            draft = self.root / f".origin.{uuid.uuid4().hex}"
-            draft.write_text(ours)
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, marker)
-            draft.unlink()
-        if (held := marker.read_text().strip()) != ours:
-            msg = (
-                f"{self.root} holds {held} data and {base_url} gives {ours}: "
-                "set AURUM_HOME to another folder for these"
-            )
-            raise ConfigError(msg)
+        """A home holds what a simulator made up or what an operator said, never both.
+
+        Nor do an archive and a lake that are elsewhere, and that other homes may share.
+        """
+        host = urlsplit(base_url).hostname
+        ours = "simulated" if host in {"127.0.0.1", "::1", "localhost"} else "real"
+        self._mark("origin", ours)
+        for place, variable, whose in [(self.root, "AURUM_HOME", self.origin), *self._shared(ours)]:
+            if whose != ours:
+                msg = (
+                    f"{place} holds {whose} data and {host} gives {ours}: "
+                    f"set {variable} to another place for these"
+                )
+                raise ConfigError(msg)
+
+    def _shared(self, ours: str) -> list[tuple[str, str, str]]:
+        """Whose data is in archive and lake, where these are elsewhere; asked once a home."""
+        b = self.backends
+        places = f"{b.s3_endpoint} {b.archive} {sorted(b.catalog.items())}"
+        asked = f"origin-{hashlib.sha256(places.encode()).hexdigest()[:16]}"
+        if not (b.archive or b.catalog) or (self.root / asked).exists():
+            return []
+        held = []
+        try:
+            if b.archive:
+                held.append((self.archive.uri, "AURUM_ARCHIVE", self.archive.claimed_by(ours)))
+            if b.catalog:
+                held.append(("the lake", "AURUM_CATALOG_URI", self.lake.claimed_by(ours)))
+        except (StoreUnavailable, LakeUnreachable, LakeBusy):
+            return held  # asked again with the next request; what is fetched now is spooled
+        if all(whose == ours for _, _, whose in held):
+            self._mark(asked, ours)
+        return held
+
+    def _mark(self, name: str, word: str) -> None:
+        """Write ``word`` where nothing is; whole, then linked: nobody ever reads half of it."""
+        marker = self.root / name
+        if marker.exists():
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        draft = self.root / f".{name}.{uuid.uuid4().hex}"
+        draft.write_text(word)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, marker)
+        draft.unlink()
 
     def now(self) -> dt.datetime:
         """This instant, UTC."""

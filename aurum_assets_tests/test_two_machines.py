@@ -1,0 +1,119 @@
+"""Two machines that share an archive and a lake, and nothing else: no lock, no word."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from aurum_assets import ingest
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD as LOAD
+from aurum_assets.model.errors import Overtaken
+from aurum_assets.resources.lake import Lake, Merged
+from aurum_assets.resources.settings import Backends, Home
+from aurum_assets_tests.conftest import Desk
+from benchmarks.proof import catalog_at
+
+DAY = LOAD.day("2026-07-20")
+
+
+def answer(*loads: int) -> bytes:
+    """Five-minute loads from 17:20 on."""
+    records = ",".join(
+        f'{{"BeginDate":"2026-07-20T17:{20 + 5 * n}:00.000-04:00","LoadMw":{load}}}'
+        for n, load in enumerate(loads)
+    )
+    return f'{{"FiveMinSystemLoads":{{"FiveMinSystemLoad":[{records}]}}}}'.encode()
+
+
+@pytest.fixture
+def machines(desk: Desk, tmp_path: Path) -> tuple[Desk, Desk]:
+    shared = tmp_path / "shared"
+    (shared / "lake").mkdir(parents=True)
+    backends = Backends(archive=f"file:{shared}/archive", catalog=catalog_at(shared / "lake"))
+    first, second = (
+        replace(desk.home, root=tmp_path / name, backends=backends) for name in ("first", "second")
+    )
+    return Desk(first, desk.clock), Desk(second, desk.clock)
+
+
+def loads(desk: Desk) -> list[float]:
+    return sorted(desk.rows(LOAD)["load"].to_list())
+
+
+def histories(home: Home) -> pl.DataFrame:
+    return home.lake.read(LOAD.table.history)
+
+
+def test_an_older_snapshot_never_replaces_what_another_machine_merged_of_a_newer_one(
+    machines: tuple[Desk, Desk],
+) -> None:
+    slow, fast = machines
+    slow.take(LOAD, answer(15_000))
+    held = slow.home.archive.identifiers(LOAD.archive_name, DAY.key)
+    slow.home.registry.mark_merged(LOAD.key, DAY.key, "", frozenset())
+    fast.clock.set(fast.clock() + LOAD.interval())
+    fast.take(LOAD, answer(16_000))
+    ingest.normalize(fast.home, LOAD, DAY)
+    archive = slow.home.archive
+    vars(slow.home)["archive"] = _Yesterdays(archive, held)  # it listed the day before the other
+    done = ingest.normalize(slow.home, LOAD, DAY)
+    assert done.rebuilt
+    assert loads(slow) == loads(fast) == [16_000]
+    assert histories(slow.home)["load"].to_list() == [15_000]
+
+
+class _Yesterdays:
+    """An archive whose first listing is an old one."""
+
+    def __init__(self, archive: object, held: list[str]) -> None:
+        self._archive, self._held = archive, [held]
+
+    def identifiers(self, folder: str, day: str) -> list[str]:
+        found: list[str] = (
+            self._held.pop() if self._held else self._archive.identifiers(folder, day)  # type: ignore[attr-defined]  # an archive's
+        )
+        return found
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._archive, name)
+
+
+def test_a_rebuild_drops_nothing_that_another_machine_merges_meanwhile(
+    machines: tuple[Desk, Desk],
+) -> None:
+    slow, fast = machines
+    for load in (15_000, 15_100):
+        slow.take(LOAD, answer(load))
+        slow.clock.set(slow.clock() + LOAD.interval())
+
+    class Overtaking(Lake):
+        """Lets the other machine in, right before the day is rewritten."""
+
+        def replace(self, *arguments: object, **more: object) -> Merged:
+            if more.get("keeps") is not None and not said:
+                said.append("once")
+                fast.take(LOAD, answer(15_200, 15_300))
+                ingest.normalize(fast.home, LOAD, DAY)
+            return super().replace(*arguments, **more)  # type: ignore[arg-type]  # as they came
+
+    said: list[str] = []
+    vars(slow.home)["lake"] = Overtaking(slow.home.backends.catalog)
+    ingest.normalize(slow.home, LOAD, DAY)
+    assert said == ["once"]
+    assert loads(slow) == [15_200, 15_300]
+    assert sorted(histories(slow.home)["load"].to_list()) == [15_000, 15_100]
+    assert not ingest.verify(slow.home, LOAD, DAY).problems
+
+
+def test_the_lake_says_that_it_was_overtaken_and_commits_nothing(
+    machines: tuple[Desk, Desk],
+) -> None:
+    desk, _ = machines
+    desk.bring(LOAD, answer(15_000))
+    rows = desk.rows(LOAD)
+    older = rows.with_columns(pl.col("fetched_at") - LOAD.interval(), load=pl.lit(1.0))
+    older = older.with_columns(record_hash=LOAD.table.record_hash())
+    with pytest.raises(Overtaken, match="later snapshots"):
+        desk.home.lake.merge(LOAD.table, older)
+    assert desk.rows(LOAD).equals(rows)
