@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.reading import sniff
-from aurum_assets.resources import redaction
+from aurum_assets.resources import logs, redaction
 from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.settings import PROJECT, Configuration, Home, load_config
 from aurum_assets.simulator.server import Running, Simulator
@@ -144,6 +145,10 @@ def home(tmp_path: Path, configuration: Configuration, clock: SetClock) -> Home:
 def log_as_before() -> Iterator[None]:
     """A command sets up the log of its process; the next test has a process of its own."""
     yield
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, logs.Handler)]:
+        root.removeHandler(handler)
+    root.setLevel(logging.WARNING)
     structlog.reset_defaults()
     redaction.forget()
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from benchmarks.proof import Proof
+from benchmarks.prove_faults import prove_faults
 from benchmarks.prove_idempotence import prove_idempotence
 from benchmarks.prove_kill import prove_kill
 from benchmarks.prove_landed import prove_landed
@@ -16,6 +17,7 @@ from benchmarks.prove_limits import prove_limits
 from benchmarks.prove_month import prove_month
 from benchmarks.prove_mutations import prove_mutations
 from benchmarks.prove_races import prove_races
+from benchmarks.prove_secrets import prove_secrets
 
 PROOFS: Mapping[str, Callable[[], Proof]] = {
     "races": prove_races,
@@ -25,6 +27,8 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "idempotence": prove_idempotence,
     "mutations": prove_mutations,
     "month": prove_month,
+    "faults": prove_faults,
+    "secrets": prove_secrets,
 }
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.catalog import open_catalog
 from aurum_assets.resources.lake import Lake
 from benchmarks.proof import Proof, catalog_at, close, frame_of, lake_at, twice_said, values_of
@@ -161,8 +162,12 @@ def _overtaken(proof: Proof, commits: int, seed: int, url: str) -> None:
 
 
 def _merge_among_lies(root: Path, url: str, worker: int, merges: int, out: Any) -> None:  # noqa: ANN401  mp's queue
-    lake, liar = lying_lake(root, worker, url, lies=0.35, failures=0.1)
-    errors = []
+    errors: list[str] = []
+    try:
+        lake, liar = lying_lake(root, worker, url, lies=0.35, failures=0.1)
+    except AurumError as error:
+        out.put((0, 0, [f"writer {worker} did not come to the lake: {error}"]))
+        return
     for number in range(merges):
         keys = {k: float(k) for k in range(number * 4, number * 4 + 8)}
         keys[200 + worker] = float(number)  # changes each time: an overwrite

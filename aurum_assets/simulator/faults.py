@@ -39,7 +39,7 @@ class Fault:
 
     ``seconds``: how long a hang or a drip lasts. ``field``: the dotted name that a drift touches
     (by default the feed's main one). ``location``: where a redirect leads. ``megabytes``: what a
-    bomb unpacks to.
+    bomb unpacks to. ``retry_after``: that header of a status, as it shall be sent.
     """
 
     kind: str
@@ -47,6 +47,7 @@ class Fault:
     field: str = ""
     location: str = "http://elsewhere.invalid/"
     megabytes: int = 256
+    retry_after: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS and self.status is None:
@@ -67,6 +68,7 @@ class Details(TypedDict, total=False):
     field: str
     location: str
     megabytes: int
+    retry_after: str
 
 
 class Queue:

@@ -70,7 +70,8 @@ def replaced(fault: Fault | None) -> Reply | None:
     if fault is None:
         return None
     if fault.status is not None:
-        return refusal(fault.status, "asked for")
+        said = {"Retry-After": fault.retry_after} if fault.retry_after else {}
+        return refusal(fault.status, "asked for", said)
     make = _REPLACED.get(fault.kind)
     return make(fault) if make else None
 

@@ -176,7 +176,9 @@ def _library() -> Any:  # noqa: ANN401  a C library
 def _serve(brokers: int, commands: Iterator[str]) -> None:
     kafka = _library()
     error = ctypes.create_string_buffer(512)
-    client = kafka.rd_kafka_new(_PRODUCER, ctypes.c_void_p(kafka.rd_kafka_conf_new()), error, 512)
+    conf = ctypes.c_void_p(kafka.rd_kafka_conf_new())
+    kafka.rd_kafka_conf_set(conf, b"log_level", b"0", error, 512)  # it misses brokers of its own
+    client = kafka.rd_kafka_new(_PRODUCER, conf, error, 512)
     cluster = ctypes.c_void_p(kafka.rd_kafka_mock_cluster_new(ctypes.c_void_p(client), brokers))
     print(kafka.rd_kafka_mock_cluster_bootstraps(cluster).decode(), flush=True)  # noqa: T201  its answer
     for line in commands:

@@ -6,6 +6,7 @@ What the server does with that word, it does; only nobody hears of it.
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -49,14 +50,18 @@ class Severing:
         with contextlib.suppress(OSError):
             while True:
                 ours, _ = self._listener.accept()
-                theirs = socket.create_connection(("127.0.0.1", self._to))
+                try:
+                    theirs = socket.create_connection(("127.0.0.1", self._to))
+                except OSError:  # nobody is there: the next one may find somebody
+                    ours.close()
+                    continue
                 silent = threading.Event()
                 for pump in (self._say, self._hear):
                     threading.Thread(target=pump, args=(ours, theirs, silent), daemon=True).start()
 
     def _say(self, ours: socket.socket, theirs: socket.socket, silent: threading.Event) -> None:
         said = b""
-        with contextlib.suppress(OSError), ours, theirs:
+        with contextlib.suppress(OSError), ours, theirs, _ending(ours, theirs):
             while chunk := ours.recv(_CHUNK):
                 said = (said + chunk)[-_CHUNK:]
                 if self._is_the_moment(said, chunk):
@@ -64,11 +69,10 @@ class Severing:
                 theirs.sendall(chunk)
 
     def _hear(self, ours: socket.socket, theirs: socket.socket, silent: threading.Event) -> None:
-        with contextlib.suppress(OSError), ours, theirs:
+        with contextlib.suppress(OSError), ours, theirs, _ending(ours, theirs):
             while chunk := theirs.recv(_CHUNK):
                 if silent.is_set():
-                    ours.shutdown(socket.SHUT_RDWR)
-                    return
+                    break
                 ours.sendall(chunk)
 
     def _is_the_moment(self, said: bytes, chunk: bytes) -> bool:
@@ -81,3 +85,14 @@ class Severing:
             self._armed = None
             self.cuts += 1
             return True
+
+
+@contextlib.contextmanager
+def _ending(*connections: socket.socket) -> Iterator[None]:
+    """Tell both sides at the end: closing alone tells nobody while another thread still listens."""
+    try:
+        yield
+    finally:
+        for one in connections:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
