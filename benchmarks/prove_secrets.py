@@ -85,27 +85,36 @@ def _materialize(name: str, codes: tuple[int, ...] = (0,), says: str = "", **mor
 
 def scenes() -> list[Scene]:
     """All that is run, on the embedded defaults."""
-    load = "isone_system_load"
+    ask = ("collect", "isone", "system_load")
     wrong = {"ISONE_PASSWORD": WRONG.value, "ISONE_API_KEY": ""}
     wrong_key = {"ISONE_PASSWORD": "", "ISONE_API_KEY": WRONG.core}
     show = "from aurum_assets.markets import DATASETS as d; from aurum_assets.resources.settings "
     show += "import Settings, open_home; s = Settings.read(); h = open_home(d); "
     return [
-        _aurum("collect", "collect", load),
-        _aurum("collect, logged as JSON", "collect", "isone_rt_lmp", AURUM_LOG_FORMAT="json"),
-        _aurum("collect from MISO", "collect", "miso_cts", "--json"),
-        _aurum("collect with the key alone", "collect", load, ISONE_PASSWORD=""),
+        _aurum("collect", *ask),
+        _aurum("collect, logged as JSON", "collect", "isone", "rt_lmp", AURUM_LOG_FORMAT="json"),
+        _aurum(
+            "collect from MISO",
+            *("collect", "miso-cts", "--json"),
+            AURUM_ARCHIVE="file:{root}/home/archive",
+        ),
+        _aurum("collect with the key alone", *ask, ISONE_PASSWORD=""),
         _aurum("status", "status", "--json"),
-        _aurum("wrong password", "collect", load, codes=(1,), says=_REFUSED, **wrong),
+        _aurum("doctor", "doctor", codes=(0, 1)),
+        _aurum("probe", "probe", "--dataset", "isone_system_load"),
+        _aurum("alerts", "alerts", "--check"),
+        _aurum("metrics", "metrics", "--once", says="aurum_collected"),
+        _aurum("sql", "sql", "select count(*) from isone_system_load"),
+        _aurum("wrong password", *ask, codes=(1,), says=_REFUSED, **wrong),
         _aurum(
             "wrong password, logged as JSON",
-            *("collect", load),
+            *ask,
             codes=(1,),
             says=_REFUSED,
             **wrong,
             AURUM_LOG_FORMAT="json",
         ),
-        _aurum("wrong key", "collect", load, codes=(1,), says=_REFUSED, **wrong_key),
+        _aurum("wrong key", *ask, codes=(1,), says=_REFUSED, **wrong_key),
         _aurum(
             "a key with a line's end",
             "status",
@@ -115,14 +124,14 @@ def scenes() -> list[Scene]:
         ),
         _aurum(
             "an address with a password",
-            *("collect", load),
+            *ask,
             codes=(1,),
             says="base_url must be",
             ISONE_BASE_URL=IN_URL.value,
         ),
         _aurum(
             "operator away",
-            *("collect", load),
+            *ask,
             codes=(1,),
             says="gave no usable answer",
             ISONE_BASE_URL="http://127.0.0.1:1/api/v1.1",
@@ -141,30 +150,29 @@ def scenes() -> list[Scene]:
 
 def server_scenes() -> list[Scene]:
     """What is run on real servers beside, with passwords that are right and that are not."""
-    load, away = "isone_system_load", "127.0.0.1:1"
+    ask, away = ("collect", "isone", "system_load"), "127.0.0.1:1"
     wrong_catalog = f"postgresql+psycopg2://aurum:{WRONG.core}@{{postgres}}/catalog"
     return [
         _aurum(
             "S3 away",
-            "collect",
-            load,
+            *ask,
             codes=(1,),
             says="out of reach",
             AURUM_S3_ENDPOINT=f"http://{away}",
         ),
-        _aurum("S3 there again", "collect", load),
+        _aurum("S3 there again", *ask),
+        _aurum("doctor on servers", "doctor", codes=(0, 1), says="127.0.0.1"),
+        _aurum("alerts on servers", "alerts", "--check"),
         _aurum(
             "Redis refuses",
-            "collect",
-            load,
+            *ask,
             "--force",
             says="degraded",
             AURUM_REDIS_URL=f"redis://:{WRONG.core}@{{redis}}/0",
         ),
         _aurum(
             "Redis away",
-            "collect",
-            load,
+            *ask,
             "--force",
             says="degraded",
             AURUM_REDIS_URL=f"redis://:{WRONG.core}@{away}/0",
@@ -178,8 +186,7 @@ def server_scenes() -> list[Scene]:
         ),
         _aurum(
             "catalog refuses",
-            "collect",
-            load,
+            *ask,
             "--force",
             codes=(1,),
             says="authentication failed",
@@ -194,8 +201,7 @@ def server_scenes() -> list[Scene]:
         ),
         _aurum(
             "Kafka refuses",
-            "collect",
-            "isone_zonal_load",  # that nobody was told of yet
+            *("collect", "isone", "zonal_load"),  # that nobody was told of yet
             says="Kafka is left alone",
             AURUM_KAFKA_USERNAME=KAFKA_USER.value,
             AURUM_KAFKA_PASSWORD=KAFKA.value,
@@ -296,6 +302,7 @@ def _environment(root: Path, running: Running) -> dict[str, str]:
     return clean | {
         "PYTHONPATH": str(PROJECT),
         "DAGSTER_HOME": str(root / "dagster"),
+        "AURUM_ENV_FILE": os.devnull,
         "AURUM_HOME": str(root / "home"),
         "AURUM_NOW": _NOON.isoformat(),
         "AURUM_LIMIT_SCALE": "1000",
