@@ -40,6 +40,7 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
         del os.environ[name]
     os.environ["AURUM_ENV_FILE"] = os.devnull
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # servers of tests, in this process
 
 
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST

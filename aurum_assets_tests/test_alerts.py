@@ -110,8 +110,8 @@ def test_a_document_says_all_that_is_known(alerts: Alerts, heard: Heard) -> None
         "sentence": "field Mw is new",
         "what_to_do": document["what_to_do"],
         "environment": "prod",
-        "opened_at": "2026-07-21T16:00:00.000+00:00",
-        "last_seen_at": "2026-07-21T16:00:00.000+00:00",
+        "opened_at": "2026-07-21T16:00:00.000Z",
+        "last_seen_at": "2026-07-21T16:00:00.000Z",
         "closed_at": None,
     }
     assert "aurum requeue" in document["what_to_do"]
@@ -257,7 +257,7 @@ def test_a_webhook_is_told_in_slacks_words(hooked: Desk, httpserver: HTTPServer)
     opened, over = texts(httpserver)
     assert opened.startswith(f"[staging] WARN drift {LOAD.key} {TODAY}: field Mw is new — Compare")
     assert over == (
-        f"[staging] OVER drift {LOAD.key} {TODAY}, since 2026-07-21T16:00:00.000+00:00: "
+        f"[staging] OVER drift {LOAD.key} {TODAY}, since 2026-07-21T16:00:00.000Z: "
         "field Mw is new"
     )
 
@@ -452,6 +452,7 @@ class Waiting(Heard):
     """Events of a broker that takes nothing: one message waits."""
 
     configured = True
+    degraded = "it takes nothing"
 
     @property
     def outbox(self) -> "Waiting":

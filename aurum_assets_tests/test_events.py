@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from aurum_assets import ingest
 from aurum_assets.cli import main
 from aurum_assets.ingest.publish import write_schemas
+from aurum_assets.ingest.watch import send
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError
@@ -34,6 +35,7 @@ from aurum_assets.model.message import (
     key_columns,
 )
 from aurum_assets.model.table import Table
+from aurum_assets.resources.alerts import Trouble
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.resources.outbox import Outbox
@@ -121,7 +123,8 @@ def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
 ) -> None:
     ordinary = {r.dataset.key: r for r in READABLE if r.case == "ordinary" and r.format == "json"}
     topics = {d.key: told.home.config(d).topic for d in DATASETS}
-    told.home.events.publish(ALERTS_TOPIC, "late", {"dataset": LMP.key, "reason": "no row came"})
+    told.home.alerts.raise_(Trouble("late_feed", LMP.key, "now", "no row came"))
+    send(told.home)
     for recorded in ordinary.values():
         told.bring(
             recorded.dataset,
@@ -155,7 +158,7 @@ def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
         assert len(snapshot["etag"]) == 32
         assert Path(snapshot["object"].removeprefix("file://")).exists()
         assert snapshot["topic"] == topics[dataset.key]
-    assert values(read[ALERTS_TOPIC])[0]["reason"] == "no row came"
+    assert values(read[ALERTS_TOPIC])[0]["sentence"] == "no row came"
     assert not told.home.events.outbox.waits((0, 0))
 
 

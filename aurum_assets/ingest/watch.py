@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import structlog
 
+from aurum_assets.ingest.publish import drain
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import AurumError
@@ -190,9 +191,10 @@ def look(home: Home, datasets: Sequence[Dataset]) -> list[Alert]:
 
 
 def send(home: Home) -> None:
-    """Send what is to be sent: one process at a time, for 20 seconds at most."""
+    """Send what is to be sent: one process at a time, for 20 seconds at most, and Kafka's time."""
     with home.turn("alerts"):
         home.alerts.send()
+    drain(home)
 
 
 def _degraded(seen: Seen) -> Iterator[Trouble]:

@@ -159,7 +159,7 @@ def _column(column: Column) -> Schema:
     return found | {"description": column.described}
 
 
-def _object(topic: str, title: str, fields: Schema, *, closed: bool = True) -> Schema:
+def _object(topic: str, title: str, fields: Schema) -> Schema:
     head: Schema = {
         "schema_version": {"const": SCHEMA_VERSION},
         "environment": {"enum": ["dev", "staging", "prod"]},
@@ -172,7 +172,7 @@ def _object(topic: str, title: str, fields: Schema, *, closed: bool = True) -> S
         "type": "object",
         "properties": known,
         "required": list(known),
-        "additionalProperties": not closed,
+        "additionalProperties": False,
     }
 
 
@@ -234,7 +234,20 @@ _SNAPSHOT = _object(
 )
 _ALERT = _object(
     ALERTS_TOPIC,
-    "Something that a person should look at.",
-    {"record_hash": _HASH},
-    closed=False,
+    "Something that a person should look at, that it lasts, or that it is over.",
+    {
+        "notice": {"enum": ["opened", "reminder", "recovered"]},
+        "alert_id": _text("The same in all that is said of one trouble."),
+        "kind": _text("What kind of trouble, for instance late_feed."),
+        "severity": {"enum": ["ERROR", "WARN"]},
+        "dataset": _text("The dataset; empty where it is about none."),
+        "subject": _text("What tells troubles of one kind apart."),
+        "day": _text("The operating day; empty where it is about none."),
+        "sentence": _text("What is wrong."),
+        "what_to_do": _text("What to do."),
+        "opened_at": _text("When it was first seen, UTC.", pattern=_INSTANT),
+        "last_seen_at": _text("When it was last seen, UTC.", pattern=_INSTANT),
+        "closed_at": _text("Since when it is over, UTC.", nullable=True, pattern=_INSTANT),
+        "record_hash": _HASH,
+    },
 )

@@ -84,15 +84,11 @@ class Events:
     def publish(self, topic: str, key: str, document: Mapping[str, Any]) -> None:
         """Put ``document`` into the outbox, to be sent with the next ``ingest.drain``.
 
-        Adds ``schema_version``, ``environment`` and ``record_hash``. Never raises for the outbox:
-        a message that cannot be kept is one warning.
+        Adds ``schema_version``, ``environment`` and ``record_hash``. Raises ``ConfigError`` where
+        the outbox cannot be written.
         """
-        if not self.configured:
-            return
-        try:
+        if self.configured:
             self.outbox.put(document_message(topic, key, document, self.environment))
-        except ConfigError as error:
-            self.give_up(f"a message for {topic} is lost: {error}")
 
     def give_up(self, reason: str) -> None:
         """Say once why, and do not try again with these events."""
