@@ -145,10 +145,13 @@ def home(tmp_path: Path, configuration: Configuration, clock: SetClock) -> Home:
 @pytest.fixture(autouse=True)
 def log_as_before() -> Iterator[None]:
     """A command sets up the log of its process; the next test has a process of its own."""
-    yield
     root = logging.getLogger()
-    for handler in [h for h in root.handlers if isinstance(h, logs.Handler)]:
-        root.removeHandler(handler)
+    before = list(root.handlers)
+    yield
+    ours = [h for h in root.handlers if isinstance(h, logging.StreamHandler) and h not in before]
+    for handler in ours:
+        if type(handler) in (logs.Handler, logging.StreamHandler):  # pytest sees to its own
+            root.removeHandler(handler)
     root.setLevel(logging.WARNING)
     structlog.reset_defaults()
     redaction.forget()

@@ -257,8 +257,7 @@ def test_a_webhook_is_told_in_slacks_words(hooked: Desk, httpserver: HTTPServer)
     opened, over = texts(httpserver)
     assert opened.startswith(f"[staging] WARN drift {LOAD.key} {TODAY}: field Mw is new — Compare")
     assert over == (
-        f"[staging] OVER drift {LOAD.key} {TODAY}, since 2026-07-21T16:00:00.000Z: "
-        "field Mw is new"
+        f"[staging] OVER drift {LOAD.key} {TODAY}, since 2026-07-21T16:00:00.000Z: field Mw is new"
     )
 
 
