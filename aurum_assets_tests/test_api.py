@@ -538,7 +538,7 @@ CUT = [
         id="no last chunk",
     ),
     pytest.param(
-        says(body=gzip.compress(b'{"a": 1}')[:-4], Content_Encoding="gzip"),
+        says(body=gzip.compress(b'{"a": 1}', mtime=0)[:-4], Content_Encoding="gzip"),
         b'{"a": 1}',
         id="no gzip trailer",
     ),
@@ -566,8 +566,8 @@ def test_a_cut_xml_body_is_asked_again(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [
-        ("gzip", gzip.compress(b'{"a": 1}')),
-        ("GZIP", gzip.compress(b'{"a"') + gzip.compress(b": 1}")),
+        ("gzip", gzip.compress(b'{"a": 1}', mtime=0)),
+        ("GZIP", gzip.compress(b'{"a"', mtime=0) + gzip.compress(b": 1}", mtime=0)),
         ("deflate", zlib.compress(b'{"a": 1}')),
         ("identity", b'{"a": 1}'),
     ],

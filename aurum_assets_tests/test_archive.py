@@ -224,7 +224,9 @@ def test_a_day_without_an_object_is_empty(archive: Archive) -> None:
     assert list(archive.rejections("isone_rt_lmp")) == []
 
 
-@pytest.mark.parametrize("damage", [b"", b"no gzip", b"\x1f\x8b\x08\x00", gzip.compress(b"{}")])
+@pytest.mark.parametrize(
+    "damage", [b"", b"no gzip", b"\x1f\x8b\x08\x00", gzip.compress(b"{}", mtime=0)]
+)
 def test_a_damaged_object_is_one_clear_error(
     archive: Archive, behind: Behind, damage: bytes
 ) -> None:
@@ -310,7 +312,7 @@ def test_rejected_bytes_that_are_lost_or_others_are_one_clear_error(
     raw = hashlib.sha256(b"<html>").hexdigest()
     rejection = Rejection("miso_cts", "cts_live", FETCHED, raw, "no dialect's shape")
     path = archive.reject(rejection, b"<html>")
-    behind.write(path, gzip.compress(b"<xml>"))
+    behind.write(path, gzip.compress(b"<xml>", mtime=0))
     with pytest.raises(MalformedPayload, match="not those that were rejected"):
         archive.rejected_body(rejection)
     behind.lose(path)
@@ -490,7 +492,7 @@ def test_a_gzip_bomb_is_cut_short_and_what_is_no_gzip_is_kept_as_it_is(
     desk: Desk, tmp_path: Path
 ) -> None:
     path = tmp_path / "broken.json.gz"
-    path.write_bytes(gzip.compress(LOADS[0])[:-12])
+    path.write_bytes(gzip.compress(LOADS[0], mtime=0)[:-12])
     done = ingest.load(desk.home, LOAD, [path])
     assert done.count("rejected") == 1
     (kept,) = desk.home.archive.rejections(LOAD.key)
@@ -500,7 +502,9 @@ def test_a_gzip_bomb_is_cut_short_and_what_is_no_gzip_is_kept_as_it_is(
 def test_a_gzip_of_two_members_is_read_to_its_end(desk: Desk, tmp_path: Path) -> None:
     path = tmp_path / "two.json.gz"
     half = len(LOADS[0]) // 2
-    path.write_bytes(gzip.compress(LOADS[0][:half]) + gzip.compress(LOADS[0][half:]))
+    path.write_bytes(
+        gzip.compress(LOADS[0][:half], mtime=0) + gzip.compress(LOADS[0][half:], mtime=0)
+    )
     assert gzip.decompress(path.read_bytes()) == LOADS[0]
     done = ingest.load(desk.home, LOAD, [path])
     assert (done.count("stored"), done.rows) == (1, 1)
@@ -535,7 +539,7 @@ def test_what_was_kept_verifies(desk: Desk) -> None:
     ("damage", "sentences"),
     [
         (
-            lambda b, p: b.write(p, gzip.compress(LOADS[1])),
+            lambda b, p: b.write(p, gzip.compress(LOADS[1], mtime=0)),
             ["not those that were archived", "does not hold"],
         ),
         (lambda b, p: b.write(p, b"no gzip"), ["cannot be unpacked", "does not hold"]),
@@ -558,7 +562,7 @@ def test_bytes_that_are_not_those_that_were_archived_are_never_merged(
 ) -> None:
     path = loaded(desk)
     before = desk.rows(LOAD)
-    behind.write(path, gzip.compress(LOADS[1]))
+    behind.write(path, gzip.compress(LOADS[1], mtime=0))
     with pytest.raises(ContractBroken, match="the archive lacks"):
         ingest.replay(desk.home, LOAD, LOAD.day("2026-07-20"))
     assert desk.rows(LOAD).equals(before)
