@@ -9,6 +9,7 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.model.errors import Overtaken
+from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.resources.settings import Backends, Home
 from aurum_assets_tests.conftest import Desk
@@ -117,3 +118,38 @@ def test_the_lake_says_that_it_was_overtaken_and_commits_nothing(
     with pytest.raises(Overtaken, match="later snapshots"):
         desk.home.lake.merge(LOAD.table, older)
     assert desk.rows(LOAD).equals(rows)
+
+
+def test_what_another_machine_superseded_or_quarantined_meanwhile_stays(
+    machines: tuple[Desk, Desk],
+) -> None:
+    slow, fast = machines
+    slow.bring(LOAD, answer(15_000))
+    held = slow.home.archive.identifiers(LOAD.archive_name, DAY.key)
+    fast.clock.set(fast.clock() + LOAD.interval())
+    broken = answer(16_000, 16_100).replace(b'"LoadMw":16100', b'"LoadMw":"much"')
+    fast.bring(LOAD, broken)
+    history, kept_out = histories(fast.home), fast.home.lake.read(QUARANTINE)
+    assert (len(history), len(kept_out)) == (1, 1)
+    vars(slow.home)["archive"] = _Yesterdays(slow.home.archive, held)
+    ingest.replay(slow.home, LOAD, DAY)
+    assert loads(slow) == [16_000]
+    assert histories(fast.home).equals(history)
+    assert fast.home.lake.read(QUARANTINE).equals(kept_out)
+
+
+def test_a_day_that_cannot_be_normalized_keeps_no_other_day_out(desk: Desk) -> None:
+    yesterday = answer(14_000).replace(b"2026-07-20", b"2026-07-19")
+    desk.bring(LOAD, yesterday)
+    for path in (desk.home.root / "archive").rglob("day=19/*"):
+        path.unlink()
+    for load in (b"14001", b"14002"):  # two: the day is folded again, and lacks what it had
+        desk.clock.set(desk.clock() + LOAD.interval())
+        desk.take(LOAD, yesterday.replace(b"14000", load))
+    desk.take(LOAD, answer(15_000))
+    days = ["2026-07-19", "2026-07-20"]
+    outcomes = list(ingest.normalize_each(desk.home, LOAD, days, DAY))
+    assert [day.key for day, _ in outcomes] == days[::-1]
+    assert isinstance(outcomes[0][1], ingest.Normalized)
+    assert "bytes that the archive lacks" in str(outcomes[1][1])
+    assert desk.rows(LOAD, "2026-07-20")["load"].to_list() == [15_000]

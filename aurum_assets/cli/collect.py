@@ -317,13 +317,12 @@ def _collect_day(home: Home, dataset: Dataset, wish: Wish, day: OperatingDay, st
 
 def _normalize(home: Home, dataset: Dataset, found: Day) -> None:
     """Bring what was archived into the table."""
-    try:
-        for key in found.collected.days:
-            found.normalized.append(ingest.normalize(home, dataset, dataset.day(key)))
-    except (DataError, LakeBusy) as error:
-        found.failed = f"archived, but not in the table: {error}"
-    except AurumError as error:
-        found.failed, found.ends = f"archived, but not in the table: {error}", True
+    for _, done in ingest.normalize_each(home, dataset, found.collected.days, found.day):
+        if isinstance(done, ingest.Normalized):
+            found.normalized.append(done)
+        else:
+            found.failed = f"archived, but not in the table: {done}"
+            found.ends |= not isinstance(done, DataError | LakeBusy)
     found.rejected += [reason for n in found.normalized for reason in n.rejected]
 
 

@@ -4,7 +4,7 @@ brings the archive into its Iceberg table and checks it.
 A partition is an operating day in the source's zone; a tick materializes the same partition again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 from pydantic import Field
@@ -15,6 +15,7 @@ from aurum_assets.graph.checks import asset_checks, reports_itself
 from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
+from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import Home
 
 OWNERS = ["team:market-data"]
@@ -93,11 +94,14 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
                 attempts_of=_attempts_of(context.run),
                 progress=context.log.info,
             )
-            for other in collected.days:
-                if other != day.key:
-                    _elsewhere(context, home, dataset, dataset.day(other))
-        if day.key in collected.days:
-            yield dg.MaterializeResult(metadata=translate.raw_metadata(home, collected))
+            others = [other for other in collected.days if other != day.key]
+            untold = _elsewhere(context, home, dataset, others, day)
+            if untold and day.key not in collected.days:
+                raise untold[0]
+        if day.key in collected.days:  # whatever became of other days, this one goes on
+            metadata = translate.raw_metadata(home, collected)
+            metadata |= {"not_normalized": "\n".join(map(str, untold))} if untold else {}
+            yield dg.MaterializeResult(metadata=metadata)
         elif collected.days:
             spoken = ", ".join(collected.days)
             said = "%s: asked for %s, the answer speaks of %s: stored there, not materialized"
@@ -120,12 +124,23 @@ def _attempts_of(run: dg.DagsterRun) -> str:
 
 
 def _elsewhere(
-    context: dg.AssetExecutionContext, home: Home, dataset: Dataset, day: OperatingDay
-) -> None:
-    """An answer for another day than the asked one is merged where it belongs."""
-    done = ingest.normalize(home, dataset, day)
-    for event in materialization(home, done):
-        context.log_event(event)
+    context: dg.AssetExecutionContext,
+    home: Home,
+    dataset: Dataset,
+    days: Sequence[str],
+    asked: OperatingDay,
+) -> list[AurumError]:
+    """Answers for other days than the asked one are merged where they belong; what failed."""
+    failed = []
+    for day, done in ingest.normalize_each(home, dataset, days, asked):
+        if isinstance(done, ingest.Normalized):
+            for event in materialization(home, done):
+                context.log_event(event)
+        else:
+            said = "%s %s: archived, but not in the table: %s"
+            context.log.error(said, dataset.key, day, done)
+            failed.append(done)
+    return failed
 
 
 def materialization(

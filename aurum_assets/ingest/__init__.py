@@ -12,7 +12,14 @@ from aurum_assets.ingest.collect import (
 from aurum_assets.ingest.doctor import Finding, examine
 from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
 from aurum_assets.ingest.load import Loaded, load
-from aurum_assets.ingest.normalize import Normalized, check, look_again, normalize, rebuild
+from aurum_assets.ingest.normalize import (
+    Normalized,
+    check,
+    look_again,
+    normalize,
+    normalize_each,
+    rebuild,
+)
 from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
 from aurum_assets.ingest.publish import Publish, drain
 from aurum_assets.ingest.query import known_tables, query
@@ -56,6 +63,7 @@ __all__ = [
     "narrowed",
     "newest_published",
     "normalize",
+    "normalize_each",
     "probe",
     "query",
     "rebuild",

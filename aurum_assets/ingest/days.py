@@ -18,7 +18,7 @@ from typing import TypeVar
 import polars as pl
 
 from aurum_assets.ingest.collect import collect
-from aurum_assets.ingest.normalize import Normalized, normalize
+from aurum_assets.ingest.normalize import Normalized, normalize_each
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, Source
 from aurum_assets.model.errors import (
@@ -194,7 +194,11 @@ def collect_day(
     asked = collect(
         home, dataset, day, filters=filters, force=force, progress=lambda _: home.sleep(0)
     )
-    merged = [normalize(home, dataset, dataset.day(key)) for key in asked.days]
+    outcomes = [done for _, done in normalize_each(home, dataset, asked.days, day)]
+    merged = [done for done in outcomes if isinstance(done, Normalized)]
+    for done in outcomes:
+        if not isinstance(done, Normalized):
+            raise done
     if asked.refusal:
         raise SourceRefused(asked.refusal)
     reasons = [a.reason for a in asked.archived if a.outcome == "rejected"]

@@ -8,7 +8,7 @@ archive and table, a forgotten registry) rebuilds the day from the archive. Both
 import contextlib
 import datetime as dt
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,6 +23,7 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift
 from aurum_assets.model.errors import (
+    AurumError,
     ContractBroken,
     DataError,
     LakeBusy,
@@ -135,6 +136,18 @@ def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     return done
 
 
+def normalize_each(
+    home: Home, dataset: Dataset, days: Sequence[str], first: OperatingDay
+) -> Iterator[tuple[OperatingDay, Normalized | AurumError]]:
+    """``normalize`` for each of ``days``, ``first`` first: one that fails stops no other."""
+    for key in sorted(days, key=lambda key: (key != first.key, key)):
+        day = dataset.day(key)
+        try:
+            yield day, normalize(home, dataset, day)
+        except AurumError as error:
+            yield day, error
+
+
 def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     identifiers = home.archive.identifiers(dataset.archive_name, day.key)
     uuid = home.lake.uuid(dataset.table)
@@ -216,22 +229,25 @@ def rebuild(
     snapshots, unusable = _conform_all(home, dataset, day, identifiers)
     table = dataset.table
     rows, before = fold(table, pl.concat([table.empty(), *(s.good for s in snapshots)]))
-    others = None
+    others = unknown = None
     if not force:
         gone = {u.identifier for u in unusable}
         drifted = {s.envelope.identifier for s in snapshots if any(d.refuses for d in s.drift)}
         known = [i for i in identifiers if i not in gone]
         others = ~_is_of([i for i in known if i not in drifted])
-        _refuse_loss(home, dataset, day, ~_is_of(known), others)
+        unknown = ~_is_of(known)
+        _refuse_loss(home, dataset, day, unknown, others)
     quarantined = _one_a_record([s.quarantined for s in snapshots])
     partition = {"operating_day": day.date, "dataset": dataset.key}
+    newest = max((s.envelope.fetched_at for s in snapshots), default=None)
+    later = None if force or newest is None else pl.col("superseded_at") > newest
     if len(before) or home.lake.find(table.history):
-        home.lake.replace(table.history, before, {"operating_day": day.date})
+        home.lake.replace(table.history, before, {"operating_day": day.date}, keeps=later)
     kept_out = home.lake.merge(QUARANTINE, quarantined)
     home.metrics.count("quarantined_rows", dataset, by=kept_out.new)
     intend(home, dataset, day, changes(home, dataset, day, identifiers, rows, publish))
     merged = home.lake.replace(table, rows, {"operating_day": day.date}, keeps=others)
-    home.lake.replace(QUARANTINE, quarantined, partition)
+    home.lake.replace(QUARANTINE, quarantined, partition, keeps=unknown)
     done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True)
     done.unusable = unusable
     return _described(done, snapshots, len(quarantined))
