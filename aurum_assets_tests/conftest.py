@@ -142,19 +142,26 @@ def home(tmp_path: Path, configuration: Configuration, clock: SetClock) -> Home:
     )
 
 
-@pytest.fixture(autouse=True)
-def log_as_before() -> Iterator[None]:
-    """A command sets up the log of its process; the next test has a process of its own."""
+def _forget_the_log() -> None:
     root = logging.getLogger()
-    before = list(root.handlers)
-    yield
-    ours = [h for h in root.handlers if isinstance(h, logging.StreamHandler) and h not in before]
-    for handler in ours:
-        if type(handler) in (logs.Handler, logging.StreamHandler):  # pytest sees to its own
-            root.removeHandler(handler)
+    for handler in [h for h in root.handlers if isinstance(h, logs.Handler)]:
+        root.removeHandler(handler)
     root.setLevel(logging.WARNING)
     structlog.reset_defaults()
     redaction.forget()
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """A command sets up the log of its process; the next test has a process of its own."""
+    _forget_the_log()  # of modules that set it up when they are imported
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    for handler in [h for h in root.handlers if h not in before]:
+        if type(handler) is logging.StreamHandler:  # pytest sees to its own
+            root.removeHandler(handler)
+    _forget_the_log()
 
 
 @pytest.fixture
