@@ -1,6 +1,7 @@
 """Events: what is committed is told to Kafka once its brokers are there, and never in the way."""
 
 import datetime as dt
+import itertools
 import json
 import logging
 import multiprocessing
@@ -57,7 +58,7 @@ LMP = ORDINARY.dataset
 DAY = ORDINARY.expected["day"]
 TOPIC = "aurum.iso.isone.rt_lmp.v1"
 FIVE_MINUTES = dt.timedelta(minutes=5)
-NOT_ENOUGH_REPLICAS, MAY_NOT_WRITE = 19, 29
+UNKNOWN_TOPIC, MSG_SIZE_TOO_LARGE, NOT_ENOUGH_REPLICAS, MAY_NOT_WRITE = 3, 10, 19, 29
 SECRET = "hunter2:@&secret"  # noqa: S105  a password that must be seen nowhere
 
 
@@ -330,6 +331,38 @@ def test_a_topic_that_may_not_be_written_holds_up_no_other(told: Desk, kafka: Ka
     assert known_by(kafka.messages("aurum.iso.isone.system_load.v1")) == owed(run, load.dataset)
     (left,) = run.home.events.outbox.due()
     assert left.dataset == LMP.key
+
+
+def test_a_topic_that_turns_out_not_to_exist_amid_a_delivery_holds_up_no_other(
+    kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    kafka.fail_topic("nowhere", UNKNOWN_TOPIC)
+    endless = (Message("nowhere", "key", b"row", "hash") for _ in itertools.count())
+    there = Message(ALERTS_TOPIC, "key", b"alert", "hash")
+    events = Events(tmp_path / "outbox.sqlite", Brokers(kafka.bootstrap), patience=4.0)
+    delivery = events.deliver([(1, endless), (2, [there])])
+    assert (delivery.done, delivery.topics, delivery.stopped) == ([2], {"nowhere"}, "")
+    assert "nowhere refuses messages" in delivery.refused[1]
+
+
+@pytest.mark.parametrize("size", [1_100_000, 17_000_000], ids=["for_the_topic", "for_the_client"])
+def test_a_message_that_is_too_large_stays_with_a_loud_word_and_holds_up_no_other(
+    told: Desk, kafka: KafkaCluster, size: int
+) -> None:
+    outbox = told.home.events.outbox
+    outbox.put(Message(ALERTS_TOPIC, "large", b"x" * size, "hash"))
+    kafka.fail_produce(MSG_SIZE_TOO_LARGE, 1 if size < 16_000_000 else 0)
+    with structlog.testing.capture_logs() as logs:
+        ingest.drain(told.home)
+    (error,) = [entry for entry in logs if entry["log_level"] == "error"]
+    assert error["reason"] == f"message large is too large for {ALERTS_TOPIC} (MSG_SIZE_TOO_LARGE)"
+    assert "raise max.message.bytes" in error["remedy"]
+    assert [message.key for _, message in outbox.messages()] == ["large"]
+    assert not told.home.events.degraded
+    told.home.events.publish(ALERTS_TOPIC, "small", {"reason": "told"})
+    told.bring(LMP, ORDINARY.body)
+    assert "small" in [m.key for m in kafka.messages(ALERTS_TOPIC)]
+    assert known_by(kafka.messages(TOPIC)) == owed(told)
 
 
 def test_a_client_that_is_not_installed_is_a_sentence(

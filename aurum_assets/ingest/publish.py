@@ -188,7 +188,8 @@ def _drain(home: Home, seen: Seen, until: float) -> Seen:
         batch.forget(delivery.done)
         log.info("told", snapshots_or_messages=len(delivery.done), topics=sorted(batch.topics))
         refusing |= delivery.topics
-        reasons += [*delivery.refused.values()][:1]
+        if delivery.topics:  # a message that is too large is in nobody's way
+            reasons += delivery.refused.values()
         if delivery.stopped:
             reasons.append(delivery.stopped)
             break

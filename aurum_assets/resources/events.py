@@ -9,10 +9,9 @@ acknowledged stays in the outbox. What does not belong here: what is told, and w
 import itertools
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ PATIENCE = 10.0
 DOWN = 2.0
 PACE = 2000
 _HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
+_LARGEST = 16_000_000  # bytes of a message; what a topic takes (1 MB at first), its brokers say
 _SERVED = 500  # messages between two looks at what was acknowledged
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,8 @@ class Brokers:
 class Delivery:
     """What became of parcels, by their numbers: wholly acknowledged, or refused and why.
 
-    ``topics``: those that refused something. ``stopped``: why there was no use in going on.
+    ``topics``: those that would refuse other messages as well (of one that is too large for its
+    topic there is none). ``stopped``: why there was no use in going on.
     """
 
     done: list[int] = field(default_factory=list)
@@ -123,6 +124,7 @@ class _Client:
         from confluent_kafka import KafkaException, Producer
 
         self._patience = patience
+        self._refusal = KafkaException
         self._news = _News(brokers.password)
         settings = _settings(brokers, patience) | {"error_cb": self._news.error}
         try:
@@ -137,14 +139,14 @@ class _Client:
     def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
         """See ``Events``."""
         found, watch = Delivery(), _Watch(self._news, self._patience)
-        left: Counter[int] = Counter()
         whole = []
         try:
-            for parcel, messages in parcels:
-                heard = partial(_heard, parcel, found, left, watch)
+            for number, messages in parcels:
+                parcel = _Parcel(number, found, watch)
                 for message in messages:
-                    left[parcel] += 1
-                    self._send(message, heard, watch)
+                    if number in found.refused:
+                        break
+                    self._send(message, parcel, watch)
                 whole.append(parcel)
             while len(self._producer):
                 self._producer.poll(0.1)
@@ -153,13 +155,14 @@ class _Client:
             found.stopped = str(stop)
             self._producer.purge()
             self._producer.poll(0)
-        found.done = [p for p in whole if not left[p] and p not in found.refused]
+        found.done = [p.number for p in whole if not p.left and p.number not in found.refused]
         return found
 
-    def _send(self, message: Message, heard: Callable[..., None], watch: "_Watch") -> None:
+    def _send(self, message: Message, parcel: "_Parcel", watch: "_Watch") -> None:
         headers: list[tuple[str, str | bytes | None]] = [
             ("record_hash", message.record_hash.encode())
         ]
+        parcel.left += 1
         while True:
             try:
                 self._producer.produce(
@@ -167,11 +170,15 @@ class _Client:
                     key=message.key,
                     value=message.value,
                     headers=headers,
-                    on_delivery=heard,
+                    on_delivery=parcel.heard,
                 )
             except BufferError:
                 self._producer.poll(0.1)
                 watch.look()
+            except self._refusal as error:
+                parcel.given_up(error.args[0], message.topic, message.key)
+                watch.look()
+                break
             else:
                 break
         if next(watch.sent) % _SERVED == 0:
@@ -197,6 +204,7 @@ def _settings(brokers: Brokers, seconds: float) -> dict[str, Any]:
         "topic.metadata.propagation.max.ms": patience // 4,
         "reconnect.backoff.max.ms": 1000,
         "queue.buffering.max.kbytes": 65_536,
+        "message.max.bytes": _LARGEST,
     }
     if brokers.username:
         settings |= {
@@ -269,26 +277,37 @@ class _Watch:
             raise _Stop(msg)
 
 
-def _heard(
-    parcel: int,
-    found: Delivery,
-    left: "Counter[int]",
-    watch: _Watch,
-    error: "KafkaError | None",
-    message: "KafkaMessage",
-) -> None:
-    """A message was acknowledged, or given up."""
-    if error is None:
-        left[parcel] -= 1
-        watch.acknowledged()
-    elif found.stopped:
-        return
-    elif error.code() in _passing():
-        watch.news.fatal = watch.news.fatal or f"a message was not taken ({error.name()})"
-    else:
-        topic = message.topic() or ""
-        found.refused[parcel] = f"{topic} refuses messages ({error.name()})"
-        found.topics.add(topic)
+@dataclass
+class _Parcel:
+    """A parcel on its way; ``left`` of its messages were not acknowledged yet."""
+
+    number: int
+    found: Delivery
+    watch: _Watch
+    left: int = 0
+
+    def heard(self, error: "KafkaError | None", message: "KafkaMessage") -> None:
+        """A message was acknowledged, or given up by the library. As ``on_delivery`` is called."""
+        if error is None:
+            self.left -= 1
+            self.watch.acknowledged()
+        elif not self.found.stopped:
+            key = (message.key() or b"").decode(errors="replace")
+            self.given_up(error, message.topic() or "", key)
+
+    def given_up(self, error: "KafkaError", topic: str, key: str) -> None:
+        """A message was not taken: for what it is, for its topic, or with all that would follow."""
+        if error.fatal() or error.code() in _passing():
+            reason = f"a message was not taken ({error.name()})"
+            self.watch.news.fatal = self.watch.news.fatal or reason
+        elif error.code() == error.MSG_SIZE_TOO_LARGE:
+            reason = f"message {key} is too large for {topic} ({error.name()})"
+            self.found.refused[self.number] = reason
+            remedy = f"it waits in the outbox: raise max.message.bytes of {topic}"
+            log.error("a message is not told", reason=reason, remedy=remedy)
+        else:
+            self.found.refused[self.number] = f"{topic} refuses messages ({error.name()})"
+            self.found.topics.add(topic)
 
 
 def _name(words: tuple[Any, ...]) -> str:
