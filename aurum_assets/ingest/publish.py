@@ -91,8 +91,9 @@ def landed(
 ) -> None:
     """After a commit, in the same turn: these snapshots are in the table.
 
-    What other runs of the dataset intended and never came back to is settled too: nobody else has
-    the turn, so what is not in the table now did not land.
+    What other runs of the dataset intended and never came back to is settled too. Of this home
+    nobody else has the turn: what is not in the table now did not land, unless another machine
+    superseded all of it since (it is in the history) or merged it (the registry says so).
     """
     if not home.events.configured:
         return
@@ -106,9 +107,7 @@ def landed(
 def _settle(home: Home, dataset: Dataset) -> None:
     outbox, dropped = home.events.outbox, []
     for intent in outbox.unsettled(dataset.key):
-        partition = {"operating_day": dt.date.fromisoformat(intent.day)}
-        held = _hashes(home.lake.read(dataset.table, partition, ("raw_sha256",)))
-        if order_of(intent.identifier)[1] in held:
+        if _has_landed(home, dataset, intent):
             outbox.landed(dataset.key, intent.day, {intent.identifier: Quality()})
         else:
             dropped.append(intent.id)
@@ -116,11 +115,23 @@ def _settle(home: Home, dataset: Dataset) -> None:
         outbox.forget(dropped)
 
 
+def _has_landed(home: Home, dataset: Dataset, intent: Intent) -> bool:
+    uuid = home.lake.uuid(dataset.table)
+    if intent.identifier in home.registry.merged(dataset.key, intent.day, uuid):
+        return True
+    partition = {"operating_day": dt.date.fromisoformat(intent.day)}
+    held = (
+        _hashes(home.lake.read(table, partition, ("raw_sha256",)))
+        for table in (dataset.table, dataset.table.history)
+    )
+    return any(order_of(intent.identifier)[1] in hashes for hashes in held)
+
+
 def drain(home: Home) -> None:
     """Send what landed and was not told yet, by whichever run; never raises for Kafka or outbox.
 
     Takes ``LONGEST`` seconds and the day begun by then, 10 s where no broker answers, and no time
-    at all once it failed with this home, or while another process drains.
+    at all for five minutes after it failed with this home, or while another process drains.
     """
     events, seen = home.events, (0, 0)
     if not events.configured:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # the client is an extra: what is not configured costs nothin
 
 PATIENCE = 10.0
 DOWN = 2.0
+AGAIN = 300.0  # seconds: most runs are shorter, a code server lives for weeks
 PACE = 2000
 _HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
 _LARGEST = 16_000_000  # bytes of a message; what a topic takes (1 MB at first), its brokers say
@@ -61,7 +62,7 @@ class Delivery:
 
 
 class Events:
-    """The way to Kafka of one home. ``degraded`` says why it does not deliver any more."""
+    """The way to Kafka of one home."""
 
     def __init__(
         self,
@@ -75,7 +76,13 @@ class Events:
         self._patience = patience
         self.environment = environment
         self.outbox = Outbox(path)
-        self.degraded = ""
+        self._gave_up = ("", 0.0)
+
+    @property
+    def degraded(self) -> str:
+        """Why nothing is delivered for now; empty again ``AGAIN`` seconds after giving up."""
+        reason, since = self._gave_up
+        return reason if time.monotonic() - since < AGAIN else ""
 
     @property
     def configured(self) -> bool:
@@ -92,10 +99,11 @@ class Events:
             self.outbox.put(document_message(topic, key, document, self.environment))
 
     def give_up(self, reason: str) -> None:
-        """Say once why, and do not try again with these events."""
+        """Say once why, and do not try again with these events for ``AGAIN`` seconds."""
+        if reason != self.degraded:
+            log.warning("Kafka is left alone for a while", reason=reason)
         if not self.degraded:
-            log.warning("Kafka is left alone for the rest of this run", reason=reason)
-        self.degraded = self.degraded or reason
+            self._gave_up = (reason, time.monotonic())
         self.__dict__.pop("_client", None)
 
     def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
