@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
+from aurum_assets.ingest import publish
 from aurum_assets.ingest.publish import landed, write_schemas
 from aurum_assets.ingest.watch import send
 from aurum_assets.markets import DATASETS
@@ -328,6 +329,48 @@ def test_brokers_that_stop_answering_are_left_alone_after_a_while(
     kafka.slow(0, *kafka.brokers)
     ingest.drain(telling(told, kafka.bootstrap).home)
     assert known_by(kafka.messages(TOPIC)) == owed(told)
+
+
+def test_a_delivery_goes_on_as_long_as_slow_brokers_acknowledge(
+    kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    patience, message = 1.5, Message(TOPIC, "key", b"x" * 600_000, "hash")
+    way = Events(tmp_path / "outbox.sqlite", Brokers(kafka.bootstrap), patience=patience)
+    assert way.deliver([(1, [message])]).done == [1]
+    kafka.slow(200, *kafka.brokers)  # five requests at a time, of one message each
+    began = time.monotonic()
+    delivery = way.deliver([(2, [message] * 60)])
+    assert time.monotonic() - began > patience + 0.5
+    assert (delivery.done, delivery.stopped) == ([2], "")
+
+
+def test_a_drain_begins_nothing_after_its_time_and_the_next_one_goes_on(
+    told: Desk, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("first", "second"):
+        told.home.events.publish(ALERTS_TOPIC, key, {"reason": key})
+    told.home.events = _Pausing(told.home.root / "outbox.sqlite", Brokers(kafka.bootstrap))
+    monkeypatch.setattr(publish, "LONGEST", _Pausing.seconds - 0.5)
+    ingest.drain(told.home)
+    assert [m.key for m in kafka.messages(ALERTS_TOPIC)] == ["first"]
+    assert "begins nothing more" in told.home.events.degraded
+    ingest.drain(telling(told, kafka.bootstrap).home)
+    assert {m.key for m in kafka.messages(ALERTS_TOPIC)} == {"first", "second"}
+    assert not told.home.events.outbox.waits((0, 0))
+
+
+class _Pausing(Events):
+    """Takes its time over each parcel."""
+
+    seconds = 1.5
+
+    def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
+        def paused() -> Iterator[tuple[int, Iterable[Message]]]:
+            for parcel in parcels:
+                yield parcel
+                time.sleep(self.seconds)
+
+        return super().deliver(paused())
 
 
 def test_a_message_that_is_refused_for_a_while_is_sent_once(
