@@ -1,6 +1,7 @@
 """Events: what is committed is told to Kafka once its brokers are there, and never in the way."""
 
 import datetime as dt
+import itertools
 import json
 import logging
 import multiprocessing
@@ -22,7 +23,8 @@ from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
-from aurum_assets.ingest.publish import write_schemas
+from aurum_assets.ingest import publish
+from aurum_assets.ingest.publish import landed, write_schemas
 from aurum_assets.ingest.watch import send
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
@@ -35,7 +37,9 @@ from aurum_assets.model.message import (
     key_columns,
 )
 from aurum_assets.model.table import Table
+from aurum_assets.resources import events
 from aurum_assets.resources.alerts import Trouble
+from aurum_assets.resources.archive import order_of
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.resources.outbox import Outbox
@@ -57,7 +61,7 @@ LMP = ORDINARY.dataset
 DAY = ORDINARY.expected["day"]
 TOPIC = "aurum.iso.isone.rt_lmp.v1"
 FIVE_MINUTES = dt.timedelta(minutes=5)
-NOT_ENOUGH_REPLICAS, MAY_NOT_WRITE = 19, 29
+UNKNOWN_TOPIC, MSG_SIZE_TOO_LARGE, NOT_ENOUGH_REPLICAS, MAY_NOT_WRITE = 3, 10, 19, 29
 SECRET = "hunter2:@&secret"  # noqa: S105  a password that must be seen nowhere
 
 
@@ -78,12 +82,12 @@ def telling(desk: Desk, brokers: str) -> Desk:
     return Desk(replace(desk.home, backends=Backends(kafka_brokers=brokers)), desk.clock)
 
 
-def corrected(body: bytes) -> bytes:
-    """The recording with its first price restated."""
+def corrected(body: bytes, records: int | None = 1) -> bytes:
+    """The recording with its first prices restated, or with all of them."""
     document = json.loads(body)
-    record = document["FiveMinLmps"]["FiveMinLmp"][0]
-    for part in ("LmpTotal", "EnergyComponent"):
-        record[part] = round(record[part] + 1, 2)
+    for record in document["FiveMinLmps"]["FiveMinLmp"][:records]:
+        for part in {"LmpTotal", "EnergyComponent"} & set(record):
+            record[part] = round(record[part] + 1, 2)
     return json.dumps(document).encode()
 
 
@@ -262,15 +266,15 @@ def test_a_run_without_any_broker_succeeds_in_bounded_time_and_the_next_one_deli
     told: Desk, kafka: KafkaCluster
 ) -> None:
     kafka.down(*kafka.brokers)
-    events = _Counting(told.home.root / "outbox.sqlite", Brokers(kafka.bootstrap))
-    told.home.events = events
+    counting = _Counting(told.home.root / "outbox.sqlite", Brokers(kafka.bootstrap))
+    told.home.events = counting
     began = time.monotonic()
     with structlog.testing.capture_logs() as logs:
         brought = told.bring(LMP, ORDINARY.body)
         assert time.monotonic() - began < 15
         told.clock.set(told.clock() + FIVE_MINUTES)
         told.bring(LMP, corrected(ORDINARY.body))
-    assert events.tried == 1, "a run does not try again"
+    assert counting.tried == 1, "a run does not try again"
     assert brought.done.merged.new == len(told.rows(LMP))
     (reason,) = warned(logs)
     assert "brokers are down" in reason
@@ -279,6 +283,24 @@ def test_a_run_without_any_broker_succeeds_in_bounded_time_and_the_next_one_deli
     ingest.drain(telling(told, kafka.bootstrap).home)
     assert {m.key: m.headers["record_hash"] for m in kafka.messages(TOPIC)}.items() == owed(told)
     assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
+
+
+def test_a_home_that_lives_on_tries_again_after_a_while(
+    told: Desk, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka.down(*kafka.brokers)
+    told.home.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is there"})
+    with structlog.testing.capture_logs() as logs:
+        send(told.home)
+        kafka.up(*kafka.brokers)
+        send(told.home)
+    assert len(warned(logs)) == 1
+    assert told.home.events.degraded
+    assert told.home.events.outbox.waits((0, 0))
+    monkeypatch.setattr(events, "AGAIN", 0.0)
+    send(told.home)
+    assert not told.home.events.degraded
+    assert [m.key for m in kafka.messages(ALERTS_TOPIC)] == ["key"]
 
 
 def test_one_of_three_brokers_is_not_missed(told: Desk, kafka: KafkaCluster) -> None:
@@ -309,6 +331,48 @@ def test_brokers_that_stop_answering_are_left_alone_after_a_while(
     assert known_by(kafka.messages(TOPIC)) == owed(told)
 
 
+def test_a_delivery_goes_on_as_long_as_slow_brokers_acknowledge(
+    kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    patience, message = 1.5, Message(TOPIC, "key", b"x" * 600_000, "hash")
+    way = Events(tmp_path / "outbox.sqlite", Brokers(kafka.bootstrap), patience=patience)
+    assert way.deliver([(1, [message])]).done == [1]
+    kafka.slow(200, *kafka.brokers)  # five requests at a time, of one message each
+    began = time.monotonic()
+    delivery = way.deliver([(2, [message] * 60)])
+    assert time.monotonic() - began > patience + 0.5
+    assert (delivery.done, delivery.stopped) == ([2], "")
+
+
+def test_a_drain_begins_nothing_after_its_time_and_the_next_one_goes_on(
+    told: Desk, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("first", "second"):
+        told.home.events.publish(ALERTS_TOPIC, key, {"reason": key})
+    told.home.events = _Pausing(told.home.root / "outbox.sqlite", Brokers(kafka.bootstrap))
+    monkeypatch.setattr(publish, "LONGEST", _Pausing.seconds - 0.5)
+    ingest.drain(told.home)
+    assert [m.key for m in kafka.messages(ALERTS_TOPIC)] == ["first"]
+    assert "begins nothing more" in told.home.events.degraded
+    ingest.drain(telling(told, kafka.bootstrap).home)
+    assert {m.key for m in kafka.messages(ALERTS_TOPIC)} == {"first", "second"}
+    assert not told.home.events.outbox.waits((0, 0))
+
+
+class _Pausing(Events):
+    """Takes its time over each parcel."""
+
+    seconds = 1.5
+
+    def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
+        def paused() -> Iterator[tuple[int, Iterable[Message]]]:
+            for parcel in parcels:
+                yield parcel
+                time.sleep(self.seconds)
+
+        return super().deliver(paused())
+
+
 def test_a_message_that_is_refused_for_a_while_is_sent_once(
     told: Desk, kafka: KafkaCluster
 ) -> None:
@@ -330,6 +394,38 @@ def test_a_topic_that_may_not_be_written_holds_up_no_other(told: Desk, kafka: Ka
     assert known_by(kafka.messages("aurum.iso.isone.system_load.v1")) == owed(run, load.dataset)
     (left,) = run.home.events.outbox.due()
     assert left.dataset == LMP.key
+
+
+def test_a_topic_that_turns_out_not_to_exist_amid_a_delivery_holds_up_no_other(
+    kafka: KafkaCluster, tmp_path: Path
+) -> None:
+    kafka.fail_topic("nowhere", UNKNOWN_TOPIC)
+    endless = (Message("nowhere", "key", b"row", "hash") for _ in itertools.count())
+    there = Message(ALERTS_TOPIC, "key", b"alert", "hash")
+    way = Events(tmp_path / "outbox.sqlite", Brokers(kafka.bootstrap), patience=4.0)
+    delivery = way.deliver([(1, endless), (2, [there])])
+    assert (delivery.done, delivery.topics, delivery.stopped) == ([2], {"nowhere"}, "")
+    assert "nowhere refuses messages" in delivery.refused[1]
+
+
+@pytest.mark.parametrize("size", [1_100_000, 17_000_000], ids=["for_the_topic", "for_the_client"])
+def test_a_message_that_is_too_large_stays_with_a_loud_word_and_holds_up_no_other(
+    told: Desk, kafka: KafkaCluster, size: int
+) -> None:
+    outbox = told.home.events.outbox
+    outbox.put(Message(ALERTS_TOPIC, "large", b"x" * size, "hash"))
+    kafka.fail_produce(MSG_SIZE_TOO_LARGE, 1 if size < 16_000_000 else 0)
+    with structlog.testing.capture_logs() as logs:
+        ingest.drain(told.home)
+    (error,) = [entry for entry in logs if entry["log_level"] == "error"]
+    assert error["reason"] == f"message large is too large for {ALERTS_TOPIC} (MSG_SIZE_TOO_LARGE)"
+    assert "raise max.message.bytes" in error["remedy"]
+    assert [message.key for _, message in outbox.messages()] == ["large"]
+    assert not told.home.events.degraded
+    told.home.events.publish(ALERTS_TOPIC, "small", {"reason": "told"})
+    told.bring(LMP, ORDINARY.body)
+    assert "small" in [m.key for m in kafka.messages(ALERTS_TOPIC)]
+    assert known_by(kafka.messages(TOPIC)) == owed(told)
 
 
 def test_a_client_that_is_not_installed_is_a_sentence(
@@ -528,6 +624,29 @@ def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(
     assert not outbox.waits((0, 0))
     assert known_by(kafka.messages(TOPIC)) == owed(told)
     assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
+
+
+def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_told(
+    told: Desk, kafka: KafkaCluster
+) -> None:
+    told.bring(LMP, ORDINARY.body)
+    told.clock.set(told.clock() + FIVE_MINUTES)
+    quiet = Desk(replace(told.home, backends=Backends()), told.clock)
+    quiet.bring(LMP, corrected(ORDINARY.body, None))
+    first, second = told.home.archive.identifiers(LMP.archive_name, DAY)
+    assert set(told.rows(LMP)["raw_sha256"].str.slice(0, 16)) == {order_of(second)[1]}
+    silent = "20260720T160000000000Z-now-0123456789abcdef"  # it changed nothing
+    uuid = told.home.lake.uuid(LMP.table)
+    told.home.registry.mark_merged(LMP.key, DAY, uuid, frozenset({silent}))
+    outbox = told.home.events.outbox
+    outbox.intend(LMP.key, DAY, [first, silent])
+    landed(told.home, LMP, LMP.day("2026-07-01"), {})
+    assert not outbox.unsettled(LMP.key)
+    assert {i.identifier for i in outbox.due()} == {first, silent}
+    outbox.forget(i.id for i in outbox.due() if i.identifier == silent)
+    ingest.drain(told.home)
+    keys = [m.key for m in kafka.messages(SNAPSHOTS_TOPIC)]
+    assert keys.count(f"{LMP.key}/{DAY}/{first}") == 2
 
 
 def test_what_lands_while_it_is_being_told_is_told_again(tmp_path: Path) -> None:

@@ -40,8 +40,10 @@ from aurum_assets.resources.settings import PROJECT, Home, load_config
 
 Publish = Literal["nothing", "changes", "everything"]
 Seen = tuple[int, int]
+Parcel = tuple[int, Iterable[Message]]
 
-LONGEST = 60.0  # seconds after which a drain begins no other day: the next run goes on
+LONGEST = 60.0  # seconds after which a drain begins no other snapshot: the next run goes on
+_ENOUGH = f"a run begins nothing more after {LONGEST:g} s of it"
 log = structlog.get_logger(__name__)
 
 _KNOWN = {d.key: d for d in DATASETS}
@@ -91,8 +93,9 @@ def landed(
 ) -> None:
     """After a commit, in the same turn: these snapshots are in the table.
 
-    What other runs of the dataset intended and never came back to is settled too: nobody else has
-    the turn, so what is not in the table now did not land.
+    What other runs of the dataset intended and never came back to is settled too. Of this home
+    nobody else has the turn: what is not in the table now did not land, unless another machine
+    superseded all of it since (it is in the history) or merged it (the registry says so).
     """
     if not home.events.configured:
         return
@@ -106,9 +109,7 @@ def landed(
 def _settle(home: Home, dataset: Dataset) -> None:
     outbox, dropped = home.events.outbox, []
     for intent in outbox.unsettled(dataset.key):
-        partition = {"operating_day": dt.date.fromisoformat(intent.day)}
-        held = _hashes(home.lake.read(dataset.table, partition, ("raw_sha256",)))
-        if order_of(intent.identifier)[1] in held:
+        if _has_landed(home, dataset, intent):
             outbox.landed(dataset.key, intent.day, {intent.identifier: Quality()})
         else:
             dropped.append(intent.id)
@@ -116,11 +117,26 @@ def _settle(home: Home, dataset: Dataset) -> None:
         outbox.forget(dropped)
 
 
+def _has_landed(home: Home, dataset: Dataset, intent: Intent) -> bool:
+    uuid = home.lake.uuid(dataset.table)
+    if intent.identifier in home.registry.merged(dataset.key, intent.day, uuid):
+        return True
+    partition = {"operating_day": dt.date.fromisoformat(intent.day)}
+    held = (
+        _hashes(home.lake.read(table, partition, ("raw_sha256",)))
+        for table in (dataset.table, dataset.table.history)
+    )
+    return any(order_of(intent.identifier)[1] in hashes for hashes in held)
+
+
 def drain(home: Home) -> None:
     """Send what landed and was not told yet, by whichever run; never raises for Kafka or outbox.
 
-    Takes ``LONGEST`` seconds and the day begun by then, 10 s where no broker answers, and no time
-    at all once it failed with this home, or while another process drains.
+    Begins no snapshot (or message) after ``LONGEST`` seconds, and finishes what it began by then,
+    so that every drain gets further however slow the brokers are: one snapshot, and less than 64 MB
+    that the client has taken of others, 10 s a megabyte at the very worst. Takes 10 s where no
+    broker answers, and no time at all for five minutes after it failed with this home, or while
+    another process drains.
     """
     events, seen = home.events, (0, 0)
     if not events.configured:
@@ -169,7 +185,7 @@ class _Batch:
     """
 
     topics: frozenset[str]
-    parcels: Callable[[list[str]], Iterable[tuple[int, Iterable[Message]]]]
+    parcels: Callable[[list[str]], Iterable[Parcel]]
     forget: Callable[[Iterable[int]], None]
 
 
@@ -182,19 +198,29 @@ def _drain(home: Home, seen: Seen, until: float) -> Seen:
         if batch.topics & refusing:
             continue
         if time.monotonic() > until:
-            reasons.append(f"a run spends no more than {LONGEST:g} s on it")
+            reasons.append(_ENOUGH)
             break
-        delivery = events.deliver(batch.parcels(reasons))
+        delivery = events.deliver(_begun(batch.parcels(reasons), until, reasons))
         batch.forget(delivery.done)
         log.info("told", snapshots_or_messages=len(delivery.done), topics=sorted(batch.topics))
         refusing |= delivery.topics
-        reasons += [*delivery.refused.values()][:1]
+        if delivery.topics:  # a message that is too large is in nobody's way
+            reasons += delivery.refused.values()
         if delivery.stopped:
             reasons.append(delivery.stopped)
             break
     if reasons:
         events.give_up(_waits("; ".join(dict.fromkeys(reasons))))
     return seen
+
+
+def _begun(parcels: Iterable[Parcel], until: float, reasons: list[str]) -> Iterator[Parcel]:
+    """The parcels that there is time to begin."""
+    for parcel in parcels:
+        if time.monotonic() > until:
+            reasons.append(_ENOUGH)
+            return
+        yield parcel
 
 
 def _batches(home: Home, seen: Seen) -> tuple[list[_Batch], Seen]:

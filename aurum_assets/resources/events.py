@@ -1,18 +1,18 @@
 """Events: messages to Kafka, by way of the outbox; nothing at all where no brokers are configured.
 
-Collection never waits for Kafka for long: a delivery is given up after ``PATIENCE`` seconds without
-an acknowledgement (``DOWN`` where all brokers refuse the connection), and altogether after
-``PATIENCE`` seconds and one more for every ``PACE`` messages that were delivered. What was not
-acknowledged stays in the outbox. What does not belong here: what is told, and when.
+Collection never waits in vain for Kafka: a delivery is given up after ``PATIENCE`` seconds without
+an acknowledgement (``DOWN`` where all brokers refuse the connection), and goes on as long as there
+are any: brokers acknowledge up to a megabyte at once, so that slow ones take 10 s a megabyte at
+the very worst. What was not acknowledged stays in the outbox. What does not belong here: what is
+told, and when.
 """
 
 import itertools
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,9 @@ if TYPE_CHECKING:  # the client is an extra: what is not configured costs nothin
 
 PATIENCE = 10.0
 DOWN = 2.0
-PACE = 2000
+AGAIN = 300.0  # seconds: most runs are shorter, a code server lives for weeks
 _HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
+_LARGEST = 16_000_000  # bytes of a message; what a topic takes (1 MB at first), its brokers say
 _SERVED = 500  # messages between two looks at what was acknowledged
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,8 @@ class Brokers:
 class Delivery:
     """What became of parcels, by their numbers: wholly acknowledged, or refused and why.
 
-    ``topics``: those that refused something. ``stopped``: why there was no use in going on.
+    ``topics``: those that would refuse other messages as well (of one that is too large for its
+    topic there is none). ``stopped``: why there was no use in going on.
     """
 
     done: list[int] = field(default_factory=list)
@@ -60,7 +62,7 @@ class Delivery:
 
 
 class Events:
-    """The way to Kafka of one home. ``degraded`` says why it does not deliver any more."""
+    """The way to Kafka of one home."""
 
     def __init__(
         self,
@@ -74,7 +76,13 @@ class Events:
         self._patience = patience
         self.environment = environment
         self.outbox = Outbox(path)
-        self.degraded = ""
+        self._gave_up = ("", 0.0)
+
+    @property
+    def degraded(self) -> str:
+        """Why nothing is delivered for now; empty again ``AGAIN`` seconds after giving up."""
+        reason, since = self._gave_up
+        return reason if time.monotonic() - since < AGAIN else ""
 
     @property
     def configured(self) -> bool:
@@ -91,10 +99,11 @@ class Events:
             self.outbox.put(document_message(topic, key, document, self.environment))
 
     def give_up(self, reason: str) -> None:
-        """Say once why, and do not try again with these events."""
+        """Say once why, and do not try again with these events for ``AGAIN`` seconds."""
+        if reason != self.degraded:
+            log.warning("Kafka is left alone for a while", reason=reason)
         if not self.degraded:
-            log.warning("Kafka is left alone for the rest of this run", reason=reason)
-        self.degraded = self.degraded or reason
+            self._gave_up = (reason, time.monotonic())
         self.__dict__.pop("_client", None)
 
     def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
@@ -123,6 +132,7 @@ class _Client:
         from confluent_kafka import KafkaException, Producer
 
         self._patience = patience
+        self._refusal = KafkaException
         self._news = _News(brokers.password)
         settings = _settings(brokers, patience) | {"error_cb": self._news.error}
         try:
@@ -137,14 +147,14 @@ class _Client:
     def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
         """See ``Events``."""
         found, watch = Delivery(), _Watch(self._news, self._patience)
-        left: Counter[int] = Counter()
         whole = []
         try:
-            for parcel, messages in parcels:
-                heard = partial(_heard, parcel, found, left, watch)
+            for number, messages in parcels:
+                parcel = _Parcel(number, found, watch)
                 for message in messages:
-                    left[parcel] += 1
-                    self._send(message, heard, watch)
+                    if number in found.refused:
+                        break
+                    self._send(message, parcel, watch)
                 whole.append(parcel)
             while len(self._producer):
                 self._producer.poll(0.1)
@@ -153,13 +163,14 @@ class _Client:
             found.stopped = str(stop)
             self._producer.purge()
             self._producer.poll(0)
-        found.done = [p for p in whole if not left[p] and p not in found.refused]
+        found.done = [p.number for p in whole if not p.left and p.number not in found.refused]
         return found
 
-    def _send(self, message: Message, heard: Callable[..., None], watch: "_Watch") -> None:
+    def _send(self, message: Message, parcel: "_Parcel", watch: "_Watch") -> None:
         headers: list[tuple[str, str | bytes | None]] = [
             ("record_hash", message.record_hash.encode())
         ]
+        parcel.left += 1
         while True:
             try:
                 self._producer.produce(
@@ -167,11 +178,15 @@ class _Client:
                     key=message.key,
                     value=message.value,
                     headers=headers,
-                    on_delivery=heard,
+                    on_delivery=parcel.heard,
                 )
             except BufferError:
                 self._producer.poll(0.1)
                 watch.look()
+            except self._refusal as error:
+                parcel.given_up(error.args[0], message.topic, message.key)
+                watch.look()
+                break
             else:
                 break
         if next(watch.sent) % _SERVED == 0:
@@ -190,13 +205,14 @@ def _settings(brokers: Brokers, seconds: float) -> dict[str, Any]:
         "compression.type": "lz4",
         "linger.ms": 20,
         "partitioner": "murmur2_random",  # as Java's clients place keys
-        "delivery.timeout.ms": patience,
+        "delivery.timeout.ms": 0,  # none: what waits behind much else is not late, see _Watch
         "request.timeout.ms": patience // 2,
         "socket.timeout.ms": patience // 2,
         "socket.connection.setup.timeout.ms": max(1000, patience // 2),
         "topic.metadata.propagation.max.ms": patience // 4,
         "reconnect.backoff.max.ms": 1000,
         "queue.buffering.max.kbytes": 65_536,
+        "message.max.bytes": _LARGEST,
     }
     if brokers.username:
         settings |= {
@@ -238,25 +254,22 @@ class _News:
 
 
 class _Watch:
-    """How long a delivery has been going on, and since when nothing was acknowledged."""
+    """Since when nothing was acknowledged. What is being acknowledged, however slowly, goes on."""
 
     def __init__(self, news: _News, patience: float) -> None:
         self._patience = patience
         self.news = news
         self.news.down = ""
         self.sent = itertools.count(1)
-        self._began = self._last = time.monotonic()
-        self._count = 0
+        self._last = time.monotonic()
 
     def acknowledged(self) -> None:
-        self._count += 1
         self._last = time.monotonic()
         self.news.down = ""
 
     def look(self) -> None:
         """Raises ``_Stop`` where it is no use to wait any longer."""
-        now = time.monotonic()
-        silent, all_in_all = now - self._last, now - self._began
+        silent = time.monotonic() - self._last
         if self.news.fatal:
             raise _Stop(self.news.fatal)
         if self.news.down and silent > DOWN:
@@ -264,31 +277,39 @@ class _Watch:
         if silent > self._patience:
             msg = f"no broker acknowledged anything for {self._patience:g} s"
             raise _Stop(msg)
-        if all_in_all > self._patience + self._count / PACE:
-            msg = f"only {self._count} messages were acknowledged in {all_in_all:.0f} s"
-            raise _Stop(msg)
 
 
-def _heard(
-    parcel: int,
-    found: Delivery,
-    left: "Counter[int]",
-    watch: _Watch,
-    error: "KafkaError | None",
-    message: "KafkaMessage",
-) -> None:
-    """A message was acknowledged, or given up."""
-    if error is None:
-        left[parcel] -= 1
-        watch.acknowledged()
-    elif found.stopped:
-        return
-    elif error.code() in _passing():
-        watch.news.fatal = watch.news.fatal or f"a message was not taken ({error.name()})"
-    else:
-        topic = message.topic() or ""
-        found.refused[parcel] = f"{topic} refuses messages ({error.name()})"
-        found.topics.add(topic)
+@dataclass
+class _Parcel:
+    """A parcel on its way; ``left`` of its messages were not acknowledged yet."""
+
+    number: int
+    found: Delivery
+    watch: _Watch
+    left: int = 0
+
+    def heard(self, error: "KafkaError | None", message: "KafkaMessage") -> None:
+        """A message was acknowledged, or given up by the library. As ``on_delivery`` is called."""
+        if error is None:
+            self.left -= 1
+            self.watch.acknowledged()
+        elif not self.found.stopped:
+            key = (message.key() or b"").decode(errors="replace")
+            self.given_up(error, message.topic() or "", key)
+
+    def given_up(self, error: "KafkaError", topic: str, key: str) -> None:
+        """A message was not taken: for what it is, for its topic, or with all that would follow."""
+        if error.fatal() or error.code() in _passing():
+            reason = f"a message was not taken ({error.name()})"
+            self.watch.news.fatal = self.watch.news.fatal or reason
+        elif error.code() == error.MSG_SIZE_TOO_LARGE:
+            reason = f"message {key} is too large for {topic} ({error.name()})"
+            self.found.refused[self.number] = reason
+            remedy = f"it waits in the outbox: raise max.message.bytes of {topic}"
+            log.error("a message is not told", reason=reason, remedy=remedy)
+        else:
+            self.found.refused[self.number] = f"{topic} refuses messages ({error.name()})"
+            self.found.topics.add(topic)
 
 
 def _name(words: tuple[Any, ...]) -> str:
