@@ -1,9 +1,11 @@
 """Every kind of alert fires where it should, is quiet elsewhere, is said once, ends, arrives."""
 
 import datetime as dt
+import hashlib
 import json
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -22,6 +24,7 @@ from aurum_assets.cli import main
 from aurum_assets.definitions import build
 from aurum_assets.graph import alerts as wiring
 from aurum_assets.graph.alerts import alert_sensors
+from aurum_assets.ingest.keep import bring_up
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
@@ -30,6 +33,7 @@ from aurum_assets.model.clock import DAY, HOUR
 from aurum_assets.model.errors import AurumError, SourceError
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Trouble
+from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.settings import Backends, Home, Settings
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
@@ -444,6 +448,17 @@ def test_an_archive_out_of_reach_is_told_until_it_is_back(desk: Desk) -> None:
     place.write_text("not a folder")
     assert look(desk) == {("degraded", "", "archive")}
     place.unlink()
+    assert look(desk) == set()
+
+
+def test_what_waits_in_the_spool_is_told_until_it_went_up(desk: Desk) -> None:
+    first = DATASETS[0]
+    rejection = Rejection(first.key, "e", NOON, hashlib.sha256(b"x").hexdigest(), "unreadable")
+    desk.home.spool.reject(rejection, b"x")
+    assert look(desk) == {("degraded", "", "archive")}
+    (alert,) = desk.home.alerts.open
+    assert re.search(r"1 answers wait in the spool, the oldest since \d{4}-", alert.sentence)
+    bring_up(desk.home, first)
     assert look(desk) == set()
 
 

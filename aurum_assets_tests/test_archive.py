@@ -4,9 +4,11 @@ The same claims for a folder and for S3. What only S3 can do wrong is in ``test_
 """
 
 import datetime as dt
+import errno
 import gzip
 import hashlib
 import json
+import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +24,7 @@ from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Envelope
-from aurum_assets.model.errors import ContractBroken, MalformedPayload
+from aurum_assets.model.errors import ContractBroken, MalformedPayload, StoreUnavailable
 from aurum_assets.resources.archive import Archive, Rejection, Stored, order_of
 from aurum_assets.resources.objects import Folder, bounded_client
 from aurum_assets.resources.settings import Backends, Home
@@ -322,10 +324,49 @@ def test_rejected_bytes_that_are_lost_or_others_are_one_clear_error(
 
 def test_an_archive_out_of_reach_is_an_error_and_leaves_nothing_half(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("a file, where a folder should be")
-    with pytest.raises(OSError, match="archive"):
-        put(Archive(Folder(tmp_path / "archive")))
-    with pytest.raises(OSError, match="archive"):
-        Archive(Folder(tmp_path / "archive")).identifiers("isone_rt_lmp", "2026-07-20")
+    folder = Folder(tmp_path / "archive")
+    asks: list[Callable[[], object]] = [
+        lambda: put(Archive(folder)),
+        lambda: Archive(folder).identifiers("isone_rt_lmp", "2026-07-20"),
+        lambda: folder.folders("sourcing/"),
+        lambda: folder.remove("sourcing/x.json.gz"),
+    ]
+    for ask in asks:
+        with pytest.raises(StoreUnavailable, match=r"archive is out of reach .*: ask again later"):
+            ask()
+
+
+@pytest.mark.parametrize("why", [errno.ENOSPC, errno.EROFS, errno.ESTALE])
+def test_a_disk_that_takes_nothing_is_a_store_out_of_reach_and_is_left_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: int
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(why, os.strerror(why))
+
+    archive = Archive(Folder(tmp_path / "archive"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(StoreUnavailable, match=os.strerror(why)):
+            put(archive)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert put(archive).created
+
+
+def test_of_two_that_claim_an_archive_at_once_not_both_have_it(tmp_path: Path) -> None:
+    class Late(Folder):
+        """Sees at its first look what was there before the other one came."""
+
+        looks = 0
+
+        def below(self, prefix: str) -> Iterator[tuple[str, int]]:
+            self.looks += 1
+            return super().below(prefix) if self.looks > 1 else iter(())
+
+    for first, second in (("real", "simulated"), ("simulated", "real")):
+        root = tmp_path / first
+        assert Archive(Folder(root)).claimed_by(first) == first
+        assert Archive(Late(root)).claimed_by(second) == first
+        assert Archive(Folder(root)).claimed_by(second) == first
 
 
 # --- what is archived, and under which day -------------------------------------------------------

@@ -1,6 +1,7 @@
 """S3 in trouble loses nothing, doubles nothing, and holds nobody up for long."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +17,9 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.graph.translate import failures_in_words
+from aurum_assets.ingest.keep import waiting as in_spool
 from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset
@@ -30,7 +33,7 @@ from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.servers.s3 import S3Server
 from aurum_assets_tests.test_archive import BODY, envelope, minutes, put
 
-LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
+LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS
 DAY = "2026-07-20"
 BROKEN = b"<html>maintenance</html>"
 LOADS = [
@@ -231,6 +234,27 @@ def test_nobody_waits_longer_than_the_bound_whatever_the_server_does(
     assert time.monotonic() - began < 0.9
 
 
+def test_a_place_that_was_silent_is_not_asked_for_a_while_and_others_are(
+    archive: Archive, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "SECONDS", 0.3)
+    s3.fail("slow", method="PUT", seconds=1)
+    with pytest.raises(StoreUnavailable, match="no answer within"):
+        put(archive)
+    asked = s3.count()
+    for read in READS.values():
+        with pytest.raises(StoreUnavailable, match="silent less than a minute ago"):
+            read(archive)
+    assert s3.count() == asked
+    monkeypatch.setattr(objects, "SECONDS", 30.0)
+    put(Archive(S3("raw", uuid.uuid4().hex, endpoint=s3.url)))
+    later = time.monotonic() + objects.QUIET_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    put(archive)
+    monkeypatch.undo()
+    assert len(archive.identifiers("isone_rt_lmp", DAY)) == 1, "an answer ends the quiet"
+
+
 def test_the_tries_of_a_silent_server_fit_the_bound() -> None:
     waits = 3 * (objects._CONNECT_SECONDS + objects._READ_SECONDS)  # noqa: SLF001  the sum is the claim
     backoff = 1 + 2
@@ -370,6 +394,92 @@ def test_a_damaged_file_in_the_spool_does_not_hold_up_the_others(desk: Desk, s3:
     assert len(desk.home.archive.identifiers(LOAD.archive_name, DAY)) == 1
 
 
+def test_a_damaged_reason_in_the_spool_does_not_hold_up_the_others(
+    desk: Desk, s3: S3Server
+) -> None:
+    with s3.out_of_reach("403"):
+        for body in (BROKEN, BROKEN + b" "):
+            with pytest.raises(ConfigError):
+                desk.take(LOAD, body)
+        with pytest.raises(ConfigError):
+            desk.take(LOAD, LOADS[0])
+    min((desk.home.root / "spool").rglob("*.reason.json")).write_bytes(b"")
+    ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    assert len(waiting(desk)) == 1
+    assert len(list(desk.home.archive.rejections(LOAD.key))) == 1
+    assert len(desk.rows(LOAD)) == 1
+
+
+def test_a_correction_back_is_no_repetition_while_what_it_corrects_waits_in_the_spool(
+    desk: Desk, s3: S3Server
+) -> None:
+    desk.bring(LOAD, LOADS[0])
+    with s3.out_of_reach("403"), pytest.raises(ConfigError):
+        desk.take(LOAD, LOADS[1], at=minutes(desk, 5))
+    assert desk.take(LOAD, LOADS[0], at=minutes(desk, 10)).outcome == "stored"
+    ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    (row,) = desk.rows(LOAD).iter_rows(named=True)
+    assert (row["load"], row["fetched_at"]) == (15_000.0, minutes(desk, 10))
+    assert desk.take(LOAD, LOADS[0], at=minutes(desk, 15)).outcome == "duplicate"
+
+
+@pytest.fixture
+def on_a_disk_that_is_gone(desk: Desk, tmp_path: Path) -> Desk:
+    (tmp_path / "mount").write_text("no folder any more")
+    backends = Backends(archive=f"file:{tmp_path}/mount/archive")
+    return Desk(replace(desk.home, backends=backends), desk.clock)
+
+
+def test_what_a_disk_does_not_take_is_spooled_too(on_a_disk_that_is_gone: Desk) -> None:
+    desk = on_a_disk_that_is_gone
+    for body in (LOADS[0], BROKEN):
+        with pytest.raises(StoreUnavailable, match=r"mount/archive is out of reach.*kept in"):
+            desk.take(LOAD, body)
+    assert len(waiting(desk)) == 2
+
+
+def test_a_spool_that_takes_nothing_is_a_sentence(on_a_disk_that_is_gone: Desk) -> None:
+    desk = on_a_disk_that_is_gone
+    desk.home.root.mkdir()
+    (desk.home.root / "spool").write_text("no folder")
+    with pytest.raises(StoreUnavailable, match=r"mount/archive is out.*lost: file:.*/spool is out"):
+        desk.take(LOAD, LOADS[0])
+
+
+def test_a_spool_that_cannot_be_read_keeps_nothing_out_of_the_archive(desk: Desk) -> None:
+    desk.home.root.mkdir()
+    (desk.home.root / "spool").write_text("no folder")
+    assert desk.take(LOAD, LOADS[0]).outcome == "stored"
+
+
+def test_an_outage_stops_no_feed_and_no_hour_and_a_retry_asks_only_what_was_not_answered(
+    live_desk: Desk, on_a_disk_that_is_gone: Desk, tmp_path: Path
+) -> None:
+    urls = live_desk.home.base_urls
+    home = replace(
+        on_a_disk_that_is_gone.home, base_urls=urls, credentials=live_desk.home.credentials
+    )
+    day = LMP.source.day_of(home.now()).plus(-1)
+    (hourly, *_) = [
+        f for f in home.config(LMP).feeds if f.asks == "hour" and f.finality == "prelim"
+    ]
+
+    def collect() -> ingest.Collected:
+        done = ingest.Collected()
+        with pytest.raises(StoreUnavailable, match="out of reach"):
+            ingest.collect(home, LMP, day, feeds=[hourly.name], attempts_of="run", into=done)
+        return done
+
+    assert len(collect().spooled) == 24
+    again = collect()
+    assert (again.requests, again.count("resumed")) == (0, 24)
+    (tmp_path / "mount").unlink()
+    done = ingest.collect(home, LMP, day, feeds=[hourly.name], attempts_of="run")
+    assert (done.requests, done.count("resumed"), done.days) == (0, 24, [day.key])
+    assert len(home.archive.identifiers(LMP.archive_name, day.key)) == 24
+    assert in_spool(home) == (0, None)
+
+
 def test_a_table_is_not_touched_while_its_archive_is_out_of_reach(desk: Desk, s3: S3Server) -> None:
     desk.bring(LOAD, LOADS[0])
     before = desk.rows(LOAD)
@@ -418,6 +528,14 @@ def test_credentials_that_cannot_be_found_are_a_sentence(
         store = S3("raw", endpoint=s3.url, region="us-west-2", profile=profile)
         with pytest.raises(ConfigError, match="check the credentials"):
             put(Archive(store))
+
+
+def test_the_profile_that_was_set_for_us_wins_over_that_of_the_shell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "shell")
+    s3_properties(Backends(aws_profile="ours"))
+    assert os.environ["AWS_PROFILE"] == "ours"
 
 
 @pytest.mark.parametrize(
@@ -507,7 +625,39 @@ def test_an_archive_out_of_reach_is_asked_whose_it_is_once_it_is_back(
 ) -> None:
     replace(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"}).api(LOAD.source).close()
     other = replace(on_s3, root=tmp_path / "other", base_urls={"isone": "https://real.invalid/api"})
-    with s3.out_of_reach():
-        other.api(LOAD.source).close()
+    for kind in ("reset", "403"):
+        with s3.out_of_reach(kind):
+            other.api(LOAD.source).close()
     with pytest.raises(ConfigError, match="holds simulated data"):
         other.api(LOAD.source)
+
+
+class Claimed:
+    """A lake that counts how often it is asked whose it is."""
+
+    asked = 0
+
+    def claimed_by(self, ours: str) -> str:
+        self.asked += 1
+        return ours
+
+
+@pytest.mark.parametrize(
+    ("uri", "asked"),
+    [
+        ("postgresql+psycopg2://other:new@db/lake?sslmode=require", 1),
+        ("postgresql+psycopg2://user:old@elsewhere/lake", 2),
+        ("postgresql+psycopg2://user:old@db/another", 2),
+        ("postgresql+psycopg2://user:old@db/lake?host=/run/other", 2),
+    ],
+)
+def test_a_lake_is_asked_again_when_it_is_elsewhere_and_not_when_a_password_is_new(
+    home: Home, uri: str, asked: int
+) -> None:
+    lake = Claimed()
+    for one in ("postgresql+psycopg2://user:old@db/lake", uri):
+        catalog = {"type": "sql", "uri": one, "warehouse": "s3://lake/warehouse"}
+        there = replace(home, backends=Backends(catalog=catalog))
+        vars(there)["lake"] = lake
+        there.api(LOAD.source).close()
+    assert lake.asked == asked

@@ -4,7 +4,6 @@ Only the day and the content hash of an answer are read before it is archived; w
 fails, the bytes are kept under ``rejected/`` with the reason.
 """
 
-import contextlib
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -59,10 +58,11 @@ class Received:
 class Archived:
     """What became of an answer. ``day`` is the operating day that it speaks of.
 
-    ``resumed``: nothing was asked, for an earlier attempt of the same run has archived the answer.
+    ``resumed``: nothing was asked, for an earlier attempt of the same run has kept the answer.
+    ``spooled``: it waits for the archive, and ``trouble`` says why.
     """
 
-    outcome: Literal["stored", "duplicate", "rejected", "resumed"]
+    outcome: Literal["stored", "duplicate", "rejected", "resumed", "spooled"]
     path: str
     day: str = ""
     identifier: str = ""
@@ -70,13 +70,18 @@ class Archived:
     bytes: int = 0
     records: int = 0
     stored: Stored | None = None
+    trouble: StoreUnavailable | ConfigError | None = None
 
 
 @dataclass
 class Collected:
-    """What one run of ``collect`` did. ``owed``: days that the spool brought up meanwhile."""
+    """What one run of ``collect`` did. ``owed``: days that the spool brought up meanwhile.
+
+    ``spooled``: answers that wait for the archive, and are not among ``archived``.
+    """
 
     archived: list[Archived] = field(default_factory=list)
+    spooled: list[Archived] = field(default_factory=list)
     owed: list[str] = field(default_factory=list)
     requests: int = 0
     api_seconds: float = 0.0
@@ -111,8 +116,9 @@ def collect(
     narrow the answers: only feeds that take all of them are asked. ``into`` is filled as it goes,
     and holds what was done before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
-    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreUnavailable`` where it
-    had to be spooled; what was archived stays. What was spooled before goes up first.
+    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreUnavailable`` or
+    ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
+    What was spooled before goes up first.
     """
     done = Collected() if into is None else into
     asked = asked_feeds(home, dataset, day, feeds, filters)
@@ -123,8 +129,11 @@ def collect(
         return done
     said, counted = bound(dataset=dataset.key, day=day.key), home.metrics.verb("collect", dataset)
     with said, counted, home.api(dataset.source) as api:
-        with contextlib.suppress(StoreUnavailable, ConfigError):  # what is asked goes to spool
+        away: StoreUnavailable | ConfigError | None = None
+        try:
             bring_up(home, dataset)
+        except (StoreUnavailable, ConfigError) as error:
+            away = error  # what is asked now goes to the spool too
         done.owed = owed_days(home, dataset)
         for feed in asked:
             try:
@@ -140,10 +149,12 @@ def collect(
                             f"{archived.day}: it shows only that day now, and earlier days are "
                             "those that were collected then"
                         )
+                        _raise_spooled(done, away)
                         return done
             except NotYetPublished:
-                if not done.archived:
+                if not (done.archived or done.spooled):
                     raise
+        _raise_spooled(done, away)
     rejected = [a for a in done.archived if a.outcome == "rejected"]
     log.info(
         "collected",
@@ -159,6 +170,16 @@ def collect(
         msg = f"{dataset.key}: {rejected[0].reason}; the bytes are kept at {rejected[0].path}"
         raise MalformedPayload(msg)
     return done
+
+
+def _raise_spooled(done: Collected, away: StoreUnavailable | ConfigError | None) -> None:
+    """Raise what kept an answer out of the archive, now or in an earlier attempt (``away``)."""
+    if done.spooled:
+        away = done.spooled[0].trouble
+    elif not done.count("resumed"):
+        away = None
+    if away is not None:
+        raise away
 
 
 @dataclass(frozen=True)
@@ -187,7 +208,10 @@ class _Asking:
 
 
 def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force: bool) -> Archived:
-    """One request, and its answer into the archive; neither where an earlier attempt did it."""
+    """One request, and its answer into archive or spool; neither where an earlier attempt did it.
+
+    Raises ``StoreUnavailable`` where the answer could not even be spooled.
+    """
     dataset, feed, day = asking.dataset, asking.feed, asking.day
     asked = None if feed.asks == "now" else day
     held = home.state.get(asking.key) if asking.key and not force else None
@@ -221,8 +245,8 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         asked=asked.key if asked else None,
         filters=asking.all_filters,
     )
-    archived = accept(home, dataset, received, force=force)
-    done.archived.append(archived)
+    archived = _kept(home, dataset, received, force=force)
+    (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
     if asking.key and archived.day == day.key:
         home.state.set(asking.key, archived.path, _RESUMED)
     return archived
@@ -309,7 +333,9 @@ def _keep_truncated(home: Home, asking: _Asking, error: SourceUnavailable) -> No
         asked=None if feed.asks == "now" else asking.day.key,
         filters=asking.all_filters,
     )
-    keep_rejected(home, rejection, error.body)
+    trouble = keep_rejected(home, rejection, error.body).trouble
+    if trouble is not None:
+        raise trouble
 
 
 def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = False) -> Archived:
@@ -318,6 +344,14 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
     Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.
     Raises ``StoreUnavailable`` or ``ConfigError`` where they had to be spooled.
     """
+    archived = _kept(home, dataset, received, force=force)
+    if archived.trouble is not None:
+        raise archived.trouble
+    return archived
+
+
+def _kept(home: Home, dataset: Dataset, received: Received, *, force: bool) -> Archived:
+    """As ``accept``; an answer that had to be spooled comes back as such."""
     raw = hashlib.sha256(received.body).hexdigest()
     try:
         if received.broken:
@@ -335,9 +369,11 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
             asked=received.asked,
             filters=received.filters,
         )
-        path = keep_rejected(home, rejection, received.body)
+        kept = keep_rejected(home, rejection, received.body)
+        if kept.trouble is not None:
+            return Archived("spooled", kept.path, reason=str(error), trouble=kept.trouble)
         home.metrics.count("rejected_snapshots", dataset)
-        return Archived("rejected", path, reason=str(error))
+        return Archived("rejected", kept.path, reason=str(error))
     spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
     envelope = Envelope(
         dataset=dataset.key,
@@ -353,6 +389,8 @@ def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = Fa
         filters=received.filters,
     )
     kept = keep(home, dataset, envelope, received.body, force=force)
+    if kept.trouble is not None:
+        return Archived("spooled", kept.path, day.key, trouble=kept.trouble)
     stored = kept.stored
     if stored is None or (force and not stored.created):
         home.metrics.count("duplicates", dataset)

@@ -6,12 +6,13 @@ dataset. A day that got something from the spool is owed until it was normalized
 between the two leaves a table short.
 
     AURUM_HOME/spool/sourcing/…, rejected/…                what waits to be archived
-    AURUM_HOME/spool/owed/{dataset}/{day}/{identifier}     what came up and waits to be normalized
+    AURUM_HOME/spool/owed/{folder}/{day}/{identifier}      what came up and waits to be normalized
 """
 
+import datetime as dt
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import structlog
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope
 from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreUnavailable
-from aurum_assets.resources.archive import Rejection, Stored, endpoint_of, order_of
+from aurum_assets.resources.archive import Archive, Rejection, Stored, endpoint_of, order_of
 from aurum_assets.resources.settings import Home
 
 log = structlog.get_logger(__name__)
@@ -30,10 +31,14 @@ _DRAIN_SECONDS = 60.0  # after which the rest of the spool is left to the next r
 
 @dataclass(frozen=True)
 class Kept:
-    """Where an answer lies; ``stored`` is None where it repeats the one before."""
+    """Where an answer lies, from the archive's root; ``stored`` is None where it repeats another.
+
+    ``trouble``: why it is in the spool, and not in the archive yet.
+    """
 
     path: str
     stored: Stored | None = None
+    trouble: StoreUnavailable | ConfigError | None = None
 
 
 def keep(
@@ -41,27 +46,45 @@ def keep(
 ) -> Kept:
     """Archive an answer, unless (without ``force``) its request was answered so last.
 
-    Raises ``StoreUnavailable`` or ``ConfigError`` where the archive is out of reach or refuses; the
-    answer is in the spool then.
+    Where the archive is out of reach or refuses, the answer is in the spool. Raises
+    ``StoreUnavailable`` where the spool does not take it either.
     """
+    folder = dataset.archive_name
     try:
         return _archive(home, dataset, envelope, body, force=force)
     except (StoreUnavailable, ConfigError) as error:
-        home.spool.put(dataset.archive_name, envelope, body)
-        raise _spooled(home, error) from None
+        trouble = _spooled(home, error, lambda spool: spool.put(folder, envelope, body))
+        return Kept(home.spool.path(folder, envelope), trouble=trouble)
 
 
-def keep_rejected(home: Home, rejection: Rejection, body: bytes) -> str:
-    """Keep bytes that cannot be read, as ``keep`` does; where they lie."""
+def keep_rejected(home: Home, rejection: Rejection, body: bytes) -> Kept:
+    """Keep bytes that cannot be read, as ``keep`` does; ``stored`` is None."""
     try:
-        return home.archive.reject(rejection, body)
+        return Kept(home.archive.reject(rejection, body))
     except (StoreUnavailable, ConfigError) as error:
-        home.spool.reject(rejection, body)
-        raise _spooled(home, error) from None
+        trouble = _spooled(home, error, lambda spool: spool.reject(rejection, body))
+        return Kept(home.spool.rejected_path(rejection), trouble=trouble)
 
 
-def _spooled(home: Home, error: StoreUnavailable | ConfigError) -> StoreUnavailable | ConfigError:
+def _spooled(
+    home: Home, error: StoreUnavailable | ConfigError, put: Callable[[Archive], object]
+) -> StoreUnavailable | ConfigError:
+    """``error``, and that the bytes wait in the spool, where ``put`` puts them."""
+    try:
+        put(home.spool)
+    except StoreUnavailable as worse:
+        msg = f"{error}; the spool takes the bytes neither, they are lost: {worse}"
+        raise StoreUnavailable(msg) from None
     return type(error)(f"{error}; the bytes are kept in {home.spool.uri} and go up with a next run")
+
+
+def waiting(home: Home) -> tuple[int, dt.datetime | None]:
+    """How many answers wait in the spool, and since when (UTC, by this machine) the oldest does."""
+    since = []
+    for path in (home.root / "spool").rglob("*.gz"):
+        with suppress(FileNotFoundError):  # it went up meanwhile
+            since.append(path.stat().st_mtime)
+    return len(since), dt.datetime.fromtimestamp(min(since), dt.UTC) if since else None
 
 
 def bring_up(home: Home, dataset: Dataset) -> None:
@@ -80,10 +103,11 @@ def bring_up(home: Home, dataset: Dataset) -> None:
                     return
                 with _left_where_damaged():
                     _bring_one_up(home, dataset, day, identifier)
-        for rejection in home.spool.rejections(dataset.key):
+        for path in home.spool.unsettled(dataset.key):
             if time.monotonic() > until:
                 return
             with _left_where_damaged():
+                rejection = home.spool.rejection(path)
                 home.archive.reject(rejection, home.spool.rejected_body(rejection))
                 home.spool.discard_rejected(rejection)
 
@@ -103,7 +127,7 @@ def _bring_one_up(home: Home, dataset: Dataset, day: str, identifier: str) -> No
 def _left_where_damaged() -> Iterator[None]:
     try:
         yield
-    except MalformedPayload as error:
+    except (MalformedPayload, FileNotFoundError) as error:
         log.warning("left in the spool", because=str(error))
 
 
@@ -135,8 +159,7 @@ def _archive(
     ]
     order = order_of(envelope.identifier)
     if not force:
-        before = [identifier for identifier in others if order_of(identifier) <= order]
-        repeated = _repeated(home, dataset, envelope, before)
+        repeated = _repeated(home, dataset, envelope, others)
         if repeated is not None:
             return Kept(repeated)
     newest = all(order_of(identifier) <= order for identifier in others)
@@ -148,15 +171,29 @@ def _archive(
     return Kept(stored.path, stored)
 
 
-def _repeated(home: Home, dataset: Dataset, envelope: Envelope, before: list[str]) -> str | None:
-    """The path of the newest snapshot of the same request among ``before``, where its content is
-    the same.
+def _repeated(home: Home, dataset: Dataset, envelope: Envelope, others: list[str]) -> str | None:
+    """The path of the newest snapshot of the same request among ``others`` that is not after this
+    one, where its content is the same.
 
+    What waits in the spool and comes between the two may say something else: no repetition then, as
+    where the spool cannot be read. An extra copy is harmless, a correction that is dropped is not.
     The registry is believed of a snapshot that the archive lists, and that no other of the same
     request follows: another machine may have archived one while the registry was out of reach.
     """
+    order = order_of(envelope.identifier)
+    try:
+        spooled = {
+            identifier
+            for identifier in home.spool.identifiers(dataset.archive_name, envelope.day)
+            if endpoint_of(identifier) == envelope.endpoint and order_of(identifier) < order
+        }
+    except StoreUnavailable:
+        return None
+    before = {identifier for identifier in others if order_of(identifier) <= order}
     known = home.registry.newest(dataset.key, envelope.day, envelope.request)
-    for identifier in reversed(before):
+    for identifier in sorted(before | spooled, key=order_of, reverse=True):
+        if identifier in spooled:
+            return None
         if known is not None and known.identifier == identifier:
             return known.path if known.content_sha256 == envelope.content_sha256 else None
         try:

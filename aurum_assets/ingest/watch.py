@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import structlog
 
+from aurum_assets.ingest.keep import waiting
 from aurum_assets.ingest.publish import drain
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset, Feed
@@ -96,12 +97,15 @@ class Seen:
         return self.home.degraded
 
     def _archive(self) -> str:
-        first = self.datasets[0]
+        first, said = self.datasets[0], []
         try:
             self.home.archive.identifiers(first.archive_name, first.source.day_of(self.now).key)
         except (AurumError, OSError) as error:
-            return f"the archive cannot be read: {error}"
-        return ""
+            said.append(f"the archive cannot be read: {error}")
+        count, since = waiting(self.home)
+        if since is not None:
+            said.append(f"{count} answers wait in the spool, the oldest since {since:%F %R}Z")
+        return "; ".join(said)
 
     def _kafka(self) -> str:
         """Messages that nobody took between two looks; empty where no broker is configured."""

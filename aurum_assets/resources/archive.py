@@ -126,11 +126,18 @@ class Archive:
         return self.store.put(self.path(folder, envelope), _packed(body), words)
 
     def claimed_by(self, ours: str) -> str:
-        """Whose data lies here, ``real`` or ``simulated``: ``ours`` where nobody had said."""
-        said = [key.removeprefix(_ORIGIN) for key, _ in self.store.below(_ORIGIN)]
+        """Whose data lies here, ``real`` or ``simulated``: ``ours`` where nobody had said.
+
+        Of two that said so at the same moment at least one sees the other, and is refused.
+        """
+        said = self._claims()
         if not said:
             self.store.put(f"{_ORIGIN}{ours}", b"")
-        return next(iter(said), ours)
+            said = self._claims()
+        return next((whose for whose in said if whose != ours), ours)
+
+    def _claims(self) -> list[str]:
+        return sorted(key.removeprefix(_ORIGIN) for key, _ in self.store.below(_ORIGIN))
 
     def identifiers(self, folder: str, day: str) -> list[str]:
         """The identifiers of the day's snapshots, in their order."""
@@ -199,12 +206,26 @@ class Archive:
 
     def rejections(self, dataset: str) -> Iterator[Rejection]:
         """What was rejected of a dataset and not settled since, oldest day first."""
+        for path in self.unsettled(dataset):
+            with suppress(FileNotFoundError):  # gone since it was listed
+                yield self.rejection(path)
+
+    def unsettled(self, dataset: str) -> list[str]:
+        """The paths of what was rejected of a dataset and not settled since, oldest day first."""
         keys = {key for key, _ in self.store.below(f"rejected/{dataset}/")}
-        for key in sorted(key for key in keys if key.endswith(".gz")):
-            if f"{key.removesuffix('.gz')}.settled.json" not in keys:
-                with suppress(FileNotFoundError):  # gone since it was listed
-                    words = self.store.words(key)
-                    yield _decoded(words, Rejection, f"{self.uri}/{key}")
+        found = sorted(key for key in keys if key.endswith(".gz"))
+        return [key for key in found if f"{key.removesuffix('.gz')}.settled.json" not in keys]
+
+    def rejection(self, path: str) -> Rejection:
+        """What is known of rejected bytes.
+
+        Raises ``MalformedPayload`` where it cannot be read, ``FileNotFoundError`` where it is lost.
+        """
+        return _decoded(self.store.words(path), Rejection, f"{self.uri}/{path}")
+
+    def rejected_path(self, rejection: Rejection) -> str:
+        """Where the rejected bytes lie, from the archive's root."""
+        return _rejected(rejection, "gz")
 
     def discard_rejected(self, rejection: Rejection) -> None:
         """Remove rejected bytes: what a spool does once the archive has them."""

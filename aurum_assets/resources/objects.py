@@ -5,7 +5,9 @@ of reach (``StoreUnavailable``: ask again later), refused (``ConfigError``: some
 something), damaged (``MalformedPayload``). What lies under which key is the archive's business.
 
 Every request to S3 is over after ``SECONDS``: three tries of 3 s to connect and 8 s of silence,
-and whatever a server does that drips instead of being silent, nobody waits longer than that.
+and whatever a server does that drips instead of being silent, nobody waits longer than that. A
+place that was silent is not asked for a minute by this process: an outage costs it one wait a
+minute, not one for each object.
 """
 
 import base64
@@ -18,7 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache, cached_property, partial
 from http import HTTPStatus
 from pathlib import Path
@@ -41,6 +43,8 @@ SECONDS = 30.0
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 8.0
 _TRIES = 3
+QUIET_SECONDS = 60.0  # for which a place that was silent is not asked
+_quiet_until: dict[str, float] = {}  # by endpoint and place, as the monotonic clock has it
 
 METADATA_BYTES = 2048  # what S3 takes of user metadata, names and values together
 _NAMED = len("x-amz-meta-")
@@ -110,11 +114,13 @@ class Folder:
 
     def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
         """See ``Store``."""
-        if words:
-            _create(self.root / _beside(key), words)
+        with self._reached(f"put {key}"):
+            if words:
+                _create(self.root / _beside(key), words)
+            created = _create(self.root / key, body)
         return Stored(
             path=key,
-            created=_create(self.root / key, body),
+            created=created,
             etag=hashlib.md5(body, usedforsecurity=False).hexdigest(),  # as S3 has it
             version="",
             bytes=len(body),
@@ -140,28 +146,41 @@ class Folder:
 
     def below(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See ``Store``."""
-        try:
-            found = list(os.scandir(self.root / prefix))
-        except FileNotFoundError:
-            return
-        for entry in found:
-            if entry.is_dir():
-                yield from self.below(f"{prefix}{entry.name}/")
-            elif not entry.name.startswith("."):  # being written
-                yield f"{prefix}{entry.name}", entry.stat().st_size
+        for name, size in self._entries(prefix):
+            if size is None:
+                yield from self.below(f"{prefix}{name}/")
+            elif not name.startswith("."):  # being written
+                yield f"{prefix}{name}", size
 
     def folders(self, prefix: str) -> list[str]:
         """See ``Store``."""
-        try:
-            return [entry.name for entry in os.scandir(self.root / prefix) if entry.is_dir()]
-        except FileNotFoundError:
-            return []
+        return [name for name, size in self._entries(prefix) if size is None]
+
+    def _entries(self, prefix: str) -> list[tuple[str, int | None]]:
+        """Names and bytes of what is in a folder, None of folders; nothing where there is none."""
+        found: list[tuple[str, int | None]] = []
+        with self._reached(f"list {prefix}"), suppress(FileNotFoundError):
+            for entry in os.scandir(self.root / prefix):
+                with suppress(FileNotFoundError):  # gone since it was listed
+                    found.append((entry.name, None if entry.is_dir() else entry.stat().st_size))
+        return found
 
     def remove(self, key: str) -> None:
         """See ``Store``."""
-        (self.root / key).unlink(missing_ok=True)
-        if key.endswith(".gz"):
-            (self.root / _beside(key)).unlink(missing_ok=True)
+        with self._reached(f"remove {key}"):
+            (self.root / key).unlink(missing_ok=True)
+            if key.endswith(".gz"):
+                (self.root / _beside(key)).unlink(missing_ok=True)
+
+    @contextmanager
+    def _reached(self, doing: str) -> Iterator[None]:
+        """A disk that is full, gone, read-only or stale is a store out of reach."""
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            msg = f"{self.uri} is out of reach ({doing}: {why}): ask again later"
+            raise StoreUnavailable(msg) from error
 
 
 def _create(path: Path, content: bytes) -> bool:
@@ -353,8 +372,16 @@ class S3:
 
         The thread of a call that is given up ends with the call, or with the process.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            ConnectTimeoutError,
+            ReadTimeoutError,
+        )
 
+        place = f"{self._endpoint} {self.uri}"
+        if time.monotonic() < _quiet_until.get(place, 0.0):
+            raise self._out_of_reach(doing, "it was silent less than a minute ago")
         answer: Future[_T] = Future()
 
         def work(client: "S3Client") -> None:
@@ -365,11 +392,16 @@ class S3:
 
         try:
             threading.Thread(target=work, args=(self._client,), daemon=True, name="s3").start()
-            return answer.result(SECONDS)
+            found = answer.result(SECONDS)
         except TimeoutError:
+            _quiet_until[place] = time.monotonic() + QUIET_SECONDS
             raise self._out_of_reach(doing, f"no answer within {SECONDS:.0f} s") from None
         except (ClientError, BotoCoreError) as error:
+            if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
+                _quiet_until[place] = time.monotonic() + QUIET_SECONDS
             raise self._in_words(error, doing) from None  # theirs may hold addresses and keys
+        _quiet_until.pop(place, None)
+        return found
 
     def _in_words(self, error: "ClientError | BotoCoreError", doing: str) -> Exception:
         from botocore.exceptions import (
@@ -458,7 +490,7 @@ def s3_properties(backends: "Backends") -> dict[str, str]:
     these through ``AWS_PROFILE``, for pyarrow takes none as an argument.
     """
     if backends.aws_profile:
-        os.environ.setdefault("AWS_PROFILE", backends.aws_profile)
+        os.environ["AWS_PROFILE"] = backends.aws_profile
     found = {
         "s3.endpoint": backends.s3_endpoint,
         # with an endpoint of its own nobody at AWS can tell where the bucket is

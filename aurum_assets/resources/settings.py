@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from pydantic import AliasChoices, Field, SecretStr, TypeAdapter, ValidationError
@@ -494,19 +494,21 @@ class Home:
     def _shared(self, ours: str) -> list[tuple[str, str, str]]:
         """Whose data is in archive and lake, where these are elsewhere; asked once a home."""
         b = self.backends
-        places = f"{b.s3_endpoint} {b.archive} {sorted(b.catalog.items())}"
-        asked = f"origin-{hashlib.sha256(places.encode()).hexdigest()[:16]}"
+        asked = f"origin-{hashlib.sha256(_places(b).encode()).hexdigest()[:16]}"
         if not (b.archive or b.catalog) or (self.root / asked).exists():
             return []
+        places: list[tuple[str, str, Callable[[str], str]]] = []
+        if b.archive:
+            places.append((self.archive.uri, "AURUM_ARCHIVE", self.archive.claimed_by))
+        if b.catalog:
+            places.append(("the lake", "AURUM_CATALOG_URI", self.lake.claimed_by))
         held = []
-        try:
-            if b.archive:
-                held.append((self.archive.uri, "AURUM_ARCHIVE", self.archive.claimed_by(ours)))
-            if b.catalog:
-                held.append(("the lake", "AURUM_CATALOG_URI", self.lake.claimed_by(ours)))
-        except (StoreUnavailable, LakeUnreachable, LakeBusy):
-            return held  # asked again with the next request; what is fetched now is spooled
-        if all(whose == ours for _, _, whose in held):
+        for place, variable, claimed_by in places:
+            # One that is away or refuses is asked again with the next request: what is fetched now
+            # is spooled.
+            with contextlib.suppress(StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
+                held.append((place, variable, claimed_by(ours)))
+        if len(held) == len(places) and all(whose == ours for _, _, whose in held):
             self._mark(asked, ours)
         return held
 
@@ -584,6 +586,21 @@ class Home:
             return SqliteLimiter(file, config, here, machines=machines, sleep=sleep)
         prefix = self._of_askers(source)
         return RedisLimiter(self.redis, prefix, file, config, here, machines=machines, sleep=sleep)
+
+
+def _places(b: Backends) -> str:
+    """Where archive and lake are: the same with a new password, user or option."""
+    uri = urlsplit(b.catalog.get("uri", ""))
+    names = ("type", "warehouse", "glue.endpoint", "glue.id", "client.region")
+    said = [
+        urlsplit(b.s3_endpoint).netloc.rpartition("@")[2],
+        b.archive,
+        *(b.catalog.get(name, "") for name in names),
+        uri.netloc.rpartition("@")[2],
+        uri.path,
+        *(f"{n}={v}" for n, v in sorted(parse_qsl(uri.query)) if n in {"host", "port", "dbname"}),
+    ]
+    return " ".join(said)
 
 
 def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -> Home:
