@@ -469,9 +469,10 @@ class Lake:
                 f"{what}: no space is left for {place} ({why}): nothing of this was stored; what "
                 "was archived is kept, make room and ask again"
             )
+        for_long = f" for {seconds:.0f} s" if seconds else ""
         return LakeUnreachable(
-            f"{what}: {place} was out of reach for {seconds:.0f} s ({why}): what was archived is "
-            "kept, ask again once it is back"
+            f"{what}: {place} was out of reach{for_long} ({why}): "
+            "what was archived is kept, ask again once it is back"
         )
 
     def _table(self, table: Table) -> "IcebergTable":
