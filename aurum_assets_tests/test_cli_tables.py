@@ -151,6 +151,10 @@ def test_a_table_whose_file_cannot_be_read_is_exit_code_1_and_one_sentence(
     found = "" if damaged else "a file is gone from "
     assert f"Error: market.{LMP}: {found}the lake's warehouse" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+    if not damaged:
+        then = desk("as-of", "--dataset", LMP, "--at", "2030-01-01T00:00:00Z")
+        assert then.exit_code == 1
+        assert then.stderr.startswith(f"Error: {LMP}: a file is gone from the lake's warehouse")
     assert list(tmp_path.glob("*out.csv*")) == []
 
 

@@ -65,7 +65,10 @@ def as_of(
     rows = OpenLake().as_of(dataset, when)
     if day:
         rows = rows.filter(pl.col("operating_day") == day_of(find(dataset), day).date)
-    found = rows.collect()
+    try:
+        found = rows.collect()
+    except OSError as error:
+        raise open_home(DATASETS).lake.in_words(dataset, error) from None
     if output:
         _write_file(iter([found]), output, form)
     if as_json:
