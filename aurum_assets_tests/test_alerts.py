@@ -7,7 +7,9 @@ import multiprocessing
 import os
 import re
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from aurum_assets.cli import main
 from aurum_assets.definitions import build
 from aurum_assets.graph import alerts as wiring
 from aurum_assets.graph.alerts import alert_sensors
+from aurum_assets.ingest import watch
 from aurum_assets.ingest.keep import bring_up
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
@@ -34,10 +37,12 @@ from aurum_assets.model.errors import AurumError, SourceError
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Trouble
 from aurum_assets.resources.archive import Rejection
+from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Backends, Home, Settings
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, utc
+from aurum_assets_tests.recordings import recording
 
 LOAD, DA, CTS, LMP = ISONE_SYSTEM_LOAD, ISONE_DA_LMP, MISO_CTS, ISONE_RT_LMP
 TODAY = "2026-07-21"
@@ -145,6 +150,26 @@ def test_its_end_is_said_and_the_next_one_is_another(
     assert heard.notices == ["opened", "recovered", "opened"]
     first, over, again = (d["alert_id"] for d in heard.documents)
     assert first == over != again
+
+
+def test_an_alert_says_what_was_seen_last_and_is_said_anew_once_it_is_an_error(
+    alerts: Alerts, heard: Heard
+) -> None:
+    error = replace(TROUBLE, severity="ERROR", sentence="field Mw is gone", day="2026-07-22")
+    for trouble in (TROUBLE, replace(TROUBLE, sentence="two are new"), error, TROUBLE, error):
+        alerts.raise_(trouble)
+    later = replace(error, sentence="field Mw is a text", day="2026-07-23")
+    alerts.raise_(later)
+    alerts.raise_(replace(TROUBLE, day="2026-07-23"))
+    alerts.send()
+    said = [(d["notice"], d["severity"], d["sentence"], d["day"]) for d in heard.documents]
+    assert said == [
+        ("opened", "WARN", "field Mw is new", TODAY),
+        ("opened", "ERROR", "field Mw is gone", "2026-07-22"),
+    ]
+    (alert,) = alerts.open
+    assert {d["alert_id"] for d in heard.documents} == {alert.alert_id}
+    assert (alert.severity, alert.sentence, alert.day) == ("ERROR", later.sentence, later.day)
 
 
 def test_troubles_of_other_kinds_datasets_and_subjects_are_alerts_of_their_own(
@@ -321,6 +346,48 @@ def test_no_secret_is_in_an_alert(alerts: Alerts, heard: Heard) -> None:
     alerts.raise_(replace(TROUBLE, sentence="redis://:canary-of-redis@cache went away"))
     alerts.send()
     assert "canary" not in json.dumps(heard.documents) + str(alerts.open)
+
+
+# --- a lake out of reach -------------------------------------------------------------------------
+
+
+def test_a_lake_out_of_reach_is_an_alert_and_holds_up_no_other(
+    live_desk: Desk, heard: Heard
+) -> None:
+    """Its catalog answers, the files of its tables do not."""
+    live_desk.bring(LOAD, recording(LOAD.key, "live", "ordinary").body)
+    held = live_desk.home.lake.catalog.properties
+    nowhere = {"s3.endpoint": "http://127.0.0.1:1", "s3.region": "us-east-1"}
+    keys = {"s3.access-key-id": "canary-id", "s3.secret-access-key": "canary-key"}
+    path = live_desk.home.root / "lake" / "catalog.sqlite"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("update iceberg_tables set metadata_location = 's3://lake/m.json'")
+    lake = Lake({**held, **nowhere, **keys, "warehouse": "s3://lake"}, patience=0.1)
+    live_desk.home.lake = lake  # a cached property, put in its place
+    live_desk.home.alerts._events = heard  # noqa: SLF001  a receiver
+    live_desk.home.alerts.raise_(replace(TROUBLE, kind="late_feed"))
+    ingest.look(live_desk.home, DATASETS)
+    lake.catalog.close()
+    (lost,) = [a for a in live_desk.home.alerts.open if a.kind == "degraded"]
+    assert (lost.subject, lost.severity) == ("lake", "ERROR")
+    assert "the lake's warehouse (s3://lake) was out of reach" in lost.sentence
+    assert "canary" not in lost.sentence
+    assert heard.notices == ["opened", "opened"], "what cannot be judged stays open, all is sent"
+
+
+def test_what_cannot_be_measured_stops_no_judging_and_no_sending(
+    desk: Desk, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        msg = "a fault of ours"
+        raise ZeroDivisionError(msg)
+
+    monkeypatch.setattr(watch, "measure", broken)
+    desk.home.alerts._events = heard  # noqa: SLF001  a receiver
+    desk.home.alerts.raise_(replace(TROUBLE, kind="breaker_open"))
+    with pytest.raises(ZeroDivisionError):
+        ingest.look(desk.home, DATASETS)
+    assert heard.notices == ["opened", "recovered"]
 
 
 # --- late feeds ----------------------------------------------------------------------------------

@@ -1,8 +1,12 @@
 """Which catalog the environment names, what it must not name; the lake in Glue and over REST."""
 
+import contextlib
 import json
 import socket
+import sqlite3
+import time
 import traceback
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +20,8 @@ from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Home, open_home
 from aurum_assets_tests.servers.aws import CREDENTIALS, aws_server
 from aurum_assets_tests.servers.rest import rest_catalog
-from aurum_assets_tests.test_lake import TABLE, frame, loads
+from aurum_assets_tests.servers.s3 import S3Server
+from aurum_assets_tests.test_lake import DAY, TABLE, frame, loads
 
 SECRET = "hush-hush"  # noqa: S105  no secret
 GIVEN = ("TYPE", "URI", "WAREHOUSE", "PROPERTIES")
@@ -178,6 +183,87 @@ def test_a_glue_that_is_silent_holds_nobody_for_ever(environment: pytest.MonkeyP
         with pytest.raises(LakeUnreachable, match=r"\(Glue at 127\.0\.0\.1:\d+\) was out of reach"):
             lake.find(TABLE)
         assert CREDENTIALS["AWS_SECRET_ACCESS_KEY"] not in repr(home.backends)
+
+
+# --- files on S3 ---------------------------------------------------------------------------------
+
+QUICK = json.dumps({"s3.connect-timeout": "0.5", "s3.request-timeout": "1"})
+LOOKS = {
+    "read": lambda lake: lake.read(TABLE),
+    "counts": lambda lake: lake.counts(TABLE, {"operating_day": DAY.date}),
+    "days": lambda lake: lake.days(TABLE),
+    "volumes": lambda lake: lake.volumes(TABLE, DAY.date, DAY.date),
+    "summary": lambda lake: lake.summary(TABLE),
+    "merge": lambda lake: lake.merge(TABLE, frame({1: 11, 3: 30}, fetch=5)),
+    "replace": lambda lake: lake.replace(TABLE, frame({3: 30}), {"operating_day": DAY.date}),
+}
+
+
+@pytest.fixture
+def on_s3(s3: S3Server, tmp_path: Path) -> Iterator[Lake]:
+    """A lake of two rows whose catalog is at hand, and whose files are on S3."""
+    bucket = uuid.uuid4().hex
+    s3.make_bucket(bucket)
+    found = catalogs.catalog_properties(
+        "sql",
+        "postgresql://nobody@127.0.0.1/none",
+        f"s3://{bucket}/tables",
+        QUICK,
+        home=tmp_path,
+        s3={"s3.endpoint": s3.url, "s3.region": "us-east-1"},
+    )
+    lake = Lake(found | {"uri": f"sqlite:///{tmp_path}/catalog.sqlite"}, patience=0.3)
+    lake.merge(TABLE, frame({1: 10, 2: 20}))
+    yield lake
+    lake.catalog.close()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_warehouse_out_of_reach_is_waited_for_and_then_one_sentence(
+    on_s3: Lake, s3: S3Server, look: str
+) -> None:
+    said = (
+        r"^market\.isone_system_load\w*: the lake's warehouse \(s3://\w+/tables\) was out of reach"
+    )
+    with s3.out_of_reach(), pytest.raises(LakeUnreachable, match=said) as lost:
+        LOOKS[look](on_s3)
+    assert "\n" not in str(lost.value)
+    assert loads(on_s3) == [10, 20]
+
+
+def test_a_merge_goes_on_once_the_warehouse_is_back(on_s3: Lake, s3: S3Server) -> None:
+    patient = Lake(on_s3.catalog.properties, catalog=on_s3.catalog, patience=20)
+    s3.fail("reset", times=5, match="/tables/")
+    merged = patient.merge(TABLE, frame({2: 21, 3: 30}, fetch=5))
+    assert (merged.new, merged.changed) == (1, 1)
+    assert merged.attempts > 1
+    assert loads(on_s3) == [10, 21, 30]
+
+
+def test_a_silent_warehouse_holds_nobody_for_long(on_s3: Lake) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        lake = Lake({**on_s3.catalog.properties, "s3.endpoint": address}, patience=0.3)
+        began = time.monotonic()
+        with pytest.raises(LakeUnreachable, match="warehouse"):
+            lake.read(TABLE)
+        assert time.monotonic() - began < 4, "two requests of a second each"
+        lake.catalog.close()
+
+
+def test_a_warehouse_that_refuses_is_not_asked_again(on_s3: Lake, s3: S3Server) -> None:
+    patient = Lake(on_s3.catalog.properties, catalog=on_s3.catalog, patience=20)
+    s3.fail("403", times=1, match="/tables/")
+    with pytest.raises(ConfigError, match=r"warehouse .* refuses us: .*ACCESS_DENIED"):
+        patient.read(TABLE)
+
+
+def test_a_file_that_is_gone_is_not_waited_for(on_s3: Lake, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as db, db:
+        db.execute("update iceberg_tables set metadata_location = 's3://lake/gone.json'")
+    patient = Lake(on_s3.catalog.properties, catalog=on_s3.catalog, patience=20)
+    with pytest.raises(ConfigError, match=r"a file is gone from the lake's warehouse .*gone\.json"):
+        patient.read(TABLE)
 
 
 # --- REST ----------------------------------------------------------------------------------------

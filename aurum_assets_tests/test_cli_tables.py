@@ -120,6 +120,56 @@ def test_the_help_names_the_tables(aurum: Aurum) -> None:
     assert "quality.quarantine" in text
 
 
+WAYS = {"piped": (), "json": ("--json",), "file": ("--output", "out.csv")}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_query_that_fails_midway_is_one_sentence(
+    aurum: Aurum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "select case i when 150000 then error('boom') else i end x from range(300000) t(i)"
+    result = aurum("sql", text, *WAYS[way])
+    assert result.exit_code == 2, result.output
+    assert result.stderr.endswith("Error: Invalid Input Error: boom\n")
+    assert list(tmp_path.glob("*out.csv*")) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("damaged", [False, True], ids=["gone", "damaged"])
+def test_a_table_whose_file_cannot_be_read_is_exit_code_1_and_one_sentence(
+    desk: Aurum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, *, damaged: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in tmp_path.rglob(f"{LMP}/**/*.parquet"):
+        if damaged:  # which is seen at the first batch
+            path.write_bytes(bytes(path.stat().st_size))
+        else:
+            path.unlink()
+    result = desk("sql", f"select * from {LMP}", *WAYS[way])  # noqa: S608  ours
+    assert result.exit_code == 1, result.output
+    found = "" if damaged else "a file is gone from "
+    assert f"Error: market.{LMP}: {found}the lake's warehouse" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    if not damaged:
+        then = desk("as-of", "--dataset", LMP, "--at", "2030-01-01T00:00:00Z")
+        assert then.exit_code == 1
+        assert then.stderr.startswith(f"Error: {LMP}: a file is gone from the lake's warehouse")
+    assert list(tmp_path.glob("*out.csv*")) == []
+
+
+def test_as_of_replaces_no_file_unasked(desk: Aurum, tmp_path: Path) -> None:
+    path = tmp_path / "then.csv"
+    path.write_text("mine")
+    ask = ("as-of", "--dataset", LMP, "--at", "2030-01-01T00:00:00Z", "--output", path)
+    result = desk(*ask)
+    assert result.exit_code == 2
+    assert "replace it with --force" in result.stderr
+    assert path.read_text() == "mine"
+    assert desk(*ask, "--force").exit_code == 0
+    assert len(pl.read_csv(path)) == 10
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_query_writes_to_a_file_and_replaces_none_unasked(
     desk: Aurum, tmp_path: Path, suffix: str

@@ -10,18 +10,19 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 from aurum_assets import ingest
 from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.model.errors import ContractBroken
+from aurum_assets.model.errors import ContractBroken, LakeUnreachable
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table, fold
 from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, SNAPSHOTS_KEPT, Lake
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import recording
-from benchmarks.proof import close, lake_at
+from benchmarks.proof import catalog_at, close, lake_at
 
 TABLE = ISONE_SYSTEM_LOAD.table
 REFERENCE = [table for r in REFERENCES for table in (r.table, r.sightings)]
@@ -302,3 +303,22 @@ def test_a_partition_is_a_folder_of_its_own(lake: Lake, tmp_path: Path) -> None:
     lake.merge(TABLE, frame({1: 10}))
     (path,) = (tmp_path / "lake").rglob("*.parquet")
     assert re.search(r"/operating_day=2026-07-20/[^/]+\.parquet$", str(path))
+
+
+class FullDisk(PyArrowFileIO):
+    """Files that land on a device without room: the kernel's own answer."""
+
+    def new_output(self, location: str) -> PyArrowFile:
+        return super().new_output("/dev/full" if location.endswith(".parquet") else location)
+
+
+def test_a_full_disk_is_one_sentence_at_once_and_nothing_is_stored(
+    lake: Lake, tmp_path: Path
+) -> None:
+    lake.merge(TABLE, frame({1: 10}))
+    full = Lake({**catalog_at(tmp_path / "lake"), "py-io-impl": f"{__name__}.FullDisk"})
+    said = r"^market\.isone_system_load: no space is left for the lake's warehouse .*make room"
+    with pytest.raises(LakeUnreachable, match=said):
+        full.merge(TABLE, frame({2: 20}))
+    close(full)
+    assert loads(lake) == [10]

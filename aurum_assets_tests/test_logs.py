@@ -162,10 +162,21 @@ def test_a_run_of_dagsters_logs_its_id(live_desk: Desk, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     ("variable", "option", "events"),
-    [("", [], 0), ("info", [], 1), ("info", ["--log-level", "error"], 0)],
+    [
+        ("", [], 0),
+        ("info", [], 1),
+        ("info", ["--log-level", "error"], 0),
+        ("", ["--log-level", "info"], 1),
+    ],
 )
+@pytest.mark.parametrize("label", [[], ["--environment", "staging"]], ids=len)
 def test_the_level_is_the_variables_and_the_option_wins(
-    market: Running, tmp_path: Path, variable: str, option: list[str], events: int
+    market: Running,
+    tmp_path: Path,
+    variable: str,
+    option: list[str],
+    events: int,
+    label: list[str],
 ) -> None:
     environment = {
         "AURUM_HOME": str(tmp_path),
@@ -177,7 +188,7 @@ def test_the_level_is_the_variables_and_the_option_wins(
         "AURUM_LOG_LEVEL": variable,
     }
     result = CliRunner(env=environment).invoke(
-        main, [*option, "collect", "isone", LOAD.key, "--feed", "now", "--raw-only"]
+        main, [*option, "collect", "isone", LOAD.key, "--feed", "now", "--raw-only", *label]
     )
     assert result.exit_code == 0
     assert sum(line["event"] == "collected" for line in lines(result.stderr)) == events

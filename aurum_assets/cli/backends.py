@@ -72,7 +72,8 @@ def with_backends(command: Callable[..., Any]) -> Callable[..., Any]:
         said = {name: options.pop(name) for name in _NAMES}
         settings = overridden(Settings.read(), {k: v for k, v in said.items() if v is not None})
         if said["log_level"] or said["environment"]:
-            log_to_stderr(settings)
+            group = click.get_current_context().find_root().params.get("log_level")
+            log_to_stderr(settings, said["log_level"] or group)
         if said["kafka_connection_string"]:
             warn(
                 "--kafka-connection-string shows its password in the list of processes; "

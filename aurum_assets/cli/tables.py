@@ -49,18 +49,26 @@ _NAMES = ", ".join(t.identifier for t in ingest.known_tables())
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write all rows to this file: .csv or .parquet.",
 )
+@click.option("--force", is_flag=True, help="Let --output replace a file.")
 @json_option
-def as_of(dataset: str, at: str, day: str | None, output: Path | None, as_json: bool) -> None:
+def as_of(
+    dataset: str, at: str, day: str | None, output: Path | None, force: bool, as_json: bool
+) -> None:
     """Show a table as it was known at an instant.
 
     What was corrected since is undone.
     """
     when = instant(at, "--at")
     form = _form_of(output, None) if output else ""
+    if output:
+        _refuse_to_replace(output, force=force)
     rows = OpenLake().as_of(dataset, when)
     if day:
         rows = rows.filter(pl.col("operating_day") == day_of(find(dataset), day).date)
-    found = rows.collect()
+    try:
+        found = rows.collect()
+    except OSError as error:
+        raise open_home(DATASETS).lake.in_words(dataset, error) from None
     if output:
         _write_file(iter([found]), output, form)
     if as_json:

@@ -8,12 +8,13 @@ that needs more than ``MEMORY`` spills to a temporary folder.
 import re
 from collections import Counter
 from contextlib import contextmanager
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
-from aurum_assets.model.errors import QueryRefused
+from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
 from aurum_assets.resources.settings import Home
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 
     import duckdb
     import pyarrow as pa
+    from pyiceberg.table import Table as IcebergTable
 
 MEMORY = "1GB"
 BATCH_ROWS = 10_000
+# So DuckDB begins where a table cannot be read.
+_UNREAD = "Invalid Input Error: reading the stream registered as '"
 
 
 def known_tables() -> list[Table]:
@@ -40,10 +44,12 @@ def query(home: Home, text: str) -> "Iterator[pa.RecordBatchReader]":
     """The rows that one SELECT gives, in batches; times are UTC.
 
     Tables go by ``market.isone_rt_lmp`` or ``isone_rt_lmp``; one that holds nothing yet is empty.
-    Raises ``QueryRefused`` for anything that is not one SELECT over them, in one sentence, here or
-    while batches are read.
+    Raises ``QueryRefused`` for anything that is not one SELECT over them, and ``LakeUnreachable``
+    or ``ConfigError`` where their files cannot be read: in one sentence, here or while batches are
+    read.
     """
     import duckdb
+    import pyarrow as pa
 
     with TemporaryDirectory() as spill, duckdb.connect() as db:
         try:
@@ -51,7 +57,9 @@ def query(home: Home, text: str) -> "Iterator[pa.RecordBatchReader]":
             for table in known_tables():
                 db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.namespace}")
                 if re.search(rf"\b{table.name}\b", text, re.IGNORECASE):
-                    db.register(f"__{table.name}", _scan(home, table))
+                    scan = partial(_scan, table=table)
+                    rows = home.lake.reading(table, scan, table.empty().to_arrow())
+                    db.register(f"__{table.name}", rows)
                     db.execute(f"CREATE VIEW {table.identifier} AS FROM __{table.name}")
             db.execute(f"SET memory_limit = '{MEMORY}'")
             db.execute(f"SET temp_directory = '{spill}'")
@@ -60,11 +68,21 @@ def query(home: Home, text: str) -> "Iterator[pa.RecordBatchReader]":
             db.execute("SET enable_progress_bar = false")
             db.execute("SET enable_external_access = false")
             db.execute("SET lock_configuration = true")
-            rows = db.sql(text)
-            _require_names_apart(rows.columns)
-            yield rows.to_arrow_reader(BATCH_ROWS)
+            answer = db.sql(text)
+            _require_names_apart(answer.columns)
+            reader = answer.to_arrow_reader(BATCH_ROWS)
         except duckdb.Error as error:
-            raise _refused(error) from None
+            raise _in_words(home, error) from None
+        yield pa.RecordBatchReader.from_batches(reader.schema, _batches(home, reader))
+
+
+def _batches(home: Home, reader: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":
+    import duckdb
+
+    try:
+        yield from reader
+    except (duckdb.Error, OSError) as error:  # as pyarrow passes on what DuckDB says midway
+        raise _in_words(home, error) from None
 
 
 def _require_one_select(db: "duckdb.DuckDBPyConnection", text: str) -> None:
@@ -85,9 +103,14 @@ def _require_names_apart(names: list[str]) -> None:
         raise QueryRefused(msg)
 
 
-def _refused(error: "duckdb.Error") -> QueryRefused:
+def _in_words(home: Home, error: Exception) -> AurumError:
     import duckdb
 
+    name, unread, why = str(error).partition(_UNREAD)[2].partition("' failed: ")
+    if unread:  # not the question's fault
+        lost = FileNotFoundError if "[errno 2]" in why else OSError
+        table = next((t.identifier for t in known_tables() if f"__{t.name}" == name), name)
+        return home.lake.in_words(table, lost(why))
     sentence = str(error).partition("\n\nLINE")[0].replace("\n", " ").strip()
     if isinstance(error, duckdb.CatalogException) and "Table with name" in sentence:
         names = ", ".join(t.identifier for t in known_tables())
@@ -97,15 +120,14 @@ def _refused(error: "duckdb.Error") -> QueryRefused:
     return QueryRefused(sentence)
 
 
-def _scan(home: Home, table: Table) -> Any:  # noqa: ANN401  pyarrow brings no types
+def _scan(found: "IcebergTable", table: Table) -> Any:  # noqa: ANN401  pyarrow brings no types
     """The table as what DuckDB can read piece by piece: its Parquet files, as they are now."""
     import pyarrow as pa
     import pyarrow.dataset as ds
     from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow
 
-    found = home.lake.find(table)
-    tasks = list(found.scan().plan_files()) if found is not None else []
-    if found is None or not tasks:
+    tasks = list(found.scan().plan_files())
+    if not tasks:
         return table.empty().to_arrow()
     if any(task.delete_files for task in tasks) or not isinstance(found.io, PyArrowFileIO):
         return found.scan().to_arrow()  # rows that another writer deleted in place

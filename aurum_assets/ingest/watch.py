@@ -6,6 +6,7 @@ Measured once for the metrics and judged for the alerts. Runs and their checks a
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -52,10 +53,22 @@ class Seen:
     datasets: Sequence[Dataset]
     now: dt.datetime
 
-    @cached_property
+    @property
     def days(self) -> Mapping[str, list[dt.date]]:
-        """The days that each table holds, in order."""
-        return {d.key: self.home.lake.days(d.table) for d in self.datasets}
+        """The days that each table holds, in order.
+
+        Raises ``AurumError`` where the lake cannot be read: it is waited for once a look.
+        """
+        if isinstance(self._days, AurumError):
+            raise self._days
+        return self._days
+
+    @cached_property
+    def _days(self) -> Mapping[str, list[dt.date]] | AurumError:
+        try:
+            return {d.key: self.home.lake.days(d.table) for d in self.datasets}
+        except AurumError as error:
+            return error
 
     @cached_property
     def newest(self) -> Mapping[str, Mapping[str, Newest]]:
@@ -66,7 +79,7 @@ class Seen:
     def quarantined(self) -> Mapping[str, int]:
         """How many records of each dataset are in quarantine; no row is read."""
         count = self.home.lake.counts
-        return {d.key: count(QUARANTINE, {"dataset": d.key})[0] for d in self.datasets}
+        return {key: count(QUARANTINE, {"dataset": key})[0] for key in self.days}
 
     @cached_property
     def degraded(self) -> Mapping[str, str]:
@@ -75,6 +88,7 @@ class Seen:
             "registry": self._registry(),
             "archive": self._archive(),
             "kafka": self._kafka(),
+            "lake": str(self._days) if isinstance(self._days, AurumError) else "",
         }
 
     def _newest(self, dataset: Dataset) -> dict[str, Newest]:
@@ -171,27 +185,34 @@ class Scraped:
 def look(home: Home, datasets: Sequence[Dataset]) -> list[Alert]:
     """Measure, open and end alerts, send what is to be sent; the alerts that are open now.
 
-    Takes 20 seconds for receivers at most, beside what reading the newest day of each table takes.
+    Takes 20 seconds for receivers at most, beside what reading the newest day of each table takes:
+    half a minute and one request where the lake is out of reach.
     """
     seen = Seen(home, datasets, home.now())
-    measure(seen)
     deciders: dict[Kind, Iterator[Trouble]] = {
         "degraded": _degraded(seen),
         "breaker_open": _tripped(seen),
         "late_feed": _late(seen),
         "quarantine_growing": _growing(seen),
     }
-    for kind, found in deciders.items():
-        try:
-            troubles = list(found)
-        except AurumError as error:
-            log.warning("cannot be judged now", kind=kind, reason=str(error))
-            continue
-        for trouble in troubles:
-            home.alerts.raise_(trouble)
-        home.alerts.settle_others(kind, {t.key for t in troubles})
-    send(home)
+    with ExitStack() as stack:  # each is done, last one first, whatever the others raise
+        stack.callback(send, home)
+        for kind, found in deciders.items():
+            stack.callback(_judge, home, kind, found)
+        stack.callback(measure, seen)
     return home.alerts.open
+
+
+def _judge(home: Home, kind: Kind, found: Iterator[Trouble]) -> None:
+    """Open and end the alerts of ``kind``; what cannot be found out now stays as it is."""
+    try:
+        troubles = list(found)
+    except AurumError as error:
+        log.warning("cannot be judged now", kind=kind, reason=str(error))
+        return
+    for trouble in troubles:
+        home.alerts.raise_(trouble)
+    home.alerts.settle_others(kind, {t.key for t in troubles})
 
 
 def send(home: Home) -> None:
@@ -204,7 +225,7 @@ def send(home: Home) -> None:
 def _degraded(seen: Seen) -> Iterator[Trouble]:
     for part, why in seen.degraded.items():
         if why:
-            yield Trouble("degraded", "", part, why, "WARN")
+            yield Trouble("degraded", "", part, why, "ERROR" if part == "lake" else "WARN")
 
 
 def _tripped(seen: Seen) -> Iterator[Trouble]:

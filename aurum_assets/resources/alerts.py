@@ -159,7 +159,11 @@ class Alerts:
             return int(db.execute("SELECT count(*) FROM outgoing").fetchone()[0])
 
     def raise_(self, trouble: Trouble) -> None:
-        """There is ``trouble``: said when it is new, and again after a day."""
+        """There is ``trouble``: said when it is new or becomes an ERROR, and again after a day.
+
+        An open alert says what was seen last, but that no WARN takes the place of an ERROR: around
+        midnight the two may come in turn.
+        """
         now = self._clock()
         with self._database() as db:
             held = self._open_one(db, trouble.key)
@@ -167,12 +171,19 @@ class Alerts:
                 self._open(db, trouble, now)
                 return
             day = max(held["day"], trouble.day)
+            worse = trouble.severity == "ERROR" != held["severity"]
+            as_bad = trouble.severity in {"ERROR", held["severity"]}
+            if worse or (as_bad and trouble.day >= held["day"]):
+                db.execute(
+                    "UPDATE alert SET severity = ?, sentence = ? WHERE id = ?",
+                    (trouble.severity, redacted(trouble.sentence), held["id"]),
+                )
             db.execute(
                 "UPDATE alert SET seen = ?, day = ? WHERE id = ?", (_s(now), day, held["id"])
             )
-            if _s(now) - held["said"] >= REMINDER.total_seconds():
+            if worse or _s(now) - held["said"] >= REMINDER.total_seconds():
                 db.execute("UPDATE alert SET said = ? WHERE id = ?", (_s(now), held["id"]))
-                self._announce(db, held["id"], "reminder")
+                self._announce(db, held["id"], "opened" if worse else "reminder")
 
     def settle(self, kind: Kind, dataset: str, subject: str, day: str = "") -> None:
         """There is no such trouble (on ``day``): an open alert is over.

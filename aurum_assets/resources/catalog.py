@@ -1,10 +1,12 @@
 """Which Iceberg catalog the lake has, how it is opened, and what its errors mean.
 
 Postgres (``sql``), ``rest`` and ``glue``. Every wait is bounded: a statement in Postgres ends after
-15 s, a silent server after 20 s, an HTTP request after 30 s. What does not belong here: tables and
-rows, and how often to try again; the lake does that.
+15 s, a silent server after 20 s, an HTTP request after 30 s, a request for a file on S3 after two
+times 10 s of silence (one that drips is not cut: pyarrow has no bound on the whole). What does not
+belong here: tables and rows, and how often to try again; the lake does that.
 """
 
+import errno
 import json
 import select
 import time
@@ -19,17 +21,24 @@ import msgspec
 from aurum_assets.model.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pyarrow.fs import S3RetryStrategy
     from pyiceberg.catalog import Catalog
     from pyiceberg.catalog.rest import RestCatalog
     from pyiceberg.table import Table as IcebergTable
 
-Trouble = Literal["busy", "away", "refused"]
+Trouble = Literal["busy", "away", "refused", "full", "missing"]
 
 _POSTGRES = ("postgresql+psycopg2", "postgresql", "postgres")
 _OURS = "aurum-assets"  # how our connections are called in pg_stat_activity
 _SILENCE, _CONNECTING = 20.0, 5.0
 _SENT_WITHIN, _ANSWERED_WITHIN = 5.0, 30.0
 _FINDING_OUT = 30.0
+_S3_ATTEMPTS = 2
+_S3_BOUNDS = {
+    "s3.connect-timeout": "3",
+    "s3.request-timeout": "10",
+    "s3.retry-strategy-impl": f"{__name__}.twice",
+}
 _POSTGRES_OPTIONS = {
     "connect_timeout": "5",
     "keepalives_idle": "30",
@@ -80,7 +89,8 @@ def catalog_properties(
     if kind == "glue":
         names = {"s3.region": "client.region", "s3.profile-name": "client.profile-name"}
         properties |= {names[n]: v for n, v in s3.items() if n in names}
-    return {**properties, **(s3 if not warehouse.startswith("file:") else {}), **_further(more)}
+    files = {} if warehouse.startswith("file:") else {**s3, **_S3_BOUNDS}
+    return {**properties, **files, **_further(more)}
 
 
 def _refuse(name: str, expected: str) -> NoReturn:
@@ -164,6 +174,13 @@ def _further(more: str) -> dict[str, Any]:
 # --- opening -------------------------------------------------------------------------------------
 
 
+def twice() -> "S3RetryStrategy":
+    """Ask S3 for a file twice, not three times; pyiceberg finds this by its name."""
+    from pyarrow.fs import AwsStandardS3RetryStrategy
+
+    return AwsStandardS3RetryStrategy(max_attempts=_S3_ATTEMPTS)
+
+
 def open_catalog(properties: Mapping[str, str]) -> "Catalog":
     """The catalog of ``properties``; raises what its library raises."""
     from pyiceberg.catalog import load_catalog
@@ -241,7 +258,7 @@ def _bounded_glue(properties: Mapping[str, str]) -> dict[str, Any]:
 
 
 def troubles(properties: Mapping[str, str]) -> tuple[type[Exception], ...]:
-    """What this catalog raises where it is busy, out of reach, or refuses."""
+    """What this catalog and the files of its tables raise: busy, out of reach, refused."""
     from pyiceberg import exceptions as e
 
     lost = (
@@ -250,12 +267,11 @@ def troubles(properties: Mapping[str, str]) -> tuple[type[Exception], ...]:
         e.NamespaceAlreadyExistsError,
         e.TableAlreadyExistsError,
         e.RESTError,
+        OSError,  # of pyarrow, for a file
     )
     kind = properties.get("type")
     if kind == "rest":
-        from requests import RequestException
-
-        return (*lost, RequestException)
+        return lost  # an error of requests is an OSError
     if kind == "glue":
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -266,7 +282,7 @@ def troubles(properties: Mapping[str, str]) -> tuple[type[Exception], ...]:
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """Whether others were faster, nobody answers, or the answer is no."""
+    """Whether others were faster, nobody answers, the answer is no, or a disk is full."""
     from pyiceberg import exceptions as e
 
     if isinstance(error, e.RESTError):
@@ -279,7 +295,34 @@ def trouble_of(error: Exception) -> Trouble:
         return _aws_trouble(error)
     if library == "sqlalchemy":
         return _sql_trouble(getattr(error, "orig", None))
-    return "away" if library == "requests" else "busy"
+    if isinstance(error, OSError):
+        return _file_trouble(error) if of_files(error) else "away"
+    return "busy"
+
+
+_S3_REFUSALS = (
+    "ACCESS_DENIED",
+    "INVALID_ACCESS_KEY_ID",
+    "INVALID_CLIENT_TOKEN_ID",
+    "NO_SUCH_BUCKET",
+    "SIGNATURE_DOES_NOT_MATCH",
+    "UNRECOGNIZED_CLIENT",
+)
+
+
+def _file_trouble(error: OSError) -> Trouble:
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "full"
+    refused = any(f"AWS Error {text}" in str(error) for text in _S3_REFUSALS)
+    return "refused" if refused or isinstance(error, PermissionError) else "away"
+
+
+def of_files(error: Exception) -> bool:
+    """Whether the files of a table are in trouble, and not the catalog."""
+    # pyarrow raises those of Python; requests and botocore have subclasses of their own
+    return isinstance(error, OSError) and type(error).__module__ == "builtins"
 
 
 _BUSY = ("40", "55P03", "57014", "23505", "42P06", "42P07")  # serialization, locks, made by two
@@ -289,6 +332,8 @@ _REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", 
 
 def _sql_trouble(cause: BaseException | None) -> Trouble:
     if type(cause).__module__.startswith("sqlite3"):
+        if "disk is full" in str(cause):
+            return "full"
         transient = type(cause).__name__ in {"OperationalError", "IntegrityError"}
         return "busy" if transient else "refused"
     code = getattr(cause, "pgcode", None)  # a connection that was not to be had has none
@@ -322,6 +367,12 @@ def described(properties: Mapping[str, str]) -> str:
     place += f":{found.port}" if found.port else ""
     place += found.path if kind == "sql" else ""
     return f"the lake's catalog ({name}{place and ' at '}{place})"
+
+
+def warehouse(properties: Mapping[str, str]) -> str:
+    """Where the files of the tables lie, in words."""
+    place = properties.get("warehouse", "")
+    return f"the lake's warehouse{place and f' ({place})'}"
 
 
 def reason(error: Exception, properties: Mapping[str, str]) -> str:
@@ -372,7 +423,7 @@ def guard_landed_commits(
     original = catalog.commit_table
     if getattr(original, "guarded", False):
         return
-    lost: tuple[type[Exception], ...] = (*troubles(properties), OSError)
+    lost = troubles(properties)
 
     def look(found: "IcebergTable", error: Exception) -> "IcebergTable | None":
         until = time.monotonic() + patience

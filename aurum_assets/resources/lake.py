@@ -27,6 +27,7 @@ from uuid import UUID
 import polars as pl
 
 from aurum_assets.model.errors import (
+    AurumError,
     ConfigError,
     ContractBroken,
     LakeBusy,
@@ -37,10 +38,12 @@ from aurum_assets.model.table import SUPERSEDED_AT, Table
 from aurum_assets.resources.catalog import (
     described,
     guard_landed_commits,
+    of_files,
     open_catalog,
     reason,
     trouble_of,
     troubles,
+    warehouse,
 )
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
@@ -58,7 +61,7 @@ FILES_BEFORE_COMPACTION = 24
 SNAPSHOTS_KEPT = 6
 _LONGEST_WAIT = 1.0
 _PATIENCE = 120.0  # for a write
-_SHORTER_PATIENCE = 30.0  # to open the catalog, to look something up, to make a table
+_SHORTER_PATIENCE = 30.0  # to open the catalog, to read, to make a table
 
 _PROPERTIES = {
     "commit.retry.num-retries": "0",
@@ -149,13 +152,26 @@ class Lake:
 
     def find(self, table: Table) -> "IcebergTable | None":
         """The Iceberg table where it exists. Raises like ``catalog``."""
+        return self.reading(table, lambda found: found, None)
+
+    def reading(self, table: Table, once: "Callable[[IcebergTable], _T]", otherwise: _T) -> _T:
+        """What ``once`` reads of the table as it is now, ``otherwise`` where there is none.
+
+        Asked again for half a minute where catalog or files are out of reach. Raises like
+        ``catalog``.
+        """
         from pyiceberg.exceptions import NoSuchTableError
 
         catalog = self.catalog
-        try:
-            return self._patiently(table.identifier, lambda _: catalog.load_table(table.identifier))
-        except NoSuchTableError:
-            return None
+
+        def read(_: int) -> _T:
+            try:
+                found = catalog.load_table(table.identifier)
+            except NoSuchTableError:
+                return otherwise
+            return once(found)
+
+        return self._patiently(table.identifier, read)
 
     def claimed_by(self, ours: str) -> str:
         """Whose data the lake holds, ``real`` or ``simulated``: ``ours`` where nobody had said.
@@ -183,13 +199,17 @@ class Lake:
         partition: Mapping[str, Any] | None = None,
         columns: tuple[str, ...] | None = None,
     ) -> pl.DataFrame:
-        """The rows of ``partition`` (all where None), sorted as the table says."""
-        found = self.find(table)
-        if found is None:
-            return table.empty().select(columns or table.names)
-        tasks = self._plan(found, partition or {})
-        rows = _rows(found, table, partition or {}, columns or tuple(table.names), tasks)
-        return rows.sort([n for n in table.order if n in rows.columns] or rows.columns)
+        """The rows of ``partition`` (all where None), sorted as the table says.
+
+        Raises like ``catalog``, as the other ways to look at a table do.
+        """
+        where, names = partition or {}, columns or tuple(table.names)
+
+        def once(found: "IcebergTable") -> pl.DataFrame:
+            rows = _rows(found, table, where, names, self._plan(found, where))
+            return rows.sort([n for n in table.order if n in rows.columns] or rows.columns)
+
+        return self.reading(table, once, table.empty().select(names))
 
     def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
         """Bring ``frame`` (as ``fold`` gives it, of one partition) into its partition.
@@ -225,38 +245,23 @@ class Lake:
 
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
         """Counts and bounds of the table, without reading a row."""
-        found = self.find(table)
-        if found is None:
-            return None
-        snapshot = found.current_snapshot()
-        files = found.inspect.files().to_pylist() if snapshot else []
-        bounds = [f["readable_metrics"][over] for f in files if over in f["readable_metrics"]]
-        return TableSummary(
-            rows=sum(f["record_count"] for f in files),
-            days=len(self.days(table)),
-            files=len(files),
-            first=min((b["lower_bound"] for b in bounds), default=None),
-            last=max((b["upper_bound"] for b in bounds), default=None),
-            last_commit=dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, dt.UTC)
-            if snapshot
-            else None,
-        )
+        return self.reading(table, lambda found: _summary(found, over), None)
 
     def counts(self, table: Table, partition: Mapping[str, Any]) -> tuple[int, int]:
         """Rows of ``partition`` and of the whole table, without reading a row."""
-        found = self.find(table)
-        snapshot = found.current_snapshot() if found else None
-        if found is None or snapshot is None or snapshot.summary is None:
-            return 0, 0
-        tasks = self._plan(found, partition)
-        return sum(t.file.record_count for t in tasks), int(snapshot.summary["total-records"] or 0)
+
+        def once(found: "IcebergTable") -> tuple[int, int]:
+            snapshot = found.current_snapshot()
+            if snapshot is None or snapshot.summary is None:
+                return 0, 0
+            here = sum(task.file.record_count for task in self._plan(found, partition))
+            return here, int(snapshot.summary["total-records"] or 0)
+
+        return self.reading(table, once, (0, 0))
 
     def days(self, table: Table) -> list[dt.date]:
         """The operating days that the table holds, without reading a row."""
-        found = self.find(table)
-        if found is None or found.current_snapshot() is None:
-            return []
-        return sorted({_date(task.file.partition[0]) for task in found.scan().plan_files()})
+        return self.reading(table, _days, [])
 
     def volumes(
         self, table: Table, first: dt.date, last: dt.date
@@ -265,23 +270,7 @@ class Lake:
 
         No row is read: files know how many rows they have, and between what their values lie.
         """
-        e = _expressions()
-        found = self.find(table)
-        if found is None or found.current_snapshot() is None:
-            return {}
-        days = e.And(
-            e.GreaterThanOrEqual("operating_day", first.isoformat()),
-            e.LessThanOrEqual("operating_day", last.isoformat()),
-        )
-        number = found.schema().find_field("finality").field_id if "finality" in table.names else -1
-        rows: Counter[dt.date] = Counter()
-        finalities: defaultdict[dt.date, set[bytes]] = defaultdict(set)
-        for task in found.scan(row_filter=days).plan_files():
-            day = _date(task.file.partition[0])
-            rows[day] += task.file.record_count
-            bounds = (task.file.lower_bounds or {}, task.file.upper_bounds or {})
-            finalities[day] |= {b[number] for b in bounds if number in b}
-        return {day: (rows[day], max(len(finalities[day]), 1)) for day in sorted(rows)}
+        return self.reading(table, lambda found: _volumes(found, table, first, last), {})
 
     def uri(self, table: Table) -> str:
         """Where the table's files are."""
@@ -412,7 +401,7 @@ class Lake:
 
         Writers of one machine take turns, or a rewrite would always lose to the appends beside it.
         Raises ``LakeBusy`` where others kept winning for two minutes, ``LakeUnreachable`` where
-        the catalog was away that long, ``ConfigError`` where it refuses us.
+        catalog or warehouse was away that long, ``ConfigError`` where it refuses us.
         """
         self.catalog  # noqa: B018  opened before it is our turn, for others are waiting
 
@@ -446,26 +435,44 @@ class Lake:
             try:
                 return once(attempt)
             except lost as error:
-                trouble = trouble_of(error)
-                if trouble == "refused" or time.monotonic() > until:
+                waits = trouble_of(error) in {"busy", "away"}
+                if not waits or time.monotonic() > until:
                     raise self._given_up(what, attempt, began, error) from None
             ceiling = min(_LONGEST_WAIT, 0.02 * 2**attempt)
             self._sleep(random.uniform(0, ceiling))  # noqa: S311  jitter is no secret
             attempt += 1
 
-    def _given_up(
-        self, what: str, attempt: int, began: float, error: Exception
-    ) -> LakeBusy | LakeUnreachable | ConfigError:
-        """``error`` in our words: what libraries say may hold addresses and passwords."""
-        trouble, why = trouble_of(error), reason(error, self._properties)
-        place, seconds = described(self._properties), time.monotonic() - began
-        if trouble == "refused":
-            return ConfigError(f"{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*")
-        if trouble == "busy":
+    def _given_up(self, what: str, attempt: int, began: float, error: Exception) -> AurumError:
+        if trouble_of(error) == "busy":
+            why = reason(error, self._properties)
             return LakeBusy(f"{what}: {attempt} commits in a row lost to other writers ({why})")
+        return self.in_words(what, error, time.monotonic() - began)
+
+    def in_words(self, what: str, error: Exception, seconds: float = 0) -> AurumError:
+        """``error`` of a library that reads or writes ``what``, ``seconds`` after the first.
+
+        What libraries say may hold addresses and passwords. ``ConfigError`` where asking again
+        cannot help, else ``LakeUnreachable``.
+        """
+        trouble, why = trouble_of(error), reason(error, self._properties)
+        place = (warehouse if of_files(error) else described)(self._properties)
+        if trouble == "refused":
+            also = ", and at what the credentials may do" if of_files(error) else ""
+            return ConfigError(f"{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*{also}")
+        if trouble == "missing":
+            return ConfigError(
+                f"{what}: a file is gone from {place}: {why}; name the right one in "
+                "AURUM_CATALOG_WAREHOUSE, or restore it"
+            )
+        if trouble == "full":
+            return LakeUnreachable(
+                f"{what}: no space is left for {place} ({why}): nothing of this was stored; what "
+                "was archived is kept, make room and ask again"
+            )
+        for_long = f" for {seconds:.0f} s" if seconds else ""
         return LakeUnreachable(
-            f"{what}: {place} was out of reach for {seconds:.0f} s ({why}): what was archived is "
-            "kept, ask again once it is back"
+            f"{what}: {place} was out of reach{for_long} ({why}): "
+            "what was archived is kept, ask again once it is back"
         )
 
     def _table(self, table: Table) -> "IcebergTable":
@@ -516,6 +523,49 @@ def _rows(
     projected = found.schema().select(*columns)
     arrow = ArrowScan(found.metadata, found.io, projected, _where(partition)).to_table(tasks)
     return pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
+
+
+def _days(found: "IcebergTable") -> list[dt.date]:
+    if found.current_snapshot() is None:
+        return []
+    return sorted({_date(task.file.partition[0]) for task in found.scan().plan_files()})
+
+
+def _summary(found: "IcebergTable", over: str) -> TableSummary:
+    snapshot = found.current_snapshot()
+    files = found.inspect.files().to_pylist() if snapshot else []
+    bounds = [f["readable_metrics"][over] for f in files if over in f["readable_metrics"]]
+    return TableSummary(
+        rows=sum(f["record_count"] for f in files),
+        days=len(_days(found)),
+        files=len(files),
+        first=min((b["lower_bound"] for b in bounds), default=None),
+        last=max((b["upper_bound"] for b in bounds), default=None),
+        last_commit=dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, dt.UTC)
+        if snapshot
+        else None,
+    )
+
+
+def _volumes(
+    found: "IcebergTable", table: Table, first: dt.date, last: dt.date
+) -> dict[dt.date, tuple[int, int]]:
+    if found.current_snapshot() is None:
+        return {}
+    e = _expressions()
+    days = e.And(
+        e.GreaterThanOrEqual("operating_day", first.isoformat()),
+        e.LessThanOrEqual("operating_day", last.isoformat()),
+    )
+    number = found.schema().find_field("finality").field_id if "finality" in table.names else -1
+    rows: Counter[dt.date] = Counter()
+    finalities: defaultdict[dt.date, set[bytes]] = defaultdict(set)
+    for task in found.scan(row_filter=days).plan_files():
+        day = _date(task.file.partition[0])
+        rows[day] += task.file.record_count
+        bounds = (task.file.lower_bounds or {}, task.file.upper_bounds or {})
+        finalities[day] |= {b[number] for b in bounds if number in b}
+    return {day: (rows[day], max(len(finalities[day]), 1)) for day in sorted(rows)}
 
 
 def _superseded(table: Table, held: pl.DataFrame, by: pl.DataFrame) -> pl.DataFrame:
