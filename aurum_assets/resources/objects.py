@@ -44,7 +44,7 @@ _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 8.0
 _TRIES = 3
 QUIET_SECONDS = 60.0  # for which a place that was silent is not asked
-_quiet_until: dict[str, float] = {}  # by endpoint and place, as the monotonic clock has it
+quiet_until: dict[str, float] = {}  # by endpoint and place, as the monotonic clock has it
 
 METADATA_BYTES = 2048  # what S3 takes of user metadata, names and values together
 _NAMED = len("x-amz-meta-")
@@ -380,7 +380,7 @@ class S3:
         )
 
         place = f"{self._endpoint} {self.uri}"
-        if time.monotonic() < _quiet_until.get(place, 0.0):
+        if time.monotonic() < quiet_until.get(place, 0.0):
             raise self._out_of_reach(doing, "it was silent less than a minute ago")
         answer: Future[_T] = Future()
 
@@ -394,13 +394,13 @@ class S3:
             threading.Thread(target=work, args=(self._client,), daemon=True, name="s3").start()
             found = answer.result(SECONDS)
         except TimeoutError:
-            _quiet_until[place] = time.monotonic() + QUIET_SECONDS
+            quiet_until[place] = time.monotonic() + QUIET_SECONDS
             raise self._out_of_reach(doing, f"no answer within {SECONDS:.0f} s") from None
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
-                _quiet_until[place] = time.monotonic() + QUIET_SECONDS
+                quiet_until[place] = time.monotonic() + QUIET_SECONDS
             raise self._in_words(error, doing) from None  # theirs may hold addresses and keys
-        _quiet_until.pop(place, None)
+        quiet_until.pop(place, None)
         return found
 
     def _in_words(self, error: "ClientError | BotoCoreError", doing: str) -> Exception:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from aurum_assets.resources.objects import quiet_until
 from aurum_assets.resources.settings import Backends
 from aurum_assets_tests.servers.s3 import S3Server
 from benchmarks.faults.ground import DATASETS, WORK, FaultTable, Line, Round, a_round, on
@@ -83,9 +84,11 @@ def _fails(server: S3Server, fault: Fault, number: int, proof: FaultTable, line:
         errors = one.tick([victim], timed=True)
         time.sleep(2 if fault is SILENT else 0)  # until the server, too, is done with the last try
         found = sum(s.fault == fault.kind for s in server.seen[before:])
+        quiet_until.clear()  # as for another process, or a minute later
         one.goes_well("other datasets", one.tick(others))
         _lasted(one, fault, victim.key in errors, found)
         server.heal()
+        quiet_until.clear()
         one.reopen()
         one.at(2)  # nobody asks again for what was said at 1
         times = 1 + number % (TRIES - 1) if fault.tries and fault is not SILENT else 0
