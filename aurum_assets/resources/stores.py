@@ -32,12 +32,15 @@ def files_of(root: Path) -> Iterator[Path]:
     return (file for file in found if file.exists())
 
 
-def forget_expired(path: Path, now: float) -> int:
-    """Delete the rows of a ``state.sqlite`` whose time is over; how many these were.
+def forget_expired(path: Path, now: float, *, dry_run: bool = False) -> int:
+    """Delete the rows of a ``state.sqlite`` whose time is over; how many these are.
 
     Each write does so: this is for a home that was not written to.
     """
     with _opened(path) as db:
+        if dry_run:
+            over = "SELECT count(*) FROM word WHERE expires <= ?"
+            return int(db.execute(over, (now,)).fetchone()[0])
         return db.execute("DELETE FROM word WHERE expires <= ?", (now,)).rowcount
 
 
