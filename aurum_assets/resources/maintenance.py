@@ -82,7 +82,7 @@ def maintain_table(
     now: dt.datetime,
     dry_run: bool = False,
     progress: Callable[[str], None] | None = None,
-    ages: Ages = Ages(),  # noqa: B008  frozen
+    ages: Ages = Ages(),
 ) -> Maintained:
     """Bring ``table`` in order: days before ``closed_before``, snapshots and files as of ``now``.
 

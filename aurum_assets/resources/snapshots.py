@@ -10,6 +10,7 @@ Therefore only the snapshots around a rewrite are kept for the full time.
 
 import datetime as dt
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,14 +46,13 @@ def expendable(
     found += coming
     since = now - kept_for
     old = []
-    for (snapshot_id, made, appends), (_, replaced, next_appends) in zip(
-        found[:-SNAPSHOTS_KEPT], found[1:], strict=False
-    ):
+    for (snapshot_id, made, appends), (_, replaced, next_appends) in pairwise(found):
         if replaced < since or (made >= since and appends and next_appends):
             old.append(snapshot_id)
     # What is to come takes the main branch with it.
     named = {ref.snapshot_id for name, ref in metadata.refs.items() if name != "main" or not coming}
-    return [snapshot_id for snapshot_id in old if snapshot_id not in named]
+    kept = named | {snapshot_id for snapshot_id, _, _ in found[-SNAPSHOTS_KEPT:]}
+    return [snapshot_id for snapshot_id in old if snapshot_id not in kept]
 
 
 def _appends(snapshot: "Snapshot") -> bool:
