@@ -45,6 +45,7 @@ from aurum_assets.resources.catalog import (
     troubles,
     warehouse,
 )
+from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, expendable
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
     from pyiceberg.catalog import Catalog
@@ -58,7 +59,6 @@ _T = TypeVar("_T")
 
 _MARKET, _ORIGIN = "market", "aurum.origin"
 FILES_BEFORE_COMPACTION = 24
-SNAPSHOTS_KEPT = 6
 _LONGEST_WAIT = 1.0
 _PATIENCE = 120.0  # for a write
 _SHORTER_PATIENCE = 30.0  # to open the catalog, to read, to make a table
@@ -243,6 +243,27 @@ class Lake:
             table, lambda attempt: self._replace_once(table, frame, partition, keeps, attempt)
         )
 
+    def rewriting(self, table: Table, once: "Callable[[IcebergTable], _T]") -> _T:
+        """What ``once`` returns, which commits to the table as it is now without changing a row.
+
+        ``once`` runs again where another writer committed first. Raises like ``merge``.
+        """
+        return self._optimistic(table, lambda _: once(self._table(table)))
+
+    def compacted(
+        self, found: "IcebergTable", table: Table, partition: Mapping[str, Any], commit: UUID
+    ) -> "tuple[list[DataFile], list[DataFile]]":
+        """The files of ``partition``, and what holds their rows in the table's order: one file.
+
+        The new file is written, not committed.
+        """
+        tasks = list(found.scan(row_filter=_where(partition)).plan_files())
+        rows = _rows(found, table, partition, tuple(table.names), tasks).sort(table.order)
+        written = list(_written(found, table, rows, commit))
+        for file in written:
+            file.spec_id = found.spec().spec_id  # as a plan would give it
+        return [task.file for task in tasks], written
+
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
         """Counts and bounds of the table, without reading a row."""
         return self.reading(table, lambda found: _summary(found, over), None)
@@ -371,7 +392,7 @@ class Lake:
         from pyiceberg.table import FileScanTask
         from pyiceberg.table.update.snapshot import ExpireSnapshots
 
-        snapshots = sorted(found.metadata.snapshots, key=lambda s: s.sequence_number or 0)
+        old = expendable(found.metadata, dt.datetime.now(dt.UTC))
         files: list[DataFile] = []
         with _transaction_class()(found) as transaction:
             update = transaction.update_snapshot()
@@ -382,8 +403,7 @@ class Lake:
                     file.spec_id = found.spec().spec_id  # as a plan would give it
                     producer.append_data_file(file)
                     files.append(file)
-            if len(snapshots) >= 2 * SNAPSHOTS_KEPT:
-                old = [s.snapshot_id for s in snapshots[:-SNAPSHOTS_KEPT]]
+            if len(old) >= SNAPSHOTS_KEPT:
                 ExpireSnapshots(transaction).by_ids(old).commit()
         snapshot = found.current_snapshot()
         if snapshot is None:
@@ -396,7 +416,7 @@ class Lake:
 
     # --- the loop ------------------------------------------------------------------------------
 
-    def _optimistic(self, table: Table, once: Callable[[int], Merged]) -> Merged:
+    def _optimistic(self, table: Table, once: Callable[[int], _T]) -> _T:
         """Try until a commit lands on the state that it was computed from.
 
         Writers of one machine take turns, or a rewrite would always lose to the appends beside it.
@@ -405,7 +425,7 @@ class Lake:
         """
         self.catalog  # noqa: B018  opened before it is our turn, for others are waiting
 
-        def in_turn(attempt: int) -> Merged:
+        def in_turn(attempt: int) -> _T:
             with self._turn(table):
                 return once(attempt)
 
