@@ -37,6 +37,10 @@ def maintain(keys: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     and be interrupted: the next pass goes on. Where schedules run, the job `maintenance` does the
     same every night.
 
+    Of each part that changes it prints the days and files rewritten, the manifests before and
+    after, the snapshots, runs or rows expired, the files deleted and the bytes freed; with --json,
+    of every part.
+
     Exit code: 0 all is done, 1 a part failed (the others are done), 2 wrong use.
     """
     home = open_home(DATASETS)
@@ -62,25 +66,37 @@ def _print(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
         [
             {
                 "part": done.part,
-                "files rewritten": done.rewritten,
+                "days": done.days,
+                "files": done.rewritten,
+                "manifests": _manifests(done),
                 "expired": done.expired,
-                "files deleted": done.deleted,
+                "deleted": done.deleted,
                 "freed": size(done.freed),
-                "note": done.note or None,
             }
             for done in changed
-        ],
-        words=("note",),
+        ]
     )
+    for done in changed:
+        if done.note:
+            click.echo(f"{done.part}: {done.note}", err=True)
     freed = size(sum(done.freed for done in found))
-    would = "would be freed; nothing was written" if dry_run else "freed"
-    click.echo(
-        f"{len(changed)} of {len(found)} parts had something to do: {freed} {would}", err=True
+    what = f"{len(changed)} of {len(found)} parts"
+    said = (
+        f"would change, {freed} be freed; nothing was written"
+        if dry_run
+        else f"changed, {freed} freed"
     )
+    click.echo(f"{what} {said}.", err=True)
+
+
+def _manifests(done: ingest.Upkeep) -> str | None:
+    if done.manifests_before == done.manifests_after:
+        return None
+    return f"{done.manifests_before:,} to {done.manifests_after:,}"
 
 
 def _print_json(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
-    numbers = ("rewritten", "expired", "deleted", "freed")
+    numbers = ("days", "rewritten", "expired", "deleted", "freed")
     totals = {name: sum(getattr(done, name) for done in found) for name in numbers}
     print_json({"dry_run": dry_run, "parts": [done.as_dict() for done in found], "total": totals})
 

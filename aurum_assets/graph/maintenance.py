@@ -99,17 +99,17 @@ def _log(context: dg.OpExecutionContext, done: ingest.Upkeep) -> None:
     if done.failed:
         context.log.error("%s: %s", done.part, done.failed)
     elif done.changed:
-        said = "%s: %d files rewritten, %d expired, %d files deleted, %d bytes freed %s"
-        numbers = (done.rewritten, done.expired, done.deleted, done.freed)
-        context.log.info(said, done.part, *numbers, done.note and f"({done.note})")
+        names = ("days", "rewritten", "expired", "deleted", "freed")
+        said = ", ".join(f"{name} {getattr(done, name):,}" for name in names if getattr(done, name))
+        context.log.info("%s: %s", done.part, "; ".join(filter(None, (said, done.note))))
 
 
 def _metadata(found: Sequence[ingest.Upkeep]) -> dict[str, Any]:
     """Totals, and a table of the parts that were changed or failed."""
-    numbers = ("rewritten", "expired", "deleted", "freed")
+    numbers = ("days", "rewritten", "expired", "deleted", "freed")
     shown = [dg.TableRecord(done.as_dict()) for done in found if done.changed or done.failed]
     totals = {name: sum(getattr(done, name) for done in found) for name in numbers}
-    kinds = dict.fromkeys(numbers, "int")
+    kinds = dict.fromkeys((*numbers, "manifests_before", "manifests_after"), "int")
     columns = [
         dg.TableColumn(name, kinds.get(name, "string")) for name in ingest.Upkeep("").as_dict()
     ]

@@ -32,7 +32,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.table import Table
-from aurum_assets.resources.maintenance import Maintained, maintain_table
+from aurum_assets.resources.maintenance import maintain_table
 from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.settings import Home
 from aurum_assets.resources.stores import files_of, forget_expired, shrink, spare
@@ -49,13 +49,17 @@ Tell = Callable[[str], None]
 class Upkeep:
     """What was done to a part, or would be in a dry run.
 
-    ``rewritten``: data files that were merged into one a day. ``expired``: snapshots of a table,
-    runs of Dagster, rows of a store. ``deleted``: files. ``freed``: bytes of the disk or bucket.
-    ``failed`` says why it could not be done, in a sentence; what was done before stays done.
+    ``days``: closed days that are one file each now, in the place of ``rewritten`` data files.
+    ``expired``: snapshots of a table, runs of Dagster, rows of a store. ``deleted``: files.
+    ``freed``: bytes of the disk or bucket. ``note``: what is left to do, in a sentence. ``failed``
+    says why it could not be done, in a sentence; what was done before stays done.
     """
 
     part: str
+    days: int = 0
     rewritten: int = 0
+    manifests_before: int = 0
+    manifests_after: int = 0
     expired: int = 0
     deleted: int = 0
     freed: int = 0
@@ -65,7 +69,8 @@ class Upkeep:
     @property
     def changed(self) -> bool:
         """Whether anything was done, or would be."""
-        return bool(self.rewritten or self.expired or self.deleted or self.freed or self.note)
+        layout = self.days or self.rewritten or self.manifests_before != self.manifests_after
+        return bool(layout or self.expired or self.deleted or self.freed or self.note)
 
     def as_dict(self) -> dict[str, Any]:
         """As ``aurum maintain --json`` prints it."""
@@ -151,22 +156,14 @@ def _table(home: Home, table: Table, tell: Tell, *, dry_run: bool) -> Upkeep:
     )
     return Upkeep(
         table.identifier,
+        days=done.days_rewritten,
         rewritten=done.files_rewritten,
+        manifests_before=done.manifests_before,
+        manifests_after=done.manifests_after,
         expired=done.snapshots_expired,
         deleted=sum(done.files_deleted.values()),
         freed=done.bytes_deleted,
-        note=_note(done),
     )
-
-
-def _note(done: Maintained) -> str:
-    said = []
-    if done.days_rewritten:
-        days = "day" if done.days_rewritten == 1 else "days"
-        said.append(f"{done.days_rewritten} {days} in one file each")
-    if done.manifests_after != done.manifests_before:
-        said.append(f"manifests {done.manifests_before} to {done.manifests_after}")
-    return ", ".join(said)
 
 
 def _leftovers(home: Home, tell: Tell, *, dry_run: bool) -> Upkeep:
