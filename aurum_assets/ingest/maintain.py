@@ -86,13 +86,19 @@ def parts_of(
     *,
     dry_run: bool = False,
     others: Sequence[Part] = (),
+    now: dt.datetime | None = None,
 ) -> list[Part]:
     """The parts of ``home``; with ``only``, the tables of these datasets and nothing else.
 
-    ``others`` go between the tables and the stores. Nothing is done yet.
+    ``others`` go between the tables and the stores. Ages of snapshots and files are those at
+    ``now`` (UTC), by default of the wall clock, whatever AURUM_NOW says: a clock that is set ahead
+    would delete files that a writer is about to commit. Nothing is done yet.
     """
+    at = now or dt.datetime.now(dt.UTC)
     tables = [t for d in only for t in (d.table, d.table.history)] or known_tables()
-    found: list[Part] = [(t.identifier, partial(_table, home, t, dry_run=dry_run)) for t in tables]
+    found: list[Part] = [
+        (t.identifier, partial(_table, home, t, now=at, dry_run=dry_run)) for t in tables
+    ]
     if only:
         return found
     found.append(("leftovers", partial(_leftovers, home, dry_run=dry_run)))
@@ -143,14 +149,13 @@ def closed_before(home: Home, dataset: Dataset) -> dt.date:
     return min([today.plus(-CLOSED_AFTER).date, *waiting])
 
 
-def _table(home: Home, table: Table, tell: Tell, *, dry_run: bool) -> Upkeep:
+def _table(home: Home, table: Table, tell: Tell, *, now: dt.datetime, dry_run: bool) -> Upkeep:
     owners = [d for d in DATASETS if table in (d.table, d.table.history)] or DATASETS
     done = maintain_table(
         home.lake,
         table,
         closed_before=min(closed_before(home, d) for d in owners),
-        # Ages of files and snapshots are those of the wall clock, whatever AURUM_NOW says.
-        now=dt.datetime.now(dt.UTC),
+        now=now,
         dry_run=dry_run,
         progress=tell,
     )

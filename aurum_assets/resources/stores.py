@@ -65,6 +65,7 @@ def shrink(path: Path) -> int:
         found = _spare(db)
         if found:
             db.execute("VACUUM")
+            db.execute("PRAGMA busy_timeout = 0")  # a reader keeps the log until it ends: no harm
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return found
 
