@@ -16,6 +16,7 @@ from benchmarks.prove_landed import prove_landed
 from benchmarks.prove_limits import prove_limits
 from benchmarks.prove_month import prove_month
 from benchmarks.prove_mutations import prove_mutations
+from benchmarks.prove_purge import prove_purge
 from benchmarks.prove_races import prove_races
 from benchmarks.prove_secrets import prove_secrets
 
@@ -29,6 +30,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "month": prove_month,
     "faults": prove_faults,
     "secrets": prove_secrets,
+    "purge": prove_purge,
 }
 
 
