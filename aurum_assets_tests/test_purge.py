@@ -122,6 +122,13 @@ def test_of_many_runs_of_a_partition_the_last_one_stays_and_the_ui_shows_the_sam
     assert all(len(found) == 1 for found in before["checks"].values())  # type: ignore[attr-defined]
     with instance.event_log_storage.index_connection() as db:  # type: ignore[attr-defined]  # in SQL
         assert {run_id for (run_id,) in db.execute(sa.select(Events.c.run_id))} == set(runs[-3:])
+        kinds = {kind for (kind,) in db.execute(sa.select(Events.c.dagster_event_type))}
+    assert kinds == {
+        "ASSET_MATERIALIZATION",
+        "ASSET_MATERIALIZATION_PLANNED",
+        "PIPELINE_SUCCESS",
+    }
+    assert done.trimmed == 3
     history = instance.event_log_storage.get_asset_check_execution_history(CHECK, limit=100)
     assert {c.run_id for c in history} == set(runs[-3:])
     assert purge(instance, after_all()) == Purged(kept=3)
@@ -149,6 +156,7 @@ def test_a_partition_whose_last_attempt_failed_stays_failed_and_keeps_its_older_
     assert purge(sqlite, after_all()).runs == 1
     assert stored(sqlite) == {good, bad}
     assert shown(sqlite) == before
+    assert (Path(sqlite.root_directory) / "storage" / bad / "compute_logs").exists()
 
 
 def test_a_dry_run_says_what_would_go_and_leaves_it(sqlite: dg.DagsterInstance) -> None:
@@ -182,7 +190,7 @@ def test_files_and_printed_logs_of_a_run_go_with_it_and_those_of_others_stay(
     assert done.files >= 2
     assert not [path for path in root.rglob("*") if old in path.name]
     assert (root / "history" / "runs" / f"{new}.db").exists()
-    assert (root / "storage" / new / "compute_logs").exists()
+    assert not (root / "storage" / new).exists()  # of an old run that stays, the log goes
 
 
 def test_files_that_a_deleted_run_left_go_after_a_day(sqlite: dg.DagsterInstance) -> None:

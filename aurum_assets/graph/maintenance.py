@@ -34,9 +34,14 @@ def dagster_part(
     def look(tell: ingest.Tell) -> ingest.Upkeep:
         before = dt.datetime.now(dt.UTC) - dt.timedelta(days=home.keep_runs_days)
         done = purge(instance, before, dry_run=dry_run, limit=limit, tell=tell)
-        note = f"{done.left:,} older runs are left to the next pass" if done.left else ""
+        said = [f"{done.trimmed:,} runs that stay lose their logs"] if done.trimmed else []
+        said += [f"{done.left:,} older runs are left to the next pass"] if done.left else []
         return ingest.Upkeep(
-            "dagster", expired=done.runs, deleted=done.files, freed=done.bytes, note=note
+            "dagster",
+            expired=done.runs,
+            deleted=done.files,
+            freed=done.bytes,
+            note="; ".join(said),
         )
 
     return "dagster", look

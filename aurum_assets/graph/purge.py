@@ -6,6 +6,9 @@ old it ever is, which holds for any asset and partition the latest materializati
 attempt, or for any check the latest result. Nor is a run purged that is not finished, or whose
 backfill is not. So a day keeps the last run of each job, and the other 287 of a five-minute one go.
 
+Of such a run the log goes (steps, messages, what it printed, the second copies of check results),
+if it succeeded: the run, its materializations and the results of its checks stay.
+
 ``instance.delete_run`` is not used: it removes the run before its events (a kill between the two
 leaves events that nobody finds again), leaves the rows of checks and the run's file, and takes a
 transaction and a look at the schema for each. Here events go first, then the run, then its files,
@@ -54,6 +57,12 @@ _OF_PARTITIONS = (
     "ASSET_FAILED_TO_MATERIALIZE",
 )
 _ENDS = ("", "-wal", "-shm")  # of the names of a SQLite file
+_LOG = (  # of an old run that succeeded; results of checks have a table of their own
+    *("ASSET_CHECK_EVALUATION", "ASSET_CHECK_EVALUATION_PLANNED", "ENGINE_EVENT", "LOGS_CAPTURED"),
+    *("RESOURCE_INIT_STARTED", "RESOURCE_INIT_SUCCESS", "STEP_INPUT", "LOADED_INPUT"),
+    *("STEP_OUTPUT", "HANDLED_OUTPUT", "STEP_START", "STEP_SUCCESS"),
+)
+_MARK = _LOG[:2]  # gone from the index last: a run without has lost its log
 _FRESHNESS = "FRESHNESS_STATE_CHANGE"
 _ORPHANED_SECONDS = 86_400.0  # a file whose run is not stored may be of one that is being made
 
@@ -62,12 +71,14 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Purged:
-    """What a purge did, or would do: ``runs`` purged, old runs ``kept``, and ``left`` to the next
-    pass; ``files`` and ``bytes`` that the disk has back (SQLite only: Postgres reuses its own).
+    """What a purge did, or would do: ``runs`` purged, old runs ``kept``, of which some were
+    ``trimmed`` of their log, and ``left`` to the next pass; ``files`` and ``bytes`` that the disk
+    has back (SQLite only: Postgres uses its own again).
     """
 
     runs: int = 0
     kept: int = 0
+    trimmed: int = 0
     left: int = 0
     files: int = 0
     bytes: int = 0
@@ -112,14 +123,17 @@ class _Pass:
         old, needed = self._old_runs(), self._needed()
         gone = [run for run in old if run not in needed]
         chosen, orphans = gone[:limit], self._orphans()
+        long = self._with_log([run for run in old if run in needed])[:limit]
         files = sum(1 for run in (*chosen, *orphans) for _ in self._files(run))
         bytes_ = sum(_size(self._files(run)) for run in (*chosen, *orphans))
         if not dry_run:
             before = _size(self._databases())
             self._remove(chosen, orphans, tell)
+            bytes_ += self._trim(long, tell)
+            self._shrink()
             bytes_ += before - _size(self._databases())
         kept, left = len(old) - len(gone), len(gone) - len(chosen)
-        return Purged(len(chosen), kept, left, files, max(0, bytes_))
+        return Purged(len(chosen), kept, len(long), left, files, max(0, bytes_))
 
     def _remove(self, runs: Sequence[str], orphans: Sequence[str], tell: Tell) -> None:
         checks = self._checks() if runs else []
@@ -129,6 +143,27 @@ class _Pass:
         for run in orphans:
             self._remove_files(run)
         self._forget_freshness()
+
+    def _trim(self, runs: Sequence[str], tell: Tell) -> int:
+        """Remove the logs of runs that stay; how many bytes their files have given back."""
+        mark = sa.or_(Events.c.dagster_event_type.is_(None), Events.c.dagster_event_type.in_(_LOG))
+        freed = 0
+        for n, run in enumerate(runs):
+            if n % BATCH == 0:
+                tell(f"Dagster: {n:,} of {len(runs):,} runs that stay lose their logs")
+            freed += _size(self._files(run))
+            log_of = sa.delete(Events).where(Events.c.run_id == run, mark)
+            self._remove_printed(run)
+            if isinstance(self.events, SqliteEventLogStorage):
+                with self.events.run_connection(run) as db:
+                    db.execute(log_of)
+                shrink(Path(self.events.path_for_shard(run)), worth=1)
+            with self.events.index_connection() as db:
+                db.execute(log_of)
+            freed -= _size(self._files(run))
+        return freed
+
+    def _shrink(self) -> None:
         for file in self._databases():
             shrink(file)
 
@@ -166,6 +201,24 @@ class _Pass:
         queries += [sa.select(Checks.c.run_id).where(Checks.c.id.in_(ids)) for ids in of_checks]
         with self.events.index_connection() as db:
             return {str(run) for query in queries for (run,) in db.execute(query)}
+
+    def _with_log(self, runs: Sequence[str]) -> list[str]:
+        """Those of ``runs`` that succeeded and have a log."""
+        found: list[str] = []
+        for start in range(0, len(runs), BATCH):
+            some = runs[start : start + BATCH]
+            good = sa.select(Runs.c.run_id).where(
+                Runs.c.run_id.in_(some), Runs.c.status == "SUCCESS"
+            )
+            with self.runs.connect() as db:
+                succeeded = [str(run) for (run,) in db.execute(good)]
+            marked = sa.select(Events.c.run_id).distinct()
+            marked = marked.where(
+                Events.c.run_id.in_(succeeded), Events.c.dagster_event_type.in_(_MARK)
+            )
+            with self.events.index_connection() as db:
+                found += [str(run) for (run,) in db.execute(marked)]
+        return found
 
     def _checks(self) -> list[tuple[str, str]]:
         """Asset and name of each check: by these, an index finds the rows of a run."""
@@ -223,11 +276,13 @@ class _Pass:
             self._remove_files(run)
 
     def _remove_files(self, run: str) -> None:
-        if not _is_run(run):  # a prefix of nothing would be all
-            return
-        self.instance.compute_log_manager.delete_logs(prefix=[run])
+        self._remove_printed(run)
         for file in list(self._files(run)):
             file.unlink(missing_ok=True)
+
+    def _remove_printed(self, run: str) -> None:
+        if _is_run(run):  # a prefix of nothing would be all
+            self.instance.compute_log_manager.delete_logs(prefix=[run])
 
     def _forget_freshness(self) -> None:
         """Changes of freshness belong to no run: of each asset the last one is kept."""

@@ -51,7 +51,7 @@ class Upkeep:
 
     ``days``: closed days that are one file each now, in the place of ``rewritten`` data files.
     ``expired``: snapshots of a table, runs of Dagster, rows of a store. ``deleted``: files.
-    ``freed``: bytes of the disk or bucket. ``note``: what is left to do, in a sentence. ``failed``
+    ``freed``: bytes of the disk or bucket. ``note``: what else there is to say. ``failed``
     says why it could not be done, in a sentence; what was done before stays done.
     """
 

@@ -49,20 +49,21 @@ def spare(path: Path) -> int:
     if not path.exists():
         return 0
     with _opened(path) as db:
-        return _spare(db)
+        return _spare(db, _WORTH)
 
 
-def shrink(path: Path) -> int:
+def shrink(path: Path, *, worth: int = _WORTH) -> int:
     """Give the free pages of a SQLite file back to the disk: how many bytes.
 
-    Nothing is done where little of the file is free, or so much is in use that writers, which wait
-    meanwhile, would be held up for long: its free pages are used again. A kill leaves the file as
-    it was. Raises ``StoreUnavailable`` where the file cannot be had.
+    Nothing is done where less than a fourth of the file or fewer than ``worth`` bytes are free, or
+    so much is in use that writers, which wait meanwhile, would be held up for long: its free pages
+    are used again. A kill leaves the file as it was. Raises ``StoreUnavailable`` where the file
+    cannot be had.
     """
     if not path.exists():
         return 0
     with _opened(path) as db:
-        found = _spare(db)
+        found = _spare(db, worth)
         if found:
             db.execute("VACUUM")
             db.execute("PRAGMA busy_timeout = 0")  # a reader keeps the log until it ends: no harm
@@ -70,12 +71,12 @@ def shrink(path: Path) -> int:
     return found
 
 
-def _spare(db: sqlite3.Connection) -> int:
+def _spare(db: sqlite3.Connection, worth: int) -> int:
     pages, free, size = (
         int(db.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")
     )
-    much = free * size >= _WORTH and free * _SHARE >= pages
+    much = free * size >= worth and free * _SHARE >= pages
     return free * size if much and (pages - free) * size <= _LARGEST else 0
 
 
