@@ -30,8 +30,8 @@ class Status:
 
 def status(home: Home, datasets: tuple[Dataset, ...]) -> list[Status]:
     """What is held of each of ``datasets``."""
-    out = home.lake.read(QUARANTINE, columns=("dataset",))["dataset"].to_list()
-    return [_status(home, dataset, out.count(dataset.key)) for dataset in datasets]
+    quarantined = home.lake.counts_by(QUARANTINE, "dataset")
+    return [_status(home, dataset, quarantined.get(dataset.key, 0)) for dataset in datasets]
 
 
 def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
@@ -46,6 +46,6 @@ def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
         first_interval=summary.first.isoformat() if summary and summary.first else None,
         last_interval=summary.last.isoformat() if summary and summary.last else None,
         quarantined=quarantined,
-        rejected=sum(1 for _ in home.archive.rejections(dataset.key)),
+        rejected=len(home.archive.unsettled(dataset.key)),
         last_commit=summary.last_commit.isoformat() if summary and summary.last_commit else None,
     )

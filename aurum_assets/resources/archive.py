@@ -153,6 +153,17 @@ class Archive:
         parts = [place.split("/")[-4:-1] for place in places]
         return sorted("-".join(p.partition("=")[2] for p in day) for day in parts)
 
+    def first_day(self, folder: str) -> str | None:
+        """The first operating day that has a folder; None where there is none.
+
+        A handful of listings, however many days there are.
+        """
+        places = iter([f"sourcing/{folder}/"])
+        for _ in ("year", "month", "day"):
+            places = (f"{at}{name}/" for at in places for name in sorted(self.store.folders(at)))
+        first = next(places, None)
+        return first and "-".join(part.partition("=")[2] for part in first.split("/")[-4:-1])
+
     def envelope(self, folder: str, day: str, identifier: str) -> Envelope:
         """The envelope of a snapshot. Raises ``MalformedPayload`` where it is lost or broken."""
         words, path = self._either(folder, day, identifier, self.store.words)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.model.errors import ContractBroken
+from aurum_assets.resources.snapshots import CHANGED_AT, changed_at
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
@@ -299,4 +300,6 @@ class _Writer:
             Summary(operation=Operation.OVERWRITE, **collector.build()),
             before.additional_properties if before else None,
         )
-        return Summary(operation=Operation.REPLACE, **counted.additional_properties)
+        properties = counted.additional_properties
+        properties[CHANGED_AT] = changed_at(self._parent).isoformat()
+        return Summary(operation=Operation.REPLACE, **properties)
