@@ -20,9 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -38,6 +38,9 @@ from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.maintenance import Ages, Maintained, maintain_table
 from aurum_assets.resources.settings import Home
 from benchmarks.proof import Proof, close, home_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TABLE = ISONE_RT_LMP.table
 _TABLES = (_TABLE, _TABLE.history, QUARANTINE)
