@@ -35,6 +35,7 @@ _CLOSED_BEFORE = dt.date(2025, 9, 1)
 _A_DAY = 60  # rounds of a writer until it goes on to its next day
 _CORRECTED_EVERY = 5
 _LONGEST = 240.0
+_ENOUGH = 10  # kills, of which some must come after a finished run
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,9 @@ def prove_maintain(kills: int = 30, kept: float = 8.0, url: str = "") -> Proof:
                 said = {n: float(n) for n in range(part * _PART, (part + 1) * _PART)}
                 lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _FIRST.plus(number), said))
         rounds = _run(proof, place, kills)
+        for what in ("closed days rewritten before them", "files deleted before them"):
+            met = bool(proof.counts[what]) or kills < _ENOUGH
+            proof.holds(f"no {what}, so nothing was proved", where=met)
         _judge_rows(proof, lake, rounds)
         _judge_files(proof, place, lake)
         close(lake)
