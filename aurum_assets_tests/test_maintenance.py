@@ -354,6 +354,17 @@ def test_the_files_of_a_table_that_was_dropped_stay_where_its_metadata_is(lake: 
     assert lake.read(TABLE).equals(before)
 
 
+def test_metadata_that_a_commit_forgets_meanwhile_stops_nothing(lake: Lake) -> None:
+    fill(lake, (0,), merges=2)
+
+    def write(sentence: str) -> None:
+        if sentence.endswith("1 of 1 closed days rewritten"):  # the files are listed by then
+            for number in range(16):
+                lake.merge(TABLE, frame({number: 1.0}, day=OPEN))
+
+    assert maintain(lake, 1, progress=write).days_rewritten == 1
+
+
 def test_a_writer_that_slept_a_day_before_its_commit_loses_no_row(tmp_path: Path) -> None:
     """Its files are gone by then; the commit after them makes it begin again."""
     awake = lake_at(tmp_path, turns=False)

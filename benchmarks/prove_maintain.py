@@ -148,8 +148,11 @@ def _maintain(place: Place, pipe: Connection) -> None:
     pipe.send("ready")
     pipe.recv()
     while True:
-        for done in place.maintain(lake):
-            pipe.send((done.days_rewritten, sum(done.files_deleted.values())))
+        try:
+            for done in place.maintain(lake):
+                pipe.send((done.days_rewritten, sum(done.files_deleted.values()), ""))
+        except Exception as error:  # noqa: BLE001  whatever it is, it is counted as broken
+            pipe.send((0, 0, f"maintenance met {type(error).__name__}: {error}"))
 
 
 class _Victim:
@@ -161,8 +164,8 @@ class _Victim:
         self._process.start()
         theirs.close()
 
-    def killed_after(self, seconds: float) -> tuple[int, int]:
-        """Let it work for ``seconds`` and kill it: days rewritten and files deleted, as it told."""
+    def killed_after(self, seconds: float) -> tuple[int, int, list[str]]:
+        """Let it work for ``seconds`` and kill it: days rewritten, files deleted, what it met."""
         if not self._pipe.poll(_LONGEST) or self._pipe.recv() != "ready":
             msg = "the process did not start"
             raise RuntimeError(msg)
@@ -176,7 +179,8 @@ class _Victim:
                 told.append(self._pipe.recv())
         except (EOFError, ConnectionResetError):
             pass  # all that it told is read
-        return sum(days for days, _ in told), sum(files for _, files in told)
+        errors = [error for _, _, error in told if error]
+        return sum(days for days, _, _ in told), sum(files for _, files, _ in told), errors
 
 
 def prove_maintain(kills: int = 30, kept: float = 8.0, url: str = "") -> Proof:
@@ -219,7 +223,8 @@ def _run(proof: Proof, place: Place, kills: int) -> dict[str, int]:
         victim = following
         if number + 1 < kills:
             following = _Victim(place)  # it starts meanwhile
-        days, deleted = victim.killed_after(moments.uniform(0.05, place.kept / 4))
+        days, deleted, errors = victim.killed_after(moments.uniform(0.05, place.kept / 4))
+        proof.broken += errors
         proof.add("kills")
         proof.add("closed days rewritten before them", days)
         proof.add("files deleted before them", deleted)
