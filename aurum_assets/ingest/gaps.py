@@ -208,7 +208,8 @@ def wanted_days(
     """The days since the first that the home holds which the operator can be asked for, newest
     first: none where it holds none.
     """
-    held = [*home.archive.days(dataset.archive_name), *(day.isoformat() for day in stored)]
+    archived = home.archive.first_day(dataset.archive_name) if owed else None
+    held = [*([archived] if archived else []), *(day.isoformat() for day in stored)]
     if not held or not owed:
         return []
     config = home.config(dataset)

@@ -45,7 +45,8 @@ from aurum_assets.resources.catalog import (
     troubles,
     warehouse,
 )
-from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, expendable
+from aurum_assets.resources.holdings import Held, Holdings
+from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
     from pyiceberg.catalog import Catalog
@@ -114,6 +115,7 @@ class Lake:
         self._locks = locks
         self._patience = patience
         self._planned: tuple[Any, tuple[FileScanTask, ...]] | None = None
+        self._holdings = Holdings()
 
     @classmethod
     def local(cls, root: Path) -> "Lake":
@@ -266,7 +268,11 @@ class Lake:
 
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
         """Counts and bounds of the table, without reading a row."""
-        return self.reading(table, lambda found: _summary(found, over), None)
+
+        def once(found: "IcebergTable") -> TableSummary:
+            return _summary(found, over, list(self._holdings.of(found)))
+
+        return self.reading(table, once, None)
 
     def counts(self, table: Table, partition: Mapping[str, Any]) -> tuple[int, int]:
         """Rows of ``partition`` and of the whole table, without reading a row."""
@@ -280,9 +286,22 @@ class Lake:
 
         return self.reading(table, once, (0, 0))
 
+    def counts_by(self, table: Table, name: str) -> dict[str, int]:
+        """Rows by the value of the partition column ``name``, without reading a row."""
+
+        def once(found: "IcebergTable") -> dict[str, int]:
+            rows = Counter[str]()
+            for held in self._holdings.of(found):
+                rows[held.partition[name]] += held.rows
+            return dict(rows)
+
+        return self.reading(table, once, {})
+
     def days(self, table: Table) -> list[dt.date]:
         """The operating days that the table holds, without reading a row."""
-        return self.reading(table, _days, [])
+        return self.reading(
+            table, lambda found: sorted({held.day for held in self._holdings.of(found)}), []
+        )
 
     def volumes(
         self, table: Table, first: dt.date, last: dt.date
@@ -291,7 +310,11 @@ class Lake:
 
         No row is read: files know how many rows they have, and between what their values lie.
         """
-        return self.reading(table, lambda found: _volumes(found, table, first, last), {})
+
+        def once(found: "IcebergTable") -> dict[dt.date, tuple[int, int]]:
+            return _volumes(found, table, self._holdings.of(found, first, last))
+
+        return self.reading(table, once, {})
 
     def uri(self, table: Table) -> str:
         """Where the table's files are."""
@@ -545,46 +568,51 @@ def _rows(
     return pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
 
 
-def _days(found: "IcebergTable") -> list[dt.date]:
-    if found.current_snapshot() is None:
-        return []
-    return sorted({_date(task.file.partition[0]) for task in found.scan().plan_files()})
-
-
-def _summary(found: "IcebergTable", over: str) -> TableSummary:
+def _summary(found: "IcebergTable", over: str, files: Sequence[Held]) -> TableSummary:
     snapshot = found.current_snapshot()
-    files = found.inspect.files().to_pylist() if snapshot else []
-    bounds = [f["readable_metrics"][over] for f in files if over in f["readable_metrics"]]
+    first, last = _bounds(found, over, files)
     return TableSummary(
-        rows=sum(f["record_count"] for f in files),
-        days=len(_days(found)),
+        rows=sum(held.rows for held in files),
+        days=len({held.day for held in files}),
         files=len(files),
-        first=min((b["lower_bound"] for b in bounds), default=None),
-        last=max((b["upper_bound"] for b in bounds), default=None),
-        last_commit=dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, dt.UTC)
-        if snapshot
-        else None,
+        first=first,
+        last=last,
+        last_commit=changed_at(snapshot) if snapshot else None,
     )
+
+
+def _bounds(found: "IcebergTable", name: str, files: Iterable[Held]) -> tuple[Any, Any]:
+    """The least and the greatest value of the column ``name``; None, None where there is none."""
+    from pyiceberg.conversions import from_bytes
+    from pyiceberg.types import TimestamptzType
+
+    if name not in found.schema().column_names:
+        return None, None
+    column = found.schema().find_field(name)
+    bounds = [
+        (h.lower[column.field_id], h.upper[column.field_id])
+        for h in files
+        if column.field_id in h.lower and column.field_id in h.upper
+    ]
+    if not bounds:
+        return None, None
+    low = min(from_bytes(column.field_type, lower) for lower, _ in bounds)
+    high = max(from_bytes(column.field_type, upper) for _, upper in bounds)
+    if not isinstance(column.field_type, TimestamptzType):
+        return low, high
+    epoch = dt.datetime.fromtimestamp(0, dt.UTC)
+    return epoch + dt.timedelta(microseconds=low), epoch + dt.timedelta(microseconds=high)
 
 
 def _volumes(
-    found: "IcebergTable", table: Table, first: dt.date, last: dt.date
+    found: "IcebergTable", table: Table, files: Iterable[Held]
 ) -> dict[dt.date, tuple[int, int]]:
-    if found.current_snapshot() is None:
-        return {}
-    e = _expressions()
-    days = e.And(
-        e.GreaterThanOrEqual("operating_day", first.isoformat()),
-        e.LessThanOrEqual("operating_day", last.isoformat()),
-    )
     number = found.schema().find_field("finality").field_id if "finality" in table.names else -1
     rows: Counter[dt.date] = Counter()
     finalities: defaultdict[dt.date, set[bytes]] = defaultdict(set)
-    for task in found.scan(row_filter=days).plan_files():
-        day = _date(task.file.partition[0])
-        rows[day] += task.file.record_count
-        bounds = (task.file.lower_bounds or {}, task.file.upper_bounds or {})
-        finalities[day] |= {b[number] for b in bounds if number in b}
+    for held in files:
+        rows[held.day] += held.rows
+        finalities[held.day] |= {b[number] for b in (held.lower, held.upper) if number in b}
     return {day: (rows[day], max(len(finalities[day]), 1)) for day in sorted(rows)}
 
 
@@ -726,10 +754,6 @@ def _partition_of(table: Table, frame: pl.DataFrame) -> dict[str, Any]:
         msg = f"{table.identifier}: a merge takes one partition, this frame holds {len(values)}"
         raise ContractBroken(msg)
     return values.row(0, named=True)
-
-
-def _date(value: Any) -> dt.date:  # noqa: ANN401  pyiceberg gives days since 1970, or dates
-    return dt.date(1970, 1, 1) + dt.timedelta(days=value) if isinstance(value, int) else value
 
 
 def _expressions() -> Any:  # noqa: ANN401  pydantic models with their own constructors: mypy needs a plugin

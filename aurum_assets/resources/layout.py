@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.model.errors import ContractBroken
+from aurum_assets.resources.snapshots import CHANGED_AT, changed_at
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
@@ -154,8 +155,8 @@ def _group(found: "IcebergTable", file: "DataFile", closed_before: dt.date) -> G
     return file.spec_id, f"{day:%Y-%m}" if day < closed_before else day.isoformat()
 
 
-def commit_layout(found: "IcebergTable", layout: Layout, expired: Sequence[int] = ()) -> None:
-    """Make ``layout`` the table's current snapshot, and forget the snapshots ``expired``."""
+def commit_layout(found: "IcebergTable", layout: Layout) -> list[str]:
+    """Make ``layout`` the table's current snapshot; the paths of the manifests written for it."""
     from pyiceberg.table.update import AddSnapshotUpdate, SetSnapshotRefUpdate
 
     writer = _Writer(found)
@@ -164,30 +165,29 @@ def commit_layout(found: "IcebergTable", layout: Layout, expired: Sequence[int] 
         found,
         AddSnapshotUpdate(snapshot=snapshot),
         SetSnapshotRefUpdate(ref_name="main", type="branch", snapshot_id=snapshot.snapshot_id),
-        expired=expired,
     )
+    return writer.paths
 
 
 def expire(found: "IcebergTable", expired: Sequence[int]) -> None:
     """Forget the snapshots ``expired``; no new one is made."""
     from pyiceberg.exceptions import CommitFailedException
+    from pyiceberg.table.update import RemoveSnapshotsUpdate
 
     try:
-        _commit(found, expired=expired)
+        _commit(found, RemoveSnapshotsUpdate(snapshot_ids=list(expired)))
     except ValueError as error:
         msg = f"somebody else expired snapshots meanwhile: {error}"
         raise CommitFailedException(msg) from error
 
 
-def _commit(found: "IcebergTable", *updates: Any, expired: Sequence[int]) -> None:  # noqa: ANN401  pydantic models
-    from pyiceberg.table import update as u
+def _commit(found: "IcebergTable", *updates: Any) -> None:  # noqa: ANN401  pydantic models
+    from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID
 
-    if expired:
-        updates = (*updates, u.RemoveSnapshotsUpdate(snapshot_ids=list(expired)))
     current = found.metadata.current_snapshot_id
     requirements = (
-        u.AssertTableUUID(uuid=found.metadata.table_uuid),
-        u.AssertRefSnapshotId(ref="main", snapshot_id=current),
+        AssertTableUUID(uuid=found.metadata.table_uuid),
+        AssertRefSnapshotId(ref="main", snapshot_id=current),
     )
     found.catalog.commit_table(found, requirements, updates)
 
@@ -203,7 +203,7 @@ class _Writer:
         self._found, self._parent = found, parent
         self._id = found.metadata.new_snapshot_id()
         self._uuid = uuid.uuid4()
-        self._count = 0
+        self.paths: list[str] = []
         self._codec: Any = found.properties.get("write.avro.compression-codec", "gzip")
 
     def snapshot(self, layout: Layout) -> "Snapshot":
@@ -249,8 +249,8 @@ class _Writer:
     ) -> "ManifestFile":
         from pyiceberg.manifest import ManifestEntry, ManifestEntryStatus, write_manifest
 
-        path = self._path(f"{self._uuid}-m{self._count}.avro")
-        self._count += 1
+        path = self._path(f"{self._uuid}-m{len(self.paths)}.avro")
+        self.paths.append(path)
         with write_manifest(
             format_version=self._found.metadata.format_version,
             spec=self._found.specs()[spec_id],
@@ -299,4 +299,6 @@ class _Writer:
             Summary(operation=Operation.OVERWRITE, **collector.build()),
             before.additional_properties if before else None,
         )
-        return Summary(operation=Operation.REPLACE, **counted.additional_properties)
+        properties = counted.additional_properties
+        properties[CHANGED_AT] = changed_at(self._parent).isoformat()
+        return Summary(operation=Operation.REPLACE, **properties)

@@ -110,6 +110,7 @@ class _Run:
         self._closed_before, self._now, self._ages = closed_before, now, ages
         self._contents = Contents()
         self._files: dict[str, u.File] = {}
+        self._ours: set[str] = set()  # manifests written by this run
 
     def planned(self) -> Maintained:
         """What ``done`` would do."""
@@ -179,7 +180,9 @@ class _Run:
     # --- rows and manifests -------------------------------------------------------------------
 
     def _may_move(self, found: "IcebergTable", manifest: "ManifestFile") -> bool:
-        """Whether the manifest was written long enough ago; what is not listed came later."""
+        """Whether the manifest is ours, or old enough; what is not listed came later."""
+        if manifest.manifest_path in self._ours:
+            return True
         file = self._files.get(u.path_of(found, manifest.manifest_path))
         return file is not None and file.modified <= self._now - self._ages.quiet
 
@@ -222,7 +225,7 @@ class _Run:
         valid = [r for r in ready if now.get(r.partition) == {f.file_path for f in r.old}]
         layout = self._layout(found, valid)
         if layout.changes:
-            commit_layout(found, layout)
+            self._ours |= set(commit_layout(found, layout))
         return valid
 
     # --- snapshots and files ------------------------------------------------------------------

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
 
 SNAPSHOTS_KEPT = 6
+CHANGED_AT = "aurum.rows-changed-at"
 KEPT_FOR = dt.timedelta(hours=24)
 
 
@@ -53,6 +54,14 @@ def expendable(
     named = {ref.snapshot_id for name, ref in metadata.refs.items() if name != "main" or not coming}
     kept = named | {snapshot_id for snapshot_id, _, _ in found[-SNAPSHOTS_KEPT:]}
     return [snapshot_id for snapshot_id in old if snapshot_id not in kept]
+
+
+def changed_at(snapshot: "Snapshot") -> dt.datetime:
+    """When the rows last changed as of ``snapshot``: maintenance passes the instant on."""
+    said = snapshot.summary.additional_properties.get(CHANGED_AT) if snapshot.summary else None
+    if said:
+        return dt.datetime.fromisoformat(said)
+    return dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, dt.UTC)
 
 
 def _appends(snapshot: "Snapshot") -> bool:

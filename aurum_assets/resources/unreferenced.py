@@ -134,7 +134,10 @@ def _others(
         if file.kind != METADATA or file.path in used:
             continue
         location = f"{base}{file.path.removeprefix(root)}"
-        metadata = FromInputFile.table_metadata(found.io.new_input(location))
+        try:
+            metadata = FromInputFile.table_metadata(found.io.new_input(location))
+        except FileNotFoundError:
+            continue  # a commit forgot it since it was listed
         uuid, known = metadata.table_uuid, newest.get(metadata.table_uuid)
         if uuid == found.metadata.table_uuid:
             continue
