@@ -326,7 +326,7 @@ def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def run_job(desk: Desk, instance: dg.DagsterInstance) -> dict[str, dg.MetadataValue]:  # type: ignore[type-arg]  # of any kind
+def run_job(desk: Desk, instance: dg.DagsterInstance) -> dict[str, dg.MetadataValue]:
     """The metadata that a run of the job shows."""
     done = build(desk.home).resolve_job_def("maintenance").execute_in_process(instance=instance)
     assert done.success

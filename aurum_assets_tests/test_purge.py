@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from dagster import DagsterEventType as Kind
+from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.events import AssetMaterializationPlannedData, StepMaterializationData
-from dagster._core.storage.event_log.base import PartitionKeyFilter
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
 
 from aurum_assets.graph.purge import Purged, _Pass, purge
@@ -221,9 +221,11 @@ def test_a_killed_pass_is_completed_by_the_next(
     def die(*_: object, **__: object) -> None:
         raise Killed
 
-    where = (sqlite.run_storage, "delete_run") if dies_at == "run" else (_Pass, "_remove_files")
     with monkeypatch.context() as patch:
-        patch.setattr(*where, die)
+        if dies_at == "run":
+            patch.setattr(sqlite.run_storage, "delete_run", die)
+        else:
+            patch.setattr(_Pass, "_remove_files", die)
         with pytest.raises(Killed):
             purge(sqlite, after_all())
     assert shown(sqlite) == before

@@ -12,8 +12,6 @@ from aurum_assets.cli.output import print_json, print_rows, progress, size
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
 
-_POSTGRES = "AURUM_DAGSTER_POSTGRES_URL"
-
 
 @click.command()
 @click.option(
@@ -108,16 +106,9 @@ def _dagster(home: Home, *, dry_run: bool) -> "list[ingest.Part]":
         return []
 
     def look(tell: ingest.Tell) -> ingest.Upkeep:
-        import dagster as dg
-
-        from aurum_assets.graph.maintenance import dagster_part
-
         tell("Dagster: opening its storage")
-        url = os.environ.get(_POSTGRES, "")
-        scheme, _, rest = url.partition("://")
-        if scheme in {"postgres", "postgresql"}:  # which SQLAlchemy reads as psycopg 3
-            os.environ[_POSTGRES] = f"postgresql+psycopg2://{rest}"
-        with dg.DagsterInstance.from_config(str(folder)) as instance:
-            return dagster_part(instance, home, dry_run=dry_run)[1](tell)
+        from aurum_assets.graph.maintenance import purged_at
+
+        return purged_at(folder, home, tell, dry_run=dry_run)
 
     return [("dagster", look)]

@@ -1,7 +1,9 @@
 """The job ``maintenance``: all that ``aurum maintain`` does, every night, without an asset."""
 
 import datetime as dt
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,6 +15,7 @@ from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.resources.settings import Home
 
 _QUIET = "10 4 * * *"  # in New York: after both operators' midnights, before the daily jobs (06:30)
+_POSTGRES = "AURUM_DAGSTER_POSTGRES_URL"
 _RUNS = 20_000  # of one pass, some minutes; a year's backlog is gone within weeks, or by hand
 
 
@@ -45,6 +48,18 @@ def dagster_part(
         )
 
     return "dagster", look
+
+
+def purged_at(
+    folder: Path, home: Home, tell: ingest.Tell, *, dry_run: bool = False
+) -> ingest.Upkeep:
+    """The same for the storage that ``dagster.yaml`` in ``folder`` names."""
+    scheme, _, rest = os.environ.get(_POSTGRES, "").partition("://")
+    if scheme in {"postgres", "postgresql"}:  # which SQLAlchemy reads as psycopg 3
+        os.environ[_POSTGRES] = f"postgresql+psycopg2://{rest}"
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        _, look = dagster_part(instance, home, dry_run=dry_run)
+        return look(tell)
 
 
 def maintenance_definitions(*, running: bool) -> dg.Definitions:
