@@ -6,8 +6,8 @@ old it ever is, which holds for any asset and partition the latest materializati
 attempt, or for any check the latest result. Nor is a run purged that is not finished, or whose
 backfill is not. So a day keeps the last run of each job, and the other 287 of a five-minute one go.
 
-Of such a run the log goes (steps, messages, what it printed, the second copies of check results),
-if it succeeded: the run, its materializations and the results of its checks stay.
+Of such a run the log goes (messages, outputs, what it printed, second copies of check results), if
+it succeeded: the run, its steps, its materializations and the results of its checks stay.
 
 ``instance.delete_run`` is not used: it removes the run before its events (a kill between the two
 leaves events that nobody finds again), leaves the rows of checks and the run's file, and takes a
@@ -60,7 +60,7 @@ _ENDS = ("", "-wal", "-shm")  # of the names of a SQLite file
 _LOG = (  # of an old run that succeeded; results of checks have a table of their own
     *("ASSET_CHECK_EVALUATION", "ASSET_CHECK_EVALUATION_PLANNED", "ENGINE_EVENT", "LOGS_CAPTURED"),
     *("RESOURCE_INIT_STARTED", "RESOURCE_INIT_SUCCESS", "STEP_INPUT", "LOADED_INPUT"),
-    *("STEP_OUTPUT", "HANDLED_OUTPUT", "STEP_START", "STEP_SUCCESS"),
+    *("STEP_OUTPUT", "HANDLED_OUTPUT"),
 )
 _MARK = _LOG[:2]  # gone from the index last: a run without has lost its log
 _FRESHNESS = "FRESHNESS_STATE_CHANGE"
@@ -294,6 +294,8 @@ class _Pass:
             kept = [number for (number,) in db.execute(latest)]
             db.execute(query.where(Events.c.id.not_in(kept)))
         if isinstance(self.events, SqliteEventLogStorage):  # there, they lie in a file too
+            if not Path(self.events.path_for_shard(RUNLESS_RUN_ID)).exists():
+                return
             with self.events.run_connection(RUNLESS_RUN_ID) as db:
                 db.execute(query)
 
