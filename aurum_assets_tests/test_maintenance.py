@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -365,13 +365,23 @@ def test_metadata_that_a_commit_forgets_meanwhile_stops_nothing(lake: Lake) -> N
     assert maintain(lake, 1, progress=write).days_rewritten == 1
 
 
+def test_metadata_that_a_kill_cut_off_stops_nothing_and_goes_too(lake: Lake) -> None:
+    fill(lake, (0,), merges=2)
+    cut = Path(lake.uri(TABLE).removeprefix("file://")) / "metadata" / "00009-x.metadata.json"
+    cut.write_text("")
+    maintain(lake, 1)
+    assert cut.exists()
+    maintain(lake, 26)
+    assert not cut.exists()
+
+
 def test_a_writer_that_slept_a_day_before_its_commit_loses_no_row(tmp_path: Path) -> None:
     """Its files are gone by then; the commit after them makes it begin again."""
     awake = lake_at(tmp_path, turns=False)
     fill(awake, (0,), merges=1)
     found = catalogs.open_catalog(awake.catalog.properties)
     commit = found.commit_table
-    deleted = []
+    deleted: list[Mapping[str, int]] = []
 
     def sleep(*arguments: Any) -> Any:  # noqa: ANN401  as pyiceberg has it
         if not deleted:

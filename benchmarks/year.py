@@ -197,9 +197,15 @@ class Year:
     def _archive(self, home: Home, hour: int) -> None:
         day, word = _day(self.number), f"{self.number:04d}{hour:02d}"
         at = day.start + (hour + 1) * HOUR
-        sealed = {"raw_sha256": word.zfill(64), "content_sha256": word.zfill(64)}
         envelope = Envelope(
-            ISONE_RT_LMP.key, "fiveminutelmp", "live", "json", day.key, at, **sealed
+            dataset=ISONE_RT_LMP.key,
+            endpoint="fiveminutelmp",
+            dialect="live",
+            format="json",
+            day=day.key,
+            fetched_at=at,
+            raw_sha256=word.zfill(64),
+            content_sha256=word.zfill(64),
         )
         home.archive.put(ISONE_RT_LMP.archive_name, envelope, b"{}")
 

@@ -137,7 +137,8 @@ class _Run:
         self._tell("listing files")
         before = len(manifests_of(lake.table(table)))
         self._files = lake.reading(table, u.files_below, {})
-        to_rewrite = lake.reading(table, self._to_rewrite, {})
+        nothing: dict[Partition, list[DataFile]] = {}
+        to_rewrite = lake.reading(table, self._to_rewrite, nothing)
         rewrites: list[Rewrite] = []
         written = 0
         for batch in _months(to_rewrite) or [[]]:
@@ -261,7 +262,8 @@ class _Run:
                     deleted.append(file)
                 del self._files[file.path]
 
-        gone = lake.reading(table, self._unreferenced, [])
+        nothing: list[u.File] = []
+        gone = lake.reading(table, self._unreferenced, nothing)
         if not lake.reading(table, partial(self._outrun, gone=gone), otherwise=True):
             lake.rewriting(table, lambda found: commit_layout(found, unchanged(found)))
         lake.reading(table, delete, None)
