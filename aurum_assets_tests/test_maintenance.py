@@ -25,6 +25,7 @@ from aurum_assets_tests.servers.rest import rest_catalog
 from aurum_assets_tests.test_lake import DAY, TABLE, frame, loads, where
 from benchmarks.proof import close, lake_at
 from benchmarks.prove_maintain import prove_maintain
+from benchmarks.year import Year
 
 HOUR = dt.timedelta(hours=1)
 CLOSED_BEFORE = DAY.date + dt.timedelta(days=12)  # 1 August: July is closed
@@ -398,9 +399,23 @@ def test_a_writer_that_slept_a_day_before_its_commit_loses_no_row(tmp_path: Path
 
 
 def test_maintenance_killed_beside_writers_and_a_reader_loses_and_doubles_nothing() -> None:
-    proof = prove_maintain(kills=3, kept=2.0)
+    proof = prove_maintain(kills=2, kept=2.0)
     assert proof.broken == []
-    assert proof.counts["kills"] == 3
+    assert proof.counts["kills"] == 2
+
+
+def test_two_days_of_ticks_with_maintenance_lose_nothing_and_leave_a_days_files(
+    tmp_path: Path,
+) -> None:
+    year = Year(tmp_path)
+    home = year.home()
+    for _ in range(2):
+        year.live_through(home, measure=False)
+    assert year.lost_or_doubled(home.lake) == []
+    data = list((tmp_path / "lake" / "warehouse").rglob("*.parquet"))
+    assert len(data) < 6 + 30
+    assert year.deleted > 30
+    close(home.lake)
 
 
 # --- wherever the lake is ------------------------------------------------------------------------
