@@ -2,7 +2,8 @@
 
 ``merge`` adds what is new and replaces what changed, in one commit, inside an optimistic loop;
 ``replace`` makes a day exactly what it is given. Both can be killed or raced at any moment. What
-does not belong here: deciding what a row means or whether it may enter.
+does not belong here: deciding what a row means or whether it may enter, and what keeps a table
+cheap over the years (``maintenance``).
 
 Measured on pyiceberg 0.12, and the reason for what looks roundabout here: its own commit retry can
 duplicate rows, so it is switched off and this loop retries; a commit that landed but was reported
