@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from aurum_assets_tests.servers.rest import rest_catalog
 from aurum_assets_tests.test_lake import DAY, TABLE, frame, loads, where
 from benchmarks.proof import close, lake_at
 from benchmarks.prove_maintain import prove_maintain
+from benchmarks.year import Year
 
 HOUR = dt.timedelta(hours=1)
 CLOSED_BEFORE = DAY.date + dt.timedelta(days=12)  # 1 August: July is closed
@@ -365,13 +366,23 @@ def test_metadata_that_a_commit_forgets_meanwhile_stops_nothing(lake: Lake) -> N
     assert maintain(lake, 1, progress=write).days_rewritten == 1
 
 
+def test_metadata_that_a_kill_cut_off_stops_nothing_and_goes_too(lake: Lake) -> None:
+    fill(lake, (0,), merges=2)
+    cut = Path(lake.uri(TABLE).removeprefix("file://")) / "metadata" / "00009-x.metadata.json"
+    cut.write_text("")
+    maintain(lake, 1)
+    assert cut.exists()
+    maintain(lake, 26)
+    assert not cut.exists()
+
+
 def test_a_writer_that_slept_a_day_before_its_commit_loses_no_row(tmp_path: Path) -> None:
     """Its files are gone by then; the commit after them makes it begin again."""
     awake = lake_at(tmp_path, turns=False)
     fill(awake, (0,), merges=1)
     found = catalogs.open_catalog(awake.catalog.properties)
     commit = found.commit_table
-    deleted = []
+    deleted: list[Mapping[str, int]] = []
 
     def sleep(*arguments: Any) -> Any:  # noqa: ANN401  as pyiceberg has it
         if not deleted:
@@ -388,9 +399,23 @@ def test_a_writer_that_slept_a_day_before_its_commit_loses_no_row(tmp_path: Path
 
 
 def test_maintenance_killed_beside_writers_and_a_reader_loses_and_doubles_nothing() -> None:
-    proof = prove_maintain(kills=3, kept=2.0)
+    proof = prove_maintain(kills=2, kept=2.0)
     assert proof.broken == []
-    assert proof.counts["kills"] == 3
+    assert proof.counts["kills"] == 2
+
+
+def test_two_days_of_ticks_with_maintenance_lose_nothing_and_leave_a_days_files(
+    tmp_path: Path,
+) -> None:
+    year = Year(tmp_path)
+    home = year.home()
+    for _ in range(2):
+        year.live_through(home, measure=False)
+    assert year.lost_or_doubled(home.lake) == []
+    data = list((tmp_path / "lake" / "warehouse").rglob("*.parquet"))
+    assert len(data) < 6 + 30
+    assert year.deleted > 30
+    close(home.lake)
 
 
 # --- wherever the lake is ------------------------------------------------------------------------

@@ -85,5 +85,7 @@ def _days_in(found: "IcebergTable", manifest: "ManifestFile") -> tuple[dt.date, 
     bounds = manifest.partitions[names.index(DAY)]
     if bounds.lower_bound is None or bounds.upper_bound is None:
         return dt.date.min, dt.date.max
-    low, high = (from_bytes(DateType(), b) for b in (bounds.lower_bound, bounds.upper_bound))
+    low, high = (
+        int(from_bytes(DateType(), bound)) for bound in (bounds.lower_bound, bounds.upper_bound)
+    )
     return _EPOCH + dt.timedelta(days=low), _EPOCH + dt.timedelta(days=high)

@@ -2,7 +2,8 @@
 
 ``merge`` adds what is new and replaces what changed, in one commit, inside an optimistic loop;
 ``replace`` makes a day exactly what it is given. Both can be killed or raced at any moment. What
-does not belong here: deciding what a row means or whether it may enter.
+does not belong here: deciding what a row means or whether it may enter, and what keeps a table
+cheap over the years (``maintenance``).
 
 Measured on pyiceberg 0.12, and the reason for what looks roundabout here: its own commit retry can
 duplicate rows, so it is switched off and this loop retries; a commit that landed but was reported
@@ -267,7 +268,7 @@ class Lake:
         return [task.file for task in tasks], written
 
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
-        """Counts and bounds of the table, without reading a row."""
+        """Counts, and bounds of the instants ``over``, without reading a row."""
 
         def once(found: "IcebergTable") -> TableSummary:
             return _summary(found, over, list(self._holdings.of(found)))
@@ -582,26 +583,20 @@ def _summary(found: "IcebergTable", over: str, files: Sequence[Held]) -> TableSu
 
 
 def _bounds(found: "IcebergTable", name: str, files: Iterable[Held]) -> tuple[Any, Any]:
-    """The least and the greatest value of the column ``name``; None, None where there is none."""
+    """The first and the last instant of the column ``name``; None, None where it has none."""
     from pyiceberg.conversions import from_bytes
     from pyiceberg.types import TimestamptzType
 
     if name not in found.schema().column_names:
         return None, None
-    column = found.schema().find_field(name)
-    bounds = [
-        (h.lower[column.field_id], h.upper[column.field_id])
-        for h in files
-        if column.field_id in h.lower and column.field_id in h.upper
-    ]
-    if not bounds:
+    number = found.schema().find_field(name).field_id
+    known = [bound[number] for h in files for bound in (h.lower, h.upper) if number in bound]
+    instants = [int(from_bytes(TimestamptzType(), bound)) for bound in known]
+    if not instants:
         return None, None
-    low = min(from_bytes(column.field_type, lower) for lower, _ in bounds)
-    high = max(from_bytes(column.field_type, upper) for _, upper in bounds)
-    if not isinstance(column.field_type, TimestamptzType):
-        return low, high
     epoch = dt.datetime.fromtimestamp(0, dt.UTC)
-    return epoch + dt.timedelta(microseconds=low), epoch + dt.timedelta(microseconds=high)
+    first, last = (dt.timedelta(microseconds=n) for n in (min(instants), max(instants)))
+    return epoch + first, epoch + last
 
 
 def _volumes(

@@ -157,14 +157,13 @@ def _group(found: "IcebergTable", file: "DataFile", closed_before: dt.date) -> G
 
 def commit_layout(found: "IcebergTable", layout: Layout) -> list[str]:
     """Make ``layout`` the table's current snapshot; the paths of the manifests written for it."""
-    from pyiceberg.table.update import AddSnapshotUpdate, SetSnapshotRefUpdate
-
+    u = _updates()
     writer = _Writer(found)
     snapshot = writer.snapshot(layout)
     _commit(
         found,
-        AddSnapshotUpdate(snapshot=snapshot),
-        SetSnapshotRefUpdate(ref_name="main", type="branch", snapshot_id=snapshot.snapshot_id),
+        u.AddSnapshotUpdate(snapshot=snapshot),
+        u.SetSnapshotRefUpdate(ref_name="main", type="branch", snapshot_id=snapshot.snapshot_id),
     )
     return writer.paths
 
@@ -172,24 +171,27 @@ def commit_layout(found: "IcebergTable", layout: Layout) -> list[str]:
 def expire(found: "IcebergTable", expired: Sequence[int]) -> None:
     """Forget the snapshots ``expired``; no new one is made."""
     from pyiceberg.exceptions import CommitFailedException
-    from pyiceberg.table.update import RemoveSnapshotsUpdate
 
     try:
-        _commit(found, RemoveSnapshotsUpdate(snapshot_ids=list(expired)))
+        _commit(found, _updates().RemoveSnapshotsUpdate(snapshot_ids=list(expired)))
     except ValueError as error:
         msg = f"somebody else expired snapshots meanwhile: {error}"
         raise CommitFailedException(msg) from error
 
 
-def _commit(found: "IcebergTable", *updates: Any) -> None:  # noqa: ANN401  pydantic models
-    from pyiceberg.table.update import AssertRefSnapshotId, AssertTableUUID
-
-    current = found.metadata.current_snapshot_id
+def _commit(found: "IcebergTable", *updates: Any) -> None:  # noqa: ANN401  as pyiceberg has it
+    u, current = _updates(), found.metadata.current_snapshot_id
     requirements = (
-        AssertTableUUID(uuid=found.metadata.table_uuid),
-        AssertRefSnapshotId(ref="main", snapshot_id=current),
+        u.AssertTableUUID(uuid=found.metadata.table_uuid),
+        u.AssertRefSnapshotId(ref="main", snapshot_id=current),
     )
     found.catalog.commit_table(found, requirements, updates)
+
+
+def _updates() -> Any:  # noqa: ANN401  pydantic models with aliases: mypy needs a plugin
+    from pyiceberg.table import update
+
+    return update
 
 
 class _Writer:
@@ -230,14 +232,15 @@ class _Writer:
             avro_compression=self._codec,
         ) as writer:
             writer.add_manifests(manifests)
-        return Snapshot(
-            snapshot_id=self._id,
-            parent_snapshot_id=self._parent.snapshot_id,
-            manifest_list=path,
-            sequence_number=number,
-            summary=self._summary(layout),
-            schema_id=self._found.metadata.current_schema_id,
-        )
+        said = {
+            "snapshot-id": self._id,
+            "parent-snapshot-id": self._parent.snapshot_id,
+            "manifest-list": path,
+            "sequence-number": number,
+            "summary": self._summary(layout),
+            "schema-id": self._found.metadata.current_schema_id,
+        }
+        return Snapshot.model_validate(said)
 
     def _manifest(
         self,

@@ -129,15 +129,17 @@ class _Run:
         gone = self._unreferenced(found, expired, commits)
         if not (layout.changes or self._outrun(found, gone)):
             gone = self._unreferenced(found, expired, commits + 1)
-        return self._result(rewrites, len(manifests_of(found)), layout.manifests, expired, gone)
+        return self._result(rewrites, _count(found), layout.manifests, expired, gone)
 
     def done(self) -> Maintained:
         """Do it, and tell."""
         lake, table = self._lake, self._table
         self._tell("listing files")
-        before = len(manifests_of(lake.table(table)))
+        lake.table(table)  # a writer's look: it has all columns from now on
+        before = lake.reading(table, _count, 0)
         self._files = lake.reading(table, u.files_below, {})
-        to_rewrite = lake.reading(table, self._to_rewrite, {})
+        nothing: dict[Partition, list[DataFile]] = {}
+        to_rewrite = lake.reading(table, self._to_rewrite, nothing)
         rewrites: list[Rewrite] = []
         written = 0
         for batch in _months(to_rewrite) or [[]]:
@@ -149,8 +151,7 @@ class _Run:
             rewrites += lake.rewriting(table, partial(self._arrange, ready=ready))
         expired = lake.rewriting(table, self._expire)
         gone = self._delete()
-        after = len(manifests_of(lake.table(table)))
-        return self._result(rewrites, before, after, expired, gone)
+        return self._result(rewrites, before, lake.reading(table, _count, 0), expired, gone)
 
     def _result(
         self,
@@ -261,11 +262,16 @@ class _Run:
                     deleted.append(file)
                 del self._files[file.path]
 
-        gone = lake.reading(table, self._unreferenced, [])
+        nothing: list[u.File] = []
+        gone = lake.reading(table, self._unreferenced, nothing)
         if not lake.reading(table, partial(self._outrun, gone=gone), otherwise=True):
             lake.rewriting(table, lambda found: commit_layout(found, unchanged(found)))
         lake.reading(table, delete, None)
         return deleted
+
+
+def _count(found: "IcebergTable") -> int:
+    return len(manifests_of(found))
 
 
 def _months(partitions: Iterable[Partition]) -> list[list[Partition]]:

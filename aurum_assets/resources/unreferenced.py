@@ -125,6 +125,7 @@ def _others(
     found: "IcebergTable", files: Mapping[str, File], used: set[str]
 ) -> "list[tuple[str, TableMetadata]]":
     """The newest metadata of each other table at this location."""
+    from pyiceberg.exceptions import ValidationError
     from pyiceberg.serializers import FromInputFile
 
     newest: dict[object, tuple[str, TableMetadata]] = {}
@@ -138,6 +139,8 @@ def _others(
             metadata = FromInputFile.table_metadata(found.io.new_input(location))
         except FileNotFoundError:
             continue  # a commit forgot it since it was listed
+        except (ValidationError, UnicodeDecodeError):
+            continue  # being written, or cut off by a kill: nothing ever named it
         uuid, known = metadata.table_uuid, newest.get(metadata.table_uuid)
         if uuid == found.metadata.table_uuid:
             continue
