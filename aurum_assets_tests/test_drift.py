@@ -51,7 +51,7 @@ def drift_of(dataset: Dataset, dialect: str, body: bytes, fmt: str = "json") -> 
         content_sha256="0" * 64,
         asked=day,
     )
-    return read(dataset, Snapshot(envelope, body), CONFIG[dataset.key].expected_fields)
+    return read(dataset, Snapshot(envelope, body), CONFIG[dataset.key].expected)
 
 
 # --- every kind, every field ---------------------------------------------------------------------
@@ -71,7 +71,7 @@ class Place:
 
     @property
     def expected(self) -> ExpectedField:
-        return field_of(CONFIG[self.dataset.key].expected_fields[self.dialect.name][self.name])
+        return field_of(CONFIG[self.dataset.key].expected[self.dialect.name][self.name])
 
 
 def _places() -> Iterator[Place]:

@@ -377,7 +377,7 @@ def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot)
     one broken row rejects the snapshot (``on_broken_row: reject``).
     """
     config = home.config(dataset)
-    reading = read(dataset, snapshot, config.expected_fields)
+    reading = read(dataset, snapshot, config.expected)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
     outcome = dataset.table.conform(frame, day)
     drifted = "; ".join(d.detail for d in reading.drift if d.refuses)

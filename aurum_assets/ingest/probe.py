@@ -205,7 +205,7 @@ def _read(
         finality=feed.finality,
         asked=day.key if day and named == answer.endpoint.dialect else None,
     )
-    expected = home.config(dataset).expected_fields
+    expected = home.config(dataset).expected
     reading = read(dataset, Snapshot(envelope, answer.body), expected)
     drift = [f"{d.severity} {d.kind}: {d.detail}" for d in reading.drift]
     other = named != answer.endpoint.dialect
