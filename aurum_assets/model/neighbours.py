@@ -67,23 +67,22 @@ def _drift(name: str, value: Any, record: str) -> Drift:  # noqa: ANN401  whatev
 
 def _signs(name: str, value: Any, depth: int = 0) -> Iterator[str]:  # noqa: ANN401
     """The neighbours, outermost first, that say that the answer is not all, or an error."""
-    plain = re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
-    if depth > _DEEP:
-        return
-    if plain in _ERROR | _NEXT | _MORE and _spoken(value):
+    if _is_sign(re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower()), value):
         yield _shown(name, value)
-    elif plain == "status" and isinstance(value, str | int) and value != "":
-        if str(value).strip().lower() not in _WHOLE:
-            yield _shown(name, value)
-    elif isinstance(value, dict):
-        if str(value.get("rel")).lower() == "next":
-            yield _shown(name, value)
-        for inner, what in value.items():
-            yield from _signs(f"{name}.{inner}", what, depth + 1)
-    elif isinstance(value, list):
-        for what in value:
-            if isinstance(what, dict):
-                yield from _signs(name, what, depth + 1)
+    elif depth < _DEEP:
+        for what in value if isinstance(value, list) else [value]:
+            inner = what if isinstance(what, dict) else {}
+            for said, of in inner.items():
+                yield from _signs(f"{name}.{said}", of, depth + 1)
+
+
+def _is_sign(plain: str, value: Any) -> bool:  # noqa: ANN401
+    """Whether a neighbour of that ``plain`` name says with ``value`` that more is to come."""
+    if plain == "status" and isinstance(value, str | int):
+        return _spoken(value) and str(value).strip().lower() not in _WHOLE
+    if plain == "rel":  # of a link
+        return value == "next"
+    return plain in _ERROR | _NEXT | _MORE and _spoken(value)
 
 
 def _spoken(value: Any) -> bool:  # noqa: ANN401

@@ -241,7 +241,8 @@ def _header_names(header: type[msgspec.Struct] | None) -> dict[str, Any]:
     hints = get_type_hints(header)
     names = zip(header.__struct_fields__, header.__struct_encode_fields__, strict=True)
     kinds = {encoded: _kinds(hints[name])[0] for name, encoded in names}
-    return {n: _header_names(k) if issubclass(k, msgspec.Struct) else None for n, k in kinds.items()}
+    structs = {n: k for n, k in kinds.items() if issubclass(k, msgspec.Struct)}
+    return {n: _header_names(structs[n]) if n in structs else None for n in kinds}
 
 
 def _has_header(dialect: Dialect, tree: Mapping[str, Any]) -> bool:
