@@ -86,7 +86,6 @@ def _report_load(dataset: Dataset, done: ingest.Loaded, *, as_json: bool) -> Non
         "unchanged": done.unchanged,
         "quarantined": done.quarantined,
         "rejected": len(done.rejected),
-        "failed": len(done.failed),
     }
     if as_json:
         checks = [

@@ -638,9 +638,10 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
         published=published,
     )
     if evidence.closed or any(d.kind == "rescaled" for d in done.drift):
-        evidence = replace(evidence, recent=_recent(home, dataset, day))
-    if evidence.closed:
-        evidence = replace(evidence, volumes=_volumes(home, dataset, day))
+        volumes = _volumes(home, dataset, day)
+        evidence = replace(evidence, recent=_recent(home, dataset, day, volumes))
+        if evidence.closed:
+            evidence = replace(evidence, volumes=volumes)
     if evidence.has_both_finalities and not done.rebuilt:
         evidence = replace(evidence, day_rows=home.lake.read(dataset.table, partition))
     with home.metrics.verb("check", dataset):
@@ -660,17 +661,18 @@ def _published(home: Home, done: Normalized, every: dt.timedelta) -> tuple[dt.da
     return tuple(ours["published_at"].unique().sort())
 
 
-def _recent(home: Home, dataset: Dataset, day: OperatingDay) -> tuple[pl.DataFrame, ...]:
-    """How large the values of the newest days before are, hour by hour."""
+def _recent(
+    home: Home, dataset: Dataset, day: OperatingDay, held: Sequence[Volume]
+) -> tuple[pl.DataFrame, ...]:
+    """How large the values of the newest days before are that are ``held``, hour by hour."""
     columns = measured(dataset.table)
     if not columns:
         return ()
-    held = home.lake.volumes(dataset.table, day.plus(-_DAYS_BACK).date, day.plus(-1).date)
     found = []
-    for date in list(held)[-_RECENT_DAYS:]:
-        wanted = ("interval_start", *columns)
-        rows = home.lake.read(dataset.table, {"operating_day": date}, wanted)
-        found.append(sizes_by_hour(dataset.table, rows, OperatingDay(date, day.zone)))
+    for earlier in [v.day for v in held if v.day < day][-_RECENT_DAYS:]:
+        partition = {"operating_day": earlier.date}
+        rows = home.lake.read(dataset.table, partition, ("interval_start", *columns))
+        found.append(sizes_by_hour(dataset.table, rows, earlier))
     return tuple(found)
 
 

@@ -179,9 +179,7 @@ def enums_and_ranges(evidence: Evidence) -> Verdict:
 
 
 def completeness(evidence: Evidence) -> Verdict:
-    """Every interval of the operating day that is due is there; of a forecast that looks ahead,
-    every case.
-    """
+    """Every interval (of a live forecast, every case) of the operating day that is due is there."""
     if evidence.published is not None:
         return _complete_by_cases(evidence, evidence.published)
     due = evidence.due

@@ -9,7 +9,7 @@ from math import log10
 
 import polars as pl
 
-from aurum_assets.model.clock import HOUR, OperatingDay
+from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.table import Table
 
 Bounds = tuple[float, float]
@@ -20,6 +20,7 @@ _POWERS = range(-12, 13)
 _FEWEST_OUTSIDE = 2  # one field alone is no second sign of anything
 _UNIT_POWER = 2  # cents for dollars; kilowatts for megawatts are three: no unit is ten of another
 _AGREEING = 0.8  # of the hours: one at dawn or at zero may be off by another power
+_HOUR_SECONDS = 3_600
 _PARTS = ("congestion", "loss")
 
 
@@ -63,7 +64,7 @@ def sizes_by_hour(table: Table, rows: pl.DataFrame, day: OperatingDay) -> pl.Dat
     The congestion and the loss of a price are left out: they are differences, which grow and shrink
     a thousandfold from day to day, and the sum rule sees their unit.
     """
-    hour = ((pl.col("interval_start") - day.start) // HOUR).cast(pl.Int64)
+    hour = (pl.col("interval_start") - day.start).dt.total_seconds() // _HOUR_SECONDS
     columns = [typical(name).alias(name) for name in measured(table)]
     return rows.group_by(hour.alias("hour")).agg(columns).sort("hour")
 
