@@ -138,7 +138,7 @@ def test_the_live_forecast_has_its_header_and_nothing_else() -> None:
     ],
 )
 def test_an_error_beside_no_records_is_no_empty_day(said: bytes) -> None:
-    with pytest.raises(MalformedPayload, match="error|PARTIAL"):
+    with pytest.raises(MalformedPayload, match=r"error|PARTIAL"):
         glance(LMP, said, "json")
 
 

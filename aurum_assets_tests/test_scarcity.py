@@ -100,8 +100,7 @@ def negative_lmp(record: Json, number: int) -> None:
 def reserves(day: OperatingDay) -> bytes:
     records = reserve_records(0, day, range(288), "prelim")
     for number, record in enumerate(records):
-        dear = {n: 1500.0 + number % 1300 for n in record if n.endswith("ClearingPrice")}
-        record |= dear
+        record.update({n: 1500.0 + number % 1300 for n in record if n.endswith("ClearingPrice")})
     return json.dumps(wrapped("FiveMinReservePrices", "FiveMinReservePrice", records)).encode()
 
 

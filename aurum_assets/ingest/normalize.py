@@ -18,7 +18,7 @@ import structlog
 
 from aurum_assets.ingest.keep import bring_up, pay
 from aurum_assets.ingest.publish import Publish, changes, drain, intend, landed
-from aurum_assets.ingest.rejecting import ANYTHING, one_day, rejecting
+from aurum_assets.ingest.rejecting import ANYTHING, one_day, rejecting, traceback_of
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
@@ -325,7 +325,7 @@ def _without_what_cannot_be_stored(
     try:
         return store(snapshots, unusable)
     except ANYTHING as error:
-        if isinstance(error, AurumError) and not isinstance(error, DataError):
+        if isinstance(error, AurumError) and not _is_of_writing(error):
             raise
         reasons = {s.envelope.identifier: _unwritable(home, dataset, s) for s in snapshots}
         out = [_Unusable(i, reason, lost=False) for i, reason in reasons.items() if reason]
@@ -341,6 +341,11 @@ def _without_what_cannot_be_stored(
         home.lake.replace(QUARANTINE, others, partition)
     left = [s for s in snapshots if not reasons[s.envelope.identifier]]
     return store(left, [*unusable, *out])
+
+
+def _is_of_writing(error: AurumError) -> bool:
+    """Whether the lake says that a frame does not fit, and because of what."""
+    return isinstance(error, ContractBroken) and error.__cause__ is not None
 
 
 def _unwritable(home: Home, dataset: Dataset, snapshot: Conformed) -> str:
@@ -445,7 +450,7 @@ def _conform_or_reject(
             return conform(home, dataset, day, snapshot)
     except DataError as error:
         if isinstance(error, ContractBroken):  # of a parser or of a record: the place tells
-            log.warning("rejected", snapshot=identifier, because=str(error), exc_info=True)
+            log.warning("rejected", snapshot=identifier, exception=traceback_of(error))
         if keep:
             _reject(home, dataset, snapshot, str(error))
         return _Unusable(identifier, str(error), lost=False)
@@ -613,7 +618,7 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
         intervals = done.rows.select(wanted).unique()
     else:
         intervals = home.lake.read(dataset.table, partition, wanted).unique()
-    every = done.every or dataset.interval()
+    every = done.every or dataset.dialects[0].every
     published = None
     if len(lengths) > 1:  # a day that has rows of the shortest length is judged by these alone
         length = pl.col("interval_end") - pl.col("interval_start")
