@@ -185,7 +185,7 @@ def test_a_partial_answer_is_asked_for_again_by_the_next_attempt(
     operator.expect_request("/fiveminutesystemload/day/20260720").respond_with_data(
         said, content_type="application/json"
     )
-    home = replace(desk.home, base_urls=desk.home.base_urls | {"isone": operator.url_for("")})
+    home = replace(desk.home, base_urls={**desk.home.base_urls, "isone": operator.url_for("")})
     day = LOAD.day("2026-07-20")
     for outcome in outcomes:
         done = ingest.collect(home, LOAD, day, feeds=["day"], attempts_of="a backfill")

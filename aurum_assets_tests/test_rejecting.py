@@ -61,7 +61,7 @@ FAILURES: list[tuple[str, Callable[[], object]]] = [
     ("RecursionError", recurse),
     ("ColumnNotFoundError", unknown_column),
     ("ZeroDivisionError", lambda: divmod(1, 0)),
-    ("KeyError", lambda: {}["x"]),
+    ("KeyError", lambda: dict[str, int]()["x"]),
 ]
 every_failure = pytest.mark.parametrize(("name", "fail"), FAILURES, ids=[n for n, _ in FAILURES])
 

@@ -16,7 +16,7 @@ _NEXT |= {"nextpagetoken", "continuation", "continuationtoken", "continuationuri
 _MORE = {"hasmore", "hasnext", "more", "truncated", "partial", "incomplete"}
 _ERROR = {"error", "errors", "errormessage", "fault"}
 _WHOLE = {"ok", "complete", "completed", "success", "200"}
-_NOTHING = ("", None, False, 0, "0", "false", "null", "none", [], {})
+_NOTHING: tuple[Any, ...] = ("", None, False, 0, "0", "false", "null", "none", [], {})
 _DEEP = 4
 _SHOWN = 60
 
@@ -81,7 +81,7 @@ def _is_sign(plain: str, value: Any) -> bool:  # noqa: ANN401
     if plain == "status" and isinstance(value, str | int):
         return _spoken(value) and str(value).strip().lower() not in _WHOLE
     if plain == "rel":  # of a link
-        return value == "next"
+        return str(value) == "next"
     return plain in _ERROR | _NEXT | _MORE and _spoken(value)
 
 
