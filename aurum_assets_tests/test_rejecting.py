@@ -152,11 +152,13 @@ def unwritable() -> Dataset:
 
 
 @pytest.mark.parametrize("approved", ["9999-12-31 11:59:00 PM", "0000-01-01 1:00:00 AM"])
-def test_rows_that_no_file_can_hold_reject_their_snapshot_alone(desk: Desk, approved: str) -> None:
+def test_an_instant_beyond_the_calendar_rejects_its_snapshot_alone(
+    desk: Desk, approved: str
+) -> None:
     dataset = unwritable()
     bad = desk.bring(dataset, cts_body(approved))
     (reason,) = bad.done.rejected
-    assert "writing its rows failed: OverflowError" in reason
+    assert "published_at holds an instant beyond the years 1 to 9999" in reason
     assert not bad.verdicts["contract"].passed
     desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
     good = desk.bring(dataset, cts_body("2026-07-20 8:19:00 AM"))
@@ -164,7 +166,7 @@ def test_rows_that_no_file_can_hold_reject_their_snapshot_alone(desk: Desk, appr
     assert len(desk.rows(dataset)) == 2
     again = ingest.replay(desk.home, dataset, dataset.day("2026-07-20"))
     assert again.merged.snapshot_id is None
-    assert [("OverflowError" in r) for r in again.rejected] == [True]
+    assert len(again.rejected) == 1
     assert len(desk.rows(dataset)) == 2
 
 
@@ -175,18 +177,65 @@ def test_a_stamp_of_the_year_9999_stops_no_day(desk: Desk) -> None:
     assert len(desk.rows(CTS)) == 2
 
 
-def test_what_was_quarantined_of_a_snapshot_that_cannot_be_written_is_rejected_with_it(
-    desk: Desk,
-) -> None:
-    """Its bytes are kept whole, under ``rejected/``."""
-    tree = json.loads(cts_body("9999-12-31 11:59:00 PM"))
-    tree["Interval"].append(tree["Interval"][1] | {"SOLUTIONTIME": "soon"})
-    desk.bring(unwritable(), json.dumps(tree).encode())
+class UnwritableLake(Lake):
+    """A lake of which no file can hold one load: what writes it raises, wherever it goes."""
+
+    def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
+        self._write(frame)
+        return super().merge(table, frame)
+
+    def replace(
+        self,
+        table: Table,
+        frame: pl.DataFrame,
+        partition: Mapping[str, Any],
+        *,
+        keeps: pl.Expr | None = None,
+    ) -> Merged:
+        self._write(frame)
+        return super().replace(table, frame, partition, keeps=keeps)
+
+    def write_nowhere(self, table: Table, frame: pl.DataFrame) -> None:
+        self._write(frame)
+        super().write_nowhere(table, frame)
+
+    def _write(self, frame: pl.DataFrame) -> None:
+        if "load" in frame.columns and HOSTILE in frame["load"].to_list():
+            msg = "no file can hold it"
+            raise ArithmeticError(msg)
+
+
+def test_rows_that_cannot_be_written_reject_their_snapshot_alone(desk: Desk) -> None:
+    """With what was kept out of it: its bytes are kept whole, under ``rejected/``."""
+    desk.home.lake = UnwritableLake.local(desk.home.root / "lake")  # a cached property
+    records = load_records(LOAD.day(DAYS[0]), range(100, 103))
+    records[0]["LoadMw"], records[1]["LoadMw"] = HOSTILE, -1
+    tree = {"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}
+    bad = desk.bring(LOAD, json.dumps(tree).encode())
+    (reason,) = bad.done.rejected
+    assert (
+        reason == "isone_system_load: writing its rows failed: ArithmeticError: no file can hold it"
+    )
+    assert not bad.verdicts["contract"].passed
+    assert [r.reason for r in desk.home.archive.rejections(LOAD.key)] == [reason]
     assert desk.home.lake.read(QUARANTINE).is_empty()
     desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
-    tree["Interval"] = tree["Interval"][1:]
-    brought = desk.bring(unwritable(), json.dumps(tree).encode())
-    assert (brought.done.merged.new, brought.done.quarantined) == (1, 1)
+    good = desk.bring(LOAD, load_body(DAYS[0]))
+    assert (good.done.merged.new, good.done.rejected) == (3, [])
+    again = ingest.replay(desk.home, LOAD, LOAD.day(DAYS[0]))
+    assert again.rejected == [reason]
+    assert len(desk.rows(LOAD)) == 3
+
+
+def test_what_can_be_written_leaves_no_trace_where_it_is_tried(desk: Desk) -> None:
+    desk.bring(LOAD, load_body(DAYS[0]))
+    rows = desk.rows(LOAD)
+    warehouse = sorted((desk.home.root / "lake").rglob("*.parquet"))
+    desk.home.lake.write_nowhere(LOAD.table, rows)
+    assert sorted((desk.home.root / "lake").rglob("*.parquet")) == warehouse
+    late = rows.with_columns(pl.col("interval_end").dt.offset_by("7990y"))
+    with pytest.raises(OverflowError):
+        desk.home.lake.write_nowhere(LOAD.table, late)
 
 
 # --- other days and files go on ------------------------------------------------------------------

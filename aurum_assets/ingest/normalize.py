@@ -16,6 +16,7 @@ from functools import cached_property
 import polars as pl
 import structlog
 
+from aurum_assets.ingest.evidence import intervals_of, recent_sizes
 from aurum_assets.ingest.keep import bring_up, pay
 from aurum_assets.ingest.publish import Publish, changes, drain, intend, landed
 from aurum_assets.ingest.rejecting import ANYTHING, one_day, rejecting, traceback_of
@@ -31,7 +32,6 @@ from aurum_assets.model.errors import (
     MalformedPayload,
     Overtaken,
 )
-from aurum_assets.model.magnitudes import measured, sizes_by_hour
 from aurum_assets.model.message import Quality
 from aurum_assets.model.prices import LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.quarantine import QUARANTINE
@@ -44,8 +44,8 @@ from aurum_assets.resources.settings import Home
 
 log = structlog.get_logger(__name__)
 _DAYS_BACK = 28  # among which a week of held days is looked for
-_RECENT_DAYS = 3  # of which the typical values are read
 _FOLDS = 5
+_CALENDAR = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # years 1 to 9999, microseconds
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
 
@@ -479,6 +479,7 @@ def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot)
     reading = read(dataset, snapshot, config.expected)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
     outcome = dataset.table.conform(frame, day)
+    _refuse_beyond_the_calendar(dataset, outcome.good)
     adds_up = pl.col("rules").list.contains(LMP_IS_THE_SUM_OF_ITS_PARTS.name)
     broken = len(outcome.broken.filter(adds_up)) if len(outcome.broken) else 0
     drift = confirmed(reading.drift, broken=broken, rows=len(frame))
@@ -495,6 +496,19 @@ def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot)
         reading.records,
         drift,
     )
+
+
+def _refuse_beyond_the_calendar(dataset: Dataset, good: pl.DataFrame) -> None:
+    """Refuse instants before year 1 or after 9999: no file, message or check could hold them.
+
+    As numbers they are harmless; whoever makes a ``datetime`` of them raises, or panics.
+    """
+    stamps = [c.name for c in dataset.table.columns if c.dtype == UTC]
+    inside = [pl.col(n).cast(pl.Int64).is_between(*_CALENDAR).all() for n in stamps]
+    for name, fits in good.select(inside).row(0, named=True).items():
+        if not fits:
+            msg = f"{dataset.key}: {name} holds an instant beyond the years 1 to 9999"
+            raise MalformedPayload(msg)
 
 
 def _with_provenance(
@@ -610,23 +624,8 @@ def _refuse_loss(
 def check(home: Home, done: Normalized) -> list[Verdict]:
     """What the dataset's checks say of the day after ``done``."""
     dataset, day = done.dataset, done.day
-    columns = tuple(n for n in ("interval_start", "finality") if n in dataset.table.names)
-    lengths = {d.every for d in dataset.dialects}
-    wanted = (*columns, "interval_end") if len(lengths) > 1 else columns
     partition = {"operating_day": day.date}
-    if done.rebuilt:
-        intervals = done.rows.select(wanted).unique()
-    else:
-        intervals = home.lake.read(dataset.table, partition, wanted).unique()
-    every = done.every or dataset.dialects[0].every
-    published = None
-    if len(lengths) > 1:  # a day that has rows of the shortest length is judged by these alone
-        length = pl.col("interval_end") - pl.col("interval_start")
-        short = intervals.filter(length == dataset.interval())
-        every, intervals = (dataset.interval(), short) if len(short) else (every, intervals)
-        intervals = intervals.select(columns).unique()
-    if any(d.complete_by == "published_at" and d.every == every for d in dataset.dialects):
-        published = _published(home, done, every)
+    held = intervals_of(home, dataset, day, done.rows if done.rebuilt else None, done.every)
     quarantine = home.lake.read(QUARANTINE, partition | {"dataset": dataset.key})
     evidence = Evidence(
         table=dataset.table,
@@ -634,17 +633,17 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
         day=day,
         now=home.now(),
         rows=done.rows,
-        intervals=intervals.sort(columns),
+        intervals=held.frame,
         quarantine=quarantine,
-        every=every,
+        every=held.every,
         drift=done.drift,
         empty=done.empty,
         rejected=tuple(done.rejected),
-        published=published,
+        published=held.published,
     )
     if evidence.closed or any(d.kind == "rescaled" for d in done.drift):
         volumes = _volumes(home, dataset, day)
-        evidence = replace(evidence, recent=_recent(home, dataset, day, volumes))
+        evidence = replace(evidence, recent=recent_sizes(home, dataset, day, volumes))
         if evidence.closed:
             evidence = replace(evidence, volumes=volumes)
     if evidence.has_both_finalities and not done.rebuilt:
@@ -654,31 +653,6 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
         for v in verdicts:
             home.metrics.count("checks", dataset, v.check, v.severity, str(v.passed).lower())
     return verdicts
-
-
-def _published(home: Home, done: Normalized, every: dt.timedelta) -> tuple[dt.datetime, ...]:
-    """When the cases of the day were published whose intervals have this length."""
-    columns = ("published_at", "interval_start", "interval_end")
-    rows = done.rows
-    if not done.rebuilt:
-        rows = home.lake.read(done.dataset.table, {"operating_day": done.day.date}, columns)
-    ours = rows.filter(pl.col("interval_end") - pl.col("interval_start") == every)
-    return tuple(ours["published_at"].unique().sort())
-
-
-def _recent(
-    home: Home, dataset: Dataset, day: OperatingDay, held: Sequence[Volume]
-) -> tuple[pl.DataFrame, ...]:
-    """How large the values of the newest days before are that are ``held``, hour by hour."""
-    columns = measured(dataset.table)
-    if not columns:
-        return ()
-    found = []
-    for earlier in [v.day for v in held if v.day < day][-_RECENT_DAYS:]:
-        partition = {"operating_day": earlier.date}
-        rows = home.lake.read(dataset.table, partition, ("interval_start", *columns))
-        found.append(sizes_by_hour(dataset.table, rows, earlier))
-    return tuple(found)
 
 
 def _volumes(home: Home, dataset: Dataset, day: OperatingDay) -> tuple[Volume, ...]:
