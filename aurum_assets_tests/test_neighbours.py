@@ -13,13 +13,16 @@ from aurum_assets import ingest
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.dataset import Envelope, Snapshot
+from aurum_assets.model.drift import Drift
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.neighbours import drift_of_neighbours, neighbours_of
-from aurum_assets.model.reading import glance
+from aurum_assets.model.reading import glance, read
 from aurum_assets.simulator.lmp import lmp_records
 from aurum_assets.simulator.load import load_records
 from aurum_assets.simulator.payloads import render
 from aurum_assets_tests.conftest import Desk
+from aurum_assets_tests.recordings import FETCHED_AT
 
 Json = dict[str, Any]
 LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS
@@ -57,7 +60,31 @@ HARMLESS: list[tuple[str, bytes]] = [
 ]
 
 
+def drift_of(said: bytes) -> tuple[Drift, ...]:
+    envelope = Envelope(
+        LMP.key, "load", "live", "json", DAY.key, FETCHED_AT, "0" * 64, "0" * 64, "prelim"
+    )
+    reading = read(LMP, Snapshot(envelope, said))
+    assert (len(reading.frame), reading.refused) == (9, ()), "the records are good"
+    return reading.drift
+
+
 @pytest.mark.parametrize(("name", "said"), PARTIAL, ids=[n for n, _ in PARTIAL])
+def test_an_answer_that_says_that_it_is_not_all_is_partial(name: str, said: bytes) -> None:
+    (found,) = drift_of(said)
+    assert (found.kind, found.severity, found.refuses) == ("partial", "ERROR", False)
+    assert name.removeprefix("@") in found.detail
+    assert glance(LMP, said, "json").partial == found.detail
+
+
+@pytest.mark.parametrize(("name", "said"), HARMLESS, ids=[n for n, _ in HARMLESS])
+def test_an_unknown_neighbour_is_new_and_the_answer_is_whole(name: str, said: bytes) -> None:
+    (found,) = drift_of(said)
+    assert (found.kind, found.field, found.severity) == ("added", name, "WARN")
+    assert glance(LMP, said, "json").partial == ""
+
+
+@pytest.mark.parametrize(("name", "said"), [PARTIAL[0], PARTIAL[-1]], ids=["page", "records"])
 def test_a_partial_answer_is_stored_and_an_error_that_says_why(
     desk: Desk, name: str, said: bytes
 ) -> None:
@@ -70,17 +97,14 @@ def test_a_partial_answer_is_stored_and_an_error_that_says_why(
     verdict = brought.verdicts["schema_drift"]
     assert (verdict.passed, verdict.severity) == (False, "ERROR")
     assert "the answer is partial" in verdict.reason
-    assert name.removeprefix("@") in verdict.reason
+    assert name in verdict.reason
     assert brought.archived.partial in verdict.reason
 
 
-@pytest.mark.parametrize(("name", "said"), HARMLESS, ids=[n for n, _ in HARMLESS])
-def test_an_unknown_neighbour_is_a_warning_and_the_answer_is_whole(
-    desk: Desk, name: str, said: bytes
-) -> None:
-    brought = desk.bring(LMP, said)
+def test_an_unknown_neighbour_is_a_warning_that_stores(desk: Desk) -> None:
+    brought = desk.bring(LMP, body(Generated="2026-07-20"))
     assert len(desk.rows(LMP)) == 9
-    assert [(d.kind, d.field, d.severity) for d in brought.done.drift] == [("added", name, "WARN")]
+    assert [(d.kind, d.field) for d in brought.done.drift] == [("added", "Generated")]
     assert brought.archived.partial == ""
     assert brought.verdicts["schema_drift"].severity == "WARN"
 

@@ -60,8 +60,6 @@ FAILURES: list[tuple[str, Callable[[], object]]] = [
     ("OverflowError", overflow),
     ("RecursionError", recurse),
     ("ColumnNotFoundError", unknown_column),
-    ("ZeroDivisionError", lambda: divmod(1, 0)),
-    ("KeyError", lambda: dict[str, int]()["x"]),
 ]
 every_failure = pytest.mark.parametrize(("name", "fail"), FAILURES, ids=[n for n, _ in FAILURES])
 
