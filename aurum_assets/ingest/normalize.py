@@ -379,7 +379,7 @@ def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot)
     config = home.config(dataset)
     reading = read(dataset, snapshot, config.expected_fields)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
-    outcome = dataset.table.conform(frame, day)
+    outcome = dataset.table.conform(frame, day, config.clock_slack)
     drifted = "; ".join(d.detail for d in reading.drift if d.refuses)
     quarantined = _quarantine(dataset, day, snapshot, reading, outcome.broken, drifted)
     if len(quarantined) and config.on_broken_row == "reject":

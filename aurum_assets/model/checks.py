@@ -158,6 +158,7 @@ def contract(evidence: Evidence) -> Verdict:
     else:
         twice = evidence.rows.filter(pl.struct(table.key).is_duplicated())
         problems = twice.select(table.key).head(_SHOWN).to_dicts()
+        problems += _stored(evidence, "contract")
     return _with_quarantine(evidence, "contract", problems, evidence.rejected)
 
 
@@ -370,14 +371,21 @@ CHECKS: Mapping[str, tuple[str, Callable[[Evidence], Verdict]]] = {
 
 
 def _rules(evidence: Evidence, check: str) -> Verdict:
-    rules = [r for r in evidence.table.all_rules(None) if r.check == check]
-    broken = [
+    return _with_quarantine(evidence, check, _stored(evidence, check))
+
+
+def _stored(evidence: Evidence, check: str) -> list[dict[str, Any]]:
+    """The stored rows that break a rule of ``check``, each with the rule and what it shows."""
+    rows, every = evidence.rows, evidence.table.all_rules(evidence.day, evidence.config.clock_slack)
+    rules = [r for r in every if r.check == check and set(r.shows) <= set(rows.columns)]
+    holds = [r.holds.fill_null(value=True).all() for r in rules]
+    if rows.select(pl.all_horizontal(pl.lit(True), *holds)).item():  # noqa: FBT003  a literal
+        return []
+    return [
         {"rule": r.name, **row}
         for r in rules
-        if set(r.shows) <= set(evidence.rows.columns)
-        for row in evidence.rows.filter(~r.holds.fill_null(value=True)).select(r.shows).to_dicts()
+        for row in rows.filter(~r.holds.fill_null(value=True)).select(r.shows).to_dicts()
     ]
-    return _with_quarantine(evidence, check, broken)
 
 
 def _with_quarantine(

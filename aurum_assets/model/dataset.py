@@ -149,6 +149,8 @@ class DatasetConfig:
     the market's prices, in the unit of the table's; not checked where absent. ``price_tolerance``:
     how far a final price may lie from the preliminary one, in the same unit.
     ``volume_tolerance``: the share by which a closed day's rows may differ from what is usual.
+    ``clock_slack_minutes``: by how much the operator's clock may be ahead of ours, before a value
+    counts as published after it was fetched, which cannot be.
     """
 
     key: str
@@ -163,7 +165,13 @@ class DatasetConfig:
     price_bounds: tuple[float, float] | None = None
     price_tolerance: float = 25.0
     volume_tolerance: float = 0.2
+    clock_slack_minutes: float = 10.0
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    @property
+    def clock_slack(self) -> dt.timedelta:
+        """The slack between the operator's clock and ours."""
+        return dt.timedelta(minutes=self.clock_slack_minutes)
 
 
 @dataclass(frozen=True)

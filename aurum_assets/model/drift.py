@@ -36,9 +36,10 @@ class ExpectedField:
     """What config says of a field; ``"number"`` alone stands for ``{"type": "number"}``.
 
     ``label``: a number of something, which comes as text or as number. ``nullable``: may be absent
-    from a record. ``enum``: the words that are known; another one is reported, so leave out what a
-    rule of the table refuses already. ``magnitude``: bounds of the median of the different absolute
-    values other than zero in a snapshot, which is judged where it has ``at_least`` of these.
+    from a record; ``optional``: even from all records of an answer. ``enum``: the words that are
+    known; another one is reported, so leave out what a rule of the table refuses already.
+    ``magnitude``: bounds of the median of the different absolute values other than zero in a
+    snapshot, which is judged where it has ``at_least`` of these.
 
     What ``magnitude`` cannot see: a change that stays within its bounds. They must hold the wildest
     clean day (prices at zero or at the cap, a night without sun), so a factor of ten is often
@@ -50,6 +51,7 @@ class ExpectedField:
 
     type: FieldType
     nullable: bool = False
+    optional: bool = False
     enum: tuple[str, ...] = ()
     magnitude: tuple[float, float] | None = None
     at_least: int = 12
@@ -105,10 +107,12 @@ def find_drift(
     """
     if not records:
         return ()
-    wanted = {name: field_of(said) for name, said in expected.items()}
     said = {name: count.total() - count["null"] for name, count in came.items()}
+    wanted = {name: field_of(want) for name, want in expected.items()}
+    known = set(wanted)
+    wanted = {n: want for n, want in wanted.items() if said.get(n) or not want.optional}
     unsaid = [name for name in wanted if not said.get(name)]
-    full = [name for name in came if name not in wanted and said[name] == records]
+    full = [name for name in came if name not in known and said[name] == records]
     fits = {
         name: [new for new in full if _stands_for(name, wanted[name], new, came[new], text=text)]
         for name in unsaid
@@ -118,7 +122,7 @@ def find_drift(
     found = [
         Drift("added", name, f"field {name} ({_types(count)}) is new")
         for name, count in came.items()
-        if name not in wanted and name not in renamed.values() and count.total()
+        if name not in known and name not in renamed.values() and count.total()
     ]
     for name, want in wanted.items():
         if name in renamed:
@@ -158,7 +162,7 @@ def _of_present(
         detail = f"field {name} was {want.type} and now comes as {_types(wrong)}"
         found.append(Drift("retyped", name, f"{detail} in {wrong.total()} of {records} records"))
     absent = records - (count.total() - count["null"])
-    if absent > 0 and not want.nullable:
+    if absent > 0 and not (want.nullable or want.optional):
         detail = f"field {name} ({want.type}) has no value in {absent} of {records} records"
         found.append(Drift("null", name, detail))
     return found

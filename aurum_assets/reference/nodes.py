@@ -19,6 +19,7 @@ from aurum_assets.model.table import Table
 from aurum_assets.reference.crosswalk import PROVENANCE, Reference, history, reviewed_over, summary
 
 LISTS = ("isone_locations",)
+_SYSTEM = "7000"  # told beside the reserve zones, and none of them
 
 # The column that numbers a location -> what the same table says of it, and what its number says.
 _NAMED_BY: dict[str, dict[str, pl.Expr]] = {
@@ -32,7 +33,9 @@ _NAMED_BY: dict[str, dict[str, pl.Expr]] = {
     },
     "reserve_zone_id": {
         "location_name": pl.col("reserve_zone_name"),
-        "location_type": pl.lit("RESERVE ZONE"),
+        "location_type": pl.when(pl.col("reserve_zone_id") == _SYSTEM)
+        .then(pl.lit("SYSTEM"))
+        .otherwise(pl.lit("RESERVE ZONE")),
     },
     "location": {},
     "zone": {},

@@ -62,6 +62,7 @@ from aurum_assets.resources.registry import Registry
 from aurum_assets.resources.state import SqliteState, State
 
 PROJECT = Path(__file__).parents[2]
+_LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 
 
 def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN401  as Field has it
@@ -240,6 +241,10 @@ def _check_against_code(  # noqa: C901  a list of refusals
     for name in ("lateness_minutes", "retention_days"):
         if getattr(config, name) < 1:
             raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
+    if not 0 <= config.clock_slack_minutes <= _LONGEST_SLACK:
+        expected = f"between 0 and {_LONGEST_SLACK}"
+        found = config.clock_slack_minutes
+        raise _wrong(file, config.key, "clock_slack_minutes", expected, found)
     names: set[str] = set()
     for feed in config.feeds:
         _check_probe(file, known[config.key], feed)
