@@ -14,6 +14,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.errors import ContractBroken
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Column, Conformed, Rule, Table, as_of, fold
@@ -191,10 +192,17 @@ def test_a_bad_row_does_not_hold_up_its_siblings() -> None:
             {"interval_start": None, "interval_end": None},
             {"interval_start_is_present", "interval_end_is_present"},
         ),
-        ({"interval_start": DAY.end}, {"interval_lies_in_its_operating_day"}),
+        (
+            {"interval_start": DAY.end, "interval_end": DAY.end + FIVE_MINUTES},
+            {"interval_lies_in_its_operating_day"},
+        ),
+        (
+            {"interval_start": DAY.start - FIVE_MINUTES, "interval_end": DAY.start},
+            {"interval_lies_in_its_operating_day"},
+        ),
         (
             {"interval_start": DAY.start - dt.timedelta(microseconds=1)},
-            {"interval_lies_in_its_operating_day"},
+            {"interval_lies_in_its_operating_day", "interval_starts_on_a_mark"},
         ),
         ({"lmp": None, "finality": "maybe"}, {"lmp_is_present", "finality_is_prelim_or_final"}),
     ],
@@ -218,8 +226,8 @@ def test_a_row_is_kept_out_with_every_rule_that_it_breaks(
         {"lmp": 39.15},
         dict.fromkeys(("energy", "congestion", "loss")),
         {"finality": "final"},
-        {"interval_start": DAY.start},
-        {"interval_start": DAY.end - dt.timedelta(minutes=5)},
+        {"interval_start": DAY.start, "interval_end": DAY.start + FIVE_MINUTES},
+        {"interval_start": DAY.end - FIVE_MINUTES, "interval_end": DAY.end},
         {"lmp": -150.0, "energy": -150.0, "loss": 0.0},
     ],
 )

@@ -379,7 +379,7 @@ def _stored(evidence: Evidence, check: str) -> list[dict[str, Any]]:
     rows, every = evidence.rows, evidence.table.all_rules(evidence.day, evidence.config.clock_slack)
     rules = [r for r in every if r.check == check and set(r.shows) <= set(rows.columns)]
     holds = [r.holds.fill_null(value=True).all() for r in rules]
-    if rows.select(pl.all_horizontal(pl.lit(True), *holds)).item():  # noqa: FBT003  a literal
+    if rows.select(pl.all_horizontal(pl.lit(True), *holds)).item():
         return []
     return [
         {"rule": r.name, **row}

@@ -162,7 +162,7 @@ def _of_present(
         detail = f"field {name} was {want.type} and now comes as {_types(wrong)}"
         found.append(Drift("retyped", name, f"{detail} in {wrong.total()} of {records} records"))
     absent = records - (count.total() - count["null"])
-    if absent > 0 and not (want.nullable or want.optional):
+    if absent > 0 and not want.nullable:
         detail = f"field {name} ({want.type}) has no value in {absent} of {records} records"
         found.append(Drift("null", name, detail))
     return found

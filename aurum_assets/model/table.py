@@ -168,7 +168,9 @@ class Table:
         text = pl.concat_str(texts, separator=_SEPARATOR)
         for name in (n for n in self.hashed if n in self.added):
             more = pl.concat_str(pl.lit(f"{_SEPARATOR}{name}="), self._canonical(name))
-            text = pl.concat_str(text, pl.when(pl.col(name).is_not_null()).then(more).otherwise(""))
+            text = pl.concat_str(
+                text, pl.when(pl.col(name).is_not_null()).then(more).otherwise(pl.lit(""))
+            )
         digest: pl.Expr = text.chash.sha2_256()  # type: ignore[attr-defined]
         return digest.str.slice(0, 32)
 
