@@ -55,8 +55,8 @@ ISONE = Source(
 )
 
 SYSTEM = "7000"
-"""The number of the whole system where reserves are bought; ``/locations/all`` calls it ROS, of type
-SYSTEM. The reserve zones are 7001 to 7003.
+"""The number of the whole system where reserves are bought: ROS, of type SYSTEM, in
+``/locations/all``. The reserve zones are 7001 to 7003.
 """
 
 FINALITY_IS_KNOWN = Rule(

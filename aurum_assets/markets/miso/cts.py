@@ -10,9 +10,10 @@ label); ``published_at`` is the case's approval. Documented: five-minute interva
 node; ``published_at`` is the retrieval time of the first answer with that content.
 Units: USD/MWh, MWh; UTC, half-open intervals stamped at their beginning.
 Caveats: the operator's clock is EST all year. ``operating_day`` is the publication's: forecasts
-cross midnight, by less than two days, and none is approved after it was fetched (but for the slack
-between two clocks) or a day before its operating day. The live answer holds only a price, so components, directions, volume and quality
-are null; it holds the whole day so far and shows today only.
+cross midnight. No case is approved after it was fetched (but for the slack between two clocks) or
+more than a day before its operating day, and none looks further than two days from it. The live
+answer holds only a price, so components, directions, volume and quality are null; it holds the
+whole day so far and shows today only.
 """
 
 import re
