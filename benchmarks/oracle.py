@@ -319,7 +319,14 @@ def _lmp(record: Pairs, text: bool) -> Row:  # noqa: FBT001
     known = {"BeginDate", "Location", *_LMP_NUMBERS}
     total, *parts = (optional(record.get(n), text=text) for n in _LMP_NUMBERS)
     name, kind = label(where.get("$")), label(where.get("@LocType"))
-    opinions = [at, spelled(where.get("@LocId"), _DIGITS), name[0], kind[0], total[0], *(p[0] for p in parts)]
+    opinions = [
+        at,
+        spelled(where.get("@LocId"), _DIGITS),
+        name[0],
+        kind[0],
+        total[0],
+        *(p[0] for p in parts),
+    ]
     opinions += [_said_once(record, known), _said_once(where, {"@LocId", "@LocType", "$"})]
     numbers = [value for _, value in parts]
     present = [value for value in numbers if value is not None]

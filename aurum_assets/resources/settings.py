@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from pydantic import AliasChoices, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -70,6 +70,11 @@ def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN40
     return Field(default=default, validation_alias=AliasChoices(*names), **bounds)
 
 
+def _lower(said: object) -> object:
+    """``INFO`` as ``info``."""
+    return said.lower() if isinstance(said, str) else said
+
+
 class Settings(BaseSettings):
     """The environment. Every variable is described in ``.env.example``."""
 
@@ -87,8 +92,8 @@ class Settings(BaseSettings):
     miso_base_url: str = _named("MISO_BASE_URL")
 
     environment: Literal["dev", "staging", "prod"] = _named("AURUM_ENVIRONMENT", default="dev")
-    log_level: Literal["debug", "info", "warning", "error"] = _named(
-        "AURUM_LOG_LEVEL", default="warning"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        _named("AURUM_LOG_LEVEL", default="warning")
     )
     log_format: Literal["console", "json"] = _named("AURUM_LOG_FORMAT", default="console")
     archive: str = _named("AURUM_ARCHIVE")
