@@ -169,10 +169,11 @@ class MisoCtsCollector:
     ) -> list[MisoCtsCandidate]:
         """The requests for the operating days from ``start_date`` to ``end_date``, one a day.
 
-        Without dates the current snapshot: one request, for today. Days as for ``IsoNeCollector.collect``, in EST all year; ``interval`` (HH:MM) and ``node``
-        narrow the answers. Asks nobody. Raises ``ValueError`` for what is no day, has not begun or
-        ends before it starts, for one date without the other, for an interval that is no five-minute mark and for what is no name
-        of a node.
+        Without dates the current snapshot: one request, for today. Days as for
+        ``IsoNeCollector.collect``, in EST all year; ``interval`` (HH:MM) and ``node`` narrow the
+        answers. Asks nobody. Raises ``ValueError`` for what is no day, has not begun or ends before
+        it starts, for one date without the other, for an interval that is no five-minute mark and
+        for what is no name of a node.
         """
         filters = self._filters(interval, node)
         today = MISO.day_of(self._home.now())
@@ -246,7 +247,7 @@ class MisoCtsCollector:
 
     @staticmethod
     def _validate_interval_format(interval: str) -> bool:
-        """Whether ``interval`` is HH:MM on a five-minute mark: rule 3, and what may be asked for."""
+        """Whether ``interval`` is HH:MM on a five-minute mark, as rule 3 has it."""
         return re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][05]", interval) is not None
 
     def _filters(self, interval: str | None, node: str | None) -> dict[str, str]:

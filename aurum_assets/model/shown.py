@@ -1,8 +1,8 @@
-"""Texts of others, made harmless for who looks at them: a terminal, a spreadsheet.
+r"""Texts of others, made harmless for who looks at them: a terminal, a spreadsheet.
 
 An operator's text may hold anything. A terminal obeys what follows ESC, a spreadsheet runs a cell
 that begins with ``=``, ``+``, ``-`` or ``@``. So a control character is written as what it is
-(``\\x1b``), and a cell that would be run is written behind an apostrophe, as spreadsheets have it.
+(``\x1b``), and a cell that would be run is written behind an apostrophe, as spreadsheets have it.
 ``from_cell`` takes both back exactly. Numbers are no texts: ``-5.2`` stays what it is.
 """
 
@@ -12,7 +12,7 @@ import polars as pl
 
 # As Excel and LibreOffice read a cell; the wide forms count where the locale is an Asian one. An
 # apostrophe is among them so that one which was there before is not taken for ours.
-_RUN = "=+\\-@\t\r\n＝＋－＠'"
+_RUN = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20'"
 _CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # but for tab, line feed, carriage return
 _WOULD_RUN = re.compile(f"[{_RUN}]")
 _BEHIND_OURS = re.compile(f"'(?=[{_RUN}])")
