@@ -24,7 +24,7 @@ from aurum_assets.model.checks import Verdict
 from aurum_assets.model.shown import visible
 
 _EXPANDED = 5
-BROKEN = 3  # exit code: something was quarantined or rejected
+BROKEN = 3  # exit code: something was quarantined or rejected, or the answer was partial
 
 Row = dict[str, Any]
 _COLOURS = {
