@@ -237,6 +237,14 @@ def test_a_row_that_just_keeps_the_rules_enters(changes: dict[str, Any]) -> None
     assert len(found.good) == 1
 
 
+@pytest.mark.parametrize("instant", [2**62, -(2**62), 253_402_318_799_000_000])
+def test_an_instant_beyond_the_calendar_is_a_reason_in_microseconds(instant: int) -> None:
+    stamp = pl.lit(instant).cast(pl.Datetime("us", "UTC"))
+    frame = lmp_frame(lmp_row()).with_columns(interval_start=stamp)
+    (reason,) = LMP.conform(frame, DAY).broken["reason"].to_list()
+    assert f"interval_start={instant}" in reason
+
+
 def test_the_reason_names_the_values() -> None:
     (reason,) = conform(lmp_row(lmp=39.2)).broken["reason"].to_list()
     assert reason == "lmp_is_the_sum_of_its_parts: lmp=39.2, energy=39.0, congestion=0.0, loss=0.16"

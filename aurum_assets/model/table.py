@@ -27,6 +27,7 @@ UTC = pl.Datetime("us", "UTC")
 _SEPARATOR = "\x1f"
 _NULL = "\x00"
 _POSITION = "__position"
+CALENDAR = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # years 1 to 9999, in microseconds
 
 
 @dataclass(frozen=True)
@@ -293,12 +294,7 @@ def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
             pl.concat_str(
                 pl.lit(f"{r.name}: "),
                 pl.concat_str(
-                    [
-                        pl.concat_str(
-                            pl.lit(f"{n}="), pl.col(n).cast(pl.String).fill_null("absent")
-                        )
-                        for n in r.shows
-                    ],
+                    [pl.concat_str(pl.lit(f"{n}="), _in_words(n, rows.schema[n])) for n in r.shows],
                     separator=", ",
                 ),
             )
@@ -310,6 +306,18 @@ def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
         rules=pl.concat_list(broken).list.drop_nulls(),
         reason=pl.concat_list(reasons).list.drop_nulls().list.join("; "),
     )
+
+
+def _in_words(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The value as text. Polars panics where an instant lies beyond the calendar: that is a number
+    of microseconds.
+    """
+    column = pl.col(name)
+    if dtype != UTC:
+        return column.cast(pl.String).fill_null("absent")
+    count = column.cast(pl.Int64)
+    held = pl.when(count.is_between(*CALENDAR)).then(column).cast(pl.String)
+    return pl.coalesce(held, count.cast(pl.String), pl.lit("absent"))
 
 
 def fold(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
