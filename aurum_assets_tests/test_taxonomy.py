@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.ingest.reference import crosswalk, observe
+from aurum_assets.ingest.reference import crosswalk, home_file, observe
 from aurum_assets.markets.isone.ancillary import (
     ISONE_ANCILLARY_SERVICES,
     ISONE_REGULATION_PRICES,
@@ -115,6 +115,20 @@ def test_7000_is_the_system_and_no_reserve_zone(desk: Desk, listed: bool) -> Non
     zones = dict(rows.select("location_id", "reserve_zone").iter_rows())
     assert zones["7000"] is None
     assert zones["7001"] == "SWCT"
+
+
+def test_a_file_of_before_does_not_make_the_system_a_reserve_zone(desk: Desk) -> None:
+    """Version 0.1 seeded every home's file so."""
+    path = home_file(desk.home, ISO_NODES)
+    path.parent.mkdir(parents=True)
+    names = ",".join(ISO_NODES.reviewed_columns)
+    path.write_text(f"{names}\nisone,7000,,RESERVE ZONE,,,,,,reserve zone by its number\n")
+    records = [r for r in location_records() if r["LocationID"] == 7000]
+    tree = wrapped("Locations", "Location", records)
+    desk.bring(ISONE_LOCATIONS, json.dumps(tree).encode(), at=DAY.start)
+    observe(desk.home, ISO_NODES, DAY.date)
+    (row,) = crosswalk(desk.home, ISO_NODES).filter(location_id="7000").to_dicts()
+    assert (row["location_type"], row["reserve_zone"]) == ("SYSTEM", None)
 
 
 # --- reserves ------------------------------------------------------------------------------------
