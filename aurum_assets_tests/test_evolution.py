@@ -22,6 +22,7 @@ from aurum_assets.simulator.day_ahead_reserves import reserve_data_records
 from aurum_assets.simulator.payloads import wrapped_newer
 from aurum_assets_tests.conftest import Aurum, Desk, said, utc
 from aurum_assets_tests.recordings import FETCHED_AT
+from aurum_assets_tests.servers.rest import rest_catalog
 
 TABLE = ISONE_ANCILLARY_SERVICES.table
 DAY = ISONE_ANCILLARY_SERVICES.day("2026-07-20")
@@ -191,6 +192,18 @@ def test_a_table_that_is_as_declared_is_not_committed_to(lake: Lake) -> None:
 
     first = location(lake.table(TABLE))
     assert location(lake.table(TABLE)) == first
+
+
+@pytest.mark.parametrize("answer", [500, 409, 0], ids=lambda n: f"answered {n}")
+def test_a_column_is_added_once_where_rest_lost_the_answer(tmp_path: Path, answer: int) -> None:
+    with rest_catalog(tmp_path) as rest:
+        lake = Lake({"type": "rest", "uri": rest.url}, sleep=lambda _: None, locks=tmp_path)
+        made_before(lake)
+        rest.lies = [answer]
+        assert lake.merge(TABLE, rows(requirement=615, at=LATER)).changed == 1
+        assert rest.lies == []
+        assert lake.read(TABLE)["requirement"].to_list() == [615.0]
+        assert lake.table(TABLE).schema().column_names == [*OLD.names, "requirement"]
 
 
 # --- the whole way -------------------------------------------------------------------------------
