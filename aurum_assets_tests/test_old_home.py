@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from aurum_assets import ingest
@@ -76,8 +77,13 @@ def test_a_home_of_the_version_before_is_rebuilt_from_its_archive_without_a_loss
     old: Home, key: str
 ) -> None:
     dataset = _known(key)
-    before = old.lake.read(dataset.table).select(dataset.table.key)
+    key_of = dataset.table.key
+    before = old.lake.read(dataset.table).select(key_of)
     for day in ingest.held_days(old, dataset):
         ingest.replay(old, dataset, day)
         assert ingest.verify(old, dataset, day).problems == []
-    assert old.lake.read(dataset.table).select(dataset.table.key).equals(before)
+    after = old.lake.read(dataset.table)
+    if "product" in key_of:  # version 0.1 did not read the price of what is forecast to be needed
+        assert after.filter(product="FER")["requirement"].null_count() == 0
+        after = after.filter(pl.col("product") != "FER")
+    assert after.select(key_of).equals(before)

@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 
-from aurum_assets.cli.backends import log_to_stderr
+from aurum_assets.cli.backends import LEVELS, log_to_stderr
 from aurum_assets.cli.collect import collect
 from aurum_assets.cli.health import doctor, probe, status
 from aurum_assets.cli.load import load
@@ -33,6 +33,7 @@ from aurum_assets.cli.simulate import demo, simulate
 from aurum_assets.cli.tables import as_of, export, sql
 from aurum_assets.cli.watch import alerts, metrics
 from aurum_assets.model.errors import AurumError
+from aurum_assets.model.shown import visible
 from aurum_assets.resources import logs
 from aurum_assets.resources.settings import Settings
 
@@ -45,7 +46,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except AurumError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(visible(str(error))) from error
 
 
 @click.group(
@@ -55,8 +56,9 @@ class Group(click.Group):
 @click.version_option(package_name="aurum-assets", prog_name="aurum")
 @click.option(
     "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    help="How much is logged to standard error (default: AURUM_LOG_LEVEL, else warning).",
+    type=LEVELS,
+    help="How much is logged to standard error (default: AURUM_LOG_LEVEL, else INFO for collect "
+    "and WARNING for the others).",
 )
 def main(log_level: logs.Level | None) -> None:
     """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.

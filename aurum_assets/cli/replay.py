@@ -9,7 +9,7 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import Days, dataset_name, day_of, find, json_option, with_days
-from aurum_assets.cli.output import BROKEN, print_json, print_rows, progress
+from aurum_assets.cli.output import BROKEN, print_json, print_rows, progress, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import open_home
@@ -64,7 +64,7 @@ def replay(
             step(f"{dataset} {one}")
     print_json({"replayed": rows, "failed": failed}) if as_json else print_rows(rows)
     for reason in failed:
-        click.echo(f"FAILED {reason}", err=True)
+        say(f"FAILED {reason}", err=True)
     sys.exit(1 if failed else 0)
 
 
@@ -92,10 +92,10 @@ def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) 
         print_rows([{k: v for k, v in r.as_dict().items() if k not in _SENTENCES} for r in done])
         for entry in done:
             for reason in entry.reasons:
-                click.echo(f"STILL OUT {entry.dataset} {entry.day}: {reason}")
+                say(f"STILL OUT {entry.dataset} {entry.day}: {reason}")
     for entry in done:
         if entry.failed:
-            click.echo(f"FAILED {entry.dataset} {entry.day}: {entry.failed}", err=True)
+            say(f"FAILED {entry.dataset} {entry.day}: {entry.failed}", err=True)
     if any(entry.failed for entry in done):
         sys.exit(1)
     sys.exit(BROKEN if any(entry.left for entry in done) else 0)

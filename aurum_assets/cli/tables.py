@@ -26,6 +26,7 @@ from aurum_assets.cli.output import on_terminal, print_data, print_json, print_l
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import QueryRefused
+from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources.settings import Home, open_home
 
@@ -122,7 +123,7 @@ def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
             else:
                 _print_batches(batches)
     except QueryRefused as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(visible(str(error))) from error
 
 
 def _frames(batches: "pa.RecordBatchReader") -> Iterator[pl.DataFrame]:
@@ -260,7 +261,7 @@ def _write(frames: Iterator[pl.DataFrame], file: BinaryIO, form: str) -> int:
         for number, frame in enumerate(frames):
             rows += len(frame)
             if form == "csv":
-                frame.write_csv(file, include_header=not number, datetime_format=_STAMP)
+                as_cells(frame).write_csv(file, include_header=not number, datetime_format=_STAMP)
                 continue
             arrow = frame.to_arrow()
             if writer is None:

@@ -36,7 +36,7 @@ from aurum_assets.model.message import Quality
 from aurum_assets.model.prices import LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, read, record_as_received
-from aurum_assets.model.table import UNREADABLE_RULE, UTC, fold
+from aurum_assets.model.table import CALENDAR, UNREADABLE_RULE, UTC, fold
 from aurum_assets.resources.archive import Rejection, order_of
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.logs import bound
@@ -45,7 +45,6 @@ from aurum_assets.resources.settings import Home
 log = structlog.get_logger(__name__)
 _DAYS_BACK = 28  # among which a week of held days is looked for
 _FOLDS = 5
-_CALENDAR = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # years 1 to 9999, microseconds
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
 
@@ -478,7 +477,7 @@ def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot)
     config = home.config(dataset)
     reading = read(dataset, snapshot, config.expected)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
-    outcome = dataset.table.conform(frame, day)
+    outcome = dataset.table.conform(frame, day, config.clock_slack)
     _refuse_beyond_the_calendar(dataset, outcome.good)
     adds_up = pl.col("rules").list.contains(LMP_IS_THE_SUM_OF_ITS_PARTS.name)
     broken = len(outcome.broken.filter(adds_up)) if len(outcome.broken) else 0
@@ -504,7 +503,7 @@ def _refuse_beyond_the_calendar(dataset: Dataset, good: pl.DataFrame) -> None:
     As numbers they are harmless; whoever makes a ``datetime`` of them raises, or panics.
     """
     stamps = [c.name for c in dataset.table.columns if c.dtype == UTC]
-    inside = [pl.col(n).cast(pl.Int64).is_between(*_CALENDAR).all() for n in stamps]
+    inside = [pl.col(n).cast(pl.Int64).is_between(*CALENDAR).all() for n in stamps]
     for name, fits in good.select(inside).row(0, named=True).items():
         if not fits:
             msg = f"{dataset.key}: {name} holds an instant beyond the years 1 to 9999"

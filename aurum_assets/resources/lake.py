@@ -48,6 +48,7 @@ from aurum_assets.resources.catalog import (
     troubles,
     warehouse,
 )
+from aurum_assets.resources.evolve import evolved, missing
 from aurum_assets.resources.holdings import Held, Holdings
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
 
@@ -539,9 +540,10 @@ class Lake:
         from pyiceberg.exceptions import NoSuchTableError
 
         try:
-            return self.catalog.load_table(table.identifier)
+            found = self.catalog.load_table(table.identifier)
         except NoSuchTableError:
-            return self._create(table)
+            found = self._create(table)
+        return evolved(found, table, iceberg_schema(table))
 
     def _create(self, table: Table) -> "IcebergTable":
         self.catalog.create_namespace_if_not_exists(table.namespace)
@@ -580,9 +582,12 @@ def _rows(
     schema = {name: table.schema[name] for name in columns}
     if not tasks:
         return pl.DataFrame(schema=schema)
-    projected = found.schema().select(*columns)
+    absent = {column.name for column in missing(found, table)}
+    projected = found.schema().select(*(n for n in columns if n not in absent))
     arrow = ArrowScan(found.metadata, found.io, projected, _where(partition)).to_table(tasks)
-    return pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
+    return pl.DataFrame(arrow).select(
+        pl.lit(None, t).alias(n) if n in absent else pl.col(n).cast(t) for n, t in schema.items()
+    )
 
 
 def _summary(found: "IcebergTable", over: str, files: Sequence[Held]) -> TableSummary:
@@ -690,7 +695,7 @@ def _written(
     partition = _partition_of(table, frame)
     values = [PartitionFieldValue(field, partition[field.name]) for field in spec.fields]
     try:
-        arrow = frame.select(table.names).to_arrow()
+        arrow = frame.select(schema.column_names).to_arrow()
         arrow = arrow.cast(schema_to_pyarrow(schema, include_field_ids=False))
     except (ValueError, pl.exceptions.PolarsError) as error:
         msg = f"{table.identifier}: the frame does not fit the table: {error}"

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import structlog
-from pydantic import AliasChoices, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -64,12 +64,18 @@ from aurum_assets.resources.state import SqliteState, State
 
 PROJECT = Path(__file__).parents[2]
 _RENAMED = {"retention_days": "repair_days"}  # keys of a dataset: it never said what is retained
+_LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 log = structlog.get_logger(__name__)
 
 
 def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN401  as Field has it
     """A setting under several names: ours, then those that other tools gave it."""
     return Field(default=default, validation_alias=AliasChoices(*names), **bounds)
+
+
+def _lower(said: object) -> object:
+    """``INFO`` as ``info``."""
+    return said.lower() if isinstance(said, str) else said
 
 
 class Settings(BaseSettings):
@@ -90,8 +96,8 @@ class Settings(BaseSettings):
     miso_base_url: str = _named("MISO_BASE_URL")
 
     environment: Literal["dev", "staging", "prod"] = _named("AURUM_ENVIRONMENT", default="dev")
-    log_level: Literal["debug", "info", "warning", "error"] = _named(
-        "AURUM_LOG_LEVEL", default="warning"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        _named("AURUM_LOG_LEVEL", default="warning")
     )
     log_format: Literal["console", "json"] = _named("AURUM_LOG_FORMAT", default="console")
     archive: str = _named("AURUM_ARCHIVE")
@@ -271,6 +277,10 @@ def _check_against_code(  # noqa: C901  a list of refusals
     for name in ("lateness_minutes", "repair_days"):
         if getattr(config, name) < 1:
             raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
+    if not 0 <= config.clock_slack_minutes <= _LONGEST_SLACK:
+        expected = f"between 0 and {_LONGEST_SLACK}"
+        found = config.clock_slack_minutes
+        raise _wrong(file, config.key, "clock_slack_minutes", expected, found)
     names: set[str] = set()
     for feed in config.feeds:
         _check_probe(file, known[config.key], feed)
