@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
-from aurum_assets.resources.archive import Store, Stored
+from aurum_assets.resources.archive import Store, Stored, sealed
 
 if TYPE_CHECKING:  # imported where they are first used: a run without S3 does not pay for them
     from botocore.exceptions import BotoCoreError, ClientError
@@ -116,7 +116,10 @@ class Folder:
         """See ``Store``."""
         with self._reached(f"put {key}"):
             if words:
-                _create(self.root / _beside(key), words)
+                about = self.root / _beside(key)
+                if not _create(about, words):  # of a put that was killed before its object
+                    words = about.read_bytes()
+                body = sealed(body, words)
             created = _create(self.root / key, body)
         return Stored(
             path=key,
@@ -241,9 +244,11 @@ class S3:
         mark = uuid.uuid4().hex
         about["put"] = mark
         if sum(_NAMED + len(name) + len(value) for name, value in about.items()) > METADATA_BYTES:
-            self.put(_beside(key), words)
+            if not self.put(_beside(key), words).created:
+                words = self.get(_beside(key))[0]
             about = {**_BESIDE, "put": mark}
-        return self._asked(f"put {key}", partial(self._put, key, body, about))
+        sealing = sealed(body, words)
+        return self._asked(f"put {key}", partial(self._put, key, sealing, about))
 
     def _put(self, key: str, body: bytes, about: dict[str, str], client: "S3Client") -> Stored:
         """One put; its answer may get lost, and the next try then finds its own object there."""
