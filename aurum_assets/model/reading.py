@@ -120,6 +120,7 @@ def sniff(body: bytes) -> Literal["json", "xml"]:
 
 
 def _tree(body: bytes, fmt: str, *, careful: bool = False) -> Any:
+    _require_utf8(body)
     if max(body.count(b","), body.count(b"<")) > _MOST_VALUES:
         msg = (
             f"the answer holds more than {_MOST_VALUES:,} values: no operator says so much at once"
@@ -132,8 +133,21 @@ def _tree(body: bytes, fmt: str, *, careful: bool = False) -> Any:
             return json.loads(body, object_pairs_hook=_pairs)
         return msgspec.json.decode(body)
     except (ValueError, RecursionError, etree.XMLSyntaxError) as error:
-        msg = f"the bytes are not {fmt.upper()}: {error or type(error).__name__}"
+        why = str(error)
+        if why in {"", "None"}:  # libxml's, of a text that its encoding leaves empty
+            why = "nothing of it can be read"
+        msg = f"the bytes are not {fmt.upper()}: {why}"
         raise MalformedPayload(msg) from error
+
+
+def _require_utf8(body: bytes) -> None:
+    """Refuse UTF-16 and UTF-32 by their marks, or by the zeros of their first characters."""
+    head = body[:4]
+    wide = head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) or b"\0" in head
+    if wide and body.strip(b"\0"):
+        bits = "UTF-32" if len(head.replace(b"\0", b"")) == 1 or b"\0\0" in head else "UTF-16"
+        msg = f"the bytes are text in {bits}: operators send UTF-8; convert them, and load them again"
+        raise MalformedPayload(msg)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
