@@ -67,8 +67,8 @@ def as_of(
         rows = rows.filter(pl.col("operating_day") == day_of(find(dataset), day).date)
     try:
         found = rows.collect()
-    except OSError as error:
-        raise open_home(DATASETS).lake.in_words(dataset, error) from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _unread(dataset, error) from None
     if output:
         _write_file(iter([found]), output, form)
     if as_json:
@@ -208,6 +208,13 @@ def _days_of(
             rows = rows.sort("finality").unique(key, keep="first").sort(table.order)
         if len(rows):
             yield rows
+
+
+def _unread(dataset: str, error: Exception) -> Exception:
+    """``error`` of a scan in our words, and which file is damaged, if one is."""
+    lake, table = open_home(DATASETS).lake, find(dataset).table
+    damage = lake.damage(table, dataset) or lake.damage(table.history, dataset)
+    return damage or (lake.in_words(dataset, error) if isinstance(error, OSError) else error)
 
 
 # --- files -------------------------------------------------------------------------------------

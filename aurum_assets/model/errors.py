@@ -15,6 +15,7 @@ AurumError
 |- StoreUnavailable       the archive's store is out of reach: ask again later
 |- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
+   '- LakeDamaged         a file of the lake cannot be read: make it anew from the archive
 """
 
 from collections.abc import Mapping
@@ -106,3 +107,7 @@ class QueryRefused(AurumError):
 
 class ConfigError(AurumError):
     """A file or variable of ours is wrong; the message names it, what it holds, what it should."""
+
+
+class LakeDamaged(ConfigError):
+    """A file of the lake is damaged or gone; the message names it and what makes it anew."""

@@ -31,20 +31,25 @@ from aurum_assets.model.errors import (
     ConfigError,
     ContractBroken,
     LakeBusy,
+    LakeDamaged,
     LakeUnreachable,
     Overtaken,
 )
 from aurum_assets.model.table import SUPERSEDED_AT, Table
 from aurum_assets.resources.catalog import (
     described,
+    file_location,
+    file_of,
     guard_landed_commits,
     of_files,
     open_catalog,
     reason,
+    sqlite_uri,
     trouble_of,
     troubles,
     warehouse,
 )
+from aurum_assets.resources.damage import Damage, find_damage, may_be_damage
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
     from pyiceberg.catalog import Catalog
@@ -60,6 +65,7 @@ _MARKET, _ORIGIN = "market", "aurum.origin"
 FILES_BEFORE_COMPACTION = 24
 SNAPSHOTS_KEPT = 6
 _LONGEST_WAIT = 1.0
+_ANEW = "aurum replay --all --rebuild makes the lake anew from the archive"
 _PATIENCE = 120.0  # for a write
 _SHORTER_PATIENCE = 30.0  # to open the catalog, to read, to make a table
 
@@ -122,8 +128,8 @@ class Lake:
         return cls(
             {
                 "type": "sql",
-                "uri": f"sqlite:///{root}/catalog.sqlite?timeout=30",
-                "warehouse": f"file://{root}/warehouse",
+                "uri": sqlite_uri(root / "catalog.sqlite"),
+                "warehouse": file_location(root / "warehouse"),
             },
             locks=root,
         )
@@ -138,9 +144,10 @@ class Lake:
         """The catalog, its commits guarded.
 
         Raises ``LakeUnreachable`` where it cannot be had within half a minute, ``ConfigError``
-        where it refuses us.
+        where it refuses us, ``LakeDamaged`` where its file (or, of a table, a file) is damaged.
         """
         what = "opening the lake"
+        self._refuse_lost_catalog()
         opened = self._given or self._patiently(what, lambda _: open_catalog(self._properties))
         guard_landed_commits(opened, self._properties, self._sleep, self._shorter_patience)
         return opened
@@ -148,17 +155,25 @@ class Lake:
     def table(self, table: Table) -> "IcebergTable":
         """The Iceberg table, as it is now; made where it is missing. Raises like ``catalog``."""
         self.catalog  # noqa: B018  has a patience of its own
-        return self._patiently(table.identifier, lambda _: self._table(table))
+        return self._patiently(
+            table.identifier, lambda _: self._table(table), within=(table, None)
+        )
 
     def find(self, table: Table) -> "IcebergTable | None":
         """The Iceberg table where it exists. Raises like ``catalog``."""
         return self.reading(table, lambda found: found, None)
 
-    def reading(self, table: Table, once: "Callable[[IcebergTable], _T]", otherwise: _T) -> _T:
+    def reading(
+        self,
+        table: Table,
+        once: "Callable[[IcebergTable], _T]",
+        otherwise: _T,
+        partition: Mapping[str, Any] | None = None,
+    ) -> _T:
         """What ``once`` reads of the table as it is now, ``otherwise`` where there is none.
 
-        Asked again for half a minute where catalog or files are out of reach. Raises like
-        ``catalog``.
+        Asked again for half a minute where catalog or files are out of reach. ``partition``: all
+        that is read of it. Raises like ``catalog``.
         """
         from pyiceberg.exceptions import NoSuchTableError
 
@@ -171,7 +186,7 @@ class Lake:
                 return otherwise
             return once(found)
 
-        return self._patiently(table.identifier, read)
+        return self._patiently(table.identifier, read, within=(table, partition))
 
     def claimed_by(self, ours: str) -> str:
         """Whose data the lake holds, ``real`` or ``simulated``: ``ours`` where nobody had said.
@@ -209,7 +224,7 @@ class Lake:
             rows = _rows(found, table, where, names, self._plan(found, where))
             return rows.sort([n for n in table.order if n in rows.columns] or rows.columns)
 
-        return self.reading(table, once, table.empty().select(names))
+        return self.reading(table, once, table.empty().select(names), where)
 
     def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
         """Bring ``frame`` (as ``fold`` gives it, of one partition) into its partition.
@@ -223,7 +238,7 @@ class Lake:
             return Merged()
         partition = _partition_of(table, frame)
         return self._optimistic(
-            table, lambda attempt: self._merge_once(table, frame, partition, attempt)
+            table, lambda attempt: self._merge_once(table, frame, partition, attempt), partition
         )
 
     def replace(
@@ -240,7 +255,9 @@ class Lake:
         ``keeps``: somebody else brought it meanwhile.
         """
         return self._optimistic(
-            table, lambda attempt: self._replace_once(table, frame, partition, keeps, attempt)
+            table,
+            lambda attempt: self._replace_once(table, frame, partition, keeps, attempt),
+            partition,
         )
 
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
@@ -396,7 +413,9 @@ class Lake:
 
     # --- the loop ------------------------------------------------------------------------------
 
-    def _optimistic(self, table: Table, once: Callable[[int], Merged]) -> Merged:
+    def _optimistic(
+        self, table: Table, once: Callable[[int], Merged], partition: Mapping[str, Any]
+    ) -> Merged:
         """Try until a commit lands on the state that it was computed from.
 
         Writers of one machine take turns, or a rewrite would always lose to the appends beside it.
@@ -409,7 +428,7 @@ class Lake:
             with self._turn(table):
                 return once(attempt)
 
-        return self._patiently(table.identifier, in_turn, self._patience)
+        return self._patiently(table.identifier, in_turn, self._patience, (table, partition))
 
     @contextlib.contextmanager
     def _turn(self, table: Table) -> Iterator[None]:
@@ -425,8 +444,18 @@ class Lake:
     def _shorter_patience(self) -> float:
         return min(_SHORTER_PATIENCE, self._patience)
 
-    def _patiently(self, what: str, once: Callable[[int], _T], patience: float | None = None) -> _T:
-        """Do what others may be faster at, and what a catalog must answer: it may come back."""
+    def _patiently(
+        self,
+        what: str,
+        once: Callable[[int], _T],
+        patience: float | None = None,
+        within: tuple[Table, Mapping[str, Any] | None] | None = None,
+    ) -> _T:
+        """Do what others may be faster at, and what a catalog must answer: it may come back.
+
+        ``within``: the table, and the partition of it, whose files are looked at where wrong bytes
+        may be the reason: these do not come back, and nobody waits for them.
+        """
         lost = troubles(self._properties)
         began = time.monotonic()
         until = began + (self._shorter_patience if patience is None else patience)
@@ -434,13 +463,53 @@ class Lake:
         while True:
             try:
                 return once(attempt)
-            except lost as error:
+            except Exception as error:
+                self._refuse_damage(what, error, within)
+                if not isinstance(error, lost):
+                    raise
                 waits = trouble_of(error) in {"busy", "away"}
                 if not waits or time.monotonic() > until:
                     raise self._given_up(what, attempt, began, error) from None
             ceiling = min(_LONGEST_WAIT, 0.02 * 2**attempt)
             self._sleep(random.uniform(0, ceiling))  # noqa: S311  jitter is no secret
             attempt += 1
+
+    def _refuse_damage(
+        self, what: str, error: Exception, within: tuple[Table, Mapping[str, Any] | None] | None
+    ) -> None:
+        """Raise ``LakeDamaged`` where ``error`` comes of a file that cannot be read."""
+        if within is None or not may_be_damage(error):
+            return
+        found = find_damage(self.catalog, *within)
+        if found is not None:
+            raise self._damaged(what, found) from None
+
+    def damage(self, table: Table, what: str = "") -> LakeDamaged | None:
+        """Which file of ``table`` cannot be read, as an error; None where all can be."""
+        found = find_damage(self.catalog, table)
+        return None if found is None else self._damaged(what or table.identifier, found)
+
+    def _damaged(self, what: str, found: Damage) -> LakeDamaged:
+        if found.gone:
+            place = warehouse(self._properties)
+            return LakeDamaged(
+                f"{what}: a file is gone from {place}: {found.file}; name the right one in "
+                f"AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
+            )
+        return LakeDamaged(f"{what}: {found.file} is damaged ({found.why}); {_ANEW}")
+
+    def _refuse_lost_catalog(self) -> None:
+        """Refuse to begin a new catalog beside the files of the tables of a lost one."""
+        uri = self._properties.get("uri", "")
+        if self._given is not None or not uri.startswith("sqlite:"):
+            return
+        file = Path(file_of(uri))
+        if file.exists() and file.stat().st_size:
+            return
+        if next((file.parent / "warehouse").glob("*/*/metadata/*.metadata.json"), None):
+            why = "it has 0 bytes" if file.exists() else "it is gone"
+            found = Damage(str(file), f"{why}, the tables beside it are not")
+            raise self._damaged("opening the lake", found)
 
     def _given_up(self, what: str, attempt: int, began: float, error: Exception) -> AurumError:
         if trouble_of(error) == "busy":
@@ -460,9 +529,21 @@ class Lake:
             also = ", and at what the credentials may do" if of_files(error) else ""
             return ConfigError(f"{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*{also}")
         if trouble == "missing":
-            return ConfigError(
+            return LakeDamaged(
                 f"{what}: a file is gone from {place}: {why}; name the right one in "
-                "AURUM_CATALOG_WAREHOUSE, or restore it"
+                f"AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
+            )
+        if trouble == "damaged":
+            return LakeDamaged(f"{what}: {place} is damaged: {why}; {_ANEW}")
+        if trouble == "disk":
+            return LakeUnreachable(
+                f"{what}: the disk of {place} cannot be read or written ({why}): look at the disk; "
+                "what was archived is kept, ask again once the disk works"
+            )
+        if trouble == "closed":
+            return ConfigError(
+                f"{what}: {place} cannot be opened or written ({why}): make its folder and files "
+                "writable by this user, or set AURUM_HOME (AURUM_CATALOG_WAREHOUSE) elsewhere"
             )
         if trouble == "full":
             return LakeUnreachable(
