@@ -23,9 +23,10 @@ from aurum_assets.ingest.normalize import (
 from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
 from aurum_assets.ingest.publish import Publish, drain
 from aurum_assets.ingest.query import known_tables, query
-from aurum_assets.ingest.replay import Verified, held_days, replay, verify
+from aurum_assets.ingest.replay import held_days, replay
 from aurum_assets.ingest.requeue import Requeued, requeue
 from aurum_assets.ingest.status import Status, status
+from aurum_assets.ingest.verify import Verified, verify, verify_days
 from aurum_assets.ingest.watch import Scraped, look, send
 
 __all__ = [
@@ -72,4 +73,5 @@ __all__ = [
     "send",
     "status",
     "verify",
+    "verify_days",
 ]

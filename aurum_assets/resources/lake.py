@@ -80,7 +80,10 @@ _PROPERTIES = {
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge did. ``snapshot_id`` is None where there was nothing to commit."""
+    """What a merge did. ``snapshot_id`` is None where there was nothing to commit.
+
+    ``held``: the rows of the partition afterwards; None where nobody looked.
+    """
 
     new: int = 0
     changed: int = 0
@@ -88,6 +91,7 @@ class Merged:
     removed: int = 0
     snapshot_id: int | None = None
     attempts: int = 1
+    held: int | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,23 @@ class Lake:
     def uuid(self, table: Table) -> str:
         """The identity of the table: another one after it was dropped and made again."""
         return str(self.table(table).metadata.table_uuid)
+
+    def held(self, table: Table, partition: Mapping[str, Any]) -> tuple[str, int]:
+        """The identity of the table, as ``uuid``, and its rows of ``partition``.
+
+        No row is read, and the next merge into the partition need not plan again.
+        """
+        self.catalog  # noqa: B018  has a patience of its own
+
+        def once(_: int) -> tuple[str, int]:
+            found = self._table(table)
+            return str(found.metadata.table_uuid), _count(self._plan(found, partition))
+
+        return self._patiently(table.identifier, once, within=(table, partition))
+
+    def partitions(self, table: Table) -> dict[tuple[Any, ...], int]:
+        """The rows of each partition that holds any, by its values; no row is read."""
+        return self.reading(table, _partitions, {})
 
     def read(
         self,
@@ -335,7 +356,7 @@ class Lake:
         new, changed = int(is_new.sum()), int(is_changed.sum())
         unchanged = len(frame) - new - changed
         if not new and not changed:
-            return Merged(unchanged=unchanged, attempts=attempt)
+            return Merged(unchanged=unchanged, attempts=attempt, held=_count(tasks))
         said = frame.filter(is_new | is_changed)
         if changed or len(tasks) >= FILES_BEFORE_COMPACTION:
             held = _rows(found, table, partition, tuple(table.names), tasks)
@@ -344,9 +365,11 @@ class Lake:
             kept = held.join(said, on=table.key, how="anti")
             said = pl.concat([kept, said.select(table.names)]).sort(table.order)
             snapshot = self._commit(found, table, said, partition, over=tasks)
+            count = len(said)
         else:
             snapshot = self._commit(found, table, said, partition, beside=tasks)
-        return Merged(new, changed, unchanged, 0, snapshot, attempt)
+            count = _count(tasks) + len(said)
+        return Merged(new, changed, unchanged, 0, snapshot, attempt, count)
 
     def _replace_once(
         self,
@@ -364,12 +387,13 @@ class Lake:
             msg = f"{table.identifier}: {partition} holds rows that others brought meanwhile"
             raise Overtaken(msg)
         if known.equals(frame):
-            return Merged(unchanged=len(frame), attempts=attempt)
+            return Merged(unchanged=len(frame), attempts=attempt, held=len(frame))
         same = len(frame.join(known, on=[*table.key, "record_hash"], how="semi"))
         new = len(frame.join(known, on=table.key, how="anti"))
         removed = len(known.join(frame, on=table.key, how="anti"))
         snapshot = self._commit(found, table, frame, partition, over=tasks)
-        return Merged(new, len(frame) - same - new, same, removed, snapshot, attempt)
+        changed = len(frame) - same - new
+        return Merged(new, changed, same, removed, snapshot, attempt, len(frame))
 
     def _commit(
         self,
@@ -604,6 +628,24 @@ def _rows(
     projected = found.schema().select(*columns)
     arrow = ArrowScan(found.metadata, found.io, projected, _where(partition)).to_table(tasks)
     return pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
+
+
+def _count(tasks: "Sequence[FileScanTask]") -> int:
+    return sum(task.file.record_count for task in tasks)
+
+
+def _partitions(found: "IcebergTable") -> dict[tuple[Any, ...], int]:
+    rows: Counter[tuple[Any, ...]] = Counter()
+    if found.current_snapshot() is None:
+        return rows
+    fields = range(len(found.spec().fields))
+    dates = {i for i in fields if found.spec().fields[i].name == "operating_day"}
+    for task in found.scan().plan_files():
+        values = task.file.partition
+        rows[tuple(_date(values[i]) if i in dates else values[i] for i in fields)] += (
+            task.file.record_count
+        )
+    return rows
 
 
 def _days(found: "IcebergTable") -> list[dt.date]:
