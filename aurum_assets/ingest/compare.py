@@ -90,17 +90,15 @@ def compare(
     return found
 
 
-def _unknown(
-    table: Table, stored: Held, origins: Origins, found: Differences, remedy: str
-) -> None:
+def _unknown(table: Table, stored: Held, origins: Origins, found: Differences, remedy: str) -> None:
     """Rows of bytes that the archive does not hold, or cannot give."""
-    frames = ((table, stored.rows), (table.history, stored.history), (QUARANTINE, stored.quarantined))
-    for one, rows in frames:
+    frames = (stored.rows, stored.history, stored.quarantined)
+    for one, rows in zip((table, table.history, QUARANTINE), frames, strict=True):
         lost = rows.filter(~_RAW.is_in(set(origins.known)))
         for raw, count in sorted(lost["raw_sha256"].value_counts().iter_rows()):
             found.problems.append(
-                f"{one.name}: {count} rows refer to bytes {raw[:16]}… that the archive does not hold;"
-                f" restore them, or let the rows go: {remedy} --force"
+                f"{one.name}: {count} rows refer to bytes {raw[:16]}… that the archive does not "
+                f"hold; restore them, or let the rows go: {remedy} --force"
             )
 
 
@@ -111,7 +109,8 @@ def _judged_otherwise(table: Table, stored: Held, expected: Held) -> tuple[set[s
     def beyond(some: pl.DataFrame, others: pl.DataFrame, on: list[str]) -> set[str]:
         return set(some.join(others, on=on, how="anti", nulls_equal=True)["raw_sha256"])
 
-    missing, extra = beyond(expected.rows, stored.rows, key), beyond(stored.rows, expected.rows, key)
+    missing = beyond(expected.rows, stored.rows, key)
+    extra = beyond(stored.rows, expected.rows, key)
     inside = beyond(stored.quarantined, expected.quarantined, hashed)
     outside = beyond(expected.quarantined, stored.quarantined, hashed)
     return missing & inside, extra & outside
@@ -134,8 +133,7 @@ def _differences(
     values = [n for n in table.names if n not in {*key, *_WORDED}]
     changed = both.filter(
         pl.any_horizontal(
-            pl.col(n).is_not_null() & pl.col(n).ne_missing(pl.col(f"{n}__expected"))
-            for n in values
+            pl.col(n).is_not_null() & pl.col(n).ne_missing(pl.col(f"{n}__expected")) for n in values
         )
     )
     if lenient:  # what superseded what is not known of a day some of whose snapshots do not count

@@ -10,8 +10,6 @@ import hashlib
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import order_of
 from aurum_assets.resources.registry import Ledger

@@ -30,8 +30,9 @@ _LOOKS = 3
 class Verified:
     """What ``verify`` found of one operating day (none: of the dataset's tables as a whole).
 
-    ``pending``: archived snapshots that nobody merged yet, no loss. ``unsealed``: objects put before
-    envelopes were sealed. ``notes``: what is no loss either. ``quick``: only counts were compared.
+    ``pending``: archived snapshots that nobody merged yet, no loss. ``unsealed``: objects that were
+    put before there were seals. ``notes``: what is no loss either. ``quick``: only counts were
+    compared.
     """
 
     dataset: str
@@ -89,7 +90,7 @@ def verify_days(
 ) -> Iterator[Verified]:
     """Verify each of ``days``, of all that is held where None; a damaged table stops no other."""
     try:
-        asked = held_days(home, dataset) if days is None else days
+        asked = verifiable_days(home, dataset) if days is None else days
         counts = _Counts(home, dataset) if quick else None
     except LakeDamaged as error:
         yield Verified(dataset.key, "", problems=[str(error)])
@@ -100,6 +101,15 @@ def verify_days(
             yield found or verify(home, dataset, day)
         except LakeDamaged as error:
             yield Verified(dataset.key, day.key, problems=[str(error)])
+
+
+def verifiable_days(home: Home, dataset: Dataset) -> list[OperatingDay]:
+    """The days of which archive, tables or ledger know."""
+    days = {day.key for day in held_days(home, dataset)}
+    days |= {day.isoformat() for day in home.lake.days(dataset.table.history)}
+    days |= {d.isoformat() for d, key in home.lake.partitions(QUARANTINE) if key == dataset.key}
+    days |= set(home.registry.ledger_days(dataset.key))
+    return [dataset.day(key) for key in sorted(days)]
 
 
 class _Counts:
@@ -130,11 +140,10 @@ class _Counts:
 
 
 def _state(home: Home, dataset: Dataset, day: OperatingDay) -> list[object]:
-    """What changes when somebody writes of the day: the archive's listing, the tables' snapshots."""
+    """What changes when somebody writes: the archive's listing, the tables' snapshots."""
     tables = (dataset.table, dataset.table.history, QUARANTINE)
     heads: list[object] = [
-        home.lake.reading(t, lambda found: found.metadata.current_snapshot_id, None)
-        for t in tables
+        home.lake.reading(t, lambda found: found.metadata.current_snapshot_id, None) for t in tables
     ]
     return [*heads, *home.archive.identifiers(dataset.archive_name, day.key)]
 

@@ -146,7 +146,7 @@ def _require_utf8(body: bytes) -> None:
     wide = head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) or b"\0" in head
     if wide and body.strip(b"\0"):
         bits = "UTF-32" if len(head.replace(b"\0", b"")) == 1 or b"\0\0" in head else "UTF-16"
-        msg = f"the bytes are text in {bits}: operators send UTF-8; convert them, and load them again"
+        msg = f"the bytes are text in {bits}, and operators send UTF-8: convert and load them again"
         raise MalformedPayload(msg)
 
 

@@ -7,8 +7,9 @@
 
 An object is put once and never changed, and carries words about itself: its envelope, or why it was
 rejected. The header of its gzip holds the hash of these words (the seal): an edit of the envelope
-does not reach there. Replay needs nothing else than the archive. What does not belong here: where objects lie
-(a ``Store``: a folder, a bucket), what is a duplicate (the registry), what the bytes mean (model).
+does not reach there. Replay needs nothing else than the archive. What does not belong here: where
+objects lie (a ``Store``: a folder, a bucket), what is a duplicate (the registry), what the bytes
+mean (model).
 """
 
 import datetime as dt
@@ -273,7 +274,9 @@ class Archive:
             msg = f"{where}: the bytes are not those that were {kept}"
             raise MalformedPayload(msg)
         if seal_of(packed) not in {"", digest_of(words)}:
-            msg = f"{where}: the envelope was edited: it does not have the hash that the object holds"
+            msg = (
+                f"{where}: the envelope was edited: it does not have the hash that the object holds"
+            )
             raise MalformedPayload(msg)
         return body
 

@@ -64,6 +64,7 @@ _T = TypeVar("_T")
 _MARKET, _ORIGIN = "market", "aurum.origin"
 FILES_BEFORE_COMPACTION = 24
 SNAPSHOTS_KEPT = 6
+_OPENING = "opening the lake"
 _LONGEST_WAIT = 1.0
 _ANEW = "aurum replay --all --rebuild makes the lake anew from the archive"
 _PATIENCE = 120.0  # for a write
@@ -150,18 +151,15 @@ class Lake:
         Raises ``LakeUnreachable`` where it cannot be had within half a minute, ``ConfigError``
         where it refuses us, ``LakeDamaged`` where its file (or, of a table, a file) is damaged.
         """
-        what = "opening the lake"
         self._refuse_lost_catalog()
-        opened = self._given or self._patiently(what, lambda _: open_catalog(self._properties))
+        opened = self._given or self._patiently(_OPENING, lambda _: open_catalog(self._properties))
         guard_landed_commits(opened, self._properties, self._sleep, self._shorter_patience)
         return opened
 
     def table(self, table: Table) -> "IcebergTable":
         """The Iceberg table, as it is now; made where it is missing. Raises like ``catalog``."""
         self.catalog  # noqa: B018  has a patience of its own
-        return self._patiently(
-            table.identifier, lambda _: self._table(table), within=(table, None)
-        )
+        return self._patiently(table.identifier, lambda _: self._table(table), within=(table, None))
 
     def find(self, table: Table) -> "IcebergTable | None":
         """The Iceberg table where it exists. Raises like ``catalog``."""
@@ -280,6 +278,41 @@ class Lake:
             lambda attempt: self._replace_once(table, frame, partition, keeps, attempt),
             partition,
         )
+
+    def set_aside(self, tables: Sequence[Table], folder: Path | None) -> list[str]:
+        """Take ``tables`` out of the catalog; sentences of what was kept where.
+
+        Their files are moved below ``folder`` where they lie in this lake's own, else they stay
+        where they are. Raises like ``catalog``.
+        """
+        from pyiceberg.exceptions import NoSuchTableError
+
+        kept = []
+        for table in tables:
+
+            def drop(_: int, identifier: str = table.identifier) -> bool:
+                try:
+                    self.catalog.drop_table(identifier)
+                except NoSuchTableError:
+                    return False
+                return True
+
+            dropped = self._patiently(table.identifier, drop)
+            place = self._locks and self._locks / "warehouse" / table.namespace / table.name
+            if folder is not None and place and place.exists():
+                to = folder / "warehouse" / table.namespace / table.name
+                to.parent.mkdir(parents=True, exist_ok=True)
+                place.rename(to)
+                kept.append(f"{table.identifier}: its files are in {to}")
+            elif dropped:
+                kept.append(f"{table.identifier}: its files stay where they are, without a name")
+        return kept
+
+    def close(self) -> None:
+        """Let go of the catalog; it is opened again with the next use."""
+        opened = self.__dict__.pop("catalog", None)
+        if opened is not None and self._given is None:
+            opened.close()
 
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
         """Counts and bounds of the table, without reading a row."""
@@ -533,7 +566,7 @@ class Lake:
         if next((file.parent / "warehouse").glob("*/*/metadata/*.metadata.json"), None):
             why = "it has 0 bytes" if file.exists() else "it is gone"
             found = Damage(str(file), f"{why}, the tables beside it are not")
-            raise self._damaged("opening the lake", found)
+            raise self._damaged(_OPENING, found)
 
     def _given_up(self, what: str, attempt: int, began: float, error: Exception) -> AurumError:
         if trouble_of(error) == "busy":
@@ -549,36 +582,13 @@ class Lake:
         """
         trouble, why = trouble_of(error), reason(error, self._properties)
         place = (warehouse if of_files(error) else described)(self._properties)
-        if trouble == "refused":
-            also = ", and at what the credentials may do" if of_files(error) else ""
-            return ConfigError(f"{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*{also}")
-        if trouble == "missing":
-            return LakeDamaged(
-                f"{what}: a file is gone from {place}: {why}; name the right one in "
-                f"AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
-            )
-        if trouble == "damaged":
-            return LakeDamaged(f"{what}: {place} is damaged: {why}; {_ANEW}")
-        if trouble == "disk":
-            return LakeUnreachable(
-                f"{what}: the disk of {place} cannot be read or written ({why}): look at the disk; "
-                "what was archived is kept, ask again once the disk works"
-            )
-        if trouble == "closed":
-            return ConfigError(
-                f"{what}: {place} cannot be opened or written ({why}): make its folder and files "
-                "writable by this user, or set AURUM_HOME (AURUM_CATALOG_WAREHOUSE) elsewhere"
-            )
-        if trouble == "full":
-            return LakeUnreachable(
-                f"{what}: no space is left for {place} ({why}): nothing of this was stored; what "
-                "was archived is kept, make room and ask again"
-            )
-        for_long = f" for {seconds:.0f} s" if seconds else ""
-        return LakeUnreachable(
-            f"{what}: {place} was out of reach{for_long} ({why}): "
-            "what was archived is kept, ask again once it is back"
-        )
+        words = {"what": what, "place": place, "why": why, "also": "", "long": ""}
+        if of_files(error):
+            words["also"] = ", and at what the credentials may do"
+        if seconds:
+            words["long"] = f" for {seconds:.0f} s"
+        kind, sentence = _SENTENCES.get(trouble, _SENTENCES["away"])
+        return kind(sentence.format_map(words))
 
     def _table(self, table: Table) -> "IcebergTable":
         from pyiceberg.exceptions import NoSuchTableError
@@ -598,6 +608,50 @@ class Lake:
             sort_order=_sort_order(table, schema),
             properties={**_PROPERTIES, "comment": table.doc},
         )
+
+
+_SENTENCES: dict[str, tuple[type[AurumError], str]] = {
+    "refused": (
+        ConfigError,
+        "{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*{also}",
+    ),
+    "missing": (
+        LakeDamaged,
+        (
+            "{what}: a file is gone from {place}: {why}; name the right one in "
+            f"AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
+        ),
+    ),
+    "damaged": (LakeDamaged, f"{{what}}: {{place}} is damaged ({{why}}); {_ANEW}"),
+    "disk": (
+        LakeUnreachable,
+        (
+            "{what}: the disk of {place} cannot be read or written ({why}): look at the disk; what was "
+            "archived is kept, ask again once it works"
+        ),
+    ),
+    "closed": (
+        ConfigError,
+        (
+            "{what}: {place} cannot be opened or written ({why}): make its folder and files writable "
+            "by this user, or set AURUM_HOME (AURUM_CATALOG_WAREHOUSE) elsewhere"
+        ),
+    ),
+    "full": (
+        LakeUnreachable,
+        (
+            "{what}: no space is left for {place} ({why}): nothing of this was stored; what was "
+            "archived is kept, make room and ask again"
+        ),
+    ),
+    "away": (
+        LakeUnreachable,
+        (
+            "{what}: {place} was out of reach{long} ({why}): what was archived is kept, ask again once "
+            "it is back"
+        ),
+    ),
+}
 
 
 def _made(root: Path) -> Path:

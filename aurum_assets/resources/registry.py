@@ -109,6 +109,14 @@ class Registry:
         text = self._get(f"ledger:{dataset}:{day}")
         return msgspec.json.decode(text, type=Ledger) if text else None
 
+    def ledger_days(self, dataset: str) -> list[str]:
+        """The days of which there is a ledger; none where the store does not list its words."""
+        prefix = f"ledger:{dataset}:"
+        try:
+            return [key.removeprefix(prefix) for key in self._state.keys(prefix)]
+        except (sqlite3.Error, ConfigError, LookupError):
+            return []
+
     def keep_ledger(self, dataset: str, day: str, ledger: Ledger) -> None:
         """Remember what the tables hold of the day."""
         text = msgspec.json.encode(ledger).decode()
