@@ -31,7 +31,7 @@ Trouble = Literal["busy", "away", "refused", "full", "missing", "disk", "closed"
 
 _POSTGRES = ("postgresql+psycopg2", "postgresql", "postgres")
 _OURS = "aurum-assets"  # how our connections are called in pg_stat_activity
-_UNPLAIN = re.compile(r"[?#%]")
+_PLAIN = "/ !$&'()*+,:;=@[]"  # what a path may hold as it is: all but the marks of an address
 _SILENCE, _CONNECTING = 20.0, 5.0
 _SENT_WITHIN, _ANSWERED_WITHIN = 5.0, 30.0
 _FINDING_OUT = 30.0
@@ -393,14 +393,8 @@ def _aws_trouble(error: Exception) -> Trouble:
 
 
 def sqlite_uri(file: Path) -> str:
-    """The address of a SQLite file for SQLAlchemy, whatever characters its path holds.
-
-    SQLAlchemy decodes no path, and takes what follows a question mark for options: a path that is
-    not plain goes as a ``file:`` URI of SQLite, which decodes it.
-    """
-    if not _UNPLAIN.search(str(file)):
-        return f"sqlite:///{file}?timeout=30"
-    return f"sqlite:///file:{quote(str(file))}?timeout=30&uri=true"
+    """The address of a SQLite file for SQLAlchemy, which decodes its path."""
+    return f"sqlite:///{quote(str(file), safe=_PLAIN)}?timeout=30"
 
 
 def file_location(folder: Path) -> str:
@@ -414,8 +408,7 @@ def file_location(folder: Path) -> str:
 
 def file_of(uri: str) -> str:
     """``sqlite_uri`` undone."""
-    place = uri.removeprefix("sqlite:///").partition("?")[0]
-    return unquote(place.removeprefix("file:")) if place.startswith("file:") else place
+    return unquote(uri.removeprefix("sqlite:///").partition("?")[0])
 
 
 def described(properties: Mapping[str, str]) -> str:
