@@ -250,7 +250,7 @@ def _write_file(frames: Iterator[pl.DataFrame], path: Path, form: str) -> int:
             if file.tell():
                 draft.replace(path)
     except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror}"
+        msg = f"{path} cannot be written: {error.strerror or error}"
         raise click.ClickException(msg) from error
     finally:
         draft.unlink(missing_ok=True)

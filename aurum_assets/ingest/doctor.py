@@ -201,7 +201,7 @@ def _require_writable(folder: Path, remedy: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise _Trouble(
-            said=f"{place} cannot be written: {error.strerror}", remedy=remedy
+            said=f"{place} cannot be written: {error.strerror or error}", remedy=remedy
         ) from error
 
 

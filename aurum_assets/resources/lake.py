@@ -658,7 +658,7 @@ def _made(root: Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"{root} cannot be made ({error.strerror}); set AURUM_HOME to a folder that can"
+        msg = f"{root} cannot be made ({error.strerror or error}); set AURUM_HOME to a folder that can"
         raise ConfigError(msg) from error
     return root.resolve()
 

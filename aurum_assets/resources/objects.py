@@ -11,6 +11,7 @@ minute, not one for each object.
 """
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -144,7 +145,7 @@ class Folder:
         except FileNotFoundError:
             raise
         except OSError as error:
-            msg = f"{path}: this object cannot be read: {error.strerror}"
+            msg = f"{path}: this object cannot be read: {error.strerror or error}"
             raise MalformedPayload(msg) from error
 
     def below(self, prefix: str) -> Iterator[tuple[str, int]]:
@@ -182,7 +183,9 @@ class Folder:
             yield
         except OSError as error:
             why = error.strerror or type(error).__name__
-            msg = f"{self.uri} is out of reach ({doing}: {why}): ask again later"
+            closed = error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}
+            remedy = "make it writable by this user" if closed else "ask again later"
+            msg = f"{self.uri} is out of reach ({doing}: {why}): {remedy}"
             raise StoreUnavailable(msg) from error
 
 
