@@ -47,8 +47,8 @@ class Kind:
     counted: bool = True
 
 
-def fill(home: Home) -> None:
-    """Bring what is to be damaged."""
+def fill(home: Home, *, observed: bool = True) -> None:
+    """Bring what is to be damaged; the references too where they are ``observed``."""
     at = NOW - dt.timedelta(hours=1)
     for minute, day, loads in ((0, 20, (1, 2)), (1, 20, (1, 3)), (2, 19, (4, 5))):
         records = ",".join(
@@ -64,7 +64,7 @@ def fill(home: Home) -> None:
         for i, total in enumerate((40, 99, 40))
     )
     _bring(home, LMP, f'{{"FiveMinLmps":{{"FiveMinLmp":[{prices}]}}}}', at)
-    for reference in REFERENCES:
+    for reference in REFERENCES if observed else ():
         observe(home, reference, DAY["operating_day"])
 
 
@@ -191,24 +191,30 @@ def _path(location: str) -> Path:
 
 
 def files_of(home: Home, table: Table) -> dict[str, Path]:
-    """A file of each kind that a read of the table takes."""
+    """A file of each kind that a read of the table's day takes."""
     found = home.lake.table(table)
     snapshot = found.current_snapshot()
     if snapshot is None:
         msg = f"{table.identifier} holds nothing"
         raise LookupError(msg)
-    data = next(iter(found.scan().plan_files())).file.file_path
+    day = found.scan(row_filter="operating_day = '2026-07-20'")
+    data = next(iter(day.plan_files())).file.file_path
     return {
         "metadata": _path(found.metadata_location),
         "manifest list": _path(snapshot.manifest_list),
-        "manifest": _path(snapshot.manifests(found.io)[0].manifest_path),
+        "manifest": _path(
+            next(
+                manifest.manifest_path
+                for manifest in snapshot.manifests(found.io)
+                for entry in manifest.fetch_manifest_entry(found.io)
+                if entry.data_file.file_path == data
+            )
+        ),
         "data": _path(data),
     }
 
 
-def _file(
-    what: str, how: Callable[[Path], None], table: Table = _TABLE
-) -> Callable[[Home], None]:
+def _file(what: str, how: Callable[[Path], None], table: Table = _TABLE) -> Callable[[Home], None]:
     return lambda home: how(files_of(home, table)[what])
 
 
@@ -270,7 +276,9 @@ KINDS = (
     Kind("a truncated data file", _file("data", _truncated), "rebuild", counted=False),
     Kind("a flipped byte in a data file", _file("data", _flipped), "rebuild", counted=False),
     Kind("a data file that is gone", _file("data", _gone), "rebuild", counted=False),
-    Kind("a quarantine file that is gone", _file("data", _gone, QUARANTINE), "rebuild", counted=False),
+    Kind(
+        "a quarantine file that is gone", _file("data", _gone, QUARANTINE), "rebuild", counted=False
+    ),
     Kind("a truncated manifest", _file("manifest", _truncated), "rebuild"),
     Kind("a flipped byte in a manifest", _file("manifest", _flipped), "rebuild"),
     Kind("a truncated manifest list", _file("manifest list", _truncated), "rebuild"),

@@ -67,8 +67,8 @@ def as_of(
         rows = rows.filter(pl.col("operating_day") == day_of(find(dataset), day).date)
     try:
         found = rows.collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise _unread(dataset, error) from None
+    except Exception as error:
+        raise _unread(dataset, error) from error
     if output:
         _write_file(iter([found]), output, form)
     if as_json:

@@ -274,9 +274,7 @@ class Archive:
             msg = f"{where}: the bytes are not those that were {kept}"
             raise MalformedPayload(msg)
         if seal_of(packed) not in {"", digest_of(words)}:
-            msg = (
-                f"{where}: the envelope was edited: it does not have the hash that the object holds"
-            )
+            msg = f"{where}: the envelope is not the one that was archived: it was edited"
             raise MalformedPayload(msg)
         return body
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
 
 _S3 = "AWS Error"  # in every error of pyarrow that a server, not the bytes, gave
-METADATA = "TableMetadataWrapper"  # pyiceberg's name for a metadata file that cannot be parsed
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ def may_be_damage(error: Exception) -> bool:
             getattr(error, "errno", None) or _S3 in str(error)
         )
     library = type(error).__module__.partition(".")[0]
-    if library == "pyiceberg":
-        return METADATA in str(error)
+    if library == "pyiceberg":  # of metadata; what a commit finds is a ValidationException
+        return type(error).__name__ == "ValidationError"
     return library not in {"sqlalchemy", "sqlite3", "psycopg2", "requests", "botocore"}
 
 

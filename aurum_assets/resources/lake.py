@@ -626,15 +626,15 @@ _SENTENCES: dict[str, tuple[type[AurumError], str]] = {
     "disk": (
         LakeUnreachable,
         (
-            "{what}: the disk of {place} cannot be read or written ({why}): look at the disk; what was "
-            "archived is kept, ask again once it works"
+            "{what}: the disk of {place} cannot be read or written ({why}): look at the disk; what "
+            "was archived is kept, ask again once it works"
         ),
     ),
     "closed": (
         ConfigError,
         (
-            "{what}: {place} cannot be opened or written ({why}): make its folder and files writable "
-            "by this user, or set AURUM_HOME (AURUM_CATALOG_WAREHOUSE) elsewhere"
+            "{what}: {place} cannot be opened or written ({why}): make its folder and files "
+            "writable by this user, or set AURUM_HOME (AURUM_CATALOG_WAREHOUSE) elsewhere"
         ),
     ),
     "full": (
@@ -647,8 +647,8 @@ _SENTENCES: dict[str, tuple[type[AurumError], str]] = {
     "away": (
         LakeUnreachable,
         (
-            "{what}: {place} was out of reach{long} ({why}): what was archived is kept, ask again once "
-            "it is back"
+            "{what}: {place} was out of reach{long} ({why}): what was archived is kept, ask again "
+            "once it is back"
         ),
     ),
 }
@@ -658,7 +658,8 @@ def _made(root: Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"{root} cannot be made ({error.strerror or error}); set AURUM_HOME to a folder that can"
+        why = error.strerror or error
+        msg = f"{root} cannot be made ({why}); set AURUM_HOME to a folder that can"
         raise ConfigError(msg) from error
     return root.resolve()
 
