@@ -627,7 +627,7 @@ def test_an_edited_envelope_is_damage_on_every_store(desk: Desk, behind: Behind)
     assert desk.rows(LOAD).equals(before)
 
 
-def test_a_seal_is_the_same_at_each_put_and_any_gunzip_reads_it(desk: Desk, behind: Behind) -> None:
+def test_a_seal_is_the_same_at_each_put_and_any_gunzip_reads_it(desk: Desk) -> None:
     path = loaded(desk)
     packed, words = desk.home.archive.store.get(path)
     assert seal_of(packed) == digest_of(words)
@@ -637,7 +637,7 @@ def test_a_seal_is_the_same_at_each_put_and_any_gunzip_reads_it(desk: Desk, behi
     assert done.stdout == LOADS[0]
 
 
-def test_long_words_that_lie_beside_an_object_are_sealed_too(home: Home, behind: Behind) -> None:
+def test_long_words_that_lie_beside_an_object_are_sealed_too(home: Home) -> None:
     long = envelope(filters={"name": "x" * 3000})
     stored = home.archive.put("isone_rt_lmp", long, BODY)
     packed, words = home.archive.store.get(stored.path)
