@@ -13,6 +13,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
@@ -30,6 +31,15 @@ from aurum_assets.model.neighbours import drift_of_neighbours, neighbours_of
 from aurum_assets.model.quoted import clean_number
 
 _BOM = b"\xef\xbb\xbf"
+# How JSON and XML begin in encodings that nobody sends; the longer marks first.
+_WIDE: Mapping[str, tuple[bytes, ...]] = {
+    "utf-32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
+    "utf-32-le": (b"<\0\0\0", b"{\0\0\0", b"[\0\0\0"),
+    "utf-32-be": (b"\0\0\0<", b"\0\0\0{", b"\0\0\0["),
+    "utf-16": (b"\xff\xfe", b"\xfe\xff"),
+    "utf-16-le": (b"<\0", b"{\0", b"[\0"),
+    "utf-16-be": (b"\0<", b"\0{", b"\0["),
+}
 _MOST_VALUES = 5_000_000  # 64 MB of prices hold about two million
 _MOST_REFUSED = 10_000
 _UNUSUAL = (b"\\", b"true", b"false")  # what polars reads in a way of its own
@@ -153,13 +163,14 @@ def _tree(body: bytes, fmt: str, *, careful: bool = False) -> Any:
 
 
 def _require_utf8(body: bytes) -> None:
-    """Refuse UTF-16 and UTF-32 by their marks, or by the zeros of their first characters."""
-    head = body[:4]
-    wide = head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) or b"\0" in head
-    if wide and body.strip(b"\0"):
-        bits = "UTF-32" if len(head.replace(b"\0", b"")) == 1 or b"\0\0" in head else "UTF-16"
-        msg = f"the bytes are text in {bits}, and operators send UTF-8: convert and load them again"
-        raise MalformedPayload(msg)
+    """Refuse text in UTF-16 or UTF-32, with a mark or with zeros in its first character."""
+    for name, marks in _WIDE.items():
+        if body.startswith(marks):
+            with suppress(UnicodeDecodeError):
+                body.decode(name)
+                bits = name[:6].upper()
+                msg = f"the bytes are text in {bits}, and operators send UTF-8: convert them first"
+                raise MalformedPayload(msg)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
