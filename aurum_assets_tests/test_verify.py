@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from aurum_assets import ingest
+from aurum_assets.graph.translate import table_metadata
 from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged, LakeUnreachable
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import seal_of
@@ -206,6 +207,7 @@ def test_a_table_that_lost_merged_rows_is_healed_by_the_next_load_and_says_so(
     assert done.healed
     assert done.merged.new == 2
     assert "healed" in capfd.readouterr().out
+    assert table_metadata(filled, done)["healed"] is True
     if again:
         assert filled.lake.read(TABLE).equals(before)
     assert not ingest.normalize(filled, LOAD, DAY).healed

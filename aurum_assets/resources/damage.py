@@ -133,6 +133,6 @@ def _metadata_of(catalog: "Catalog", table: Table) -> str:
 
 
 def _of(file: str, error: Exception) -> Damage:
-    said = " ".join(str(error).split())[:200]
+    said = " ".join(str(error).partition(" [type=")[0].split())[:120]  # no part of the content
     why = said if said not in {"", "None"} else type(error).__name__
     return Damage(file, why, gone=isinstance(error, FileNotFoundError))
