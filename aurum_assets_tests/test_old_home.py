@@ -81,3 +81,11 @@ def test_a_home_of_the_version_before_is_rebuilt_from_its_archive_without_a_loss
         ingest.replay(old, dataset, day)
         assert ingest.verify(old, dataset, day).problems == []
     assert old.lake.read(dataset.table).select(dataset.table.key).equals(before)
+
+
+def test_a_home_of_the_version_before_verifies_and_quick_reads_its_days_in_full(old: Home) -> None:
+    found = [v for d in DATASETS for v in ingest.verify_days(old, d, quick=True)]
+    assert {v.dataset for v in found} >= set(ROWS)
+    assert [p for v in found for p in v.problems] == []
+    assert not any(v.quick for v in found)  # there is no ledger yet
+    assert sum(v.unsealed for v in found) == sum(v.objects for v in found)
