@@ -182,6 +182,20 @@ def test_an_edited_envelope_is_damage_although_the_bytes_are_whole(filled: Home)
     assert problems(filled) == []
 
 
+def test_rejected_bytes_that_were_swapped_or_whose_reason_was_edited_are_seen(
+    desk: Desk, filled: Home
+) -> None:
+    desk.take(LOAD, b"no JSON")
+    assert problems(filled) == []
+    (path,) = (filled.root / "archive" / "rejected").rglob("*.gz")
+    kept, reason = path.read_bytes(), path.with_name(f"{path.stem}.reason.json")
+    path.write_bytes(objects(filled)[0].read_bytes())
+    assert "the bytes are not those that were rejected" in problems(filled)[0]
+    path.write_bytes(kept)
+    reason.write_text(reason.read_text().replace("not JSON", "fine"))
+    assert "the envelope is not the one that was archived" in problems(filled)[0]
+
+
 def test_an_object_without_a_seal_stays_readable_and_is_counted(aurum: Aurum, filled: Home) -> None:
     import gzip
 

@@ -45,7 +45,8 @@ def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_
     for one in [find(name)] if name else DATASETS:
         asked = _asked(home, one, days)
         with progress(len(asked or ()), f"verifying {one.key}") as step:
-            for each in ingest.verify_days(home, one, asked, quick=quick):
+            everything = None if asked is None or not days.said else asked
+            for each in ingest.verify_days(home, one, everything, quick=quick):
                 found.append(each)
                 step(f"{one.key} {each.day}")
     _report(found, as_json=as_json)

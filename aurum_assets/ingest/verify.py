@@ -17,7 +17,7 @@ from aurum_assets.ingest.normalize import Conformed, _conform_all, _one_a_record
 from aurum_assets.ingest.replay import held_days
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Snapshot
-from aurum_assets.model.errors import ConfigError, LakeDamaged
+from aurum_assets.model.errors import ConfigError, LakeDamaged, MalformedPayload
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table, fold
 from aurum_assets.resources.archive import Archive, order_of, seal_of
@@ -95,12 +95,24 @@ def verify_days(
     except LakeDamaged as error:
         yield Verified(dataset.key, "", problems=[str(error)])
         return
+    if days is None and not quick:
+        yield from _rejected(home, dataset)
     for day in asked:
         try:
             found = counts.agree(day) if counts else None
             yield found or verify(home, dataset, day)
         except LakeDamaged as error:
             yield Verified(dataset.key, day.key, problems=[str(error)])
+
+
+def _rejected(home: Home, dataset: Dataset) -> Iterator[Verified]:
+    """Rejected bytes, not settled since, that no longer are what was rejected."""
+    for path in home.archive.unsettled(dataset.key):
+        try:
+            home.archive.rejected_body(home.archive.rejection(path))
+        except (MalformedPayload, FileNotFoundError) as error:
+            text = f"{error}; restore the object and its reason from a backup"
+            yield Verified(dataset.key, "", objects=1, problems=[text])
 
 
 def verifiable_days(home: Home, dataset: Dataset) -> list[OperatingDay]:
