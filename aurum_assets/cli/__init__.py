@@ -2,7 +2,8 @@
 
     collect    ask an operator: ``collect miso-cts``, ``collect isone DATASET``
     load       payload files from disk
-    replay     what the archive is asked for again: replay, requeue, verify
+    replay     what the archive is asked for again: replay, requeue
+    verify     whether archive and tables agree
     tables     what the tables hold: as-of, sql, export
     health     what is held, what works, what the operators say: status, doctor, probe
     watch      what somebody should know of: alerts, metrics
@@ -28,9 +29,10 @@ from aurum_assets.cli.health import doctor, probe, status
 from aurum_assets.cli.load import load
 from aurum_assets.cli.maintain import maintain
 from aurum_assets.cli.reference import reference
-from aurum_assets.cli.replay import replay, requeue, verify
+from aurum_assets.cli.replay import replay, requeue
 from aurum_assets.cli.simulate import demo, simulate
 from aurum_assets.cli.tables import as_of, export, sql
+from aurum_assets.cli.verify import verify
 from aurum_assets.cli.watch import alerts, metrics
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.shown import visible

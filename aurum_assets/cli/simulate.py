@@ -75,5 +75,5 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, miso_dial
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
     except OSError as error:
-        msg = f"port {port} cannot be had ({error.strerror}); choose another with --port"
+        msg = f"port {port} cannot be had ({error.strerror or error}); choose another with --port"
         raise click.ClickException(msg) from error

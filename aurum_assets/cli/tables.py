@@ -68,8 +68,8 @@ def as_of(
         rows = rows.filter(pl.col("operating_day") == day_of(find(dataset), day).date)
     try:
         found = rows.collect()
-    except OSError as error:
-        raise open_home(DATASETS).lake.in_words(dataset, error) from None
+    except Exception as error:
+        raise _unread(dataset, error) from error
     if output:
         _write_file(iter([found]), output, form)
     if as_json:
@@ -211,6 +211,13 @@ def _days_of(
             yield rows
 
 
+def _unread(dataset: str, error: Exception) -> Exception:
+    """``error`` of a scan in our words, and which file is damaged, if one is."""
+    lake, table = open_home(DATASETS).lake, find(dataset).table
+    damage = lake.damage(table, dataset) or lake.damage(table.history, dataset)
+    return damage or (lake.in_words(dataset, error) if isinstance(error, OSError) else error)
+
+
 # --- files -------------------------------------------------------------------------------------
 
 
@@ -244,7 +251,7 @@ def _write_file(frames: Iterator[pl.DataFrame], path: Path, form: str) -> int:
             if file.tell():
                 draft.replace(path)
     except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror}"
+        msg = f"{path} cannot be written: {error.strerror or error}"
         raise click.ClickException(msg) from error
     finally:
         draft.unlink(missing_ok=True)

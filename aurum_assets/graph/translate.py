@@ -140,6 +140,7 @@ def table_metadata(home: Home, done: Normalized) -> dict[str, Any]:
         "rejected": len(done.rejected),
         "snapshots": done.snapshots,
         "rebuilt": done.rebuilt,
+        "healed": done.healed,
     }
     if home.events.degraded:
         metadata["degraded"] = home.events.degraded

@@ -18,6 +18,7 @@ import structlog
 
 from aurum_assets.ingest.evidence import intervals_of, recent_sizes
 from aurum_assets.ingest.keep import bring_up, pay
+from aurum_assets.ingest.ledger import agreed, lacks_rows, record
 from aurum_assets.ingest.publish import Publish, changes, drain, intend, landed
 from aurum_assets.ingest.rejecting import ANYTHING, one_day, rejecting, traceback_of
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
@@ -73,7 +74,8 @@ class _Unusable:
 class Normalized:
     """What a normalization did, and what its checks look at.
 
-    ``rows``: the rows that were brought (the whole day where it was rebuilt).
+    ``rows``: the rows that were brought (the whole day where it was rebuilt). ``healed``: the table
+    had lost rows that were merged before, and has them again.
     """
 
     dataset: Dataset
@@ -82,6 +84,7 @@ class Normalized:
     rows: pl.DataFrame
     snapshots: int = 0
     rebuilt: bool = False
+    healed: bool = False
     quarantined: int = 0
     unusable: list[_Unusable] = field(default_factory=list)
     drift: tuple[Drift, ...] = ()
@@ -155,11 +158,15 @@ def normalize_each(
 
 def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     identifiers = home.archive.identifiers(dataset.archive_name, day.key)
-    uuid = home.lake.uuid(dataset.table)
+    uuid, rows = home.lake.held(dataset.table, {"operating_day": day.date})
     merged = home.registry.merged(dataset.key, day.key, uuid)
+    ledger = home.registry.ledger(dataset.key, day.key)
+    lacking = lacks_rows(ledger, uuid, rows, merged)
+    before = None if lacking else agreed(ledger, uuid, merged, identifiers)
+    merged = frozenset() if lacking else merged
     pending = [i for i in identifiers if i not in merged]
     newest = max(map(order_of, merged), default=("", ""))
-    newer = len(pending) == 1 and order_of(pending[0]) > newest
+    newer = not lacking and len(pending) == 1 and order_of(pending[0]) > newest
     if not pending:
         pay(home, dataset, day, identifiers)
         return look_again(home, dataset, day)
@@ -174,9 +181,17 @@ def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     landed(home, dataset, day, done.told_of(pending if newer else identifiers))
     held = frozenset(identifiers) - done.lost
     pay(home, dataset, day, held)
+    record(home, done, uuid, held, before, rows)
     home.registry.mark_merged(dataset.key, day.key, uuid, held)
+    _say_healed(done, lacking=lacking)
     _count(home, done, pending)
     return done
+
+
+def _say_healed(done: Normalized, *, lacking: bool) -> None:
+    done.healed = lacking and done.merged.new > 0
+    if done.healed:
+        log.warning("healed", rows=done.merged.new, because="the table lacked rows merged before")
 
 
 def _count(home: Home, done: Normalized, pending: Collection[str]) -> None:

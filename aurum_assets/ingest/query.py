@@ -110,8 +110,9 @@ def _in_words(home: Home, error: Exception) -> AurumError:
     name, unread, why = str(error).partition(_UNREAD)[2].partition("' failed: ")
     if unread:  # not the question's fault
         lost = FileNotFoundError if "[errno 2]" in why else OSError
-        table = next((t.identifier for t in known_tables() if f"__{t.name}" == name), name)
-        return home.lake.in_words(table, lost(why))
+        table = next((t for t in known_tables() if f"__{t.name}" == name), None)
+        damage = table and home.lake.damage(table)
+        return damage or home.lake.in_words(table.identifier if table else name, lost(why))
     sentence = str(error).partition("\n\nLINE")[0].replace("\n", " ").strip()
     if isinstance(error, duckdb.CatalogException) and "Table with name" in sentence:
         names = ", ".join(t.identifier for t in known_tables())

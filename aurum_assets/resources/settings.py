@@ -438,7 +438,7 @@ class Home:
             place = f"{self.backends.s3_endpoint} {self.backends.archive}"
             return hashlib.sha256(place.encode()).hexdigest()[:16]
         file = self.root / "identity"
-        with self.turn("identity"):
+        with self.turn("identity"), self._written():
             if not file.exists() or not file.read_text().strip():
                 file.write_text(uuid.uuid4().hex[:16])
             return file.read_text().strip()
@@ -513,12 +513,30 @@ class Home:
 
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[None]:
-        """One process of this machine at a time; a killed one gives way at once."""
+        """One process of this machine at a time; a killed one gives way at once.
+
+        Raises ``ConfigError`` where the home cannot be written.
+        """
         folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{name}.lock").open("a") as file:
+        with self._written():
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / f"{name}.lock").open("a")
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        """Say in a sentence that the home cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            msg = (
+                f"{error.filename or self.root} cannot be written ({why}): make the home writable "
+                "by this user, or set AURUM_HOME to a folder that is"
+            )
+            raise ConfigError(msg) from error
 
     def _refuse_to_mix(self, base_url: str) -> None:
         """A home holds what a simulator made up or what an operator said, never both.
@@ -562,12 +580,13 @@ class Home:
         marker = self.root / name
         if marker.exists():
             return
-        self.root.mkdir(parents=True, exist_ok=True)
         draft = self.root / f".{name}.{uuid.uuid4().hex}"
-        draft.write_text(word)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, marker)
-        draft.unlink()
+        with self._written():
+            self.root.mkdir(parents=True, exist_ok=True)
+            draft.write_text(word)
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, marker)
+            draft.unlink()
 
     def now(self) -> dt.datetime:
         """This instant, UTC."""
