@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,13 @@ def test_days_bounds_and_counts_read_each_manifest_once_and_no_row(
     assert len(read) == len(set(read)) == 12
     assert all(name.endswith(".avro") for name in read)
     close(other)
+
+
+def test_threads_share_what_manifests_tell(lake: Lake) -> None:
+    fill(lake)
+    days = [where(n)["operating_day"] for n in (0, 1, OPEN)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: lake.days(TABLE), range(24))) == [days] * 24
 
 
 def test_status_counts_the_quarantine_without_reading_it(desk: Desk, opened: list[str]) -> None:

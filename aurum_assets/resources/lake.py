@@ -47,6 +47,7 @@ from aurum_assets.resources.catalog import (
     warehouse,
 )
 from aurum_assets.resources.holdings import Held, Holdings
+from aurum_assets.resources.layout import DAY
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
@@ -574,7 +575,7 @@ def _summary(found: "IcebergTable", over: str, files: Sequence[Held]) -> TableSu
     first, last = _bounds(found, over, files)
     return TableSummary(
         rows=sum(held.rows for held in files),
-        days=len({held.day for held in files}),
+        days=len({held.partition.get(DAY) for held in files}),
         files=len(files),
         first=first,
         last=last,
