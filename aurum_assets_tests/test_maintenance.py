@@ -429,7 +429,7 @@ def test_two_days_of_ticks_with_maintenance_lose_nothing_and_leave_a_days_files(
 # --- wherever the lake is ------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["postgres and a folder", "postgres and S3", "REST", "Glue and S3"])
+@pytest.fixture(params=["Postgres and S3", "REST", "Glue and S3"])
 def anywhere(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Lake]:
@@ -456,8 +456,6 @@ def lake_of(
         s3 = {"s3.endpoint": url, "s3.region": "us-east-1"}
         return Lake(catalogs.catalog_properties("glue", url, "s3://lake/t", "", home=root, s3=s3))
     postgres: str = request.getfixturevalue("postgres_url")
-    if kind == "postgres and a folder":
-        return lake_at(root, postgres)
     server = request.getfixturevalue("s3")
     bucket = uuid.uuid4().hex
     server.make_bucket(bucket)
