@@ -142,7 +142,7 @@ def miso_cts(
     sourcing/miso_coordinated_transaction_scheduling/year=YYYY/month=MM/day=DD/
 
     Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
-    rejected.
+    rejected, or an answer says that it is not all.
     """
     if not settings.archive and not settings.s3_bucket:
         msg = (
@@ -179,7 +179,7 @@ def isone(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  #
     (.aurum) unless --s3-bucket, S3_BUCKET or AURUM_ARCHIVE says otherwise.
 
     Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
-    rejected.
+    rejected, or an answer says that it is not all.
     """
     _collect(settings, find(dataset), days, {}, more)
 
@@ -342,6 +342,7 @@ def _report(
     left = len(asked) - len(done)
     failed = [f"{d.day}: {d.failed}" for d in done if d.failed]
     rejected = [f"{d.day}: {reason}" for d in done for reason in d.rejected]
+    partial = [f"{d.day}: {a.partial}" for d in done for a in d.collected.archived if a.partial]
     summary = {
         "dataset": dataset.key,
         **{n: sum(r[n] for r in rows) for n in ("candidates", "collected", "duplicates", "failed")},
@@ -354,17 +355,19 @@ def _report(
     if home.degraded:
         warn(f"degraded: {home.degraded}")
     if as_json:
-        reasons = {"failed_because": failed, "rejected_because": rejected}
+        reasons = {"failed_because": failed, "rejected_because": rejected, "partial": partial}
         print_json({**summary, "archive": home.archive.uri, "days": rows, **reasons})
     else:
         print_rows(rows, shown=_SHOWN)
         print_summary(summary)
         for reason in rejected:
             click.echo(f"REJECTED {reason}")
+        for reason in partial:
+            click.echo(f"PARTIAL {reason}")
     for reason in failed:
         click.echo(f"FAILED {reason}", err=True)
     if left:
         click.echo(f"the other {left} days would fail alike and were not asked for", err=True)
     if failed:
         sys.exit(1)
-    sys.exit(BROKEN if rejected or summary["quarantined"] else 0)
+    sys.exit(BROKEN if rejected or partial or summary["quarantined"] else 0)

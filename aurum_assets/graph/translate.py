@@ -115,6 +115,9 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
         }
     if home.degraded:
         metadata["degraded"] = redacted(home.degraded)
+    partial = [a.partial for a in collected.archived if a.partial]
+    if partial:
+        metadata["partial_because"] = redacted("\n".join(partial))
     reasons = [a.reason for a in collected.archived if a.outcome == "rejected"]
     return metadata | ({"rejected_because": "\n".join(reasons)} if reasons else {})
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Endpoint, Envelope, Feed, Snapshot, Source
@@ -180,7 +181,8 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
     except AurumError as error:
         return found("not asked", None, reason=str(error))
     try:
-        said = _read(home, dataset, feed, day, answer)
+        with rejecting(dataset, endpoint.name):
+            said = _read(home, dataset, feed, day, answer)
     except DataError as error:
         return found("unreadable", answer.status, reason=str(error))
     return found("drift" if said.pop("refuses") else "ok", answer.status, **said)
@@ -205,7 +207,7 @@ def _read(
         finality=feed.finality,
         asked=day.key if day and named == answer.endpoint.dialect else None,
     )
-    expected = home.config(dataset).expected_fields
+    expected = home.config(dataset).expected
     reading = read(dataset, Snapshot(envelope, answer.body), expected)
     drift = [f"{d.severity} {d.kind}: {d.detail}" for d in reading.drift]
     other = named != answer.endpoint.dialect
