@@ -17,6 +17,7 @@ from benchmarks.prove_limits import prove_limits
 from benchmarks.prove_maintain import prove_maintain
 from benchmarks.prove_month import prove_month
 from benchmarks.prove_mutations import prove_mutations
+from benchmarks.prove_purge import prove_purge
 from benchmarks.prove_races import prove_races
 from benchmarks.prove_secrets import prove_secrets
 from benchmarks.year import prove_year
@@ -33,6 +34,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "faults": prove_faults,
     "secrets": prove_secrets,
     "year": prove_year,
+    "purge": prove_purge,
 }
 
 

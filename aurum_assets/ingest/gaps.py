@@ -214,7 +214,7 @@ def wanted_days(
         return []
     config = home.config(dataset)
     today = dataset.source.day_of(home.now())
-    oldest = today.plus(-config.retention_days).key
+    oldest = today.plus(-config.repair_days).key
     first = dataset.day(max(min(held), oldest, config.first_day.isoformat()))
     return every_day(first, today.plus(any(debt.ahead for debt in owed)))[::-1]
 

@@ -151,6 +151,7 @@ class Feed:
 class DatasetConfig:
     """What an operator of this project tunes of one dataset.
 
+    ``repair_days``: how many days back a day with gaps is asked for again; no data ever expires.
     ``expected_fields``: by dialect, what is known of each field. ``price_bounds``: floor and cap of
     the market's prices, in the unit of the table's; not checked where absent; the ``magnitude``
     ``"price"`` of a field follows from them. ``price_tolerance``:
@@ -164,7 +165,7 @@ class DatasetConfig:
     topic: str
     first_day: dt.date
     lateness_minutes: int
-    retention_days: int
+    repair_days: int
     feeds: tuple[Feed, ...]
     expected_fields: Mapping[str, Expected]
     enabled: bool = True
