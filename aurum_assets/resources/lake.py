@@ -55,6 +55,7 @@ from aurum_assets.resources.catalog import (
 from aurum_assets.resources.damage import Damage, find_damage, may_be_damage
 from aurum_assets.resources.evolve import evolved, missing
 from aurum_assets.resources.holdings import Held, Holdings
+from aurum_assets.resources.layout import DAY
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
@@ -766,7 +767,7 @@ def _summary(found: "IcebergTable", over: str, files: Sequence[Held]) -> TableSu
     first, last = _bounds(found, over, files)
     return TableSummary(
         rows=sum(held.rows for held in files),
-        days=len({held.day for held in files}),
+        days=len({held.partition.get(DAY) for held in files}),
         files=len(files),
         first=first,
         last=last,
