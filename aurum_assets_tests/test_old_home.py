@@ -100,3 +100,9 @@ def test_a_home_of_the_version_before_verifies_and_quick_reads_its_days_in_full(
     assert lacking == {"isone_ancillary_services"}  # rows of FER, which a replay brings
     assert not any(v.quick for v in found)  # there is no ledger yet
     assert sum(v.unsealed for v in found) == sum(v.objects for v in found)
+
+
+def test_a_home_of_the_version_before_is_maintained_without_losing_a_row(old: Home) -> None:
+    done = ingest.maintain(old, DATASETS)
+    assert not [part for part in done.parts if part.failed]
+    assert {key: len(old.lake.read(_known(key).table)) for key in ROWS} == ROWS
