@@ -103,8 +103,9 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
     Nothing is archived or stored. The operators' limits are kept, and nobody waits for them: what
     finds no room is "not asked".
 
-    Exit code: 0 each feed has an endpoint that speaks as expected, 1 one has no endpoint that
-    answers, 2 wrong use, 3 one drifted so that records would be kept out.
+    Exit code: 0 each feed has an endpoint that speaks as expected or is not offered by the
+    operator, 1 one has no endpoint that answers, 2 wrong use, 3 one drifted so that records would
+    be kept out.
     """
     home = open_home(DATASETS)
     asked = [
@@ -143,7 +144,8 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
         for reason in dict.fromkeys(p.reason for p in found if p.reason):
             click.echo(reason, err=True)
     feeds = {(p.dataset, p.feed) for p in found}
-    silent = feeds - {(p.dataset, p.feed) for p in found if p.answers or p.state == "not yet"}
+    fine = {"not yet", "not offered"}
+    silent = feeds - {(p.dataset, p.feed) for p in found if p.answers or p.state in fine}
     if silent:
         sys.exit(1)
     sys.exit(BROKEN if any(p.state in {"drift", "unreadable"} for p in found) else 0)

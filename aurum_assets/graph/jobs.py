@@ -63,8 +63,8 @@ def beats(pairs: Sequence[Pair]) -> list[Beat]:
     """The beats of all datasets: a job's assets must have the same partitions.
 
     Most datasets of a source share theirs, and so ``isone_daily``; one that begins on another day,
-    or is published ahead, has a job of its own, ``isone_da_lmp_daily``. So has an offset that is not
-    the usual one of its source and cadence: ``isone_five_minutes_plus_4``.
+    or is published ahead, has a job of its own, ``isone_da_lmp_daily``. So has an offset that is
+    not the usual one of its source and cadence: ``isone_five_minutes_plus_4``.
     """
     found: defaultdict[tuple[str, str], defaultdict[int, list[Pair]]]
     found = defaultdict(lambda: defaultdict(list))

@@ -8,8 +8,10 @@ from aurum_assets.ingest.collect import (
     collect,
     hours_asked,
     narrowed,
+    waits_for_finals,
 )
 from aurum_assets.ingest.doctor import Finding, examine
+from aurum_assets.ingest.finals import Finals, Out, find_finals
 from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
 from aurum_assets.ingest.load import Loaded, load
 from aurum_assets.ingest.normalize import (
@@ -32,11 +34,13 @@ __all__ = [
     "TRIES",
     "Archived",
     "Collected",
+    "Finals",
     "Finding",
     "Found",
     "Gap",
     "Loaded",
     "Normalized",
+    "Out",
     "Probed",
     "Publish",
     "Repair",
@@ -52,6 +56,7 @@ __all__ = [
     "drain",
     "endpoints_of",
     "examine",
+    "find_finals",
     "find_gaps",
     "gap_of",
     "held_days",
@@ -72,4 +77,5 @@ __all__ = [
     "send",
     "status",
     "verify",
+    "waits_for_finals",
 ]

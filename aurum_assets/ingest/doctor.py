@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from aurum_assets.ingest.probe import looking, newest_published_by
+from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
 from aurum_assets.ingest.query import known_tables
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Source
@@ -607,13 +607,14 @@ def _operator(home: Home, source: Source) -> Finding:
         started = time.monotonic()
         try:
             said = newest_published_by(home, api, source)
+            took = round((time.monotonic() - started) * 1000)
+            said = "; ".join([said, *not_offered_by(home, api, source)])
         except (SourceError, ConfigError) as error:
             raise _Trouble(said=str(error), remedy="") from None
         except AurumError as error:
             raise _Trouble(
                 said=str(error), remedy="look again in a minute", state="unsure"
             ) from None
-        took = round((time.monotonic() - started) * 1000)
     return Finding(source.name, "ok", where, said, "", took)
 
 
