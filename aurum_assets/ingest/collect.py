@@ -222,9 +222,13 @@ def _noted(
         remember_not_offered(home, dataset, feed)
         log.info("not offered", dataset=dataset.key, feed=feed.name, reason=str(error))
         return []
-    kept = done.not_yet if isinstance(error, NotYetPublished) else done.failed
-    kept[feed.name] = str(error)
-    log.warning("a feed brought nothing", dataset=dataset.key, feed=feed.name, reason=str(error))
+    said = {"dataset": dataset.key, "feed": feed.name, "reason": str(error)}
+    if isinstance(error, NotYetPublished):
+        done.not_yet[feed.name] = str(error)
+        log.info("not yet published", **said)
+    else:
+        done.failed[feed.name] = str(error)
+        log.warning("a feed brought nothing", **said)
     return [error]
 
 
