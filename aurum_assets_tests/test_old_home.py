@@ -1,0 +1,83 @@
+"""A home that version 0.1 made (``homes/0.1.tar.xz``) lives on in the code of today.
+
+Its catalog stores absolute paths, so it is unpacked where it was made, by one process at a time.
+"""
+
+import datetime as dt
+import fcntl
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aurum_assets import ingest
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.resources.settings import Home
+from aurum_assets.simulator.server import Running
+from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.conftest import NOON
+
+PLACE = Path("/tmp/aurum-home-0.1")  # noqa: S108  the paths in its catalog
+ROWS = {
+    "isone_rt_lmp": 441,
+    "isone_system_load": 435,
+    "isone_reserve_prices": 1152,
+    "isone_ancillary_services": 192,
+    "isone_locations": 1302,
+    "miso_cts": 440,
+}
+
+
+@pytest.fixture
+def old(home: Home, clock: SetClock, market: Running) -> Iterator[Home]:
+    """The old home a quarter of an hour after its last tick, with the operators in reach."""
+    with Path(tempfile.gettempdir(), "aurum-home-0.1.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.rmtree(PLACE, ignore_errors=True)
+        with tarfile.open(Path(__file__).parent / "homes" / "0.1.tar.xz") as packed:
+            packed.extractall(PLACE.parent, filter="data")
+        clock.set(NOON + dt.timedelta(minutes=30))
+        urls = {"isone": market.isone_url, "miso": market.miso_url}
+        yield replace(home, root=PLACE, base_urls=urls)
+        shutil.rmtree(PLACE)
+
+
+def _known(key: str) -> Dataset:
+    return next(d for d in DATASETS if d.key == key)
+
+
+def test_a_home_of_the_version_before_is_read_as_it_was(old: Home) -> None:
+    assert {key: len(old.lake.read(_known(key).table)) for key in ROWS} == ROWS
+    assert len(old.lake.read(QUARANTINE)) == 1
+    statuses = {s.dataset: s for s in ingest.status(old, DATASETS)}
+    assert {key: statuses[key].rows for key in ROWS} == ROWS
+    assert statuses["isone_system_load"].rejected == 1
+
+
+def test_a_home_of_the_version_before_takes_a_tick_of_each_dataset_that_ticks(old: Home) -> None:
+    for key in ("isone_rt_lmp", "isone_system_load", "isone_ancillary_services", "miso_cts"):
+        dataset = _known(key)
+        day = dataset.source.day_of(old.now())
+        collected = ingest.collect(old, dataset, day)
+        for spoken in collected.days:
+            ingest.normalize(old, dataset, dataset.day(spoken))
+        assert len(old.lake.read(dataset.table)) >= ROWS[key]
+        assert ingest.verify(old, dataset, day).problems == []
+
+
+@pytest.mark.parametrize("key", list(ROWS))
+def test_a_home_of_the_version_before_is_rebuilt_from_its_archive_without_a_loss(
+    old: Home, key: str
+) -> None:
+    dataset = _known(key)
+    before = old.lake.read(dataset.table).select(dataset.table.key)
+    for day in ingest.held_days(old, dataset):
+        ingest.replay(old, dataset, day)
+        assert ingest.verify(old, dataset, day).problems == []
+    assert old.lake.read(dataset.table).select(dataset.table.key).equals(before)
