@@ -20,6 +20,14 @@ def not_offered(dataset: Dataset, feed: Feed, endpoint: Endpoint | None = None) 
     )
 
 
+def answered_otherwise(dataset: Dataset, feed: Feed, endpoint: Endpoint, spoken: str) -> str:
+    """The sentence of a server that takes no notice of what is only documented."""
+    return (
+        f"not offered: {dataset.source.title} answers {endpoint.path} with its {spoken} file of "
+        f"today, so feed {feed.name} of {dataset.key} has nothing; it is only documented"
+    )
+
+
 def is_known_not_offered(home: Home, dataset: Dataset, feed: Feed) -> bool:
     """Whether the operator's server was found not to have ``feed``."""
     if not home.config(dataset).is_documented_only(feed):

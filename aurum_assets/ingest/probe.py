@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from aurum_assets.ingest.offers import not_offered
+from aurum_assets.ingest.offers import answered_otherwise, not_offered
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Endpoint, Envelope, Feed, Snapshot, Source
@@ -203,7 +203,16 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
         said = _read(home, dataset, feed, day, answer)
     except DataError as error:
         return found("unreadable", answer.status, reason=str(error))
+    if _answers_as_ever(home, dataset, endpoint, said["dialect"]):
+        reason = answered_otherwise(dataset, feed, endpoint, said["dialect"])
+        return found("not offered", answer.status, dialect=said["dialect"], reason=reason)
     return found("drift" if said.pop("refuses") else "ok", answer.status, **said)
+
+
+def _answers_as_ever(home: Home, dataset: Dataset, endpoint: Endpoint, spoken: str) -> bool:
+    """Whether an endpoint that is only documented answered as the live server does to anything."""
+    live = home.config(dataset).live_dialects
+    return not home.config(dataset).is_live(endpoint) and spoken in live
 
 
 def _state_of(error: AurumError) -> State:
