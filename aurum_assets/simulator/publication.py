@@ -15,7 +15,7 @@ from aurum_assets.simulator.world import World
 
 LONGEST_JITTER = 40.0  # seconds
 _FIRST_FINAL, _LAST_FINAL = 8.0, 60.0  # hours after the end of the day
-_LOOK_BACK = 4  # days
+_LOOK_BACK = 5  # days
 
 
 def jitter(world: World, series: str, day: OperatingDay, count: int) -> list[dt.timedelta]:
