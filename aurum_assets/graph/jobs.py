@@ -73,11 +73,11 @@ def beats(pairs: Sequence[Pair]) -> list[Beat]:
         for cadence, offset in dict.fromkeys(beating):
             found[dataset.source.name, cadence][offset].append((dataset, config))
     made = []
-    for (_, cadence), by_offset in found.items():
+    for (_, name), by_offset in found.items():
         usual = max(by_offset, key=lambda offset: len(by_offset[offset]))
         for offset, ours in by_offset.items():
             suffix = "" if offset == usual else f"_plus_{offset}"
-            made += _beats_at(cadence, offset, suffix, ours)
+            made += _beats_at(name, offset, suffix, ours)
     return made
 
 
