@@ -2,8 +2,9 @@
 
 Parts are looked at side by side, each by the client library that a run would use, with a bound of
 ``PATIENCE`` seconds on what a client waits for and of ``DEADLINE`` on all of it. What is written to
-look is removed again; an operator is asked once, within its limits. No text of a library is passed
-on, for it may hold an address with a password: only our own sentences, and addresses without one.
+look is removed again; an operator is asked once, and once for each dataset that is only documented,
+within its limits. No text of a library is passed on, for it may hold an address with a password:
+only our own sentences, and addresses without one.
 """
 
 import datetime as dt
