@@ -21,6 +21,7 @@ import polars as pl
 from aurum_assets.ingest.collect import Collected, collect, due_feeds, narrowed
 from aurum_assets.ingest.days import Day, DayProgress, asked_days, collect_days, in_threads
 from aurum_assets.ingest.normalize import conform
+from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.markets.miso.source import MISO
@@ -226,7 +227,8 @@ class MisoCtsCollector:
         """
         day = MISO_CTS.day(content.envelope.day)
         try:
-            read = conform(_lenient(self._home), MISO_CTS, day, content.snapshot)
+            with rejecting(MISO_CTS, content.snapshot.envelope.identifier):
+                read = conform(_lenient(self._home), MISO_CTS, day, content.snapshot)
         except MalformedPayload as error:
             rule = error.rule or _MALFORMED
             finding = Finding(_NUMBERS[rule], rule, str(error))

@@ -539,15 +539,20 @@ def _isone(  # noqa: PLR0911  as many as there are ways to be wrong
 
 
 _LOAD_BOUNDS = (500, 200_000)
+_TOGETHER = 2  # fields that have to be off: one alone is stored, whatever it says
 
 
 def _drifted(answer: Answer) -> None:
-    """An answer whose load is in other units, all in all or of the sound records alone: it may be
-    kept out whole. Other fields may be absent, and take nothing with them.
+    """An answer most of whose loads are in other units, all in all or of the sound records alone:
+    it may be kept out whole. One field alone takes nothing with it.
     """
     for some in (answer.rows, [row for row in answer.rows if row.may != May.NEVER]):
-        sizes = {abs(row.values.get("load") or 0) for row in some} - {0}
-        if sizes and not _LOAD_BOUNDS[0] <= median(sizes) <= _LOAD_BOUNDS[1]:
+        off, judged = 0, 0
+        for name in set(_LOADS) - {"ard_demand"}:  # it is judged in longer answers only
+            sizes = {abs(row.values.get(name) or 0) for row in some} - {0}
+            judged += bool(sizes)
+            off += bool(sizes) and not _LOAD_BOUNDS[0] <= median(sizes) <= _LOAD_BOUNDS[1]
+        if off >= _TOGETHER and 2 * off > judged:
             for row in answer.rows:
                 row.may = min(row.may, May.MAY)
 

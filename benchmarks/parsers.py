@@ -83,8 +83,8 @@ def measured(dataset: Dataset, dialect: Dialect, body: bytes) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {"read": [], "floor": []}
     rows = 0
     for _ in range(_ROUNDS + 1):
-        rows = len(read(dataset, snapshot, config.expected_fields).frame)
-        seconds["read"].append(_timed(lambda: read(dataset, snapshot, config.expected_fields)))
+        rows = len(read(dataset, snapshot, config.expected).frame)
+        seconds["read"].append(_timed(lambda: read(dataset, snapshot, config.expected)))
         seconds["floor"].append(_timed(lambda: floor.decode(body)))
     least = {name: median(found[1:]) for name, found in seconds.items()}
     return {"parser": f"{dataset.key} {dialect.name}", "rows": rows, **least}

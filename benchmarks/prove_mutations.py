@@ -88,6 +88,8 @@ def _take(home: Home, dataset: Dataset, case: Case, number: int) -> Seen:
         path = home.root / "payload"
         path.write_bytes(case.file)
         done = ingest.load(home, dataset, [path], day=case.asked, fetched_at=fetched_at)
+        for why in done.failed.values():
+            raise AurumError(why)
         rejected = done.rejected
         days = [d.day.key for d in done.days]
     else:

@@ -147,7 +147,7 @@ def miso_cts(
     sourcing/miso_coordinated_transaction_scheduling/year=YYYY/month=MM/day=DD/
 
     Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
-    rejected.
+    rejected, or an answer says that it is not all.
     """
     if not settings.archive and not settings.s3_bucket:
         msg = (
@@ -185,7 +185,7 @@ def isone(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  #
     not offer is said in one sentence and is no failure.
 
     Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
-    rejected.
+    rejected, or an answer says that it is not all.
     """
     _collect(settings, find(dataset), days, {}, more)
 
@@ -352,6 +352,7 @@ def _report(
     failed = [f"{d.day}: {d.failed}" for d in done if d.failed]
     rejected = [f"{d.day}: {reason}" for d in done for reason in d.rejected]
     absent = dict.fromkeys(s for d in done for s in d.not_offered)
+    partial = [f"{d.day}: {a.partial}" for d in done for a in d.collected.archived if a.partial]
     summary = {
         "dataset": dataset.key,
         **{n: sum(r[n] for r in rows) for n in ("candidates", "collected", "duplicates", "failed")},
@@ -368,6 +369,7 @@ def _report(
         reasons = {
             "failed_because": failed,
             "rejected_because": rejected,
+            "partial": partial,
             "not_offered_because": list(absent),
         }
         print_json({**summary, "archive": home.archive.uri, "days": rows, **reasons})
@@ -376,6 +378,8 @@ def _report(
         print_summary(summary)
         for reason in rejected:
             click.echo(f"REJECTED {reason}")
+        for reason in partial:
+            click.echo(f"PARTIAL {reason}")
     for reason in failed:
         click.echo(f"FAILED {reason}", err=True)
     for sentence in absent:
@@ -384,4 +388,4 @@ def _report(
         click.echo(f"the other {left} days would fail alike and were not asked for", err=True)
     if failed:
         sys.exit(1)
-    sys.exit(BROKEN if rejected or summary["quarantined"] else 0)
+    sys.exit(BROKEN if rejected or partial or summary["quarantined"] else 0)

@@ -59,6 +59,10 @@ def load(
             progress=step,
         )
     _report_load(found, done, as_json=as_json)
+    for key, reason in done.failed.items():
+        click.echo(f"FAILED {key}: archived, but not in the table: {reason}", err=True)
+    if done.failed:
+        sys.exit(1)
     sys.exit(BROKEN if done.quarantined or done.rejected else 0)
 
 
@@ -89,7 +93,7 @@ def _report_load(dataset: Dataset, done: ingest.Loaded, *, as_json: bool) -> Non
             for day, verdicts in done.verdicts.items()
             for v in verdicts
         ]
-        reasons = {"rejected_because": done.rejected}
+        reasons = {"rejected_because": done.rejected, "failed_because": done.failed}
         print_json({**summary, **reasons, "files": files, "checks": checks})
         return
     print_rows(files)

@@ -22,7 +22,7 @@ from rich.table import Table as RichTable
 from aurum_assets.model.checks import Verdict
 
 _EXPANDED = 5
-BROKEN = 3  # exit code: something was quarantined or rejected
+BROKEN = 3  # exit code: something was quarantined or rejected, or the answer was partial
 
 Row = dict[str, Any]
 _COLOURS = {

@@ -14,6 +14,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import materialization, partitions, raw_key, table_key
+from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Feed, Source
 from aurum_assets.model.errors import AurumError
@@ -201,12 +202,14 @@ def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
         failed = []
         for day in days:
             try:
-                done = ingest.replay(home, dataset, day, force=config.force)
+                with one_day(dataset, day.key):
+                    done = ingest.replay(home, dataset, day, force=config.force)
+                    events = [*materialization(home, done)]
             except AurumError as error:
                 failed.append(f"{day}: {error}")
                 context.log.error(failed[-1])  # noqa: TRY400  the sentence says it all
                 continue
-            yield from materialization(home, done)
+            yield from events
             context.log.info("%s %s: %s", dataset.key, day, done.merged)
         if failed:
             raise dg.Failure("; ".join(failed), allow_retries=False)

@@ -117,6 +117,7 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
         metadata["degraded"] = redacted(home.degraded)
     told = {
         "rejected_because": [a.reason for a in collected.archived if a.outcome == "rejected"],
+        "partial_because": [a.partial for a in collected.archived if a.partial],
         "feeds_failed": [f"{name}: {why}" for name, why in collected.failed.items()],
         "not_yet_published": [f"{name}: {why}" for name, why in collected.not_yet.items()],
         "not_offered": list(collected.not_offered.values()),

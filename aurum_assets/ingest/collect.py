@@ -14,6 +14,7 @@ import structlog
 
 from aurum_assets.ingest.keep import bring_up, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
+from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Feed
 from aurum_assets.model.errors import (
@@ -62,7 +63,8 @@ class Archived:
     """What became of an answer. ``day`` is the operating day that it speaks of.
 
     ``resumed``: nothing was asked, for an earlier attempt of the same run has kept the answer.
-    ``spooled``: it waits for the archive, and ``trouble`` says why.
+    ``spooled``: it waits for the archive, and ``trouble`` says why. ``partial``: why it is not all
+    that was asked for; its records are good, and the request is not taken for answered.
     """
 
     outcome: Literal["stored", "duplicate", "rejected", "resumed", "spooled"]
@@ -74,6 +76,7 @@ class Archived:
     records: int = 0
     stored: Stored | None = None
     trouble: StoreUnavailable | ConfigError | None = None
+    partial: str = ""
 
 
 @dataclass
@@ -332,7 +335,7 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
     )
     archived = _kept(home, dataset, received, force=force)
     (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
-    if asking.key and archived.day == day.key:
+    if asking.key and archived.day == day.key and not archived.partial:
         home.state.set(asking.key, archived.path, _RESUMED)
     return archived
 
@@ -485,11 +488,13 @@ def _kept(home: Home, dataset: Dataset, received: Received, *, force: bool) -> A
     )
     kept = keep(home, dataset, envelope, received.body, force=force)
     if kept.trouble is not None:
-        return Archived("spooled", kept.path, day.key, trouble=kept.trouble)
+        return Archived("spooled", kept.path, day.key, trouble=kept.trouble, partial=seen.partial)
+    if seen.partial:
+        log.warning("the answer is partial", dataset=dataset.key, because=seen.partial)
     stored = kept.stored
     if stored is None or (force and not stored.created):
         home.metrics.count("duplicates", dataset)
-        return Archived("duplicate", kept.path, day.key, records=seen.records)
+        return Archived("duplicate", kept.path, day.key, records=seen.records, partial=seen.partial)
     home.metrics.count("collected", dataset)
     home.metrics.observe("snapshot_rows", dataset, seen.records)
     return Archived(
@@ -500,6 +505,7 @@ def _kept(home: Home, dataset: Dataset, received: Received, *, force: bool) -> A
         bytes=stored.bytes,
         records=seen.records,
         stored=stored,
+        partial=seen.partial,
     )
 
 
@@ -508,8 +514,9 @@ def place(dataset: Dataset, received: Received) -> tuple[Glance, OperatingDay]:
 
     Raises ``MalformedPayload`` where it has no shape that the dataset knows, or no believable day.
     """
-    seen = glance(dataset, received.body, received.format)
-    return seen, _day_of(dataset, received, seen.days)
+    with rejecting(dataset, f"an answer of {received.endpoint}"):
+        seen = glance(dataset, received.body, received.format)
+        return seen, _day_of(dataset, received, seen.days)
 
 
 def _day_of(dataset: Dataset, received: Received, said: tuple[str, ...]) -> OperatingDay:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from aurum_assets.ingest.collect import Archived, Progress, Received, accept
 from aurum_assets.ingest.normalize import Normalized, check, normalize
+from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.errors import ConfigError, DataError, Unexpected
 from aurum_assets.model.reading import sniff
 from aurum_assets.resources.settings import Home
 
@@ -20,11 +21,15 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass
 class Loaded:
-    """What became of each file, each day and each check."""
+    """What became of each file, each day and each check.
+
+    ``failed``: by day, why it is archived and not in the table.
+    """
 
     files: list[tuple[Path, Archived]] = field(default_factory=list)
     days: list[Normalized] = field(default_factory=list)
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
     def count(self, outcome: str) -> int:
         """How many files were stored, duplicate or rejected."""
@@ -66,8 +71,8 @@ def load(
 
     ``day`` and ``finality`` count where the content does not say; ``fetched_at`` defaults to the
     file's modification time. A file is a duplicate where the same bytes of the same instant are
-    archived already. Raises ``OSError`` where a file cannot be opened, ``ConfigError`` where it
-    would have been fetched in the future.
+    archived already. A day that fails holds up no other. Raises ``OSError`` where a file cannot be
+    opened, ``ConfigError`` where it would have been fetched in the future.
     """
     done = Loaded()
     settled = finality or default_finality(dataset)
@@ -93,9 +98,15 @@ def load(
         if progress:
             progress(path.name)
     for key in sorted({a.day for _, a in done.files if a.day}):
-        normalized = normalize(home, dataset, dataset.day(key))
-        done.days.append(normalized)
-        done.verdicts[key] = check(home, normalized)
+        try:
+            with one_day(dataset, key):
+                normalized = normalize(home, dataset, dataset.day(key))
+                verdicts = check(home, normalized)
+        except (DataError, Unexpected) as error:
+            done.failed[key] = str(error)
+        else:
+            done.days.append(normalized)
+            done.verdicts[key] = verdicts
     home.metrics.flush()
     return done
 

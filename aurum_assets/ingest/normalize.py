@@ -8,7 +8,7 @@ archive and table, a forgotten registry) rebuilds the day from the archive. Both
 import contextlib
 import datetime as dt
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,12 +16,14 @@ from functools import cached_property
 import polars as pl
 import structlog
 
+from aurum_assets.ingest.evidence import intervals_of, recent_sizes
 from aurum_assets.ingest.keep import bring_up, pay
 from aurum_assets.ingest.publish import Publish, changes, drain, intend, landed
+from aurum_assets.ingest.rejecting import ANYTHING, one_day, rejecting, traceback_of
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
-from aurum_assets.model.drift import SCHEMA_RULE, Drift
+from aurum_assets.model.drift import PARTIAL, SCHEMA_RULE, Drift, confirmed
 from aurum_assets.model.errors import (
     AurumError,
     ContractBroken,
@@ -31,7 +33,7 @@ from aurum_assets.model.errors import (
     Overtaken,
 )
 from aurum_assets.model.message import Quality
-from aurum_assets.model.prices import PARTS
+from aurum_assets.model.prices import LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import UNREADABLE_RULE, UTC, fold
@@ -43,6 +45,7 @@ from aurum_assets.resources.settings import Home
 log = structlog.get_logger(__name__)
 _DAYS_BACK = 28  # among which a week of held days is looked for
 _FOLDS = 5
+_CALENDAR = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # years 1 to 9999, microseconds
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
 
@@ -142,10 +145,13 @@ def normalize_each(
     """``normalize`` for each of ``days``, ``first`` first: one that fails stops no other."""
     for key in sorted(days, key=lambda key: (key != first.key, key)):
         day = dataset.day(key)
+        outcome: Normalized | AurumError
         try:
-            yield day, normalize(home, dataset, day)
+            with one_day(dataset, key):
+                outcome = normalize(home, dataset, day)
         except AurumError as error:
-            yield day, error
+            outcome = error
+        yield day, outcome
 
 
 def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
@@ -227,6 +233,24 @@ def rebuild(
     would be lost (``force`` lets them go).
     """
     snapshots, unusable = _conform_all(home, dataset, day, identifiers)
+
+    def store(usable: list[Conformed], out: list[_Unusable]) -> Normalized:
+        return _rebuild(home, dataset, day, identifiers, usable, out, force=force, publish=publish)
+
+    return _without_what_cannot_be_stored(home, dataset, day, snapshots, unusable, store)
+
+
+def _rebuild(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    identifiers: Sequence[str],
+    snapshots: Sequence[Conformed],
+    unusable: list[_Unusable],
+    *,
+    force: bool,
+    publish: Publish,
+) -> Normalized:
     table = dataset.table
     rows, before = fold(table, pl.concat([table.empty(), *(s.good for s in snapshots)]))
     others = unknown = None
@@ -256,6 +280,20 @@ def rebuild(
 def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: str) -> Normalized:
     """Merge the one snapshot that is newer than all that the table holds."""
     snapshots, unusable = _conform_all(home, dataset, day, [identifier])
+
+    def store(usable: list[Conformed], out: list[_Unusable]) -> Normalized:
+        return _merge(home, dataset, day, usable, out)
+
+    return _without_what_cannot_be_stored(home, dataset, day, snapshots, unusable, store)
+
+
+def _merge(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    snapshots: Sequence[Conformed],
+    unusable: list[_Unusable],
+) -> Normalized:
     done = Normalized(dataset, day, Merged(), dataset.table.empty())
     done.unusable = unusable
     if not snapshots:
@@ -269,6 +307,56 @@ def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: s
     done.merged = home.lake.merge(dataset.table, done.rows)
     done.snapshots = 1
     return _described(done, snapshots, len(first.quarantined))
+
+
+def _without_what_cannot_be_stored(
+    home: Home,
+    dataset: Dataset,
+    day: OperatingDay,
+    snapshots: list[Conformed],
+    unusable: list[_Unusable],
+    store: Callable[[list[Conformed], list[_Unusable]], Normalized],
+) -> Normalized:
+    """``store`` the snapshots; where it fails, once more without those that cannot be written.
+
+    Which these are is told by writing each alone to a scratch folder, as a commit would. That costs
+    nothing until something fails. Where all can be written, the failure is not theirs, and raised.
+    """
+    try:
+        return store(snapshots, unusable)
+    except ANYTHING as error:
+        if isinstance(error, AurumError) and not _is_of_writing(error):
+            raise
+        reasons = {s.envelope.identifier: _unwritable(home, dataset, s) for s in snapshots}
+        out = [_Unusable(i, reason, lost=False) for i, reason in reasons.items() if reason]
+        if not out:
+            raise
+    for one in out:
+        snapshot = home.archive.snapshot(dataset.archive_name, day.key, one.identifier)
+        _reject(home, dataset, snapshot, one.reason)
+    partition = {"operating_day": day.date, "dataset": dataset.key}
+    kept_out = home.lake.read(QUARANTINE, partition)  # what the first try kept out of them
+    others = kept_out.filter(~_is_of([one.identifier for one in out]))
+    if len(others) < len(kept_out):
+        home.lake.replace(QUARANTINE, others, partition)
+    left = [s for s in snapshots if not reasons[s.envelope.identifier]]
+    return store(left, [*unusable, *out])
+
+
+def _is_of_writing(error: AurumError) -> bool:
+    """Whether the lake says that a frame does not fit, and because of what."""
+    return isinstance(error, ContractBroken) and error.__cause__ is not None
+
+
+def _unwritable(home: Home, dataset: Dataset, snapshot: Conformed) -> str:
+    """Why the rows of ``snapshot`` cannot be written; empty where they can."""
+    rows, _ = fold(dataset.table, snapshot.good)
+    try:
+        with rejecting(dataset, snapshot.envelope.identifier, "writing its rows"):
+            home.lake.write_nowhere(dataset.table, rows)
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def look_again(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
@@ -297,8 +385,16 @@ def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: in
         )
         for s in snapshots
     }
-    done.drift = tuple({(d.kind, d.field): d for s in snapshots for d in s.drift}.values())
     newest = {s.envelope.request: s for s in snapshots}
+    done.drift = tuple(
+        {
+            (d.kind, d.field): d
+            for s in snapshots
+            for d in s.drift
+            # a partial answer that was asked again has been made whole
+            if d.kind != PARTIAL or newest[s.envelope.request] is s
+        }.values()
+    )
     done.empty = tuple(request for request, s in newest.items() if not s.records)
     if snapshots:
         done.every = snapshots[-1].dialect.every
@@ -350,8 +446,11 @@ def _conform_or_reject(
     except MalformedPayload as error:
         return _Unusable(identifier, str(error), lost=True)
     try:
-        return conform(home, dataset, day, snapshot)
+        with rejecting(dataset, identifier):
+            return conform(home, dataset, day, snapshot)
     except DataError as error:
+        if isinstance(error, ContractBroken):  # of a parser or of a record: the place tells
+            log.warning("rejected", snapshot=identifier, exception=traceback_of(error))
         if keep:
             _reject(home, dataset, snapshot, str(error))
         return _Unusable(identifier, str(error), lost=False)
@@ -377,10 +476,14 @@ def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot)
     one broken row rejects the snapshot (``on_broken_row: reject``).
     """
     config = home.config(dataset)
-    reading = read(dataset, snapshot, config.expected_fields)
+    reading = read(dataset, snapshot, config.expected)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
     outcome = dataset.table.conform(frame, day)
-    drifted = "; ".join(d.detail for d in reading.drift if d.refuses)
+    _refuse_beyond_the_calendar(dataset, outcome.good)
+    adds_up = pl.col("rules").list.contains(LMP_IS_THE_SUM_OF_ITS_PARTS.name)
+    broken = len(outcome.broken.filter(adds_up)) if len(outcome.broken) else 0
+    drift = confirmed(reading.drift, broken=broken, rows=len(frame))
+    drifted = "; ".join(d.detail for d in drift if d.refuses)
     quarantined = _quarantine(dataset, day, snapshot, reading, outcome.broken, drifted)
     if len(quarantined) and config.on_broken_row == "reject":
         msg = f"{dataset.key}: {len(quarantined)} records break a rule: {quarantined['reason'][0]}"
@@ -391,8 +494,21 @@ def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot)
         dataset.table.empty() if drifted else outcome.good,
         quarantined,
         reading.records,
-        reading.drift,
+        drift,
     )
+
+
+def _refuse_beyond_the_calendar(dataset: Dataset, good: pl.DataFrame) -> None:
+    """Refuse instants before year 1 or after 9999: no file, message or check could hold them.
+
+    As numbers they are harmless; whoever makes a ``datetime`` of them raises, or panics.
+    """
+    stamps = [c.name for c in dataset.table.columns if c.dtype == UTC]
+    inside = [pl.col(n).cast(pl.Int64).is_between(*_CALENDAR).all() for n in stamps]
+    for name, fits in good.select(inside).row(0, named=True).items():
+        if not fits:
+            msg = f"{dataset.key}: {name} holds an instant beyond the years 1 to 9999"
+            raise MalformedPayload(msg)
 
 
 def _with_provenance(
@@ -508,20 +624,8 @@ def _refuse_loss(
 def check(home: Home, done: Normalized) -> list[Verdict]:
     """What the dataset's checks say of the day after ``done``."""
     dataset, day = done.dataset, done.day
-    columns = tuple(n for n in ("interval_start", "finality") if n in dataset.table.names)
-    lengths = {d.every for d in dataset.dialects}
-    wanted = (*columns, "interval_end") if len(lengths) > 1 else columns
     partition = {"operating_day": day.date}
-    if done.rebuilt:
-        intervals = done.rows.select(wanted).unique()
-    else:
-        intervals = home.lake.read(dataset.table, partition, wanted).unique()
-    every = done.every or dataset.interval()
-    if len(lengths) > 1:  # a day that has rows of the shortest length is judged by these alone
-        length = pl.col("interval_end") - pl.col("interval_start")
-        short = intervals.filter(length == dataset.interval())
-        every, intervals = (dataset.interval(), short) if len(short) else (every, intervals)
-        intervals = intervals.select(columns).unique()
+    held = intervals_of(home, dataset, day, done.rows if done.rebuilt else None, done.every)
     quarantine = home.lake.read(QUARANTINE, partition | {"dataset": dataset.key})
     evidence = Evidence(
         table=dataset.table,
@@ -529,15 +633,19 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
         day=day,
         now=home.now(),
         rows=done.rows,
-        intervals=intervals.sort(columns),
+        intervals=held.frame,
         quarantine=quarantine,
-        every=every,
+        every=held.every,
         drift=done.drift,
         empty=done.empty,
         rejected=tuple(done.rejected),
+        published=held.published,
     )
-    if evidence.closed:
-        evidence = replace(evidence, volumes=_volumes(home, dataset, day))
+    if evidence.closed or any(d.kind == "rescaled" for d in done.drift):
+        volumes = _volumes(home, dataset, day)
+        evidence = replace(evidence, recent=recent_sizes(home, dataset, day, volumes))
+        if evidence.closed:
+            evidence = replace(evidence, volumes=volumes)
     if evidence.has_both_finalities and not done.rebuilt:
         evidence = replace(evidence, day_rows=home.lake.read(dataset.table, partition))
     with home.metrics.verb("check", dataset):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aurum_assets.ingest.offers import answered_otherwise, not_offered
+from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Endpoint, Envelope, Feed, Snapshot, Source
@@ -200,7 +201,8 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
             return found("not offered", status, reason=not_offered(dataset, feed, endpoint))
         return found(_state_of(error), status, reason=str(error))
     try:
-        said = _read(home, dataset, feed, day, answer)
+        with rejecting(dataset, endpoint.name):
+            said = _read(home, dataset, feed, day, answer)
     except DataError as error:
         return found("unreadable", answer.status, reason=str(error))
     if _answers_as_ever(home, dataset, endpoint, said["dialect"]):
@@ -243,7 +245,7 @@ def _read(
         finality=feed.finality,
         asked=day.key if day and named == answer.endpoint.dialect else None,
     )
-    expected = home.config(dataset).expected_fields
+    expected = home.config(dataset).expected
     reading = read(dataset, Snapshot(envelope, answer.body), expected)
     drift = [f"{d.severity} {d.kind}: {d.detail}" for d in reading.drift]
     other = named != answer.endpoint.dialect

@@ -7,6 +7,7 @@ import polars as pl
 from aurum_assets.ingest.keep import bring_up, pay
 from aurum_assets.ingest.normalize import Normalized, fold_again
 from aurum_assets.ingest.publish import Publish, drain, landed
+from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import MalformedPayload
@@ -36,8 +37,16 @@ def replay(
 ) -> Normalized:
     """Rebuild a day of the table from the archive alone; no commit where it agrees already.
 
-    ``publish``: whether all of the day is told (again), or what changes, or nothing.
+    ``publish``: whether all of the day is told (again), or what changes, or nothing. Raises
+    ``Unexpected`` for what nobody thought of, so that whoever replays a range goes on.
     """
+    with one_day(dataset, day.key):
+        return _replay(home, dataset, day, force=force, publish=publish)
+
+
+def _replay(
+    home: Home, dataset: Dataset, day: OperatingDay, *, force: bool, publish: Publish
+) -> Normalized:
     bring_up(home, dataset)
     said = bound(dataset=dataset.key, day=day.key)
     with said, home.turn(dataset.key), home.metrics.verb("replay", dataset):

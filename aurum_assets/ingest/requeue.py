@@ -13,6 +13,7 @@ from typing import Any
 
 from aurum_assets.ingest.collect import Progress, Received, accept, place
 from aurum_assets.ingest.normalize import conform
+from aurum_assets.ingest.rejecting import one_day, rejecting
 from aurum_assets.ingest.replay import replay
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -171,10 +172,11 @@ def _requeue_day(
 ) -> Requeued:
     before = _quarantined(home, dataset, day)
     try:
-        if dry_run:
-            after = _as_it_would_be(home, dataset, day)
-        else:
-            after = _replayed(home, dataset, day, rejections)
+        with one_day(dataset, day.key):
+            if dry_run:
+                after = _as_it_would_be(home, dataset, day)
+            else:
+                after = _replayed(home, dataset, day, rejections)
     except AurumError as error:
         return Requeued(
             dataset.key,
@@ -228,7 +230,8 @@ def _as_it_would_be(home: Home, dataset: Dataset, day: OperatingDay) -> _After:
     for identifier in home.archive.identifiers(dataset.archive_name, day.key):
         try:
             snapshot = home.archive.snapshot(dataset.archive_name, day.key, identifier)
-            rows = conform(home, dataset, day, snapshot).quarantined
+            with rejecting(dataset, identifier):
+                rows = conform(home, dataset, day, snapshot).quarantined
         except DataError as error:
             still[identifier.partition("-")[2]] = str(error)
         else:

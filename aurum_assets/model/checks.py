@@ -15,13 +15,16 @@ from typing import Any
 
 import polars as pl
 
+from aurum_assets.model.cases import CaseGap, case_gaps, strip_of_cases
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.model.dataset import DatasetConfig
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, Severity
+from aurum_assets.model.magnitudes import measured, off_by, price_magnitude, sizes_by_hour
 from aurum_assets.model.table import Table
 
 _SHOWN = 5
 _FEWEST_DAYS, _MOST_DAYS = 3, 7  # of history
+_LEGEND = "# there, + in part, . missing, _ not due yet; from the beginning of the day"
 _MILLIONTHS = 6  # decimals: prices have fewer, and a difference of doubles is a hair off
 
 
@@ -65,7 +68,9 @@ class Evidence:
     ``quality.quarantine``. ``empty``: requests whose newest answer held no record. ``rejected``:
     why snapshots gave no rows at all. ``volumes``: of the day and of earlier ones that are held,
     where the day is ``closed``. ``day_rows``: all rows of the day where ``rows`` are not and it
-    ``has_both_finalities``.
+    ``has_both_finalities``. ``published``: where the day is complete by its cases, the instants at
+    which these were published. ``recent``: ``sizes_by_hour`` of the days held before, where they
+    were looked at.
     """
 
     table: Table
@@ -81,6 +86,8 @@ class Evidence:
     rejected: tuple[str, ...] = ()
     volumes: tuple[Volume, ...] = ()
     day_rows: pl.DataFrame | None = None
+    published: tuple[dt.datetime, ...] | None = None
+    recent: tuple[pl.DataFrame, ...] = ()
 
     @property
     def lateness(self) -> dt.timedelta:
@@ -172,7 +179,9 @@ def enums_and_ranges(evidence: Evidence) -> Verdict:
 
 
 def completeness(evidence: Evidence) -> Verdict:
-    """Every interval of the operating day that is already due is there."""
+    """Every interval (of a live forecast, every case) of the operating day that is due is there."""
+    if evidence.published is not None:
+        return _complete_by_cases(evidence, evidence.published)
     due = evidence.due
     missing, gaps, strips = 0, [], []
     for name, there in _there(evidence):
@@ -180,7 +189,7 @@ def completeness(evidence: Evidence) -> Verdict:
         missing += len(absent)
         gaps += [_gap(due, run, name) for run in _runs(absent)]
         strips.append(f"{name:<7}{_strip(evidence, there)}".lstrip())
-    strips.append("# there, + in part, . missing, _ not due yet; from the beginning of the day")
+    strips.append(_LEGEND)
     numbers = {"missing_intervals": missing, "due_intervals": len(due)}
     reason = f"all {len(due)} due intervals are there"
     if missing:
@@ -196,6 +205,29 @@ def completeness(evidence: Evidence) -> Verdict:
         numbers,
         "\n".join(strips),
     )
+
+
+def _complete_by_cases(evidence: Evidence, published: Sequence[dt.datetime]) -> Verdict:
+    """The day's publications, told by the distances between them."""
+    day, longest = evidence.day, dt.timedelta(seconds=evidence.config.case_gap_seconds)
+    due = min(evidence.now - evidence.lateness, day.end)
+    gaps = case_gaps(day, published, due, evidence.every, longest)
+    held, missing = len(set(published)), sum(gap.cases for gap in gaps)
+    reason = f"{held} cases are there, none of them further apart than {longest.seconds} s"
+    if missing:
+        named = ", ".join(_named_cases(gap) for gap in gaps[:_SHOWN])
+        reason = f"about {missing} cases are missing beside {held}, the first: {named}"
+    sample = tuple(
+        {"after": g.after.isoformat(), "before": g.before.isoformat(), "cases": g.cases}
+        for g in gaps[:_SHOWN]
+    )
+    numbers = {"missing_cases": missing, "cases": held}
+    strip = f"{strip_of_cases(day, published, gaps, due)}\n{_LEGEND}"
+    return Verdict("completeness", not missing, "WARN", missing, reason, sample, numbers, strip)
+
+
+def _named_cases(gap: CaseGap) -> str:
+    return f"{gap.cases} from {gap.after.isoformat()} to {gap.before.isoformat()}"
 
 
 def _there(evidence: Evidence) -> Iterator[tuple[str, set[dt.datetime]]]:
@@ -247,8 +279,8 @@ def _strip(evidence: Evidence, there: set[dt.datetime]) -> str:
 
 
 def schema_drift(evidence: Evidence) -> Verdict:
-    """Fields, types, words, nulls and units are those that config expects; an ERROR stores none."""
-    drift = evidence.drift
+    """Fields, types, words, nulls and units are those that config and the recent days expect."""
+    drift = (*evidence.drift, *rescaled_units(evidence))
     out = evidence.quarantine.filter(pl.col("rules").str.split(",").list.contains(SCHEMA_RULE))
     if not drift and out.is_empty():
         return Verdict("schema_drift", True, "WARN", 0, "the fields are the expected ones")
@@ -261,6 +293,33 @@ def schema_drift(evidence: Evidence) -> Verdict:
     sample = tuple({"kind": d.kind, "field": d.field, "detail": d.detail} for d in drift[:_SHOWN])
     reason = "; ".join(d.detail for d in drift[:_SHOWN])
     return Verdict("schema_drift", False, worst, len(drift), reason, sample)
+
+
+def rescaled_units(evidence: Evidence) -> list[Drift]:
+    """The columns all of whose values are off by one power of ten against their own recent days.
+
+    A price within what the market's bounds allow is none of them: scarcity is a hundredfold too.
+    """
+    if not evidence.recent or evidence.rows.is_empty():
+        return []
+    table, bounds = evidence.table, evidence.config.price_bounds
+    now, prices = sizes_by_hour(table, evidence.rows, evidence.day), prices_of(table)
+    found = []
+    for name in measured(table):
+        power = off_by(name, now, evidence.recent)
+        size = now[name].median()
+        if power is None or not isinstance(size, float):
+            continue
+        if name in prices and bounds and _is_within(size, price_magnitude(bounds)):
+            continue
+        said = f"column {name} is {size:g} in the median: 10^{power} times that of"
+        days = f"{len(evidence.recent)} earlier days, hour by hour"
+        found.append(Drift("rescaled", name, f"{said} {days}; it is stored", agrees=days))
+    return found
+
+
+def _is_within(size: float, bounds: tuple[float, float]) -> bool:
+    return bounds[0] <= size <= bounds[1]
 
 
 def freshness(evidence: Evidence) -> Verdict:

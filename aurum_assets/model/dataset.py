@@ -8,13 +8,14 @@ import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import msgspec
 import polars as pl
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.drift import Expected
+from aurum_assets.model.drift import Expected, with_magnitude
 from aurum_assets.model.table import Table
 
 CADENCE_MINUTES: Mapping[str, int] = {"five_minutes": 5, "fifteen_minutes": 15}  # within the hour
@@ -49,7 +50,10 @@ class Dialect:
     ``parse`` turns the frame of raw records (columns named as the operator names them, nested ones
     with a dot) into the table's rows, one a record; with ``rows_of_a_record`` that many blocks of
     them, one after the other. ``days`` gives the operating days that records or header speak of.
-    ``volatile`` fields differ at each poll even if nothing changed.
+    ``volatile`` fields differ at each poll even if nothing changed. ``quoted_numbers``: the feed
+    may write its numbers as text. ``complete_by`` names the column whose instants a day must hold:
+    where a file brings cases that look ahead, the intervals of a missing case are there all the
+    same, and only its publication tells.
     """
 
     name: str
@@ -61,6 +65,8 @@ class Dialect:
     header: type[msgspec.Struct] | None = None
     volatile: tuple[str, ...] = ()
     rows_of_a_record: int = 1
+    quoted_numbers: bool = False
+    complete_by: Literal["interval_start", "published_at"] = "interval_start"
     snapshot_rules: Mapping[str, Callable[[Mapping[str, Any], "Envelope"], str | None]] = field(
         default_factory=dict
     )
@@ -170,9 +176,12 @@ class DatasetConfig:
     ``live_dialects``: the dialects in which the operator's live server answers. An endpoint of
     another dialect is only documented: a 404 of it means that the operator does not offer it.
     ``expected_fields``: by dialect, what is known of each field. ``price_bounds``: floor and cap of
-    the market's prices, in the unit of the table's; not checked where absent. ``price_tolerance``:
+    the market's prices, in the unit of the table's; not checked where absent; the ``magnitude``
+    ``"price"`` of a field follows from them. ``price_tolerance``:
     how far a final price may lie from the preliminary one, in the same unit.
     ``volume_tolerance``: the share by which a closed day's rows may differ from what is usual.
+    ``case_gap_seconds``: how far apart two cases of a feed that is complete by its publications may
+    be before one between them is missing.
     """
 
     key: str
@@ -188,6 +197,7 @@ class DatasetConfig:
     price_bounds: tuple[float, float] | None = None
     price_tolerance: float = 25.0
     volume_tolerance: float = 0.2
+    case_gap_seconds: float = 1_100.0
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     def is_documented_only(self, feed: Feed) -> bool:
@@ -197,6 +207,14 @@ class DatasetConfig:
     def is_live(self, endpoint: Endpoint) -> bool:
         """Whether the operator's live server has ``endpoint``."""
         return endpoint.dialect in self.live_dialects
+
+    @cached_property
+    def expected(self) -> Mapping[str, Expected]:
+        """``expected_fields``, with the bounds that follow from ``price_bounds`` filled in."""
+        return {
+            dialect: {name: with_magnitude(s, self.price_bounds) for name, s in fields.items()}
+            for dialect, fields in self.expected_fields.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,67 @@
 """Schema drift: the fields that came, against those that config expects.
 
-    kind        what it means                                          severity
-    added       a field that config does not know                      WARN
-    new_value   a word that is none of the field's ``enum``            WARN
-    null        a record without a value, where there always was one   WARN
-    vanished    no record holds a value of the field                   ERROR
-    renamed     one field vanished, an unknown one stands in its place ERROR
-    retyped     a value of another type                                ERROR
-    rescaled    a typical value off by a power of ten                  ERROR
+    kind            what it means                                          severity
+    added           a field, or a neighbour of the records, that is new    WARN
+    new_value       a word that is none of the field's ``enum``            WARN
+    null            a record without a value, where there always was one   WARN
+    number_as_text  a clean number that came as text, and was taken        WARN
+    rescaled        a typical value outside of its bounds                  WARN, or ERROR: see below
+    vanished        no record holds a value of the field                   ERROR
+    renamed         one field vanished, an unknown one stands in its place ERROR
+    retyped         a value of another type                                ERROR
+    partial         the answer says of itself that it is not all           ERROR
 
 A warning stores. An error keeps the snapshot out: of ``retyped`` only the records that have it,
-which no parser can read; of the others all records, for which of them are right nobody can tell.
+which no parser can read; of ``partial`` none, for the records that came are good; of the others all
+records, for which of them are right nobody can tell.
 The order of fields means nothing. What does not belong here: rules on rows.
+
+**Scarcity is not an error.** Offers of energy are capped at 2,000 $/MWh, and penalties come on top:
+reserve prices reach 2,800, congestion 1,000 at a node, energy 2,816 was seen. No bound tells such a
+day from one whose prices came in other units, and a day is never thrown away for being expensive.
+So ``rescaled`` by itself is a warning, and stores. It keeps a snapshot out only where a second sign
+agrees (``Drift.agrees``):
+
+- the sum rule breaks in most of its rows (``confirmed``): prices that are high together still add
+  up, a total in other units than its parts does not; or
+- most of its fields that can be judged lie outside of their bounds, and one power of ten brings all
+  of them back (``magnitudes.common_power``): losses and megawatts do not follow a price there.
+
+Both are decided from the snapshot and the config alone. The days before must not decide it: what is
+kept out would then depend on what the table held when the snapshot came, and a replay, which reads
+the snapshots of one day in any order of days, would keep out others.
+
+What the days before say is told by the check alone, which stores: a column all of whose values are
+off by the same power of ten against its own recent days (``checks.rescaled_units``) is an ERROR,
+unless it is a price within what the market's bounds allow. Earlier days are read where the day is
+closed, once a day, or where ``rescaled`` was found: never at an ordinary five-minute tick.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import polars as pl
+
+from aurum_assets.model.magnitudes import (
+    Bounds,
+    common_power,
+    powers_back,
+    price_magnitude,
+    typical,
+)
 
 FieldType = Literal["string", "number", "boolean", "label"]
 Severity = Literal["WARN", "ERROR"]
 
 SCHEMA_RULE = "schema_is_the_expected_one"
 HANDFUL = 5  # fewer records may all lack a field that is nullable
+NUMERIC_TEXT = "numeric text"  # of the types of values, that of a number in quotes
+PARTIAL = "partial"
 _SHOWN = 5
-_POWERS = 12
-_ERRORS = ("vanished", "renamed", "retyped", "rescaled")
+_ERRORS = ("vanished", "renamed", "retyped", PARTIAL)
+_REFUSE_LESS = ("retyped", PARTIAL)  # than all records of a snapshot
 
 
 @dataclass(frozen=True)
@@ -38,20 +71,20 @@ class ExpectedField:
     ``label``: a number of something, which comes as text or as number. ``nullable``: may be absent
     from a record. ``enum``: the words that are known; another one is reported, so leave out what a
     rule of the table refuses already. ``magnitude``: bounds of the median of the different absolute
-    values other than zero in a snapshot, which is judged where it has ``at_least`` of these.
+    values other than zero in a snapshot, which is judged where it has ``at_least`` of these;
+    ``"price"`` takes them from the dataset's ``price_bounds``, the one place where the size of a
+    price is declared.
 
     What ``magnitude`` cannot see: a change that stays within its bounds. They must hold the wildest
     clean day (prices at zero or at the cap, a night without sun), so a factor of ten is often
-    within; a thousand up or ten thousand down is not, on an ordinary day. Congestion and losses of
-    a few cents may grow a thousandfold within bounds; the sum rule sees it. The median of a dozen
-    different prices in whole cents is 0.065 at least: with that as lower bound an hour near zero is
-    not taken for one in other units.
+    within, and of a price a factor of a thousand may be. The sum rule sees the parts of a price,
+    the recent days all else.
     """
 
     type: FieldType
     nullable: bool = False
     enum: tuple[str, ...] = ()
-    magnitude: tuple[float, float] | None = None
+    magnitude: Bounds | Literal["price"] | None = None
     at_least: int = 12
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
@@ -67,26 +100,47 @@ class Drift:
     field: str
     detail: str
     nullable: bool = False
+    agrees: str = ""  # what else says that a field is rescaled
 
     @property
     def severity(self) -> Severity:
-        """``WARN`` stores, ``ERROR`` does not.
+        """``WARN`` stores, ``ERROR`` does not (but see ``refuses``).
 
         What may be absent from a record is no reason to refuse the others' fields with it.
         """
-        if self.kind == "retyped":
+        if self.kind in _REFUSE_LESS or self.agrees:
             return "ERROR"
         return "ERROR" if self.kind in _ERRORS and not self.nullable else "WARN"
 
     @property
     def refuses(self) -> bool:
         """Whether no record of the snapshot may enter (a retyped value refuses its own alone)."""
-        return self.severity == "ERROR" and self.kind != "retyped"
+        return self.severity == "ERROR" and self.kind not in _REFUSE_LESS
+
+
+def confirmed(drift: Sequence[Drift], *, broken: int, rows: int) -> tuple[Drift, ...]:
+    """``drift`` of a snapshot, ``broken`` of whose ``rows`` do not keep the sum rule of a price."""
+    if 2 * broken <= rows:
+        return tuple(drift)
+    agrees = f"{broken} of {rows} rows break the sum rule"
+    return tuple(_agreed(d, agrees) if d.kind == "rescaled" else d for d in drift)
+
+
+def _agreed(drift: Drift, agrees: str) -> Drift:
+    return replace(drift, agrees=agrees, detail=f"{drift.detail}; {agrees}")
 
 
 def field_of(said: FieldType | ExpectedField) -> ExpectedField:
     """The short form made whole."""
     return said if isinstance(said, ExpectedField) else ExpectedField(said)
+
+
+def with_magnitude(said: FieldType | ExpectedField, price_bounds: Bounds | None) -> ExpectedField:
+    """A field with the bounds that a price has in a market of these ``price_bounds``."""
+    expected = field_of(said)
+    if expected.magnitude != "price":
+        return expected
+    return replace(expected, magnitude=price_magnitude(price_bounds) if price_bounds else None)
 
 
 def find_drift(
@@ -137,6 +191,8 @@ def _takes(want: FieldType, *, text: bool) -> set[str]:
     """The JSON types that a field of type ``want`` may come as."""
     if want == "label" or (want == "string" and text):
         return {"string", "number"}
+    if want == "number":
+        return {"number", NUMERIC_TEXT}
     return {want, "string"} if text and want == "boolean" else {want}
 
 
@@ -157,6 +213,9 @@ def _of_present(
     if wrong:
         detail = f"field {name} was {want.type} and now comes as {_types(wrong)}"
         found.append(Drift("retyped", name, f"{detail} in {wrong.total()} of {records} records"))
+    if count[NUMERIC_TEXT]:
+        detail = f"field {name} comes as text in {count[NUMERIC_TEXT]} of {records} records"
+        found.append(Drift("number_as_text", name, f"{detail}; clean numbers were taken"))
     absent = records - (count.total() - count["null"])
     if absent > 0 and not want.nullable:
         detail = f"field {name} ({want.type}) has no value in {absent} of {records} records"
@@ -172,12 +231,13 @@ def _of_values(values: pl.DataFrame, wanted: Mapping[str, ExpectedField]) -> lis
     """New words and other units, in one pass over the columns that config says something about."""
     known = {n: w for n, w in wanted.items() if n in values.columns}
     words = {n: _unknown(n, w.enum) for n, w in known.items() if w.enum}
-    typical = {n: _typical(n, w.at_least) for n, w in known.items() if w.magnitude}
-    if not words and not typical:
+    bounds = {n: w.magnitude for n, w in known.items() if isinstance(w.magnitude, tuple)}
+    sizes = {n: typical(n, known[n].at_least) for n in bounds}
+    if not words and not sizes:
         return []
     lists = values.select(
         *(e.implode().alias(f"w{i}") for i, e in enumerate(words.values())),
-        *(e.alias(f"t{i}") for i, e in enumerate(typical.values())),
+        *(e.alias(f"t{i}") for i, e in enumerate(sizes.values())),
     ).row(0)
     found = []
     for name, new in zip(words, lists, strict=False):
@@ -185,12 +245,8 @@ def _of_values(values: pl.DataFrame, wanted: Mapping[str, ExpectedField]) -> lis
             shown = ", ".join(map(repr, sorted(new)[:_SHOWN]))
             detail = f"field {name} has {len(new)} new values: {shown}"
             found.append(Drift("new_value", name, detail))
-    for name, median in zip(typical, lists[len(words) :], strict=True):
-        bounds = known[name].magnitude
-        if median is not None and bounds and not bounds[0] <= median <= bounds[1]:
-            detail = _rescaled(name, median, bounds)
-            found.append(Drift("rescaled", name, detail, known[name].nullable))
-    return found
+    medians = zip(sizes, lists[len(words) :], strict=True)
+    return found + _rescaled({n: (m, bounds[n]) for n, m in medians if m is not None}, wanted)
 
 
 def _unknown(name: str, enum: Sequence[str]) -> pl.Expr:
@@ -198,16 +254,19 @@ def _unknown(name: str, enum: Sequence[str]) -> pl.Expr:
     return column.filter(column.is_in(list(enum)).not_()).unique()
 
 
-def _typical(name: str, at_least: int) -> pl.Expr:
-    """The median of the different absolute values; null where there are too few of them."""
-    size = pl.col(name).cast(pl.Float64, strict=False).abs()
-    different = size.filter((size > 0) & size.is_finite()).unique()
-    return pl.when(different.len() >= at_least).then(different.median())
-
-
-def _rescaled(name: str, median: float, bounds: tuple[float, float]) -> str:
-    low, high = bounds
-    said = f"field {name} is {median:g} in the median, {low:g} to {high:g} is expected: "
-    powers = sorted((p for p in range(-_POWERS, _POWERS + 1) if p), key=abs)
-    back = [p for p in powers if low <= median * 10.0**p <= high]
-    return said + (f"10^{back[0]} times that is" if back else "no power of ten brings it back")
+def _rescaled(
+    judged: Mapping[str, tuple[float, Bounds]], wanted: Mapping[str, ExpectedField]
+) -> list[Drift]:
+    """The fields whose typical value lies outside of its bounds; whether the others agree."""
+    found = []
+    for name, (median, (low, high)) in judged.items():
+        back = powers_back(median, (low, high))
+        if 0 not in back:
+            said = f"field {name} is {median:g} in the median, {low:g} to {high:g} is expected: "
+            said += f"10^{back[0]} times that is" if back else "no power of ten brings it back"
+            found.append(Drift("rescaled", name, said, wanted[name].nullable))
+    power = common_power(judged)
+    if power is None:
+        return found
+    agrees = f"{len(found)} of {len(judged)} fields are off, and 10^{power} brings all of them back"
+    return [_agreed(drift, agrees) for drift in found]

@@ -14,6 +14,7 @@ AurumError
 |- Overtaken              the table holds later values already: fold the day again
 |- LakeUnreachable        nobody answers where the lake's catalog is: ask again later
 |- StoreUnavailable       the archive's store is out of reach: ask again later
+|- Unexpected             a day failed in a way that nobody thought of: the log has the traceback
 |- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
 """
@@ -102,6 +103,13 @@ class StoreUnavailable(AurumError):
     """The store of the archive is out of reach: ask again later. It says nothing of what it holds.
 
     What was fetched meanwhile is kept in the spool, and goes up with the next run.
+    """
+
+
+class Unexpected(AurumError):
+    """What stopped one day is an error of ours or of a library; other days are not held up.
+
+    The message names its type, the log has the traceback.
     """
 
 

@@ -24,8 +24,10 @@ import polars as pl
 from lxml import etree
 
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
-from aurum_assets.model.drift import Drift, Expected, find_drift
+from aurum_assets.model.drift import NUMERIC_TEXT, PARTIAL, Drift, Expected, find_drift
 from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.neighbours import drift_of_neighbours, neighbours_of
+from aurum_assets.model.quoted import clean_number
 
 _BOM = b"\xef\xbb\xbf"
 _MOST_VALUES = 5_000_000  # 64 MB of prices hold about two million
@@ -73,12 +75,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Glance:
-    """What is read before the bytes are archived: dialect, days said, content hash."""
+    """What is read before the bytes are archived: dialect, days said, content hash.
+
+    ``partial``: why the answer is not all that was asked for; empty where it does not say so.
+    """
 
     dialect: Dialect
     days: tuple[str, ...]
     content_sha256: str
     records: int
+    partial: str = ""
 
 
 class _Pairs(dict[str, Any]):
@@ -94,6 +100,12 @@ class _Document:
     dialect: Dialect
     records: list[Any]
     header: dict[str, Any] = field(default_factory=dict)
+    drift: tuple[Drift, ...] = ()  # of what stands beside the records
+
+    @property
+    def partial(self) -> str:
+        """Why this is not the whole answer; empty where it does not say so."""
+        return "; ".join(d.detail for d in self.drift if d.kind == PARTIAL)
 
 
 # --- recognising -----------------------------------------------------------------------------
@@ -111,7 +123,7 @@ def glance(dataset: Dataset, body: bytes, fmt: str) -> Glance:
     days = document.dialect.days(records, document.header)
     content = _canonical(body, fmt, tree, document.dialect.volatile)
     ranked = tuple(day for day, _ in Counter(days).most_common())
-    return Glance(document.dialect, ranked, content, len(document.records))
+    return Glance(document.dialect, ranked, content, len(document.records), document.partial)
 
 
 def sniff(body: bytes) -> Literal["json", "xml"]:
@@ -199,7 +211,13 @@ def _document(dataset: Dataset, tree: Any) -> _Document:
             records = _walk(tree, dialect.path[start:])
             if records is not None:
                 rest = {k: v for k, v in tree.items() if k != dialect.path[start]}
-                return _Document(dialect, records, rest)
+                beside = neighbours_of(tree, dialect.path[start:], _header_names(dialect.header))
+                drift = drift_of_neighbours(beside, dialect.path[-1])
+                document = _Document(dialect, records, rest, drift)
+                if not records and document.partial:
+                    msg = f"{dataset.key}: no records came, and {document.partial}"
+                    raise MalformedPayload(msg)
+                return document
     shapes = " or ".join(".".join(d.path) + "[]" for d in dataset.dialects)
     found = ", ".join(list(tree)[:5]) if isinstance(tree, dict) else type(tree).__name__
     said = f", and it says {tree['error']!r}" if isinstance(tree, dict) and "error" in tree else ""
@@ -213,6 +231,18 @@ def _refuse_twice(dataset: Dataset, tree: Any) -> None:
     if twice:
         msg = f"{dataset.key}: {twice[0]} is said twice beside the records"
         raise MalformedPayload(msg)
+
+
+@cache
+def _header_names(header: type[msgspec.Struct] | None) -> dict[str, Any]:
+    """The names that a header declares, those of an inner one below its own."""
+    if header is None:
+        return {}
+    hints = get_type_hints(header)
+    names = zip(header.__struct_fields__, header.__struct_encode_fields__, strict=True)
+    kinds = {encoded: _kinds(hints[name])[0] for name, encoded in names}
+    structs = {n: k for n, k in kinds.items() if issubclass(k, msgspec.Struct)}
+    return {n: _header_names(structs[n]) if n in structs else None for n in kinds}
 
 
 def _has_header(dialect: Dialect, tree: Mapping[str, Any]) -> bool:
@@ -335,6 +365,7 @@ def careful_reading(
     named = next((d for d in dataset.dialects if d.name == envelope.dialect), dialect)
     dialect = named if named.path == dialect.path else dialect
     strict = envelope.format == "json"
+    quoted = strict and dialect.quoted_numbers
     header = _careful_header(dataset, dialect, document.header, strict=strict)
     _refuse_snapshot(dataset, dialect, header, envelope)
     fields = _fields(dialect.record)
@@ -345,7 +376,7 @@ def careful_reading(
     refused: list[Refused] = []
     for position, record in enumerate(document.records):
         try:
-            flat = _observe(record, observed, fields, text=not strict)
+            flat = _observe(record, observed, fields, text=not strict, quoted=quoted)
             seen += isinstance(record, dict)
             kept.append(msgspec.convert(flat, dialect.record, strict=strict))
             positions.append(position)
@@ -358,6 +389,7 @@ def careful_reading(
         [field.series(n, list(map(field.get, kept))) for n, field in fields.items()]
     ).with_columns(pl.lit(v, dtype=t).alias(n) for n, v, t in header)
     drift = _drift(dialect, expected, observed, frame, seen, text=not strict)
+    drift = (*document.drift, *drift)
     positions *= dialect.rows_of_a_record
     return Reading(
         dialect, dialect.parse(frame), len(document.records), positions, tuple(refused), drift
@@ -371,8 +403,12 @@ def _observe(
     prefix: str = "",
     *,
     text: bool,
+    quoted: bool = False,
 ) -> Any:
-    """Note the type of each field, and give the record back with the known ones only."""
+    """Note the type of each field, and give the record back with the known ones only.
+
+    ``text``: the format knows no types. ``quoted``: a clean number may stand in quotes.
+    """
     if not isinstance(record, dict):
         return record
     twice = getattr(record, "twice", ())
@@ -384,9 +420,13 @@ def _observe(
         dotted = prefix + name
         inner = any(k.startswith(dotted + ".") for k in known)
         if inner and isinstance(value, dict):
-            kept[name] = _observe(value, observed, known, dotted + ".", text=text)
+            kept[name] = _observe(value, observed, known, dotted + ".", text=text, quoted=quoted)
             continue
         word = _JSON_TYPES.get(type(value), "object")
+        if quoted and word == "string" and dotted in known and known[dotted].is_number:
+            number = clean_number(value)
+            if number is not None:
+                word, value = NUMERIC_TEXT, number  # noqa: PLW2901  as if it had no quotes
         if text and word == "string":
             word = _word_of_text(value, known.get(dotted))
             optional = dotted in known and known[dotted].optional
@@ -545,6 +585,11 @@ class _Field(NamedTuple):
     dtype: "pl.DataType"
     label: bool
     optional: bool
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a quantity, and not the number of something."""
+        return self.dtype == pl.Float64
 
     def series(self, name: str, values: list[Any]) -> pl.Series:
         """``values`` as a column."""

@@ -12,9 +12,11 @@ in one.
 """
 
 import contextlib
+import copy
 import datetime as dt
 import fcntl
 import random
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import polars as pl
 
@@ -271,6 +273,20 @@ class Lake:
         No row is read: files know how many rows they have, and between what their values lie.
         """
         return self.reading(table, lambda found: _volumes(found, table, first, last), {})
+
+    def write_nowhere(self, table: Table, frame: pl.DataFrame) -> None:
+        """Write ``frame``, of one partition, to a scratch folder, exactly as a commit would.
+
+        Raises what writing it raises: no row of it could ever be stored.
+        """
+        from pyiceberg.io.pyarrow import PyArrowFileIO
+
+        found = copy.copy(self._table(table))
+        with tempfile.TemporaryDirectory() as folder:
+            found.io = PyArrowFileIO()
+            place = {"location": f"file://{folder}", "properties": {}}
+            found.metadata = found.metadata.model_copy(update=place)
+            list(_written(found, table, frame, uuid4()))
 
     def uri(self, table: Table) -> str:
         """Where the table's files are."""

@@ -296,17 +296,17 @@ def _check_times(file: Path, dataset: str, feed: Feed) -> None:
 def _check_expectations(file: Path, config: DatasetConfig) -> None:
     for dialect, fields in config.expected_fields.items():
         for name, said in fields.items():
-            if expected := _wrong_field(field_of(said)):
+            if expected := _wrong_field(field_of(said), config):
                 key = f"expected_fields.{dialect}.{name}"
                 raise _wrong(file, config.key, key, expected, said)
     if config.price_bounds is not None and config.price_bounds[0] >= config.price_bounds[1]:
         raise _wrong(file, config.key, "price_bounds", "floor below cap", config.price_bounds)
-    for name in ("price_tolerance", "volume_tolerance"):
+    for name in ("price_tolerance", "volume_tolerance", "case_gap_seconds"):
         if not getattr(config, name) >= 0:
             raise _wrong(file, config.key, name, "0 or more", getattr(config, name))
 
 
-def _wrong_field(field: ExpectedField) -> str:
+def _wrong_field(field: ExpectedField, config: DatasetConfig) -> str:
     """What is expected of a field's entry where it is not so."""
     if field.enum and field.type not in ("string", "label"):
         return "enum only where type is string or label"
@@ -314,7 +314,10 @@ def _wrong_field(field: ExpectedField) -> str:
         return ""
     if field.type not in ("number", "string"):
         return "magnitude only where type is number or string"
-    if not 0 < field.magnitude[0] < field.magnitude[1]:
+    if field.magnitude == "price":
+        if config.price_bounds is None:
+            return "price_bounds beside it, from which the magnitude of a price follows"
+    elif not 0 < field.magnitude[0] < field.magnitude[1]:
         return "magnitude as [low, high] with 0 < low < high"
     return "" if field.at_least > 0 else "at_least of 1 or more"
 

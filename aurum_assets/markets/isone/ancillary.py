@@ -303,6 +303,7 @@ ISONE_ANCILLARY_SERVICES = Dataset(
             days=_market_days,
             every=HOUR,
             rows_of_a_record=len(_PRODUCTS),
+            quoted_numbers=True,
         ),
         Dialect(
             name="documented",

@@ -147,6 +147,7 @@ ISONE_ZONAL_LOAD = Dataset(
             parse=parse_zonal_load,
             days=_zonal_days,
             every=FIVE_MINUTES,
+            quoted_numbers=True,
         ),
     ),
     doc="""Estimated load of New England's eight load zones, every five minutes.

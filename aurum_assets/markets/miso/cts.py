@@ -268,6 +268,7 @@ MISO_CTS = Dataset(
             parse=parse_live_cts,
             days=_live_days,
             every=FIFTEEN_MINUTES,
+            complete_by="published_at",
         ),
         Dialect(
             name="documented",

@@ -1,0 +1,96 @@
+"""Neighbours: what stands beside the list of records, and whether it says that the list is partial.
+
+An answer of the operators holds its wrapper, its records and, in some dialects, a header. Anything
+else there is drift: it may be harmless, or the operator's way to say that more is to come. A
+partial answer holds good records, which are stored; it is never taken for a whole one.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aurum_assets.model.drift import PARTIAL, Drift
+
+_NEXT = {"next", "nextpage", "nextlink", "nexturl", "nextpageurl", "nexthref", "nexttoken"}
+_NEXT |= {"nextpagetoken", "continuation", "continuationtoken", "continuationuri", "odatanextlink"}
+_MORE = {"hasmore", "hasnext", "more", "truncated", "partial", "incomplete"}
+_ERROR = {"error", "errors", "errormessage", "fault"}
+_WHOLE = {"ok", "complete", "completed", "success", "200"}
+_NOTHING: tuple[Any, ...] = ("", None, False, 0, "0", "false", "null", "none", [], {})
+_DEEP = 4
+_SHOWN = 60
+
+
+def neighbours_of(
+    tree: Mapping[str, Any], path: tuple[str, ...], header: Mapping[str, Any]
+) -> dict[str, Any]:
+    """By dotted name, what stands beside the records at ``path`` and is no part of ``header``.
+
+    ``path`` begins where ``tree`` does. ``header``: the names that the dialect declares, a dict of
+    names where one holds others. What begins with ``@`` describes the document, not the data.
+    """
+    found = dict(_beyond(tree, {path[0]: None, **header}))
+    inner, before = tree.get(path[0]), f"{path[0]}."
+    for name in path[1:]:
+        if not isinstance(inner, dict):
+            break
+        found |= _beyond(inner, {name: None}, before)
+        inner, before = inner.get(name), f"{before}{name}."
+    return found
+
+
+def _beyond(
+    tree: Mapping[str, Any], known: Mapping[str, Any], before: str = ""
+) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if name not in known:
+            if not name.startswith("@"):
+                yield before + name, value
+        elif isinstance(known[name], dict) and isinstance(value, dict):
+            yield from _beyond(value, known[name], f"{before}{name}.")
+
+
+def drift_of_neighbours(found: Mapping[str, Any], record: str) -> tuple[Drift, ...]:
+    """What each neighbour means for records that are called ``record``."""
+    return tuple(_drift(name, value, record) for name, value in found.items())
+
+
+def _drift(name: str, value: Any, record: str) -> Drift:  # noqa: ANN401  whatever an answer holds
+    if name.rpartition(".")[2] == record:
+        detail = f"the answer is partial: more records stand at {name}, beside those that were read"
+        return Drift(PARTIAL, name, detail)
+    said = next(_signs(name, value), None)
+    if said is not None:
+        return Drift(PARTIAL, name, f"the answer is partial: it says {said} beside its records")
+    return Drift("added", name, f"{name} stands beside the records, and is new")
+
+
+def _signs(name: str, value: Any, depth: int = 0) -> Iterator[str]:  # noqa: ANN401
+    """The neighbours, outermost first, that say that the answer is not all, or an error."""
+    if _is_sign(re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower()), value):
+        yield _shown(name, value)
+    elif depth < _DEEP:
+        for what in value if isinstance(value, list) else [value]:
+            inner = what if isinstance(what, dict) else {}
+            for said, of in inner.items():
+                yield from _signs(f"{name}.{said}", of, depth + 1)
+
+
+def _is_sign(plain: str, value: Any) -> bool:  # noqa: ANN401
+    """Whether a neighbour of that ``plain`` name says with ``value`` that more is to come."""
+    if plain == "status" and isinstance(value, str | int):
+        return _spoken(value) and str(value).strip().lower() not in _WHOLE
+    if plain == "rel":  # of a link
+        return str(value) == "next"
+    return plain in _ERROR | _NEXT | _MORE and _spoken(value)
+
+
+def _spoken(value: Any) -> bool:  # noqa: ANN401
+    """Whether a neighbour holds anything: an empty link or error says that there is none."""
+    plain = value.strip().lower() if isinstance(value, str) else value
+    return not any(plain == nothing for nothing in _NOTHING)
+
+
+def _shown(name: str, value: Any) -> str:  # noqa: ANN401
+    text = repr(value)
+    return f"{name} {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}"
