@@ -25,7 +25,7 @@ from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.errors import ContractBroken, MalformedPayload, StoreUnavailable
-from aurum_assets.resources.archive import Archive, Rejection, Stored, order_of
+from aurum_assets.resources.archive import Archive, DaySize, Rejection, Stored, order_of
 from aurum_assets.resources.objects import Folder, bounded_client
 from aurum_assets.resources.settings import Backends, Home
 from aurum_assets_tests.conftest import Desk, utc
@@ -280,6 +280,31 @@ def test_days_are_listed_in_order_over_years_and_months(archive: Archive) -> Non
         put(archive, day=day)
     assert archive.days("isone_rt_lmp") == days
     assert archive.days("isone_rt") == []
+
+
+def test_the_first_day_is_found_without_listing_the_others(archive: Archive) -> None:
+    assert archive.first_day("isone_rt_lmp") is None
+    for day in ("2026-07-02", "2025-12-31", "2026-01-01"):
+        put(archive, day=day)
+    assert archive.first_day("isone_rt_lmp") == "2025-12-31"
+
+
+@on_a_folder
+def test_a_day_that_did_not_change_is_not_counted_again(archive: Archive, behind: Folded) -> None:
+    for day in ("2026-07-19", "2026-07-20"):
+        stored = put(archive, day=day)
+        folder = behind.root / stored.path
+        os.utime(folder.parent, (1_000_000, 1_000_000))  # not within the last seconds
+    first = archive.sizes("isone_rt_lmp", {})
+    assert [size.objects for size in first.values()] == [1, 1]
+    known = {day: DaySize(size.changed, 7, 7) for day, size in first.items()}
+    put(archive, b'{"FiveMinLmps":{}}')
+    again = archive.sizes("isone_rt_lmp", known)
+    assert {day: size.objects for day, size in again.items()} == {
+        "2026-07-19": 7,
+        "2026-07-20": 2,
+    }
+    assert again["2026-07-20"].changed is None, "it changed just now: it is counted again"
 
 
 def test_rejected_bytes_are_kept_with_their_reason_once_a_day(

@@ -66,7 +66,7 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
     for name, command in main.commands.items():
         result = aurum(name, "--help")
         assert result.exit_code == 0
-        assert f"Usage: aurum {name}" in result.output.replace("main", "aurum")
+        assert f"Usage: aurum {name}" in result.output.replace("Usage: main", "Usage: aurum")
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 assert max(parameter.opts, key=len) in result.output

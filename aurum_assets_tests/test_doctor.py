@@ -31,6 +31,7 @@ PARTS = [
     "redis",
     "kafka",
     "dagster",
+    "maintenance",
     "isone",
     "miso",
     "webhook",
@@ -85,6 +86,7 @@ def test_a_fresh_home_stands_on_embedded_defaults_and_works(home: Home) -> None:
     assert defaults == {"archive", "catalog", "redis", "dagster"}
     assert {p for p, f in found.items() if f.state == "off"} == {
         "kafka",
+        "maintenance",
         "webhook",
         "metrics",
         "clock",

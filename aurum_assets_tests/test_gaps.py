@@ -209,7 +209,7 @@ def test_a_day_that_is_archived_only_is_held_too(desk: Desk) -> None:
 def test_nothing_is_asked_for_that_the_operator_no_longer_shows(desk: Desk) -> None:
     desk.bring(LOAD, payload("2026-01-10", range(288)))
     config = desk.home.configuration
-    short = replace(config.datasets[LOAD.key], retention_days=2)
+    short = replace(config.datasets[LOAD.key], repair_days=2)
     desk.home.configuration = replace(config, datasets={**config.datasets, LOAD.key: short})
     assert asked(look(desk)) == ["2026-07-21", "2026-07-20", "2026-07-19"]
 

@@ -368,6 +368,7 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home)
         "isone_ancillary_services_daily_schedule",
         "miso_fifteen_minutes_schedule",
         "reference_daily_schedule",  # asks no operator
+        "maintenance_schedule",  # nor does this one
     }
     pairs = [(d, home.config(d)) for d in DATASETS]
     more = {n for _, c in pairs for f in c.feeds for n in f.again_days}

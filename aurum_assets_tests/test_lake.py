@@ -19,7 +19,8 @@ from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.errors import ContractBroken, LakeUnreachable
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table, fold
-from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, SNAPSHOTS_KEPT, Lake
+from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, Lake
+from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import recording
 from benchmarks.proof import catalog_at, close, lake_at

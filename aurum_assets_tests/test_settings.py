@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources import logs
 from aurum_assets.resources.settings import (
     PROJECT,
     Configuration,
@@ -32,6 +33,7 @@ VARIABLES = (
     "AURUM_NOW",
     "AURUM_LIMIT_SCALE",
     "AURUM_REPAIRS",
+    "AURUM_KEEP_RUNS_DAYS",
     "ISONE_BASE_URL",
     "ISONE_USERNAME",
     "ISONE_PASSWORD",
@@ -123,7 +125,7 @@ def without(*path: str | int) -> Callable[[Json], None]:
         (of_endpoint("path", "/load/{day}"), "path", "{day}", "now"),
         (of_endpoint("name", "fiveminutesystemload_day"), "fiveminutesystemload_day", "", "twice"),
         (of_dataset("lateness_minutes", -1), "lateness_minutes", "-1", "more than"),
-        (of_dataset("retention_days", 0), "retention_days", "0", "more than"),
+        (of_dataset("repair_days", 0), "repair_days", "0", "more than"),
         (of_dataset("expected_fields", {"klingon": {}}), "klingon", "", "documented, live"),
         (of_feed("cadence", "hourly"), "cadence", "'hourly'", "'five_minutes'"),
         (of_feed("asks", "week"), "asks", "'week'", "'now', 'day' or 'hour'"),
@@ -239,6 +241,28 @@ def test_a_folder_without_config_is_named_with_the_variable_that_leads_there(
 ) -> None:
     with pytest.raises(ConfigError, match="set AURUM_CONFIG to the config folder"):
         load_config(tmp_path, DATASETS)
+
+
+def test_a_key_of_the_last_version_is_read_under_its_new_name_and_said_once_a_file(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = json.loads((folder / FILE).read_text())
+    for entry in document["datasets"]:
+        entry["retention_days"] = entry.pop("repair_days") + 1
+    (folder / FILE).write_text(json.dumps(document))
+    logs.configure("warning", "json", "dev")
+    found = load_config(folder, DATASETS)
+    assert {c.repair_days for k, c in found.datasets.items() if k.startswith("isone")} == {366}
+    said = [r.getMessage() for r in caplog.records if "retention_days" in r.getMessage()]
+    assert len(said) == 1
+    assert "repair_days" in said[0]
+    assert FILE in said[0]
+
+
+def test_a_key_beside_its_old_name_is_refused(folder: Path) -> None:
+    sentence = spoiled(folder, of_dataset("retention_days", 3))
+    for part in (FILE, "isone_system_load", "retention_days", "repair_days alone", "both"):
+        assert part in sentence
 
 
 def test_the_projects_own_config_is_right(configuration: Configuration) -> None:

@@ -15,22 +15,28 @@ from benchmarks.prove_kill import prove_kill
 from benchmarks.prove_landed import prove_landed
 from benchmarks.prove_limits import prove_limits
 from benchmarks.prove_live import prove_live
+from benchmarks.prove_maintain import prove_maintain
 from benchmarks.prove_month import prove_month
 from benchmarks.prove_mutations import prove_mutations
+from benchmarks.prove_purge import prove_purge
 from benchmarks.prove_races import prove_races
 from benchmarks.prove_secrets import prove_secrets
+from benchmarks.year import prove_year
 
 PROOFS: Mapping[str, Callable[[], Proof]] = {
     "races": prove_races,
     "landed": prove_landed,
     "limits": prove_limits,
     "kill": prove_kill,
+    "maintain": prove_maintain,
     "idempotence": prove_idempotence,
     "mutations": prove_mutations,
     "month": prove_month,
     "live": prove_live,
     "faults": prove_faults,
     "secrets": prove_secrets,
+    "year": prove_year,
+    "purge": prove_purge,
 }
 
 

@@ -86,7 +86,10 @@ class Live:
         self._bring_up()
 
     def _ticks(self, start: dt.datetime, end: dt.datetime) -> list[Iterator[tuple[float, str]]]:
-        asking = [s for s in self.repository.schedule_defs if s.job_name != "reference_daily"]
+        from aurum_assets.graph.jobs import beats
+
+        pairs = [(d, self.home.config(d)) for d in DATASETS]
+        asking = [self.repository.get_schedule_def(f"{b.name}_schedule") for b in beats(pairs)]
         sensors = [self.repository.get_sensor_def(name) for name in _SENSORS]
         return [
             *(_cron_ticks(s, start, end) for s in asking),

@@ -6,6 +6,7 @@
     tables     what the tables hold: as-of, sql, export
     health     what is held, what works, what the operators say: status, doctor, probe
     watch      what somebody should know of: alerts, metrics
+    maintain   what only grows, brought back to what it is needed for
     reference  what locations and generators are called
     simulate   without an operator: demo, simulate
 
@@ -25,6 +26,7 @@ from aurum_assets.cli.backends import log_to_stderr
 from aurum_assets.cli.collect import collect
 from aurum_assets.cli.health import doctor, probe, status
 from aurum_assets.cli.load import load
+from aurum_assets.cli.maintain import maintain
 from aurum_assets.cli.reference import reference
 from aurum_assets.cli.replay import replay, requeue, verify
 from aurum_assets.cli.simulate import demo, simulate
@@ -78,6 +80,7 @@ for command in (
     probe,
     alerts,
     metrics,
+    maintain,
     reference,
     demo,
     simulate,

@@ -62,9 +62,10 @@ def status(as_json: bool) -> None:
 def doctor(as_json: bool) -> None:
     """Look at every part: reachable, permitted, how fast.
 
-    And what to do if not. Home, config, archive, catalog, Redis, Kafka, Dagster's storage, the
-    operators (asked once, and once for what is only documented, within their limits), webhook,
-    metrics file, clock. What is written to look is removed again. It takes at most ten seconds.
+    And what to do if not. Home, config, archive, catalog, Redis, Kafka, Dagster's storage, when
+    the maintenance last ran, the operators (asked once, and once for what is only documented,
+    within their limits), webhook, metrics file, clock. What is written to look is removed again.
+    It takes at most ten seconds.
 
     Exit code: 0 all that is configured works, 1 something does not.
     """

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from aurum_assets.ingest.maintain import last_maintained
 from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
 from aurum_assets.ingest.query import known_tables
 from aurum_assets.markets import DATASETS
@@ -39,6 +40,7 @@ PATIENCE = 4.0
 DEADLINE = 8.0
 _LITTLE_SPACE = 1e9
 _MUCH_SKEW = 5.0
+_MAINTAINED_WITHIN = dt.timedelta(days=3)
 _TEXT = b"aurum doctor"
 _SCHEMES = ["file", "http", "https", "postgresql", "redis", "rediss", "s3", "sqlite"]
 _CATALOGS = ("sql", "rest", "glue")
@@ -85,6 +87,7 @@ def examine(home: Home) -> list[Finding]:
         "redis": _redis,
         "kafka": _kafka,
         "dagster": _dagster,
+        "maintenance": _maintenance,
         **{d.source.name: partial(_operator, source=d.source) for d in DATASETS},
         "webhook": _webhook,
         "metrics": _metrics,
@@ -181,6 +184,20 @@ def _metrics(home: Home) -> Finding:
         remedy = "name it *.prom: node_exporter reads no other file"
         return Finding("metrics", "unsure", str(file), "is not named *.prom", remedy)
     return Finding("metrics", "ok", str(file), "can be written")
+
+
+def _maintenance(home: Home) -> Finding:
+    """When ``aurum maintain`` or its job last ended well, once there is something to maintain."""
+    marks = [path for path in (home.root / "origin", home.root / "identity") if path.exists()]
+    if not marks:
+        return Finding("maintenance", "off", said="there is nothing to maintain yet")
+    last = last_maintained(home)
+    since = dt.datetime.fromtimestamp(min(p.stat().st_mtime for p in marks), dt.UTC)
+    said = f"last ended well on {last:%F %R}Z" if last else "has not ended well yet"
+    if home.now() - (last or since) <= _MAINTAINED_WITHIN:
+        return Finding("maintenance", "ok", said=said, milliseconds=None)
+    remedy = "run `aurum maintain`, or switch its schedule on in the UI (AURUM_SCHEDULES=running)"
+    return Finding("maintenance", "unsure", said=said, remedy=remedy)
 
 
 def _existing(folder: Path) -> Path:

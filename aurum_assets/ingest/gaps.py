@@ -250,12 +250,13 @@ def wanted_days(
     """The days since the first that the home holds which the operator can be asked for, newest
     first: none where it holds none.
     """
-    held = [*home.archive.days(dataset.archive_name), *(day.isoformat() for day in stored)]
+    archived = home.archive.first_day(dataset.archive_name) if owed else None
+    held = [*([archived] if archived else []), *(day.isoformat() for day in stored)]
     if not held or not owed:
         return []
     config = home.config(dataset)
     today = dataset.source.day_of(home.now())
-    oldest = today.plus(-config.retention_days).key
+    oldest = today.plus(-config.repair_days).key
     first = dataset.day(max(min(held), oldest, config.first_day.isoformat()))
     return every_day(first, today.plus(any(debt.ahead for debt in owed)))[::-1]
 

@@ -144,6 +144,32 @@ def pay(home: Home, dataset: Dataset, day: OperatingDay, identifiers: Iterable[s
             (owed / identifier).unlink(missing_ok=True)
 
 
+def settled(home: Home, dataset: Dataset) -> list[Path]:
+    """The marks for which nothing is left to do: the table is known to hold their snapshot, or
+    neither archive nor spool has it.
+
+    Raises ``AurumError`` where archive or lake cannot be asked.
+    """
+    marks = sorted(_owed(home, dataset).glob("*/*"))
+    table = home.lake.find(dataset.table) if marks else None
+    uuid = str(table.metadata.table_uuid) if table is not None else ""
+    found = []
+    for mark in marks:
+        day, folder = mark.parent.name, dataset.archive_name
+        merged = home.registry.merged(dataset.key, day, uuid)
+        wanted = {*home.archive.identifiers(folder, day), *home.spool.identifiers(folder, day)}
+        if mark.name in merged or mark.name not in wanted:
+            found.append(mark)
+    return found
+
+
+def pending_days(home: Home, dataset: Dataset) -> list[str]:
+    """The days of which something waits in the spool, or came up and waits to be normalized."""
+    if not (home.root / "spool").exists():
+        return []
+    return sorted({*owed_days(home, dataset), *home.spool.days(dataset.archive_name)})
+
+
 def _owed(home: Home, dataset: Dataset) -> Path:
     return home.root / "spool" / "owed" / dataset.archive_name
 

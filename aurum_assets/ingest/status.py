@@ -3,9 +3,14 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
+
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.resources.archive import DaySize
 from aurum_assets.resources.settings import Home
+
+_REMEMBERED = 400 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,12 @@ class Status:
 
 def status(home: Home, datasets: tuple[Dataset, ...]) -> list[Status]:
     """What is held of each of ``datasets``."""
-    out = home.lake.read(QUARANTINE, columns=("dataset",))["dataset"].to_list()
-    return [_status(home, dataset, out.count(dataset.key)) for dataset in datasets]
+    quarantined = home.lake.counts_by(QUARANTINE, "dataset")
+    return [_status(home, dataset, quarantined.get(dataset.key, 0)) for dataset in datasets]
 
 
 def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
-    objects, size = home.archive.size(dataset.archive_name)
+    objects, size = _archived(home, dataset.archive_name)
     summary = home.lake.summary(dataset.table)
     return Status(
         dataset=dataset.key,
@@ -46,6 +51,20 @@ def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
         first_interval=summary.first.isoformat() if summary and summary.first else None,
         last_interval=summary.last.isoformat() if summary and summary.last else None,
         quarantined=quarantined,
-        rejected=sum(1 for _ in home.archive.rejections(dataset.key)),
+        rejected=len(home.archive.unsettled(dataset.key)),
         last_commit=summary.last_commit.isoformat() if summary and summary.last_commit else None,
     )
+
+
+def _archived(home: Home, folder: str) -> tuple[int, int]:
+    """Objects and bytes in the archive. A folder's days are listed once, and again if they change;
+    a bucket is listed whole, which costs a request for each thousand objects.
+    """
+    if home.archive.uri.startswith("s3:"):
+        return home.archive.size(folder)
+    key = f"archive-sizes:{folder}"
+    known = msgspec.json.decode(home.state.get(key) or "{}", type=dict[str, DaySize])
+    found = home.archive.sizes(folder, known)
+    if found != known:
+        home.state.set(key, msgspec.json.encode(found).decode(), _REMEMBERED)
+    return sum(day.objects for day in found.values()), sum(day.bytes for day in found.values())

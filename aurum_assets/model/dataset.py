@@ -173,6 +173,7 @@ class Feed:
 class DatasetConfig:
     """What an operator of this project tunes of one dataset.
 
+    ``repair_days``: how many days back a day with gaps is asked for again; no data ever expires.
     ``live_dialects``: the dialects in which the operator's live server answers. An endpoint of
     another dialect is only documented: a 404 of it means that the operator does not offer it.
     ``expected_fields``: by dialect, what is known of each field. ``price_bounds``: floor and cap of
@@ -188,7 +189,7 @@ class DatasetConfig:
     topic: str
     first_day: dt.date
     lateness_minutes: int
-    retention_days: int
+    repair_days: int
     live_dialects: tuple[str, ...]
     feeds: tuple[Feed, ...]
     expected_fields: Mapping[str, Expected]

@@ -89,8 +89,21 @@ class Store(Protocol):
     def folders(self, prefix: str) -> list[str]:
         """The names of the folders directly below the folder ``prefix``."""
 
+    def changed(self, prefix: str) -> int | None:
+        """A number that becomes another one when an object comes or goes directly in the folder
+        ``prefix``; None where the store has none, or where the last change is too fresh to tell.
+        """
+
     def remove(self, key: str) -> None:
         """Remove an object and its words; no error where there is none."""
+
+
+class DaySize(msgspec.Struct, frozen=True, array_like=True):
+    """How many objects an operating day has, their bytes, and what ``Store.changed`` said."""
+
+    changed: int | None
+    objects: int
+    bytes: int
 
 
 class _Sealed(msgspec.Struct):
@@ -153,6 +166,17 @@ class Archive:
         parts = [place.split("/")[-4:-1] for place in places]
         return sorted("-".join(p.partition("=")[2] for p in day) for day in parts)
 
+    def first_day(self, folder: str) -> str | None:
+        """The first operating day that has a folder; None where there is none.
+
+        A handful of listings, however many days there are.
+        """
+        places = iter([f"sourcing/{folder}/"])
+        for _ in ("year", "month", "day"):
+            places = (f"{at}{name}/" for at in places for name in sorted(self.store.folders(at)))
+        first = next(places, None)
+        return first and "-".join(part.partition("=")[2] for part in first.split("/")[-4:-1])
+
     def envelope(self, folder: str, day: str, identifier: str) -> Envelope:
         """The envelope of a snapshot. Raises ``MalformedPayload`` where it is lost or broken."""
         words, path = self._either(folder, day, identifier, self.store.words)
@@ -175,6 +199,22 @@ class Archive:
         """How many objects there are, and how many bytes they take."""
         found = [n for key, n in self.store.below(f"sourcing/{folder}/") if key.endswith(_BODIES)]
         return len(found), sum(found)
+
+    def sizes(self, folder: str, known: Mapping[str, DaySize]) -> dict[str, DaySize]:
+        """The size of each operating day; of ``known`` days only those are listed that changed.
+
+        A bucket tells no change, so there all objects are listed, a request a thousand.
+        """
+        found = {}
+        for day in self.days(folder):
+            changed = self.store.changed(_place(folder, day))
+            size = known.get(day)
+            if size is None or changed is None or size.changed != changed:
+                keys = self.store.below(_place(folder, day))
+                bodies = [n for key, n in keys if key.endswith(_BODIES)]
+                size = DaySize(changed, len(bodies), sum(bodies))
+            found[day] = size
+        return found
 
     def discard(self, folder: str, envelope: Envelope) -> None:
         """Remove an object: what a spool does once the archive has it."""

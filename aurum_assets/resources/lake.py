@@ -2,7 +2,8 @@
 
 ``merge`` adds what is new and replaces what changed, in one commit, inside an optimistic loop;
 ``replace`` makes a day exactly what it is given. Both can be killed or raced at any moment. What
-does not belong here: deciding what a row means or whether it may enter.
+does not belong here: deciding what a row means or whether it may enter, and what keeps a table
+cheap over the years (``maintenance``).
 
 Measured on pyiceberg 0.12, and the reason for what looks roundabout here: its own commit retry can
 duplicate rows, so it is switched off and this loop retries; a commit that landed but was reported
@@ -47,6 +48,8 @@ from aurum_assets.resources.catalog import (
     troubles,
     warehouse,
 )
+from aurum_assets.resources.holdings import Held, Holdings
+from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
     from pyiceberg.catalog import Catalog
@@ -60,7 +63,6 @@ _T = TypeVar("_T")
 
 _MARKET, _ORIGIN = "market", "aurum.origin"
 FILES_BEFORE_COMPACTION = 24
-SNAPSHOTS_KEPT = 6
 _LONGEST_WAIT = 1.0
 _PATIENCE = 120.0  # for a write
 _SHORTER_PATIENCE = 30.0  # to open the catalog, to read, to make a table
@@ -116,6 +118,7 @@ class Lake:
         self._locks = locks
         self._patience = patience
         self._planned: tuple[Any, tuple[FileScanTask, ...]] | None = None
+        self._holdings = Holdings()
 
     @classmethod
     def local(cls, root: Path) -> "Lake":
@@ -245,9 +248,34 @@ class Lake:
             table, lambda attempt: self._replace_once(table, frame, partition, keeps, attempt)
         )
 
+    def rewriting(self, table: Table, once: "Callable[[IcebergTable], _T]") -> _T:
+        """What ``once`` returns, which commits to the table as it is now without changing a row.
+
+        ``once`` runs again where another writer committed first. Raises like ``merge``.
+        """
+        return self._optimistic(table, lambda _: once(self._table(table)))
+
+    def compacted(
+        self, found: "IcebergTable", table: Table, partition: Mapping[str, Any], commit: UUID
+    ) -> "tuple[list[DataFile], list[DataFile]]":
+        """The files of ``partition``, and what holds their rows in the table's order: one file.
+
+        The new file is written, not committed.
+        """
+        tasks = list(found.scan(row_filter=_where(partition)).plan_files())
+        rows = _rows(found, table, partition, tuple(table.names), tasks).sort(table.order)
+        written = list(_written(found, table, rows, commit))
+        for file in written:
+            file.spec_id = found.spec().spec_id  # as a plan would give it
+        return [task.file for task in tasks], written
+
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
-        """Counts and bounds of the table, without reading a row."""
-        return self.reading(table, lambda found: _summary(found, over), None)
+        """Counts, and bounds of the instants ``over``, without reading a row."""
+
+        def once(found: "IcebergTable") -> TableSummary:
+            return _summary(found, over, list(self._holdings.of(found)))
+
+        return self.reading(table, once, None)
 
     def counts(self, table: Table, partition: Mapping[str, Any]) -> tuple[int, int]:
         """Rows of ``partition`` and of the whole table, without reading a row."""
@@ -261,9 +289,22 @@ class Lake:
 
         return self.reading(table, once, (0, 0))
 
+    def counts_by(self, table: Table, name: str) -> dict[str, int]:
+        """Rows by the value of the partition column ``name``, without reading a row."""
+
+        def once(found: "IcebergTable") -> dict[str, int]:
+            rows = Counter[str]()
+            for held in self._holdings.of(found):
+                rows[held.partition[name]] += held.rows
+            return dict(rows)
+
+        return self.reading(table, once, {})
+
     def days(self, table: Table) -> list[dt.date]:
         """The operating days that the table holds, without reading a row."""
-        return self.reading(table, _days, [])
+        return self.reading(
+            table, lambda found: sorted({held.day for held in self._holdings.of(found)}), []
+        )
 
     def volumes(
         self, table: Table, first: dt.date, last: dt.date
@@ -272,7 +313,11 @@ class Lake:
 
         No row is read: files know how many rows they have, and between what their values lie.
         """
-        return self.reading(table, lambda found: _volumes(found, table, first, last), {})
+
+        def once(found: "IcebergTable") -> dict[dt.date, tuple[int, int]]:
+            return _volumes(found, table, self._holdings.of(found, first, last))
+
+        return self.reading(table, once, {})
 
     def write_nowhere(self, table: Table, frame: pl.DataFrame) -> None:
         """Write ``frame``, of one partition, to a scratch folder, exactly as a commit would.
@@ -387,7 +432,7 @@ class Lake:
         from pyiceberg.table import FileScanTask
         from pyiceberg.table.update.snapshot import ExpireSnapshots
 
-        snapshots = sorted(found.metadata.snapshots, key=lambda s: s.sequence_number or 0)
+        old = expendable(found.metadata, dt.datetime.now(dt.UTC))
         files: list[DataFile] = []
         with _transaction_class()(found) as transaction:
             update = transaction.update_snapshot()
@@ -398,8 +443,7 @@ class Lake:
                     file.spec_id = found.spec().spec_id  # as a plan would give it
                     producer.append_data_file(file)
                     files.append(file)
-            if len(snapshots) >= 2 * SNAPSHOTS_KEPT:
-                old = [s.snapshot_id for s in snapshots[:-SNAPSHOTS_KEPT]]
+            if len(old) >= SNAPSHOTS_KEPT:
                 ExpireSnapshots(transaction).by_ids(old).commit()
         snapshot = found.current_snapshot()
         if snapshot is None:
@@ -412,7 +456,7 @@ class Lake:
 
     # --- the loop ------------------------------------------------------------------------------
 
-    def _optimistic(self, table: Table, once: Callable[[int], Merged]) -> Merged:
+    def _optimistic(self, table: Table, once: Callable[[int], _T]) -> _T:
         """Try until a commit lands on the state that it was computed from.
 
         Writers of one machine take turns, or a rewrite would always lose to the appends beside it.
@@ -421,7 +465,7 @@ class Lake:
         """
         self.catalog  # noqa: B018  opened before it is our turn, for others are waiting
 
-        def in_turn(attempt: int) -> Merged:
+        def in_turn(attempt: int) -> _T:
             with self._turn(table):
                 return once(attempt)
 
@@ -541,46 +585,45 @@ def _rows(
     return pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
 
 
-def _days(found: "IcebergTable") -> list[dt.date]:
-    if found.current_snapshot() is None:
-        return []
-    return sorted({_date(task.file.partition[0]) for task in found.scan().plan_files()})
-
-
-def _summary(found: "IcebergTable", over: str) -> TableSummary:
+def _summary(found: "IcebergTable", over: str, files: Sequence[Held]) -> TableSummary:
     snapshot = found.current_snapshot()
-    files = found.inspect.files().to_pylist() if snapshot else []
-    bounds = [f["readable_metrics"][over] for f in files if over in f["readable_metrics"]]
+    first, last = _bounds(found, over, files)
     return TableSummary(
-        rows=sum(f["record_count"] for f in files),
-        days=len(_days(found)),
+        rows=sum(held.rows for held in files),
+        days=len({held.day for held in files}),
         files=len(files),
-        first=min((b["lower_bound"] for b in bounds), default=None),
-        last=max((b["upper_bound"] for b in bounds), default=None),
-        last_commit=dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, dt.UTC)
-        if snapshot
-        else None,
+        first=first,
+        last=last,
+        last_commit=changed_at(snapshot) if snapshot else None,
     )
+
+
+def _bounds(found: "IcebergTable", name: str, files: Iterable[Held]) -> tuple[Any, Any]:
+    """The first and the last instant of the column ``name``; None, None where it has none."""
+    from pyiceberg.conversions import from_bytes
+    from pyiceberg.types import TimestamptzType
+
+    if name not in found.schema().column_names:
+        return None, None
+    number = found.schema().find_field(name).field_id
+    known = [bound[number] for h in files for bound in (h.lower, h.upper) if number in bound]
+    instants = [int(from_bytes(TimestamptzType(), bound)) for bound in known]
+    if not instants:
+        return None, None
+    epoch = dt.datetime.fromtimestamp(0, dt.UTC)
+    first, last = (dt.timedelta(microseconds=n) for n in (min(instants), max(instants)))
+    return epoch + first, epoch + last
 
 
 def _volumes(
-    found: "IcebergTable", table: Table, first: dt.date, last: dt.date
+    found: "IcebergTable", table: Table, files: Iterable[Held]
 ) -> dict[dt.date, tuple[int, int]]:
-    if found.current_snapshot() is None:
-        return {}
-    e = _expressions()
-    days = e.And(
-        e.GreaterThanOrEqual("operating_day", first.isoformat()),
-        e.LessThanOrEqual("operating_day", last.isoformat()),
-    )
     number = found.schema().find_field("finality").field_id if "finality" in table.names else -1
     rows: Counter[dt.date] = Counter()
     finalities: defaultdict[dt.date, set[bytes]] = defaultdict(set)
-    for task in found.scan(row_filter=days).plan_files():
-        day = _date(task.file.partition[0])
-        rows[day] += task.file.record_count
-        bounds = (task.file.lower_bounds or {}, task.file.upper_bounds or {})
-        finalities[day] |= {b[number] for b in bounds if number in b}
+    for held in files:
+        rows[held.day] += held.rows
+        finalities[held.day] |= {b[number] for b in (held.lower, held.upper) if number in b}
     return {day: (rows[day], max(len(finalities[day]), 1)) for day in sorted(rows)}
 
 
@@ -722,10 +765,6 @@ def _partition_of(table: Table, frame: pl.DataFrame) -> dict[str, Any]:
         msg = f"{table.identifier}: a merge takes one partition, this frame holds {len(values)}"
         raise ContractBroken(msg)
     return values.row(0, named=True)
-
-
-def _date(value: Any) -> dt.date:  # noqa: ANN401  pyiceberg gives days since 1970, or dates
-    return dt.date(1970, 1, 1) + dt.timedelta(days=value) if isinstance(value, int) else value
 
 
 def _expressions() -> Any:  # noqa: ANN401  pydantic models with their own constructors: mypy needs a plugin

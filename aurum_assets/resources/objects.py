@@ -43,6 +43,7 @@ SECONDS = 30.0
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 8.0
 _TRIES = 3
+_STEP_NS = 2_000_000_000  # the coarsest step of a file system's stamps
 QUIET_SECONDS = 60.0  # for which a place that was silent is not asked
 quiet_until: dict[str, float] = {}  # by endpoint and place, as the monotonic clock has it
 
@@ -155,6 +156,13 @@ class Folder:
     def folders(self, prefix: str) -> list[str]:
         """See ``Store``."""
         return [name for name, size in self._entries(prefix) if size is None]
+
+    def changed(self, prefix: str) -> int | None:
+        """See ``Store``: the folder's stamp, unless a change within its step would go unseen."""
+        stamp = time.time_ns()
+        with self._reached(f"look at {prefix}"), suppress(FileNotFoundError):
+            stamp = (self.root / prefix).stat().st_mtime_ns
+        return stamp if time.time_ns() - stamp > _STEP_NS else None
 
     def _entries(self, prefix: str) -> list[tuple[str, int | None]]:
         """Names and bytes of what is in a folder, None of folders; nothing where there is none."""
@@ -350,6 +358,9 @@ class S3:
         return client.list_objects_v2(
             Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=self._page, **options
         )
+
+    def changed(self, prefix: str) -> None:
+        """See ``Store``: S3 has no stamp of a prefix."""
 
     def remove(self, key: str) -> None:
         """See ``Store``."""

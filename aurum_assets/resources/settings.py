@@ -20,6 +20,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
+import structlog
 from pydantic import AliasChoices, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -63,6 +64,8 @@ from aurum_assets.resources.registry import Registry
 from aurum_assets.resources.state import SqliteState, State
 
 PROJECT = Path(__file__).parents[2]
+_RENAMED = {"retention_days": "repair_days"}  # keys of a dataset: it never said what is retained
+log = structlog.get_logger(__name__)
 
 
 def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN401  as Field has it
@@ -80,6 +83,7 @@ class Settings(BaseSettings):
     now: dt.datetime | None = _named("AURUM_NOW", default=None)
     limit_scale: float = _named("AURUM_LIMIT_SCALE", default=1.0, gt=0)
     repairs: int = _named("AURUM_REPAIRS", default=4, ge=0)
+    keep_runs_days: int = _named("AURUM_KEEP_RUNS_DAYS", default=7, ge=1)
     isone_base_url: str = _named("ISONE_BASE_URL")
     isone_username: str = _named("ISONE_USERNAME")
     isone_password: SecretStr = _named("ISONE_PASSWORD", default=NOTHING)
@@ -204,10 +208,37 @@ def _refuse_zeros(file: Path, source: SourceConfig) -> None:
 
 def _read_file(file: Path) -> IngestConfig:
     try:
-        return TypeAdapter(IngestConfig).validate_json(file.read_bytes(), strict=False)
+        return TypeAdapter(IngestConfig).validate_json(_renamed(file), strict=False)
     except ValidationError as error:
         first = max(error.errors(include_url=False), key=lambda e: len(e["loc"]))  # the innermost
         raise ConfigError(_sentence(file, first["loc"], first["msg"], first["input"])) from None
+
+
+def _renamed(file: Path) -> bytes:
+    """The text of ``file``, keys that have another name since the last version under their new one.
+
+    Raises ``ConfigError`` where a dataset has both.
+    """
+    text = file.read_bytes()
+    try:
+        raw = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text  # refused in words that say where
+    entries = raw.get("datasets") if isinstance(raw, dict) else None
+    found = False
+    for entry in entries if isinstance(entries, list) else []:
+        for old, new in _RENAMED.items():
+            if isinstance(entry, dict) and old in entry:
+                if new in entry:
+                    expected = f"{new} alone ({old} is its old name)"
+                    raise _wrong(file, str(entry.get("key")), old, expected, "both")
+                entry[new], found = entry.pop(old), True
+    if not found:
+        return text
+    for old, new in _RENAMED.items():
+        said = "a key has another name now; the old one is read by this version for the last time"
+        log.warning(said, file=file.name, old=old, new=new)
+    return msgspec.json.encode(raw)
 
 
 def _sentence(file: Path, loc: tuple[int | str, ...], message: str, found: object) -> str:
@@ -241,7 +272,7 @@ def _check_against_code(  # noqa: C901  a list of refusals
         if dialect not in dialects:
             raise _wrong(file, config.key, "live_dialects", spoken, repr(dialect))
     _check_expectations(file, config)
-    for name in ("lateness_minutes", "retention_days"):
+    for name in ("lateness_minutes", "repair_days"):
         if getattr(config, name) < 1:
             raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
     names: set[str] = set()
@@ -389,6 +420,7 @@ class Home:
     sleep: Callable[[float], None] = time.sleep
     limit_scale: float = 1.0
     repairs: int = 4
+    keep_runs_days: int = 7
     config_folder: Path = PROJECT / "config"
     backends: Backends = field(default_factory=Backends)
 
@@ -655,6 +687,7 @@ def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -
         limit_scale=settings.limit_scale,
         config_folder=settings.config,
         repairs=settings.repairs,
+        keep_runs_days=settings.keep_runs_days,
         backends=_backends(settings),
     )
 

@@ -1,0 +1,114 @@
+"""``aurum maintain``: what the nightly job does, now."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from aurum_assets import ingest
+from aurum_assets.cli.arguments import KEYS, find, json_option
+from aurum_assets.cli.output import print_json, print_rows, progress, size
+from aurum_assets.markets import DATASETS
+from aurum_assets.resources.settings import Home, open_home
+
+
+@click.command()
+@click.option(
+    "--dataset",
+    "keys",
+    type=click.Choice(KEYS),
+    multiple=True,
+    help="Only the tables of this dataset (repeatable).",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@json_option
+def maintain(keys: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Keep lake, Dagster's storage and local files small.
+
+    Closed days (two days after their end) become one file each, manifests are merged, old snapshots
+    expire, and files go that nothing refers to and that are older than a day. Then drafts of killed
+    writes, Dagster's runs of more than AURUM_KEEP_RUNS_DAYS days (of each partition the last one
+    stays), expired rows and free pages of SQLite files.
+
+    The archive is never touched, and no row of a table is lost. It may run beside everything else,
+    and be interrupted: the next pass goes on. Where schedules run, the job `maintenance` does the
+    same every night.
+
+    Of each part that changes it prints the days and files rewritten, the manifests before and
+    after, the snapshots, runs or rows expired, the files deleted and the bytes freed; with --json,
+    of every part.
+
+    Exit code: 0 all is done, 1 a part failed (the others are done), 2 wrong use.
+    """
+    home = open_home(DATASETS)
+    others = [] if keys else list(_dagster(home, dry_run=dry_run))
+    parts = ingest.parts_of(home, [find(key) for key in keys], dry_run=dry_run, others=others)
+    found = []
+    with progress(len(parts), "maintaining") as step:
+        for done in ingest.maintain(home, parts, lambda text: step(text, 0)):
+            found.append(done)
+            step(done.part)
+    failed = [f"{done.part}: {done.failed}" for done in found if done.failed]
+    if not (keys or dry_run or failed):
+        ingest.remember(home)
+    _print_json(found, dry_run=dry_run) if as_json else _print(found, dry_run=dry_run)
+    for sentence in failed:
+        click.echo(f"FAILED {sentence}", err=True)
+    sys.exit(1 if failed else 0)
+
+
+def _print(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
+    changed = [done for done in found if done.changed]
+    print_rows(
+        [
+            {
+                "part": done.part,
+                "days": done.days,
+                "files": done.rewritten,
+                "manifests": _manifests(done),
+                "expired": done.expired,
+                "deleted": done.deleted,
+                "freed": size(done.freed),
+            }
+            for done in changed
+        ]
+    )
+    for done in changed:
+        if done.note:
+            click.echo(f"{done.part}: {done.note}", err=True)
+    freed = size(sum(done.freed for done in found))
+    what = f"{len(changed)} of {len(found)} parts"
+    said = (
+        f"would change, {freed} be freed; nothing was written"
+        if dry_run
+        else f"changed, {freed} freed"
+    )
+    click.echo(f"{what} {said}.", err=True)
+
+
+def _manifests(done: ingest.Upkeep) -> str | None:
+    if done.manifests_before == done.manifests_after:
+        return None
+    return f"{done.manifests_before:,} to {done.manifests_after:,}"
+
+
+def _print_json(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
+    numbers = ("days", "rewritten", "expired", "deleted", "freed")
+    totals = {name: sum(getattr(done, name) for done in found) for name in numbers}
+    print_json({"dry_run": dry_run, "parts": [done.as_dict() for done in found], "total": totals})
+
+
+def _dagster(home: Home, *, dry_run: bool) -> "list[ingest.Part]":
+    """Dagster's storage, where this home has one: its library takes seconds to import."""
+    folder = Path(os.environ.get("DAGSTER_HOME") or home.root / "dagster").resolve()
+    if not (folder / "dagster.yaml").exists():
+        return []
+
+    def look(tell: ingest.Tell) -> ingest.Upkeep:
+        tell("Dagster: opening its storage")
+        from aurum_assets.graph.maintenance import purged_at
+
+        return purged_at(folder, home, tell, dry_run=dry_run)
+
+    return [("dagster", look)]

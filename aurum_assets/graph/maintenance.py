@@ -1,0 +1,137 @@
+"""The job ``maintenance``: all that ``aurum maintain`` does, every night, without an asset."""
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from aurum_assets import ingest
+from aurum_assets.graph import translate
+from aurum_assets.graph.purge import purge
+from aurum_assets.markets.isone.source import ISONE
+from aurum_assets.resources.settings import Home
+
+_QUIET = "10 4 * * *"  # in New York: after both operators' midnights, before the daily jobs (06:30)
+_POSTGRES = "AURUM_DAGSTER_POSTGRES_URL"
+_RUNS = 20_000  # of one pass, some minutes; a year's backlog is gone within weeks, or by hand
+
+
+class MaintenanceConfig(dg.Config):
+    """``dry_run``: say what would be done, write nothing."""
+
+    dry_run: bool = False
+
+
+def dagster_part(
+    instance: dg.DagsterInstance,
+    home: Home,
+    *,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> ingest.Part:
+    """Dagster's storage as a part of the maintenance: runs go that are older than the home says."""
+
+    def look(tell: ingest.Tell) -> ingest.Upkeep:
+        before = dt.datetime.now(dt.UTC) - dt.timedelta(days=home.keep_runs_days)
+        done = purge(instance, before, dry_run=dry_run, limit=limit, tell=tell)
+        said = [f"{done.trimmed:,} runs that stay lose their logs"] if done.trimmed else []
+        said += [f"{done.left:,} older runs are left to the next pass"] if done.left else []
+        return ingest.Upkeep(
+            "dagster",
+            expired=done.runs,
+            deleted=done.files,
+            freed=done.bytes,
+            note="; ".join(said),
+        )
+
+    return "dagster", look
+
+
+def purged_at(
+    folder: Path, home: Home, tell: ingest.Tell, *, dry_run: bool = False
+) -> ingest.Upkeep:
+    """The same for the storage that ``dagster.yaml`` in ``folder`` names."""
+    scheme, _, rest = os.environ.get(_POSTGRES, "").partition("://")
+    if scheme in {"postgres", "postgresql"}:  # which SQLAlchemy reads as psycopg 3
+        os.environ[_POSTGRES] = f"postgresql+psycopg2://{rest}"
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        _, look = dagster_part(instance, home, dry_run=dry_run)
+        return look(tell)
+
+
+def maintenance_definitions(*, running: bool) -> dg.Definitions:
+    """The job and its schedule."""
+    job = maintenance_job()
+    schedule = dg.ScheduleDefinition(
+        name="maintenance_schedule",
+        job=job,
+        cron_schedule=_QUIET,
+        execution_timezone=ISONE.zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING
+        if running
+        else dg.DefaultScheduleStatus.STOPPED,
+    )
+    return dg.Definitions(jobs=[job], schedules=[schedule])
+
+
+def maintenance_job() -> dg.JobDefinition:
+    """``maintenance``: one op; its output's metadata says what was done, part by part."""
+
+    @dg.op(
+        name="maintain",
+        description="Rewrite closed days, expire snapshots, delete what nothing refers to, purge "
+        "old runs. The archive is never touched.",
+        out=dg.Out(dg.Nothing),
+    )
+    def maintain(
+        context: dg.OpExecutionContext, config: MaintenanceConfig, home: dg.ResourceParam[Home]
+    ) -> Iterator[dg.Output[None]]:
+        ours = dagster_part(context.instance, home, dry_run=config.dry_run, limit=_RUNS)
+        with translate.failures_in_words(context.run_id):
+            parts = ingest.parts_of(home, dry_run=config.dry_run, others=[ours])
+            found = []
+            for done in ingest.maintain(home, parts):
+                found.append(done)
+                _log(context, done)
+            failed = [f"{done.part}: {done.failed}" for done in found if done.failed]
+            if failed:
+                raise dg.Failure("; ".join(failed), metadata=_metadata(found), allow_retries=False)
+            if not config.dry_run:
+                ingest.remember(home)
+        yield dg.Output(None, metadata=_metadata(found))
+
+    @dg.job(
+        name="maintenance",
+        executor_def=dg.in_process_executor,
+        tags={"dagster/priority": "-2"},  # behind every beat and repair
+        description="Keep lake, Dagster's storage and local files small: see `aurum maintain`.",
+    )
+    def maintenance() -> None:
+        maintain()
+
+    return maintenance
+
+
+def _log(context: dg.OpExecutionContext, done: ingest.Upkeep) -> None:
+    if done.failed:
+        context.log.error("%s: %s", done.part, done.failed)
+    elif done.changed:
+        names = ("days", "rewritten", "expired", "deleted", "freed")
+        said = ", ".join(f"{name} {getattr(done, name):,}" for name in names if getattr(done, name))
+        context.log.info("%s: %s", done.part, "; ".join(filter(None, (said, done.note))))
+
+
+def _metadata(found: Sequence[ingest.Upkeep]) -> dict[str, Any]:
+    """Totals, and a table of the parts that were changed or failed."""
+    numbers = ("days", "rewritten", "expired", "deleted", "freed")
+    shown = [dg.TableRecord(done.as_dict()) for done in found if done.changed or done.failed]
+    totals = {name: sum(getattr(done, name) for done in found) for name in numbers}
+    kinds = dict.fromkeys((*numbers, "manifests_before", "manifests_after"), "int")
+    columns = [
+        dg.TableColumn(name, kinds.get(name, "string")) for name in ingest.Upkeep("").as_dict()
+    ]
+    table = dg.MetadataValue.table(shown, dg.TableSchema(columns))
+    return {"parts": len(found), **totals} | ({"maintained": table} if shown else {})

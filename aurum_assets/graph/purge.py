@@ -1,0 +1,315 @@
+"""The purge of Dagster's own storage: old runs, their events, files and logs.
+
+A run of five minutes' datasets leaves some 600 kB: a SQLite file of its own, its events in the
+index, rows of checks. What the UI shows of a partition must stay right, so that a run is kept, how
+old it ever is, which holds for any asset and partition the latest materialization, the latest
+attempt, or for any check the latest result. Nor is a run purged that is not finished, or whose
+backfill is not. So a day keeps the last run of each job, and the other 287 of a five-minute one go.
+
+Of such a run the log goes (messages, outputs, what it printed, second copies of check results), if
+it succeeded: the run, its steps, its materializations and the results of its checks stay.
+
+``instance.delete_run`` is not used: it removes the run before its events (a kill between the two
+leaves events that nobody finds again), leaves the rows of checks and the run's file, and takes a
+transaction and a look at the schema for each. Here events go first, then the run, then its files,
+so that a pass that was killed is completed by the next one. A run that is not the latest never
+becomes so again: runs and daemon may go on meanwhile.
+
+The tables are private to Dagster; ``requirements.lock`` pins its version, and the tests read what
+is left by its public interface.
+"""
+
+import datetime as dt
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import dagster as dg
+import sqlalchemy as sa
+from dagster._core.instance.utils import RUNLESS_RUN_ID
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    INDEX_SHARD_NAME,
+    SqliteEventLogStorage,
+)
+from dagster._core.storage.runs.schema import BulkActionsTable as Backfills
+from dagster._core.storage.runs.schema import RunsTable as Runs
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+from sqlalchemy.exc import SQLAlchemyError
+
+from aurum_assets.model.errors import ConfigError, StoreUnavailable
+from aurum_assets.resources.stores import shrink
+
+BATCH = 100  # runs of one transaction: it holds others up for some 0.1 s
+_FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
+_OVER = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
+_EVALUATED = ("SUCCEEDED", "FAILED")
+_OF_PARTITIONS = (
+    "ASSET_MATERIALIZATION",
+    "ASSET_MATERIALIZATION_PLANNED",
+    "ASSET_OBSERVATION",
+    "ASSET_FAILED_TO_MATERIALIZE",
+)
+_ENDS = ("", "-wal", "-shm")  # of the names of a SQLite file
+_LOG = (  # of an old run that succeeded; results of checks have a table of their own
+    *("ASSET_CHECK_EVALUATION", "ASSET_CHECK_EVALUATION_PLANNED", "ENGINE_EVENT", "LOGS_CAPTURED"),
+    *("RESOURCE_INIT_STARTED", "RESOURCE_INIT_SUCCESS", "STEP_INPUT", "LOADED_INPUT"),
+    *("STEP_OUTPUT", "HANDLED_OUTPUT"),
+)
+_MARK = _LOG[:2]  # gone from the index last: a run without has lost its log
+_FRESHNESS = "FRESHNESS_STATE_CHANGE"
+_ORPHANED_SECONDS = 86_400.0  # a file whose run is not stored may be of one that is being made
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What a purge did, or would do: ``runs`` purged, old runs ``kept``, of which some were
+    ``trimmed`` of their log, and ``left`` to the next pass; ``files`` and ``bytes`` that the disk
+    has back (SQLite only: Postgres uses its own again).
+    """
+
+    runs: int = 0
+    kept: int = 0
+    trimmed: int = 0
+    left: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+def purge(
+    instance: dg.DagsterInstance,
+    before: dt.datetime,
+    *,
+    dry_run: bool = False,
+    limit: int | None = None,
+    tell: Tell = lambda _: None,
+) -> Purged:
+    """Purge the runs that ended before an instant (UTC), at most ``limit`` of them, oldest first.
+
+    Raises ``StoreUnavailable`` where the storage cannot be asked, ``ConfigError`` where it is none
+    that holds runs and events in SQL.
+    """
+    events, runs = instance.event_log_storage, instance.run_storage
+    if not isinstance(events, SqlEventLogStorage) or not isinstance(runs, SqlRunStorage):
+        msg = f"Dagster's storage {type(events).__name__} is not one that can be purged from here"
+        raise ConfigError(msg)
+    try:
+        return _Pass(instance, events, runs, before).purged(dry_run=dry_run, limit=limit, tell=tell)
+    except (SQLAlchemyError, OSError) as error:
+        what = type(error.__cause__ or error).__name__  # its text may hold an address
+        msg = f"Dagster's storage cannot be purged now ({what}): the next pass goes on"
+        raise StoreUnavailable(msg) from error
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One pass over one instance."""
+
+    instance: dg.DagsterInstance
+    events: SqlEventLogStorage
+    runs: SqlRunStorage
+    before: dt.datetime
+
+    def purged(self, *, dry_run: bool, limit: int | None, tell: Tell) -> Purged:
+        tell("Dagster: looking for runs that nothing needs")
+        old, needed = self._old_runs(), self._needed()
+        gone = [run for run in old if run not in needed]
+        chosen, orphans = gone[:limit], self._orphans()
+        long = self._with_log([run for run in old if run in needed])[:limit]
+        files = sum(1 for run in (*chosen, *orphans) for _ in self._files(run))
+        bytes_ = sum(_size(self._files(run)) for run in (*chosen, *orphans))
+        if not dry_run:
+            before = _size(self._databases())
+            self._remove(chosen, orphans, tell)
+            bytes_ += self._trim(long, tell)
+            self._shrink()
+            bytes_ += before - _size(self._databases())
+        kept, left = len(old) - len(gone), len(gone) - len(chosen)
+        return Purged(len(chosen), kept, len(long), left, files, max(0, bytes_))
+
+    def _remove(self, runs: Sequence[str], orphans: Sequence[str], tell: Tell) -> None:
+        checks = self._checks() if runs else []
+        for start in range(0, len(runs), BATCH):
+            tell(f"Dagster: {start:,} of {len(runs):,} old runs are purged")
+            self._purge(runs[start : start + BATCH], checks)
+        for run in orphans:
+            self._remove_files(run)
+        self._forget_freshness()
+
+    def _trim(self, runs: Sequence[str], tell: Tell) -> int:
+        """Remove the logs of runs that stay; how many bytes their files have given back."""
+        mark = sa.or_(Events.c.dagster_event_type.is_(None), Events.c.dagster_event_type.in_(_LOG))
+        freed = 0
+        for n, run in enumerate(runs):
+            if n % BATCH == 0:
+                tell(f"Dagster: {n:,} of {len(runs):,} runs that stay lose their logs")
+            freed += _size(self._files(run))
+            log_of = sa.delete(Events).where(Events.c.run_id == run, mark)
+            self._remove_printed(run)
+            if isinstance(self.events, SqliteEventLogStorage):
+                with self.events.run_connection(run) as db:
+                    db.execute(log_of)
+                shrink(Path(self.events.path_for_shard(run)), worth=1)
+            with self.events.index_connection() as db:
+                db.execute(log_of)
+            freed -= _size(self._files(run))
+        return freed
+
+    def _shrink(self) -> None:
+        for file in self._databases():
+            shrink(file)
+
+    # --- what is there -----------------------------------------------------------------------
+
+    def _old_runs(self) -> list[str]:
+        """The finished runs that began and ended before the instant, oldest first."""
+        began = self.before.astimezone(dt.UTC).replace(tzinfo=None)  # as Dagster stores it
+        under_way = sa.select(Backfills.c.key).where(Backfills.c.status.not_in(_OVER))
+        query = (
+            sa.select(Runs.c.run_id)
+            .where(Runs.c.status.in_(_FINISHED))
+            .where(Runs.c.create_timestamp < began)
+            .where(sa.or_(Runs.c.end_time.is_(None), Runs.c.end_time < self.before.timestamp()))
+            .where(sa.or_(Runs.c.backfill_id.is_(None), Runs.c.backfill_id.not_in(under_way)))
+            .order_by(Runs.c.id)
+        )
+        with self.runs.connect() as db:
+            return [str(run) for (run,) in db.execute(query)]
+
+    def _needed(self) -> set[str]:
+        """The runs of which something is shown as the latest of an asset, check or partition."""
+        of_events = (
+            sa.select(sa.func.max(Events.c.id))
+            .where(Events.c.asset_key.is_not(None))
+            .where(Events.c.dagster_event_type.in_(_OF_PARTITIONS))
+            .group_by(Events.c.asset_key, Events.c.dagster_event_type, Events.c.partition)
+        )
+        evaluated = sa.case((Checks.c.execution_status.in_(_EVALUATED), Checks.c.id))
+        check = (Checks.c.asset_key, Checks.c.check_name, Checks.c.partition)
+        of_checks = [
+            sa.select(sa.func.max(number)).group_by(*check) for number in (Checks.c.id, evaluated)
+        ]
+        queries = [sa.select(Events.c.run_id).where(Events.c.id.in_(of_events))]
+        queries += [sa.select(Checks.c.run_id).where(Checks.c.id.in_(ids)) for ids in of_checks]
+        with self.events.index_connection() as db:
+            return {str(run) for query in queries for (run,) in db.execute(query)}
+
+    def _with_log(self, runs: Sequence[str]) -> list[str]:
+        """Those of ``runs`` that succeeded and have a log."""
+        found: list[str] = []
+        for start in range(0, len(runs), BATCH):
+            some = runs[start : start + BATCH]
+            good = sa.select(Runs.c.run_id).where(
+                Runs.c.run_id.in_(some), Runs.c.status == "SUCCESS"
+            )
+            with self.runs.connect() as db:
+                succeeded = [str(run) for (run,) in db.execute(good)]
+            marked = sa.select(Events.c.run_id).distinct()
+            marked = marked.where(
+                Events.c.run_id.in_(succeeded), Events.c.dagster_event_type.in_(_MARK)
+            )
+            with self.events.index_connection() as db:
+                found += [str(run) for (run,) in db.execute(marked)]
+        return found
+
+    def _checks(self) -> list[tuple[str, str]]:
+        """Asset and name of each check: by these, an index finds the rows of a run."""
+        with self.events.index_connection() as db:
+            found = db.execute(sa.select(Checks.c.asset_key, Checks.c.check_name).distinct())
+            return [(asset, name) for asset, name in found]
+
+    def _files(self, run: str) -> Iterator[Path]:
+        """The files of one run: its events, where these have a file, and what it printed."""
+        if isinstance(self.events, SqliteEventLogStorage):
+            shard = self.events.path_for_shard(run)
+            yield from (Path(shard + end) for end in _ENDS if Path(shard + end).exists())
+        yield from (file for file in self._printed(run).rglob("*") if file.is_file())
+
+    def _printed(self, run: str) -> Path:
+        return Path(self.instance.storage_directory()) / run
+
+    def _orphans(self) -> list[str]:
+        """Runs that are not stored (any more) and left files: deleted in the UI, for instance."""
+        if not isinstance(self.events, SqliteEventLogStorage):
+            return []
+        names = set(self.events.get_all_run_ids()) - {RUNLESS_RUN_ID}
+        with suppress(FileNotFoundError):
+            names |= {entry.name for entry in os.scandir(self.instance.storage_directory())}
+        with self.runs.connect() as db:
+            stored = {str(run) for (run,) in db.execute(sa.select(Runs.c.run_id))}
+        return [name for name in sorted(names - stored) if _is_run(name) and self._is_old(name)]
+
+    def _is_old(self, run: str) -> bool:
+        """A file of a run that is not stored may be of one that is just being made."""
+        changed = [file.stat().st_mtime for file in self._files(run)]
+        return time.time() - max(changed, default=0.0) > _ORPHANED_SECONDS
+
+    def _databases(self) -> list[Path]:
+        """The files that all runs share."""
+        if not isinstance(self.events, SqliteEventLogStorage):
+            return []
+        index = Path(self.events.path_for_shard(INDEX_SHARD_NAME))
+        history = index.parents[1]
+        schedules = history.parent / "schedules" / "schedules.db"
+        return [file for file in (index, history / "runs.db", schedules) if file.exists()]
+
+    # --- what goes ---------------------------------------------------------------------------
+
+    def _purge(self, runs: Sequence[str], checks: Sequence[tuple[str, str]]) -> None:
+        """Purge some runs: events before their run, files (which are found without it) after."""
+        with self.events.index_connection() as db:
+            for asset, name in checks:
+                is_check = sa.and_(Checks.c.asset_key == asset, Checks.c.check_name == name)
+                db.execute(sa.delete(Checks).where(is_check, Checks.c.run_id.in_(runs)))
+            for run in runs:
+                self.events.delete_events_for_run(db, run)
+        for run in runs:
+            self.runs.delete_run(run)
+            self._remove_files(run)
+
+    def _remove_files(self, run: str) -> None:
+        self._remove_printed(run)
+        for file in list(self._files(run)):
+            file.unlink(missing_ok=True)
+
+    def _remove_printed(self, run: str) -> None:
+        if _is_run(run):  # a prefix of nothing would be all
+            self.instance.compute_log_manager.delete_logs(prefix=[run])
+
+    def _forget_freshness(self) -> None:
+        """Changes of freshness belong to no run: of each asset the last one is kept."""
+        kind = Events.c.dagster_event_type == _FRESHNESS
+        latest = sa.select(sa.func.max(Events.c.id)).where(kind).group_by(Events.c.asset_key)
+        when = Events.c.timestamp < self.before.astimezone(dt.UTC).replace(tzinfo=None)
+        query = sa.delete(Events).where(kind, when)
+        with self.events.index_connection() as db:
+            kept = [number for (number,) in db.execute(latest)]
+            db.execute(query.where(Events.c.id.not_in(kept)))
+        if isinstance(self.events, SqliteEventLogStorage):  # there, they lie in a file too
+            if not Path(self.events.path_for_shard(RUNLESS_RUN_ID)).exists():
+                return
+            with self.events.run_connection(RUNLESS_RUN_ID) as db:
+                db.execute(query)
+
+
+def _is_run(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
+
+
+def _size(files: Iterable[Path]) -> int:
+    found = 0
+    for file in files:
+        with suppress(FileNotFoundError):
+            found += file.stat().st_size
+    return found

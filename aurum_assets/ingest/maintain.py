@@ -1,0 +1,185 @@
+"""Maintain: what only grows is brought back to what it is needed for. One verb for all parts.
+
+In this order, each part by itself, so that one that fails stops no other:
+
+    tables      closed days rewritten, manifests merged, snapshots expired, unreferenced files
+                deleted (``resources.maintenance``): each table with its history, the quarantine,
+                the reference tables
+    leftovers   drafts of killed writes, settled marks of the spool (``leftovers``)
+    Dagster     old runs, their events, files and logs (``graph.purge``, given by the caller: this
+                room does not know Dagster)
+    stores      expired rows, and free pages of SQLite files (``resources.stores``)
+
+Never the archive. Killed at any point it loses nothing, and the next pass does what is left. There
+is no log file of ours to rotate: processes log to standard error, and what runs print is kept, and
+purged, by Dagster.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from aurum_assets.ingest.keep import pending_days
+from aurum_assets.ingest.leftovers import clear
+from aurum_assets.ingest.query import known_tables
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import AurumError
+from aurum_assets.model.table import Table
+from aurum_assets.resources.maintenance import maintain_table
+from aurum_assets.resources.redaction import redacted
+from aurum_assets.resources.settings import Home
+from aurum_assets.resources.stores import files_of, forget_expired, shrink, spare
+
+CLOSED_AFTER = 2  # days after an operating day's end
+_LONGEST_PENDING = 14  # days for which a snapshot that cannot be merged keeps later days open
+_LAST, _REMEMBERED = "maintained", 400 * 86_400.0
+
+log = structlog.get_logger(__name__)
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done to a part, or would be in a dry run.
+
+    ``days``: closed days that are one file each now, in the place of ``rewritten`` data files.
+    ``expired``: snapshots of a table, runs of Dagster, rows of a store. ``deleted``: files.
+    ``freed``: bytes of the disk or bucket. ``note``: what else there is to say. ``failed``
+    says why it could not be done, in a sentence; what was done before stays done.
+    """
+
+    part: str
+    days: int = 0
+    rewritten: int = 0
+    manifests_before: int = 0
+    manifests_after: int = 0
+    expired: int = 0
+    deleted: int = 0
+    freed: int = 0
+    note: str = ""
+    failed: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done, or would be."""
+        layout = self.days or self.rewritten or self.manifests_before != self.manifests_after
+        return bool(layout or self.expired or self.deleted or self.freed or self.note)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``aurum maintain --json`` prints it."""
+        return asdict(self)
+
+
+Part = tuple[str, Callable[[Tell], Upkeep]]
+
+
+def parts_of(
+    home: Home,
+    only: Collection[Dataset] = (),
+    *,
+    dry_run: bool = False,
+    others: Sequence[Part] = (),
+    now: dt.datetime | None = None,
+) -> list[Part]:
+    """The parts of ``home``; with ``only``, the tables of these datasets and nothing else.
+
+    ``others`` go between the tables and the stores. Ages of snapshots and files are those at
+    ``now`` (UTC), by default of the wall clock, whatever AURUM_NOW says: a clock that is set ahead
+    would delete files that a writer is about to commit. Nothing is done yet.
+    """
+    at = now or dt.datetime.now(dt.UTC)
+    tables = [t for d in only for t in (d.table, d.table.history)] or known_tables()
+    found: list[Part] = [
+        (t.identifier, partial(_table, home, t, now=at, dry_run=dry_run)) for t in tables
+    ]
+    if only:
+        return found
+    found.append(("leftovers", partial(_leftovers, home, dry_run=dry_run)))
+    found += others
+    stores = [(file.name, partial(_store, file, dry_run=dry_run)) for file in files_of(home.root)]
+    return [*found, *stores]
+
+
+def maintain(home: Home, parts: Sequence[Part], tell: Tell = lambda _: None) -> Iterator[Upkeep]:
+    """Do what each of ``parts`` needs, one after the other; one process of a machine at a time.
+
+    Raises nothing for a part that fails: its ``Upkeep`` says so.
+    """
+    with home.turn("maintenance"):
+        for name, look in parts:
+            tell(name)
+            try:
+                yield look(tell)
+            except AurumError as error:
+                yield Upkeep(name, failed=redacted(str(error)))
+            except Exception as error:
+                # Not one that we foresee, and no reason to leave the other parts alone.
+                log.exception("a part was not maintained", part=name)
+                yield Upkeep(name, failed=redacted(f"{type(error).__name__}: {error}"))
+
+
+def remember(home: Home) -> None:
+    """Note that a pass over all parts ended without a failure."""
+    home.state.set(_LAST, home.now().isoformat(), _REMEMBERED)
+
+
+def last_maintained(home: Home) -> dt.datetime | None:
+    """When a pass over all parts last ended without a failure; None where none ever did."""
+    text = home.state.get(_LAST)
+    return dt.datetime.fromisoformat(text) if text else None
+
+
+def closed_before(home: Home, dataset: Dataset) -> dt.date:
+    """The first operating day that is not closed: all earlier ones ended two days ago and wait for
+    nothing.
+
+    What has waited for long, for instance a damaged object, does not keep days open for ever: days
+    are rewritten in optimistic commits, so closing one too early costs a rewrite and no row.
+    """
+    today = dataset.source.day_of(home.now())
+    oldest = today.plus(-_LONGEST_PENDING).key
+    waiting = [dataset.day(key).date for key in pending_days(home, dataset) if key >= oldest]
+    return min([today.plus(-CLOSED_AFTER).date, *waiting])
+
+
+def _table(home: Home, table: Table, tell: Tell, *, now: dt.datetime, dry_run: bool) -> Upkeep:
+    owners = [d for d in DATASETS if table in (d.table, d.table.history)] or DATASETS
+    done = maintain_table(
+        home.lake,
+        table,
+        closed_before=min(closed_before(home, d) for d in owners),
+        now=now,
+        dry_run=dry_run,
+        progress=tell,
+    )
+    return Upkeep(
+        table.identifier,
+        days=done.days_rewritten,
+        rewritten=done.files_rewritten,
+        manifests_before=done.manifests_before,
+        manifests_after=done.manifests_after,
+        expired=done.snapshots_expired,
+        deleted=sum(done.files_deleted.values()),
+        freed=done.bytes_deleted,
+    )
+
+
+def _leftovers(home: Home, tell: Tell, *, dry_run: bool) -> Upkeep:
+    tell("leftovers: drafts of killed writes, settled marks")
+    done = clear(home, dry_run=dry_run)
+    return Upkeep("leftovers", deleted=done.drafts + done.marks, freed=done.bytes)
+
+
+def _store(file: Path, tell: Tell, *, dry_run: bool) -> Upkeep:
+    tell(f"{file.name}: expired rows, free pages")
+    expired = 0
+    if file.stem == "state":
+        expired = forget_expired(file, time.time(), dry_run=dry_run)
+    return Upkeep(file.name, expired=expired, freed=spare(file) if dry_run else shrink(file))

@@ -1,0 +1,159 @@
+"""Files below the location of an Iceberg table that no kept snapshot refers to.
+
+Why a file may be deleted that is unreferenced and ``KEPT_FOR`` (24 h) old:
+
+- A reader reads files of the snapshot that was current when it began. That snapshot is kept for
+  24 h after another one took its place (``snapshots.expendable``), so its files are referenced.
+- A writer writes files first and refers to them in its commit. It gives up after 2 minutes
+  (``Lake``), and writes its files anew at each attempt; a chunk of a replay, which writes nothing
+  before its own commit, is no exception. So a file of 24 h that is not committed never will be.
+- Should a writer sleep for a day between file and commit (a suspended laptop): its commit asserts
+  that the snapshot it started from is still the current one. Nothing is deleted that is younger
+  than the current snapshot; where such a file is old enough, an empty commit is made first. So
+  that writer loses, and starts again.
+
+Files are listed before the table is loaded: what is committed in between is referenced already.
+What is not named like a file that pyiceberg writes is left alone, and so is what another table
+refers to that lies (or lay, before it was dropped) at the same location.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from aurum_assets.resources.layout import Contents
+
+if TYPE_CHECKING:
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+    from pyiceberg.table import Table as IcebergTable
+    from pyiceberg.table.metadata import TableMetadata
+    from pyiceberg.table.snapshots import Snapshot
+
+DATA, MANIFEST, MANIFEST_LIST, METADATA = KINDS = ("data", "manifest", "manifest list", "metadata")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the warehouse, of one of ``KINDS``; ``path`` as the file system knows it."""
+
+    path: str
+    kind: str
+    size: int
+    modified: dt.datetime
+
+
+def files_below(found: "IcebergTable") -> dict[str, File]:
+    """The files at the table's location, by path: a listing of the folder or of the bucket."""
+    from pyarrow.fs import FileSelector, FileType
+
+    system, path = _place(found, found.location())
+    listed = system.get_file_info(FileSelector(path, recursive=True, allow_not_found=True))
+    files = {}
+    for info in listed:
+        kind = _kind(info.base_name)
+        if kind and info.type == FileType.File:
+            files[info.path] = File(info.path, kind, info.size, info.mtime)
+    return files
+
+
+def _kind(name: str) -> str:
+    if name.endswith(".parquet"):
+        return DATA
+    if name.endswith(".avro"):
+        return MANIFEST_LIST if name.startswith("snap-") else MANIFEST
+    return METADATA if name.endswith(".metadata.json") else ""
+
+
+def _place(found: "IcebergTable", location: str) -> tuple[Any, str]:
+    """The file system of a location, and the path there."""
+    io = cast("PyArrowFileIO", found.io)
+    scheme, netloc, path = io.parse_location(location, io.properties)
+    return io.fs_by_scheme(scheme, netloc), path
+
+
+def path_of(found: "IcebergTable", location: str) -> str:
+    """The path of a location, as ``files_below`` has it."""
+    return _place(found, location)[1]
+
+
+def referenced(
+    found: "IcebergTable",
+    contents: Contents,
+    files: Mapping[str, File],
+    without: Iterable[int] = (),
+    commits: int = 0,
+) -> set[str]:
+    """The paths that the table needs, were the snapshots ``without`` expired in the last of so many
+    ``commits``; and those that another table needs whose metadata is among ``files``.
+    """
+    expired = set(without)
+    snapshots = [s for s in found.metadata.snapshots if s.snapshot_id not in expired]
+    used = _of_metadata(found, found.metadata, found.metadata_location, commits)
+    used |= _of_snapshots(found, contents, snapshots)
+    for location, metadata in _others(found, files, used):
+        used |= _of_metadata(found, metadata, location)
+        used |= _of_snapshots(found, contents, metadata.snapshots)
+    return used
+
+
+def _of_metadata(
+    found: "IcebergTable", metadata: "TableMetadata", location: str, commits: int = 0
+) -> set[str]:
+    """The metadata file, and the former ones that are remembered after so many ``commits``."""
+    former = [entry.metadata_file for entry in metadata.metadata_log]
+    most = int(metadata.properties.get("write.metadata.previous-versions-max", 100))
+    forgotten = max(0, len(former) + commits - most) if commits else 0
+    return {path_of(found, location) for location in [location, *former[forgotten:]]}
+
+
+def _of_snapshots(
+    found: "IcebergTable", contents: Contents, snapshots: "Iterable[Snapshot]"
+) -> set[str]:
+    used = set()
+    manifests = set()
+    for snapshot in snapshots:
+        used.add(path_of(found, snapshot.manifest_list))
+        manifests |= set(snapshot.manifests(found.io))
+    for manifest in manifests:
+        used.add(path_of(found, manifest.manifest_path))
+        used |= {path_of(found, e.data_file.file_path) for e in contents.of(found, manifest)}
+    return used
+
+
+def _others(
+    found: "IcebergTable", files: Mapping[str, File], used: set[str]
+) -> "list[tuple[str, TableMetadata]]":
+    """The newest metadata of each other table at this location."""
+    from pyiceberg.exceptions import ValidationError
+    from pyiceberg.serializers import FromInputFile
+
+    newest: dict[object, tuple[str, TableMetadata]] = {}
+    base = found.location().rstrip("/")
+    root = path_of(found, base)
+    for file in files.values():
+        if file.kind != METADATA or file.path in used:
+            continue
+        location = f"{base}{file.path.removeprefix(root)}"
+        try:
+            metadata = FromInputFile.table_metadata(found.io.new_input(location))
+        except FileNotFoundError:
+            continue  # a commit forgot it since it was listed
+        except (ValidationError, UnicodeDecodeError):
+            continue  # being written, or cut off by a kill: nothing ever named it
+        uuid, known = metadata.table_uuid, newest.get(metadata.table_uuid)
+        if uuid == found.metadata.table_uuid:
+            continue
+        if known is None or metadata.last_updated_ms > known[1].last_updated_ms:
+            newest[uuid] = (location, metadata)
+    return list(newest.values())
+
+
+def delete(found: "IcebergTable", file: File) -> bool:
+    """Delete ``file``; whether it was there."""
+    system, _ = _place(found, found.location())
+    try:
+        system.delete_file(file.path)
+    except FileNotFoundError:
+        return False  # another maintenance was faster
+    return True
