@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,13 @@ def test_days_bounds_and_counts_read_each_manifest_once_and_no_row(
     close(other)
 
 
+def test_threads_share_what_manifests_tell(lake: Lake) -> None:
+    fill(lake)
+    days = [where(n)["operating_day"] for n in (0, 1, OPEN)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: lake.days(TABLE), range(24))) == [days] * 24
+
+
 def test_status_counts_the_quarantine_without_reading_it(desk: Desk, opened: list[str]) -> None:
     from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 
@@ -421,7 +429,7 @@ def test_two_days_of_ticks_with_maintenance_lose_nothing_and_leave_a_days_files(
 # --- wherever the lake is ------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["postgres and a folder", "postgres and S3", "REST", "Glue and S3"])
+@pytest.fixture(params=["Postgres and S3", "REST", "Glue and S3"])
 def anywhere(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Lake]:
@@ -448,8 +456,6 @@ def lake_of(
         s3 = {"s3.endpoint": url, "s3.region": "us-east-1"}
         return Lake(catalogs.catalog_properties("glue", url, "s3://lake/t", "", home=root, s3=s3))
     postgres: str = request.getfixturevalue("postgres_url")
-    if kind == "postgres and a folder":
-        return lake_at(root, postgres)
     server = request.getfixturevalue("s3")
     bucket = uuid.uuid4().hex
     server.make_bucket(bucket)

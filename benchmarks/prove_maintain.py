@@ -79,7 +79,7 @@ def _write(place: Place, writer: int, go: Event, done: Event, out: Any) -> None:
     go.wait(_LONGEST)
     errors = []
     number = 0
-    while not done.is_set():
+    while not done.is_set() or number < 2 * _CORRECTED_EVERY:
         said = {number % _A_DAY: float(number)}
         correction = _corrected(number)
         more = {} if correction is None else {0: correction}

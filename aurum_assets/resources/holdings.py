@@ -36,7 +36,10 @@ class Held:
 
 
 class Holdings:
-    """The files of tables, as their current snapshots have them. One thread uses it at a time."""
+    """The files of tables, as their current snapshots have them.
+
+    Threads may share it: at worst two of them read the same manifest.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, tuple[Held, ...]]] = {}
@@ -48,7 +51,7 @@ class Holdings:
         uuid, manifests = str(found.metadata.table_uuid), manifests_of(found)
         before = self._known.get(uuid, {})
         paths = {m.manifest_path for m in manifests}
-        known = self._known[uuid] = {p: held for p, held in before.items() if p in paths}
+        known = self._known[uuid] = {path: before[path] for path in paths if path in before}
         for manifest in manifests:
             low, high = _days_in(found, manifest)
             if high < first or last < low:
