@@ -144,7 +144,7 @@ def _ticks(beat: Beat) -> list[Step]:
             continue
         instant = start + number * _TICK
         today = beat.source.day_of(instant)
-        feeds = asked_by(beat.cadence, beat.pairs, instant).get(today.key, {})
+        feeds = asked_by(beat, instant).get(today.key, {})
         config = feeds_config(feeds) if number else None  # the first one catches up with the day
         what = f"live tick {number + 1} of {TICKS} at {instant:%H:%M:%S}Z: {beat.name}"
         steps.append(Step(instant, beat.name, today.key, datasets, config, what))

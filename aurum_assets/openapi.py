@@ -88,6 +88,7 @@ class _Use:
     dataset: Dataset
     feed: Feed
     endpoint: Endpoint
+    live: bool
 
     @property
     def dialect(self) -> Dialect:
@@ -105,7 +106,8 @@ def describe(source: Source, configuration: Configuration) -> Schema:
     uses: defaultdict[str, list[_Use]] = defaultdict(list)
     for dataset, feed in feeds:
         for endpoint in feed.endpoints:
-            uses[endpoint.path.partition("?")[0]].append(_Use(dataset, feed, endpoint))
+            live = configuration.datasets[dataset.key].is_live(endpoint)
+            uses[endpoint.path.partition("?")[0]].append(_Use(dataset, feed, endpoint, live))
     xml = any(use.endpoint.format == "xml" for many in uses.values() for use in many)
     paths = {path: {"get": _operation(source, path, many, xml=xml)} for path, many in uses.items()}
     probes = {f.probe.path: d for d, f in feeds if f.probe is not None}
@@ -165,7 +167,8 @@ def _operation(source: Source, path: str, uses: Sequence[_Use], *, xml: bool) ->
 
 def _said(use: _Use) -> list[str]:
     words = [use.feed.cadence.replace("_", " "), use.feed.finality or ""]
-    return [*filter(None, words), f"{use.dialect.name} dialect"]
+    found = [*filter(None, words), f"{use.dialect.name} dialect"]
+    return found if use.live else [*found, "not on the live server"]
 
 
 def _name(path: str) -> str:

@@ -418,7 +418,7 @@ def test_a_late_feed_that_comes_again_is_over(live_desk: Desk) -> None:
     bring(live_desk, LOAD, TODAY, "now")
     (alert,) = look(live_desk, after=2 * HOUR)
     assert alert == ("late_feed", LOAD.key, "now")
-    assert "at most 25 min is expected" in live_desk.home.alerts.open[0].sentence
+    assert "at most 27 min is expected" in live_desk.home.alerts.open[0].sentence
     bring(live_desk, LOAD, TODAY, "now")
     assert look(live_desk) == set()
 
@@ -448,15 +448,15 @@ def test_tomorrow_is_late_when_it_is_not_there_in_the_afternoon(
     assert look(live_desk) == set()
 
 
-def test_a_final_value_is_late_after_three_more_days(live_desk: Desk) -> None:
+def test_a_final_value_is_late_after_its_days_of_grace(live_desk: Desk) -> None:
     regulation = next(d for d in DATASETS if d.key == "isone_regulation_prices")
-    missed = ("late_feed", regulation.key, "final_day")  # asked for five days later, at 06:30
-    bring(live_desk, regulation, "2026-07-13", "prelim_day")
+    missed = ("late_feed", regulation.key, "final_day")  # asked for from the next day on, 06:30
+    bring(live_desk, regulation, "2026-07-15", "prelim_day")
     live_desk.clock.set(utc("2026-07-21T08:29:00-04:00"))
     assert missed not in look(live_desk)
     live_desk.clock.set(utc("2026-07-21T08:31:00-04:00"))
     assert missed in look(live_desk)
-    bring(live_desk, regulation, "2026-07-13", "final_day")
+    bring(live_desk, regulation, "2026-07-15", "final_day")
     assert missed not in look(live_desk)
 
 

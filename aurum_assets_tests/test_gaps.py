@@ -121,11 +121,11 @@ def test_a_late_interval_is_named(desk: Desk) -> None:
     ("now", "feeds"),
     [
         ("2026-07-20T23:50:00-04:00", ("prelim_hours",)),
-        ("2026-07-22T23:50:00-04:00", ("prelim_hours",)),  # its beat has just had its day
-        ("2026-07-23T00:00:00-04:00", ("prelim_hours", "final_hours")),
+        ("2026-07-23T23:50:00-04:00", ("prelim_hours",)),  # they are out one to a few days later
+        ("2026-07-24T00:00:00-04:00", ("prelim_hours", "final_hours")),
     ],
 )
-def test_final_prices_are_missed_once_the_day_of_their_beat_is_over(
+def test_final_prices_are_missed_once_their_days_of_grace_are_over(
     desk: Desk, now: str, feeds: tuple[str, ...]
 ) -> None:
     desk.clock.set(utc(now))

@@ -14,7 +14,7 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
-from aurum_assets.graph.jobs import asked_by
+from aurum_assets.graph.jobs import asked_by, beats
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import failures_in_words, feeds_config
 from aurum_assets.ingest.reference import REFERENCES
@@ -164,7 +164,8 @@ def test_an_asset_says_who_owns_it_what_it_is_and_where_it_belongs(
         assert node.tags["aurum/series"] == dataset.group
         assert node.tags["aurum/room"] == key.path[0]
         assert "Caveats" in (node.description or "")
-        assert node.freshness_policy is not None
+        offered = bool(home.config(dataset).live_dialects)  # nothing else is ever stale
+        assert (node.freshness_policy is not None) == offered
     assert graph.get(table_key(dataset)).parent_keys == {raw_key(dataset)}
 
 
@@ -262,15 +263,17 @@ NOW = {
 }
 PRICES_AND_LOAD = {LMP.key: ["now"], LOAD.key: ["now"]}
 FINAL = {
+    "isone_rt_lmp": ["final_hours"],
     "isone_rt_hourly_lmp": ["final_day"],
     "isone_regulation_prices": ["final_day", "final_hourly"],
     "isone_reserve_prices": ["final_day"],
 }
-PRELIM = {
-    "isone_rt_hourly_lmp": ["prelim_day"],
+YESTERDAY = {  # what has just ended, and may be final already
+    "isone_rt_lmp": ["final_hours"],
+    "isone_rt_hourly_lmp": ["prelim_day", "final_day"],
     "isone_generation_mix": ["day"],
-    "isone_regulation_prices": ["prelim_day"],
-    "isone_reserve_prices": ["prelim_day"],
+    "isone_regulation_prices": ["prelim_day", "final_day", "final_hourly"],
+    "isone_reserve_prices": ["prelim_day", "final_day"],
 }
 
 
@@ -321,9 +324,8 @@ PRELIM = {
             "isone_daily",
             "2026-07-21T10:30:00Z",
             [
-                ("2026-07-16", FINAL),
-                ("2026-07-19", {LMP.key: ["final_hours"]}),
-                ("2026-07-20", PRELIM),
+                ("2026-07-14", FINAL),  # once more
+                ("2026-07-20", YESTERDAY),
                 (
                     "2026-07-21",
                     {"isone_generation_by_resource": ["now"], "isone_locations": ["now"]},
@@ -334,9 +336,8 @@ PRELIM = {
             "isone_daily",
             "2024-03-12T10:30:00Z",
             [
-                ("2024-03-07", FINAL),
-                ("2024-03-10", {LMP.key: ["final_hours"]}),
-                ("2024-03-11", PRELIM),
+                ("2024-03-05", FINAL),
+                ("2024-03-11", YESTERDAY),
                 (
                     "2024-03-12",
                     {"isone_generation_by_resource": ["now"], "isone_locations": ["now"]},
@@ -370,10 +371,13 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home)
         "maintenance_schedule",  # nor does this one
     }
     pairs = [(d, home.config(d)) for d in DATASETS]
+    more = {n for _, c in pairs for f in c.feeds for n in f.again_days}
+    again = {NOON.date() - dt.timedelta(days=n) for n in more}
     asked = [
         (key, feed)
-        for cadence in ("five_minutes", "fifteen_minutes", "daily")
-        for by_dataset in asked_by(cadence, pairs, NOON).values()
+        for beat in beats(pairs)
+        for day, by_dataset in asked_by(beat, NOON).items()
+        if dt.date.fromisoformat(day) not in again
         for key, feeds in by_dataset.items()
         for feed in feeds
     ]

@@ -57,10 +57,10 @@ def test_drift_is_said_in_words(live_desk: Desk, market: Running) -> None:
 
 
 def test_another_dialect_than_the_expected_one_is_drift(live_desk: Desk, market: Running) -> None:
-    market.simulator.world = replace(market.simulator.world, miso_dialect="live")
-    found = probed(live_desk, CTS)["cts_day"]
-    assert (found.state, found.dialect, found.expected) == ("drift", "live", "documented")
-    assert found.drift == ("speaks live, where config expects documented",)
+    market.simulator.world = replace(market.simulator.world, miso_dialect="documented")
+    found = probed(live_desk, CTS)["cts_live"]
+    assert (found.state, found.dialect, found.expected) == ("drift", "documented", "live")
+    assert found.drift == ("speaks documented, where config expects live",)
 
 
 def test_what_an_operator_refuses_or_cannot_say_is_told_apart(

@@ -184,7 +184,7 @@ def test_every_sensor_has_its_beat(desk: Desk) -> None:
         for s in build(desk.home).get_repository_def().sensor_defs
     }
     alerts = {"failed_runs": 30, "check_alerts": 60, "watch": 300}
-    assert every == {GAPS: 900, IS_OUT: 300, **alerts}
+    assert every == {GAPS: 900, "finals": 900, IS_OUT: 300, **alerts}
 
 
 def test_sensors_run_only_where_the_environment_says_so(

@@ -15,6 +15,7 @@ from benchmarks.prove_idempotence import prove_idempotence
 from benchmarks.prove_kill import prove_kill
 from benchmarks.prove_landed import prove_landed
 from benchmarks.prove_limits import prove_limits
+from benchmarks.prove_live import prove_live
 from benchmarks.prove_maintain import prove_maintain
 from benchmarks.prove_month import prove_month
 from benchmarks.prove_mutations import prove_mutations
@@ -32,6 +33,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "idempotence": prove_idempotence,
     "mutations": prove_mutations,
     "month": prove_month,
+    "live": prove_live,
     "faults": prove_faults,
     "secrets": prove_secrets,
     "year": prove_year,

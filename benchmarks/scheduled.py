@@ -115,7 +115,7 @@ def asked_at(now: dt.datetime) -> list[tuple[str, dict[str, Any]]]:
     configuration = load_config(PROJECT / "config", DATASETS)
     every = jobs.beats([(d, configuration.datasets[d.key]) for d in DATASETS])
     (beat,) = (b for b in every if b.name == JOB)
-    asked = jobs.asked_by(beat.cadence, beat.pairs, now)
+    asked = jobs.asked_by(beat, now)
     return [(day, feeds_config(feeds)) for day, feeds in asked.items()]
 
 

@@ -83,6 +83,11 @@ class Day:
             return max(self.candidates - answered, 1)
         return done.count("rejected")
 
+    @property
+    def not_offered(self) -> list[str]:
+        """What the operator does not have: no failure, unless it is one of the day's too."""
+        return [s for s in self.collected.not_offered.values() if s != self.failed]
+
     def row(self, dataset: Dataset) -> Row:
         """As the table shows it."""
         done = self.collected
@@ -177,7 +182,8 @@ def isone(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  #
     """A dataset of ISO New England: DATASET is isone_rt_lmp, or rt_lmp for short.
 
     Without a day, today: all feeds that can speak of it. The answers are archived in AURUM_HOME
-    (.aurum) unless --s3-bucket, S3_BUCKET or AURUM_ARCHIVE says otherwise.
+    (.aurum) unless --s3-bucket, S3_BUCKET or AURUM_ARCHIVE says otherwise. What the operator does
+    not offer is said in one sentence and is no failure.
 
     Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
     rejected, or an answer says that it is not all.
@@ -307,7 +313,10 @@ def _collect_day(home: Home, dataset: Dataset, wish: Wish, day: OperatingDay, st
     except AurumError as error:
         found.failed, found.ends = str(error), True
     if found.collected.refusal:
-        found.failed, found.ends = found.collected.refusal, bool(found.collected.archived)
+        found.failed = found.collected.refusal
+        found.ends = bool(found.collected.archived or found.collected.not_offered)
+    elif found.collected.not_offered and not found.collected.archived and not found.failed:
+        found.ends = True
     if not found.rejected:
         answers = found.collected.archived
         found.rejected += [a.reason for a in answers if a.outcome == "rejected"]
@@ -343,6 +352,7 @@ def _report(
     left = len(asked) - len(done)
     failed = [f"{d.day}: {d.failed}" for d in done if d.failed]
     rejected = [f"{d.day}: {reason}" for d in done for reason in d.rejected]
+    absent = dict.fromkeys(s for d in done for s in d.not_offered)
     partial = [f"{d.day}: {a.partial}" for d in done for a in d.collected.archived if a.partial]
     summary = {
         "dataset": dataset.key,
@@ -352,11 +362,17 @@ def _report(
         "quarantined": sum(r["quarantined"] for r in rows),
         "rejected": len(rejected),
         "days_not_asked": left,
+        "not_offered": len(absent),
     }
     if home.degraded:
         warn(f"degraded: {home.degraded}")
     if as_json:
-        reasons = {"failed_because": failed, "rejected_because": rejected, "partial": partial}
+        reasons = {
+            "failed_because": failed,
+            "rejected_because": rejected,
+            "partial": partial,
+            "not_offered_because": list(absent),
+        }
         print_json({**summary, "archive": home.archive.uri, "days": rows, **reasons})
     else:
         print_rows(rows, shown=_SHOWN)
@@ -367,6 +383,8 @@ def _report(
             say(f"PARTIAL {reason}")
     for reason in failed:
         say(f"FAILED {reason}", err=True)
+    for sentence in absent:
+        say(sentence, err=True)
     if left:
         click.echo(f"the other {left} days would fail alike and were not asked for", err=True)
     if failed:

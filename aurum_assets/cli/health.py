@@ -64,8 +64,9 @@ def doctor(as_json: bool) -> None:
     """Look at every part: reachable, permitted, how fast.
 
     And what to do if not. Home, config, archive, catalog, Redis, Kafka, Dagster's storage, when
-    the maintenance last ran, the operators (asked once, within their limits), webhook, metrics
-    file, clock. What is written to look is removed again. It takes at most ten seconds.
+    the maintenance last ran, the operators (asked once, and once for what is only documented,
+    within their limits), webhook, metrics file, clock. What is written to look is removed again.
+    It takes at most ten seconds.
 
     Exit code: 0 all that is configured works, 1 something does not.
     """
@@ -104,8 +105,9 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
     Nothing is archived or stored. The operators' limits are kept, and nobody waits for them: what
     finds no room is "not asked".
 
-    Exit code: 0 each feed has an endpoint that speaks as expected, 1 one has no endpoint that
-    answers, 2 wrong use, 3 one drifted so that records would be kept out.
+    Exit code: 0 each feed has an endpoint that speaks as expected or is not offered by the
+    operator, 1 one has no endpoint that answers, 2 wrong use, 3 one drifted so that records would
+    be kept out.
     """
     home = open_home(DATASETS)
     asked = [
@@ -144,7 +146,8 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
         for reason in dict.fromkeys(p.reason for p in found if p.reason):
             say(reason, err=True)
     feeds = {(p.dataset, p.feed) for p in found}
-    silent = feeds - {(p.dataset, p.feed) for p in found if p.answers or p.state == "not yet"}
+    fine = {"not yet", "not offered"}
+    silent = feeds - {(p.dataset, p.feed) for p in found if p.answers or p.state in fine}
     if silent:
         sys.exit(1)
     sys.exit(BROKEN if any(p.state in {"drift", "unreadable"} for p in found) else 0)

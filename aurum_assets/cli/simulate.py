@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import asdict
-from typing import Literal, cast
+from typing import Any
 
 import click
 
@@ -49,7 +49,17 @@ def demo(as_json: bool) -> None:
     show_default=True,
     help="What the simulated MISO speaks.",
 )
-def simulate(port: int, at: str | None, seed: int, limit_scale: float, miso_dialect: str) -> None:
+@click.option(
+    "--live-only",
+    is_flag=True,
+    help="As the live servers: 404 to paths that are only documented, MISO's file of today only.",
+)
+@click.option(
+    "--jitter",
+    is_flag=True,
+    help="Publish each interval up to 40 s later, and finals one to three days later.",
+)
+def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: Any) -> None:  # noqa: ANN401  see the options
     """Run a simulated operator on 127.0.0.1.
 
     Until interrupted. Point ISONE_BASE_URL and MISO_BASE_URL at the addresses that it prints; user
@@ -63,7 +73,7 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, miso_dial
         now=(lambda: frozen) if frozen else wall_clock,
         seed=seed,
         limits=scaled(limit_scale),
-        miso_dialect=cast("Literal['both', 'live', 'documented']", miso_dialect),
+        **more,
     )
     try:
         with simulator.serve(port) as running:

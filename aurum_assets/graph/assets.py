@@ -15,7 +15,7 @@ from aurum_assets.graph.checks import asset_checks, reports_itself
 from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
-from aurum_assets.model.errors import AurumError
+from aurum_assets.model.errors import AurumError, NotYetPublished, SourceError
 from aurum_assets.resources.settings import Home
 
 OWNERS = ["team:market-data"]
@@ -25,11 +25,12 @@ _A_WEEK = 7 * 24 * 60
 
 
 class CollectConfig(dg.Config):
-    """How to collect: ``feeds`` by name (all that can speak of the day where empty); ``force``
-    archives even what was said before.
+    """How to collect: ``feeds`` by name (all that can speak of the day where empty); ``hours`` by
+    feed, the only ones to ask for; ``force`` archives even what was said before.
     """
 
     feeds: list[str] = Field(default_factory=list)
+    hours: dict[str, list[str]] = Field(default_factory=dict)
     force: bool = False
 
 
@@ -53,12 +54,18 @@ def partitions(dataset: Dataset, config: DatasetConfig) -> dg.DailyPartitionsDef
     )
 
 
-def freshness(config: DatasetConfig) -> dg.FreshnessPolicy:
-    """Stale when the fastest feed has missed several of its beats."""
+def freshness(config: DatasetConfig) -> dg.FreshnessPolicy | None:
+    """Stale when the fastest feed has missed several of its beats, each at its offset.
+
+    None where no endpoint is live: what the operator does not offer is never stale.
+    """
     import datetime as dt
 
+    if all(config.is_documented_only(feed) for feed in config.feeds):
+        return None
     minutes = min(
-        (_FAIL_AFTER[f.cadence] for f in config.feeds if _FAIL_AFTER[f.cadence]), default=_A_WEEK
+        (_FAIL_AFTER[f.cadence] + f.offset_minutes for f in config.feeds if _FAIL_AFTER[f.cadence]),
+        default=_A_WEEK,
     )
     fail = dt.timedelta(minutes=minutes)
     return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail / 2)
@@ -85,15 +92,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = dataset.day(context.partition_key)
         with translate.failures_in_words(context.run.run_id):
-            collected = ingest.collect(
-                home,
-                dataset,
-                day,
-                feeds=config.feeds or None,
-                force=config.force,
-                attempts_of=_attempts_of(context.run),
-                progress=context.log.info,
-            )
+            collected = _collected(context, home, dataset, config, day)
             others = [other for other in collected.days if other != day.key]
             untold = _elsewhere(context, home, dataset, others, day)
             if untold and day.key not in collected.days:
@@ -106,9 +105,9 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
             spoken = ", ".join(collected.days)
             said = "%s: asked for %s, the answer speaks of %s: stored there, not materialized"
             context.log.warning(said, dataset.key, day, spoken)
-        else:
+        elif collected.refusal and not collected.not_offered:
             context.log.warning("%s: not materialized", collected.refusal)
-        if collected.days and collected.refusal:
+        if collected.days and collected.refusal and not collected.not_offered:
             raise dg.Failure(collected.refusal, allow_retries=False)
 
     return collect
@@ -121,6 +120,61 @@ def _attempts_of(run: dg.DagsterRun) -> str:
     """
     again = run.root_run_id if {_RETRY, _RESUME} & set(run.tags) else None
     return run.tags.get("dagster/backfill") or again or run.run_id
+
+
+def _collected(
+    context: dg.AssetExecutionContext,
+    home: Home,
+    dataset: Dataset,
+    config: CollectConfig,
+    day: OperatingDay,
+) -> ingest.Collected:
+    """What was collected; where a feed failed, once what the others gave is in the table."""
+    collected = ingest.Collected()
+    try:
+        ingest.collect(
+            home,
+            dataset,
+            day,
+            feeds=config.feeds or None,
+            hours=config.hours,
+            force=config.force,
+            attempts_of=_attempts_of(context.run),
+            progress=context.log.info,
+            into=collected,
+        )
+    except NotYetPublished as error:
+        if not ingest.waits_for_finals(home, dataset, collected.not_yet):
+            raise
+        context.log.info("%s: not materialized; it is asked for once it is out", error)
+    except SourceError:
+        _keep_what_came(context, home, dataset, collected, day)
+        raise
+    for sentence in collected.not_offered.values():
+        context.log.warning(sentence)
+        metadata = {"not_offered": sentence}
+        context.log_event(
+            dg.AssetObservation(
+                raw_key(dataset), description=sentence, partition=day.key, metadata=metadata
+            )
+        )
+    return collected
+
+
+def _keep_what_came(
+    context: dg.AssetExecutionContext,
+    home: Home,
+    dataset: Dataset,
+    collected: ingest.Collected,
+    day: OperatingDay,
+) -> None:
+    """Bring what some feeds gave into the table, although another failed and ends the step."""
+    if day.key in collected.days:
+        metadata = translate.raw_metadata(home, collected)
+        context.log_event(
+            dg.AssetMaterialization(raw_key(dataset), partition=day.key, metadata=metadata)
+        )
+    _elsewhere(context, home, dataset, collected.days, day)
 
 
 def _elsewhere(

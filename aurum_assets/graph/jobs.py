@@ -16,11 +16,12 @@ from aurum_assets.graph import translate
 from aurum_assets.graph.assets import materialization, partitions, raw_key, table_key
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.clock import OperatingDay, every_day
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Source
+from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Feed, Source
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import Home
 
-_CRON = {"five_minutes": "*/5 * * * *", "fifteen_minutes": "*/15 * * * *", "daily": "30 6 * * *"}
+_CADENCES = (*CADENCE_MINUTES, "daily")
+_DAILY = "30 6 * * *"
 _ONCE_CLEARED = "30 14 * * *"  # the day-ahead market is out in the early afternoon
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
@@ -30,42 +31,67 @@ Pair = tuple[Dataset, DatasetConfig]
 
 @dataclass(frozen=True)
 class Beat:
-    """What a job collects: ``pairs`` of one source and cadence that have the same partitions."""
+    """What a job collects: ``pairs`` of one source, cadence and offset with the same partitions.
+
+    ``offset`` is in minutes after each mark of the cadence.
+    """
 
     name: str
     source: Source
     cadence: str
     pairs: tuple[Pair, ...]
+    offset: int = 0
 
     @property
     def cron(self) -> str:
         """When it beats: days that are published ahead are asked for once they are out."""
+        if self.cadence in CADENCE_MINUTES:
+            first = f"{self.offset}-59" if self.offset else "*"
+            return f"{first}/{CADENCE_MINUTES[self.cadence]} * * * *"
         ahead = any(f.offset_days > 0 for _, c in self.pairs for f in c.feeds)
-        return _ONCE_CLEARED if ahead and self.cadence == "daily" else _CRON[self.cadence]
+        return _ONCE_CLEARED if ahead else _DAILY
+
+    def feeds(self, config: DatasetConfig) -> list[Feed]:
+        """The feeds of a dataset that it asks."""
+        return [f for f in config.feeds if (f.cadence, f.offset_minutes) == self._when]
+
+    @property
+    def _when(self) -> tuple[str, int]:
+        return self.cadence, self.offset
 
 
 def beats(pairs: Sequence[Pair]) -> list[Beat]:
     """The beats of all datasets: a job's assets must have the same partitions.
 
     Most datasets of a source share theirs, and so ``isone_daily``; one that begins on another day,
-    or is published ahead, has a job of its own, ``isone_da_lmp_daily``.
+    or is published ahead, has a job of its own, ``isone_da_lmp_daily``. So has an offset that is
+    not the usual one of its source and cadence: ``isone_five_minutes_plus_4``.
     """
-    found: defaultdict[tuple[str, str], list[Pair]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], defaultdict[int, list[Pair]]]
+    found = defaultdict(lambda: defaultdict(list))
     for dataset, config in pairs:
-        beating = [f.cadence for f in config.feeds if f.cadence in _CRON]
-        for cadence in dict.fromkeys(map(str, beating)):
-            found[dataset.source.name, cadence].append((dataset, config))
+        beating = [(f.cadence, f.offset_minutes) for f in config.feeds if f.cadence in _CADENCES]
+        for cadence, offset in dict.fromkeys(beating):
+            found[dataset.source.name, cadence][offset].append((dataset, config))
     made = []
-    for (source, cadence), ours in found.items():
-        usual = Counter(partitions(d, c) for d, c in ours).most_common(1)[0][0]
-        shared = tuple((d, c) for d, c in ours if partitions(d, c) == usual)
-        made.append(Beat(f"{source}_{cadence}", ours[0][0].source, cadence, shared))
-        made += [
-            Beat(f"{d.key}_{cadence}", d.source, cadence, ((d, c),))
-            for d, c in ours
-            if partitions(d, c) != usual
-        ]
+    for (_, name), by_offset in found.items():
+        usual = max(by_offset, key=lambda offset: len(by_offset[offset]))
+        for offset, ours in by_offset.items():
+            suffix = "" if offset == usual else f"_plus_{offset}"
+            made += _beats_at(name, offset, suffix, ours)
     return made
+
+
+def _beats_at(cadence: str, offset: int, suffix: str, ours: Sequence[Pair]) -> list[Beat]:
+    """The beats of one source, cadence and offset: one a partitions definition."""
+    source = ours[0][0].source
+    usual = Counter(partitions(d, c) for d, c in ours).most_common(1)[0][0]
+    shared = tuple((d, c) for d, c in ours if partitions(d, c) == usual)
+    own = [(d, c) for d, c in ours if partitions(d, c) != usual]
+    return [
+        Beat(f"{source.name}_{cadence}{suffix}", source, cadence, shared, offset),
+        *(Beat(f"{d.key}_{cadence}{suffix}", source, cadence, ((d, c),), offset) for d, c in own),
+    ]
 
 
 def cadence_job(beat: Beat) -> Job:
@@ -103,7 +129,7 @@ def cadence_schedule(job: Job, beat: Beat, *, running: bool) -> dg.ScheduleDefin
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         now = context.scheduled_execution_time
-        for day, feeds in asked_by(beat.cadence, beat.pairs, now).items():
+        for day, feeds in asked_by(beat, now).items():
             some = set(feeds) != set(known)
             yield dg.RunRequest(
                 run_key=f"{job.name}:{now.isoformat()}:{day}",
@@ -116,21 +142,21 @@ def cadence_schedule(job: Job, beat: Beat, *, running: bool) -> dg.ScheduleDefin
     return tick
 
 
-def asked_by(
-    cadence: str, pairs: Sequence[Pair], now: dt.datetime
-) -> Mapping[str, dict[str, list[str]]]:
-    """Partition -> dataset -> feeds that a beat at ``now`` asks for."""
+def asked_by(beat: Beat, now: dt.datetime) -> Mapping[str, dict[str, list[str]]]:
+    """Partition -> dataset -> feeds that ``beat`` asks for at ``now``: none before the first day.
+
+    A feed with ``again_days`` is asked for those days too.
+    """
     found: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for dataset, config in pairs:
+    for dataset, config in beat.pairs:
         today = dataset.source.day_of(now)
-        for feed in config.feeds:
-            if feed.cadence != cadence:
-                continue
-            days = [today.plus(feed.offset_days)]
+        for feed in beat.feeds(config):
+            days = [today.plus(feed.offset_days), *(today.plus(-n) for n in feed.again_days)]
             if feed.asks == "now" and now - today.start < _AFTER_MIDNIGHT:
                 days.append(today.plus(-1))
             for day in days:
-                found[day.key].setdefault(dataset.key, []).append(feed.name)
+                if day.date >= config.first_day:
+                    found[day.key].setdefault(dataset.key, []).append(feed.name)
     return dict(sorted(found.items()))
 
 

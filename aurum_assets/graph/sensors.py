@@ -1,35 +1,27 @@
-"""The sensors: one that has days with gaps repaired, one a feed that is asked for once it is out.
+"""The sensors: one that has days with gaps repaired, ``finals``, and one a feed of days that are
+published ahead, which is asked for once they are out.
 
 A sensor only asks ``ingest`` and translates the answer: what a day lacks, when to try again and
 what an operator has published is decided there. Nothing is collected within a tick.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import dagster as dg
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
-from aurum_assets.graph.assets import raw_key
-from aurum_assets.graph.jobs import Beat, Job, asset_keys
+from aurum_assets.graph.finals import finals_sensor
+from aurum_assets.graph.jobs import Job, asset_keys
+from aurum_assets.graph.under_way import Work, busy
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Probe
 from aurum_assets.model.errors import AurumError, SourceRefused
 from aurum_assets.resources.settings import Home
 
 GAPS_SECONDS = 900
-PROBE_SECONDS = 300
 _UNAUTHORIZED = 401
-_UNDER_WAY = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-
-Work = Sequence[tuple[Beat, Job]]
 
 
 def sensors(work: Work, *, running: bool) -> list[dg.SensorDefinition]:
@@ -40,9 +32,9 @@ def sensors(work: Work, *, running: bool) -> list[dg.SensorDefinition]:
         for beat, job in work
         for dataset, config in beat.pairs
         for feed in config.feeds
-        if feed.probe is not None and feed.cadence == beat.cadence
+        if feed.probe is not None and feed.cadence == beat.cadence and not feed.becomes_final
     ]
-    return [_gap_sensor(work, status), *probes]
+    return [_gap_sensor(work, status), finals_sensor(work, status), *probes]
 
 
 def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -68,7 +60,7 @@ def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefiniti
         if said and context.cursor != said:
             context.log.info("%s: no feed takes a day, so gaps there stay", said)
         with translate.failures_in_words():
-            found = ingest.find_gaps(home, known.values(), busy=_busy(context.instance, work))
+            found = ingest.find_gaps(home, known.values(), busy=busy(context.instance, work))
         for sentence in found.given_up:
             context.log.warning(sentence)
         for repair in found.repairs:
@@ -91,7 +83,9 @@ def _repair_run(repair: ingest.Repair, jobs: dict[str, Job]) -> dg.RunRequest:
         run_key=f"gap:{gap.dataset.key}:{gap.day}:{repair.attempt}:{repair.again:%Y%m%dT%H%M%SZ}",
         job_name=jobs[gap.dataset.key].name,
         partition_key=gap.day.key,
-        run_config=translate.feeds_config({gap.dataset.key: list(gap.feeds)}),
+        run_config=translate.feeds_config(
+            {gap.dataset.key: list(gap.feeds)}, {gap.dataset.key: gap.hours}
+        ),
         asset_selection=asset_keys([gap.dataset]),
         asset_check_keys=[],  # the step reports them
         tags={
@@ -102,23 +96,6 @@ def _repair_run(repair: ingest.Repair, jobs: dict[str, Job]) -> dg.RunRequest:
             "dagster/priority": "-1",  # behind every beat
         },
     )
-
-
-def _busy(instance: dg.DagsterInstance, work: Work) -> set[tuple[str, str]]:
-    """(dataset, day) of the runs that are queued or under way."""
-    found = set()
-    whole = {job.name: {d.key for d, _ in beat.pairs} for beat, job in work}
-    by_asset = {raw_key(d): d.key for beat, _ in work for d, _ in beat.pairs}
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
-        day = run.tags.get("dagster/partition")
-        chosen = run.asset_selection
-        keys = (
-            whole.get(run.job_name, set())
-            if chosen is None
-            else {by_asset[key] for key in chosen if key in by_asset}
-        )
-        found |= {(key, day) for key in keys if day}
-    return found
 
 
 def _probe_sensor(
@@ -138,7 +115,7 @@ def _probe_sensor(
     @dg.sensor(
         name=f"{dataset.key}_is_out",
         job=job,
-        minimum_interval_seconds=PROBE_SECONDS,
+        minimum_interval_seconds=60 * probe.every_minutes,
         default_status=status,
         description=f"Asks {probe.path} from {probe.earliest:%R} ({dataset.source.zone}) on "
         "whether tomorrow is published, and for tomorrow once it is.",
@@ -151,7 +128,7 @@ def _probe_sensor(
         day = today.plus(feed.offset_days)
         with translate.failures_in_words():
             waits = _why_not_now(context, home, dataset, day, today.at(probe.earliest))
-        if waits or (dataset.key, day.key) in _busy(context.instance, work):
+        if waits or (dataset.key, day.key) in busy(context.instance, work):
             yield dg.SkipReason(waits or f"a run for {day} is queued or under way")
             return
         try:

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -116,11 +116,14 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
         }
     if home.degraded:
         metadata["degraded"] = redacted(home.degraded)
-    partial = [a.partial for a in collected.archived if a.partial]
-    if partial:
-        metadata["partial_because"] = redacted("\n".join(partial))
-    reasons = [a.reason for a in collected.archived if a.outcome == "rejected"]
-    return metadata | ({"rejected_because": "\n".join(reasons)} if reasons else {})
+    told = {
+        "rejected_because": [a.reason for a in collected.archived if a.outcome == "rejected"],
+        "partial_because": [a.partial for a in collected.archived if a.partial],
+        "feeds_failed": [f"{name}: {why}" for name, why in collected.failed.items()],
+        "not_yet_published": [f"{name}: {why}" for name, why in collected.not_yet.items()],
+        "not_offered": list(collected.not_offered.values()),
+    }
+    return metadata | {name: redacted("\n".join(said)) for name, said in told.items() if said}
 
 
 def table_metadata(home: Home, done: Normalized) -> dict[str, Any]:
@@ -199,8 +202,17 @@ def check_evaluation(verdict: Verdict, key: dg.AssetKey, partition: str) -> dg.A
     )
 
 
-def feeds_config(feeds: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Run config that has each dataset (by key) collected by the named feeds only."""
-    return {
-        "ops": {f"raw__{key}": {"config": {"feeds": names}} for key, names in sorted(feeds.items())}
-    }
+def feeds_config(
+    feeds: Mapping[str, list[str]], hours: Mapping[str, Mapping[str, Sequence[str]]] | None = None
+) -> dict[str, Any]:
+    """Run config that has each dataset (by key) collected by the named feeds only.
+
+    ``hours``: by dataset and feed, the only hours to ask for.
+    """
+    found: dict[str, Any] = {}
+    for key, names in sorted(feeds.items()):
+        found[f"raw__{key}"] = {"config": {"feeds": names}}
+        only = (hours or {}).get(key)
+        if only:
+            found[f"raw__{key}"]["config"]["hours"] = {f: list(some) for f, some in only.items()}
+    return {"ops": found}

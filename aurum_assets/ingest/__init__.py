@@ -8,8 +8,10 @@ from aurum_assets.ingest.collect import (
     collect,
     hours_asked,
     narrowed,
+    waits_for_finals,
 )
 from aurum_assets.ingest.doctor import Finding, examine
+from aurum_assets.ingest.finals import Finals, Out, find_finals
 from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
 from aurum_assets.ingest.load import Loaded, load
 from aurum_assets.ingest.maintain import (
@@ -43,11 +45,13 @@ __all__ = [
     "TRIES",
     "Archived",
     "Collected",
+    "Finals",
     "Finding",
     "Found",
     "Gap",
     "Loaded",
     "Normalized",
+    "Out",
     "Part",
     "Probed",
     "Publish",
@@ -68,6 +72,7 @@ __all__ = [
     "drain",
     "endpoints_of",
     "examine",
+    "find_finals",
     "find_gaps",
     "gap_of",
     "held_days",
@@ -95,4 +100,5 @@ __all__ = [
     "verifiable_days",
     "verify",
     "verify_days",
+    "waits_for_finals",
 ]

@@ -6,13 +6,14 @@ fails, the bytes are kept under ``rejected/`` with the reason.
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import structlog
 
 from aurum_assets.ingest.keep import bring_up, keep, keep_rejected, owed_days
+from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Feed
@@ -20,7 +21,9 @@ from aurum_assets.model.errors import (
     ConfigError,
     DataError,
     MalformedPayload,
+    NotOffered,
     NotYetPublished,
+    SourceError,
     SourceRefused,
     SourceUnavailable,
     StoreUnavailable,
@@ -37,7 +40,7 @@ _OLDEST = dt.date(1999, 1, 1)
 _AHEAD = dt.timedelta(days=8)
 _TODAY_ONLY = 3600.0  # seconds for which an operator that shows today only is not asked again
 _RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
-_GRACE = 3  # days that a final value may be late before its absence is a refusal
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,9 @@ class Archived:
 class Collected:
     """What one run of ``collect`` did. ``owed``: days that the spool brought up meanwhile.
 
-    ``spooled``: answers that wait for the archive, and are not among ``archived``.
+    ``spooled``: answers that wait for the archive, and are not among ``archived``. By feed, in
+    words: ``failed`` and ``not_yet`` what brought no answer, ``not_offered`` what the operator does
+    not have at all, which is no failure.
     """
 
     archived: list[Archived] = field(default_factory=list)
@@ -89,6 +94,9 @@ class Collected:
     requests: int = 0
     api_seconds: float = 0.0
     refusal: str = ""
+    failed: dict[str, str] = field(default_factory=dict)
+    not_yet: dict[str, str] = field(default_factory=dict)
+    not_offered: dict[str, str] = field(default_factory=dict)
 
     def count(self, outcome: str) -> int:
         """How many answers were stored, duplicate or rejected."""
@@ -106,6 +114,7 @@ def collect(
     day: OperatingDay,
     *,
     feeds: Sequence[str] | None = None,
+    hours: Mapping[str, Sequence[str]] | None = None,
     force: bool = False,
     attempts_of: str = "",
     filters: Mapping[str, str] | None = None,
@@ -114,6 +123,9 @@ def collect(
 ) -> Collected:
     """Ask for ``day`` by ``feeds`` (all that can speak of it where None) and archive the answers.
 
+    ``hours``: by feed that asks hour by hour, the only hours to ask for (``("07", "08")``).
+    Each feed is asked by itself: where one brings nothing, the others go on. Only a 401 ends it at
+    once. What the operator does not offer is in ``not_offered``, and raises nothing.
     ``attempts_of`` names what this is an attempt of (a backfill, a run that crashed and is run
     again): what an earlier one was answered for a day or hour is not asked again. ``filters``
     narrow the answers: only feeds that take all of them are asked. ``into`` is filled as it goes,
@@ -138,25 +150,15 @@ def collect(
         except (StoreUnavailable, ConfigError) as error:
             away = error  # what is asked now goes to the spool too
         done.owed = owed_days(home, dataset)
+        errors: list[SourceError] = []
         for feed in asked:
+            only = (hours or {}).get(feed.name)
+            asking = _Asking(dataset, feed, day, "", attempts_of, filters or {})
             try:
-                for hour in hours_asked(home, feed, day):
-                    asking = _Asking(dataset, feed, day, hour, attempts_of, filters or {})
-                    archived = _ask(home, api, asking, done, force=force)
-                    if progress and hour:
-                        progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
-                    if feed.asks != "now" and archived.day not in ("", day.key):
-                        home.state.set(f"shows-today-only:{dataset.key}", day.key, _TODAY_ONLY)
-                        done.refusal = (
-                            f"{dataset.key}: asked for {day}, the operator answered with "
-                            f"{archived.day}: it shows only that day now, and earlier days are "
-                            "those that were collected then"
-                        )
-                        _raise_spooled(done, away)
-                        return done
-            except NotYetPublished:
-                if not (done.archived or done.spooled):
-                    raise
+                _ask_feed(home, api, asking, done, only=only, force=force, progress=progress)
+            except SourceError as error:
+                errors += _noted(home, asking, error, done)
+        _raise_what_failed(done, errors)
         _raise_spooled(done, away)
     rejected = [a for a in done.archived if a.outcome == "rejected"]
     log.info(
@@ -167,12 +169,88 @@ def collect(
         stored=done.count("stored"),
         duplicates=done.count("duplicate"),
         rejected=len(rejected),
+        not_offered=len(done.not_offered),
         api_seconds=round(done.api_seconds, 3),
     )
     if rejected and len(rejected) == len(done.archived):
         msg = f"{dataset.key}: {rejected[0].reason}; the bytes are kept at {rejected[0].path}"
         raise MalformedPayload(msg)
     return done
+
+
+def _ask_feed(
+    home: Home,
+    api: ApiClient,
+    asking: "_Asking",
+    done: Collected,
+    *,
+    only: Sequence[str] | None,
+    force: bool,
+    progress: Progress | None,
+) -> None:
+    """The requests that one feed takes for the day, until one brings no answer for it."""
+    dataset, feed, day = asking.dataset, asking.feed, asking.day
+    for hour in hours_asked(home, feed, day, only):
+        archived = _ask(home, api, replace(asking, hour=hour), done, force=force)
+        if progress and hour:
+            progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
+        if feed.asks != "now" and archived.day not in ("", day.key):
+            home.state.set(f"shows-today-only:{dataset.key}", day.key, _TODAY_ONLY)
+            done.refusal = (
+                f"{dataset.key}: asked for {day}, the operator answered with "
+                f"{archived.day}: it shows only that day now, and earlier days are "
+                "those that were collected then"
+            )
+            if home.config(dataset).is_documented_only(feed):
+                done.not_offered[feed.name] = done.refusal
+                remember_not_offered(home, dataset, feed)
+            return
+    if home.config(dataset).is_documented_only(feed):
+        forget_not_offered(home, dataset, feed)
+
+
+def _noted(
+    home: Home, asking: "_Asking", error: SourceError, done: Collected
+) -> Sequence[SourceError]:
+    """Note in ``done`` why a feed brought no answer; the error again where it is a failure.
+
+    Raises a 401 at once: every other feed would be told the same.
+    """
+    dataset, feed = asking.dataset, asking.feed
+    if isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED:
+        done.failed[feed.name] = str(error)
+        raise error
+    if isinstance(error, NotOffered):
+        done.not_offered[feed.name] = str(error)
+        remember_not_offered(home, dataset, feed)
+        log.info("not offered", dataset=dataset.key, feed=feed.name, reason=str(error))
+        return []
+    said = {"dataset": dataset.key, "feed": feed.name, "reason": str(error)}
+    if isinstance(error, NotYetPublished):
+        done.not_yet[feed.name] = str(error)
+        log.info("not yet published", **said)
+    else:
+        done.failed[feed.name] = str(error)
+        log.warning("a feed brought nothing", **said)
+    return [error]
+
+
+def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
+    """Raise what kept feeds from bringing an answer, as one error.
+
+    What is not yet published counts only where nothing was brought at all.
+    """
+    failed = [e for e in errors if not isinstance(e, NotYetPublished)]
+    if not failed:
+        if errors and not (done.archived or done.spooled):
+            raise errors[0]
+        return
+    if len(failed) == 1:
+        raise failed[0]
+    said = "; ".join(dict.fromkeys(map(str, failed)))
+    if any(isinstance(e, SourceUnavailable) for e in failed):
+        raise SourceUnavailable(said)
+    raise SourceRefused(said, status=next(e.status for e in failed if isinstance(e, SourceRefused)))
 
 
 def _raise_spooled(done: Collected, away: StoreUnavailable | ConfigError | None) -> None:
@@ -223,6 +301,9 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         return done.archived[-1]
     if feed.asks != "now" and home.state.get(f"shows-today-only:{dataset.key}"):
         msg = f"{dataset.key}: asked for {day}, but the operator shows only its newest day now"
+        if home.config(dataset).is_documented_only(feed):
+            done.refusal = msg
+            raise NotOffered(msg)
         raise SourceRefused(msg)
     try:
         due = is_due(home, day, feed)
@@ -232,6 +313,10 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
     except SourceUnavailable as error:
         if error.body:
             _keep_truncated(home, asking, error)
+        raise
+    except SourceRefused as error:
+        if error.status == _NOT_FOUND and home.config(dataset).is_documented_only(feed):
+            raise NotOffered(not_offered(dataset, feed), status=_NOT_FOUND) from error
         raise
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
@@ -310,18 +395,28 @@ def _speaks_of(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     return day <= today.plus(feed.offset_days)
 
 
+def waits_for_finals(home: Home, dataset: Dataset, names: Iterable[str]) -> bool:
+    """Whether the feeds of ``names`` give final values, which come days later than they may."""
+    feeds = {f.name: f for f in home.config(dataset).feeds}
+    return all(feeds[name].becomes_final for name in names)
+
+
 def is_due(home: Home, day: OperatingDay, feed: Feed) -> bool:
     """Whether the operator should have published by now what ``feed`` asks of ``day``."""
-    late = _GRACE - feed.offset_days if feed.offset_days < 0 else 0
-    return day.plus(late).start <= home.now()
+    return day.plus(feed.due_days).start <= home.now()
 
 
-def hours_asked(home: Home, feed: Feed, day: OperatingDay) -> Sequence[str]:
-    """The requests that a feed takes for a day: one for each hour that has begun, or just one."""
+def hours_asked(
+    home: Home, feed: Feed, day: OperatingDay, only: Sequence[str] | None = None
+) -> Sequence[str]:
+    """The requests that a feed takes for a day: one for each hour that has begun (and is among
+    ``only``, where given), or just one.
+    """
     if feed.asks != "hour":
         return [""]
     now = home.now()
-    return [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
+    begun = [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
+    return begun if only is None else [hour for hour in begun if hour in only]
 
 
 def _keep_truncated(home: Home, asking: _Asking, error: SourceUnavailable) -> None:

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from aurum_assets.ingest.collect import collect
+from aurum_assets.ingest.collect import Collected, collect
 from aurum_assets.ingest.normalize import Normalized, normalize_each
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, Source
@@ -26,6 +26,8 @@ from aurum_assets.model.errors import (
     ConfigError,
     DaysFailed,
     MalformedPayload,
+    NotOffered,
+    SourceError,
     SourceRefused,
 )
 from aurum_assets.resources.settings import Home
@@ -187,20 +189,36 @@ def collect_day(
 ) -> list[Normalized]:
     """Ask for ``day``, archive what comes, and merge it where it belongs.
 
-    Raises ``SourceError`` where the operator gave no answer for ``day``, ``MalformedPayload`` where
+    Each feed is asked by itself: what one brought is stored before the failure of another is
+    raised. Raises ``SourceError`` where the operator gave no answer for ``day``, ``NotOffered``
+    where it does not have the dataset at all, ``MalformedPayload`` where
     some of what it gave had to be rejected whole. Rows that break a rule are no failure: they go to
     ``quality.quarantine``.
     """
-    asked = collect(
-        home, dataset, day, filters=filters, force=force, progress=lambda _: home.sleep(0)
-    )
+    asked, failed = Collected(), None
+    try:
+        collect(
+            home,
+            dataset,
+            day,
+            filters=filters,
+            force=force,
+            progress=lambda _: home.sleep(0),
+            into=asked,
+        )
+    except SourceError as error:
+        failed = error  # once what other feeds brought is in the table
     outcomes = [done for _, done in normalize_each(home, dataset, asked.days, day)]
     merged = [done for done in outcomes if isinstance(done, Normalized)]
     for done in outcomes:
         if not isinstance(done, Normalized):
             raise done
+    if failed is not None:
+        raise failed
     if asked.refusal:
         raise SourceRefused(asked.refusal)
+    if asked.not_offered and not asked.days:
+        raise NotOffered("; ".join(asked.not_offered.values()))
     reasons = [a.reason for a in asked.archived if a.outcome == "rejected"]
     reasons += [reason for one in merged for reason in one.rejected]
     if reasons:

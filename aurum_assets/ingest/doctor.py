@@ -2,8 +2,9 @@
 
 Parts are looked at side by side, each by the client library that a run would use, with a bound of
 ``PATIENCE`` seconds on what a client waits for and of ``DEADLINE`` on all of it. What is written to
-look is removed again; an operator is asked once, within its limits. No text of a library is passed
-on, for it may hold an address with a password: only our own sentences, and addresses without one.
+look is removed again; an operator is asked once, and once for each dataset that is only documented,
+within its limits. No text of a library is passed on, for it may hold an address with a password:
+only our own sentences, and addresses without one.
 """
 
 import datetime as dt
@@ -26,7 +27,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from aurum_assets.ingest.maintain import last_maintained
-from aurum_assets.ingest.probe import looking, newest_published_by
+from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
 from aurum_assets.ingest.query import known_tables
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Source
@@ -627,13 +628,14 @@ def _operator(home: Home, source: Source) -> Finding:
         started = time.monotonic()
         try:
             said = newest_published_by(home, api, source)
+            took = round((time.monotonic() - started) * 1000)
+            said = "; ".join([said, *not_offered_by(home, api, source)])
         except (SourceError, ConfigError) as error:
             raise _Trouble(said=str(error), remedy="") from None
         except AurumError as error:
             raise _Trouble(
                 said=str(error), remedy="look again in a minute", state="unsure"
             ) from None
-        took = round((time.monotonic() - started) * 1000)
     return Finding(source.name, "ok", where, said, "", took)
 
 

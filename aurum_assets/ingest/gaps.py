@@ -11,12 +11,13 @@ state: without it a few requests are repeated, nothing else.
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import polars as pl
 
+from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
@@ -57,13 +58,17 @@ class Debt:
 
 @dataclass(frozen=True)
 class Gap:
-    """A day that lacks ``missing`` intervals, said in words by ``lacks``; ``feeds`` can help."""
+    """A day that lacks ``missing`` intervals, said in words by ``lacks``; ``feeds`` can help.
+
+    ``hours``: by feed that asks hour by hour, those that lack something (``("07",)``).
+    """
 
     dataset: Dataset
     day: OperatingDay
     feeds: tuple[str, ...]
     missing: int
     lacks: str
+    hours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.dataset.key} {self.day}: {self.lacks}"
@@ -118,11 +123,14 @@ class Found:
         return "; ".join(parts) or "no day lacks anything that is due and can be asked for"
 
 
-def debts(dataset: Dataset, config: DatasetConfig) -> list[Debt]:
-    """What is owed and can be repaired: empty where all feeds answer for now only."""
+def debts(dataset: Dataset, config: DatasetConfig, without: Collection[str] = ()) -> list[Debt]:
+    """What is owed and can be repaired: empty where all feeds answer for now only.
+
+    ``without``: the names of feeds that the operator does not offer.
+    """
     found = []
     for feed in config.feeds:
-        able = _able(feed, config)
+        able = [f for f in _able(feed, config) if f.name not in without]
         if feed.cadence == "backfill" or not able:
             continue
         spoken = {dataset.dialect(e.dialect).every for f in (feed, *able) for e in f.endpoints}
@@ -133,12 +141,27 @@ def debts(dataset: Dataset, config: DatasetConfig) -> list[Debt]:
                 every=max(spoken),
                 lengths=frozenset({*spoken, dt.timedelta()}),  # an instant has no length
                 feeds=tuple(f.name for f in able),
-                # a daily beat is over when its day is
-                due=(1 if feed.cadence == "daily" else 0) - newest,
+                due=_due(feed, newest),
                 ahead=newest > 0,
             )
         )
     return found
+
+
+def _due(feed: Feed, newest: int) -> int:
+    """How many days after its start a day is missed: a daily beat is over when its day is, and
+    final values are asked for once they are out until their absence is a failure.
+    """
+    if feed.becomes_final:
+        return feed.due_days
+    return (1 if feed.cadence == "daily" else 0) - newest
+
+
+def offered_debts(home: Home, dataset: Dataset) -> list[Debt]:
+    """As ``debts``, less what the operator was found not to offer."""
+    config = home.config(dataset)
+    without = {f.name for f in config.feeds if is_known_not_offered(home, dataset, f)}
+    return debts(dataset, config, without)
 
 
 def _able(feed: Feed, config: DatasetConfig) -> list[Feed]:
@@ -154,30 +177,41 @@ def gap_of(home: Home, dataset: Dataset, day: OperatingDay, *, stored: bool = Tr
     ``stored``: the table holds rows of the day (where not, none is looked for).
     """
     config, now = home.config(dataset), home.now()
-    owed = debts(dataset, config)
+    owed = offered_debts(home, dataset)
     rows = _intervals(home, dataset, day, owed) if stored else None
+    by_hour = {f.name for f in config.feeds if f.asks == "hour"}
     feeds: dict[str, None] = {}
+    hours: dict[str, tuple[str, ...]] = {}
     missing, lacks = 0, []
     for debt in owed:
         if now < day.plus(debt.due).start and not debt.ahead:
             continue
-        verdict = completeness(
-            Evidence(
-                table=dataset.table,
-                config=config,
-                day=day,
-                now=now,
-                rows=dataset.table.empty(),
-                intervals=_brought(dataset, rows, debt),
-                quarantine=QUARANTINE.empty(),
-                every=debt.every,
-            )
+        evidence = Evidence(
+            table=dataset.table,
+            config=config,
+            day=day,
+            now=now,
+            rows=dataset.table.empty(),
+            intervals=_brought(dataset, rows, debt),
+            quarantine=QUARANTINE.empty(),
+            every=debt.every,
         )
+        verdict = completeness(evidence)
         if not verdict.passed:
             feeds |= dict.fromkeys(debt.feeds)
+            lacking = _hours_lacking(evidence)
+            hours |= {name: lacking for name in debt.feeds if name in by_hour}
             missing += verdict.count
             lacks.append(f"{debt.finality}: {verdict.reason}" if debt.finality else verdict.reason)
-    return Gap(dataset, day, tuple(feeds), missing, "; ".join(lacks)) if missing else None
+    return Gap(dataset, day, tuple(feeds), missing, "; ".join(lacks), hours) if missing else None
+
+
+def _hours_lacking(evidence: Evidence) -> tuple[str, ...]:
+    """The hours, as the day's clock shows them, in which an interval that is due is missing."""
+    day, every = evidence.day, evidence.every
+    starts = evidence.intervals["interval_start"].to_list()
+    there = {day.start + (start - day.start) // every * every for start in starts}
+    return tuple(dict.fromkeys(day.hour_of(m) for m in evidence.due if m not in there))
 
 
 def _intervals(
@@ -200,6 +234,14 @@ def _brought(dataset: Dataset, rows: pl.DataFrame | None, debt: Debt) -> pl.Data
         length = pl.col("interval_end") - pl.col("interval_start")
         rows = rows.filter(length.is_in(list(debt.lengths)))
     return rows.select("interval_start").unique()
+
+
+def has_brought(home: Home, dataset: Dataset, day: OperatingDay, feed: Feed) -> bool:
+    """Whether the table holds anything of ``day`` that ``feed``, which asks for days, brings."""
+    owed = debts(dataset, home.config(dataset))
+    rows = _intervals(home, dataset, day, owed)
+    debt = next(debt for debt in owed if feed.name in debt.feeds)
+    return not _brought(dataset, rows, debt).is_empty()
 
 
 def wanted_days(
@@ -254,7 +296,7 @@ def find_gaps(
 def _look(home: Home, dataset: Dataset, memory: dict[str, Tried], found: Found) -> list[Gap]:
     """The gaps whose time has come; what else is known of the days goes into ``memory``."""
     now, config = home.now(), home.config(dataset)
-    owed = debts(dataset, config)
+    owed = offered_debts(home, dataset)
     lateness = dt.timedelta(minutes=config.lateness_minutes)
     stored = set(home.lake.days(dataset.table)) if owed else set()
     days = wanted_days(home, dataset, stored, owed)

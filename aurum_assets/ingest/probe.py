@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from aurum_assets.ingest.offers import answered_otherwise, not_offered
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
@@ -31,7 +32,10 @@ from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.settings import Home
 from aurum_assets.resources.state import SqliteState
 
-State = Literal["ok", "drift", "unreadable", "refused", "not yet", "unavailable", "not asked"]
+State = Literal[
+    "ok", "drift", "unreadable", "refused", "not offered", "not yet", "unavailable", "not asked"
+]
+_NOT_FOUND = 404
 
 
 def newest_published(home: Home, dataset: Dataset, feed: Feed) -> dt.datetime:
@@ -68,6 +72,25 @@ def newest_published_by(home: Home, api: ApiClient, source: Source) -> str:
     dataset, feed = next((d, f) for d, f in ours if f.asks == "now")
     answer = api.fetch(dataset.key, replace(feed, endpoints=feed.endpoints[:1]))
     return f"{answer.endpoint.name} gave {len(answer.body):,} bytes"
+
+
+def not_offered_by(home: Home, api: ApiClient, source: Source) -> list[str]:
+    """A sentence for each dataset that has no live endpoint in config and that ``source`` does not
+    have: asked for once each. Raises as ``newest_published`` does.
+    """
+    said = []
+    for dataset in DATASETS:
+        config = home.config(dataset)
+        if dataset.source != source or not all(map(config.is_documented_only, config.feeds)):
+            continue
+        feed = next(f for f in config.feeds if f.asks == "now")
+        try:
+            api.fetch(dataset.key, replace(feed, endpoints=feed.endpoints[:1]))
+        except SourceRefused as error:
+            if error.status != _NOT_FOUND:
+                raise
+            said.append(not_offered(dataset, feed))
+    return said
 
 
 @dataclass(frozen=True)
@@ -172,20 +195,35 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
             answer = api.fetch(dataset.key, alone, day, hour=hour, due=due)
         finally:
             took = time.monotonic() - started
-    except NotYetPublished as error:
-        return found("not yet", None, reason=str(error))
-    except SourceRefused as error:
-        return found("refused", error.status, reason=str(error))
-    except SourceUnavailable as error:
-        return found("unavailable", None, reason=str(error))
     except AurumError as error:
-        return found("not asked", None, reason=str(error))
+        status = error.status if isinstance(error, SourceRefused) else None
+        if status == _NOT_FOUND and not home.config(dataset).is_live(endpoint):
+            return found("not offered", status, reason=not_offered(dataset, feed, endpoint))
+        return found(_state_of(error), status, reason=str(error))
     try:
         with rejecting(dataset, endpoint.name):
             said = _read(home, dataset, feed, day, answer)
     except DataError as error:
         return found("unreadable", answer.status, reason=str(error))
+    if _answers_as_ever(home, dataset, endpoint, said["dialect"]):
+        reason = answered_otherwise(dataset, feed, endpoint, said["dialect"])
+        return found("not offered", answer.status, dialect=said["dialect"], reason=reason)
     return found("drift" if said.pop("refuses") else "ok", answer.status, **said)
+
+
+def _answers_as_ever(home: Home, dataset: Dataset, endpoint: Endpoint, spoken: str) -> bool:
+    """Whether an endpoint that is only documented answered as the live server does to anything."""
+    live = home.config(dataset).live_dialects
+    return not home.config(dataset).is_live(endpoint) and spoken in live
+
+
+def _state_of(error: AurumError) -> State:
+    states: list[tuple[type[AurumError], State]] = [
+        (NotYetPublished, "not yet"),
+        (SourceRefused, "refused"),
+        (SourceUnavailable, "unavailable"),
+    ]
+    return next((state for kind, state in states if isinstance(error, kind)), "not asked")
 
 
 def _read(

@@ -15,9 +15,10 @@ import polars as pl
 import structlog
 
 from aurum_assets.ingest.keep import waiting
+from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.ingest.publish import drain
 from aurum_assets.model.clock import HOUR
-from aurum_assets.model.dataset import Dataset, Feed
+from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, Feed
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.alerts import Alert, Kind, Trouble
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric as Family
 
-_BEATS = {"five_minutes": dt.timedelta(minutes=5), "fifteen_minutes": dt.timedelta(minutes=15)}
 _DAILY_AT, _CLEARED_AT = dt.time(6, 30), dt.time(14, 30)  # local, as the schedules beat
-_GRACE = 3  # days that a final value may be late, as for ``collect``
 _STUCK = dt.timedelta(minutes=10)
 _REMEMBERED = 30 * 86_400.0
 
@@ -245,7 +244,9 @@ def _late(seen: Seen) -> Iterator[Trouble]:
     for dataset in seen.datasets:
         for feed in seen.home.config(dataset).feeds:
             if seen.days[dataset.key] and feed.cadence != "backfill":
-                late = _late_beat if feed.cadence in _BEATS else _late_day
+                if is_known_not_offered(seen.home, dataset, feed):
+                    continue
+                late = _late_beat if feed.cadence in CADENCE_MINUTES else _late_day
                 sentence = late(seen, dataset, feed)
                 if sentence:
                     yield Trouble("late_feed", dataset.key, feed.name, sentence)
@@ -253,7 +254,7 @@ def _late(seen: Seen) -> Iterator[Trouble]:
 
 def _late_beat(seen: Seen, dataset: Dataset, feed: Feed) -> str:
     """Why a feed that beats within the hour is late; empty where it is not."""
-    beat = _BEATS[feed.cadence]
+    beat = dt.timedelta(minutes=CADENCE_MINUTES[feed.cadence] + feed.offset_minutes)
     every = max(dataset.dialect(e.dialect).every for e in feed.endpoints)
     lateness = dt.timedelta(minutes=seen.home.config(dataset).lateness_minutes)
     newest = seen.newest[dataset.key].get(feed.finality or "")
@@ -274,7 +275,7 @@ def _late_beat(seen: Seen, dataset: Dataset, feed: Feed) -> str:
 def _late_day(seen: Seen, dataset: Dataset, feed: Feed) -> str:
     """Why a feed that beats once a day is late; empty where it is not."""
     config, held = seen.home.config(dataset), seen.days[dataset.key]
-    grace = _GRACE if feed.finality == "final" and feed.offset_days < 0 else 0
+    grace = feed.grace_days if feed.becomes_final else 0
     wait = dt.timedelta(minutes=config.lateness_minutes) + HOUR
     asked_on = dataset.source.day_of(seen.now).plus(-grace)
     at = _CLEARED_AT if feed.offset_days > 0 else _DAILY_AT

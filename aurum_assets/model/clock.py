@@ -86,6 +86,10 @@ class OperatingDay:
         zone = ZoneInfo(self.zone)
         return list(dict.fromkeys(f"{m.astimezone(zone).hour:02d}" for m in self.marks(HOUR)))
 
+    def hour_of(self, mark: dt.datetime) -> str:
+        """The hour that the day's clock shows at ``mark``: one of ``local_hours``."""
+        return f"{mark.astimezone(ZoneInfo(self.zone)).hour:02d}"
+
     def local_hour_start(self, label: str) -> dt.datetime:
         """The first instant (UTC) at which the day's clock shows hour ``label``."""
         zone = ZoneInfo(self.zone)

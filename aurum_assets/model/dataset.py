@@ -18,6 +18,8 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.drift import Expected, with_magnitude
 from aurum_assets.model.table import Table
 
+CADENCE_MINUTES: Mapping[str, int] = {"five_minutes": 5, "fifteen_minutes": 15}  # within the hour
+
 
 @dataclass(frozen=True)
 class Source:
@@ -120,10 +122,13 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Probe:
-    """A small answer that says how fresh a feed is: worth asking for from ``earliest``, local."""
+    """A small answer that says how fresh a feed is: worth asking for from ``earliest``, local, and
+    then once in ``every_minutes``.
+    """
 
     path: str
     earliest: dt.time
+    every_minutes: int = 5
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
 
@@ -131,9 +136,13 @@ class Probe:
 class Feed:
     """A way of asking for a dataset: the current answer, a whole day, or a day hour by hour.
 
-    ``endpoints`` are tried in order. ``offset_days`` is the day that the cadence asks for, counted
-    from today (-2: the day before yesterday); with a ``probe`` it is asked for once it is out.
-    ``filters`` are the query parameters by which an answer can be narrowed.
+    ``endpoints`` are tried in order. ``offset_minutes`` is how long after each mark of its cadence
+    a feed is asked: operators publish after the mark. ``offset_days`` is the day that the cadence
+    asks for, counted from today (-2: the day before yesterday); with a ``probe`` it is asked for
+    once it is out. ``again_days``: so many days after an operating day it is asked for once more,
+    because it may have been corrected. ``grace_days``: for so many days after ``offset_days`` the
+    answer of a past day may be absent without that being a failure. ``filters`` are the query
+    parameters by which an answer can be narrowed.
     """
 
     name: str
@@ -141,10 +150,23 @@ class Feed:
     cadence: Literal["five_minutes", "fifteen_minutes", "daily", "backfill"]
     endpoints: tuple[Endpoint, ...]
     finality: Literal["prelim", "final"] | None = None
+    offset_minutes: int = 0
     offset_days: int = 0
+    again_days: tuple[int, ...] = ()
+    grace_days: int = 3
     probe: Probe | None = None
     filters: tuple[str, ...] = ()
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    @property
+    def due_days(self) -> int:
+        """How many days after an operating day's start its absence is a failure."""
+        return self.grace_days - self.offset_days if self.offset_days < 0 else 0
+
+    @property
+    def becomes_final(self) -> bool:
+        """Whether it gives final values of past days, which are out some days later."""
+        return self.finality == "final" and self.offset_days < 0
 
 
 @dataclass(frozen=True)
@@ -152,6 +174,8 @@ class DatasetConfig:
     """What an operator of this project tunes of one dataset.
 
     ``repair_days``: how many days back a day with gaps is asked for again; no data ever expires.
+    ``live_dialects``: the dialects in which the operator's live server answers. An endpoint of
+    another dialect is only documented: a 404 of it means that the operator does not offer it.
     ``expected_fields``: by dialect, what is known of each field. ``price_bounds``: floor and cap of
     the market's prices, in the unit of the table's; not checked where absent; the ``magnitude``
     ``"price"`` of a field follows from them. ``price_tolerance``:
@@ -168,6 +192,7 @@ class DatasetConfig:
     first_day: dt.date
     lateness_minutes: int
     repair_days: int
+    live_dialects: tuple[str, ...]
     feeds: tuple[Feed, ...]
     expected_fields: Mapping[str, Expected]
     enabled: bool = True
@@ -178,6 +203,14 @@ class DatasetConfig:
     clock_slack_minutes: float = 10.0
     case_gap_seconds: float = 1_100.0
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    def is_documented_only(self, feed: Feed) -> bool:
+        """Whether no endpoint of ``feed`` is known to be on the operator's live server."""
+        return not any(self.is_live(endpoint) for endpoint in feed.endpoints)
+
+    def is_live(self, endpoint: Endpoint) -> bool:
+        """Whether the operator's live server has ``endpoint``."""
+        return endpoint.dialect in self.live_dialects
 
     @cached_property
     def expected(self) -> Mapping[str, Expected]:

@@ -5,6 +5,7 @@ AurumError
 |  |- SourceUnavailable   5xx, 408, 429, timeouts, truncation: ask again later
 |  |  '- NotYetPublished  nothing is there yet, for a day that is not due
 |  '- SourceRefused       any other 4xx: asking again cannot help
+|     '- NotOffered       404 of what is only documented: the operator does not have it
 |- DataError              the bytes arrived and they are wrong
 |  |- MalformedPayload    no dialect's shape
 |  '- ContractBroken      the table refuses it
@@ -51,6 +52,10 @@ class SourceRefused(SourceError):
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotOffered(SourceRefused):
+    """The operator's server does not have what is only documented: no failure of anybody."""
 
 
 class DataError(AurumError):

@@ -31,6 +31,7 @@ from pydantic_settings import (
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import (
+    CADENCE_MINUTES,
     Dataset,
     DatasetConfig,
     Endpoint,
@@ -262,7 +263,7 @@ def _sentence(file: Path, loc: tuple[int | str, ...], message: str, found: objec
     return f"{file.name}:{dataset} key {key}: {message}; found {shown}"
 
 
-def _check_against_code(  # noqa: C901  a list of refusals
+def _check_against_code(  # noqa: C901, PLR0912  a list of refusals
     file: Path, config: DatasetConfig, known: Mapping[str, Dataset]
 ) -> None:
     """Refuse what pydantic cannot see: what the code has not, and what could never work."""
@@ -273,6 +274,9 @@ def _check_against_code(  # noqa: C901  a list of refusals
     for dialect in config.expected_fields:
         if dialect not in dialects:
             raise _wrong(file, config.key, "expected_fields", spoken, repr(dialect))
+    for dialect in config.live_dialects:
+        if dialect not in dialects:
+            raise _wrong(file, config.key, "live_dialects", spoken, repr(dialect))
     _check_expectations(file, config)
     for name in ("lateness_minutes", "repair_days"):
         if getattr(config, name) < 1:
@@ -284,6 +288,7 @@ def _check_against_code(  # noqa: C901  a list of refusals
     names: set[str] = set()
     for feed in config.feeds:
         _check_probe(file, known[config.key], feed)
+        _check_times(file, config.key, feed)
         if not feed.endpoints:
             raise _wrong(file, config.key, f"feeds.{feed.name}.endpoints", "at least one", "none")
         for endpoint in feed.endpoints:
@@ -307,6 +312,26 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
     if not path.startswith("/") or "{" in path:
         expected = "a path that starts with / and holds no placeholder"
         raise _wrong(file, dataset.key, f"{key}.path", expected, repr(path))
+    if feed.probe.every_minutes < 1:
+        found = feed.probe.every_minutes
+        raise _wrong(file, dataset.key, f"{key}.every_minutes", "1 or more", found)
+
+
+def _check_times(file: Path, dataset: str, feed: Feed) -> None:
+    """Refuse offsets that lie beyond the next mark, and days that no schedule asks for."""
+    key = f"feeds.{feed.name}"
+    minutes = CADENCE_MINUTES.get(feed.cadence, 1)
+    if not 0 <= feed.offset_minutes < minutes:
+        expected = f"0 to {minutes - 1}, as its cadence is {feed.cadence}"
+        raise _wrong(file, dataset, f"{key}.offset_minutes", expected, feed.offset_minutes)
+    if feed.again_days and (feed.cadence != "daily" or feed.asks == "now"):
+        expected = "none: only a daily feed that asks for a day or its hours asks again"
+        raise _wrong(file, dataset, f"{key}.again_days", expected, list(feed.again_days))
+    if any(days <= -feed.offset_days for days in feed.again_days):
+        expected = f"more than {max(-feed.offset_days, 0)}, as it is asked for then anyway"
+        raise _wrong(file, dataset, f"{key}.again_days", expected, list(feed.again_days))
+    if feed.grace_days < 0:
+        raise _wrong(file, dataset, f"{key}.grace_days", "0 or more", feed.grace_days)
 
 
 def _check_expectations(file: Path, config: DatasetConfig) -> None:

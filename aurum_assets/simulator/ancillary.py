@@ -21,18 +21,20 @@ from aurum_assets.simulator.ancillary_series import (
 from aurum_assets.simulator.isone import (
     DAY,
     FINALITY,
+    Fresh,
     asked_day,
     final_day,
+    fresh_final,
     hour_end,
     info,
     is_final,
-    latest_days,
     newest,
     out,
     stamp,
 )
 from aurum_assets.simulator.payloads import Tree, number, wrapped
 from aurum_assets.simulator.places import reserve_zones
+from aurum_assets.simulator.publication import newest_final_day
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
 _AN_HOUR_AFTER = HOUR + FIVE_MINUTES
@@ -132,18 +134,20 @@ def _feed(
 
     def current(world: World, ask: Ask, finality: Finality | None = None) -> Answer:
         if finality == "final":
-            day = latest_days(ask.now)[0].plus(-world.final_after_days)
+            day = newest_final_day(world, ask.now)
             return answer(world, day, [len(day.marks(every)) - 1], "final")
         day, i = newest(every, after, ask.now)
         return answer(world, day, [i], "prelim")
 
-    def newest_mark(world: World, ask: Ask) -> dt.datetime:
+    def fresh(world: World, ask: Ask) -> Fresh:
         del world
         day, i = newest(every, after, ask.now)
-        return day.marks(every)[i]
+        begins = day.marks(every)[i]
+        return Fresh(begins, begins + after)
 
     return (
-        info(path, newest_mark),
+        info(rf"{path}(/prelim)?", fresh),
+        info(f"{path}/final", partial(fresh_final, every=every)),
         Route(ISONE, rf"{path}(/{FINALITY})?/current", current),
         Route(ISONE, rf"{path}(/{FINALITY})?/day/{DAY}", of_day),
     )

@@ -12,6 +12,7 @@ from aurum_assets.simulator.ancillary_series import day_ahead
 from aurum_assets.simulator.isone import (
     DAY,
     cleared_day,
+    fresh_day_ahead,
     hour_end,
     info,
     newest_cleared_day,
@@ -76,14 +77,9 @@ def _services(world: World, ask: Ask) -> Answer:
     return Answer(tree, "Price", ("services", world.seed, when))
 
 
-def _newest_hour(world: World, ask: Ask) -> dt.datetime:
-    del world
-    return newest_cleared_day(ask.now).marks(HOUR)[-1]
-
-
 ROUTES = (
-    info("/daasreservedata", _newest_hour),
+    info("/daasreservedata", fresh_day_ahead),
     Route(ISONE, "/daasreservedata/current", _reserve_data),
     Route(ISONE, rf"/daasreservedata/day/{DAY}", _reserve_data),
-    Route(ISONE, "/ancillaryservices", _services),
+    Route(ISONE, "/ancillaryservices", _services, documented=True),
 )

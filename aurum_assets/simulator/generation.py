@@ -13,7 +13,7 @@ import numpy as np
 from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.simulator.generation_series import ROLLUP, instants, marginal, mix
-from aurum_assets.simulator.isone import DAY, asked_day, info, latest_days, newest, stamp
+from aurum_assets.simulator.isone import DAY, Fresh, asked_day, info, latest_days, newest, stamp
 from aurum_assets.simulator.payloads import Tree, number, wrapped
 from aurum_assets.simulator.places import Place, units
 from aurum_assets.simulator.shapes import Floats, draws
@@ -80,9 +80,10 @@ def _mix_of_day(world: World, ask: Ask, day: str) -> Answer:
     return _mix(world, when, _said(world, when, ask.now))
 
 
-def _newest_instant(world: World, ask: Ask) -> dt.datetime:
+def _fresh(world: World, ask: Ask) -> Fresh:
     day, n = _newest_mix(world, ask.now)
-    return instants(world.seed, day)[n]
+    begins = instants(world.seed, day)[n]
+    return Fresh(begins, begins + _AFTER)
 
 
 @lru_cache(maxsize=8)
@@ -129,8 +130,8 @@ def _resources(world: World, ask: Ask) -> Answer:
 
 
 ROUTES = (
-    info("/genfuelmix", _newest_instant),
+    info("/genfuelmix", _fresh),
     Route(ISONE, "/genfuelmix/current", _current_mix),
     Route(ISONE, rf"/genfuelmix/day/{DAY}", _mix_of_day),
-    Route(ISONE, "/generation/resource", _resources),
+    Route(ISONE, "/generation/resource", _resources, documented=True),
 )

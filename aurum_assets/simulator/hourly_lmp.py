@@ -6,15 +6,19 @@ of the newest day that is out. A real-time hour is out five minutes after it end
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import partial
 
 from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.simulator.isone import (
     DAY,
     FINALITY,
+    Fresh,
     asked_day,
     cleared_day,
     final_day,
+    fresh_day_ahead,
+    fresh_final,
     info,
     latest_days,
     newest,
@@ -26,6 +30,7 @@ from aurum_assets.simulator.lmp import lmp_record, priced_at
 from aurum_assets.simulator.lmp_series import Market, hourly_prices
 from aurum_assets.simulator.payloads import Tree, number, wrapped
 from aurum_assets.simulator.places import CORE, PRICED, Place, places
+from aurum_assets.simulator.publication import newest_final_day
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 _AFTER = HOUR + FIVE_MINUTES
@@ -112,32 +117,29 @@ def _current(world: World, ask: Ask, finality: str | None = None) -> Answer:
         running = sum(mark <= ask.now for mark in today.marks(HOUR)) - 1
         return _answer(world, today, [running], "da", where)
     if finality == "final":
-        day = latest_days(ask.now)[0].plus(-world.final_after_days)
+        day = newest_final_day(world, ask.now)
         return _answer(world, day, [len(day.marks(HOUR)) - 1], "final", where)
     day, i = newest(HOUR, _AFTER, ask.now)
     return _answer(world, day, [i], "prelim", where)
 
 
-def _newest_cleared(world: World, ask: Ask) -> dt.datetime:
-    del world
-    return newest_cleared_day(ask.now).marks(HOUR)[-1]
-
-
-def _newest_hour(world: World, ask: Ask) -> dt.datetime:
+def _fresh_hour(world: World, ask: Ask) -> Fresh:
     del world
     day, i = newest(HOUR, _AFTER, ask.now)
-    return day.marks(HOUR)[i]
+    begins = day.marks(HOUR)[i]
+    return Fresh(begins, begins + _AFTER)
 
 
 _MARKET = rf"/hourlylmp/(da/final|rt/{FINALITY})"
 _PART = r"(/hour/(?P<hour>\d\d))?(/location/(?P<location>\w+))?"
 
 ROUTES = (
-    info("/hourlylmp/da/final", _newest_cleared),
-    info("/hourlylmp/rt/prelim", _newest_hour),
-    info("/hourlylmp", _newest_hour),
-    info("/dayaheadlmp", _newest_cleared),
+    info("/hourlylmp/da/final", fresh_day_ahead),
+    info("/hourlylmp/rt/final", partial(fresh_final, every=HOUR)),
+    info("/hourlylmp/rt/prelim", _fresh_hour),
+    info("/hourlylmp", _fresh_hour),
+    info("/dayaheadlmp", fresh_day_ahead, documented=True),
     Route(ISONE, rf"{_MARKET}/current", _current),
     Route(ISONE, rf"{_MARKET}/day/{DAY}{_PART}", _of_day),
-    Route(ISONE, "/dayaheadlmp", _day_ahead),
+    Route(ISONE, "/dayaheadlmp", _day_ahead, documented=True),
 )

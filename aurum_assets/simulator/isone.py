@@ -5,11 +5,13 @@ The series themselves are in a module each.
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from aurum_assets.markets.isone.source import ISONE
-from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.simulator.payloads import Tree
+from aurum_assets.simulator.publication import final_at, newest_final_day
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 _ZONE = ZoneInfo(ISONE.zone)
@@ -55,7 +57,7 @@ def final_day(world: World, text: str, now: dt.datetime) -> OperatingDay:
 
 def is_final(world: World, day: OperatingDay, now: dt.datetime) -> bool:
     """Whether the final values of ``day`` are out."""
-    return day.plus(world.final_after_days).start <= now
+    return final_at(world, day) <= now
 
 
 def _day(text: str) -> OperatingDay:
@@ -83,22 +85,43 @@ def newest(every: dt.timedelta, after: dt.timedelta, now: dt.datetime) -> tuple[
     return (today, picks[-1]) if picks else (yesterday, out(yesterday, every, after, now)[-1])
 
 
+@dataclass(frozen=True)
+class Fresh:
+    """The newest interval of a resource: when it begins, and when it was made public."""
+
+    begins: dt.datetime
+    created: dt.datetime
+
+
+def fresh_day_ahead(world: World, ask: Ask) -> Fresh:
+    """The last hour of the newest day of the day-ahead market."""
+    del world
+    day = newest_cleared_day(ask.now)
+    return Fresh(day.marks(HOUR)[-1], day.plus(-1).at(dt.time(CLEARED_AT)))
+
+
+def fresh_final(world: World, ask: Ask, every: dt.timedelta) -> Fresh:
+    """The last interval of the newest day that is final."""
+    day = newest_final_day(world, ask.now)
+    return Fresh(day.marks(every)[-1], final_at(world, day))
+
+
 def latest_days(now: dt.datetime) -> tuple[OperatingDay, OperatingDay]:
     """Today and yesterday: just after midnight the newest interval is yesterday's."""
     today = ISONE.day_of(now)
     return today, today.plus(-1)
 
 
-def info(path: str, newest: Callable[[World, Ask], dt.datetime]) -> Route:
+def info(path: str, fresh: Callable[[World, Ask], Fresh], *, documented: bool = False) -> Route:
     """The route of ``{path}/info``, which says only how fresh the resource is."""
 
     def answer(world: World, ask: Ask) -> Answer:
-        latest = newest(world, ask)
+        newest = fresh(world, ask)
 
         def tree() -> Tree:
-            said = {"CreationDate": stamp(ask.now), "LatestBeginDate": stamp(latest)}
-            return {"ServiceInfo": said}
+            made, begins = stamp(newest.created), stamp(newest.begins)
+            return {"ServiceInfo": {"CreationDate": made, "LatestBeginDate": begins}}
 
         return Answer(tree, "LatestBeginDate")
 
-    return Route(ISONE, rf"{path}/info", answer)
+    return Route(ISONE, rf"{path}/info", answer, documented)

@@ -1,18 +1,27 @@
 """Five-minute real-time prices of ISO New England: which are out, and where to ask for them.
 
-The numbers are in ``lmp_series``. An interval is out 25 s after it begins; a day becomes final two
+The numbers are in ``lmp_series``. An interval is out 25 s after it begins, as its price comes from
+the dispatch that opens it (``publication``: up to 40 s later); a day becomes final one to a few
 days later. Preliminary values stay to be asked for.
 """
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Literal
 
 from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.simulator.isone import DAY, asked_day, info, latest_days, stamp
+from aurum_assets.simulator.isone import (
+    DAY,
+    Fresh,
+    asked_day,
+    fresh_final,
+    info,
+    latest_days,
+    stamp,
+)
 from aurum_assets.simulator.lmp_series import Edition, corrected_after, prices
 from aurum_assets.simulator.payloads import (
     BLANK_NUMBER,
@@ -26,11 +35,13 @@ from aurum_assets.simulator.payloads import (
     wrapped,
 )
 from aurum_assets.simulator.places import CORE, PRICED, Place, places
+from aurum_assets.simulator.publication import final_at, jitter, newest_final_day
 from aurum_assets.simulator.shapes import lateness
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 _PUBLISHED_AFTER = dt.timedelta(seconds=25)
 _MAIN = "LmpTotal"
+ZERO = dt.timedelta()
 
 Pick = tuple[int, Edition]  # the number of an interval within its day, and what is known of it
 
@@ -39,24 +50,31 @@ def _picks(world: World, day: OperatingDay, finality: str, now: dt.datetime) -> 
     """What is out of ``day``, oldest first. Refused (404) where no final values are."""
     marks = day.marks(FIVE_MINUTES)
     if finality == "final":
-        if day.plus(world.final_after_days).start > now:
+        if final_at(world, day) > now:
             raise Refusal(404, f"the prices of {day.key} are not final yet")
         return [(i, "final") for i in range(len(marks))]
-    late = lateness(("lmp", world.seed, day.key), len(marks))
     corrected = corrected_after(world.seed, day)
     picks: list[Pick] = []
-    for i, mark in enumerate(marks):
-        due = mark + _PUBLISHED_AFTER + (late[i] if world.revise else dt.timedelta())
+    for i, due in enumerate(_published(world, day)):
         if due <= now:
             first = world.revise and now < due + corrected[i]
             picks.append((i, "first" if first else "prelim"))
     return picks
 
 
+def _published(world: World, day: OperatingDay) -> list[dt.datetime]:
+    """When the preliminary prices of each interval of ``day`` are out."""
+    marks = day.marks(FIVE_MINUTES)
+    late = lateness(("lmp", world.seed, day.key), len(marks)) if world.revise else None
+    usual = [mark + _PUBLISHED_AFTER + (late[i] if late else ZERO) for i, mark in enumerate(marks)]
+    extra = jitter(world, "lmp", day, len(marks))
+    return [due + more for due, more in zip(usual, extra, strict=True)]
+
+
 def _newest(world: World, finality: str, now: dt.datetime) -> tuple[OperatingDay, list[Pick]]:
     today, yesterday = latest_days(now)
     if finality == "final":
-        last = today.plus(-world.final_after_days)
+        last = newest_final_day(world, now)
         return last, _picks(world, last, finality, now)[-1:]
     picks = _picks(world, today, finality, now)
     if picks:
@@ -201,9 +219,10 @@ def _of_location(world: World, ask: Ask, finality: str, day: str, location: str)
     return _answer(world, when, _picks(world, when, finality, ask.now), where)
 
 
-def _newest_mark(world: World, ask: Ask) -> dt.datetime:
+def _fresh(world: World, ask: Ask) -> Fresh:
     day, picks = _newest(world, "prelim", ask.now)
-    return day.marks(FIVE_MINUTES)[picks[-1][0]]
+    newest = picks[-1][0]
+    return Fresh(day.marks(FIVE_MINUTES)[newest], _published(world, day)[newest])
 
 
 _FINALITY = r"(?P<finality>prelim|final)"
@@ -211,7 +230,8 @@ _LOCATION = r"location/(?P<location>\w+)"
 _OF_DAY = rf"/fiveminutelmp/{_FINALITY}/day/{DAY}"
 
 ROUTES = (
-    info("/fiveminutelmp", _newest_mark),
+    info("/fiveminutelmp(/prelim)?", _fresh),
+    info("/fiveminutelmp/final", partial(fresh_final, every=FIVE_MINUTES)),
     Route(ISONE, rf"/fiveminutelmp(/{_FINALITY})?/current(?P<everywhere>/all)?", _current),
     Route(ISONE, rf"/fiveminutelmp(/{_FINALITY})?/current/{_LOCATION}", _current_location),
     Route(ISONE, rf"{_OF_DAY}/starthour/(?P<hour>\d\d)", _of_hour),

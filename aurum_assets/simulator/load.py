@@ -1,6 +1,6 @@
 """Five-minute system load of New England: the numbers, which are out, and where to ask for them.
 
-Out five minutes after the interval begins.
+Out five minutes after the interval begins (``publication``: up to 40 s later).
 """
 
 import datetime as dt
@@ -11,8 +11,9 @@ import numpy as np
 
 from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.simulator.isone import DAY, asked_day, info, latest_days, stamp
+from aurum_assets.simulator.isone import DAY, Fresh, asked_day, info, latest_days, stamp
 from aurum_assets.simulator.payloads import Tree, thousandths, wrapped
+from aurum_assets.simulator.publication import jitter
 from aurum_assets.simulator.shapes import Ints, bump, draws, hours, lateness, season, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
@@ -67,11 +68,17 @@ def load_records(
 
 def _picks(world: World, day: OperatingDay, now: dt.datetime) -> list[int]:
     """The intervals of ``day`` that are out."""
+    return [i for i, instant in enumerate(_published(world, day)) if instant <= now]
+
+
+def _published(world: World, day: OperatingDay) -> list[dt.datetime]:
+    """When each interval of ``day`` is out."""
     marks = day.marks(FIVE_MINUTES)
-    late = lateness(("load", world.seed, day.key), len(marks))
-    usual = [mark + FIVE_MINUTES for mark in marks]
-    due = [u + extra for u, extra in zip(usual, late, strict=True)] if world.revise else usual
-    return [i for i, instant in enumerate(due) if instant <= now]
+    extra = jitter(world, "load", day, len(marks))
+    if world.revise:
+        late = lateness(("load", world.seed, day.key), len(marks))
+        extra = [a + b for a, b in zip(extra, late, strict=True)]
+    return [mark + FIVE_MINUTES + more for mark, more in zip(marks, extra, strict=True)]
 
 
 def _newest(world: World, now: dt.datetime) -> tuple[OperatingDay, int]:
@@ -99,13 +106,13 @@ def _of_day(world: World, ask: Ask, day: str) -> Answer:
     return Answer(tree, _MAIN, ("load", world.seed, when, tuple(picks)))
 
 
-def _newest_mark(world: World, ask: Ask) -> dt.datetime:
+def _fresh(world: World, ask: Ask) -> Fresh:
     day, newest = _newest(world, ask.now)
-    return day.marks(FIVE_MINUTES)[newest]
+    return Fresh(day.marks(FIVE_MINUTES)[newest], _published(world, day)[newest])
 
 
 ROUTES = (
-    info("/fiveminutesystemload", _newest_mark),
+    info("/fiveminutesystemload", _fresh),
     Route(ISONE, r"/fiveminutesystemload/current", _current),
     Route(ISONE, rf"/fiveminutesystemload/day/{DAY}", _of_day),
 )

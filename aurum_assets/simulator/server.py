@@ -64,7 +64,7 @@ class Simulator:
     """Both operators at the instant ``now()``; ``seed`` decides every number.
 
     ``now`` gives an aware datetime; with a ``SetClock`` it can be set over HTTP. The options up to
-    ``final_after_days`` are those of ``World``. ``limits`` by ``isone``, ``miso``, ``miso_live``:
+    ``live_only`` are those of ``World``. ``limits`` by ``isone``, ``miso``, ``miso_live``:
     ``{}`` is none at all, ``ledger.scaled(10)`` ten times the operators' own. They are kept on
     ``limit_clock``, the seconds of the server's own clock, whatever ``now`` says.
     """
@@ -77,6 +77,8 @@ class Simulator:
     nodes: int = 4
     miso_dialect: Literal["both", "live", "documented"] = "both"
     final_after_days: int = 2
+    jitter: bool = False
+    live_only: bool = False
     limits: Mapping[str, Sequence[Limit]] = field(default_factory=lambda: LIMITS)
     retry_after: RetryAfter = "seconds"
     limit_clock: Callable[[], float] = time.monotonic
@@ -90,8 +92,10 @@ class Simulator:
             revise=self.revise,
             locations=self.locations,
             nodes=self.nodes,
-            miso_dialect=self.miso_dialect,
+            miso_dialect="live" if self.live_only else self.miso_dialect,
             final_after_days=self.final_after_days,
+            jitter=self.jitter,
+            live_only=self.live_only,
         )
         self.ledger = Ledger(self.limits, self.limit_clock)
         self.faults = faults.Queue()

@@ -66,6 +66,8 @@ class World:
     """The options that decide what is published, and when.
 
     ``revise``: some preliminary prices are corrected minutes later, and some intervals come late.
+    ``jitter``: each interval is out up to 40 s later, and finals come one to three days later.
+    ``live_only``: there are no paths that are only documented.
     """
 
     seed: int = 0
@@ -74,6 +76,8 @@ class World:
     nodes: int = 4
     miso_dialect: Literal["both", "live", "documented"] = "both"
     final_after_days: int = 2
+    jitter: bool = False
+    live_only: bool = False
     shelf: Shelf = field(default_factory=lambda: Shelf(96), compare=False, repr=False)
 
 
@@ -111,8 +115,12 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Route:
-    """Where an operator answers: a pattern that the whole path must match."""
+    """Where an operator answers: a pattern that the whole path must match.
+
+    ``documented``: the live server has no such path.
+    """
 
     source: Source
     pattern: str
     answer: Callable[..., Answer]
+    documented: bool = False

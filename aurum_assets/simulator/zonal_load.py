@@ -8,10 +8,11 @@ import numpy as np
 
 from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.simulator.isone import DAY, asked_day, info, newest, out, stamp
+from aurum_assets.simulator.isone import DAY, Fresh, asked_day, info, latest_days, stamp
 from aurum_assets.simulator.load import kilowatts
 from aurum_assets.simulator.payloads import Tree, thousandths, wrapped_newer
 from aurum_assets.simulator.places import CORE, Place, places
+from aurum_assets.simulator.publication import jitter
 from aurum_assets.simulator.shapes import Floats, draws, hours, wander
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
@@ -65,7 +66,7 @@ def _answer(
 
 
 def _current(world: World, ask: Ask, zone: str | None = None) -> Answer:
-    day, i = newest(FIVE_MINUTES, FIVE_MINUTES, ask.now)
+    day, i = _newest(world, ask.now)
     zones = [place for place in _ZONES if zone in (None, place.id)]
     if not zones:
         raise Refusal(404, f"there is no load zone {zone}")
@@ -74,19 +75,36 @@ def _current(world: World, ask: Ask, zone: str | None = None) -> Answer:
 
 def _of_day(world: World, ask: Ask, day: str) -> Answer:
     when = asked_day(day, ask.now)
-    return _answer(world, when, out(when, FIVE_MINUTES, FIVE_MINUTES, ask.now))
+    return _answer(world, when, _picks(world, when, ask.now))
 
 
-def _newest_mark(world: World, ask: Ask) -> dt.datetime:
-    del world
-    day, i = newest(FIVE_MINUTES, FIVE_MINUTES, ask.now)
-    return day.marks(FIVE_MINUTES)[i]
+def _picks(world: World, day: OperatingDay, now: dt.datetime) -> list[int]:
+    """The intervals of ``day`` that are out."""
+    return [i for i, instant in enumerate(_published(world, day)) if instant <= now]
+
+
+def _published(world: World, day: OperatingDay) -> list[dt.datetime]:
+    """When each interval of ``day`` is out: five minutes after it begins, up to 40 s later."""
+    marks = day.marks(FIVE_MINUTES)
+    extra = jitter(world, "zonal", day, len(marks))
+    return [mark + FIVE_MINUTES + more for mark, more in zip(marks, extra, strict=True)]
+
+
+def _newest(world: World, now: dt.datetime) -> tuple[OperatingDay, int]:
+    today, yesterday = latest_days(now)
+    picks = _picks(world, today, now)
+    return (today, picks[-1]) if picks else (yesterday, _picks(world, yesterday, now)[-1])
+
+
+def _fresh(world: World, ask: Ask) -> Fresh:
+    day, i = _newest(world, ask.now)
+    return Fresh(day.marks(FIVE_MINUTES)[i], _published(world, day)[i])
 
 
 _PATH = "/fiveminuteestimatedzonalload"
 
 ROUTES = (
-    info(_PATH, _newest_mark),
+    info(_PATH, _fresh),
     Route(ISONE, rf"{_PATH}/current(/loadzone/(?P<zone>\w+))?", _current),
     Route(ISONE, rf"{_PATH}/day/{DAY}", _of_day),
 )

@@ -1,0 +1,65 @@
+"""The sensor ``finals``: asks for the final values of a day as soon as the operator has them.
+
+What is out and what is lacking is decided by ``ingest.finals``. The daily schedule asks for them
+too, on the first morning on which they may be out and again on the days that config names.
+"""
+
+import dagster as dg
+
+from aurum_assets import ingest
+from aurum_assets.graph import translate
+from aurum_assets.graph.jobs import Job, asset_keys
+from aurum_assets.graph.under_way import Work, busy
+from aurum_assets.resources.settings import Home
+
+FINALS_SECONDS = 900
+
+
+def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """``finals``: a run for each day that has become final and lacks its final values."""
+    found = {
+        dataset.key: (dataset, job)
+        for beat, job in work
+        for dataset, config in beat.pairs
+        if any(feed.becomes_final for feed in beat.feeds(config))
+    }
+    jobs: dict[str, Job] = {job.name: job for _, job in found.values()}
+
+    @dg.sensor(
+        name="finals",
+        jobs=list(jobs.values()),
+        minimum_interval_seconds=FINALS_SECONDS,
+        default_status=status,
+        description="Asks the operator how far its final values are out, from the day after on and "
+        "only while a day lacks them (each feed's probe in config), and for a day once they are.",
+    )
+    def finals(
+        context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
+    ) -> dg.SensorResult:
+        with translate.failures_in_words():
+            datasets = [dataset for dataset, _ in found.values()]
+            seen = ingest.find_finals(home, datasets, busy=busy(context.instance, work))
+        for out in seen.out:
+            context.log.info(str(out))
+        for sentence in seen.silent:
+            context.log.warning(sentence)
+        at = f"{home.now():%Y%m%dT%H%M%SZ}"
+        requests = [_run(out, found[out.dataset.key][1], at) for out in seen.out]
+        return dg.SensorResult(
+            run_requests=requests, skip_reason=None if requests else dg.SkipReason(str(seen))
+        )
+
+    return finals
+
+
+def _run(out: ingest.Out, job: Job, at: str) -> dg.RunRequest:
+    """The run that asks for the final values of a day; its tag says what the probe said."""
+    return dg.RunRequest(
+        run_key=f"final:{out.dataset.key}:{out.day}:{at}",
+        job_name=job.name,
+        partition_key=out.day.key,
+        run_config=translate.feeds_config({out.dataset.key: list(out.feeds)}),
+        asset_selection=asset_keys([out.dataset]),
+        asset_check_keys=[],  # the step reports them
+        tags={"aurum/probe": out.said, "dagster/priority": "-1"},  # behind every beat
+    )

@@ -1,0 +1,35 @@
+"""Which days a run is about already: a sensor does not ask for them a second time."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from aurum_assets.graph.assets import raw_key
+from aurum_assets.graph.jobs import Beat, Job
+
+_UNDER_WAY = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+Work = Sequence[tuple[Beat, Job]]
+
+
+def busy(instance: dg.DagsterInstance, work: Work) -> set[tuple[str, str]]:
+    """(dataset, day) of the runs that are queued or under way."""
+    found = set()
+    whole = {job.name: {d.key for d, _ in beat.pairs} for beat, job in work}
+    by_asset = {raw_key(d): d.key for beat, _ in work for d, _ in beat.pairs}
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
+        day = run.tags.get("dagster/partition")
+        chosen = run.asset_selection
+        keys = (
+            whole.get(run.job_name, set())
+            if chosen is None
+            else {by_asset[key] for key in chosen if key in by_asset}
+        )
+        found |= {(key, day) for key in keys if day}
+    return found

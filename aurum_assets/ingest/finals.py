@@ -1,0 +1,112 @@
+"""Finals: which days' final values the operator has published that the table lacks.
+
+Final values come one to a few days after the operating day. A feed that gives them names a small
+answer in config (``probe``) that says how far they are out; it is asked once in ``every_minutes``,
+and only while a day waits for them. From ``due_days`` on their absence is a gap (``ingest.gaps``).
+Nothing is collected here.
+"""
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from aurum_assets.ingest.gaps import has_brought
+from aurum_assets.ingest.probe import newest_published
+from aurum_assets.model.clock import DAY, HOUR, OperatingDay
+from aurum_assets.model.dataset import Dataset, Feed, Probe
+from aurum_assets.model.errors import AurumError, SourceRefused
+from aurum_assets.resources.settings import Home
+
+_REMEMBERED = 7 * 86_400.0
+_UNAUTHORIZED = 401
+
+
+@dataclass(frozen=True)
+class Out:
+    """A day whose final values are out and not held: ``feeds`` bring them."""
+
+    dataset: Dataset
+    day: OperatingDay
+    feeds: tuple[str, ...]
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset.key} {self.day} is final: {self.said}"
+
+
+@dataclass
+class Finals:
+    """What one look found: the days that are ``out``; why other probes said nothing; how many
+    feeds have days that are ``waiting`` to become final.
+    """
+
+    out: list[Out] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    waiting: int = 0
+
+    def __str__(self) -> str:
+        waits = f"{self.waiting} feeds wait for days to become final" if self.waiting else ""
+        return "; ".join(filter(None, [*self.silent, waits])) or "no day waits to become final"
+
+
+def find_finals(
+    home: Home, datasets: Iterable[Dataset], *, busy: Collection[tuple[str, str]] = ()
+) -> Finals:
+    """Look once at the feeds of ``datasets`` whose time has come.
+
+    ``busy``: (dataset, day) that a run is about already.
+    """
+    found = Finals()
+    for dataset in datasets:
+        by_day: dict[OperatingDay, list[tuple[Feed, str]]] = {}
+        for feed in home.config(dataset).feeds:
+            if feed.probe is None or not feed.becomes_final:
+                continue
+            for day, said in _published(home, dataset, feed, feed.probe, found):
+                if (dataset.key, day.key) not in busy:
+                    by_day.setdefault(day, []).append((feed, said))
+        for day, feeds in sorted(by_day.items()):
+            said = "; ".join(said for _, said in feeds)
+            found.out.append(Out(dataset, day, tuple(feed.name for feed, _ in feeds), said))
+    return found
+
+
+def _published(
+    home: Home, dataset: Dataset, feed: Feed, probe: Probe, found: Finals
+) -> list[tuple[OperatingDay, str]]:
+    """The days that ``feed`` could bring by now, and what the probe said; none before its time."""
+    now, key = home.now(), f"finals:{dataset.key}:{feed.name}"
+    until = home.state.get(key)
+    if until and now < dt.datetime.fromisoformat(until):
+        return []
+    if now < dataset.source.day_of(now).at(probe.earliest):
+        return []
+    pause, published = dt.timedelta(minutes=probe.every_minutes), []
+    days = pending_days(home, dataset, feed)
+    if days:
+        try:
+            newest = newest_published(home, dataset, feed)
+        except AurumError as error:
+            found.silent.append(f"{probe.path} says nothing: {error}")
+            if isinstance(error, SourceRefused):
+                pause = HOUR if error.status == _UNAUTHORIZED else DAY
+        else:
+            said = f"{probe.path}: {newest:%F %R}Z"
+            # a day is out once its last hour is
+            published = [(day, said) for day in days if day.end <= newest + HOUR]
+            found.waiting += len(published) < len(days)
+    home.state.set(key, (now + pause).isoformat(), _REMEMBERED)
+    return published
+
+
+def pending_days(home: Home, dataset: Dataset, feed: Feed) -> list[OperatingDay]:
+    """The days, oldest first, that may be final by now, are not yet a gap, and of which the table
+    holds nothing from ``feed``: since the first day that the table holds.
+    """
+    config, today = home.config(dataset), dataset.source.day_of(home.now())
+    held = home.lake.days(dataset.table)
+    if not held:
+        return []
+    oldest = max(min(held), config.first_day)
+    days = [today.plus(-n) for n in range(feed.due_days - 1, -feed.offset_days - 1, -1)]
+    return [day for day in days if day.date >= oldest and not has_brought(home, dataset, day, feed)]

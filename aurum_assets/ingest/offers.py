@@ -1,0 +1,49 @@
+"""Offers: what an operator's server was found not to have, of what is only documented.
+
+Config says which dialects are live. A feed of another dialect is asked all the same, for another
+server may have it; a server that answers 404 to it does not offer it, and that is remembered for a
+week: no gap of it is repaired and nothing of it is late. Losing the memory costs a request.
+"""
+
+from aurum_assets.model.dataset import Dataset, Endpoint, Feed
+from aurum_assets.resources.settings import Home
+
+_REMEMBERED = 7 * 86_400.0
+
+
+def not_offered(dataset: Dataset, feed: Feed, endpoint: Endpoint | None = None) -> str:
+    """The sentence that says so, of ``endpoint`` or the first of ``feed``."""
+    path = (endpoint or feed.endpoints[0]).path
+    return (
+        f"not offered: {dataset.source.title} has no {path} (404), from which feed {feed.name} of "
+        f"{dataset.key} would come; it is only documented"
+    )
+
+
+def answered_otherwise(dataset: Dataset, feed: Feed, endpoint: Endpoint, spoken: str) -> str:
+    """The sentence of a server that takes no notice of what is only documented."""
+    return (
+        f"not offered: {dataset.source.title} answers {endpoint.path} with its {spoken} file of "
+        f"today, so feed {feed.name} of {dataset.key} has nothing; it is only documented"
+    )
+
+
+def is_known_not_offered(home: Home, dataset: Dataset, feed: Feed) -> bool:
+    """Whether the operator's server was found not to have ``feed``."""
+    if not home.config(dataset).is_documented_only(feed):
+        return False
+    return home.state.get(_key(dataset, feed)) is not None
+
+
+def remember_not_offered(home: Home, dataset: Dataset, feed: Feed) -> None:
+    """The operator's server does not have ``feed``."""
+    home.state.set(_key(dataset, feed), home.now().isoformat(), _REMEMBERED)
+
+
+def forget_not_offered(home: Home, dataset: Dataset, feed: Feed) -> None:
+    """The operator's server has ``feed``."""
+    home.state.delete(_key(dataset, feed))
+
+
+def _key(dataset: Dataset, feed: Feed) -> str:
+    return f"not-offered:{dataset.key}:{feed.name}"
