@@ -11,6 +11,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table, as_of
+from aurum_assets.resources.evolve import completed
 from aurum_assets.resources.settings import open_home
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class OpenLake:
     def scan(self, name: str) -> pl.LazyFrame:
         """All rows of ``name``, lazily; columns and units as in the table's schema."""
         os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")  # or polars warns of another
-        return pl.scan_iceberg(self.table(name))
+        found = self.table(name)
+        return completed(pl.scan_iceberg(found), found, self._find(name))
 
     def best(self, name: str) -> pl.LazyFrame:
         """``name`` with one row a key: the final value where there is one, else the prelim.

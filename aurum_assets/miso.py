@@ -162,22 +162,28 @@ class MisoCtsCollector:
 
     def generate_candidates(
         self,
-        start_date: Day,
-        end_date: Day,
+        start_date: Day | None = None,
+        end_date: Day | None = None,
         *,
         interval: str | None = None,
         node: str | None = None,
     ) -> list[MisoCtsCandidate]:
         """The requests for the operating days from ``start_date`` to ``end_date``, one a day.
 
-        Days as for ``IsoNeCollector.collect``, in EST all year; ``interval`` (HH:MM) and ``node``
-        narrow the answers. Asks nobody. Raises ``ValueError`` for what is no day, has not begun or
-        ends before it starts, for an interval that is no five-minute mark and for what is no name
-        of a node.
+        Without dates the current snapshot: one request, for today. Days as for
+        ``IsoNeCollector.collect``, in EST all year; ``interval`` (HH:MM) and ``node`` narrow the
+        answers. Asks nobody. Raises ``ValueError`` for what is no day, has not begun or ends before
+        it starts, for one date without the other, for an interval that is no five-minute mark and
+        for what is no name of a node.
         """
-        filters = _filters(interval, node)
-        days = asked_days(MISO, start_date, end_date)
+        filters = self._filters(interval, node)
         today = MISO.day_of(self._home.now())
+        if start_date is None and end_date is None:
+            return [self._candidate(today, filters)]
+        if start_date is None or end_date is None:
+            msg = "start_date and end_date go together; without either, it is the current snapshot"
+            raise ValueError(msg)
+        days = asked_days(MISO, start_date, end_date)
         if days[-1] > today:
             msg = f"{days[-1]} has not begun: there is nothing to ask for after {today} (EST)"
             raise ValueError(msg)
@@ -241,6 +247,21 @@ class MisoCtsCollector:
             return MisoCtsValidation(empty, read.quarantined, findings, reason)
         return MisoCtsValidation(read.good, read.quarantined, findings)
 
+    @staticmethod
+    def _validate_interval_format(interval: str) -> bool:
+        """Whether ``interval`` is HH:MM on a five-minute mark, as rule 3 has it."""
+        return re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][05]", interval) is not None
+
+    def _filters(self, interval: str | None, node: str | None) -> dict[str, str]:
+        if interval is not None and not self._validate_interval_format(interval):
+            msg = f"interval {interval!r} is no five-minute mark; for instance 09:05"
+            raise ValueError(msg)
+        if node is not None and not re.fullmatch(r"[\w.-]+( [\w.-]+)*", node.replace("..", "/")):
+            msg = f"node {node!r} is no name of a node: letters, digits, dot, dash, _ and spaces"
+            raise ValueError(msg)
+        said = {"interval": interval, "node": node}
+        return {name: value for name, value in said.items() if value is not None}
+
     async def collect(
         self,
         start_date: Day,
@@ -262,22 +283,11 @@ class MisoCtsCollector:
             self._home,
             MISO_CTS,
             days,
-            filters=_filters(interval, node),
+            filters=self._filters(interval, node),
             force=force,
             at_once=at_once,
             progress=progress,
         )
-
-
-def _filters(interval: str | None, node: str | None) -> dict[str, str]:
-    if interval is not None and not re.fullmatch(r"([01]\d|2[0-3]):[0-5][05]", interval):
-        msg = f"interval {interval!r} is no five-minute mark; for instance 09:05"
-        raise ValueError(msg)
-    if node is not None and not re.fullmatch(r"[\w.-]+( [\w.-]+)*", node.replace("..", "/")):
-        msg = f"node {node!r} is no name of a node: letters, digits, dot, dash, _ and spaces"
-        raise ValueError(msg)
-    said = {"interval": interval, "node": node}
-    return {name: value for name, value in said.items() if value is not None}
 
 
 def _content(home: Home, done: Collected) -> MisoCtsContent:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,16 @@ from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.errors import ContractBroken, MalformedPayload, StoreUnavailable
-from aurum_assets.resources.archive import Archive, DaySize, Rejection, Stored, order_of
+from aurum_assets.resources.archive import (
+    Archive,
+    DaySize,
+    Rejection,
+    Stored,
+    digest_of,
+    order_of,
+    seal_of,
+    sealed,
+)
 from aurum_assets.resources.objects import Folder, bounded_client
 from aurum_assets.resources.settings import Backends, Home
 from aurum_assets_tests.conftest import Desk, utc
@@ -69,6 +79,10 @@ class Folded:
     def lose(self, path: str) -> None:
         (self.root / path).unlink()
 
+    def edit(self, path: str, name: str, value: str) -> None:
+        about = self.root / f"{path.removesuffix('.json.gz')}.meta.json"
+        about.write_text(json.dumps(json.loads(about.read_text()) | {name: value}))
+
     def stamp(self, path: str) -> object:
         return (self.root / path).stat().st_mtime_ns
 
@@ -89,6 +103,12 @@ class Bucketed:
 
     def lose(self, path: str) -> None:
         self.client.delete_object(Bucket="raw", Key=f"{self.prefix}/{path}")
+
+    def edit(self, path: str, name: str, value: str) -> None:
+        key = f"{self.prefix}/{path}"
+        found = self.client.get_object(Bucket="raw", Key=key)
+        about = found["Metadata"] | {name: json.dumps(value)}
+        self.client.put_object(Bucket="raw", Key=key, Body=found["Body"].read(), Metadata=about)
 
     def stamp(self, path: str) -> object:
         return self.client.head_object(Bucket="raw", Key=f"{self.prefix}/{path}")["VersionId"]
@@ -621,6 +641,34 @@ def test_verify_finds_what_happened_to_an_object(
     assert len(found) == len(sentences)
     for sentence, problem in zip(sentences, found, strict=True):
         assert sentence in problem
+
+
+def test_an_edited_envelope_is_damage_on_every_store(desk: Desk, behind: Behind) -> None:
+    path = loaded(desk)
+    before = desk.rows(LOAD)
+    behind.edit(path, "endpoint", "another")
+    assert "the envelope is not the one that was archived" in problems(desk)[0]
+    with pytest.raises(ContractBroken, match="the archive lacks"):
+        ingest.replay(desk.home, LOAD, LOAD.day("2026-07-20"))
+    assert desk.rows(LOAD).equals(before)
+
+
+def test_a_seal_is_the_same_at_each_put_and_any_gunzip_reads_it(desk: Desk) -> None:
+    path = loaded(desk)
+    packed, words = desk.home.archive.store.get(path)
+    assert seal_of(packed) == digest_of(words)
+    plain = gzip.compress(LOADS[0], compresslevel=6, mtime=0)
+    assert sealed(plain, words) == packed
+    done = subprocess.run(["gzip", "-dc"], input=packed, capture_output=True, check=True)  # noqa: S607  gzip of the PATH
+    assert done.stdout == LOADS[0]
+
+
+def test_long_words_that_lie_beside_an_object_are_sealed_too(home: Home) -> None:
+    long = envelope(filters={"name": "x" * 3000})
+    stored = home.archive.put("isone_rt_lmp", long, BODY)
+    packed, words = home.archive.store.get(stored.path)
+    assert seal_of(packed) == digest_of(words)
+    assert home.archive.snapshot("isone_rt_lmp", long.day, long.identifier).body == BODY
 
 
 def test_bytes_that_are_not_those_that_were_archived_are_never_merged(

@@ -153,7 +153,7 @@ def answers(tmp_path: Path) -> Path:
     case = {"CASEAPPROVALDATE": "2026-07-27 8:04:09 AM", "PJMFORECASTEDLMP": "45.73"}
     cases = [{**case, "SOLUTIONTIME": f"2026-07-27 8:{minute}:00 AM"} for minute in ("00", "15")]
     mix: dict[str, Any] = {"BeginDate": "2026-07-27T17:23:19.000-04:00", "GenMw": 228}
-    mix |= {"FuelCategory": "Wind", "FuelCategoryRollup": "Wind", "MarginalFlag": "N"}
+    mix |= {"FuelCategory": "Wind", "FuelCategoryRollup": "Renewables", "MarginalFlag": "N"}
     contents: dict[str, Any] = {
         "isone_genfuelmix_current": {"GenFuelMixes": {"GenFuelMix": [mix]}},
         "isone_fiveminutelmp_current": wrapped("FiveMinLmps", "FiveMinLmp", records),
@@ -166,11 +166,25 @@ def answers(tmp_path: Path) -> Path:
 
 
 def test_samples_are_stored_as_they_were_sent(answers: Path) -> None:
-    lmp, load, mix, cts = samples.look(answers)
+    (answers / "of_another_feed.json").write_text('{"instance": []}')
+    lmp, load, mix, cts, *each, rest = samples.look(answers)
     assert "16 rows at 21:25Z" in lmp
     assert "1 row at 21:20Z, 17031.873 MW" in load
     assert "1 fuels at 21:23:19Z" in mix
     assert "2 rows from 13:00Z, published 13:04:09Z, 45.73 and 45.73" in cts
+    assert len(each) == 4
+    assert all("no warning of contract" in line and "schema_drift" in line for line in each)
+    assert rest == "1 of 5 files are of feeds that no dataset reads"
+
+
+def test_a_sample_with_a_new_word_differs(answers: Path) -> None:
+    path = answers / "isone_genfuelmix_current.json"
+    content = path.read_text().replace(
+        '"FuelCategoryRollup": "Renewables"', '"FuelCategoryRollup": "Air"'
+    )
+    path.write_text(content)
+    with pytest.raises(samples.Differs, match=r"schema_drift of isone_genfuelmix.*'Air'"):
+        samples.look(answers)
 
 
 def test_a_sample_that_lacks_a_location_differs(answers: Path) -> None:

@@ -326,7 +326,14 @@ def test_verify_is_0_where_all_is_well_and_1_where_it_is_not(
         "day": "2026-07-20",
         "objects": 1,
         "rows": 5,
+        "missing": 0,
+        "extra": 0,
+        "changed": 0,
+        "pending": 0,
+        "unsealed": 0,
+        "quick": False,
         "problems": None,
+        "notes": None,
     }
     for path in (Path(environment["AURUM_HOME"]) / "archive").rglob("*.json.gz"):
         path.write_bytes(gzip.compress(b"{}"))

@@ -235,7 +235,7 @@ def test_collect_asks_archives_and_merges_and_says_so(collect: Collect) -> None:
 
 
 def test_the_summary_in_words_holds_the_same_numbers(collect: Collect) -> None:
-    result = collect("isone", "system_load", "--date", DAY)
+    result = collect("isone", "system_load", "--date", DAY, "--log-level", "WARNING")
     assert result.exit_code == 0, result.output
     assert result.stderr == ""  # no bar where nobody looks
     names, values = (line.split("\t") for line in result.stdout.splitlines()[-2:])
@@ -289,7 +289,7 @@ def test_an_answer_that_nobody_can_read_is_exit_code_3_and_the_range_goes_on(
 def test_a_refusal_is_exit_code_1_and_one_sentence_with_the_variables(
     collect: Collect, market: Running
 ) -> None:
-    result = collect(*LMP, "--feed", "now", ISONE_PASSWORD=CANARY)
+    result = collect(*LMP, "--feed", "now", ISONE_PASSWORD=CANARY, AURUM_LOG_LEVEL="WARNING")
     assert result.exit_code == 1
     assert "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY" in result.stderr
     assert CANARY not in result.output

@@ -163,8 +163,10 @@ def test_a_run_of_dagsters_logs_its_id(live_desk: Desk, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("variable", "option", "events"),
     [
-        ("", [], 0),
-        ("info", [], 1),
+        ("", [], 1),  # as the specification has it, of collect alone
+        ("warning", [], 0),
+        ("INFO", [], 1),
+        ("WARNING", ["--log-level", "INFO"], 1),
         ("info", ["--log-level", "error"], 0),
         ("", ["--log-level", "info"], 1),
     ],
@@ -192,6 +194,13 @@ def test_the_level_is_the_variables_and_the_option_wins(
     )
     assert result.exit_code == 0
     assert sum(line["event"] == "collected" for line in lines(result.stderr)) == events
+
+
+def test_other_commands_than_collect_log_warnings_alone(tmp_path: Path) -> None:
+    environment = {"AURUM_HOME": str(tmp_path), "AURUM_LOG_LEVEL": ""}
+    result = CliRunner(env=environment).invoke(main, ["status"])
+    assert result.exit_code == 0
+    assert logging.getLogger().level == logging.WARNING
 
 
 def test_a_process_sets_its_log_up_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,48 @@ def test_there_is_one_candidate_a_day_and_it_says_what_will_be_asked(
     assert market.simulator.requests == []
 
 
+def test_without_dates_the_candidate_is_the_current_snapshot(
+    collector: MisoCtsCollector, market: Running
+) -> None:
+    (found,) = collector.generate_candidates()
+    asked = f"{market.miso_url}/CoordinatedTransactionScheduling"
+    assert (found.day, found.url, found.feed) == ("2026-07-21", asked, "now")
+    assert collector.generate_candidates("2026-07-21", "2026-07-21") == [found]
+    content = asyncio.run(collector.collect_content(found))
+    assert content.envelope.dialect == "live"
+
+
+@pytest.mark.parametrize("days", [{"start_date": "2026-07-20"}, {"end_date": "2026-07-20"}])
+def test_one_date_without_the_other_is_refused(
+    collector: MisoCtsCollector, days: dict[str, str]
+) -> None:
+    with pytest.raises(ValueError, match="start_date and end_date go together"):
+        collector.generate_candidates(**days)
+
+
+@pytest.mark.parametrize(
+    ("interval", "fits"),
+    [
+        ("00:00", True),
+        ("09:05", True),
+        ("23:55", True),
+        ("09:03", False),
+        ("24:00", False),
+        ("9:05", False),
+        ("09:05:00", False),
+        ("09:05\n", False),
+        ("\uff10\uff19:05", False),
+        ("", False),
+    ],
+)
+def test_an_interval_is_hours_and_minutes_on_a_five_minute_mark(
+    collector: MisoCtsCollector,
+    interval: str,
+    fits: bool,  # noqa: FBT001
+) -> None:
+    assert collector._validate_interval_format(interval) is fits  # noqa: SLF001  the specification's name
+
+
 def test_candidates_are_narrowed_by_interval_and_node(collector: MisoCtsCollector) -> None:
     (found,) = collector.generate_candidates(
         "2026-07-21", "2026-07-21", interval="09:05", node="MISO.PJM.INTERFACE1"

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from benchmarks.mutations import BYTES, SHAPES, TREES, bombs, cases
+from benchmarks.mutations import BYTES, SHAPES, TREES, bombs, cases, instant
 from benchmarks.oracle import May, judge, within_a_cent
 from benchmarks.prove_mutations import prove_mutations
 
@@ -47,7 +47,24 @@ def test_the_oracle_knows_what_must_be_stored_and_what_never() -> None:
         b'{"BeginDate":"2025-07-14T08:25:00.000-04:00","LoadMw":-1},'
         b'{"BeginDate":"2025-07-14T08:30:00.000-04:00","LoadMw":"12000"}]}}'
     )
-    answer = judge("isone_system_load", body, None)
+    answer = judge("isone_system_load", body, None, instant(0))
     assert [row.may for row in answer.rows] == [May.MUST, May.NEVER, May.NEVER]
     assert answer.rows[0].values["load"] == 12000.5
-    assert judge("isone_system_load", body[:-3], None).reject == May.MUST
+    assert judge("isone_system_load", body[:-3], None, instant(0)).reject == May.MUST
+
+
+def test_the_oracle_takes_no_stamp_or_number_that_cannot_be() -> None:
+    body = b"""{"RefId": "14-Jul-2025 - Interval 08:00 EST", "Interval": [%s]}"""
+    record = b'{"CASEAPPROVALDATE":"%s","SOLUTIONTIME":"%s","PJMFORECASTEDLMP":"%s"}'
+    case, solution = b"2025-07-14 8:04:09 AM", b"2025-07-14 8:00:00 AM"
+    records = [
+        record % said
+        for said in (
+            (case, solution, b"45.73"),
+            (b"9999-07-14 8:04:09 AM", solution, b"45.73"),
+            (case, b"2025-07-17 8:00:00 AM", b"45.73"),
+            (case, solution, b"1e300"),
+        )
+    ]
+    answer = judge("miso_cts", body % b",".join(records), None, instant(0))
+    assert [row.may for row in answer.rows] == [May.MUST, *[May.NEVER] * 3]

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import LakeBusy, MalformedPayload, Unexpected
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.table import Table
+from aurum_assets.model.table import Rule, Table
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.simulator.load import load_records
 from aurum_assets_tests.conftest import Desk
@@ -144,9 +144,18 @@ def cts_body(approved: str, *, case: str = "8:04:09 AM") -> bytes:
     return json.dumps({"RefId": "20-Jul-2026 - Interval 08:00 EST", "Interval": records}).encode()
 
 
+class Unruled(Table):
+    """A table that lets everything in."""
+
+    def all_rules(self, *_: object) -> list[Rule]:
+        """None."""
+        return [Rule("anything_goes", pl.lit(True), ())]
+
+
 def unwritable() -> Dataset:
     """CTS as its table was without any rule on its stamps."""
-    return replace(CTS, table=replace(CTS.table, rules=()))
+    ours = {f.name: getattr(CTS.table, f.name) for f in fields(CTS.table)}
+    return replace(CTS, table=Unruled(**ours))
 
 
 @pytest.mark.parametrize("approved", ["9999-12-31 11:59:00 PM", "0000-01-01 1:00:00 AM"])

@@ -169,7 +169,7 @@ def kinds(brought: Brought) -> set[tuple[str, str]]:
 
 
 def test_one_field_in_other_units_is_a_warning_and_stores(desk: Desk) -> None:
-    brought = desk.bring(LOAD, load(LOAD.day(DAY), scaled("NativeLoad")))
+    brought = desk.bring(LOAD, load(LOAD.day(DAY), scaled("NativeLoad", by=0.001)))
     assert kinds(brought) == {("rescaled", "WARN")}
     assert len(desk.rows(LOAD)) == 288
     assert brought.verdicts["schema_drift"].severity == "WARN"
@@ -251,13 +251,13 @@ def with_recent_days(desk: Desk, dataset: Dataset, body: Callable[..., bytes]) -
 
 def test_a_column_in_other_units_than_its_recent_days_is_an_error_that_stores(desk: Desk) -> None:
     with_recent_days(desk, LOAD, load)
-    brought = desk.bring(LOAD, load(LOAD.day(DAY), scaled("NativeLoad")))
+    brought = desk.bring(LOAD, load(LOAD.day(DAY), scaled("NativeLoad", by=0.001)))
     assert len(desk.rows(LOAD, DAY)) == 288
     assert brought.done.quarantined == 0
     verdict = brought.verdicts["schema_drift"]
     assert (verdict.passed, verdict.severity) == (False, "ERROR")
     assert "column native_load" in verdict.reason
-    assert "10^3 times that of 3 earlier days" in verdict.reason
+    assert "10^-3 times that of 3 earlier days" in verdict.reason
 
 
 def test_a_closed_day_is_compared_even_where_it_stays_within_its_bounds(desk: Desk) -> None:
@@ -282,7 +282,7 @@ def test_an_open_day_is_compared_only_where_a_field_is_outside_of_its_bounds(des
     quiet = desk.bring(LOAD, load(today, scaled("ArdDemand", by=0.01), range(100, 101)))
     assert quiet.verdicts["schema_drift"].passed, "no earlier day is read at a tick"
     desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
-    found = desk.bring(LOAD, load(today, scaled("NativeLoad"), range(101, 102)))
+    found = desk.bring(LOAD, load(today, scaled("NativeLoad", by=0.001), range(101, 102)))
     verdict = found.verdicts["schema_drift"]
     assert verdict.severity == "ERROR"
     assert "column native_load" in verdict.reason

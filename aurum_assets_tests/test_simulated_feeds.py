@@ -138,7 +138,7 @@ def test_a_fuel_that_makes_nothing_has_no_record_and_batteries_came_in_may_2026(
         for day in ((4, 30), (5, 1))
     )
     assert after - before == {"Batteries"}
-    assert {r["MarginalFlag"] for r in records} == {"Y", "N"}
+    assert {r["MarginalFlag"] for r in records} == {"Y", "N", "-"}
 
 
 def test_the_generators_make_the_mix_together() -> None:

@@ -14,6 +14,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.errors import ContractBroken
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Column, Conformed, Rule, Table, as_of, fold
@@ -191,10 +192,17 @@ def test_a_bad_row_does_not_hold_up_its_siblings() -> None:
             {"interval_start": None, "interval_end": None},
             {"interval_start_is_present", "interval_end_is_present"},
         ),
-        ({"interval_start": DAY.end}, {"interval_lies_in_its_operating_day"}),
+        (
+            {"interval_start": DAY.end, "interval_end": DAY.end + FIVE_MINUTES},
+            {"interval_lies_in_its_operating_day"},
+        ),
+        (
+            {"interval_start": DAY.start - FIVE_MINUTES, "interval_end": DAY.start},
+            {"interval_lies_in_its_operating_day"},
+        ),
         (
             {"interval_start": DAY.start - dt.timedelta(microseconds=1)},
-            {"interval_lies_in_its_operating_day"},
+            {"interval_lies_in_its_operating_day", "interval_starts_on_a_mark"},
         ),
         ({"lmp": None, "finality": "maybe"}, {"lmp_is_present", "finality_is_prelim_or_final"}),
     ],
@@ -218,8 +226,8 @@ def test_a_row_is_kept_out_with_every_rule_that_it_breaks(
         {"lmp": 39.15},
         dict.fromkeys(("energy", "congestion", "loss")),
         {"finality": "final"},
-        {"interval_start": DAY.start},
-        {"interval_start": DAY.end - dt.timedelta(minutes=5)},
+        {"interval_start": DAY.start, "interval_end": DAY.start + FIVE_MINUTES},
+        {"interval_start": DAY.end - FIVE_MINUTES, "interval_end": DAY.end},
         {"lmp": -150.0, "energy": -150.0, "loss": 0.0},
     ],
 )
@@ -227,6 +235,14 @@ def test_a_row_that_just_keeps_the_rules_enters(changes: dict[str, Any]) -> None
     found = conform(lmp_row(**changes))
     assert found.broken.is_empty()
     assert len(found.good) == 1
+
+
+@pytest.mark.parametrize("instant", [2**62, -(2**62), 253_402_318_799_000_000])
+def test_an_instant_beyond_the_calendar_is_a_reason_in_microseconds(instant: int) -> None:
+    stamp = pl.lit(instant).cast(pl.Datetime("us", "UTC"))
+    frame = lmp_frame(lmp_row()).with_columns(interval_start=stamp)
+    (reason,) = LMP.conform(frame, DAY).broken["reason"].to_list()
+    assert f"interval_start={instant}" in reason
 
 
 def test_the_reason_names_the_values() -> None:

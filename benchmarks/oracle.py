@@ -25,6 +25,10 @@ _CENT = Decimal("0.01")
 _DEEP = 100
 _FIVE = dt.timedelta(minutes=5)
 _QUARTER = dt.timedelta(minutes=15)
+_SLACK = dt.timedelta(minutes=10)
+_DAY = dt.timedelta(days=1)
+_MOST_DOLLARS = 1e6
+_MOST_MEGAWATTS = 2e5
 
 
 class May(IntEnum):
@@ -285,6 +289,21 @@ def word(value: Any) -> May:  # noqa: ANN401
     return May.MUST if value and value == value.strip() and "\0" not in value else May.MAY
 
 
+def spelled(value: Any, pattern: str) -> May:  # noqa: ANN401
+    """A text of a key, which must be spelled like that throughout."""
+    fits = isinstance(value, str) and re.fullmatch(pattern, value) is not None
+    return May.MUST if fits else May.NEVER
+
+
+_DIGITS = "[0-9]{1,18}"
+_PLAIN = "[!-~]([ -~]*[!-~])?"
+
+
+def within(numbers: Sequence[float | None], most: float) -> May:
+    """Numbers that may be absent, and are no larger than anything can be."""
+    return May.MUST if all(abs(n or 0) <= most for n in numbers) else May.NEVER
+
+
 def label(value: Any) -> tuple[May, str | None]:  # noqa: ANN401
     """A text that does no harm where it is absent."""
     if value is None:
@@ -300,13 +319,22 @@ def _lmp(record: Pairs, text: bool) -> Row:  # noqa: FBT001
     known = {"BeginDate", "Location", *_LMP_NUMBERS}
     total, *parts = (optional(record.get(n), text=text) for n in _LMP_NUMBERS)
     name, kind = label(where.get("$")), label(where.get("@LocType"))
-    opinions = [at, word(where.get("@LocId")), name[0], kind[0], total[0], *(p[0] for p in parts)]
+    opinions = [
+        at,
+        spelled(where.get("@LocId"), _DIGITS),
+        name[0],
+        kind[0],
+        total[0],
+        *(p[0] for p in parts),
+    ]
     opinions += [_said_once(record, known), _said_once(where, {"@LocId", "@LocType", "$"})]
     numbers = [value for _, value in parts]
     present = [value for value in numbers if value is not None]
     whole = len(present) in (0, len(parts))
     if total[1] is None or not whole or (present and not within_a_cent(total[1], present)):
         opinions.append(May.NEVER)
+    opinions.append(within([total[1], *numbers], _MOST_DOLLARS))
+    opinions.append(_on_a_mark(start))
     values = {
         "interval_start": start,
         "location_id": where.get("@LocId"),
@@ -318,6 +346,10 @@ def _lmp(record: Pairs, text: bool) -> Row:  # noqa: FBT001
     }
     days = _new_york(start)
     return Row(min(opinions) if days else May.NEVER, values, days)
+
+
+def _on_a_mark(start: dt.datetime) -> May:
+    return May.NEVER if start.timestamp() % 300 or start.microsecond else May.MUST
 
 
 _LMP_NUMBERS = ("LmpTotal", "EnergyComponent", "CongestionComponent", "LossComponent")
@@ -340,6 +372,8 @@ def _load(record: Pairs, text: bool) -> Row:  # noqa: FBT001
     load = numbers["load"][1]
     if load is None or load < 0:
         opinions.append(May.NEVER)
+    opinions.append(within([value for _, value in numbers.values()], _MOST_MEGAWATTS))
+    opinions.append(_on_a_mark(start))
     values: dict[str, Any] = {c: value for c, (_, value) in numbers.items()}
     values |= {"interval_start": start, "interval_end": start + _FIVE}
     days = _new_york(start)
@@ -365,10 +399,8 @@ def _live(record: Pairs, text: bool) -> Row:  # noqa: FBT001
         days = {published.astimezone(EST).date().isoformat()}
     except OverflowError:
         return Row(May.NEVER)
-    if start.timestamp() % 300:
-        return Row(May.NEVER, days=days)
-    mark = May.MAY if start.timestamp() % 900 else May.MUST
-    return Row(min(approved, at, price[0], once, mark), values, days)
+    possible = within([price[1]], _MOST_DOLLARS)
+    return Row(min(approved, at, price[0], once, possible), values, days)
 
 
 _WAYS = {"export", "import", "neutral"}
@@ -390,7 +422,7 @@ def _documented(record: Pairs, text: bool) -> Row:  # noqa: FBT001
     three = [number(parts.get(n), text=text) for n in names]
     mwh = number(volume.get("mwh"), text=text)
     node, mark = record.get("node"), record.get("interval")
-    opinions = [at, total[0], mwh[0], *(may for may, _ in three), word(node)]
+    opinions = [at, total[0], mwh[0], *(may for may, _ in three), spelled(node, _PLAIN)]
     fields = {"timestamp", "interval", "node", "forecastedLMP", "transactionVolume"}
     opinions += [
         _said_once(record, fields),
@@ -407,7 +439,8 @@ def _documented(record: Pairs, text: bool) -> Row:  # noqa: FBT001
         and _is_one_of(lmp.get("direction"), _WAYS)
         and _is_one_of(volume.get("direction"), _FLOWS)
         and mwh[1] is not None
-        and mwh[1] >= 0
+        and 0 <= mwh[1] <= _MOST_MEGAWATTS
+        and within([total[1], *numbers], _MOST_DOLLARS)
         and total[1] is not None
         and len(numbers) == len(names)
         and within_a_cent(total[1], numbers)
@@ -450,11 +483,11 @@ _ISONE: Mapping[str, tuple[tuple[str, str], Judge]] = {
 }
 
 
-def judge(dataset: str, body: bytes, asked: str | None) -> Answer:
-    """What may become of ``body``."""
+def judge(dataset: str, body: bytes, asked: str | None, fetched_at: dt.datetime) -> Answer:
+    """What may become of ``body``, fetched at that instant."""
     text = is_xml(body)
     if body[:2] in _WIDE:  # the bytes say what the declaration denies: a reader may believe either
-        found = judge(dataset, _narrowed(body), asked)
+        found = judge(dataset, _narrowed(body), asked, fetched_at)
         found.reject = max(found.reject, May.MAY)
         return found
     try:
@@ -465,6 +498,7 @@ def judge(dataset: str, body: bytes, asked: str | None) -> Answer:
         return Answer(May.MUST, why="no object")
     if dataset == "miso_cts":
         found = _cts(tree, asked, text)
+        _impossible(found, fetched_at)
     else:
         path, how = _ISONE[dataset]
         found = _isone(tree, path, how, text)
@@ -604,6 +638,31 @@ def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
     days = {said: len(records)} if said else Counter(d for row in rows for d in row.days)
     reject = May.NEVER if said else May.MAY
     return Answer(reject, rows, [received(r) for r in records], days)
+
+
+def _impossible(answer: Answer, fetched_at: dt.datetime) -> None:
+    """No row may be published after it was fetched, or speak of another day than its answer does.
+
+    Where the answer's own day is not clear, a row may be possible of one and not of another.
+    """
+    most = max(answer.days.values(), default=0)
+    days = [dt.date.fromisoformat(day) for day, count in answer.days.items() if count == most]
+    for row in answer.rows:
+        if row.may != May.NEVER:
+            found = {_is_possible(row.values, day, fetched_at) for day in days}
+            row.may = min(row.may, May.MUST if found == {True} else May.MAY)
+            row.may = min(row.may, May.NEVER if found == {False} else May.MUST)
+
+
+def _is_possible(values: Mapping[str, Any], day: dt.date, fetched_at: dt.datetime) -> bool:
+    published, start = values["published_at"], values["interval_start"]
+    try:
+        midnight = dt.datetime.combine(day, dt.time(), EST)
+        first, last = midnight - _DAY, fetched_at + _SLACK
+        near = midnight - 2 * _DAY <= start < midnight + 3 * _DAY
+    except OverflowError:
+        return False
+    return published is not None and first <= published <= last and near
 
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

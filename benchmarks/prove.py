@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from benchmarks.proof import Proof
+from benchmarks.prove_damage import prove_damage
 from benchmarks.prove_faults import prove_faults
 from benchmarks.prove_idempotence import prove_idempotence
 from benchmarks.prove_kill import prove_kill
@@ -35,6 +36,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "secrets": prove_secrets,
     "year": prove_year,
     "purge": prove_purge,
+    "damage": prove_damage,
 }
 
 

@@ -134,7 +134,7 @@ def _look(
     return seen
 
 
-def differences(case: Case, seen: Seen) -> list[str]:
+def differences(case: Case, number: int, seen: Seen) -> list[str]:
     """What the oracle has to say against what became of a case."""
     found = list(seen.problems)
     if seen.outcome in ("crashed", "refused"):
@@ -143,7 +143,7 @@ def differences(case: Case, seen: Seen) -> list[str]:
         return (
             found if seen.outcome == "rejected" and all(seen.reasons) else [*found, "not rejected"]
         )
-    answer = oracle.judge(case.dataset, case.body, case.asked)
+    answer = oracle.judge(case.dataset, case.body, case.asked, instant(number))
     if seen.outcome == "rejected":
         if not all(seen.reasons):
             found.append("rejected without a reason")
@@ -270,7 +270,7 @@ def _one(proof: Proof, case: Case, index: int, folder: Path) -> float:
     seen = take(case, index, folder / "template", folder)
     took = time.perf_counter() - began
     what = f"case {index} ({case.dataset} {case.shape}, {case.mutation}, asked {case.asked})"
-    proof.broken += [f"{what}: {problem}" for problem in differences(case, seen)]
+    proof.broken += [f"{what}: {problem}" for problem in differences(case, index, seen)]
     proof.add("payloads")
     if seen.outcome == "taken" and seen.quarantined:
         outcome = "stored in part, the rest quarantined" if seen.stored else "wholly quarantined"

@@ -5,7 +5,9 @@
 FOLDER holds ``isone_fiveminutelmp_current.json``, ``isone_fiveminutesystemload_current.json``,
 ``isone_genfuelmix_current.json`` and ``miso_cts_live.json``, fetched on 27 July 2026. Each goes
 into a temporary home; the numbers are read from the JSON once more, as decimals and by nothing of
-ours. Exit code 1 where they differ.
+ours. Then every file of the folder that some dataset can read is loaded, and every check of what is
+in an answer must pass; how much of the day is there, and how old it is, a sample cannot say. Exit
+code 1 where anything differs.
 """
 
 import datetime as dt
@@ -25,6 +27,8 @@ from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.reading import glance
 from aurum_assets.resources.settings import PROJECT, Home, load_config
 
 _LMP_FILE = "isone_fiveminutelmp_current.json"
@@ -38,6 +42,7 @@ _MIX_AT = dt.datetime.fromisoformat("2026-07-27T21:23:19Z")
 _CTS_AT = [dt.datetime.fromisoformat(f"2026-07-27T13:{minute}:00Z") for minute in ("00", "15")]
 _CTS_PUBLISHED = dt.datetime.fromisoformat("2026-07-27T13:04:09Z")
 _LOCATIONS = 16
+_OF_A_WHOLE_DAY = {"completeness", "freshness", "volume", "prelim_against_final"}
 
 
 class Differs(Exception):
@@ -48,7 +53,42 @@ def look(folder: Path) -> list[str]:
     """Load the files, compare, and say what was seen. Raises ``Differs``."""
     with tempfile.TemporaryDirectory(prefix="aurum-samples-") as place:
         home = Home(Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED)
-        return [part(home, folder) for part in (_lmp, _load, _mix, _cts)]
+        said = [part(home, folder) for part in (_lmp, _load, _mix, _cts)]
+    return said + _each(folder)
+
+
+def _each(folder: Path) -> list[str]:
+    """Every file that a dataset can read, and what its checks say; the others are named."""
+    files = sorted(folder.glob("*.json"))
+    said, strange = [], []
+    for path in files:
+        readers = [d for d in DATASETS if _reads(d, path)]
+        said += [_quiet(dataset, path) for dataset in readers]
+        strange += [] if readers else [path.name]
+    return [*said, f"{len(strange)} of {len(files)} files are of feeds that no dataset reads"]
+
+
+def _reads(dataset: Dataset, path: Path) -> bool:
+    try:
+        seen = glance(dataset, path.read_bytes(), "json")
+    except MalformedPayload:
+        return False
+    return bool(seen.records)
+
+
+def _quiet(dataset: Dataset, path: Path) -> str:
+    """Load a file into a home of its own. Raises ``Differs`` where a check is not content."""
+    with tempfile.TemporaryDirectory(prefix="aurum-sample-") as place:
+        home = Home(Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED)
+        done = ingest.load(home, dataset, [path], fetched_at=_FETCHED)
+        _same(f"what was rejected of {path.name}", done.rejected, [])
+        _same(f"what was quarantined of {path.name}", done.quarantined, 0)
+        passed = []
+        for verdict in (v for day in done.days for v in ingest.check(home, day)):
+            if verdict.check not in _OF_A_WHOLE_DAY:
+                _same(f"{verdict.check} of {path.name} ({verdict.reason})", verdict.passed, True)
+                passed.append(verdict.check)
+    return f"{path.name}: {dataset.key}, no warning of {', '.join(passed)}"
 
 
 def _lmp(home: Home, folder: Path) -> str:

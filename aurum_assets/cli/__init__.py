@@ -2,7 +2,8 @@
 
     collect    ask an operator: ``collect miso-cts``, ``collect isone DATASET``
     load       payload files from disk
-    replay     what the archive is asked for again: replay, requeue, verify
+    replay     what the archive is asked for again: replay, requeue
+    verify     whether archive and tables agree
     tables     what the tables hold: as-of, sql, export
     health     what is held, what works, what the operators say: status, doctor, probe
     watch      what somebody should know of: alerts, metrics
@@ -22,17 +23,19 @@ from typing import Any
 
 import click
 
-from aurum_assets.cli.backends import log_to_stderr
+from aurum_assets.cli.backends import LEVELS, log_to_stderr
 from aurum_assets.cli.collect import collect
 from aurum_assets.cli.health import doctor, probe, status
 from aurum_assets.cli.load import load
 from aurum_assets.cli.maintain import maintain
 from aurum_assets.cli.reference import reference
-from aurum_assets.cli.replay import replay, requeue, verify
+from aurum_assets.cli.replay import replay, requeue
 from aurum_assets.cli.simulate import demo, simulate
 from aurum_assets.cli.tables import as_of, export, sql
+from aurum_assets.cli.verify import verify
 from aurum_assets.cli.watch import alerts, metrics
 from aurum_assets.model.errors import AurumError
+from aurum_assets.model.shown import visible
 from aurum_assets.resources import logs
 from aurum_assets.resources.settings import Settings
 
@@ -45,7 +48,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except AurumError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(visible(str(error))) from error
 
 
 @click.group(
@@ -55,8 +58,9 @@ class Group(click.Group):
 @click.version_option(package_name="aurum-assets", prog_name="aurum")
 @click.option(
     "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    help="How much is logged to standard error (default: AURUM_LOG_LEVEL, else warning).",
+    type=LEVELS,
+    help="How much is logged to standard error (default: AURUM_LOG_LEVEL, else INFO for collect "
+    "and WARNING for the others).",
 )
 def main(log_level: logs.Level | None) -> None:
     """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.

@@ -18,7 +18,8 @@ from aurum_assets.resources import logs
 from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.settings import Settings
 
-LEVELS = click.Choice(["debug", "info", "warning", "error"])
+LEVELS = click.Choice(["debug", "info", "warning", "error"], case_sensitive=False)
+_USUAL: logs.Level = "info"  # of collect, as the specification has it
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _HOST = r"[A-Za-z0-9_.-]+|\[?[0-9A-Fa-f:.]+\]?"
 _BROKER = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}"
@@ -42,7 +43,7 @@ _OPTIONS = (
     ),
     click.option("--redis-port", type=click.IntRange(1, 65535), help="Its port (6379)."),
     click.option("--redis-db", type=click.IntRange(0, 65535), help="Its database (0)."),
-    click.option("--log-level", type=LEVELS, help="How much is logged to standard error."),
+    click.option("--log-level", type=LEVELS, help="How much is logged to standard error (INFO)."),
     click.option(
         "--kafka-connection-string",
         metavar="USER:PASSWORD@HOST:PORT,…",
@@ -70,10 +71,11 @@ def with_backends(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def taking(**options: Any) -> object:  # noqa: ANN401  as click passes them
         said = {name: options.pop(name) for name in _NAMES}
-        settings = overridden(Settings.read(), {k: v for k, v in said.items() if v is not None})
-        if said["log_level"] or said["environment"]:
-            group = click.get_current_context().find_root().params.get("log_level")
-            log_to_stderr(settings, said["log_level"] or group)
+        before = Settings.read()
+        settings = overridden(before, {k: v for k, v in said.items() if v is not None})
+        group = click.get_current_context().find_root().params.get("log_level")
+        usual = before.log_level if "log_level" in before.model_fields_set else _USUAL
+        log_to_stderr(settings, said["log_level"] or group or usual)
         if said["kafka_connection_string"]:
             warn(
                 "--kafka-connection-string shows its password in the list of processes; "

@@ -24,6 +24,7 @@ from aurum_assets.cli.output import (
     print_rows,
     print_summary,
     progress,
+    say,
     warn,
 )
 from aurum_assets.markets import DATASETS
@@ -361,11 +362,11 @@ def _report(
         print_rows(rows, shown=_SHOWN)
         print_summary(summary)
         for reason in rejected:
-            click.echo(f"REJECTED {reason}")
+            say(f"REJECTED {reason}")
         for reason in partial:
-            click.echo(f"PARTIAL {reason}")
+            say(f"PARTIAL {reason}")
     for reason in failed:
-        click.echo(f"FAILED {reason}", err=True)
+        say(f"FAILED {reason}", err=True)
     if left:
         click.echo(f"the other {left} days would fail alike and were not asked for", err=True)
     if failed:

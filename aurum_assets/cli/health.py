@@ -17,6 +17,7 @@ from aurum_assets.cli.output import (
     print_json,
     print_rows,
     progress,
+    say,
     size,
 )
 from aurum_assets.markets import DATASETS
@@ -86,7 +87,7 @@ def doctor(as_json: bool) -> None:
         print_rows(rows, words=("where", "said"))
         for finding in found:
             if finding.state in {"broken", "unsure"} and finding.remedy:
-                click.echo(f"{finding.part} {finding.said}: {finding.remedy}")
+                say(f"{finding.part} {finding.said}: {finding.remedy}")
     sys.exit(1 if broken else 0)
 
 
@@ -139,9 +140,9 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
         if on_terminal():
             for one in found:
                 for drift in one.drift:
-                    click.echo(f"{one.endpoint}: {drift}")
+                    say(f"{one.endpoint}: {drift}")
         for reason in dict.fromkeys(p.reason for p in found if p.reason):
-            click.echo(reason, err=True)
+            say(reason, err=True)
     feeds = {(p.dataset, p.feed) for p in found}
     silent = feeds - {(p.dataset, p.feed) for p in found if p.answers or p.state == "not yet"}
     if silent:

@@ -7,7 +7,7 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import dataset_name, day_of, find, instant, json_option
-from aurum_assets.cli.output import BROKEN, print_json, print_rows, progress, verdict_row
+from aurum_assets.cli.output import BROKEN, print_json, print_rows, progress, say, verdict_row
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.settings import open_home
@@ -101,6 +101,6 @@ def _report_load(dataset: Dataset, done: ingest.Loaded, *, as_json: bool) -> Non
     for day, verdicts in done.verdicts.items():
         for verdict in verdicts:
             if not verdict.passed:
-                click.echo(f"{verdict.severity} {verdict.check} {day}: {verdict.reason}")
+                say(f"{verdict.severity} {verdict.check} {day}: {verdict.reason}")
     for reason in done.rejected:
-        click.echo(f"REJECTED {reason}")
+        say(f"REJECTED {reason}")

@@ -1,7 +1,8 @@
 """What a command prints: tables and bars on a terminal, plain lines where it is piped, or JSON.
 
 Here belongs how things look; what they are is the commands' business. Standard output carries the
-report alone, so that it can be piped; bars and warnings go to standard error.
+report alone, so that it can be piped; bars and warnings go to standard error. Control characters of
+an operator's text are written as what they are, so that no terminal obeys them.
 """
 
 import datetime as dt
@@ -20,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as RichTable
 
 from aurum_assets.model.checks import Verdict
+from aurum_assets.model.shown import visible
 
 _EXPANDED = 5
 BROKEN = 3  # exit code: something was quarantined or rejected, or the answer was partial
@@ -92,7 +94,7 @@ def _table(rows: Sequence[Row], words: Sequence[str]) -> RichTable:
     for name in rows[0]:
         numbers = any(_is_number(row[name]) for row in rows)
         table.add_column(
-            name.replace("_", " "),
+            escape(visible(name.replace("_", " "))),
             justify="right" if numbers else "left",
             no_wrap=name not in words,
             overflow="fold",
@@ -118,7 +120,7 @@ def print_data(names: Sequence[str], rows: Sequence[Row]) -> int:
     for row in rows[:_EXPANDED]:
         console.rule(style="dim")
         for name in names:
-            console.print(f"[bold]{escape(name):<{longest}}[/]  {_cell(row[name])}")
+            console.print(f"[bold]{escape(visible(name)):<{longest}}[/]  {_cell(row[name])}")
     return min(len(rows), _EXPANDED)
 
 
@@ -138,7 +140,7 @@ def on_terminal() -> bool:
 
 def print_lines(names: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
     """Tab-separated lines, the names first."""
-    click.echo("\t".join(names))
+    click.echo("\t".join(map(_plain, names)))
     for row in rows:
         click.echo("\t".join(_plain(value) for value in row))
 
@@ -150,7 +152,12 @@ def print_json(document: Any) -> None:  # noqa: ANN401  whatever JSON holds
 
 def warn(sentence: str) -> None:
     """A sentence on standard error."""
-    click.echo(f"warning: {sentence}", err=True)
+    say(f"warning: {sentence}", err=True)
+
+
+def say(sentence: str, *, err: bool = False) -> None:
+    """A sentence that may hold words of others, on standard output or standard error."""
+    click.echo(visible(sentence), err=err)
 
 
 def verdict_row(verdict: Verdict) -> Row:
@@ -194,7 +201,7 @@ def _text(value: object) -> str:
     if isinstance(value, dt.datetime):
         zoned = value if value.tzinfo is None else value.astimezone(dt.UTC)
         return zoned.isoformat().replace("+00:00", "Z")
-    return str(value)
+    return visible(str(value))
 
 
 def _plain(value: object) -> str:

@@ -3,7 +3,7 @@
 import click
 
 from aurum_assets.cli.arguments import Days, find, json_option
-from aurum_assets.cli.output import print_json, print_rows, verdict_row
+from aurum_assets.cli.output import print_json, print_rows, say, verdict_row
 from aurum_assets.ingest.reference import REFERENCES, crosswalk, export, observe
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
@@ -44,9 +44,7 @@ def reference_observe(day: str | None, as_json: bool) -> None:
     print_rows(rows)
     for check in failed:
         if not check["passed"]:
-            click.echo(
-                f"{check['severity']} {check['reference']} {check['check']}: {check['reason']}"
-            )
+            say(f"{check['severity']} {check['reference']} {check['check']}: {check['reason']}")
 
 
 @reference.command("show")

@@ -1,71 +1,139 @@
-"""``aurum replay``, ``requeue``, ``verify``: what the archive is asked for again.
+"""``aurum replay``, ``requeue``: what the archive is asked for again.
 
 Nothing here asks an operator.
 """
 
 import sys
+from typing import NoReturn
 
 import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import Days, dataset_name, day_of, find, json_option, with_days
-from aurum_assets.cli.output import BROKEN, print_json, print_rows, progress
+from aurum_assets.cli.output import BROKEN, Row, print_json, print_rows, progress, say
 from aurum_assets.markets import DATASETS
+from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
-from aurum_assets.resources.settings import open_home
+from aurum_assets.resources.settings import Home, open_home
 
 _SENTENCES = ("reasons", "failed")
 
 
 @click.command()
-@click.argument("dataset", type=dataset_name)
+@click.argument("dataset", type=dataset_name, required=False)
 @with_days
 @click.option("--all", "all_days", is_flag=True, help="Every archived day.")
 @click.option("--force", is_flag=True, help="Let rows go whose bytes the archive has lost.")
 @click.option("--publish", is_flag=True, help="Tell Kafka all rows of these days (again).")
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="With --all: make the tables anew from the archive alone, whatever state the lake is in, "
+    "and verify them. A lake in AURUM_HOME is moved aside, nothing is deleted; end other writers "
+    "first.",
+)
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="With --rebuild and a configured catalog (Postgres, REST, Glue): drop our tables from it. "
+    "Their files stay; maintenance deletes what nothing refers to after 24 h.",
+)
 @json_option
 def replay(
-    dataset: str,
+    dataset: str | None,
     days: Days,
     all_days: bool,
     force: bool,
     publish: bool,
+    rebuild: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
-    """Rebuild table days from the archive alone."""
-    home, found = open_home(DATASETS), find(dataset)
-    rows, failed = [], []
+    """Rebuild table days from the archive alone.
+
+    Of one DATASET, or with --all of every one. Costs what parsing all of these days costs; with
+    --rebuild twice that, for each day is verified.
+    """
+    home, found = open_home(DATASETS), [find(dataset)] if dataset else list(DATASETS)
     if all_days and days.said:
         msg = "--all does not go with --day, --start-date and --end-date"
         raise click.UsageError(msg)
-    asked = ingest.held_days(home, found) if all_days else days.of(found, home)
-    with progress(len(asked), f"replaying {dataset}") as step:
-        for one in asked:
+    if not dataset and not all_days:
+        msg = "name a DATASET, or replay every one with --all"
+        raise click.UsageError(msg)
+    told: ingest.Publish = "everything" if publish else "nothing"
+    if rebuild:
+        _require_rebuild(home, all_days=all_days, yes=yes)
+        _rebuild(home, found, told, as_json=as_json)
+    asked = [
+        (one, day)
+        for one in found
+        for day in (ingest.held_days(home, one) if all_days else days.of(one, home))
+    ]
+    rows, failed = [], []
+    with progress(len(asked), f"replaying {dataset or 'all datasets'}") as step:
+        for one, day in asked:
             try:
-                told: ingest.Publish = "everything" if publish else "nothing"
-                done = ingest.replay(home, found, one, force=force, publish=told)
+                rows.append(_replayed(ingest.replay(home, one, day, force=force, publish=told)))
             except AurumError as error:
-                failed.append(f"{one}: {error}")
+                failed.append(f"{day}: {error}" if dataset else f"{one.key} {day}: {error}")
                 continue
-            merged = done.merged
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "day": one.key,
-                    "snapshots": done.snapshots,
-                    "rows": len(done.rows),
-                    "new": merged.new,
-                    "changed": merged.changed,
-                    "removed": merged.removed,
-                    "quarantined": done.quarantined,
-                    "rejected": len(done.rejected),
-                }
-            )
-            step(f"{dataset} {one}")
+            step(f"{one.key} {day}")
     print_json({"replayed": rows, "failed": failed}) if as_json else print_rows(rows)
     for reason in failed:
-        click.echo(f"FAILED {reason}", err=True)
+        say(f"FAILED {reason}", err=True)
     sys.exit(1 if failed else 0)
+
+
+def _replayed(done: ingest.Normalized) -> Row:
+    merged = done.merged
+    return {
+        "dataset": done.dataset.key,
+        "day": done.day.key,
+        "snapshots": done.snapshots,
+        "rows": len(done.rows),
+        "new": merged.new,
+        "changed": merged.changed,
+        "removed": merged.removed,
+        "quarantined": done.quarantined,
+        "rejected": len(done.rejected),
+    }
+
+
+def _require_rebuild(home: Home, *, all_days: bool, yes: bool) -> None:
+    if not all_days:
+        msg = "--rebuild makes whole tables anew: say --all as well"
+        raise click.UsageError(msg)
+    if home.backends.catalog and not yes:
+        msg = (
+            "--rebuild drops our tables from the configured catalog, which others may use: "
+            "say --yes if that is meant"
+        )
+        raise click.UsageError(msg)
+
+
+def _rebuild(home: Home, found: list[Dataset], told: ingest.Publish, *, as_json: bool) -> NoReturn:
+    """Make the tables anew, report, and end with exit code 0 or 1."""
+    asked = ingest.archived_days(home, found)
+    with progress(2 * len(asked), "rebuilding") as step:
+        done = ingest.remake(home, found, asked, publish=told, step=step)
+    problems = [f"{v.dataset} {v.day}: {p}" for v in done.verified for p in v.problems]
+    summary: Row = {
+        "days": len(asked),
+        "rows": done.rows,
+        "failed": len(done.failed),
+        "verified": sum(not v.problems for v in done.verified),
+    }
+    if as_json:
+        more = {"kept": done.kept, "failed": done.failed, "problems": problems}
+        print_json({"rebuilt": summary, **more})
+    else:
+        print_rows([summary])
+        for sentence in done.kept:
+            click.echo(f"KEPT {sentence}")
+    for reason in [*done.failed, *problems]:
+        click.echo(f"FAILED {reason}", err=True)
+    sys.exit(0 if done.well else 1)
 
 
 @click.command()
@@ -92,45 +160,10 @@ def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) 
         print_rows([{k: v for k, v in r.as_dict().items() if k not in _SENTENCES} for r in done])
         for entry in done:
             for reason in entry.reasons:
-                click.echo(f"STILL OUT {entry.dataset} {entry.day}: {reason}")
+                say(f"STILL OUT {entry.dataset} {entry.day}: {reason}")
     for entry in done:
         if entry.failed:
-            click.echo(f"FAILED {entry.dataset} {entry.day}: {entry.failed}", err=True)
+            say(f"FAILED {entry.dataset} {entry.day}: {entry.failed}", err=True)
     if any(entry.failed for entry in done):
         sys.exit(1)
     sys.exit(BROKEN if any(entry.left for entry in done) else 0)
-
-
-@click.command()
-@click.argument("dataset", type=dataset_name, required=False)
-@with_days
-@json_option
-def verify(
-    dataset: str | None,
-    days: Days,
-    as_json: bool,
-) -> None:
-    """Check each object's bytes, and each row's object.
-
-    Default: all that is held.
-    """
-    home = open_home(DATASETS)
-    found = []
-    for one in [find(dataset)] if dataset else DATASETS:
-        asked = days.of(one, home) if days.said else ingest.held_days(home, one)
-        with progress(len(asked), f"verifying {one.key}") as step:
-            for each in asked:
-                found.append(ingest.verify(home, one, each))
-                step(f"{one.key} {each}")
-    rows = [
-        {
-            "dataset": v.dataset,
-            "day": v.day,
-            "objects": v.objects,
-            "rows": v.rows,
-            "problems": "; ".join(v.problems) or None,
-        }
-        for v in found
-    ]
-    print_json({"verified": rows}) if as_json else print_rows(rows)
-    sys.exit(1 if any(v.problems for v in found) else 0)

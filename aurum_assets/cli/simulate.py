@@ -8,7 +8,7 @@ from typing import Literal, cast
 import click
 
 from aurum_assets.cli.arguments import instant, json_option
-from aurum_assets.cli.output import print_json, print_rows
+from aurum_assets.cli.output import print_json, print_rows, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
 
@@ -33,7 +33,7 @@ def demo(as_json: bool) -> None:
         said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
         click.echo(f"{said}, in {seconds:.0f} s. See `aurum status`, or `make dev` for the UI.")
     for failure in found.failures:
-        click.echo(f"FAILED {failure}", err=True)
+        say(f"FAILED {failure}", err=True)
     sys.exit(1 if found.failures else 0)
 
 
@@ -75,5 +75,5 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, miso_dial
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
     except OSError as error:
-        msg = f"port {port} cannot be had ({error.strerror}); choose another with --port"
+        msg = f"port {port} cannot be had ({error.strerror or error}); choose another with --port"
         raise click.ClickException(msg) from error

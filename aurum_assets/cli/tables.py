@@ -26,6 +26,7 @@ from aurum_assets.cli.output import on_terminal, print_data, print_json, print_l
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import QueryRefused
+from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources.settings import Home, open_home
 
@@ -67,8 +68,8 @@ def as_of(
         rows = rows.filter(pl.col("operating_day") == day_of(find(dataset), day).date)
     try:
         found = rows.collect()
-    except OSError as error:
-        raise open_home(DATASETS).lake.in_words(dataset, error) from None
+    except Exception as error:
+        raise _unread(dataset, error) from error
     if output:
         _write_file(iter([found]), output, form)
     if as_json:
@@ -122,7 +123,7 @@ def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
             else:
                 _print_batches(batches)
     except QueryRefused as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(visible(str(error))) from error
 
 
 def _frames(batches: "pa.RecordBatchReader") -> Iterator[pl.DataFrame]:
@@ -210,6 +211,13 @@ def _days_of(
             yield rows
 
 
+def _unread(dataset: str, error: Exception) -> Exception:
+    """``error`` of a scan in our words, and which file is damaged, if one is."""
+    lake, table = open_home(DATASETS).lake, find(dataset).table
+    damage = lake.damage(table, dataset) or lake.damage(table.history, dataset)
+    return damage or (lake.in_words(dataset, error) if isinstance(error, OSError) else error)
+
+
 # --- files -------------------------------------------------------------------------------------
 
 
@@ -243,7 +251,7 @@ def _write_file(frames: Iterator[pl.DataFrame], path: Path, form: str) -> int:
             if file.tell():
                 draft.replace(path)
     except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror}"
+        msg = f"{path} cannot be written: {error.strerror or error}"
         raise click.ClickException(msg) from error
     finally:
         draft.unlink(missing_ok=True)
@@ -260,7 +268,7 @@ def _write(frames: Iterator[pl.DataFrame], file: BinaryIO, form: str) -> int:
         for number, frame in enumerate(frames):
             rows += len(frame)
             if form == "csv":
-                frame.write_csv(file, include_header=not number, datetime_format=_STAMP)
+                as_cells(frame).write_csv(file, include_header=not number, datetime_format=_STAMP)
                 continue
             arrow = frame.to_arrow()
             if writer is None:

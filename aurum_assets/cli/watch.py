@@ -26,7 +26,7 @@ def metrics(port: int, host: str, once: bool) -> None:
     try:
         server, thread = prometheus_client.start_http_server(port, host, registry)
     except OSError as error:
-        msg = f"port {port} cannot be had ({error.strerror}); choose another with --port"
+        msg = f"port {port} cannot be had ({error.strerror or error}); choose another with --port"
         raise click.ClickException(msg) from error
     click.echo(f"http://{host}:{server.server_port}/metrics")
     click.echo("Interrupt to stop.", err=True)

@@ -20,6 +20,7 @@ from aurum_assets.model.errors import (
     SourceUnavailable,
     StoreUnavailable,
 )
+from aurum_assets.model.shown import visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources import logs
 from aurum_assets.resources.redaction import redacted
@@ -48,7 +49,7 @@ def _told(
 ) -> bool:
     if isinstance(error, AurumError):
         again = isinstance(error, _PASSING)
-        raise dg.Failure(redacted(str(error)), allow_retries=again) from _shown(error)
+        raise dg.Failure(visible(redacted(str(error))), allow_retries=again) from _shown(error)
     if isinstance(error, Exception) and _shown(error) is None:
         said = redacted(f"{type(error).__name__}: {error}")
         raise dg.Failure(said, allow_retries=False) from None
@@ -139,6 +140,7 @@ def table_metadata(home: Home, done: Normalized) -> dict[str, Any]:
         "rejected": len(done.rejected),
         "snapshots": done.snapshots,
         "rebuilt": done.rebuilt,
+        "healed": done.healed,
     }
     if home.events.degraded:
         metadata["degraded"] = home.events.degraded
@@ -179,7 +181,7 @@ def check_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
         asset_key=key,
         check_name=verdict.check,
         severity=severity(verdict),
-        description=verdict.reason,
+        description=visible(verdict.reason),
         metadata=verdict_metadata(verdict),
     )
 
@@ -191,7 +193,7 @@ def check_evaluation(verdict: Verdict, key: dg.AssetKey, partition: str) -> dg.A
         check_name=verdict.check,
         passed=verdict.passed,
         severity=severity(verdict),
-        description=verdict.reason,
+        description=visible(verdict.reason),
         metadata=verdict_metadata(verdict),
         partition=partition,
     )

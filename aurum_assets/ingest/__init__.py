@@ -32,9 +32,11 @@ from aurum_assets.ingest.normalize import (
 from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
 from aurum_assets.ingest.publish import Publish, drain
 from aurum_assets.ingest.query import known_tables, query
-from aurum_assets.ingest.replay import Verified, held_days, replay, verify
+from aurum_assets.ingest.remake import Remade, archived_days, remake
+from aurum_assets.ingest.replay import held_days, replay
 from aurum_assets.ingest.requeue import Requeued, requeue
 from aurum_assets.ingest.status import Status, status
+from aurum_assets.ingest.verify import Verified, verifiable_days, verify, verify_days
 from aurum_assets.ingest.watch import Scraped, look, send
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "Part",
     "Probed",
     "Publish",
+    "Remade",
     "Repair",
     "Requeued",
     "Scraped",
@@ -57,6 +60,7 @@ __all__ = [
     "Upkeep",
     "Verified",
     "accept",
+    "archived_days",
     "asked_feeds",
     "check",
     "collect",
@@ -82,10 +86,13 @@ __all__ = [
     "probe",
     "query",
     "rebuild",
+    "remake",
     "remember",
     "replay",
     "requeue",
     "send",
     "status",
+    "verifiable_days",
     "verify",
+    "verify_days",
 ]

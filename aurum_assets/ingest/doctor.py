@@ -23,14 +23,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from aurum_assets.ingest.maintain import last_maintained
 from aurum_assets.ingest.probe import looking, newest_published_by
 from aurum_assets.ingest.query import known_tables
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Source
-from aurum_assets.model.errors import AurumError, ConfigError, SourceError
+from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged, SourceError
 from aurum_assets.resources.settings import Home
 
 State = Literal["ok", "embedded default", "off", "unsure", "broken"]
@@ -125,6 +125,9 @@ def _outcome(part: str, future: "Future[Finding]") -> Finding:
         return future.result()
     if isinstance(error, _Trouble):
         return Finding(part, error.state, error.where, error.said, error.remedy)
+    if isinstance(error, LakeDamaged):  # our own sentence, with its remedy
+        said, _, remedy = str(error).rpartition("; ")
+        return Finding(part, "broken", said=said, remedy=remedy)
     said = f"could not be looked at ({type(error).__name__})"  # its text may hold a secret
     return Finding(part, "broken", said=said, remedy="look at its variables in .env.example")
 
@@ -215,7 +218,7 @@ def _require_writable(folder: Path, remedy: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise _Trouble(
-            said=f"{place} cannot be written: {error.strerror}", remedy=remedy
+            said=f"{place} cannot be written: {error.strerror or error}", remedy=remedy
         ) from error
 
 
@@ -227,7 +230,7 @@ def _archive(home: Home) -> Finding:
     if configured.startswith("s3://"):
         with _at(configured):
             return _s3(home, configured)
-    path = urlsplit(configured).path if configured else ""
+    path = unquote(urlsplit(configured).path) if configured else ""
     folder = Path(path) if path else home.root / "archive"
     with _at(str(folder.resolve())):
         _require_writable(folder, "set AURUM_ARCHIVE to a folder that can be written")
@@ -350,7 +353,7 @@ def _embedded_lake(home: Home) -> Finding:
     where = str(folder.resolve())
     with _at(where):
         _require_writable(folder, "set AURUM_HOME to a folder that can be written")
-    if not (folder / "catalog.sqlite").exists():
+    if not (folder / "catalog.sqlite").exists() and not (folder / "warehouse").exists():
         return Finding("catalog", "embedded default", where, "is made by the first run")
     held = sum(home.lake.find(table) is not None for table in known_tables())
     return Finding("catalog", "embedded default", where, f"{held} tables, SQLite")

@@ -18,6 +18,7 @@ import structlog
 
 from aurum_assets.ingest.evidence import intervals_of, recent_sizes
 from aurum_assets.ingest.keep import bring_up, pay
+from aurum_assets.ingest.ledger import agreed, lacks_rows, record
 from aurum_assets.ingest.publish import Publish, changes, drain, intend, landed
 from aurum_assets.ingest.rejecting import ANYTHING, one_day, rejecting, traceback_of
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
@@ -36,7 +37,7 @@ from aurum_assets.model.message import Quality
 from aurum_assets.model.prices import LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, read, record_as_received
-from aurum_assets.model.table import UNREADABLE_RULE, UTC, fold
+from aurum_assets.model.table import CALENDAR, UNREADABLE_RULE, UTC, fold
 from aurum_assets.resources.archive import Rejection, order_of
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.logs import bound
@@ -45,7 +46,6 @@ from aurum_assets.resources.settings import Home
 log = structlog.get_logger(__name__)
 _DAYS_BACK = 28  # among which a week of held days is looked for
 _FOLDS = 5
-_CALENDAR = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # years 1 to 9999, microseconds
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
 
@@ -74,7 +74,8 @@ class _Unusable:
 class Normalized:
     """What a normalization did, and what its checks look at.
 
-    ``rows``: the rows that were brought (the whole day where it was rebuilt).
+    ``rows``: the rows that were brought (the whole day where it was rebuilt). ``healed``: the table
+    had lost rows that were merged before, and has them again.
     """
 
     dataset: Dataset
@@ -83,6 +84,7 @@ class Normalized:
     rows: pl.DataFrame
     snapshots: int = 0
     rebuilt: bool = False
+    healed: bool = False
     quarantined: int = 0
     unusable: list[_Unusable] = field(default_factory=list)
     drift: tuple[Drift, ...] = ()
@@ -156,11 +158,15 @@ def normalize_each(
 
 def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     identifiers = home.archive.identifiers(dataset.archive_name, day.key)
-    uuid = home.lake.uuid(dataset.table)
+    uuid, rows = home.lake.held(dataset.table, {"operating_day": day.date})
     merged = home.registry.merged(dataset.key, day.key, uuid)
+    ledger = home.registry.ledger(dataset.key, day.key)
+    lacking = lacks_rows(ledger, uuid, rows, merged)
+    before = None if lacking else agreed(ledger, uuid, merged, identifiers)
+    merged = frozenset() if lacking else merged
     pending = [i for i in identifiers if i not in merged]
     newest = max(map(order_of, merged), default=("", ""))
-    newer = len(pending) == 1 and order_of(pending[0]) > newest
+    newer = not lacking and len(pending) == 1 and order_of(pending[0]) > newest
     if not pending:
         pay(home, dataset, day, identifiers)
         return look_again(home, dataset, day)
@@ -175,9 +181,17 @@ def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     landed(home, dataset, day, done.told_of(pending if newer else identifiers))
     held = frozenset(identifiers) - done.lost
     pay(home, dataset, day, held)
+    record(home, done, uuid, held, before, rows)
     home.registry.mark_merged(dataset.key, day.key, uuid, held)
+    _say_healed(done, lacking=lacking)
     _count(home, done, pending)
     return done
+
+
+def _say_healed(done: Normalized, *, lacking: bool) -> None:
+    done.healed = lacking and done.merged.new > 0
+    if done.healed:
+        log.warning("healed", rows=done.merged.new, because="the table lacked rows merged before")
 
 
 def _count(home: Home, done: Normalized, pending: Collection[str]) -> None:
@@ -478,7 +492,7 @@ def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot)
     config = home.config(dataset)
     reading = read(dataset, snapshot, config.expected)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
-    outcome = dataset.table.conform(frame, day)
+    outcome = dataset.table.conform(frame, day, config.clock_slack)
     _refuse_beyond_the_calendar(dataset, outcome.good)
     adds_up = pl.col("rules").list.contains(LMP_IS_THE_SUM_OF_ITS_PARTS.name)
     broken = len(outcome.broken.filter(adds_up)) if len(outcome.broken) else 0
@@ -504,7 +518,7 @@ def _refuse_beyond_the_calendar(dataset: Dataset, good: pl.DataFrame) -> None:
     As numbers they are harmless; whoever makes a ``datetime`` of them raises, or panics.
     """
     stamps = [c.name for c in dataset.table.columns if c.dtype == UTC]
-    inside = [pl.col(n).cast(pl.Int64).is_between(*_CALENDAR).all() for n in stamps]
+    inside = [pl.col(n).cast(pl.Int64).is_between(*CALENDAR).all() for n in stamps]
     for name, fits in good.select(inside).row(0, named=True).items():
         if not fits:
             msg = f"{dataset.key}: {name} holds an instant beyond the years 1 to 9999"

@@ -17,6 +17,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
+from aurum_assets.resources.evolve import missing
 from aurum_assets.resources.settings import Home
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ def _in_words(home: Home, error: Exception) -> AurumError:
     name, unread, why = str(error).partition(_UNREAD)[2].partition("' failed: ")
     if unread:  # not the question's fault
         lost = FileNotFoundError if "[errno 2]" in why else OSError
-        table = next((t.identifier for t in known_tables() if f"__{t.name}" == name), name)
-        return home.lake.in_words(table, lost(why))
+        table = next((t for t in known_tables() if f"__{t.name}" == name), None)
+        damage = table and home.lake.damage(table)
+        return damage or home.lake.in_words(table.identifier if table else name, lost(why))
     sentence = str(error).partition("\n\nLINE")[0].replace("\n", " ").strip()
     if isinstance(error, duckdb.CatalogException) and "Table with name" in sentence:
         names = ", ".join(t.identifier for t in known_tables())
@@ -129,13 +131,19 @@ def _scan(found: "IcebergTable", table: Table) -> Any:  # noqa: ANN401  pyarrow 
     tasks = list(found.scan().plan_files())
     if not tasks:
         return table.empty().to_arrow()
+    later = [table.empty().to_arrow().schema.field(c.name) for c in missing(found, table)]
     if any(task.delete_files for task in tasks) or not isinstance(found.io, PyArrowFileIO):
-        return found.scan().to_arrow()  # rows that another writer deleted in place
+        rows = found.scan().to_arrow()  # rows that another writer deleted in place
+        for field in later:
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+        return rows
     scheme, host, _ = PyArrowFileIO.parse_location(tasks[0].file.file_path, found.io.properties)
     paths = [
         PyArrowFileIO.parse_location(task.file.file_path, found.io.properties)[2] for task in tasks
     ]
     schema: pa.Schema = schema_to_pyarrow(found.schema(), include_field_ids=False)
+    for field in later:
+        schema = schema.append(field)
     return ds.dataset(
         paths, schema=schema, format="parquet", filesystem=found.io.fs_by_scheme(scheme, host)
     )

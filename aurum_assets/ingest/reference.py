@@ -5,7 +5,7 @@ cut anywhere is completed by the next.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,18 +65,32 @@ def observe(home: Home, reference: Reference, day: dt.date) -> Observed:
     ``ConfigError`` where either cannot be read.
     """
     with home.turn(f"reference_{reference.key}"):
-        reviewed = _reviewed(home, reference)
         seen = _seen(home, reference, day)
         merged = home.lake.merge(reference.sightings, seen)
-        sightings = _sightings(home, reference)
-        rows = conformed(reference.table, reference.follows(sightings, reviewed))
-        reviewed = completed(reference, reviewed, as_reviewed(reference, rows))
-        filed = _file(home_file(home, reference), reference, reviewed)
-        for source in rows["source"].unique().sort():
-            ours = rows.filter(source=source)
-            home.lake.replace(reference.table, ours, {"source": source})
-    known = Known(reference, day, sightings, rows, reviewed)
+        filed, known = _followed(home, reference, day)
     return Observed(reference, day, len(seen), merged, filed, known)
+
+
+def observe_again(home: Home, reference: Reference, days: Sequence[dt.date]) -> None:
+    """See ``observe``, of all ``days``: what follows from them is written once."""
+    with home.turn(f"reference_{reference.key}"):
+        for day in days:
+            home.lake.merge(reference.sightings, _seen(home, reference, day))
+        if days:
+            _followed(home, reference, days[-1])
+
+
+def _followed(home: Home, reference: Reference, day: dt.date) -> tuple[Filed, Known]:
+    """Write what follows from all sightings: the reviewed file, then the table."""
+    reviewed = _reviewed(home, reference)
+    sightings = _sightings(home, reference)
+    rows = conformed(reference.table, reference.follows(sightings, reviewed))
+    reviewed = completed(reference, reviewed, as_reviewed(reference, rows))
+    filed = _file(home_file(home, reference), reference, reviewed)
+    for source in rows["source"].unique().sort():
+        ours = rows.filter(source=source)
+        home.lake.replace(reference.table, ours, {"source": source})
+    return filed, Known(reference, day, sightings, rows, reviewed)
 
 
 def recall(home: Home, reference: Reference, day: dt.date) -> list[Verdict]:

@@ -147,7 +147,9 @@ def prices_of(table: Table) -> list[str]:
 
 
 def contract(evidence: Evidence) -> Verdict:
-    """Columns, types, no null where none may be, one row a key; no snapshot was rejected whole."""
+    """Columns, types, no null where none may be, one row a key; stamps that are possible and on
+    their marks, ids that are plainly spelled; no snapshot was rejected whole.
+    """
     import pandera.errors
     import pandera.polars as pa
 
@@ -165,6 +167,7 @@ def contract(evidence: Evidence) -> Verdict:
     else:
         twice = evidence.rows.filter(pl.struct(table.key).is_duplicated())
         problems = twice.select(table.key).head(_SHOWN).to_dicts()
+        problems += _stored(evidence, "contract")
     return _with_quarantine(evidence, "contract", problems, evidence.rejected)
 
 
@@ -429,14 +432,21 @@ CHECKS: Mapping[str, tuple[str, Callable[[Evidence], Verdict]]] = {
 
 
 def _rules(evidence: Evidence, check: str) -> Verdict:
-    rules = [r for r in evidence.table.all_rules(None) if r.check == check]
-    broken = [
+    return _with_quarantine(evidence, check, _stored(evidence, check))
+
+
+def _stored(evidence: Evidence, check: str) -> list[dict[str, Any]]:
+    """The stored rows that break a rule of ``check``, each with the rule and what it shows."""
+    rows, every = evidence.rows, evidence.table.all_rules(evidence.day, evidence.config.clock_slack)
+    rules = [r for r in every if r.check == check and set(r.shows) <= set(rows.columns)]
+    holds = [r.holds.fill_null(value=True).all() for r in rules]
+    if rows.select(pl.all_horizontal(pl.lit(True), *holds)).item():
+        return []
+    return [
         {"rule": r.name, **row}
         for r in rules
-        if set(r.shows) <= set(evidence.rows.columns)
-        for row in evidence.rows.filter(~r.holds.fill_null(value=True)).select(r.shows).to_dicts()
+        for row in rows.filter(~r.holds.fill_null(value=True)).select(r.shows).to_dicts()
     ]
-    return _with_quarantine(evidence, check, broken)
 
 
 def _with_quarantine(

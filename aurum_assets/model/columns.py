@@ -35,7 +35,10 @@ LOCATION_NAME = Column(
     "location_name", TEXT, "The operator's name of the location in this feed.", nullable=True
 )
 LOCATION_TYPE = Column(
-    "location_type", TEXT, "HUB, LOAD ZONE, EXT. NODE, NETWORK NODE and the like.", nullable=True
+    "location_type",
+    TEXT,
+    "HUB, LOAD ZONE, EXT. NODE, NETWORK NODE, DRRAZ and the like.",
+    nullable=True,
 )
 LOCATION = Column("location", TEXT, "The priced location: node of the interface, or PJM.")
 
@@ -57,11 +60,15 @@ VOLUME_DIRECTION = Column(
 DATA_QUALITY = Column("data_quality", TEXT, "FORECAST, PRELIMINARY or VALIDATED.", nullable=True)
 
 _POWER = "MW"
-LOAD = Column("load", NUMBER, "System load (generation plus net interchange less pumping).", _POWER)
-NATIVE_LOAD = Column(
-    "native_load", NUMBER, "Load less asset-related demand.", _POWER, nullable=True
+LOAD = Column(
+    "load", NUMBER, "System load: native load plus the demand of pumps and storage.", _POWER
 )
-ARD_DEMAND = Column("ard_demand", NUMBER, "Asset-related demand.", _POWER, nullable=True)
+NATIVE_LOAD = Column(
+    "native_load", NUMBER, "Load without asset-related demand.", _POWER, nullable=True
+)
+ARD_DEMAND = Column(
+    "ard_demand", NUMBER, "Asset-related demand: pumps and storage.", _POWER, nullable=True
+)
 LOAD_BTM_PV = Column(
     "load_btm_pv",
     NUMBER,
@@ -81,14 +88,21 @@ LOAD_ZONE_ID = Column("load_zone_id", TEXT, "The operator's number of the load z
 LOAD_ZONE_NAME = Column(
     "load_zone_name", TEXT, "The operator's name of the load zone.", nullable=True
 )
-ESTIMATED_LOAD = Column("load", NUMBER, "Estimated load of the zone.", _POWER)
+ESTIMATED_LOAD = Column(
+    "load", NUMBER, "Estimated load of the zone, net of solar: it may be below zero.", _POWER
+)
 ESTIMATED_BTM_PV = Column(
     "btm_pv", NUMBER, "Estimated behind-the-meter solar of the zone.", _POWER, nullable=True
 )
 
 FUEL = Column("fuel", TEXT, "Fuel category, as the operator names it.")
 FUEL_ROLLUP = Column("fuel_rollup", TEXT, "Group of fuel categories.", nullable=True)
-MARGINAL = Column("marginal", TEXT, "Y where the fuel is marginal, else N.", nullable=True)
+MARGINAL = Column(
+    "marginal",
+    TEXT,
+    "Y where the fuel is marginal, N where not, - where that is not told.",
+    nullable=True,
+)
 GENERATION = Column("generation", NUMBER, "Output of the generator, or of all of a fuel.", _POWER)
 RESOURCE_ID = Column("resource_id", TEXT, "The operator's number of the generator.")
 RESOURCE_NAME = Column("resource_name", TEXT, "Name of the generator.", nullable=True)
@@ -101,7 +115,15 @@ SERVICE_PRICE = Column(
 CAPACITY_PRICE = Column(
     "capacity_price", NUMBER, "Regulation capacity clearing price.", _CAPACITY_PRICE, nullable=True
 )
-RESERVE_ZONE_ID = Column("reserve_zone_id", TEXT, "Number of the reserve zone, 7000 to 7003.")
+HOUR_ENDING = Column(
+    "hour_ending",
+    TEXT,
+    "The operator's label of the hour by its end: 01 to 24, 02X for the one that comes twice.",
+    nullable=True,
+)
+RESERVE_ZONE_ID = Column(
+    "reserve_zone_id", TEXT, "Number of the reserve zone, 7001 to 7003; 7000 is the whole system."
+)
 RESERVE_ZONE_NAME = Column("reserve_zone_name", TEXT, "Name of the reserve zone.", nullable=True)
 
 
@@ -124,11 +146,18 @@ TEN_MINUTE_REQUIREMENT = Column(
 THIRTY_MINUTE_REQUIREMENT = Column(
     "thirty_minute_requirement", NUMBER, "Total thirty-minute requirement.", _POWER, nullable=True
 )
-PRODUCT = Column("product", TEXT, "Ancillary service: TMSR, TMNSR, TMOR, EIR and the like.")
-ZONE = Column("zone", TEXT, "The zone that the service is bought for.")
+PRODUCT = Column("product", TEXT, "Ancillary service: TMSR, TMNSR, TMOR, EIR, FER and the like.")
+ZONE = Column("zone", TEXT, "The zone that the service is bought for; 7000 is the whole system.")
 CLEARING_PRICE = Column("price", NUMBER, "Clearing price of the service.", _PRICE, nullable=True)
 QUANTITY = Column(
     "mw", NUMBER, "Quantity of the service that was cleared or designated.", _POWER, nullable=True
+)
+REQUIREMENT = Column(
+    "requirement",
+    NUMBER,
+    "What the system needs of the service (TMNSR and TMOR: of all reserve as fast or faster).",
+    _POWER,
+    nullable=True,
 )
 
 AREA_TYPE = Column("area_type", TEXT, "INTERNAL or EXTERNAL.", nullable=True)

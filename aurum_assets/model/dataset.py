@@ -157,6 +157,8 @@ class DatasetConfig:
     ``"price"`` of a field follows from them. ``price_tolerance``:
     how far a final price may lie from the preliminary one, in the same unit.
     ``volume_tolerance``: the share by which a closed day's rows may differ from what is usual.
+    ``clock_slack_minutes``: by how much the operator's clock may be ahead of ours, before a value
+    counts as published after it was fetched, which cannot be.
     ``case_gap_seconds``: how far apart two cases of a feed that is complete by its publications may
     be before one between them is missing.
     """
@@ -173,6 +175,7 @@ class DatasetConfig:
     price_bounds: tuple[float, float] | None = None
     price_tolerance: float = 25.0
     volume_tolerance: float = 0.2
+    clock_slack_minutes: float = 10.0
     case_gap_seconds: float = 1_100.0
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
@@ -183,6 +186,11 @@ class DatasetConfig:
             dialect: {name: with_magnitude(s, self.price_bounds) for name, s in fields.items()}
             for dialect, fields in self.expected_fields.items()
         }
+
+    @property
+    def clock_slack(self) -> dt.timedelta:
+        """The slack between the operator's clock and ours."""
+        return dt.timedelta(minutes=self.clock_slack_minutes)
 
 
 @dataclass(frozen=True)

@@ -69,11 +69,11 @@ class ExpectedField:
     """What config says of a field; ``"number"`` alone stands for ``{"type": "number"}``.
 
     ``label``: a number of something, which comes as text or as number. ``nullable``: may be absent
-    from a record. ``enum``: the words that are known; another one is reported, so leave out what a
-    rule of the table refuses already. ``magnitude``: bounds of the median of the different absolute
-    values other than zero in a snapshot, which is judged where it has ``at_least`` of these;
-    ``"price"`` takes them from the dataset's ``price_bounds``, the one place where the size of a
-    price is declared.
+    from a record; ``optional``: even from all records of an answer. ``enum``: the words that are
+    known; another one is reported, so leave out what a rule of the table refuses already.
+    ``magnitude``: bounds of the median of the different absolute values other than zero in a
+    snapshot, which is judged where it has ``at_least`` of these; ``"price"`` takes them from the
+    dataset's ``price_bounds``, the one place where the size of a price is declared.
 
     What ``magnitude`` cannot see: a change that stays within its bounds. They must hold the wildest
     clean day (prices at zero or at the cap, a night without sun), so a factor of ten is often
@@ -83,6 +83,7 @@ class ExpectedField:
 
     type: FieldType
     nullable: bool = False
+    optional: bool = False
     enum: tuple[str, ...] = ()
     magnitude: Bounds | Literal["price"] | None = None
     at_least: int = 12
@@ -159,10 +160,12 @@ def find_drift(
     """
     if not records:
         return ()
-    wanted = {name: field_of(said) for name, said in expected.items()}
     said = {name: count.total() - count["null"] for name, count in came.items()}
+    wanted = {name: field_of(want) for name, want in expected.items()}
+    known = set(wanted)
+    wanted = {n: want for n, want in wanted.items() if said.get(n) or not want.optional}
     unsaid = [name for name in wanted if not said.get(name)]
-    full = [name for name in came if name not in wanted and said[name] == records]
+    full = [name for name in came if name not in known and said[name] == records]
     fits = {
         name: [new for new in full if _stands_for(name, wanted[name], new, came[new], text=text)]
         for name in unsaid
@@ -172,7 +175,7 @@ def find_drift(
     found = [
         Drift("added", name, f"field {name} ({_types(count)}) is new")
         for name, count in came.items()
-        if name not in wanted and name not in renamed.values() and count.total()
+        if name not in known and name not in renamed.values() and count.total()
     ]
     for name, want in wanted.items():
         if name in renamed:

@@ -16,6 +16,7 @@ AurumError
 |- Unexpected             a day failed in a way that nobody thought of: the log has the traceback
 |- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
+   '- LakeDamaged         a file of the lake cannot be read: make it anew from the archive
 """
 
 from collections.abc import Mapping
@@ -114,3 +115,7 @@ class QueryRefused(AurumError):
 
 class ConfigError(AurumError):
     """A file or variable of ours is wrong; the message names it, what it holds, what it should."""
+
+
+class LakeDamaged(ConfigError):
+    """A file of the lake is damaged or gone; the message names it and what makes it anew."""

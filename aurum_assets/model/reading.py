@@ -13,6 +13,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
@@ -30,6 +31,15 @@ from aurum_assets.model.neighbours import drift_of_neighbours, neighbours_of
 from aurum_assets.model.quoted import clean_number
 
 _BOM = b"\xef\xbb\xbf"
+# How JSON and XML begin in encodings that nobody sends; the longer marks first.
+_WIDE: Mapping[str, tuple[bytes, ...]] = {
+    "utf-32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
+    "utf-32-le": (b"<\0\0\0", b"{\0\0\0", b"[\0\0\0"),
+    "utf-32-be": (b"\0\0\0<", b"\0\0\0{", b"\0\0\0["),
+    "utf-16": (b"\xff\xfe", b"\xfe\xff"),
+    "utf-16-le": (b"<\0", b"{\0", b"[\0"),
+    "utf-16-be": (b"\0<", b"\0{", b"\0["),
+}
 _MOST_VALUES = 5_000_000  # 64 MB of prices hold about two million
 _MOST_REFUSED = 10_000
 _UNUSUAL = (b"\\", b"true", b"false")  # what polars reads in a way of its own
@@ -132,6 +142,7 @@ def sniff(body: bytes) -> Literal["json", "xml"]:
 
 
 def _tree(body: bytes, fmt: str, *, careful: bool = False) -> Any:
+    _require_utf8(body)
     if max(body.count(b","), body.count(b"<")) > _MOST_VALUES:
         msg = (
             f"the answer holds more than {_MOST_VALUES:,} values: no operator says so much at once"
@@ -144,8 +155,22 @@ def _tree(body: bytes, fmt: str, *, careful: bool = False) -> Any:
             return json.loads(body, object_pairs_hook=_pairs)
         return msgspec.json.decode(body)
     except (ValueError, RecursionError, etree.XMLSyntaxError) as error:
-        msg = f"the bytes are not {fmt.upper()}: {error or type(error).__name__}"
+        why = str(error)
+        if why in {"", "None"}:  # libxml's, of a text that its encoding leaves empty
+            why = "nothing of it can be read"
+        msg = f"the bytes are not {fmt.upper()}: {why}"
         raise MalformedPayload(msg) from error
+
+
+def _require_utf8(body: bytes) -> None:
+    """Refuse text in UTF-16 or UTF-32, with a mark or with zeros in its first character."""
+    for name, marks in _WIDE.items():
+        if body.startswith(marks):
+            with suppress(UnicodeDecodeError):
+                body.decode(name)
+                bits = name[:6].upper()
+                msg = f"the bytes are text in {bits}, and operators send UTF-8: convert them first"
+                raise MalformedPayload(msg)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:

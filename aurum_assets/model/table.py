@@ -15,12 +15,19 @@ import polars_hash  # noqa: F401  registers the .chash namespace on expressions
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import ContractBroken
+from aurum_assets.model.stamps import (
+    CLOCK_SLACK,
+    lies_near,
+    published_in_time,
+    starts_on_a_mark,
+)
 
 UTC = pl.Datetime("us", "UTC")
 
 _SEPARATOR = "\x1f"
 _NULL = "\x00"
 _POSITION = "__position"
+CALENDAR = (-62_135_596_800_000_000, 253_402_300_799_999_999)  # years 1 to 9999, in microseconds
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,18 @@ class Column:
     def described(self) -> str:
         """The documentation with its unit, as the Iceberg schema and the UI show it."""
         return f"{self.doc} [{self.unit}]" if self.unit else self.doc
+
+
+# By unit, what no market can have, whatever happens in it. A price is capped in the thousands and
+# penalty factors add some thousands; the largest grid of the continent moves about 165,000 MW, New
+# England's below 30,000. As wide as this they refuse what is broken and never what is dear: whether
+# a price is an ordinary one is for ``price_bounds`` of the config to say.
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "USD/MWh": (-1e6, 1e6),
+    "USD/MW": (-1e6, 1e6),
+    "MW": (-2e5, 2e5),
+    "MWh": (-2e5, 2e5),
+}
 
 
 SUPERSEDED_AT = Column(
@@ -78,7 +97,11 @@ class Table:
     """``columns`` in stored order; ``key`` unique within ``partition``; ``hashed`` values.
 
     ``stays_in_day`` says that a row's interval must lie in the operating day of its snapshot,
-    ``keeps_history`` that a value which another one replaces is kept in ``history``.
+    ``keeps_history`` that a value which another one replaces is kept in ``history``. ``added``
+    names the (nullable) columns that came after the table was first released: where such a column
+    is null, a row has the hash that it had before. ``ragged`` says why the operator's stamps keep
+    to no marks; where it is empty, or the table has a ``source_stamp`` beside an aligned
+    ``interval_start``, an interval starts on a multiple of its own length.
     """
 
     name: str
@@ -92,6 +115,8 @@ class Table:
     doc: str = ""
     namespace: str = "market"
     keeps_history: bool = True
+    added: tuple[str, ...] = ()
+    ragged: str = ""
 
     @cached_property
     def history(self) -> "Table":
@@ -107,6 +132,7 @@ class Table:
             doc=f"What was superseded since. {self.doc}",
             namespace=self.namespace,
             keeps_history=False,
+            added=self.added,
         )
 
     @property
@@ -134,9 +160,18 @@ class Table:
         return pl.DataFrame(schema=self.schema)
 
     def record_hash(self) -> pl.Expr:
-        """SHA-256 (first 128 bits, hex) over table name, key and values in a canonical text."""
-        texts = [pl.lit(self.name), *(self._canonical(name) for name in (*self.key, *self.hashed))]
+        """SHA-256 (first 128 bits, hex) over table name, key and values in a canonical text.
+
+        A value of a column that was ``added`` follows with its name; its null leaves no trace.
+        """
+        first = [n for n in (*self.key, *self.hashed) if n not in self.added]
+        texts = [pl.lit(self.name), *(self._canonical(name) for name in first)]
         text = pl.concat_str(texts, separator=_SEPARATOR)
+        for name in (n for n in self.hashed if n in self.added):
+            more = pl.concat_str(pl.lit(f"{_SEPARATOR}{name}="), self._canonical(name))
+            text = pl.concat_str(
+                text, pl.when(pl.col(name).is_not_null()).then(more).otherwise(pl.lit(""))
+            )
         digest: pl.Expr = text.chash.sha2_256()  # type: ignore[attr-defined]
         return digest.str.slice(0, 32)
 
@@ -149,15 +184,21 @@ class Table:
             column = column + 0.0  # -0.0 + 0.0 is 0.0
         return column.cast(pl.String).fill_null(_NULL)
 
-    def conform(self, frame: pl.DataFrame, day: OperatingDay | None = None) -> Conformed:
+    def conform(
+        self,
+        frame: pl.DataFrame,
+        day: OperatingDay | None = None,
+        slack: dt.timedelta = CLOCK_SLACK,
+    ) -> Conformed:
         """Split ``frame`` into rows that may enter and rows that may not.
 
-        ``frame`` has every column but ``record_hash``; row numbers are positions. Identical
+        ``frame`` has every column but ``record_hash``; row numbers are positions. ``slack``: by how
+        much a ``published_at`` may lie after the fetch, for clocks differ. Identical
         duplicates collapse, conflicting ones are all broken. Raises ``ContractBroken`` where a
         column is missing or has another type: that is a parser's error, not a row's.
         """
         frame = self._typed(frame)
-        rules = self.all_rules(day)
+        rules = self.all_rules(day, slack)
         holds = pl.all_horizontal(r.holds.fill_null(value=True) for r in rules)
         if frame.select(holds.all()).item():
             good, broken = frame, pl.DataFrame(schema=BROKEN_SCHEMA)
@@ -183,7 +224,7 @@ class Table:
             frame = frame.with_columns(pl.col(n).cast(t[0]) for n, t in wrong.items())
         return frame
 
-    def all_rules(self, day: OperatingDay | None) -> list[Rule]:
+    def all_rules(self, day: OperatingDay | None, slack: dt.timedelta = CLOCK_SLACK) -> list[Rule]:
         """The table's own rules, and those that follow from its columns and the ``day``."""
         required = [c.name for c in self.columns if not c.nullable and c.name != "record_hash"]
         rules = [
@@ -193,12 +234,32 @@ class Table:
             if column.dtype == pl.Float64:
                 finite = pl.col(column.name).is_finite()
                 rules.append(Rule(f"{column.name}_is_a_finite_number", finite, (column.name,)))
+            if column.unit in BOUNDS and self.namespace == "market":  # others follow from these
+                within = pl.col(column.name).is_between(*BOUNDS[column.unit])
+                within |= ~pl.col(column.name).is_finite()  # which has a rule of its own
+                rules.append(Rule(f"{column.name}_is_possible", within, (column.name,)))
+        return [*rules, *self._stamp_rules(day, slack), *self.rules]
+
+    def _stamp_rules(self, day: OperatingDay | None, slack: dt.timedelta) -> list[Rule]:
+        """What follows from the columns of stamps; of those that need one, for ``day``."""
+        rules: list[Rule] = []
+        start, names = ("interval_start",), set(self.names)
+        if {"interval_start", "interval_end"} <= names and (
+            not self.ragged or "source_stamp" in names
+        ):
+            shows = ("interval_start", "interval_end")
+            rules.append(Rule("interval_starts_on_a_mark", starts_on_a_mark(), shows, "contract"))
         if day is not None and self.stays_in_day:
             inside = (pl.col("interval_start") >= day.start) & (pl.col("interval_start") < day.end)
-            rules.append(
-                Rule("interval_lies_in_its_operating_day", inside, ("interval_start",), "contract")
-            )
-        return [*rules, *self.rules]
+            rules.append(Rule("interval_lies_in_its_operating_day", inside, start, "contract"))
+        elif day is not None and "interval_start" in names:
+            near = lies_near(day)
+            rules.append(Rule("interval_lies_near_its_operating_day", near, start, "contract"))
+        if day is not None and {"published_at", "fetched_at"} <= names:
+            shows = ("published_at", "fetched_at")
+            in_time = published_in_time(day, slack)
+            rules.append(Rule("published_at_is_possible", in_time, shows, "contract"))
+        return rules
 
     def rule_checks(self) -> dict[str, str]:
         """Rule name to the name of the check that reports it."""
@@ -233,12 +294,7 @@ def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
             pl.concat_str(
                 pl.lit(f"{r.name}: "),
                 pl.concat_str(
-                    [
-                        pl.concat_str(
-                            pl.lit(f"{n}="), pl.col(n).cast(pl.String).fill_null("absent")
-                        )
-                        for n in r.shows
-                    ],
+                    [pl.concat_str(pl.lit(f"{n}="), _in_words(n, rows.schema[n])) for n in r.shows],
                     separator=", ",
                 ),
             )
@@ -250,6 +306,18 @@ def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
         rules=pl.concat_list(broken).list.drop_nulls(),
         reason=pl.concat_list(reasons).list.drop_nulls().list.join("; "),
     )
+
+
+def _in_words(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The value as text. Polars panics where an instant lies beyond the calendar: that is a number
+    of microseconds.
+    """
+    column = pl.col(name)
+    if dtype != UTC:
+        return column.cast(pl.String).fill_null("absent")
+    count = column.cast(pl.Int64)
+    held = pl.when(count.is_between(*CALENDAR)).then(column).cast(pl.String)
+    return pl.coalesce(held, count.cast(pl.String), pl.lit("absent"))
 
 
 def fold(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

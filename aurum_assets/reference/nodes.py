@@ -19,6 +19,7 @@ from aurum_assets.model.table import Table
 from aurum_assets.reference.crosswalk import PROVENANCE, Reference, history, reviewed_over, summary
 
 LISTS = ("isone_locations",)
+_SYSTEM = "7000"  # told beside the reserve zones, and none of them
 
 # The column that numbers a location -> what the same table says of it, and what its number says.
 _NAMED_BY: dict[str, dict[str, pl.Expr]] = {
@@ -32,7 +33,9 @@ _NAMED_BY: dict[str, dict[str, pl.Expr]] = {
     },
     "reserve_zone_id": {
         "location_name": pl.col("reserve_zone_name"),
-        "location_type": pl.lit("RESERVE ZONE"),
+        "location_type": pl.when(pl.col("reserve_zone_id") == _SYSTEM)
+        .then(pl.lit("SYSTEM"))
+        .otherwise(pl.lit("RESERVE ZONE")),
     },
     "location": {},
     "zone": {},
@@ -73,6 +76,7 @@ def see(rows: pl.DataFrame) -> pl.DataFrame:
 def crosswalk(sightings: pl.DataFrame, reviewed: pl.DataFrame) -> pl.DataFrame:
     """The rows of ``reference.iso_nodes``, without their hash, from all ``sightings``."""
     ids = ISO_NODES.ids
+    reviewed = reviewed.with_columns(location_type=_typed_type())
     described = reviewed_over(ISO_NODES, history(ISO_NODES, sightings), sightings, reviewed)
     newest = pl.col("location_name").last().over(ids)
     canonical = pl.coalesce("canonical_name", newest)
@@ -83,6 +87,14 @@ def crosswalk(sightings: pl.DataFrame, reviewed: pl.DataFrame) -> pl.DataFrame:
         )
         .join(summary(ISO_NODES, sightings), on=ids, how="left")
     )
+
+
+def _typed_type() -> pl.Expr:
+    """The type that a person typed. Version 0.1 wrote of the system that it is a reserve zone: no
+    person's word, though it stands in the files of its homes.
+    """
+    written = (pl.col("location_id") == _SYSTEM) & (pl.col("location_type") == "RESERVE ZONE")
+    return pl.when(~written.fill_null(value=False)).then("location_type")
 
 
 def _itself(typed: str, kind: str) -> pl.Expr:

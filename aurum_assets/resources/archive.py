@@ -6,8 +6,10 @@
     origin/simulated, or origin/real                                     whose data lies here
 
 An object is put once and never changed, and carries words about itself: its envelope, or why it was
-rejected. Replay needs nothing else than the archive. What does not belong here: where objects lie
-(a ``Store``: a folder, a bucket), what is a duplicate (the registry), what the bytes mean (model).
+rejected. The header of its gzip holds the hash of these words (the seal): an edit of the envelope
+does not reach there. Replay needs nothing else than the archive. What does not belong here: where
+objects lie (a ``Store``: a folder, a bucket), what is a duplicate (the registry), what the bytes
+mean (model).
 """
 
 import datetime as dt
@@ -17,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -29,6 +31,8 @@ _T = TypeVar("_T")
 _LEVEL = 6  # 9 takes four times as long for 2 % less
 _BODIES = (".json.gz", ".xml.gz")
 _ORIGIN = "origin/"
+_SEAL = b"envelope-sha256="
+_HEADER, _COMMENT = 10, 0x10  # bytes before a gzip's optional fields; the flag of its comment
 _READS = 3  # a store may hand out damaged bytes once; a damaged object stays damaged
 
 
@@ -65,6 +69,8 @@ class Rejection:
 
 class Store(Protocol):
     """Objects by key, each put once and never changed, with ``words`` (JSON) about itself.
+
+    What is put as a gzip with words is ``sealed`` with those that lie there.
 
     Every method raises ``StoreUnavailable`` where the store is out of reach, and ``ConfigError``
     where it refuses; neither is ever an empty answer.
@@ -186,7 +192,7 @@ class Archive:
         """A snapshot, whole.
 
         Raises ``MalformedPayload`` where the object cannot be unpacked, or does not hold the bytes
-        that were archived.
+        or the envelope that were archived.
         """
         (body, words), path = self._either(folder, day, identifier, self._verified)
         return Snapshot(_decoded(words, Envelope, f"{self.uri}/{path}"), body)
@@ -307,7 +313,42 @@ class Archive:
             kept = "rejected" if kind == "rejected" else "archived"
             msg = f"{where}: the bytes are not those that were {kept}"
             raise MalformedPayload(msg)
+        if seal_of(packed) not in {"", digest_of(words)}:
+            msg = f"{where}: the envelope is not the one that was archived: it was edited"
+            raise MalformedPayload(msg)
         return body
+
+
+def sealed(packed: bytes, words: bytes) -> bytes:
+    """The gzip ``packed`` with the hash of ``words`` in its header, as a comment (RFC 1952).
+
+    What is no plain gzip, or comes without words, stays as it is.
+    """
+    if not words or not packed.startswith(b"\x1f\x8b\x08\x00"):
+        return packed
+    comment = _SEAL + digest_of(words).encode() + b"\x00"
+    return packed[:3] + bytes([_COMMENT]) + packed[4:_HEADER] + comment + packed[_HEADER:]
+
+
+def seal_of(packed: bytes) -> str:
+    """The hash in the header of a gzip; empty for one that was put before there were seals."""
+    if len(packed) <= _HEADER or packed[3] != _COMMENT:
+        return ""
+    comment = packed[_HEADER : _HEADER + 128].partition(b"\x00")[0]
+    return comment.removeprefix(_SEAL).decode("latin-1") if comment.startswith(_SEAL) else "?"
+
+
+def digest_of(words: bytes) -> str:
+    """SHA-256 (hex) of words, however a store spells them: names in order, without nulls.
+
+    Of words that are no JSON object: of their bytes.
+    """
+    try:
+        said = msgspec.json.decode(words, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return hashlib.sha256(words).hexdigest()
+    plain = {name: value for name, value in said.items() if value is not None}
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
 def _packed(body: bytes) -> bytes:

@@ -8,6 +8,7 @@ belong here: tables and rows, and how often to try again; the lake does that.
 
 import errno
 import json
+import re
 import select
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from pyiceberg.catalog.rest import RestCatalog
     from pyiceberg.table import Table as IcebergTable
 
-Trouble = Literal["busy", "away", "refused", "full", "missing"]
+Trouble = Literal["busy", "away", "refused", "full", "missing", "disk", "closed", "damaged"]
 
 _POSTGRES = ("postgresql+psycopg2", "postgresql", "postgres")
 _OURS = "aurum-assets"  # how our connections are called in pg_stat_activity
+_PLAIN = "/ !$&'()*+,:;=@[]"  # what a path may hold as it is: all but the marks of an address
 _SILENCE, _CONNECTING = 20.0, 5.0
 _SENT_WITHIN, _ANSWERED_WITHIN = 5.0, 30.0
 _FINDING_OUT = 30.0
@@ -89,7 +91,7 @@ def catalog_properties(
     if kind == "glue":
         names = {"s3.region": "client.region", "s3.profile-name": "client.profile-name"}
         properties |= {names[n]: v for n, v in s3.items() if n in names}
-    files = {} if warehouse.startswith("file:") else {**s3, **_S3_BOUNDS}
+    files = {} if warehouse.startswith(("file:", "/")) else {**s3, **_S3_BOUNDS}
     return {**properties, **files, **_further(more)}
 
 
@@ -113,9 +115,9 @@ def _warehouse(kind: str, warehouse: str, home: Path) -> str:
         if kind == "glue":
             _refuse("WAREHOUSE", "s3://bucket/prefix: Glue keeps names, not files")
         # Where a REST catalog's tables lie, it decides itself.
-        return f"file://{home.resolve()}/lake/warehouse" if kind == "sql" else ""
+        return file_location(home.resolve() / "lake" / "warehouse") if kind == "sql" else ""
     if warehouse.startswith("/"):
-        warehouse = f"file://{warehouse}"
+        return file_location(Path(warehouse))
     if kind != "rest" and not warehouse.startswith(("s3://", "file:///")):
         _refuse("WAREHOUSE", "s3://bucket/prefix or file:///folder")
     return warehouse.rstrip("/")
@@ -282,7 +284,10 @@ def troubles(properties: Mapping[str, str]) -> tuple[type[Exception], ...]:
 
 
 def trouble_of(error: Exception) -> Trouble:
-    """Whether others were faster, nobody answers, the answer is no, or a disk is full."""
+    """Whether others were faster, nobody answers, the answer is no, or a disk is full or broken.
+
+    ``closed``: files of this machine that we may not open or write; ``damaged``: a catalog's file.
+    """
     from pyiceberg import exceptions as e
 
     if isinstance(error, e.RESTError):
@@ -310,11 +315,26 @@ _S3_REFUSALS = (
 )
 
 
+_CLOSED = {
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+}
+
+
 def _file_trouble(error: OSError) -> Trouble:
     if isinstance(error, FileNotFoundError):
         return "missing"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "full"
+    if error.errno == errno.EIO:
+        return "disk"
+    if error.errno in _CLOSED:
+        return "closed"
     refused = any(f"AWS Error {text}" in str(error) for text in _S3_REFUSALS)
     return "refused" if refused or isinstance(error, PermissionError) else "away"
 
@@ -330,10 +350,26 @@ _AWAY = ("08", "25006", "53", "57", "58", "XX")  # no connection, a standby, ful
 _REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "invalid")
 
 
+# The words of SQLite, which asking again does not change.
+_SQLITE: dict[str, Trouble] = {
+    "disk is full": "full",
+    "disk I/O error": "disk",
+    "readonly database": "closed",
+    "unable to open database": "closed",
+    "not a database": "damaged",
+    "malformed": "damaged",
+    "unsupported file format": "damaged",
+    "no such table": "damaged",
+    "no such column": "damaged",
+}
+
+
 def _sql_trouble(cause: BaseException | None) -> Trouble:
     if type(cause).__module__.startswith("sqlite3"):
-        if "disk is full" in str(cause):
-            return "full"
+        said = str(cause)
+        for text, trouble in _SQLITE.items():
+            if text in said:
+                return trouble
         transient = type(cause).__name__ in {"OperationalError", "IntegrityError"}
         return "busy" if transient else "refused"
     code = getattr(cause, "pgcode", None)  # a connection that was not to be had has none
@@ -356,11 +392,30 @@ def _aws_trouble(error: Exception) -> Trouble:
     return "away" if answered >= 500 else "refused"  # noqa: PLR2004  HTTP
 
 
+def sqlite_uri(file: Path) -> str:
+    """The address of a SQLite file for SQLAlchemy, which decodes its path."""
+    return f"sqlite:///{quote(str(file), safe=_PLAIN)}?timeout=30"
+
+
+def file_location(folder: Path) -> str:
+    """A folder as pyiceberg has it: ``file://`` and the path, which nothing decodes.
+
+    It takes what follows a question mark or a hash for no part of the path, unless the location is
+    a path alone.
+    """
+    return f"{'' if re.search(r'[?#]', str(folder)) else 'file://'}{folder}"
+
+
+def file_of(uri: str) -> str:
+    """``sqlite_uri`` undone."""
+    return unquote(uri.removeprefix("sqlite:///").partition("?")[0])
+
+
 def described(properties: Mapping[str, str]) -> str:
     """The catalog in words, without its secrets."""
     kind, uri = properties.get("type", "sql"), properties.get("uri", "")
     if uri.startswith("sqlite:"):
-        return "the lake's catalog (SQLite)"
+        return f"the lake's catalog (SQLite, {file_of(uri)})"
     found = urlsplit(uri or properties.get("glue.endpoint", ""))
     name = {"sql": "Postgres", "rest": "REST", "glue": "Glue"}.get(kind, kind)
     place = found.hostname or ""

@@ -34,20 +34,26 @@ from aurum_assets.model.errors import (
     ConfigError,
     ContractBroken,
     LakeBusy,
+    LakeDamaged,
     LakeUnreachable,
     Overtaken,
 )
 from aurum_assets.model.table import SUPERSEDED_AT, Table
 from aurum_assets.resources.catalog import (
     described,
+    file_location,
+    file_of,
     guard_landed_commits,
     of_files,
     open_catalog,
     reason,
+    sqlite_uri,
     trouble_of,
     troubles,
     warehouse,
 )
+from aurum_assets.resources.damage import Damage, find_damage, may_be_damage
+from aurum_assets.resources.evolve import evolved, missing
 from aurum_assets.resources.holdings import Held, Holdings
 from aurum_assets.resources.layout import DAY
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
@@ -64,7 +70,9 @@ _T = TypeVar("_T")
 
 _MARKET, _ORIGIN = "market", "aurum.origin"
 FILES_BEFORE_COMPACTION = 24
+_OPENING = "opening the lake"
 _LONGEST_WAIT = 1.0
+_ANEW = "aurum replay --all --rebuild makes the lake anew from the archive"
 _PATIENCE = 120.0  # for a write
 _SHORTER_PATIENCE = 30.0  # to open the catalog, to read, to make a table
 
@@ -79,7 +87,10 @@ _PROPERTIES = {
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge did. ``snapshot_id`` is None where there was nothing to commit."""
+    """What a merge did. ``snapshot_id`` is None where there was nothing to commit.
+
+    ``held``: the rows of the partition afterwards; None where nobody looked.
+    """
 
     new: int = 0
     changed: int = 0
@@ -87,6 +98,7 @@ class Merged:
     removed: int = 0
     snapshot_id: int | None = None
     attempts: int = 1
+    held: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,8 +140,8 @@ class Lake:
         return cls(
             {
                 "type": "sql",
-                "uri": f"sqlite:///{root}/catalog.sqlite?timeout=30",
-                "warehouse": f"file://{root}/warehouse",
+                "uri": sqlite_uri(root / "catalog.sqlite"),
+                "warehouse": file_location(root / "warehouse"),
             },
             locks=root,
         )
@@ -144,27 +156,33 @@ class Lake:
         """The catalog, its commits guarded.
 
         Raises ``LakeUnreachable`` where it cannot be had within half a minute, ``ConfigError``
-        where it refuses us.
+        where it refuses us, ``LakeDamaged`` where its file (or, of a table, a file) is damaged.
         """
-        what = "opening the lake"
-        opened = self._given or self._patiently(what, lambda _: open_catalog(self._properties))
+        self._refuse_lost_catalog()
+        opened = self._given or self._patiently(_OPENING, lambda _: open_catalog(self._properties))
         guard_landed_commits(opened, self._properties, self._sleep, self._shorter_patience)
         return opened
 
     def table(self, table: Table) -> "IcebergTable":
         """The Iceberg table, as it is now; made where it is missing. Raises like ``catalog``."""
         self.catalog  # noqa: B018  has a patience of its own
-        return self._patiently(table.identifier, lambda _: self._table(table))
+        return self._patiently(table.identifier, lambda _: self._table(table), within=(table, None))
 
     def find(self, table: Table) -> "IcebergTable | None":
         """The Iceberg table where it exists. Raises like ``catalog``."""
         return self.reading(table, lambda found: found, None)
 
-    def reading(self, table: Table, once: "Callable[[IcebergTable], _T]", otherwise: _T) -> _T:
+    def reading(
+        self,
+        table: Table,
+        once: "Callable[[IcebergTable], _T]",
+        otherwise: _T,
+        partition: Mapping[str, Any] | None = None,
+    ) -> _T:
         """What ``once`` reads of the table as it is now, ``otherwise`` where there is none.
 
-        Asked again for half a minute where catalog or files are out of reach. Raises like
-        ``catalog``.
+        Asked again for half a minute where catalog or files are out of reach. ``partition``: all
+        that is read of it. Raises like ``catalog``.
         """
         from pyiceberg.exceptions import NoSuchTableError
 
@@ -177,7 +195,7 @@ class Lake:
                 return otherwise
             return once(found)
 
-        return self._patiently(table.identifier, read)
+        return self._patiently(table.identifier, read, within=(table, partition))
 
     def claimed_by(self, ours: str) -> str:
         """Whose data the lake holds, ``real`` or ``simulated``: ``ours`` where nobody had said.
@@ -199,6 +217,30 @@ class Lake:
         """The identity of the table: another one after it was dropped and made again."""
         return str(self.table(table).metadata.table_uuid)
 
+    def held(self, table: Table, partition: Mapping[str, Any]) -> tuple[str, int]:
+        """The identity of the table, as ``uuid``, and its rows of ``partition``.
+
+        No row is read, and the next merge into the partition need not plan again.
+        """
+        self.catalog  # noqa: B018  has a patience of its own
+
+        def once(_: int) -> tuple[str, int]:
+            found = self._table(table)
+            return str(found.metadata.table_uuid), _count(self._plan(found, partition))
+
+        return self._patiently(table.identifier, once, within=(table, partition))
+
+    def partitions(self, table: Table) -> dict[tuple[Any, ...], int]:
+        """The rows of each partition that holds any, by its values; no row is read."""
+
+        def once(found: "IcebergTable") -> dict[tuple[Any, ...], int]:
+            rows = Counter[tuple[Any, ...]]()
+            for held in self._holdings.of(found):
+                rows[tuple(held.partition.values())] += held.rows
+            return dict(rows)
+
+        return self.reading(table, once, {})
+
     def read(
         self,
         table: Table,
@@ -215,7 +257,7 @@ class Lake:
             rows = _rows(found, table, where, names, self._plan(found, where))
             return rows.sort([n for n in table.order if n in rows.columns] or rows.columns)
 
-        return self.reading(table, once, table.empty().select(names))
+        return self.reading(table, once, table.empty().select(names), where)
 
     def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
         """Bring ``frame`` (as ``fold`` gives it, of one partition) into its partition.
@@ -229,7 +271,7 @@ class Lake:
             return Merged()
         partition = _partition_of(table, frame)
         return self._optimistic(
-            table, lambda attempt: self._merge_once(table, frame, partition, attempt)
+            table, lambda attempt: self._merge_once(table, frame, partition, attempt), partition
         )
 
     def replace(
@@ -246,7 +288,9 @@ class Lake:
         ``keeps``: somebody else brought it meanwhile.
         """
         return self._optimistic(
-            table, lambda attempt: self._replace_once(table, frame, partition, keeps, attempt)
+            table,
+            lambda attempt: self._replace_once(table, frame, partition, keeps, attempt),
+            partition,
         )
 
     def rewriting(self, table: Table, once: "Callable[[IcebergTable], _T]") -> _T:
@@ -269,6 +313,41 @@ class Lake:
         for file in written:
             file.spec_id = found.spec().spec_id  # as a plan would give it
         return [task.file for task in tasks], written
+
+    def set_aside(self, tables: Sequence[Table], folder: Path | None) -> list[str]:
+        """Take ``tables`` out of the catalog; sentences of what was kept where.
+
+        Their files are moved below ``folder`` where they lie in this lake's own, else they stay
+        where they are. Raises like ``catalog``.
+        """
+        from pyiceberg.exceptions import NoSuchTableError
+
+        kept = []
+        for table in tables:
+
+            def drop(_: int, identifier: str = table.identifier) -> bool:
+                try:
+                    self.catalog.drop_table(identifier)
+                except NoSuchTableError:
+                    return False
+                return True
+
+            dropped = self._patiently(table.identifier, drop)
+            place = self._locks and self._locks / "warehouse" / table.namespace / table.name
+            if folder is not None and place and place.exists():
+                to = folder / "warehouse" / table.namespace / table.name
+                to.parent.mkdir(parents=True, exist_ok=True)
+                place.rename(to)
+                kept.append(f"{table.identifier}: its files are in {to}")
+            elif dropped:
+                kept.append(f"{table.identifier}: its files stay where they are, without a name")
+        return kept
+
+    def close(self) -> None:
+        """Let go of the catalog; it is opened again with the next use."""
+        opened = self.__dict__.pop("catalog", None)
+        if opened is not None and self._given is None:
+            opened.close()
 
     def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
         """Counts, and bounds of the instants ``over``, without reading a row."""
@@ -380,7 +459,7 @@ class Lake:
         new, changed = int(is_new.sum()), int(is_changed.sum())
         unchanged = len(frame) - new - changed
         if not new and not changed:
-            return Merged(unchanged=unchanged, attempts=attempt)
+            return Merged(unchanged=unchanged, attempts=attempt, held=_count(tasks))
         said = frame.filter(is_new | is_changed)
         if changed or len(tasks) >= FILES_BEFORE_COMPACTION:
             held = _rows(found, table, partition, tuple(table.names), tasks)
@@ -389,9 +468,11 @@ class Lake:
             kept = held.join(said, on=table.key, how="anti")
             said = pl.concat([kept, said.select(table.names)]).sort(table.order)
             snapshot = self._commit(found, table, said, partition, over=tasks)
+            count = len(said)
         else:
             snapshot = self._commit(found, table, said, partition, beside=tasks)
-        return Merged(new, changed, unchanged, 0, snapshot, attempt)
+            count = _count(tasks) + len(said)
+        return Merged(new, changed, unchanged, 0, snapshot, attempt, count)
 
     def _replace_once(
         self,
@@ -409,12 +490,13 @@ class Lake:
             msg = f"{table.identifier}: {partition} holds rows that others brought meanwhile"
             raise Overtaken(msg)
         if known.equals(frame):
-            return Merged(unchanged=len(frame), attempts=attempt)
+            return Merged(unchanged=len(frame), attempts=attempt, held=len(frame))
         same = len(frame.join(known, on=[*table.key, "record_hash"], how="semi"))
         new = len(frame.join(known, on=table.key, how="anti"))
         removed = len(known.join(frame, on=table.key, how="anti"))
         snapshot = self._commit(found, table, frame, partition, over=tasks)
-        return Merged(new, len(frame) - same - new, same, removed, snapshot, attempt)
+        changed = len(frame) - same - new
+        return Merged(new, changed, same, removed, snapshot, attempt, len(frame))
 
     def _commit(
         self,
@@ -457,7 +539,9 @@ class Lake:
 
     # --- the loop ------------------------------------------------------------------------------
 
-    def _optimistic(self, table: Table, once: Callable[[int], _T]) -> _T:
+    def _optimistic(
+        self, table: Table, once: Callable[[int], _T], partition: Mapping[str, Any] | None = None
+    ) -> _T:
         """Try until a commit lands on the state that it was computed from.
 
         Writers of one machine take turns, or a rewrite would always lose to the appends beside it.
@@ -470,7 +554,7 @@ class Lake:
             with self._turn(table):
                 return once(attempt)
 
-        return self._patiently(table.identifier, in_turn, self._patience)
+        return self._patiently(table.identifier, in_turn, self._patience, (table, partition))
 
     @contextlib.contextmanager
     def _turn(self, table: Table) -> Iterator[None]:
@@ -486,8 +570,18 @@ class Lake:
     def _shorter_patience(self) -> float:
         return min(_SHORTER_PATIENCE, self._patience)
 
-    def _patiently(self, what: str, once: Callable[[int], _T], patience: float | None = None) -> _T:
-        """Do what others may be faster at, and what a catalog must answer: it may come back."""
+    def _patiently(
+        self,
+        what: str,
+        once: Callable[[int], _T],
+        patience: float | None = None,
+        within: tuple[Table, Mapping[str, Any] | None] | None = None,
+    ) -> _T:
+        """Do what others may be faster at, and what a catalog must answer: it may come back.
+
+        ``within``: the table, and the partition of it, whose files are looked at where wrong bytes
+        may be the reason: these do not come back, and nobody waits for them.
+        """
         lost = troubles(self._properties)
         began = time.monotonic()
         until = began + (self._shorter_patience if patience is None else patience)
@@ -495,13 +589,53 @@ class Lake:
         while True:
             try:
                 return once(attempt)
-            except lost as error:
+            except Exception as error:
+                self._refuse_damage(what, error, within)
+                if not isinstance(error, lost):
+                    raise
                 waits = trouble_of(error) in {"busy", "away"}
                 if not waits or time.monotonic() > until:
                     raise self._given_up(what, attempt, began, error) from None
             ceiling = min(_LONGEST_WAIT, 0.02 * 2**attempt)
             self._sleep(random.uniform(0, ceiling))  # noqa: S311  jitter is no secret
             attempt += 1
+
+    def _refuse_damage(
+        self, what: str, error: Exception, within: tuple[Table, Mapping[str, Any] | None] | None
+    ) -> None:
+        """Raise ``LakeDamaged`` where ``error`` comes of a file that cannot be read."""
+        if within is None or not may_be_damage(error):
+            return
+        found = find_damage(self.catalog, *within)
+        if found is not None:
+            raise self._damaged(what, found) from None
+
+    def damage(self, table: Table, what: str = "") -> LakeDamaged | None:
+        """Which file of ``table`` cannot be read, as an error; None where all can be."""
+        found = find_damage(self.catalog, table)
+        return None if found is None else self._damaged(what or table.identifier, found)
+
+    def _damaged(self, what: str, found: Damage) -> LakeDamaged:
+        if found.gone:
+            place = warehouse(self._properties)
+            return LakeDamaged(
+                f"{what}: a file is gone from {place}: {found.file}; name the right one in "
+                f"AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
+            )
+        return LakeDamaged(f"{what}: {found.file} is damaged ({found.why}); {_ANEW}")
+
+    def _refuse_lost_catalog(self) -> None:
+        """Refuse to begin a new catalog beside the files of the tables of a lost one."""
+        uri = self._properties.get("uri", "")
+        if self._given is not None or not uri.startswith("sqlite:"):
+            return
+        file = Path(file_of(uri))
+        if file.exists() and file.stat().st_size:
+            return
+        if next((file.parent / "warehouse").glob("*/*/metadata/*.metadata.json"), None):
+            why = "it has 0 bytes" if file.exists() else "it is gone"
+            found = Damage(str(file), f"{why}, the tables beside it are not")
+            raise self._damaged(_OPENING, found)
 
     def _given_up(self, what: str, attempt: int, began: float, error: Exception) -> AurumError:
         if trouble_of(error) == "busy":
@@ -517,32 +651,22 @@ class Lake:
         """
         trouble, why = trouble_of(error), reason(error, self._properties)
         place = (warehouse if of_files(error) else described)(self._properties)
-        if trouble == "refused":
-            also = ", and at what the credentials may do" if of_files(error) else ""
-            return ConfigError(f"{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*{also}")
-        if trouble == "missing":
-            return ConfigError(
-                f"{what}: a file is gone from {place}: {why}; name the right one in "
-                "AURUM_CATALOG_WAREHOUSE, or restore it"
-            )
-        if trouble == "full":
-            return LakeUnreachable(
-                f"{what}: no space is left for {place} ({why}): nothing of this was stored; what "
-                "was archived is kept, make room and ask again"
-            )
-        for_long = f" for {seconds:.0f} s" if seconds else ""
-        return LakeUnreachable(
-            f"{what}: {place} was out of reach{for_long} ({why}): "
-            "what was archived is kept, ask again once it is back"
-        )
+        words = {"what": what, "place": place, "why": why, "also": "", "long": ""}
+        if of_files(error):
+            words["also"] = ", and at what the credentials may do"
+        if seconds:
+            words["long"] = f" for {seconds:.0f} s"
+        kind, sentence = _SENTENCES.get(trouble, _SENTENCES["away"])
+        return kind(sentence.format_map(words))
 
     def _table(self, table: Table) -> "IcebergTable":
         from pyiceberg.exceptions import NoSuchTableError
 
         try:
-            return self.catalog.load_table(table.identifier)
+            found = self.catalog.load_table(table.identifier)
         except NoSuchTableError:
-            return self._create(table)
+            found = self._create(table)
+        return evolved(found, table, iceberg_schema(table))
 
     def _create(self, table: Table) -> "IcebergTable":
         self.catalog.create_namespace_if_not_exists(table.namespace)
@@ -556,11 +680,56 @@ class Lake:
         )
 
 
+_SENTENCES: dict[str, tuple[type[AurumError], str]] = {
+    "refused": (
+        ConfigError,
+        "{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*{also}",
+    ),
+    "missing": (
+        LakeDamaged,
+        (
+            "{what}: a file is gone from {place}: {why}; name the right one in "
+            f"AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
+        ),
+    ),
+    "damaged": (LakeDamaged, f"{{what}}: {{place}} is damaged ({{why}}); {_ANEW}"),
+    "disk": (
+        LakeUnreachable,
+        (
+            "{what}: the disk of {place} cannot be read or written ({why}): look at the disk; what "
+            "was archived is kept, ask again once it works"
+        ),
+    ),
+    "closed": (
+        ConfigError,
+        (
+            "{what}: {place} cannot be opened or written ({why}): make its folder and files "
+            "writable by this user, or set AURUM_HOME (AURUM_CATALOG_WAREHOUSE) elsewhere"
+        ),
+    ),
+    "full": (
+        LakeUnreachable,
+        (
+            "{what}: no space is left for {place} ({why}): nothing of this was stored; what was "
+            "archived is kept, make room and ask again"
+        ),
+    ),
+    "away": (
+        LakeUnreachable,
+        (
+            "{what}: {place} was out of reach{long} ({why}): what was archived is kept, ask again "
+            "once it is back"
+        ),
+    ),
+}
+
+
 def _made(root: Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"{root} cannot be made ({error.strerror}); set AURUM_HOME to a folder that can"
+        why = error.strerror or error
+        msg = f"{root} cannot be made ({why}); set AURUM_HOME to a folder that can"
         raise ConfigError(msg) from error
     return root.resolve()
 
@@ -581,9 +750,16 @@ def _rows(
     schema = {name: table.schema[name] for name in columns}
     if not tasks:
         return pl.DataFrame(schema=schema)
-    projected = found.schema().select(*columns)
+    absent = {column.name for column in missing(found, table)}
+    projected = found.schema().select(*(n for n in columns if n not in absent))
     arrow = ArrowScan(found.metadata, found.io, projected, _where(partition)).to_table(tasks)
-    return pl.DataFrame(arrow).select(pl.col(n).cast(t) for n, t in schema.items())
+    return pl.DataFrame(arrow).select(
+        pl.lit(None, t).alias(n) if n in absent else pl.col(n).cast(t) for n, t in schema.items()
+    )
+
+
+def _count(tasks: "Sequence[FileScanTask]") -> int:
+    return sum(task.file.record_count for task in tasks)
 
 
 def _summary(found: "IcebergTable", over: str, files: Sequence[Held]) -> TableSummary:
@@ -691,7 +867,7 @@ def _written(
     partition = _partition_of(table, frame)
     values = [PartitionFieldValue(field, partition[field.name]) for field in spec.fields]
     try:
-        arrow = frame.select(table.names).to_arrow()
+        arrow = frame.select(schema.column_names).to_arrow()
         arrow = arrow.cast(schema_to_pyarrow(schema, include_field_ids=False))
     except (ValueError, pl.exceptions.PolarsError) as error:
         msg = f"{table.identifier}: the frame does not fit the table: {error}"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import structlog
 
+from aurum_assets.model.shown import visible
 from aurum_assets.resources.redaction import HIDDEN, redacted
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -103,7 +104,7 @@ def _shown(key: str, value: Any) -> Any:  # noqa: ANN401  whatever is logged
         return {redacted(str(k)): _shown(str(k), v) for k, v in value.items()}
     if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
         return [_shown("", v) for v in value]
-    return redacted(value if isinstance(value, str) else str(value))
+    return visible(redacted(value if isinstance(value, str) else str(value)))
 
 
 def _renderer(layout: Literal["console", "json"]) -> structlog.typing.Processor:

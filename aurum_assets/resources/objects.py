@@ -11,6 +11,7 @@ minute, not one for each object.
 """
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
-from aurum_assets.resources.archive import Store, Stored
+from aurum_assets.resources.archive import Store, Stored, sealed
 
 if TYPE_CHECKING:  # imported where they are first used: a run without S3 does not pay for them
     from botocore.exceptions import BotoCoreError, ClientError
@@ -117,7 +118,10 @@ class Folder:
         """See ``Store``."""
         with self._reached(f"put {key}"):
             if words:
-                _create(self.root / _beside(key), words)
+                about = self.root / _beside(key)
+                if not _create(about, words):  # of a put that was killed before its object
+                    words = about.read_bytes()
+                body = sealed(body, words)
             created = _create(self.root / key, body)
         return Stored(
             path=key,
@@ -142,7 +146,7 @@ class Folder:
         except FileNotFoundError:
             raise
         except OSError as error:
-            msg = f"{path}: this object cannot be read: {error.strerror}"
+            msg = f"{path}: this object cannot be read: {error.strerror or error}"
             raise MalformedPayload(msg) from error
 
     def below(self, prefix: str) -> Iterator[tuple[str, int]]:
@@ -187,7 +191,9 @@ class Folder:
             yield
         except OSError as error:
             why = error.strerror or type(error).__name__
-            msg = f"{self.uri} is out of reach ({doing}: {why}): ask again later"
+            closed = error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}
+            remedy = "make it writable by this user" if closed else "ask again later"
+            msg = f"{self.uri} is out of reach ({doing}: {why}): {remedy}"
             raise StoreUnavailable(msg) from error
 
 
@@ -249,9 +255,11 @@ class S3:
         mark = uuid.uuid4().hex
         about["put"] = mark
         if sum(_NAMED + len(name) + len(value) for name, value in about.items()) > METADATA_BYTES:
-            self.put(_beside(key), words)
+            if not self.put(_beside(key), words).created:
+                words = self.get(_beside(key))[0]
             about = {**_BESIDE, "put": mark}
-        return self._asked(f"put {key}", partial(self._put, key, body, about))
+        sealing = sealed(body, words)
+        return self._asked(f"put {key}", partial(self._put, key, sealing, about))
 
     def _put(self, key: str, body: bytes, about: dict[str, str], client: "S3Client") -> Stored:
         """One put; its answer may get lost, and the next try then finds its own object there."""

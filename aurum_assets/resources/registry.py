@@ -16,6 +16,7 @@ from aurum_assets.resources.archive import Stored, order_of
 from aurum_assets.resources.state import State
 
 TTL = 365 * 86_400.0
+LEDGER_TTL = 5 * TTL  # a day that is deleted years later is still missed; 300 bytes a day
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,20 @@ class Known:
     version: str
     bytes: int
     fetched_at: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the tables held of a day once these snapshots were merged: rows of the table (by its
+    ``uuid``), of its history, of the quarantine. ``archived``: a hash of the identifiers.
+    """
+
+    uuid: str
+    rows: int
+    history: int
+    quarantined: int
+    archived: str
+    newest: str
 
 
 class Registry:
@@ -89,6 +104,28 @@ class Registry:
         text = msgspec.json.encode(sorted(identifiers)).decode()
         self._set(f"merged:{dataset}:{day}:{table_uuid}", text)
 
+    def ledger(self, dataset: str, day: str) -> Ledger | None:
+        """What the tables should hold of the day, where it is remembered."""
+        text = self._get(f"ledger:{dataset}:{day}")
+        return msgspec.json.decode(text, type=Ledger) if text else None
+
+    def ledger_days(self, dataset: str) -> list[str]:
+        """The days of which there is a ledger; none where the store does not list its words."""
+        prefix = f"ledger:{dataset}:"
+        try:
+            return [key.removeprefix(prefix) for key in self._state.keys(prefix)]
+        except (sqlite3.Error, ConfigError, LookupError):
+            return []
+
+    def keep_ledger(self, dataset: str, day: str, ledger: Ledger) -> None:
+        """Remember what the tables hold of the day."""
+        text = msgspec.json.encode(ledger).decode()
+        self._set(f"ledger:{dataset}:{day}", text, LEDGER_TTL)
+
+    def forget_ledger(self, dataset: str, day: str) -> None:
+        """Forget what the tables should hold of the day: nobody knows."""
+        self._delete(f"ledger:{dataset}:{day}")
+
     def _get(self, key: str) -> str | None:
         try:
             return self._state.get(key)
@@ -96,9 +133,9 @@ class Registry:
             self.degraded = f"the registry cannot be read, the archive is asked instead: {error}"
             return None
 
-    def _set(self, key: str, text: str) -> None:
+    def _set(self, key: str, text: str, ttl: float = TTL) -> None:
         try:
-            self._state.set(key, text, TTL)
+            self._state.set(key, text, ttl)
         except (sqlite3.Error, ConfigError) as error:
             self.degraded = f"the registry cannot be written, the archive is asked instead: {error}"
 

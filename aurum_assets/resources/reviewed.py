@@ -1,6 +1,8 @@
 """The files that people review: CSVs of text, written whole or not at all.
 
-What belongs in a file is decided elsewhere (``reference``); here is how it is read and written.
+What belongs in a file is decided elsewhere (``reference``); here is how it is read and written. A
+name of an operator's that a spreadsheet would run is written so that it does not (``model.shown``),
+and read back as it was.
 """
 
 import csv
@@ -12,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.shown import from_cell, to_cell
 
 
 def read_reviewed(path: Path, columns: Sequence[str], key: Sequence[str]) -> pl.DataFrame | None:
@@ -29,7 +32,7 @@ def read_reviewed(path: Path, columns: Sequence[str], key: Sequence[str]) -> pl.
         msg = f"{path}: cannot be read as UTF-8 text ({error})"
         raise ConfigError(msg) from error
     lines = csv.reader(io.StringIO(text, newline=""))
-    header = [cell.strip() for cell in next(lines, [])]
+    header = [from_cell(cell.strip()) for cell in next(lines, [])]
     missing = [name for name in columns if name not in header]
     if missing or len(set(header)) != len(header):
         msg = f"{path}, line 1: expected the columns {', '.join(columns)}, each once; found "
@@ -43,7 +46,9 @@ def read_reviewed(path: Path, columns: Sequence[str], key: Sequence[str]) -> pl.
         if len(cells) > len(header):
             msg = f"{path}, line {lines.line_num}: {len(cells)} cells under {len(header)} columns; "
             raise ConfigError(msg + 'put a text that holds a comma between "quotes"')
-        row = {name: cell.strip() or None for name, cell in zip(header, cells, strict=False)}
+        row = {
+            name: from_cell(cell.strip()) or None for name, cell in zip(header, cells, strict=False)
+        }
         identity = tuple(row.get(name) for name in key)
         if None in identity:
             msg = f"{path}, line {lines.line_num}: {' and '.join(key)} must be filled"
@@ -71,8 +76,8 @@ def write_reviewed(
     try:
         with draft.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(rows)
+            writer.writerow(map(to_cell, columns))
+            writer.writerows([cell and to_cell(cell) for cell in row] for row in rows)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

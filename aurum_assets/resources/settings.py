@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import structlog
-from pydantic import AliasChoices, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -64,12 +64,18 @@ from aurum_assets.resources.state import SqliteState, State
 
 PROJECT = Path(__file__).parents[2]
 _RENAMED = {"retention_days": "repair_days"}  # keys of a dataset: it never said what is retained
+_LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 log = structlog.get_logger(__name__)
 
 
 def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN401  as Field has it
     """A setting under several names: ours, then those that other tools gave it."""
     return Field(default=default, validation_alias=AliasChoices(*names), **bounds)
+
+
+def _lower(said: object) -> object:
+    """``INFO`` as ``info``."""
+    return said.lower() if isinstance(said, str) else said
 
 
 class Settings(BaseSettings):
@@ -90,8 +96,8 @@ class Settings(BaseSettings):
     miso_base_url: str = _named("MISO_BASE_URL")
 
     environment: Literal["dev", "staging", "prod"] = _named("AURUM_ENVIRONMENT", default="dev")
-    log_level: Literal["debug", "info", "warning", "error"] = _named(
-        "AURUM_LOG_LEVEL", default="warning"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        _named("AURUM_LOG_LEVEL", default="warning")
     )
     log_format: Literal["console", "json"] = _named("AURUM_LOG_FORMAT", default="console")
     archive: str = _named("AURUM_ARCHIVE")
@@ -271,6 +277,10 @@ def _check_against_code(  # noqa: C901  a list of refusals
     for name in ("lateness_minutes", "repair_days"):
         if getattr(config, name) < 1:
             raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
+    if not 0 <= config.clock_slack_minutes <= _LONGEST_SLACK:
+        expected = f"between 0 and {_LONGEST_SLACK}"
+        found = config.clock_slack_minutes
+        raise _wrong(file, config.key, "clock_slack_minutes", expected, found)
     names: set[str] = set()
     for feed in config.feeds:
         _check_probe(file, known[config.key], feed)
@@ -428,7 +438,7 @@ class Home:
             place = f"{self.backends.s3_endpoint} {self.backends.archive}"
             return hashlib.sha256(place.encode()).hexdigest()[:16]
         file = self.root / "identity"
-        with self.turn("identity"):
+        with self.turn("identity"), self._written():
             if not file.exists() or not file.read_text().strip():
                 file.write_text(uuid.uuid4().hex[:16])
             return file.read_text().strip()
@@ -503,12 +513,30 @@ class Home:
 
     @contextlib.contextmanager
     def turn(self, name: str) -> Iterator[None]:
-        """One process of this machine at a time; a killed one gives way at once."""
+        """One process of this machine at a time; a killed one gives way at once.
+
+        Raises ``ConfigError`` where the home cannot be written.
+        """
         folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{name}.lock").open("a") as file:
+        with self._written():
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / f"{name}.lock").open("a")
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        """Say in a sentence that the home cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            msg = (
+                f"{error.filename or self.root} cannot be written ({why}): make the home writable "
+                "by this user, or set AURUM_HOME to a folder that is"
+            )
+            raise ConfigError(msg) from error
 
     def _refuse_to_mix(self, base_url: str) -> None:
         """A home holds what a simulator made up or what an operator said, never both.
@@ -552,12 +580,13 @@ class Home:
         marker = self.root / name
         if marker.exists():
             return
-        self.root.mkdir(parents=True, exist_ok=True)
         draft = self.root / f".{name}.{uuid.uuid4().hex}"
-        draft.write_text(word)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, marker)
-        draft.unlink()
+        with self._written():
+            self.root.mkdir(parents=True, exist_ok=True)
+            draft.write_text(word)
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, marker)
+            draft.unlink()
 
     def now(self) -> dt.datetime:
         """This instant, UTC."""

@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from aurum_assets.markets.isone.source import ISONE
+from aurum_assets.markets.isone.source import ISONE, SYSTEM
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.simulator.ancillary_series import (
     PRODUCTS,
@@ -84,19 +84,27 @@ def hourly_regulation_records(
 def reserve_records(
     seed: int, day: OperatingDay, intervals: Sequence[int], finality: Finality
 ) -> list[Tree]:
-    """The records of a day's intervals (by number) in the four reserve zones, due or not."""
+    """The records of a day's intervals (by number) of the system and its three reserve zones.
+
+    Due or not. A zone has no requirement of ten-minute reserve; the system has all three.
+    """
     prices, quantities = reserve_prices(seed, day, finality), reserve_quantities(seed, day)
-    stamps = _stamps(seed, "reserve", day)
+    stamps = list(zip(_stamps(seed, "reserve", day), day.marks(FIVE_MINUTES), strict=True))
     return [
-        _reserve(zone, stamps[i], prices[i].tolist(), quantities[i].tolist())
+        _reserve(zone, *stamps[i], prices[i].tolist(), quantities[i].tolist())
         for i in intervals
         for zone in reserve_zones()
     ]
 
 
-def _reserve(zone: tuple[str, str], began: str, prices: list[int], mw: list[int]) -> Tree:
-    record: Tree = {"BeginDate": began, "ReserveZoneId": int(zone[0]), "ReserveZoneName": zone[1]}
-    record |= {name: number(value) for name, value in zip(_REQUIREMENTS, mw[3:], strict=True)}
+def _reserve(
+    zone: tuple[str, str], began: str, mark: dt.datetime, prices: list[int], mw: list[int]
+) -> Tree:
+    record: Tree = {"BeginDate": began, "IntervalBeginDate": stamp(mark)}
+    record |= {"ReserveZoneId": int(zone[0]), "ReserveZoneName": zone[1]}
+    required = zip(_REQUIREMENTS, mw[3:], strict=True)
+    whole = zone[0] == SYSTEM
+    record |= {n: number(v) for n, v in required if whole or n == "Total30MinRequirement"}
     for product, price, quantity in zip(PRODUCTS, prices, mw[:3], strict=True):
         record[f"{product.capitalize()}DesignatedMw"] = number(quantity)
         record[f"{product.capitalize()}ClearingPrice"] = number(price)

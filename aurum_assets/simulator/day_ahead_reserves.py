@@ -6,7 +6,7 @@ Without a day in the path the newest day that is out is answered, as a whole.
 
 import datetime as dt
 
-from aurum_assets.markets.isone.source import ISONE
+from aurum_assets.markets.isone.source import ISONE, SYSTEM
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.simulator.ancillary_series import day_ahead
 from aurum_assets.simulator.isone import (
@@ -21,7 +21,6 @@ from aurum_assets.simulator.payloads import Tree, number, wrapped, wrapped_newer
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 BEGAN = dt.date(2025, 3, 1)
-_SYSTEM = "7000"
 _PRODUCTS = {"TMSR": "tmsr", "TMNSR": "tmnsr", "TMOR": "tmor", "EIR": "eir"}
 
 
@@ -46,7 +45,7 @@ def service_records(day: OperatingDay, *, seed: int = 0) -> list[Tree]:
         {
             "BeginDate": stamp(mark),
             "Product": product,
-            "Zone": _SYSTEM,
+            "Zone": SYSTEM,
             "Price": number(int(prices[product][i])),
             "Mw": number(int(series[f"{name}_designation_mw"][i])),
         }

@@ -40,12 +40,17 @@ def mix_records(
                 "GenMw": int(series[i]),
                 "FuelCategory": fuel,
                 "FuelCategoryRollup": ROLLUP[fuel],
-                "MarginalFlag": "Y" if fuel in flags[i] else "N",
+                "MarginalFlag": _flag(fuel, flags[i]),
             }
             for fuel, series in made.items()
             if series[i] > 0
         ]
     return records
+
+
+def _flag(fuel: str, marginal: set[str]) -> str:
+    """Y, N, or - as the operator's schema has it: of what is called "Other" it is not told."""
+    return "-" if fuel == "Other" else "Y" if fuel in marginal else "N"
 
 
 def _mix(world: World, day: OperatingDay, picks: Sequence[int]) -> Answer:

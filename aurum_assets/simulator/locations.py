@@ -9,7 +9,7 @@ from aurum_assets.simulator.places import listed
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
 _NODE = "NETWORK NODE"
-_UNLISTED = (_NODE, "METERING DOMAIN")  # without /all
+_UNLISTED = (_NODE, "HUB NODE", "DISPATCH ZONE")  # without /all
 
 
 def location_records(*, everything: bool = True) -> list[Tree]:
@@ -19,7 +19,7 @@ def location_records(*, everything: bool = True) -> list[Tree]:
             "LocationID": int(number),
             "LocationType": kind,
             "LocationName": name,
-            "AreaType": "EXTERNAL" if kind == "EXT. NODE" else "INTERNAL",
+            "AreaType": "EXTERNAL" if kind.startswith("EXT.") else "INTERNAL",
             **({"NetworkNodeType": _node_type(name)} if kind == _NODE else {}),
         }
         for number, kind, name in listed()

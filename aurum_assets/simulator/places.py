@@ -32,7 +32,7 @@ PRICED = 1213
 AREAS = 8  # as many as there are load zones
 HUB_AREA = -1
 _CORE_AREAS = (HUB_AREA, *range(AREAS), 0, 6, 6, 2, 3, 3, 0)
-_DRR = "DRR AGGREGATION ZONE"
+_DRR = "DRRAZ"
 _ZONES = (  # demand response: two of them share a name
     ("7500", "Bangor Hydro"),
     ("7501", "Portland Maine"),
@@ -44,6 +44,18 @@ _ZONES = (  # demand response: two of them share a name
 )
 _RESERVE_ZONES = (("7000", "ROS"), ("7001", "SWCT"), ("7002", "CT"), ("7003", "NEMABSTN"))
 LISTED = 1302
+# What is listed beside the priced ones and the reserve zones. The types are the operator's, 93 rows
+# with the zones of demand response; how many are of which type, their numbers and names are ours.
+_OTHERS = (
+    ("SYSTEM", 7000, ("ROS",)),
+    ("INT. AREA", 32, ("NEPOOL AREA",)),
+    ("EXT. AREA", 9_001, ("NEW BRUNSWICK", "NEW YORK", "QUEBEC")),
+    ("CAPACITY ZONE", 8_500, ("REST OF POOL", "NORTHERN NEW ENGLAND")),
+    ("RELIABILITY REGION", 8_600, tuple(f"REGION {n}" for n in range(1, 9))),
+    ("DISPATCH ZONE", 8_700, tuple(f"DISPATCH {n:02d}" for n in range(1, 20))),
+    ("HUB NODE", 8_800, tuple(f"HUB NODE {n:02d}" for n in range(1, 33))),
+    (_DRR, 7_510, tuple(f"DRRAZ {n:02d}" for n in range(1, 21))),
+)
 
 # Towns by load zone, in the order of the zones' ids.
 _TOWNS = (
@@ -151,14 +163,16 @@ def units() -> tuple[Place, ...]:
 @cache
 def listed() -> tuple[tuple[str, str, str], ...]:
     """Id, type and name of every location: the priced ones, and those that have no price."""
-    others = [("32", "NETWORK AREA", "NEPOOL AREA")]
-    others += [(number, "RESERVE ZONE", name) for number, name in _RESERVE_ZONES]
-    domains = LISTED - PRICED - len(others)
-    others += [(str(14_000 + n), "METERING DOMAIN", f"MD.{n:03d}") for n in range(domains)]
+    others = [
+        (str(first + n), kind, name)
+        for kind, first, names in _OTHERS
+        for n, name in enumerate(names)
+    ]
+    others += [(number, "RESERVE ZONE", name) for number, name in _RESERVE_ZONES[1:]]
     priced = [(place.id, place.type, place.name) for place in places()]
     return tuple(sorted([*priced, *others], key=lambda row: int(row[0])))
 
 
 def reserve_zones() -> tuple[tuple[str, str], ...]:
-    """Id and name of the four reserve zones."""
+    """Id and name of the system (first) and of the three reserve zones."""
     return _RESERVE_ZONES

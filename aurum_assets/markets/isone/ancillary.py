@@ -7,7 +7,8 @@ Source: ISO New England web services, ``/fiveminutercp`` and ``/hourlyrcp``.
 Grain: five minutes x finality (hourly, final, in the same table by their interval).
 Units: USD/MW; UTC, half-open intervals stamped at their beginning.
 Caveats: stamps are sometimes :01 or :02 past the interval; ``interval_start`` is aligned,
-``source_stamp`` is what came. The one price that stood for both before 2015 is not read.
+``source_stamp`` is what came. The one price that stood for both before 2015 is not read. The label
+``hour_ending`` is a name of the interval's hour, so it is no part of what is hashed.
 """
 
 from collections.abc import Mapping
@@ -16,10 +17,17 @@ from typing import Any
 
 import polars as pl
 
-from aurum_assets.markets.isone.source import FINALITY_IS_KNOWN, ISONE, days_said, utc_stamp
+from aurum_assets.markets.isone.source import (
+    FINALITY_IS_KNOWN,
+    ISONE,
+    SYSTEM,
+    days_said,
+    utc_stamp,
+)
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset, Dialect
+from aurum_assets.model.ids import is_a_name, is_a_number
 from aurum_assets.model.reading import Record, local_days
 from aurum_assets.model.table import Table
 
@@ -43,6 +51,7 @@ def parse_regulation_prices(records: pl.DataFrame) -> pl.DataFrame:
         source_stamp=stamp,
         service_price=pl.col("RegServiceClearingPrice"),
         capacity_price=pl.col("RegCapacityClearingPrice"),
+        hour_ending=pl.col("HourEnd"),
     )
 
 
@@ -73,12 +82,15 @@ ISONE_REGULATION_PRICES = Dataset(
             c.SOURCE_STAMP,
             c.SERVICE_PRICE,
             c.CAPACITY_PRICE,
+            c.HOUR_ENDING,
             c.FINALITY,
             *c.PROVENANCE,
         ),
         key=("interval_start", "interval_end", "finality"),
         hashed=("source_stamp", "service_price", "capacity_price"),
         rules=(FINALITY_IS_KNOWN,),
+        added=("hour_ending",),
+        ragged="stamps are sometimes a second or two past the interval",
         doc="Regulation clearing prices of ISO New England.",
     ),
     dialects=(
@@ -101,6 +113,7 @@ class ReserveRecord(Record):
 
     BeginDate: str
     ReserveZoneId: int | str
+    IntervalBeginDate: str | None = None
     ReserveZoneName: str | None = None
     TenMinSpinRequirement: float | None = None
     Total10MinRequirement: float | None = None
@@ -114,9 +127,12 @@ class ReserveRecord(Record):
 
 
 def parse_reserve_prices(records: pl.DataFrame) -> pl.DataFrame:
-    """``FiveMinReservePrices.FiveMinReservePrice[]`` to one row per interval and reserve zone."""
+    """``FiveMinReservePrices.FiveMinReservePrice[]`` to one row per interval and reserve zone.
+
+    The interval is that of ``IntervalBeginDate`` where the operator names it, else the stamp's.
+    """
     stamp = utc_stamp("BeginDate")
-    start = stamp.dt.truncate("5m")
+    start = pl.coalesce(utc_stamp("IntervalBeginDate"), stamp.dt.truncate("5m"))
     return records.select(
         interval_start=start,
         interval_end=start + FIVE_MINUTES,
@@ -165,7 +181,8 @@ ISONE_RESERVE_PRICES = Dataset(
             "source_stamp",
             *(column.name for column in (*_RESERVES, *_REQUIREMENTS)),
         ),
-        rules=(FINALITY_IS_KNOWN,),
+        rules=(FINALITY_IS_KNOWN, is_a_number("reserve_zone_id")),
+        ragged="stamps are sometimes a second or two past the interval",
         doc="Reserve prices, designations and requirements of ISO New England by reserve zone.",
     ),
     dialects=(
@@ -186,7 +203,9 @@ Clearing prices and designated megawatts of ten-minute spinning (TMSR), ten-minu
 Source: ISO New England web services, ``/fiveminutereserveprice``; fields as in the XSD.
 Grain: five minutes x reserve zone x finality.
 Units: USD/MWh, MW; UTC, half-open intervals stamped at their beginning.
-Caveats: stamps are sometimes :01 or :02 past the interval; ``source_stamp`` is what came.
+Caveats: stamps are sometimes :01 or :02 past the interval; ``source_stamp`` is what came. 7000 is
+the whole system (ROS); the zones 7001 to 7003 (SWCT, CT, NEMABSTN) have no requirement of
+ten-minute reserve: null there is what the operator means.
 """,
     group="ancillary",
 )
@@ -214,6 +233,7 @@ def parse_ancillary_services(records: pl.DataFrame) -> pl.DataFrame:
         zone=pl.col("Zone"),
         price=pl.col("Price"),
         mw=pl.col("Mw"),
+        requirement=_number(None),
     )
 
 
@@ -222,6 +242,7 @@ class MarketHour(Record):
 
     local_day: str
     local_hour_end: int | str | None = None
+    gmt_begin_date: str | None = None
 
 
 class DayAheadReserveRecord(Record):
@@ -242,18 +263,21 @@ class DayAheadReserveRecord(Record):
     forecasted_energy_req_mw: float | None = None
 
 
+# Product: its price, its quantity, what is required of it.
 _PRODUCTS = {
-    "TMSR": ("tmsr_clearing_price", "tmsr_designation_mw"),
-    "TMNSR": ("tmnsr_clearing_price", "tmnsr_designation_mw"),
-    "TMOR": ("tmor_clearing_price", "tmor_designation_mw"),
-    "EIR": ("fer_clearing_price", "eir_designation_mw"),
+    "TMSR": ("tmsr_clearing_price", "tmsr_designation_mw", "ten_min_spin_req_mw"),
+    "TMNSR": ("tmnsr_clearing_price", "tmnsr_designation_mw", "total_ten_min_req_mw"),
+    "TMOR": ("tmor_clearing_price", "tmor_designation_mw", "total_thirty_min_req_mw"),
+    "EIR": ("fer_clearing_price", "eir_designation_mw", None),
+    "FER": ("fer_clearing_price", None, "forecasted_energy_req_mw"),
 }
 
 
 def parse_day_ahead_reserves(records: pl.DataFrame) -> pl.DataFrame:
     """``day_ahead_reserve[]`` to one row per hour and product, system-wide (zone 7000).
 
-    Energy imbalance reserve (EIR) is paid the forecast energy requirement's price.
+    The forecast energy requirement (FER) has a price and a requirement; no quantity is designated
+    to it by itself: energy meets it, and energy imbalance reserve (EIR), which is paid its price.
     """
     start = utc_stamp("market_hour.local_day")
     return pl.concat(
@@ -261,12 +285,18 @@ def parse_day_ahead_reserves(records: pl.DataFrame) -> pl.DataFrame:
             interval_start=start,
             interval_end=start + HOUR,
             product=pl.lit(product),
-            zone=pl.lit("7000"),
+            zone=pl.lit(SYSTEM),
             price=pl.col(price),
-            mw=pl.col(quantity),
+            mw=_number(quantity),
+            requirement=_number(requirement),
         )
-        for product, (price, quantity) in _PRODUCTS.items()
+        for product, (price, quantity, requirement) in _PRODUCTS.items()
     )
+
+
+def _number(name: str | None) -> pl.Expr:
+    """The column of that name; nulls where there is none."""
+    return pl.col(name) if name else pl.lit(None, pl.Float64)
 
 
 def _market_days(records: list[Any], header: Mapping[str, Any]) -> list[str]:
@@ -288,11 +318,14 @@ ISONE_ANCILLARY_SERVICES = Dataset(
             c.ZONE,
             c.CLEARING_PRICE,
             c.QUANTITY,
+            c.REQUIREMENT,
             *c.PROVENANCE,
         ),
         key=("interval_start", "product", "zone"),
-        hashed=("interval_end", "price", "mw"),
-        doc="Day-ahead ancillary services of ISO New England: price and quantity.",
+        hashed=("interval_end", "price", "mw", "requirement"),
+        rules=(is_a_name("product"), is_a_name("zone")),
+        added=("requirement",),
+        doc="Day-ahead ancillary services of ISO New England: price, quantity and requirement.",
     ),
     dialects=(
         Dialect(
@@ -321,7 +354,8 @@ them); the specification's ``/ancillaryservices``, whose shape is a stand-in of 
 Grain: hour x product x zone.
 Units: USD/MWh, MW; UTC, half-open intervals stamped at their beginning.
 Caveats: the live feed is system-wide (zone 7000) and starts on 2025-03-01; EIR is paid the price of
-the forecast energy requirement.
+the forecast energy requirement (FER), which is a product of its own with a requirement and without
+a quantity. The documented feed names no requirement.
 """,
     group="ancillary",
 )

@@ -7,7 +7,9 @@ Source: ISO New England web services, ``/genfuelmix``.
 Grain: instant x fuel.
 Units: MW; UTC. An instant has no length: ``interval_end`` is ``interval_start``.
 Caveats: 188 to 267 instants a day, 3 to 1049 s apart; on an autumn day the order of the text is not
-that of time.
+that of time. The operator's schema lets a record come without its fuel category: such a record is
+kept in quarantine, for nobody can tell which series it belongs to (its rollup is a group of fuels,
+and would stand for one of them). The marginal flag is Y, N or ``-``, as ``type_FlagYn`` has it.
 """
 
 import datetime as dt
@@ -18,6 +20,7 @@ from aurum_assets.markets.isone.source import ISONE, days_said, utc_stamp
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset, Dialect
+from aurum_assets.model.ids import is_a_name, is_a_number
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
 
@@ -28,7 +31,7 @@ class FuelMixRecord(Record):
     """A record of ``GenFuelMixes.GenFuelMix[]``."""
 
     BeginDate: str
-    FuelCategory: str
+    FuelCategory: str | None = None
     GenMw: float | None = None
     FuelCategoryRollup: str | None = None
     MarginalFlag: str | None = None
@@ -64,7 +67,11 @@ ISONE_GENERATION_MIX = Dataset(
         ),
         key=("interval_start", "fuel"),
         hashed=("interval_end", "fuel_rollup", "marginal", "generation"),
-        rules=(Rule("marginal_is_y_or_n", pl.col("marginal").is_in(["Y", "N"]), ("marginal",)),),
+        rules=(
+            Rule("marginal_is_a_flag", pl.col("marginal").is_in(["Y", "N", "-"]), ("marginal",)),
+            is_a_name("fuel"),
+        ),
+        ragged="the mix is told at irregular instants, to the second",
         doc="Generation of New England by fuel, at irregular instants.",
     ),
     dialects=(
@@ -124,6 +131,7 @@ ISONE_GENERATION_BY_RESOURCE = Dataset(
         ),
         key=("interval_start", "resource_id"),
         hashed=("interval_end", "fuel", "generation"),
+        rules=(is_a_number("resource_id"),),
         doc="Output of each generator in New England (documented dialect).",
     ),
     dialects=(

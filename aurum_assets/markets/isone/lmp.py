@@ -21,6 +21,7 @@ from aurum_assets.markets.isone.source import FINALITY_IS_KNOWN, ISONE, days_sai
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset, Dialect
+from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
@@ -77,6 +78,7 @@ LMP_RULES = (
     ),
     LMP_IS_THE_SUM_OF_ITS_PARTS,
     FINALITY_IS_KNOWN,
+    is_a_number("location_id"),
 )
 
 

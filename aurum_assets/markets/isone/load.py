@@ -1,7 +1,8 @@
 """The load of New England's power system, every five minutes.
 
-What the system draws, with and without asset-related demand (pumps), and what it would draw if
-the solar behind the meter were counted.
+What the system draws, with and without asset-related demand, and what it would draw if the solar
+behind the meter were counted. ``load`` is native load plus asset-related demand: it includes what
+pumps and storage draw.
 
 Source: ISO New England web services, ``/fiveminutesystemload``.
 Grain: five minutes.
@@ -20,6 +21,7 @@ from aurum_assets.markets.isone.source import ISONE, days_said, utc_stamp
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset, Dialect
+from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.reading import Record, local_days
 from aurum_assets.model.table import Rule, Table
 
@@ -132,7 +134,7 @@ ISONE_ZONAL_LOAD = Dataset(
         ),
         key=("interval_start", "load_zone_id"),
         hashed=("interval_end", "load", "btm_pv"),
-        rules=(Rule("load_is_not_negative", pl.col("load") >= 0, ("load",)),),
+        rules=(is_a_number("load_zone_id"),),
         doc="Five-minute estimated load of New England's load zones.",
     ),
     dialects=(
@@ -155,7 +157,8 @@ ISONE_ZONAL_LOAD = Dataset(
 Source: ISO New England web services, ``/fiveminuteestimatedzonalload``.
 Grain: five minutes x load zone.
 Units: MW; UTC, half-open intervals stamped at their beginning.
-Caveats: estimates; behind-the-meter solar comes beside the load and is not part of it.
+Caveats: estimates; behind-the-meter solar comes beside the load and is not part of it, so that a
+zone with much of it may be below zero at a sunny noon.
 """,
     group="load",
 )

@@ -5,6 +5,8 @@ Grain: operating day x location.
 Units: none.
 Caveats: the answer carries no date, so it belongs to the day on which it was fetched. Two locations
 may share a name. Network nodes of type UNIT are the nearest there is to a roster of generators.
+7000 is the system (ROS, the rest of it); 7001 to 7003 are the reserve zones. DRRAZ are the zones
+by which demand response is added up.
 """
 
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import DAY
 from aurum_assets.model.dataset import Dataset, Dialect
+from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Table
 
@@ -64,6 +67,7 @@ ISONE_LOCATIONS = Dataset(
         ),
         key=("location_id",),
         hashed=("location_name", "location_type", "area_type", "network_node_type"),
+        rules=(is_a_number("location_id"),),
         doc="Locations of ISO New England, a snapshot a day.",
     ),
     dialects=(

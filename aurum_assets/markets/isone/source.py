@@ -54,6 +54,10 @@ ISONE = Source(
     newest_said=latest_begin,
 )
 
+SYSTEM = "7000"
+"""The number of the whole system where reserves are bought: ROS, of type SYSTEM, in
+``/locations/all``. The reserve zones are 7001 to 7003.
+"""
 
 FINALITY_IS_KNOWN = Rule(
     "finality_is_prelim_or_final", pl.col("finality").is_in(["prelim", "final"]), ("finality",)

@@ -10,8 +10,10 @@ label); ``published_at`` is the case's approval. Documented: five-minute interva
 node; ``published_at`` is the retrieval time of the first answer with that content.
 Units: USD/MWh, MWh; UTC, half-open intervals stamped at their beginning.
 Caveats: the operator's clock is EST all year. ``operating_day`` is the publication's: forecasts
-cross midnight. The live answer holds only a price, so components, directions, volume and quality
-are null; it holds the whole day so far and shows today only.
+cross midnight. No case is approved after it was fetched (but for the slack between two clocks) or
+more than a day before its operating day, and none looks further than two days from it. The live
+answer holds only a price, so components, directions, volume and quality are null; it holds the
+whole day so far and shows today only.
 """
 
 import re
@@ -26,6 +28,7 @@ from aurum_assets.markets.miso.source import MISO
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope
+from aurum_assets.model.ids import is_a_name
 from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
@@ -198,8 +201,9 @@ CTS_RULES = (
     LMP_IS_PRESENT,
     LMP_IS_THE_SUM_OF_ITS_PARTS,
     Rule(
-        "interval_is_on_a_five_minute_mark",
-        _LABEL.str.contains(r"^([01]\d|2[0-3]):[0-5][05]$")
+        "interval_is_on_a_five_minute_mark",  # documented: live answers have no label
+        _LABEL.is_null()
+        | _LABEL.str.contains(r"^([01]\d|2[0-3]):[0-5][05]$")
         & (pl.col("interval_start").cast(pl.Int64) % (300 * 10**6) == 0),
         ("interval_label", "interval_start"),
     ),
@@ -220,6 +224,7 @@ CTS_RULES = (
         ("volume_direction",),
     ),
     Rule("data_quality_is_known", pl.col("data_quality").is_in(QUALITIES), ("data_quality",)),
+    is_a_name("location"),
 )
 
 MISO_CTS = Dataset(
@@ -257,6 +262,7 @@ MISO_CTS = Dataset(
         rules=CTS_RULES,
         sort=("interval_start", "location", "published_at"),
         stays_in_day=False,
+        ragged="live intervals are taken as sent; documented ones have a rule of their own",
         doc="Forecast prices at the MISO-PJM interface, every vintage kept.",
     ),
     dialects=(

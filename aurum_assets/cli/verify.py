@@ -1,0 +1,81 @@
+"""``aurum verify``: whether archive and tables agree, and which command mends what does not."""
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from aurum_assets import ingest
+from aurum_assets.cli.arguments import Days, dataset_name, find, json_option, with_days
+from aurum_assets.cli.output import Row, print_json, print_rows, progress
+from aurum_assets.markets import DATASETS
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import LakeDamaged
+from aurum_assets.resources.settings import Home, open_home
+
+_COUNTS = ("dataset", "day", "objects", "rows", "missing", "extra", "changed", "pending")
+
+
+@click.command()
+@click.argument("dataset", type=dataset_name, required=False)
+@click.option("--dataset", "option", type=dataset_name, help="As DATASET.")
+@with_days
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Compare counts alone (ledger, manifests, the archive's listing): no object and no row is "
+    "read but of days on which these disagree. Without it every object is read and parsed.",
+)
+@json_option
+def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_json: bool) -> None:
+    """Compare the tables with what the archive gives, day by day. Mends nothing.
+
+    Default: all that is held, of all datasets. Each object must hold its bytes and its envelope,
+    and each table its rows: those that are missing, extra or changed are a problem, with the
+    command that mends it. Days that are archived and not merged yet are pending, and none.
+
+    Exit code: 0 all is well, 1 a problem, 2 wrong use.
+    """
+    if dataset and option:
+        msg = "name the dataset once"
+        raise click.UsageError(msg)
+    home, name = open_home(DATASETS), dataset or option
+    found = []
+    for one in [find(name)] if name else DATASETS:
+        asked = _asked(home, one, days)
+        with progress(len(asked or ()), f"verifying {one.key}") as step:
+            everything = None if asked is None or not days.said else asked
+            for each in ingest.verify_days(home, one, everything, quick=quick):
+                found.append(each)
+                step(f"{one.key} {each.day}")
+    _report(found, as_json=as_json)
+    sys.exit(1 if any(v.problems for v in found) else 0)
+
+
+def _asked(home: Home, dataset: Dataset, days: Days) -> list[OperatingDay] | None:
+    """The days asked for; None where the tables cannot say which they hold."""
+    try:
+        return days.of(dataset, home) if days.said else ingest.verifiable_days(home, dataset)
+    except LakeDamaged:
+        return None
+
+
+def _report(found: list[ingest.Verified], *, as_json: bool) -> None:
+    if as_json:
+        said = ("problems", "notes")
+        rows = [asdict(v) | {n: "; ".join(getattr(v, n)) or None for n in said} for v in found]
+        print_json({"verified": rows})
+        return
+    print_rows([_row(v) for v in found], words=("problems", "notes"))
+    unsealed = sum(v.unsealed for v in found)
+    if unsealed:
+        text = "objects were archived before envelopes were sealed: an edit of these is not seen"
+        click.echo(f"UNSEALED {unsealed} {text}", err=True)
+
+
+def _row(found: ingest.Verified) -> Row:
+    row: Row = {name: getattr(found, name) for name in _COUNTS}
+    row["problems"] = "; ".join(found.problems) or None
+    row["notes"] = "; ".join(found.notes) or None
+    return row

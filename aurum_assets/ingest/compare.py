@@ -1,0 +1,169 @@
+"""Compare: what the tables hold of a day with what they should hold, row by row.
+
+Frames in, sentences out: nothing here reads an archive or a table. Rows that a corrected rule or
+config would judge otherwise today are no loss and make notes; all else makes problems.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.table import Table
+
+_RAW = pl.col("raw_sha256")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A day's rows in a table, its history and the quarantine, each in its table's order."""
+
+    rows: pl.DataFrame
+    history: pl.DataFrame
+    quarantined: pl.DataFrame
+
+    def same_as(self, other: "Held") -> bool:
+        """Whether all rows are identical; of the quarantine, whether the records are."""
+        names = _IDENTIFYING
+        mine, theirs = self.quarantined.select(names), other.quarantined.select(names)
+        alike = self.rows.equals(other.rows) and self.history.equals(other.history)
+        return alike and mine.equals(theirs)
+
+    @property
+    def raws(self) -> set[str]:
+        """The hashes of the snapshots that any of these rows come from."""
+        return {r for f in (self.rows, self.history, self.quarantined) for r in f["raw_sha256"]}
+
+
+_IDENTIFYING = ["operating_day", "dataset", "received_hash", "record", "fetched_at", "raw_sha256"]
+
+
+@dataclass
+class Differences:
+    """Rows by what is wrong with them, over all three tables, and the sentences that say it."""
+
+    missing: int = 0
+    extra: int = 0
+    changed: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where rows may come from: ``known`` hashes of readable snapshots; of these ``refused`` are
+    those of snapshots that give no rows today (rejected, or drifted by what config expects now).
+    """
+
+    known: Collection[str]
+    refused: Collection[str]
+
+
+def compare(
+    table: Table, stored: Held, expected: Held, origins: Origins, remedy: str
+) -> Differences:
+    """What ``stored`` lacks of ``expected``, holds beside it, or holds otherwise."""
+    found = Differences()
+    _unknown(table, stored, origins, found, remedy)
+    excused = (stored.raws - set(origins.known)) | (stored.raws & set(origins.refused))
+    if excused & set(origins.refused):
+        said = "rows of snapshots that today's parser or config refuses are kept"
+        found.notes.append(f"{table.identifier}: {said}")
+    loosened, tightened = _judged_otherwise(table, stored, expected)
+    if loosened:
+        text = f"{len(loosened)} quarantined records keep today's rules"
+        found.notes.append(f"{table.identifier}: {text}: aurum requeue --dataset {table.name}")
+    if tightened:
+        text = f"{len(tightened)} stored rows break a rule of today"
+        found.notes.append(f"{table.identifier}: {text}: {remedy}")
+    otherwise = loosened | tightened
+    keep = ~_RAW.is_in(excused | otherwise)
+    for one, has, should in (
+        (table, stored.rows, expected.rows),
+        (table.history, stored.history, expected.history),
+        (QUARANTINE, stored.quarantined, expected.quarantined),
+    ):
+        lenient = bool(excused or otherwise) and one is not table
+        _differences(one, has, should, keep, remedy, found, lenient=lenient)
+    _intact(table, stored, found, remedy)
+    return found
+
+
+def _unknown(table: Table, stored: Held, origins: Origins, found: Differences, remedy: str) -> None:
+    """Rows of bytes that the archive does not hold, or cannot give."""
+    frames = (stored.rows, stored.history, stored.quarantined)
+    for one, rows in zip((table, table.history, QUARANTINE), frames, strict=True):
+        lost = rows.filter(~_RAW.is_in(set(origins.known)))
+        for raw, count in sorted(lost["raw_sha256"].value_counts().iter_rows()):
+            found.problems.append(
+                f"{one.name}: {count} rows refer to bytes {raw[:16]}… that the archive does not "
+                f"hold; restore them, or let the rows go: {remedy} --force"
+            )
+
+
+def _judged_otherwise(table: Table, stored: Held, expected: Held) -> tuple[set[str], set[str]]:
+    """Snapshots of which today's rules let records in that are quarantined, or the reverse."""
+    key, hashed = list(table.key), ["received_hash"]
+
+    def beyond(some: pl.DataFrame, others: pl.DataFrame, on: list[str]) -> set[str]:
+        return set(some.join(others, on=on, how="anti", nulls_equal=True)["raw_sha256"])
+
+    missing = beyond(expected.rows, stored.rows, key)
+    extra = beyond(stored.rows, expected.rows, key)
+    inside = beyond(stored.quarantined, expected.quarantined, hashed)
+    outside = beyond(expected.quarantined, stored.quarantined, hashed)
+    return missing & inside, extra & outside
+
+
+def _differences(
+    table: Table,
+    stored: pl.DataFrame,
+    expected: pl.DataFrame,
+    keep: pl.Expr,
+    remedy: str,
+    found: Differences,
+    *,
+    lenient: bool,
+) -> None:
+    key = list(table.key)
+    missing = expected.join(stored, on=key, how="anti", nulls_equal=True).filter(keep)
+    extra = stored.join(expected, on=key, how="anti", nulls_equal=True).filter(keep)
+    both = stored.filter(keep).join(expected, on=key, nulls_equal=True, suffix="__expected")
+    values = [n for n in table.names if n not in {*key, *_WORDED}]
+    changed = both.filter(
+        pl.any_horizontal(
+            pl.col(n).is_not_null() & pl.col(n).ne_missing(pl.col(f"{n}__expected")) for n in values
+        )
+    )
+    if lenient:  # what superseded what is not known of a day some of whose snapshots do not count
+        extra, changed = extra.clear(), changed.clear()
+    found.missing += len(missing)
+    found.extra += len(extra)
+    found.changed += len(changed)
+    for count, what in (
+        (len(missing), "rows that the archive gives are missing"),
+        (len(extra), "rows are not what the archive gives"),
+        (len(changed), "rows have other values than the archive gives"),
+    ):
+        if count:
+            found.problems.append(f"{table.identifier}: {count} {what}: {remedy}")
+
+
+_WORDED = ("rules", "reason")  # of a quarantined record, in the words of the version that wrote it
+
+
+def _intact(table: Table, stored: Held, found: Differences, remedy: str) -> None:
+    """Each key once, and each hash that of its values."""
+    hashes: tuple[tuple[Table, pl.DataFrame, Callable[[], pl.Expr]], ...] = (
+        (table, stored.rows, table.record_hash),
+        (table.history, stored.history, table.record_hash),
+        (QUARANTINE, stored.quarantined, QUARANTINE.record_hash),
+    )
+    for one, rows, record_hash in hashes:
+        if rows.select(one.key).is_duplicated().any():
+            found.problems.append(f"{one.name}: a key stands twice: {remedy}")
+        wrong = rows.select(wrong=record_hash() != pl.col("record_hash"))["wrong"].sum()
+        if wrong:
+            text = f"{wrong} rows do not have the hash of their values"
+            found.problems.append(f"{one.name}: {text}: {remedy}")

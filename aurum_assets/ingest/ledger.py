@@ -1,0 +1,84 @@
+"""The ledger of a day: how many rows its tables held once its archived snapshots were in them.
+
+A cache beside the registry's marks, written with them: what a table lacks later can be told without
+reading it. It is never the truth: where it is absent, or disagrees with the tables, whoever asks
+reads the archive. It only records counts that follow from the ledger before it or from a rebuild,
+so that rows which are lost meanwhile never become the expectation.
+"""
+
+import hashlib
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.registry import Ledger
+from aurum_assets.resources.settings import Home
+
+if TYPE_CHECKING:
+    from aurum_assets.ingest.normalize import Normalized
+
+
+def digest_of(identifiers: Collection[str]) -> str:
+    """A hash of which snapshots these are."""
+    return hashlib.sha256("\n".join(sorted(identifiers)).encode()).hexdigest()[:32]
+
+
+def agreed(
+    found: Ledger | None, uuid: str, merged: Collection[str], archived: Collection[str]
+) -> Ledger | None:
+    """The ledger ``found`` where it is of this table and of these snapshots.
+
+    Either of those ``merged``, or of all that are ``archived``: a kill between ledger and mark.
+    """
+    if found is None or found.uuid != uuid:
+        return None
+    return found if found.archived in {digest_of(merged), digest_of(archived)} else None
+
+
+def lacks_rows(found: Ledger | None, uuid: str, rows: int, merged: Collection[str]) -> bool:
+    """Whether the table ``uuid``, which holds ``rows`` of a day, held more of them before.
+
+    Of a day without a ledger (merged by an older version) this is suspected where it holds none.
+    """
+    if not merged:
+        return False
+    return rows == 0 if found is None else found.uuid == uuid and rows < found.rows
+
+
+def record(
+    home: Home,
+    done: "Normalized",
+    uuid: str,
+    identifiers: Collection[str],
+    before: Ledger | None = None,
+    rows: int = 0,
+) -> None:
+    """Remember how many rows the tables hold after ``done``, of these ``identifiers``.
+
+    ``before``: the ledger that agreed with the tables before; without one only a rebuild counts, or
+    the first snapshot of a day. ``rows``: how many the table held then.
+    """
+    dataset, day = done.dataset, done.day
+    first = before is None and not rows and len(identifiers) == 1
+    if first:
+        before = Ledger(uuid, 0, 0, 0, "", "")
+    if before is None and not done.rebuilt:
+        home.registry.forget_ledger(dataset.key, day.key)
+        return
+    partition = {"operating_day": day.date}
+    history, quarantined = (0, 0) if before is None else (before.history, before.quarantined)
+    if done.rebuilt or done.merged.changed:
+        least = 0 if done.rebuilt else history + done.merged.changed
+        history = home.lake.counts(dataset.table.history, partition)[0]
+        if history < least:
+            return  # some of it is gone: the ledger before stays, and disagrees
+    if done.rebuilt or done.quarantined:
+        least = 0 if done.rebuilt else quarantined
+        quarantined = home.lake.counts(QUARANTINE, partition | {"dataset": dataset.key})[0]
+        if quarantined < least:
+            return
+    held = rows if done.merged.held is None else done.merged.held
+    newest = max(identifiers, key=order_of, default="")
+    ledger = Ledger(uuid, held, history, quarantined, digest_of(identifiers), newest)
+    home.registry.keep_ledger(dataset.key, day.key, ledger)

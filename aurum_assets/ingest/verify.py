@@ -1,0 +1,273 @@
+"""Verify: the archive is the truth; what the tables lack of it, hold beside it or hold otherwise.
+
+Full: every object is read, conformed and folded as a replay would, and compared with table, history
+and quarantine, row by row. Quick: the counts of the day's ledger are compared with those of the
+manifests and of the archive's listing; a day on which they disagree is verified in full before
+anything is said of it. No data is written, and nothing is mended: each problem names its command.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from aurum_assets.ingest.compare import Differences, Held, Origins, compare
+from aurum_assets.ingest.ledger import digest_of
+from aurum_assets.ingest.normalize import Conformed, _conform_all, _one_a_record
+from aurum_assets.ingest.replay import held_days
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, Snapshot
+from aurum_assets.model.errors import ConfigError, LakeDamaged, MalformedPayload
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.table import Table, fold
+from aurum_assets.resources.archive import Archive, order_of, seal_of
+from aurum_assets.resources.settings import Home
+
+_LOOKS = 3
+
+
+@dataclass
+class Verified:
+    """What ``verify`` found of one operating day (none: of the dataset's tables as a whole).
+
+    ``pending``: archived snapshots that nobody merged yet, no loss. ``unsealed``: objects that were
+    put before there were seals. ``notes``: what is no loss either. ``quick``: only counts were
+    compared.
+    """
+
+    dataset: str
+    day: str
+    objects: int = 0
+    rows: int = 0
+    missing: int = 0
+    extra: int = 0
+    changed: int = 0
+    pending: int = 0
+    unsealed: int = 0
+    quick: bool = False
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class _Counting(Archive):
+    """An archive that counts what is read of it: hashes of whole snapshots, objects unsealed."""
+
+    def __init__(self, archive: Archive) -> None:
+        super().__init__(archive.store)
+        self.hashes: set[str] = set()
+        self.unsealed: set[str] = set()
+
+    def snapshot(self, folder: str, day: str, identifier: str) -> Snapshot:
+        found = super().snapshot(folder, day, identifier)
+        self.hashes.add(found.envelope.raw_sha256)
+        return found
+
+    def _unpacked(self, path: str, packed: bytes, words: bytes) -> bytes:
+        body = super()._unpacked(path, packed, words)
+        if not seal_of(packed):
+            self.unsealed.add(path)
+        return body
+
+
+def verify(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
+    """Verify ``day`` in full. A problem is looked at again where somebody wrote meanwhile."""
+    for _ in range(_LOOKS):
+        before = _state(home, dataset, day)
+        found = _verify_once(home, dataset, day)
+        if not found.problems:
+            break
+        try:
+            with home.turn(dataset.key):  # no writer of this machine is between two commits
+                if _state(home, dataset, day) == before:
+                    break
+        except ConfigError:  # a home that cannot be written has no writers
+            break
+    return found
+
+
+def verify_days(
+    home: Home, dataset: Dataset, days: Sequence[OperatingDay] | None = None, *, quick: bool = False
+) -> Iterator[Verified]:
+    """Verify each of ``days``, of all that is held where None; a damaged table stops no other."""
+    try:
+        asked = verifiable_days(home, dataset) if days is None else days
+        counts = _Counts(home, dataset) if quick else None
+    except LakeDamaged as error:
+        yield Verified(dataset.key, "", problems=[str(error)])
+        return
+    if days is None and not quick:
+        yield from _rejected(home, dataset)
+    for day in asked:
+        try:
+            found = counts.agree(day) if counts else None
+            yield found or verify(home, dataset, day)
+        except LakeDamaged as error:
+            yield Verified(dataset.key, day.key, problems=[str(error)])
+
+
+def _rejected(home: Home, dataset: Dataset) -> Iterator[Verified]:
+    """Rejected bytes, not settled since, that no longer are what was rejected."""
+    for path in home.archive.unsettled(dataset.key):
+        try:
+            home.archive.rejected_body(home.archive.rejection(path))
+        except (MalformedPayload, FileNotFoundError) as error:
+            text = f"{error}; restore the object and its reason from a backup"
+            yield Verified(dataset.key, "", objects=1, problems=[text])
+
+
+def verifiable_days(home: Home, dataset: Dataset) -> list[OperatingDay]:
+    """The days of which archive, tables or ledger know."""
+    days = {day.key for day in held_days(home, dataset)}
+    days |= {day.isoformat() for day in home.lake.days(dataset.table.history)}
+    days |= {d.isoformat() for d, key in home.lake.partitions(QUARANTINE) if key == dataset.key}
+    days |= set(home.registry.ledger_days(dataset.key))
+    return [dataset.day(key) for key in sorted(days)]
+
+
+class _Counts:
+    """The rows of every day of a dataset by the manifests, read once."""
+
+    def __init__(self, home: Home, dataset: Dataset) -> None:
+        self._home, self._dataset = home, dataset
+        self._rows = home.lake.partitions(dataset.table)
+        self._history = home.lake.partitions(dataset.table.history)
+        self._quarantined = home.lake.partitions(QUARANTINE)
+
+    def agree(self, day: OperatingDay) -> Verified | None:
+        """The day by its counts; None where ledger, manifests and listing do not agree."""
+        home, dataset = self._home, self._dataset
+        ledger = home.registry.ledger(dataset.key, day.key)
+        archived = home.archive.identifiers(dataset.archive_name, day.key)
+        rows = self._rows.get((day.date,), 0)
+        counted = (
+            rows,
+            self._history.get((day.date,), 0),
+            self._quarantined.get((day.date, dataset.key), 0),
+        )
+        if ledger is None or ledger.archived != digest_of(archived):
+            return None
+        if counted != (ledger.rows, ledger.history, ledger.quarantined):
+            return None
+        return Verified(dataset.key, day.key, len(archived), rows, quick=True)
+
+
+def _state(home: Home, dataset: Dataset, day: OperatingDay) -> list[object]:
+    """What changes when somebody writes: the archive's listing, the tables' snapshots."""
+    tables = (dataset.table, dataset.table.history, QUARANTINE)
+    heads: list[object] = [
+        home.lake.reading(t, lambda found: found.metadata.current_snapshot_id, None) for t in tables
+    ]
+    return [*heads, *home.archive.identifiers(dataset.archive_name, day.key)]
+
+
+def _verify_once(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
+    found = Verified(dataset.key, day.key)
+    identifiers = home.archive.identifiers(dataset.archive_name, day.key)
+    counting = _Counting(home.archive)
+    own = replace(home)
+    own.archive = counting
+    stored = _stored(home, dataset, day)
+    snapshots, unusable = _conform_all(own, dataset, day, identifiers, keep=False)
+    found.objects, found.rows = len(identifiers), len(stored.rows)
+    found.unsealed = len(counting.unsealed)
+    remedy = f"aurum replay {dataset.key} --day {day.key}"
+    found.problems += [
+        f"{u.reason}; restore the object and its envelope from a backup" for u in unusable if u.lost
+    ]
+    expected = _folded(dataset.table, snapshots)
+    if not stored.same_as(expected):
+        merged, gone = _merged(home, dataset, day, identifiers, stored)
+        pending = [i for i in identifiers if i not in merged]
+        if pending:
+            found.pending = len(pending)
+            found.notes.append(f"{len(pending)} snapshots are archived and not merged: {remedy}")
+            settled = [i for i in identifiers if i in merged]
+            expected = _folded(
+                dataset.table, _conform_all(own, dataset, day, settled, keep=False)[0]
+            )
+        refused = {u.identifier for u in unusable if not u.lost}
+        refused |= {s.envelope.identifier for s in snapshots if any(d.refuses for d in s.drift)}
+        prefixes = {order_of(i)[1] for i in refused}
+        origins = Origins(counting.hashes, {h for h in counting.hashes if h[:16] in prefixes})
+        _add(found, compare(dataset.table, stored, expected, origins, remedy))
+        _add_gone(found, gone, stored)
+    else:
+        _add_gone(found, _merged(home, dataset, day, identifiers, stored)[1], stored)
+    _add_counts(home, dataset, day, stored, found, remedy)
+    return found
+
+
+def _add(found: Verified, differences: Differences) -> None:
+    found.missing, found.extra = differences.missing, differences.extra
+    found.changed = differences.changed
+    found.problems += differences.problems
+    found.notes += differences.notes
+
+
+def _add_gone(found: Verified, gone: Collection[str], stored: Held) -> None:
+    """Objects that were merged and that the archive no longer lists, where no row tells of them."""
+    told = {raw[:16] for raw in stored.raws}
+    silent = sorted(i for i in gone if order_of(i)[1] not in told)
+    if silent:
+        found.problems.append(
+            f"{len(silent)} snapshots that were merged are gone from the archive (the first: "
+            f"{silent[0]}): restore them from a backup"
+        )
+
+
+def _add_counts(
+    home: Home, dataset: Dataset, day: OperatingDay, stored: Held, found: Verified, remedy: str
+) -> None:
+    """A manifest that counts other rows than its files hold."""
+    partition = {"operating_day": day.date}
+    for table, rows, where in (
+        (dataset.table, stored.rows, partition),
+        (dataset.table.history, stored.history, partition),
+        (QUARANTINE, stored.quarantined, partition | {"dataset": dataset.key}),
+    ):
+        counted = home.lake.counts(table, where)[0]
+        if counted != len(rows):
+            text = f"its manifests count {counted} rows, its files hold {len(rows)}"
+            found.problems.append(f"{table.identifier}: {text}: {remedy}")
+
+
+def _stored(home: Home, dataset: Dataset, day: OperatingDay) -> Held:
+    partition = {"operating_day": day.date}
+    return Held(
+        home.lake.read(dataset.table, partition),
+        home.lake.read(dataset.table.history, partition),
+        home.lake.read(QUARANTINE, partition | {"dataset": dataset.key}),
+    )
+
+
+def _folded(table: Table, snapshots: Sequence[Conformed]) -> Held:
+    rows, before = fold(table, pl.concat([table.empty(), *(s.good for s in snapshots)]))
+    return Held(rows, before, _one_a_record([s.quarantined for s in snapshots]))
+
+
+def _merged(
+    home: Home, dataset: Dataset, day: OperatingDay, identifiers: Sequence[str], stored: Held
+) -> tuple[set[str], set[str]]:
+    """The archived snapshots that were merged, by registry, ledger and rows; and those of them
+    that the archive no longer has.
+
+    Where neither registry nor ledger knows of the day, all that are not newer than one whose rows
+    are stored: a day is merged in order, and a late one brings all the others.
+    """
+    table = home.lake.find(dataset.table)
+    ledger = home.registry.ledger(dataset.key, day.key)
+    uuids = {str(table.metadata.table_uuid)} if table else set()
+    uuids |= {ledger.uuid} if ledger else set()
+    known = {i for u in uuids for i in home.registry.merged(dataset.key, day.key, u)}
+    gone = known - set(identifiers)
+    if ledger and ledger.archived == digest_of(identifiers):
+        known |= set(identifiers)
+    told = {raw[:16] for raw in stored.raws}
+    evident = [i for i in identifiers if order_of(i)[1] in told]
+    newest = [order_of(i) for i in evident]
+    if ledger and not known:
+        newest.append(order_of(ledger.newest))
+    if known:
+        return known & set(identifiers) | set(evident), gone
+    last = max(newest, default=("", ""))
+    return {i for i in identifiers if order_of(i) <= last}, gone

@@ -1,0 +1,56 @@
+r"""Texts of others, made harmless for who looks at them: a terminal, a spreadsheet.
+
+An operator's text may hold anything. A terminal obeys what follows ESC, a spreadsheet runs a cell
+that begins with ``=``, ``+``, ``-`` or ``@``. So a control character is written as what it is
+(``\x1b``), and a cell that would be run is written behind an apostrophe, as spreadsheets have it.
+``from_cell`` takes both back exactly. Numbers are no texts: ``-5.2`` stays what it is.
+"""
+
+import re
+
+import polars as pl
+
+# As Excel and LibreOffice read a cell; the wide forms count where the locale is an Asian one. An
+# apostrophe is among them so that one which was there before is not taken for ours.
+_RUN = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20'"
+_CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # but for tab, line feed, carriage return
+_WOULD_RUN = re.compile(f"[{_RUN}]")
+_BEHIND_OURS = re.compile(f"'(?=[{_RUN}])")
+_CONTROLS = re.compile(f"[{_CONTROL}]")
+_HIDDEN = re.compile(rf"[{_CONTROL}]|\\(?=x[0-9a-f]{{2}})")
+_ESCAPED = re.compile(r"\\x(0[0-8bcef]|1[0-9a-f]|7f|[89][0-9a-f]|5c)")
+
+
+def visible(text: str) -> str:
+    """``text`` for a terminal: tabs and line ends stay, no other control character does."""
+    return _CONTROLS.sub(_written, text)
+
+
+def to_cell(text: str) -> str:
+    """``text`` as a cell of a CSV that no spreadsheet runs and no terminal obeys."""
+    text = _HIDDEN.sub(_written, text)
+    return f"'{text}" if _WOULD_RUN.match(text) else text
+
+
+def from_cell(cell: str) -> str:
+    """The text that ``to_cell`` made ``cell`` of; a cell that a person typed stays as typed."""
+    cell = _BEHIND_OURS.sub("", cell, count=1) if cell.startswith("'") else cell
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), cell)
+
+
+def as_cells(frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` with every text as ``to_cell`` has it, and the names of its columns as well."""
+    texts = (pl.String, pl.Categorical, pl.Enum)
+    changed = [_cells(frame[n].cast(pl.String)) for n, t in frame.schema.items() if t in texts]
+    return frame.with_columns(changed).rename(to_cell)
+
+
+def _cells(column: pl.Series) -> pl.Series:
+    suspect = column.str.contains(rf"^[{_RUN}]|[{_CONTROL}]|\\x[0-9a-f]{{2}}")
+    if not suspect.any():
+        return column
+    return column.map_elements(to_cell, pl.String)
+
+
+def _written(found: re.Match[str]) -> str:
+    return f"\\x{ord(found[0]):02x}"

@@ -1,0 +1,48 @@
+"""Which instants are possible, as Polars expressions: near its operating day, on time, on a mark.
+
+The rules that follow from a table's columns (``Table.all_rules``) are made of these. Local time is
+not needed: the zones of the operators are whole hours away from UTC, so a mark of the hour in New
+York is one in UTC, on every day of the year.
+"""
+
+import datetime as dt
+
+import polars as pl
+
+from aurum_assets.model.clock import DAY, HOUR, OperatingDay
+
+CLOCK_SLACK = dt.timedelta(minutes=10)
+"""By how much an operator's clock may be ahead of ours, where config does not say otherwise."""
+
+_NEAR = 2 * DAY  # a forecast looks hours ahead; two days hold any operator's
+_EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC) + DAY
+_LATEST = dt.datetime.max.replace(tzinfo=dt.UTC) - DAY
+
+
+def lies_near(day: OperatingDay) -> pl.Expr:
+    """Whether ``interval_start`` is within two days of ``day``."""
+    start = pl.col("interval_start")
+    return (start >= _shifted(day.start, -_NEAR)) & (start < _shifted(day.end, _NEAR))
+
+
+def published_in_time(day: OperatingDay, slack: dt.timedelta) -> pl.Expr:
+    """Whether ``published_at`` is at most a day before ``day`` and not after the fetch.
+
+    ``slack``: by how much the operator's clock may be ahead of ours.
+    """
+    at = pl.col("published_at")
+    return (at >= _shifted(day.start, -DAY)) & (at <= pl.col("fetched_at") + slack)
+
+
+def starts_on_a_mark() -> pl.Expr:
+    """Whether ``interval_start`` is a multiple of the interval's own length, at most an hour."""
+    start, end = (pl.col(n).cast(pl.Int64) for n in ("interval_start", "interval_end"))
+    step = pl.min_horizontal(end - start, pl.lit(HOUR // dt.timedelta(microseconds=1)))
+    return (step > 0) & (start % step == 0)
+
+
+def _shifted(instant: dt.datetime, by: dt.timedelta) -> dt.datetime:
+    """``instant`` moved, but never beyond what a calendar holds."""
+    if by < dt.timedelta(0):
+        return max(instant, _EARLIEST - by) + by
+    return min(instant, _LATEST - by) + by

@@ -1,0 +1,56 @@
+"""Tables made by an earlier version: their schema grows by the columns that have come since.
+
+Iceberg knows columns by number, so that files written before a column came give nulls for it, and
+nothing is rewritten. A writer adds what is missing before it writes; a reader changes nothing, and
+gives nulls for what is missing. Only nullable columns can come later.
+
+Several writers may find the same column missing at once: each commit asserts the schema that it
+was computed from, so one lands and the others fail as any lost commit does; who tries again finds
+the column there.
+"""
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from aurum_assets.model.errors import ContractBroken
+from aurum_assets.model.table import Column, Table
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+    from pyiceberg.table import Table as IcebergTable
+
+
+def missing(found: "IcebergTable", table: Table) -> list[Column]:
+    """The columns of ``table`` that the Iceberg table does not have yet."""
+    there = set(found.schema().column_names)
+    return [column for column in table.columns if column.name not in there]
+
+
+def evolved(found: "IcebergTable", table: Table, wanted: "Schema") -> "IcebergTable":
+    """``found`` with every column of ``table``, as ``wanted`` describes them; it may commit.
+
+    Raises ``ContractBroken`` where a column that must not be null would have to be added, and what
+    a lost commit raises.
+    """
+    columns = missing(found, table)
+    if not columns:
+        return found
+    for column in columns:
+        if not column.nullable:
+            msg = (
+                f"{table.identifier}: the table lacks {column.name}, which may not be null; "
+                "make it anew with aurum replay from another AURUM_HOME"
+            )
+            raise ContractBroken(msg)
+    with found.update_schema() as update:
+        for column in columns:
+            field = wanted.find_field(column.name)
+            update.add_column(column.name, field.field_type, doc=field.doc)
+    return found
+
+
+def completed(rows: pl.LazyFrame, found: "IcebergTable", table: Table) -> pl.LazyFrame:
+    """``rows`` of the Iceberg table with nulls for what it does not have yet, in stored order."""
+    nulls = (pl.lit(None, c.dtype).alias(c.name) for c in missing(found, table))
+    return rows.with_columns(nulls).select(table.names)
