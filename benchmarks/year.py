@@ -9,9 +9,9 @@ price (into the history) and quarantines one record. Each is archived as an obje
 A simulated day lasts as long as its merges take: what maintenance keeps for 24 hours, it keeps here
 since the day's first merge. So files age with their real stamps, and nothing is set back.
 
-Times are the best of three (a tick's: the median of a day, in new processes the best of six), in CPU
-where not said otherwise; a look
-and a status are timed in a home that was just opened, so that nothing is remembered.
+Times are the best of three (a tick's: the median of a day, in new processes the best of six), in
+CPU where not said otherwise; a look and a status are timed in a home that was just opened, so that
+nothing is remembered.
 """
 
 import datetime as dt
