@@ -139,7 +139,6 @@ def without(*path: str | int) -> Callable[[Json], None]:
         (of_feed("grace_days", -1), "now.grace_days", "-1", "0 or more"),
         (of_day_feed("probe", PROBE | {"every_minutes": 0}), "every_minutes", "0", "1 or more"),
         (of_dataset("live_dialects", ["klingon"]), "live_dialects", "klingon", "documented, live"),
-        (without("datasets", LOAD_AT, "live_dialects"), "live_dialects", "", "required"),
         (of_feed("probe", PROBE), "probe", "'/load/info'", "none"),  # it asks for no day
         (of_day_feed("probe", PROBE | {"path": "info"}), "probe.path", "'info'", "starts with /"),
         (of_day_feed("probe", PROBE | {"path": "/{day}"}), "probe.path", "{day}", "no placeholder"),

@@ -213,8 +213,8 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
 
 def _answers_as_ever(home: Home, dataset: Dataset, endpoint: Endpoint, spoken: str) -> bool:
     """Whether an endpoint that is only documented answered as the live server does to anything."""
-    live = home.config(dataset).live_dialects
-    return not home.config(dataset).is_live(endpoint) and spoken in live
+    config = home.config(dataset)
+    return not config.is_live(endpoint) and config.is_spoken(spoken)
 
 
 def _state_of(error: AurumError) -> State:

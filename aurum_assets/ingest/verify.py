@@ -182,9 +182,8 @@ def _verify_once(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
             found.pending = len(pending)
             found.notes.append(f"{len(pending)} snapshots are archived and not merged: {remedy}")
             settled = [i for i in identifiers if i in merged]
-            expected = _folded(
-                dataset.table, _conform_all(own, dataset, day, settled, keep=False)[0]
-            )
+            usable = _conform_all(own, dataset, day, settled, keep=False)[0]
+            expected = _half_merged(stored, _folded(dataset.table, usable), expected)
         refused = {u.identifier for u in unusable if not u.lost}
         refused |= {s.envelope.identifier for s in snapshots if any(d.refuses for d in s.drift)}
         prefixes = {order_of(i)[1] for i in refused}
@@ -245,6 +244,17 @@ def _folded(table: Table, snapshots: Sequence[Conformed]) -> Held:
     return Held(rows, before, _one_a_record([s.quarantined for s in snapshots]))
 
 
+def _half_merged(stored: Held, settled: Held, complete: Held) -> Held:
+    """What ``settled`` snapshots give; of history and quarantine, what all of them give where that
+    is held: they are written before the rows, and a merge may have been killed in between.
+    """
+    history = complete.history if stored.history.equals(complete.history) else settled.history
+    ahead = complete.quarantined.join(settled.quarantined, on="received_hash", how="anti")
+    written = ahead.join(stored.quarantined, on="received_hash", how="semi")
+    quarantined = pl.concat([settled.quarantined, written]).sort(QUARANTINE.order)
+    return Held(settled.rows, history, quarantined)
+
+
 def _merged(
     home: Home, dataset: Dataset, day: OperatingDay, identifiers: Sequence[str], stored: Held
 ) -> tuple[set[str], set[str]]:
@@ -262,7 +272,7 @@ def _merged(
     gone = known - set(identifiers)
     if ledger and ledger.archived == digest_of(identifiers):
         known |= set(identifiers)
-    told = {raw[:16] for raw in stored.raws}
+    told = {raw[:16] for raw in stored.rows["raw_sha256"]}  # written last of the three tables
     evident = [i for i in identifiers if order_of(i)[1] in told]
     newest = [order_of(i) for i in evident]
     if ledger and not known:

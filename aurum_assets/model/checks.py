@@ -147,9 +147,7 @@ def prices_of(table: Table) -> list[str]:
 
 
 def contract(evidence: Evidence) -> Verdict:
-    """Columns, types, no null where none may be, one row a key; stamps that are possible and on
-    their marks, ids that are plainly spelled; no snapshot was rejected whole.
-    """
+    """Columns, types, nulls, keys, stamps and ids are as declared; no snapshot was rejected."""
     import pandera.errors
     import pandera.polars as pa
 

@@ -174,8 +174,9 @@ class DatasetConfig:
     """What an operator of this project tunes of one dataset.
 
     ``repair_days``: how many days back a day with gaps is asked for again; no data ever expires.
-    ``live_dialects``: the dialects in which the operator's live server answers. An endpoint of
-    another dialect is only documented: a 404 of it means that the operator does not offer it.
+    ``live_dialects``: the dialects in which the operator's live server answers (all but
+    ``documented`` where absent). An endpoint of another dialect is only documented: a 404 of it
+    means that the operator does not offer it.
     ``expected_fields``: by dialect, what is known of each field. ``price_bounds``: floor and cap of
     the market's prices, in the unit of the table's; not checked where absent; the ``magnitude``
     ``"price"`` of a field follows from them. ``price_tolerance``:
@@ -192,9 +193,9 @@ class DatasetConfig:
     first_day: dt.date
     lateness_minutes: int
     repair_days: int
-    live_dialects: tuple[str, ...]
     feeds: tuple[Feed, ...]
     expected_fields: Mapping[str, Expected]
+    live_dialects: tuple[str, ...] | None = None
     enabled: bool = True
     on_broken_row: Literal["quarantine", "reject"] = "quarantine"
     price_bounds: tuple[float, float] | None = None
@@ -210,7 +211,13 @@ class DatasetConfig:
 
     def is_live(self, endpoint: Endpoint) -> bool:
         """Whether the operator's live server has ``endpoint``."""
-        return endpoint.dialect in self.live_dialects
+        return self.is_spoken(endpoint.dialect)
+
+    def is_spoken(self, dialect: str) -> bool:
+        """Whether the operator's live server answers in ``dialect``."""
+        if self.live_dialects is None:
+            return dialect != "documented"
+        return dialect in self.live_dialects
 
     @cached_property
     def expected(self) -> Mapping[str, Expected]:

@@ -274,7 +274,7 @@ def _check_against_code(  # noqa: C901, PLR0912  a list of refusals
     for dialect in config.expected_fields:
         if dialect not in dialects:
             raise _wrong(file, config.key, "expected_fields", spoken, repr(dialect))
-    for dialect in config.live_dialects:
+    for dialect in config.live_dialects or ():
         if dialect not in dialects:
             raise _wrong(file, config.key, "live_dialects", spoken, repr(dialect))
     _check_expectations(file, config)
