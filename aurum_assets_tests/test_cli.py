@@ -71,7 +71,7 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
             if parameter.param_type_name == "option":
                 assert max(parameter.opts, key=len) in result.output
     assert aurum("--help").exit_code == aurum("-h").exit_code == 0
-    assert "0.1.0" in aurum("--version").output
+    assert "0.2.0" in aurum("--version").output
 
 
 @pytest.mark.parametrize(

@@ -290,4 +290,4 @@ def test_sensors_are_evaluated_by_the_daemon_and_none_fails(operated: Operated) 
         done = all(statuses & {"SUCCESS", "SKIPPED"} for statuses in ticks)
         return f"{len(ticks)} done" if done else "waiting"
 
-    operated.waits_for(ticked, "5 done", ("FAILURE",))
+    operated.waits_for(ticked, "6 done", ("FAILURE",))

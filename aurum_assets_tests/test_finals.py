@@ -188,7 +188,7 @@ def test_preliminary_values_that_are_not_there_are_red_still(
     done = ingest.Collected()
     with pytest.raises(NotYetPublished):
         ingest.collect(live_desk.home, HOURLY, HOURLY.day(DAY), feeds=["prelim_day"], into=done)
-    assert not ingest.waits_for_finals(live_desk.home, HOURLY, done.not_yet)
+    assert not ingest.may_come_later(live_desk.home, HOURLY, done.not_yet)
 
 
 def run(desk: Desk, feeds: dict[str, list[str]]) -> dg.ExecuteInProcessResult:

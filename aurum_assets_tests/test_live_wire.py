@@ -69,6 +69,16 @@ def test_a_live_only_simulator_does_not_have_what_is_only_documented(
     assert ask() == 404
 
 
+def test_a_404_of_what_is_only_documented_is_not_awaited(live_desk: Desk, market: Running) -> None:
+    cts = next(d for d in DATASETS if d.key == "miso_cts")
+    urls = {"isone": market.isone_url, "miso": f"{market.miso_url}/nowhere"}
+    home = replace(live_desk.home, base_urls=urls)
+    day = cts.source.day_of(home.now()).plus(-1)  # not due yet, were it offered
+    done = ingest.collect(home, cts, day, feeds=["day"])
+    assert set(done.not_offered) == {"day"}
+    assert done.not_yet == {}
+
+
 def test_a_live_only_miso_takes_no_notice_of_parameters(live_market: Running) -> None:
     path = "/CoordinatedTransactionScheduling"
     plain = httpx.get(f"{live_market.miso_url}{path}")

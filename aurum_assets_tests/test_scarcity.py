@@ -335,6 +335,16 @@ def test_a_column_is_off_by_the_power_of_ten_that_its_hours_agree_on(
     assert off_by("load", now, days) == power
 
 
+def test_hours_that_are_too_few_say_nothing_of_a_unit() -> None:
+    now, before = (
+        sizes(0.03, *[None] * 23),
+        sizes(4.0, *[None] * 23),
+    )  # a reserve price's ordinary day
+    assert off_by("load", now, [before]) == -2
+    assert off_by("load", now, [before], fewest=6) is None
+    assert off_by("load", sizes(*[15e6] * 6), [sizes(*[15e3] * 6)], fewest=6) == 3
+
+
 def test_what_is_typical_of_an_hour_leaves_out_zeros_and_differences() -> None:
     day = DA.day(DAY)
     rows = pl.DataFrame(

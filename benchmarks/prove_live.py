@@ -182,7 +182,7 @@ class Live:
                 into=done,
             )
         except NotYetPublished as error:
-            final = ingest.waits_for_finals(self.home, dataset, done.not_yet)
+            final = ingest.may_come_later(self.home, dataset, done.not_yet)
             return "" if final else str(error), done
         except AurumError as error:
             return str(error), done

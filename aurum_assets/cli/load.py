@@ -60,7 +60,7 @@ def load(
         )
     _report_load(found, done, as_json=as_json)
     for key, reason in done.failed.items():
-        click.echo(f"FAILED {key}: archived, but not in the table: {reason}", err=True)
+        say(f"FAILED {key}: archived, but not in the table: {reason}", err=True)
     if done.failed:
         sys.exit(1)
     sys.exit(BROKEN if done.quarantined or done.rejected else 0)

@@ -8,7 +8,7 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import KEYS, find, json_option
-from aurum_assets.cli.output import print_json, print_rows, progress, size
+from aurum_assets.cli.output import print_json, print_rows, progress, say, size
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
 
@@ -54,7 +54,7 @@ def maintain(keys: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
         ingest.remember(home)
     _print_json(found, dry_run=dry_run) if as_json else _print(found, dry_run=dry_run)
     for sentence in failed:
-        click.echo(f"FAILED {sentence}", err=True)
+        say(f"FAILED {sentence}", err=True)
     sys.exit(1 if failed else 0)
 
 
@@ -76,7 +76,7 @@ def _print(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
     )
     for done in changed:
         if done.note:
-            click.echo(f"{done.part}: {done.note}", err=True)
+            say(f"{done.part}: {done.note}", err=True)
     freed = size(sum(done.freed for done in found))
     what = f"{len(changed)} of {len(found)} parts"
     said = (
@@ -84,7 +84,7 @@ def _print(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
         if dry_run
         else f"changed, {freed} freed"
     )
-    click.echo(f"{what} {said}.", err=True)
+    say(f"{what} {said}.", err=True)
 
 
 def _manifests(done: ingest.Upkeep) -> str | None:

@@ -130,9 +130,9 @@ def _rebuild(home: Home, found: list[Dataset], told: ingest.Publish, *, as_json:
     else:
         print_rows([summary])
         for sentence in done.kept:
-            click.echo(f"KEPT {sentence}")
+            say(f"KEPT {sentence}")
     for reason in [*done.failed, *problems]:
-        click.echo(f"FAILED {reason}", err=True)
+        say(f"FAILED {reason}", err=True)
     sys.exit(0 if done.well else 1)
 
 

@@ -7,7 +7,7 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import Days, dataset_name, find, json_option, with_days
-from aurum_assets.cli.output import Row, print_json, print_rows, progress
+from aurum_assets.cli.output import Row, print_json, print_rows, progress, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -71,7 +71,7 @@ def _report(found: list[ingest.Verified], *, as_json: bool) -> None:
     unsealed = sum(v.unsealed for v in found)
     if unsealed:
         text = "objects were archived before envelopes were sealed: an edit of these is not seen"
-        click.echo(f"UNSEALED {unsealed} {text}", err=True)
+        say(f"UNSEALED {unsealed} {text}", err=True)
 
 
 def _row(found: ingest.Verified) -> Row:

@@ -12,6 +12,7 @@ from pydantic import Field
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.checks import asset_checks, reports_itself
+from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
@@ -144,7 +145,7 @@ def _collected(
             into=collected,
         )
     except NotYetPublished as error:
-        if not ingest.waits_for_finals(home, dataset, collected.not_yet):
+        if not ingest.may_come_later(home, dataset, collected.not_yet):
             raise
         context.log.info("%s: not materialized; it is asked for once it is out", error)
     except SourceError:
@@ -187,14 +188,26 @@ def _elsewhere(
     """Answers for other days than the asked one are merged where they belong; what failed."""
     failed = []
     for day, done in ingest.normalize_each(home, dataset, days, asked):
-        if isinstance(done, ingest.Normalized):
-            for event in materialization(home, done):
-                context.log_event(event)
-        else:
-            said = "%s %s: archived, but not in the table: %s"
-            context.log.error(said, dataset.key, day, done)
-            failed.append(done)
+        outcome = _events_of(home, done) if isinstance(done, ingest.Normalized) else done
+        if isinstance(outcome, AurumError):
+            said = "%s %s: archived, but not in the table or not checked: %s"
+            context.log.error(said, dataset.key, day, outcome)
+            failed.append(outcome)
+            continue
+        for event in outcome:
+            context.log_event(event)
     return failed
+
+
+def _events_of(
+    home: Home, done: ingest.Normalized
+) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation] | AurumError:
+    """What tells of a day that was merged, or why its checks could not be made."""
+    try:
+        with one_day(done.dataset, done.day.key):
+            return list(materialization(home, done))
+    except AurumError as error:
+        return error
 
 
 def materialization(

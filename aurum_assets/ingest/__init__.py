@@ -7,8 +7,8 @@ from aurum_assets.ingest.collect import (
     asked_feeds,
     collect,
     hours_asked,
+    may_come_later,
     narrowed,
-    waits_for_finals,
 )
 from aurum_assets.ingest.doctor import Finding, examine
 from aurum_assets.ingest.finals import Finals, Out, find_finals
@@ -83,6 +83,7 @@ __all__ = [
     "look",
     "look_again",
     "maintain",
+    "may_come_later",
     "narrowed",
     "newest_published",
     "normalize",
@@ -100,5 +101,4 @@ __all__ = [
     "verifiable_days",
     "verify",
     "verify_days",
-    "waits_for_finals",
 ]

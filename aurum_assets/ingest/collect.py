@@ -154,10 +154,9 @@ def collect(
         for feed in asked:
             only = (hours or {}).get(feed.name)
             asking = _Asking(dataset, feed, day, "", attempts_of, filters or {})
-            try:
-                _ask_feed(home, api, asking, done, only=only, force=force, progress=progress)
-            except SourceError as error:
-                errors += _noted(home, asking, error, done)
+            missed = _ask_feed(home, api, asking, done, only=only, force=force, progress=progress)
+            for failure in missed:
+                errors += _noted(home, asking, failure, done)
         _raise_what_failed(done, errors)
         _raise_spooled(done, away)
     rejected = [a for a in done.archived if a.outcome == "rejected"]
@@ -187,11 +186,25 @@ def _ask_feed(
     only: Sequence[str] | None,
     force: bool,
     progress: Progress | None,
-) -> None:
-    """The requests that one feed takes for the day, until one brings no answer for it."""
+) -> list[SourceError]:
+    """The requests that one feed takes for the day, and what kept some from being answered.
+
+    An hour without an answer does not keep the others from being asked; two in a row end the feed,
+    as do a 401 and what is not out yet or not offered.
+    """
     dataset, feed, day = asking.dataset, asking.feed, asking.day
+    errors: list[SourceError] = []
+    failed_before = False
     for hour in hours_asked(home, feed, day, only):
-        archived = _ask(home, api, replace(asking, hour=hour), done, force=force)
+        try:
+            archived = _ask(home, api, replace(asking, hour=hour), done, force=force)
+        except SourceError as error:
+            errors.append(error)
+            if failed_before or _ends_the_feed(error):
+                return errors
+            failed_before = True
+            continue
+        failed_before = False
         if progress and hour:
             progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
         if feed.asks != "now" and archived.day not in ("", day.key):
@@ -204,9 +217,16 @@ def _ask_feed(
             if home.config(dataset).is_documented_only(feed):
                 done.not_offered[feed.name] = done.refusal
                 remember_not_offered(home, dataset, feed)
-            return
-    if home.config(dataset).is_documented_only(feed):
+            return errors
+    if not errors and home.config(dataset).is_documented_only(feed):
         forget_not_offered(home, dataset, feed)
+    return errors
+
+
+def _ends_the_feed(error: SourceError) -> bool:
+    """Whether the other hours of a feed would be answered alike."""
+    unauthorized = isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED
+    return unauthorized or isinstance(error, NotYetPublished | NotOffered)
 
 
 def _noted(
@@ -306,7 +326,8 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
             raise NotOffered(msg)
         raise SourceRefused(msg)
     try:
-        due = is_due(home, day, feed)
+        # What is only documented is not awaited: its 404 says that it is not offered.
+        due = home.config(dataset).is_documented_only(feed) or is_due(home, day, feed)
         answer = api.fetch(
             dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters
         )
@@ -395,10 +416,13 @@ def _speaks_of(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     return day <= today.plus(feed.offset_days)
 
 
-def waits_for_finals(home: Home, dataset: Dataset, names: Iterable[str]) -> bool:
-    """Whether the feeds of ``names`` give final values, which come days later than they may."""
+def may_come_later(home: Home, dataset: Dataset, names: Iterable[str]) -> bool:
+    """Whether the feeds of ``names`` give final values or days ahead, which may be out late.
+
+    Sensors ask for them again, and an alert tells of what is late.
+    """
     feeds = {f.name: f for f in home.config(dataset).feeds}
-    return all(feeds[name].becomes_final for name in names)
+    return all(feeds[name].becomes_final or feeds[name].offset_days > 0 for name in names)
 
 
 def is_due(home: Home, day: OperatingDay, feed: Feed) -> bool:

@@ -240,8 +240,8 @@ def has_brought(home: Home, dataset: Dataset, day: OperatingDay, feed: Feed) -> 
     """Whether the table holds anything of ``day`` that ``feed``, which asks for days, brings."""
     owed = debts(dataset, home.config(dataset))
     rows = _intervals(home, dataset, day, owed)
-    debt = next(debt for debt in owed if feed.name in debt.feeds)
-    return not _brought(dataset, rows, debt).is_empty()
+    debt = next((debt for debt in owed if feed.name in debt.feeds), None)
+    return debt is None or not _brought(dataset, rows, debt).is_empty()
 
 
 def wanted_days(

@@ -11,7 +11,14 @@ from aurum_assets.ingest.normalize import Normalized, check, normalize
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import ConfigError, DataError, Unexpected
+from aurum_assets.model.errors import (
+    ConfigError,
+    DataError,
+    LakeBusy,
+    LakeDamaged,
+    Overtaken,
+    Unexpected,
+)
 from aurum_assets.model.reading import sniff
 from aurum_assets.resources.settings import Home
 
@@ -102,7 +109,7 @@ def load(
             with one_day(dataset, key):
                 normalized = normalize(home, dataset, dataset.day(key))
                 verdicts = check(home, normalized)
-        except (DataError, Unexpected) as error:
+        except (DataError, Unexpected, LakeBusy, LakeDamaged, Overtaken) as error:
             done.failed[key] = str(error)
         else:
             done.days.append(normalized)

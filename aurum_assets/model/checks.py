@@ -24,6 +24,7 @@ from aurum_assets.model.table import Table
 
 _SHOWN = 5
 _FEWEST_DAYS, _MOST_DAYS = 3, 7  # of history
+_FEWEST_HOURS = 6  # of a price: reserves cost nothing but for an hour or two of most days
 _LEGEND = "# there, + in part, . missing, _ not due yet; from the beginning of the day"
 _MILLIONTHS = 6  # decimals: prices have fewer, and a difference of doubles is a hair off
 
@@ -307,7 +308,8 @@ def rescaled_units(evidence: Evidence) -> list[Drift]:
     now, prices = sizes_by_hour(table, evidence.rows, evidence.day), prices_of(table)
     found = []
     for name in measured(table):
-        power = off_by(name, now, evidence.recent)
+        fewest = _FEWEST_HOURS if name in prices else 1
+        power = off_by(name, now, evidence.recent, fewest)
         size = now[name].median()
         if power is None or not isinstance(size, float):
             continue

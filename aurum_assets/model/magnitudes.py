@@ -76,9 +76,12 @@ def measured(table: Table) -> list[str]:
     return [c.name for c in table.columns if c.dtype == pl.Float64 and c.name not in _PARTS]
 
 
-def off_by(name: str, now: pl.DataFrame, days: Sequence[pl.DataFrame]) -> int | None:
+def off_by(
+    name: str, now: pl.DataFrame, days: Sequence[pl.DataFrame], fewest: int = 1
+) -> int | None:
     """The power of ten by which column ``name`` is off against earlier ``days``; None where it is
-    not, or where hours contradict each other.
+    not, where hours contradict each other, or where fewer than ``fewest`` have a value on both
+    sides.
 
     ``now`` and ``days`` are as ``sizes_by_hour`` gives them; like hours are compared, for what is
     typical of noon is not of midnight.
@@ -89,7 +92,7 @@ def off_by(name: str, now: pl.DataFrame, days: Sequence[pl.DataFrame]) -> int | 
     before = pl.concat(known).drop_nulls().group_by("hour").agg(pl.col("before").median())
     both = now.select("hour", now=name).drop_nulls().join(before, on="hour")
     powers = [round(log10(row["now"] / row["before"])) for row in both.iter_rows(named=True)]
-    if not powers:
+    if len(powers) < fewest:
         return None
     power = max(set(powers), key=powers.count)
     agreed = powers.count(power) >= _AGREEING * len(powers)

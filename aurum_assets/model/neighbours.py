@@ -15,7 +15,9 @@ _NEXT = {"next", "nextpage", "nextlink", "nexturl", "nextpageurl", "nexthref", "
 _NEXT |= {"nextpagetoken", "continuation", "continuationtoken", "continuationuri", "odatanextlink"}
 _MORE = {"hasmore", "hasnext", "more", "truncated", "partial", "incomplete"}
 _ERROR = {"error", "errors", "errormessage", "fault"}
-_WHOLE = {"ok", "complete", "completed", "success", "200"}
+_STATUS = {"partial", "incomplete", "truncated", "error", "failed", "failure"}
+_FAILED = re.compile(r"[45]\d\d")  # as HTTP says it
+_PAGES = {"totalpages", "pagecount", "numberofpages"}
 _NOTHING: tuple[Any, ...] = ("", None, False, 0, "0", "false", "null", "none", [], {})
 _DEEP = 4
 _SHOWN = 60
@@ -79,7 +81,11 @@ def _signs(name: str, value: Any, depth: int = 0) -> Iterator[str]:  # noqa: ANN
 def _is_sign(plain: str, value: Any) -> bool:  # noqa: ANN401
     """Whether a neighbour of that ``plain`` name says with ``value`` that more is to come."""
     if plain == "status" and isinstance(value, str | int):
-        return _spoken(value) and str(value).strip().lower() not in _WHOLE
+        return str(value).strip().lower() in _STATUS or bool(_FAILED.fullmatch(str(value)))
+    if plain in {"complete", "iscomplete"}:
+        return str(value).strip().lower() == "false"
+    if plain in _PAGES:
+        return str(value).strip().isdecimal() and int(value) > 1
     if plain == "rel":  # of a link
         return str(value) == "next"
     return plain in _ERROR | _NEXT | _MORE and _spoken(value)
