@@ -32,7 +32,7 @@ from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.redis import RedisProcess, redis_process
 from aurum_assets_tests.servers.s3 import S3Server
 
-OUTSIDE = ("AURUM_", "AWS_", "ISONE_", "KAFKA_", "MISO_", "REDIS_", "S3_BUCKET")
+OUTSIDE = ("AURUM_", "AWS_", "DAGSTER_HOME", "ISONE_", "KAFKA_", "MISO_", "REDIS_", "S3_BUCKET")
 
 
 def pytest_configure() -> None:

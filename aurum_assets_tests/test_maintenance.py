@@ -407,7 +407,7 @@ def test_a_writer_that_slept_a_day_before_its_commit_loses_no_row(tmp_path: Path
 
 
 def test_maintenance_killed_beside_writers_and_a_reader_loses_and_doubles_nothing() -> None:
-    proof = prove_maintain(kills=2, kept=2.0)
+    proof = prove_maintain(kills=2, kept=8.0)
     assert proof.broken == []
     assert proof.counts["kills"] == 2
 

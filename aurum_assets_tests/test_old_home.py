@@ -14,10 +14,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pyiceberg.types import StringType
 
 from aurum_assets import ingest
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.settings import Home
 from aurum_assets.simulator.server import Running
@@ -106,3 +108,19 @@ def test_a_home_of_the_version_before_is_maintained_without_losing_a_row(old: Ho
     done = list(ingest.maintain(old, ingest.parts_of(old)))
     assert [part for part in done if part.failed] == []
     assert {key: len(old.lake.read(_known(key).table)) for key in ROWS} == ROWS
+
+
+def test_a_dropped_table_of_a_home_without_ledgers_is_a_loss(old: Home) -> None:
+    load = _known("isone_system_load")
+    old.lake.catalog.drop_table(load.table.identifier)
+    assert [p for v in ingest.verify_days(old, load) for p in v.problems if "missing" in p]
+
+
+def test_a_table_of_a_newer_version_takes_no_rows_and_rejects_no_snapshot(old: Home) -> None:
+    load = _known("isone_system_load")
+    with old.lake.table(load.table).update_schema() as update:
+        update.add_column("later", StringType())
+    collected = ingest.collect(old, load, load.source.day_of(old.now()))
+    with pytest.raises(ConfigError, match="column later, which this version"):
+        ingest.normalize(old, load, load.day(collected.days[0]))
+    assert len(list(old.archive.rejections(load.key))) == 1, "as before"

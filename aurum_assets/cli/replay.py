@@ -36,7 +36,7 @@ _SENTENCES = ("reasons", "failed")
     "--yes",
     is_flag=True,
     help="With --rebuild and a configured catalog (Postgres, REST, Glue): drop our tables from it. "
-    "Their files stay; maintenance deletes what nothing refers to after 24 h.",
+    "Their files stay where they are, and nothing deletes them.",
 )
 @json_option
 def replay(

@@ -1,8 +1,8 @@
 """Remake: the lake made anew from the archive alone, what it held before kept beside it.
 
 Nothing is deleted. A lake in a folder of this machine is moved aside as a whole (its catalog, its
-warehouse); one behind a configured catalog loses the names of our tables, and their files stay
-until maintenance finds them unreferenced. Sightings of references are derived of the days of which
+warehouse); one behind a configured catalog loses the names of our tables, and their files stay.
+Sightings of references are derived of the days of which
 they were held before, of all days where that cannot be read.
 """
 

@@ -274,7 +274,8 @@ def _merged(
         known |= set(identifiers)
     told = {raw[:16] for raw in stored.rows["raw_sha256"]}  # written last of the three tables
     evident = [i for i in identifiers if order_of(i)[1] in told]
-    newest = [order_of(i) for i in evident]
+    anywhere = {raw[:16] for raw in stored.raws}  # a dropped table leaves its history
+    newest = [order_of(i) for i in identifiers if order_of(i)[1] in anywhere]
     if ledger and not known:
         newest.append(order_of(ledger.newest))
     if known:

@@ -864,6 +864,13 @@ def _written(
     if frame.is_empty():
         return ()
     schema, spec = found.schema(), found.spec()
+    unknown = [name for name in schema.column_names if name not in table.schema]
+    if unknown:  # nulls in their place would wipe what a newer version wrote
+        msg = (
+            f"{table.identifier} has the column {unknown[0]}, which this version of the code does "
+            "not know: upgrade it; what was archived is kept"
+        )
+        raise ConfigError(msg)
     partition = _partition_of(table, frame)
     values = [PartitionFieldValue(field, partition[field.name]) for field in spec.fields]
     try:

@@ -25,7 +25,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import cache, cached_property, partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
@@ -44,6 +44,7 @@ SECONDS = 30.0
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 8.0
 _TRIES = 3
+_OPENINGS = 3
 _STEP_NS = 2_000_000_000  # the coarsest step of a file system's stamps
 QUIET_SECONDS = 60.0  # for which a place that was silent is not asked
 quiet_until: dict[str, float] = {}  # by endpoint and place, as the monotonic clock has it
@@ -197,14 +198,22 @@ class Folder:
             raise StoreUnavailable(msg) from error
 
 
+def _opened(path: Path) -> BinaryIO:
+    """``path`` to be written, in a folder that maintenance may remove while it is empty."""
+    for _ in range(_OPENINGS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return path.open("wb")
+    return path.open("wb")
+
+
 def _create(path: Path, content: bytes) -> bool:
     """Write ``content`` under a name that nobody holds yet; False where somebody does."""
     if path.exists():
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
     try:
-        with temporary.open("wb") as file:
+        with _opened(temporary) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -85,7 +85,8 @@ def referenced(
     commits: int = 0,
 ) -> set[str]:
     """The paths that the table needs, were the snapshots ``without`` expired in the last of so many
-    ``commits``; and those that another table needs whose metadata is among ``files``.
+    ``commits``; and those that another table needs whose metadata is among ``files``: all, where
+    that table is damaged.
     """
     expired = set(without)
     snapshots = [s for s in found.metadata.snapshots if s.snapshot_id not in expired]
@@ -93,7 +94,10 @@ def referenced(
     used |= _of_snapshots(found, contents, snapshots)
     for location, metadata in _others(found, files, used):
         used |= _of_metadata(found, metadata, location)
-        used |= _of_snapshots(found, contents, metadata.snapshots)
+        try:
+            used |= _of_snapshots(found, contents, metadata.snapshots)
+        except (OSError, ValueError, EOFError, LookupError, TypeError):
+            return set(files)  # a damaged table that was dropped: what it needs cannot be told
     return used
 
 
