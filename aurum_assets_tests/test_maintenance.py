@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from pyiceberg.io.pyarrow import PyArrowFile
+from pyiceberg.table.update import RemoveSnapshotsUpdate
 
 from aurum_assets import ingest
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
 from aurum_assets.resources import catalog as catalogs
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.layout import manifests_of
+from aurum_assets.resources.layout import expire, manifests_of
 from aurum_assets.resources.maintenance import Maintained, maintain_table
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, expendable
 from aurum_assets_tests.conftest import Desk
@@ -403,6 +404,30 @@ def test_a_writer_that_slept_a_day_before_its_commit_loses_no_row(tmp_path: Path
     assert merged.attempts == 2
     assert loads(awake) == [0, 5]
     close(awake)
+    found.close()
+
+
+def test_a_writer_whose_expiry_another_did_first_begins_again(tmp_path: Path) -> None:
+    """Both expire the same snapshots; the rows of the one that came second are not lost."""
+    other = lake_at(tmp_path, turns=False)
+    found = catalogs.open_catalog(other.catalog.properties)
+    commit = found.commit_table
+    raced: list[int] = []
+
+    def late(table: Any, requirements: Any, updates: Any) -> Any:  # noqa: ANN401  as pyiceberg has it
+        ids = [i for u in updates if isinstance(u, RemoveSnapshotsUpdate) for i in u.snapshot_ids]
+        if ids and not raced:
+            raced.extend(ids)
+            other.rewriting(TABLE, lambda held: expire(held, ids))
+        return commit(table, requirements, updates)
+
+    found.commit_table = late  # type: ignore[method-assign]
+    writer = Lake(other.catalog.properties, catalog=found)
+    attempts = [writer.merge(TABLE, frame({n: float(n)})).attempts for n in range(20)]
+    assert len(raced) >= SNAPSHOTS_KEPT
+    assert sorted(attempts) == [1] * 19 + [2]
+    assert loads(other) == list(range(20))
+    close(other)
     found.close()
 
 

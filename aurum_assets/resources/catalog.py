@@ -11,7 +11,7 @@ import json
 import re
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.catalog.rest import RestCatalog
     from pyiceberg.table import Table as IcebergTable
+    from pyiceberg.table.snapshots import Snapshot
 
 Trouble = Literal["busy", "away", "refused", "full", "missing", "disk", "closed", "damaged"]
 
@@ -470,10 +471,12 @@ def guard_landed_commits(
     the table's current snapshot. So we look whether our snapshot is there. Where that cannot be
     found out within ``patience`` seconds, the state is unknown and nothing is deleted; whoever
     tries again looks first at what the table holds.
+
+    A commit that expires snapshots which another one has expired meanwhile lost a race, as any
+    other: pyiceberg raises a ``ValueError`` for it, which becomes ``CommitFailedException``.
     """
     from pyiceberg.exceptions import CommitStateUnknownException, NoSuchTableError
     from pyiceberg.table import CommitTableResponse
-    from pyiceberg.table.update import AddSnapshotUpdate
 
     original = catalog.commit_table
     if getattr(original, "guarded", False):
@@ -496,12 +499,13 @@ def guard_landed_commits(
     def commit_table(found: Any, requirements: Any, updates: Any) -> CommitTableResponse:  # noqa: ANN401  as pyiceberg has it
         try:
             return original(found, requirements, updates)
+        except ValueError as error:
+            _refuse_lost_expiry(catalog, found, updates, error)
+            raise
         except lost as error:
-            ours = [u.snapshot for u in updates if isinstance(u, AddSnapshotUpdate)]
+            ours = _added(updates)
             now = look(found, error) if ours else None
-            if now is not None and all(
-                _landed(now, s.snapshot_id, s.sequence_number) for s in ours
-            ):
+            if now is not None and _all_landed(now, ours):
                 return CommitTableResponse.model_validate(
                     {"metadata": now.metadata, "metadata-location": now.metadata_location}
                 )
@@ -509,6 +513,30 @@ def guard_landed_commits(
 
     commit_table.guarded = True  # type: ignore[attr-defined]
     catalog.commit_table = commit_table  # type: ignore[method-assign, assignment]
+
+
+def _refuse_lost_expiry(catalog: "Catalog", found: Any, updates: Any, error: ValueError) -> None:  # noqa: ANN401  as pyiceberg has it
+    """Raise ``CommitFailedException`` where ``updates`` expire snapshots that are gone already."""
+    from pyiceberg.exceptions import CommitFailedException
+    from pyiceberg.table.update import RemoveSnapshotsUpdate
+
+    expired = {i for u in updates if isinstance(u, RemoveSnapshotsUpdate) for i in u.snapshot_ids}
+    if not expired:
+        return
+    now = catalog.load_table(found.name())
+    if expired - {snapshot.snapshot_id for snapshot in now.metadata.snapshots}:
+        msg = f"{'.'.join(found.name())}: others expired the same snapshots meanwhile"
+        raise CommitFailedException(msg) from error
+
+
+def _added(updates: Any) -> "list[Snapshot]":  # noqa: ANN401  as pyiceberg has it
+    from pyiceberg.table.update import AddSnapshotUpdate
+
+    return [u.snapshot for u in updates if isinstance(u, AddSnapshotUpdate)]
+
+
+def _all_landed(now: "IcebergTable", ours: "Sequence[Snapshot]") -> bool:
+    return all(_landed(now, s.snapshot_id, s.sequence_number) for s in ours)
 
 
 def _landed(now: "IcebergTable", snapshot_id: int, sequence_number: int | None) -> bool:

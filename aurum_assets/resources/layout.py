@@ -170,13 +170,7 @@ def commit_layout(found: "IcebergTable", layout: Layout) -> list[str]:
 
 def expire(found: "IcebergTable", expired: Sequence[int]) -> None:
     """Forget the snapshots ``expired``; no new one is made."""
-    from pyiceberg.exceptions import CommitFailedException
-
-    try:
-        _commit(found, _updates().RemoveSnapshotsUpdate(snapshot_ids=list(expired)))
-    except ValueError as error:
-        msg = f"somebody else expired snapshots meanwhile: {error}"
-        raise CommitFailedException(msg) from error
+    _commit(found, _updates().RemoveSnapshotsUpdate(snapshot_ids=list(expired)))
 
 
 def _commit(found: "IcebergTable", *updates: Any) -> None:  # noqa: ANN401  as pyiceberg has it
