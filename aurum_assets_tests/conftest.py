@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 import structlog
@@ -220,6 +221,31 @@ def redis(tmp_path: Path) -> Iterator[RedisProcess]:
     """A real Redis of this test's own, empty."""
     with redis_process(tmp_path) as process:
         yield process
+
+
+def run_feeds(
+    desk: Desk,
+    job: str,
+    day: str,
+    feeds: dict[str, list[str]],
+    instance: dg.DagsterInstance | None = None,
+) -> dg.ExecuteInProcessResult:
+    """The run of ``job`` that a schedule, a sensor or a repair asks for."""
+    from aurum_assets.definitions import build
+    from aurum_assets.graph.translate import feeds_config
+
+    rooms = [dg.AssetKey([room, key]) for key in feeds for room in ("raw", "market")]
+    return (
+        build(desk.home)
+        .resolve_job_def(job)
+        .execute_in_process(
+            partition_key=day,
+            run_config=feeds_config(feeds),
+            asset_selection=rooms,
+            instance=instance,
+            raise_on_error=False,
+        )
+    )
 
 
 Aurum = Callable[..., Result]

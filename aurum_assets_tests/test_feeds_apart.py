@@ -6,14 +6,12 @@ import dagster as dg
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.definitions import build
-from aurum_assets.graph.translate import feeds_config
 from aurum_assets.ingest.days import collect_days
 from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES
 from aurum_assets.markets.isone.lmp import ISONE_RT_HOURLY_LMP
 from aurum_assets.model.errors import DaysFailed, SourceRefused, SourceUnavailable
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Aurum, Desk, said
+from aurum_assets_tests.conftest import Aurum, Desk, run_feeds, said
 
 HOURLY, REGULATION = ISONE_RT_HOURLY_LMP, ISONE_REGULATION_PRICES
 DAY = "2026-07-10"  # long final
@@ -47,8 +45,9 @@ def test_a_run_stores_what_the_other_feeds_gave_and_is_red(
 ) -> None:
     """Red, for the day is due."""
     market.simulator.fail("404", match=PRELIM, times=99)
+    feeds = {HOURLY.key: ["prelim_day", "final_day"]}
     with dg.DagsterInstance.ephemeral() as instance:
-        done = _run(live_desk, instance, {HOURLY.key: ["prelim_day", "final_day"]})
+        done = run_feeds(live_desk, "isone_daily", DAY, feeds, instance)
         raw, table = (
             instance.get_latest_materialization_event(dg.AssetKey([room, HOURLY.key]))
             for room in ("raw", "market")
@@ -60,20 +59,6 @@ def test_a_run_stores_what_the_other_feeds_gave_and_is_red(
     assert raw.asset_materialization is not None
     said = str(raw.asset_materialization.metadata["feeds_failed"].value)
     assert said.startswith("prelim_day: ISO New England refused")
-
-
-def _run(
-    desk: Desk, instance: dg.DagsterInstance, feeds: dict[str, list[str]]
-) -> dg.ExecuteInProcessResult:
-    rooms = [dg.AssetKey([room, key]) for key in feeds for room in ("raw", "market")]
-    job = build(desk.home).resolve_job_def("isone_daily")
-    return job.execute_in_process(
-        partition_key=DAY,
-        run_config=feeds_config(feeds),
-        asset_selection=rooms,
-        instance=instance,
-        raise_on_error=False,
-    )
 
 
 def test_the_command_line_stores_the_final_and_says_what_failed(

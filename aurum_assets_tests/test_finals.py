@@ -8,7 +8,6 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
-from aurum_assets.graph.translate import feeds_config
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES
 from aurum_assets.markets.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
@@ -16,7 +15,7 @@ from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import NotYetPublished
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Desk, utc
+from aurum_assets_tests.conftest import Desk, run_feeds, utc
 
 HOURLY, REGULATION, LMP = ISONE_RT_HOURLY_LMP, ISONE_REGULATION_PRICES, ISONE_RT_LMP
 DAY = "2026-07-20"
@@ -169,7 +168,8 @@ def test_the_sensor_asks_for_the_day_by_the_job_of_its_dataset(
 def test_a_day_that_is_not_final_yet_is_not_red(live_desk: Desk) -> None:
     """The morning run asks for the finals of yesterday, which may be out."""
     live_desk.clock.set(NEXT_MORNING)
-    done = run(live_desk, {LMP.key: ["final_hours"], HOURLY.key: ["prelim_day", "final_day"]})
+    feeds = {LMP.key: ["final_hours"], HOURLY.key: ["prelim_day", "final_day"]}
+    done = run_feeds(live_desk, "isone_daily", DAY, feeds)
     assert done.success
     made = {
         e.step_materialization_data.materialization.asset_key.path[-1]
@@ -189,17 +189,6 @@ def test_preliminary_values_that_are_not_there_are_red_still(
     with pytest.raises(NotYetPublished):
         ingest.collect(live_desk.home, HOURLY, HOURLY.day(DAY), feeds=["prelim_day"], into=done)
     assert not ingest.may_come_later(live_desk.home, HOURLY, done.not_yet)
-
-
-def run(desk: Desk, feeds: dict[str, list[str]]) -> dg.ExecuteInProcessResult:
-    rooms = [dg.AssetKey([room, key]) for key in feeds for room in ("raw", "market")]
-    job = build(desk.home).resolve_job_def("isone_daily")
-    return job.execute_in_process(
-        partition_key=DAY,
-        run_config=feeds_config(feeds),
-        asset_selection=rooms,
-        raise_on_error=False,
-    )
 
 
 def test_finals_that_were_corrected_since_replace_the_earlier_ones(

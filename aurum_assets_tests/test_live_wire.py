@@ -9,7 +9,6 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
-from aurum_assets.graph.translate import feeds_config
 from aurum_assets.ingest.days import collect_days
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE
@@ -19,7 +18,7 @@ from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import DAY
 from aurum_assets.model.errors import DaysFailed, NotOffered, SourceRefused
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Aurum, Desk, said, utc
+from aurum_assets_tests.conftest import Aurum, Desk, run_feeds, said, utc
 
 ROSTER, LOCATIONS, CTS = ISONE_GENERATION_BY_RESOURCE, ISONE_LOCATIONS, MISO_CTS
 TODAY, YESTERDAY = "2026-07-21", "2026-07-20"
@@ -36,21 +35,6 @@ def live_market(market: Running) -> Running:
     world = market.simulator.world
     market.simulator.world = replace(world, live_only=True, miso_dialect="live")
     return market
-
-
-def run(desk: Desk, job: str, day: str, feeds: dict[str, list[str]]) -> dg.ExecuteInProcessResult:
-    """The run that a schedule or a repair asks for."""
-    rooms = [dg.AssetKey([room, key]) for key in feeds for room in ("raw", "market")]
-    return (
-        build(desk.home)
-        .resolve_job_def(job)
-        .execute_in_process(
-            partition_key=day,
-            run_config=feeds_config(feeds),
-            asset_selection=rooms,
-            raise_on_error=False,
-        )
-    )
 
 
 # --- the servers ---------------------------------------------------------------------------------
@@ -96,7 +80,7 @@ def test_a_daily_run_is_green_where_the_operator_does_not_offer_a_dataset(
     live_desk: Desk, live_market: Running
 ) -> None:
     feeds = {ROSTER.key: ["now"], LOCATIONS.key: ["now"]}
-    done = run(live_desk, "isone_daily", TODAY, feeds)
+    done = run_feeds(live_desk, "isone_daily", TODAY, feeds)
     assert done.success
     (told,) = (
         e.asset_observation_data.asset_observation
@@ -159,7 +143,9 @@ def test_a_gap_that_only_a_documented_endpoint_could_fill_is_asked_for_once_and_
     live_desk.clock.set(utc("2026-07-21T12:00:00-05:00"))
     (repair,) = ingest.find_gaps(live_desk.home, [CTS]).repairs
     before = len(live_market.simulator.requests)
-    done = run(live_desk, "miso_fifteen_minutes", YESTERDAY, {CTS.key: list(repair.gap.feeds)})
+    done = run_feeds(
+        live_desk, "miso_fifteen_minutes", YESTERDAY, {CTS.key: list(repair.gap.feeds)}
+    )
     assert done.success
     assert len(live_market.simulator.requests) == before + 1
     live_desk.clock.set(live_desk.clock() + DAY)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.normalize import Normalized
 
 
-def digest_of(identifiers: Collection[str]) -> str:
+def listing_hash(identifiers: Collection[str]) -> str:
     """A hash of which snapshots these are."""
     return hashlib.sha256("\n".join(sorted(identifiers)).encode()).hexdigest()[:32]
 
@@ -33,7 +33,7 @@ def agreed(
     """
     if found is None or found.uuid != uuid:
         return None
-    return found if found.archived in {digest_of(merged), digest_of(archived)} else None
+    return found if found.archived in {listing_hash(merged), listing_hash(archived)} else None
 
 
 def lacks_rows(found: Ledger | None, uuid: str, rows: int, merged: Collection[str]) -> bool:
@@ -80,5 +80,5 @@ def record(
             return
     held = rows if done.merged.held is None else done.merged.held
     newest = max(identifiers, key=order_of, default="")
-    ledger = Ledger(uuid, held, history, quarantined, digest_of(identifiers), newest)
+    ledger = Ledger(uuid, held, history, quarantined, listing_hash(identifiers), newest)
     home.registry.keep_ledger(dataset.key, day.key, ledger)

@@ -246,7 +246,7 @@ def rebuild(
     Raises ``ContractBroken`` where the table holds rows of bytes that the archive lacks: those
     would be lost (``force`` lets them go).
     """
-    snapshots, unusable = _conform_all(home, dataset, day, identifiers)
+    snapshots, unusable = conform_all(home, dataset, day, identifiers)
 
     def store(usable: list[Conformed], out: list[_Unusable]) -> Normalized:
         return _rebuild(home, dataset, day, identifiers, usable, out, force=force, publish=publish)
@@ -275,7 +275,7 @@ def _rebuild(
         others = ~_is_of([i for i in known if i not in drifted])
         unknown = ~_is_of(known)
         _refuse_loss(home, dataset, day, unknown, others)
-    quarantined = _one_a_record([s.quarantined for s in snapshots])
+    quarantined = one_a_record([s.quarantined for s in snapshots])
     partition = {"operating_day": day.date, "dataset": dataset.key}
     newest = max((s.envelope.fetched_at for s in snapshots), default=None)
     later = None if force or newest is None else pl.col("superseded_at") > newest
@@ -293,7 +293,7 @@ def _rebuild(
 
 def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: str) -> Normalized:
     """Merge the one snapshot that is newer than all that the table holds."""
-    snapshots, unusable = _conform_all(home, dataset, day, [identifier])
+    snapshots, unusable = conform_all(home, dataset, day, [identifier])
 
     def store(usable: list[Conformed], out: list[_Unusable]) -> Normalized:
         return _merge(home, dataset, day, usable, out)
@@ -386,9 +386,9 @@ def look_again(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
         else:
             newest[envelope.request] = identifier
     chosen = sorted(newest.values(), key=order_of)
-    found, unusable = _conform_all(home, dataset, day, chosen, keep=False)
+    found, unusable = conform_all(home, dataset, day, chosen, keep=False)
     done.unusable += unusable
-    return _described(done, found, len(_one_a_record([s.quarantined for s in found])))
+    return _described(done, found, len(one_a_record([s.quarantined for s in found])))
 
 
 def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: int) -> Normalized:
@@ -419,7 +419,7 @@ def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: in
 # --- from archive to rows ------------------------------------------------------------------------
 
 
-def _conform_all(
+def conform_all(
     home: Home,
     dataset: Dataset,
     day: OperatingDay,
@@ -584,10 +584,10 @@ def _quarantine(
         },
         schema={n: t for n, t in QUARANTINE.schema.items() if n != "record_hash"},
     )
-    return _one_a_record([frame.with_columns(record_hash=QUARANTINE.record_hash())])
+    return one_a_record([frame.with_columns(record_hash=QUARANTINE.record_hash())])
 
 
-def _one_a_record(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def one_a_record(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """One row a received record: that of the first snapshot that held it."""
     if not frames:
         return QUARANTINE.empty()

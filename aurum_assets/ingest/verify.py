@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from aurum_assets.ingest.compare import Differences, Held, Origins, compare
-from aurum_assets.ingest.ledger import digest_of
-from aurum_assets.ingest.normalize import Conformed, _conform_all, _one_a_record
+from aurum_assets.ingest.ledger import listing_hash
+from aurum_assets.ingest.normalize import Conformed, conform_all, one_a_record
 from aurum_assets.ingest.replay import held_days
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Snapshot
@@ -144,7 +144,7 @@ class _Counts:
             self._history.get((day.date,), 0),
             self._quarantined.get((day.date, dataset.key), 0),
         )
-        if ledger is None or ledger.archived != digest_of(archived):
+        if ledger is None or ledger.archived != listing_hash(archived):
             return None
         if counted != (ledger.rows, ledger.history, ledger.quarantined):
             return None
@@ -167,7 +167,7 @@ def _verify_once(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
     own = replace(home)
     own.archive = counting
     stored = _stored(home, dataset, day)
-    snapshots, unusable = _conform_all(own, dataset, day, identifiers, keep=False)
+    snapshots, unusable = conform_all(own, dataset, day, identifiers, keep=False)
     found.objects, found.rows = len(identifiers), len(stored.rows)
     found.unsealed = len(counting.unsealed)
     remedy = f"aurum replay {dataset.key} --day {day.key}"
@@ -182,7 +182,7 @@ def _verify_once(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
             found.pending = len(pending)
             found.notes.append(f"{len(pending)} snapshots are archived and not merged: {remedy}")
             settled = [i for i in identifiers if i in merged]
-            usable = _conform_all(own, dataset, day, settled, keep=False)[0]
+            usable = conform_all(own, dataset, day, settled, keep=False)[0]
             expected = _half_merged(stored, _folded(dataset.table, usable), expected)
         refused = {u.identifier for u in unusable if not u.lost}
         refused |= {s.envelope.identifier for s in snapshots if any(d.refuses for d in s.drift)}
@@ -241,7 +241,7 @@ def _stored(home: Home, dataset: Dataset, day: OperatingDay) -> Held:
 
 def _folded(table: Table, snapshots: Sequence[Conformed]) -> Held:
     rows, before = fold(table, pl.concat([table.empty(), *(s.good for s in snapshots)]))
-    return Held(rows, before, _one_a_record([s.quarantined for s in snapshots]))
+    return Held(rows, before, one_a_record([s.quarantined for s in snapshots]))
 
 
 def _half_merged(stored: Held, settled: Held, complete: Held) -> Held:
@@ -270,7 +270,7 @@ def _merged(
     uuids |= {ledger.uuid} if ledger else set()
     known = {i for u in uuids for i in home.registry.merged(dataset.key, day.key, u)}
     gone = known - set(identifiers)
-    if ledger and ledger.archived == digest_of(identifiers):
+    if ledger and ledger.archived == listing_hash(identifiers):
         known |= set(identifiers)
     told = {raw[:16] for raw in stored.rows["raw_sha256"]}  # written last of the three tables
     evident = [i for i in identifiers if order_of(i)[1] in told]
