@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import S3RetryStrategy
     from pyiceberg.catalog import Catalog
     from pyiceberg.catalog.rest import RestCatalog
+    from pyiceberg.table import CommitTableResponse
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table.snapshots import Snapshot
 
@@ -478,9 +479,9 @@ def guard_landed_commits(
     from pyiceberg.exceptions import CommitStateUnknownException, NoSuchTableError
     from pyiceberg.table import CommitTableResponse
 
-    original = catalog.commit_table
-    if getattr(original, "guarded", False):
+    if getattr(catalog.commit_table, "guarded", False):
         return
+    original = _telling_lost_expiries(catalog)
     lost = troubles(properties)
 
     def look(found: "IcebergTable", error: Exception) -> "IcebergTable | None":
@@ -499,9 +500,6 @@ def guard_landed_commits(
     def commit_table(found: Any, requirements: Any, updates: Any) -> CommitTableResponse:  # noqa: ANN401  as pyiceberg has it
         try:
             return original(found, requirements, updates)
-        except ValueError as error:
-            _refuse_lost_expiry(catalog, found, updates, error)
-            raise
         except lost as error:
             ours = _added(updates)
             now = look(found, error) if ours else None
@@ -513,6 +511,20 @@ def guard_landed_commits(
 
     commit_table.guarded = True  # type: ignore[attr-defined]
     catalog.commit_table = commit_table  # type: ignore[method-assign, assignment]
+
+
+def _telling_lost_expiries(catalog: "Catalog") -> Callable[[Any, Any, Any], "CommitTableResponse"]:
+    """The catalog's ``commit_table``, which says of a lost race what it is: see the guard."""
+    original = catalog.commit_table
+
+    def commit_table(found: Any, requirements: Any, updates: Any) -> "CommitTableResponse":  # noqa: ANN401  as pyiceberg has it
+        try:
+            return original(found, requirements, updates)
+        except ValueError as error:
+            _refuse_lost_expiry(catalog, found, updates, error)
+            raise
+
+    return commit_table
 
 
 def _refuse_lost_expiry(catalog: "Catalog", found: Any, updates: Any, error: ValueError) -> None:  # noqa: ANN401  as pyiceberg has it
