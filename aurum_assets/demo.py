@@ -310,7 +310,7 @@ def _materialized(materialization: dg.AssetMaterialization, found: Demo) -> None
         line.duplicates += number["duplicates"]
     elif room == "market":
         line.rows_added += number["new"]
-        line.quarantined += number["quarantined"]
+        line.quarantined = max(line.quarantined, number["quarantined"])  # of the whole day
 
 
 # --- what to look at -----------------------------------------------------------------------------

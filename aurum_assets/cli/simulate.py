@@ -54,8 +54,8 @@ def demo(as_json: bool) -> None:
         print_rows(lines, shown=_SHOWN)
         added, held = (sum(line[name] for line in lines) for name in ("rows_added", "quarantined"))
         said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
-        said += f", {held} record was kept out on purpose" * (held == 1)
-        click.echo(f"\n{said}, in {time.monotonic() - started:.0f} s. What to look at next:")
+        kept = f", {held} record{'s' * (held != 1)} kept out on purpose" if held else ""
+        click.echo(f"\n{said}{kept}, in {time.monotonic() - started:.0f} s. What to look at next:")
         for title, command in commands.items():
             click.echo(f"\n{title}:\n\n{command}")
         click.echo("\nAnd `make dev` for the UI, with running schedules.")

@@ -14,6 +14,7 @@ from dagster._core.event_api import RunStatusChangeEventType
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.alerts import Kind, Severity, Trouble
 from aurum_assets.resources.settings import Home
@@ -191,7 +192,7 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
     )
     def watch(home: dg.ResourceParam[Home]) -> dg.SkipReason:
         with translate.failures_in_words():
-            there = ingest.look(home, datasets)
+            there = ingest.look(home, datasets, pause=HOUR)
         named = ", ".join(f"{a.kind} {a.dataset or a.subject}" for a in there)
         return dg.SkipReason(f"open alerts: {named}" if there else "no alert is open")
 
