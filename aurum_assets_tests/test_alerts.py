@@ -470,9 +470,9 @@ def test_a_day_that_no_beat_brought_since_the_pause_is_late_once_repairs_had_the
     late = ("late_feed", mix.key, "day")
     bring(live_desk, mix, "2026-07-19", "day")
     live_desk.clock.set(utc("2026-07-21T08:00:00-04:00"))  # yesterday's was asked for at 06:30
-    assert daemon_look(live_desk) == set()
-    assert daemon_look(live_desk, after=HOUR) == set()
-    assert daemon_look(live_desk, after=31 * MINUTE) == {late}
+    assert look(live_desk) == set()
+    assert look(live_desk, after=17 * HOUR) == set()  # from midnight on repairs ask for it
+    assert look(live_desk, after=31 * MINUTE) == {late}
 
 
 def test_what_answers_for_now_only_is_late_only_if_a_beat_was_missed(live_desk: Desk) -> None:

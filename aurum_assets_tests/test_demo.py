@@ -162,9 +162,11 @@ def test_there_is_congestion_and_every_price_is_the_sum_of_its_parts(
     rows = (
         lake(home).scan(LMP.key).filter(pl.col("operating_day") == dt.date(2026, 7, 20)).collect()
     )
-    assert rows["congestion"].abs().max() > 1
-    parts = rows.select((pl.col("energy") + pl.col("congestion") + pl.col("loss")) * 100)
-    assert ((rows["lmp"] * 100).round() - parts.to_series().round()).abs().max() <= 1
+    apart = (pl.col("lmp") - pl.col("energy") - pl.col("congestion") - pl.col("loss")).abs()
+    felt = pl.col("congestion").abs()
+    assert rows.filter(felt > 1).height
+    assert rows.filter(felt > 200).is_empty()
+    assert rows.filter(apart.round(6) > 0.01).is_empty()
 
 
 def test_final_values_stand_beside_preliminary_ones(home: Home, first: Result) -> None:
@@ -186,15 +188,9 @@ def test_what_the_demo_says_to_run_next_runs_as_printed_and_shows_rows(first: Re
         assert block.splitlines()[0].endswith(f'{AURUM} sql "')
         shown = subprocess.run(block, shell=True, capture_output=True, text=True, check=False)  # noqa: S602  as a person would
         assert (shown.returncode, shown.stderr) == (0, "")
-        heading, *rows = shown.stdout.splitlines()
-        assert rows, block
-        assert all(len(line.expandtabs()) <= 120 for line in (heading, *rows))
-    assert "lmp_is_the_sum_of_its_parts" in shown_of(blocks[1])
-
-
-def shown_of(command: str) -> str:
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602  as a person would
-    return done.stdout
+        assert len(shown.stdout.splitlines()) > 1, block
+        if "quarantine" in block:
+            assert "lmp_is_the_sum_of_its_parts" in shown.stdout
 
 
 # --- what dev opens ------------------------------------------------------------------------------
@@ -243,7 +239,7 @@ def test_after_500_days_nothing_older_than_yesterday_is_repaired(opened: Home) -
 
 
 def test_once_the_schedules_ran_everything_is_fresh(opened: Home) -> None:
-    """A month later: yesterday and today are repaired, the beats go on, and nobody is alarmed."""
+    """Long after: yesterday and today are repaired, the beats go on, and nobody is alarmed."""
     clock = opened.clock
     assert isinstance(clock, SetClock)
     set_to(opened, NOON + 500 * DAY)

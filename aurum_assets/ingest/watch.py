@@ -310,10 +310,10 @@ def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> 
     today = dataset.source.day_of(seen.now).date
     if owed.date < max(first_wanted(held, today), config.first_day):
         return ""
-    beaten = asked_on.plus(grace).at(at) >= looked
-    repaired_by = max(looked, owed.start) + wait  # where there was no beat since
-    if not beaten and (feed.asks == "now" or repaired_by > seen.now):
-        return ""
+    if asked_on.plus(grace).at(at) < looked:  # no beat since; from the next day on repairs ask
+        repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
+        if feed.asks == "now" or repaired_by > seen.now:
+            return ""
     said = f"feed {feed.name} should have brought {owed} by now"
     if owed.date not in held:
         return f"{said}, and nothing of that day is held"
