@@ -15,20 +15,8 @@ from aurum_assets.resources import logs
 from aurum_assets.resources.settings import Home, Settings, open_home
 
 
-def console(level: str) -> dg.LoggerDefinition:
-    """What runs print: Dagster keeps every event of them for the UI, whatever is printed."""
-    return dg.LoggerDefinition(
-        dg.colored_console_logger.logger_fn,
-        config_schema={
-            "log_level": dg.Field(str, is_required=False, default_value=level.upper()),
-            "name": dg.Field(str, is_required=False, default_value="dagster"),
-        },
-        description="Prints the events of a run from AURUM_LOG_LEVEL on.",
-    )
-
-
-def build(home: Home, log_level: str = "warning") -> dg.Definitions:
-    """The definitions of the code location, over ``home``; runs print from ``log_level`` on."""
+def build(home: Home) -> dg.Definitions:
+    """The definitions of the code location, over ``home``."""
     pairs = [(d, home.config(d)) for d in DATASETS if home.config(d).enabled]
     running = os.environ.get("AURUM_SCHEDULES", "") == "running"
     work = [(beat, cadence_job(beat)) for beat in beats(pairs)]
@@ -42,7 +30,6 @@ def build(home: Home, log_level: str = "warning") -> dg.Definitions:
             *alert_sensors([d for d, _ in pairs], running=running),
         ],
         resources={"home": home},
-        loggers={"console": console(log_level)},
         executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )
     reference = reference_definitions(home, [d for d, _ in pairs], running=running)
@@ -51,4 +38,4 @@ def build(home: Home, log_level: str = "warning") -> dg.Definitions:
 
 _settings = Settings.read()
 logs.configure(_settings.log_level, _settings.log_format, _settings.environment)
-defs = build(open_home(DATASETS, _settings), _settings.log_level)
+defs = build(open_home(DATASETS, _settings))

@@ -112,10 +112,10 @@ def dagster_instance(home: Home) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(folder))
 
 
-def run_demo(home: Home, tell: Tell) -> Demo:
+def run_demo(home: Home, tell: Tell, simulator: Callable[..., Simulator] = Simulator) -> Demo:
     """Everything that the demo shows; ``tell`` is called before each step."""
     clock = SetClock(home.now())
-    with Simulator(now=clock, limits={}, mistakes=True).serve() as running:
+    with simulator(now=clock, limits={}, mistakes=True).serve() as running:
         ours = demo_home(home, running, clock)
         now = _first_of_the_day(ours)
         found = Demo(_yesterday(ISONE, now), {key: Line(key) for key in _tables()})
