@@ -26,6 +26,7 @@ import click
 from aurum_assets.cli.backends import LEVELS, log_to_stderr
 from aurum_assets.cli.collect import collect
 from aurum_assets.cli.health import doctor, probe, status
+from aurum_assets.cli.interrupt import interruptible
 from aurum_assets.cli.load import load
 from aurum_assets.cli.maintain import maintain
 from aurum_assets.cli.reference import reference
@@ -45,10 +46,11 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  as click has it
         """Run the command; an error of ours is a sentence, not a traceback."""
-        try:
-            return super().invoke(ctx)
-        except AurumError as error:
-            raise click.ClickException(visible(str(error))) from error
+        with interruptible():
+            try:
+                return super().invoke(ctx)
+            except AurumError as error:
+                raise click.ClickException(visible(str(error))) from error
 
 
 @click.group(

@@ -17,7 +17,6 @@ import copy
 import datetime as dt
 import fcntl
 import random
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,6 +55,7 @@ from aurum_assets.resources.damage import Damage, find_damage, may_be_damage
 from aurum_assets.resources.evolve import evolved, missing
 from aurum_assets.resources.holdings import Held, Holdings
 from aurum_assets.resources.layout import DAY
+from aurum_assets.resources.scratch import scratch_folder
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
@@ -407,7 +407,7 @@ class Lake:
         from pyiceberg.io.pyarrow import PyArrowFileIO
 
         found = copy.copy(self._table(table))
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             found.io = PyArrowFileIO()
             place = {"location": f"file://{folder}", "properties": {}}
             found.metadata = found.metadata.model_copy(update=place)
