@@ -1,5 +1,6 @@
 """``aurum demo``, ``simulate``: everything that needs no operator, because one is made up."""
 
+import itertools
 import shlex
 import shutil
 import sys
@@ -11,7 +12,8 @@ from typing import Any
 import click
 
 from aurum_assets.cli.arguments import instant, json_option
-from aurum_assets.cli.output import Row, print_json, print_rows, say
+from aurum_assets.cli.interrupt import telling
+from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
 
@@ -41,9 +43,15 @@ def demo(as_json: bool) -> None:
     """
     from aurum_assets.demo import looks, run_demo
 
-    started = time.monotonic()
+    started, steps = time.monotonic(), itertools.count()
     home = open_home(DATASETS)
-    found = run_demo(home, lambda text: click.echo(text, err=True))
+
+    def tell(text: str) -> None:
+        next(steps)
+        click.echo(text, err=True)
+
+    with telling(lambda: f"{max(next(steps) - 1, 0)} steps done; {GOES_ON}"):
+        found = run_demo(home, tell)
     lines = [asdict(line) for line in found.lines.values()]
     for line in lines:
         line["seconds"] = round(line["seconds"], 2)
@@ -67,7 +75,9 @@ def demo(as_json: bool) -> None:
 def _this(home: Home) -> str:
     """This command as it was called, for this home."""
     name = "aurum" if shutil.which("aurum") == sys.argv[0] else sys.argv[0]
-    elsewhere = f"AURUM_HOME={shlex.quote(str(home.root))} " * (home.root != Path(".aurum"))
+    elsewhere = f"AURUM_HOME={shlex.quote(str(home.root))} " * (
+        home.root.resolve() != Path(".aurum").resolve()
+    )
     return f"{elsewhere}{shlex.quote(name)}"
 
 
@@ -110,14 +120,14 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: A
         **more,
     )
     try:
-        with simulator.serve(port) as running:
+        with simulator.serve(port) as running, telling(lambda: "the simulated operators are gone"):
             click.echo(f"ISONE_BASE_URL={running.isone_url}")
             click.echo(f"MISO_BASE_URL={running.miso_url}")
             click.echo("Interrupt to stop.", err=True)
             while True:
                 time.sleep(3600)
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
     except OSError as error:
-        msg = f"port {port} cannot be had ({error.strerror or error}); choose another with --port"
+        msg = (
+            f"port {port} cannot be opened ({error.strerror or error}); choose another with --port"
+        )
         raise click.ClickException(msg) from error

@@ -1,4 +1,4 @@
-"""What somebody should know of: the alerts that are open, and the metrics of all runs."""
+"""The alerts that are open, and the metrics of all runs."""
 
 import sys
 
@@ -6,9 +6,12 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import json_option
+from aurum_assets.cli.interrupt import telling
 from aurum_assets.cli.output import BROKEN, print_json, print_rows
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
+
+_POLL_SECONDS = 0.2  # a join without an end hears of no signal
 
 
 @click.command()
@@ -26,14 +29,15 @@ def metrics(port: int, host: str, once: bool) -> None:
     try:
         server, thread = prometheus_client.start_http_server(port, host, registry)
     except OSError as error:
-        msg = f"port {port} cannot be had ({error.strerror or error}); choose another with --port"
+        msg = (
+            f"port {port} cannot be opened ({error.strerror or error}); choose another with --port"
+        )
         raise click.ClickException(msg) from error
     click.echo(f"http://{host}:{server.server_port}/metrics")
     click.echo("Interrupt to stop.", err=True)
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
+    with telling(lambda: "the metrics are no longer served"):
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Watch: what is late, tripped, growing or done without, from config, tables and shared state.
+"""Watch: what is late, tripped, growing or out of reach, from config, tables and shared state.
 
 Measured once for the metrics and judged for the alerts. Runs and their checks are Dagster's to tell
 (``graph.alerts``). Nothing is asked of an operator here, and no row of data is written.
@@ -86,7 +86,7 @@ class Seen:
 
     @cached_property
     def degraded(self) -> Mapping[str, str]:
-        """Each part of the outside world, and why it is done without; empty where it is there."""
+        """Each part of the outside world, and why it cannot be reached; empty where it can."""
         return {
             "registry": self._registry(),
             "archive": self._archive(),
@@ -292,8 +292,8 @@ def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) ->
     if seen.now - max(since, looked) <= limit:
         return ""
     return (
-        f"the newest of feed {feed.name} is of {since:%F %R}Z, {_hm(seen.now - since)} ago: at "
-        f"most {_hm(limit)} is expected"
+        f"feed {feed.name} brought nothing newer than {since:%F %R}Z, {_hm(seen.now - since)} ago; "
+        f"at most {_hm(limit)} is expected"
     )
 
 
@@ -314,14 +314,14 @@ def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> 
         repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
         if feed.asks == "now" or repaired_by > seen.now:
             return ""
-    said = f"feed {feed.name} should have brought {owed} by now"
+    said = f"feed {feed.name} was due to bring {owed}"
     if owed.date not in held:
-        return f"{said}, and nothing of that day is held"
+        return f"{said}, but nothing of that day is held"
     if feed.finality is None:
         return ""
     partition = {"operating_day": owed.date}
     there = seen.home.lake.read(dataset.table, partition, ("finality",))["finality"].unique()
-    return "" if feed.finality in there else f"{said}, and no {feed.finality} row of it is held"
+    return "" if feed.finality in there else f"{said}, but no {feed.finality} row of it is held"
 
 
 def _growing(seen: Seen) -> Iterator[Trouble]:
