@@ -4,7 +4,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -481,6 +481,78 @@ def test_a_broken_record_is_a_failed_check_in_a_run_that_succeeds(
     assert len(live_desk.rows(LMP)) == 2
 
 
+def rows_of_table(desk: Desk, dataset: Dataset) -> tuple[int, list[dt.date]]:
+    return len(desk.rows(dataset)), desk.home.lake.days(dataset.table)
+
+
+def of_the_table_alone(
+    desk: Desk, instance: dg.DagsterInstance, dataset: Dataset, day: str
+) -> dg.ExecuteInProcessResult:
+    """What the UI runs for "Materialize" of ``market/<dataset>``: the table and its checks."""
+    job = dg.define_asset_job(
+        "by_hand",
+        selection=dg.AssetSelection.assets(table_key(dataset)),
+        executor_def=dg.in_process_executor,
+    )
+    whole = dg.Definitions.merge(build(desk.home), dg.Definitions(jobs=[job]))
+    return whole.resolve_job_def("by_hand").execute_in_process(
+        partition_key=day, instance=instance, raise_on_error=False
+    )
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
+def test_a_table_without_an_archived_answer_of_its_day_fails_in_one_sentence(
+    desk: Desk, instance: dg.DagsterInstance, dataset: Dataset
+) -> None:
+    result = of_the_table_alone(desk, instance, dataset, "2026-07-17")
+    (data,) = failures(result).values()
+    assert data.user_failure_data.description == (
+        f"nothing archived of 2026-07-17: materialize raw/{dataset.key} too"
+    )
+    assert "STEP_UP_FOR_RETRY" not in [e.event_type_value for e in result.all_events]
+    assert materializations(result) == {}
+    assert result.get_asset_check_evaluations() == []
+    assert rows_of_table(desk, dataset) == (0, [])
+
+
+def test_a_day_whose_archive_is_gone_keeps_the_rows_that_it_has(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    day = "2026-07-20"
+    assert run(live_desk, instance, "isone_five_minutes", day, {LOAD.key: ["day"]}).success
+    held = rows_of_table(live_desk, LOAD)
+    for path in (live_desk.home.root / "archive").rglob("*.json*"):
+        path.unlink()
+    result = of_the_table_alone(live_desk, instance, LOAD, day)
+    assert not result.success
+    assert rows_of_table(live_desk, LOAD) == held == (288, [dt.date.fromisoformat(day)])
+
+
+def of_the_table_in_its_job(
+    desk: Desk, instance: dg.DagsterInstance, dataset: Dataset, day: str
+) -> dg.ExecuteInProcessResult:
+    """As a schedule has it: the asset's step reports its checks."""
+    job = build(desk.home).resolve_job_def("isone_five_minutes")
+    chosen = [table_key(dataset)]
+    return job.execute_in_process(partition_key=day, instance=instance, asset_selection=chosen)
+
+
+@pytest.mark.parametrize("made", [of_the_table_alone, of_the_table_in_its_job])
+def test_a_check_that_has_nothing_to_judge_gives_no_result_and_the_log_says_why(
+    desk: Desk, instance: dg.DagsterInstance, made: Callable[..., dg.ExecuteInProcessResult]
+) -> None:
+    desk.take(LOAD, b'{"FiveMinSystemLoads":""}', asked=TODAY)
+    result = made(desk, instance, LOAD, TODAY)
+    assert result.success
+    said = outcomes(result, LOAD)
+    assert set(said) == {"completeness", "freshness", "empty_answer"}
+    assert {passed for passed, _ in said.values()} == {False}
+    log = "\n".join(
+        e.user_message for e in instance.all_logs(result.run_id) if e.dagster_event is None
+    )
+    assert "contract skipped, nothing to judge: no row of 2026-07-21 is held" in log
+
+
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {
         e.step_key: e.step_failure_data
@@ -621,6 +693,19 @@ def test_a_day_that_cannot_be_replayed_does_not_hold_up_the_others(
         if e.is_step_materialization
     ] == ["2026-07-20"]
     assert len(live_desk.rows(LOAD)) == 2 * 288
+
+
+def test_a_day_of_which_nothing_is_archived_cannot_be_replayed(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    ingest.collect(live_desk.home, LOAD, LOAD.day("2026-07-19"))
+    days = {"first": "2026-07-18", "last": "2026-07-19"}
+    result = replay(live_desk, instance, raise_on_error=False, dataset=LOAD.key, **days)
+    (data,) = failures(result).values()
+    assert data.user_failure_data.description == (
+        f"2026-07-18: {LOAD.key}: nothing archived of 2026-07-18: collect the day first"
+    )
+    assert live_desk.home.lake.days(LOAD.table) == [dt.date(2026, 7, 19)]
 
 
 def test_replay_of_an_unknown_dataset_names_the_known_ones(

@@ -101,7 +101,7 @@ def test_a_hole_is_asked_for_by_the_job_of_its_dataset_and_says_why(
     assert set(request.asset_selection or ()) == {raw_key(LOAD), table_key(LOAD)}
     assert request.asset_check_keys == []
     assert request.tags["aurum/repair"] == LOAD.key
-    assert request.tags["aurum/lacks"].startswith("288 of 288 due intervals are missing")
+    assert request.tags["aurum/lacks"].startswith("no interval of the day is there (288 due)")
     assert request.tags["aurum/try"] == "1 of 8"
     assert request.tags["aurum/next_try"] == "2026-07-21T17:00:00+00:00"
 

@@ -11,12 +11,12 @@ from pydantic import Field
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
-from aurum_assets.graph.checks import asset_checks, reports_itself
+from aurum_assets.graph.checks import asset_checks, report, reports_itself
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
-from aurum_assets.model.errors import AurumError, NotYetPublished, SourceError
+from aurum_assets.model.errors import AurumError, NothingArchived, NotYetPublished, SourceError
 from aurum_assets.resources.settings import Home
 
 OWNERS = ["team:market-data"]
@@ -218,8 +218,7 @@ def materialization(
     yield dg.AssetMaterialization(
         asset_key=key, partition=done.day.key, metadata=translate.table_metadata(home, done)
     )
-    for verdict in ingest.check(home, done):
-        yield translate.check_evaluation(verdict, key, done.day.key)
+    yield from translate.check_evaluations(ingest.check(home, done), key, done.day.key)
 
 
 def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
@@ -247,13 +246,21 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
         with translate.failures_in_words(context.run.run_id):
-            done = ingest.normalize(home, dataset, dataset.day(context.partition_key))
+            done = _normalized(home, dataset, dataset.day(context.partition_key))
             if reports_itself(context, _check_name(dataset)):
-                for verdict in ingest.check(home, done):
-                    context.log_event(translate.check_evaluation(verdict, key, done.day.key))
+                report(context, ingest.check(home, done), key)
         return dg.MaterializeResult(metadata=translate.table_metadata(home, done))
 
     return normalize
+
+
+def _normalized(home: Home, dataset: Dataset, day: OperatingDay) -> ingest.Normalized:
+    try:
+        return ingest.normalize(home, dataset, day)
+    except NothingArchived as error:
+        raw = raw_key(dataset).to_user_string()
+        msg = f"nothing archived of {day}: materialize {raw} too"
+        raise NothingArchived(msg) from error
 
 
 def table_checks(dataset: Dataset, config: DatasetConfig) -> dg.AssetChecksDefinition:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import OWNERS, partitions, table_key
-from aurum_assets.graph.checks import asset_checks, reports_itself
+from aurum_assets.graph.checks import asset_checks, report, reports_itself
 from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.model.checks import Verdict
@@ -106,8 +106,7 @@ def reference_asset(
             context.log.warning(said, reference.key, context.partition_key)
             return
         if reports_itself(context, _check_name(reference)):
-            for verdict in done.verdicts:
-                context.log_event(translate.check_evaluation(verdict, key, context.partition_key))
+            report(context, done.verdicts, key)
         yield dg.MaterializeResult(metadata=_metadata(home, done))
 
     return look

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -189,17 +189,26 @@ def check_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
     )
 
 
-def check_evaluation(verdict: Verdict, key: dg.AssetKey, partition: str) -> dg.AssetCheckEvaluation:
-    """A verdict as the evaluation of a check for one partition, outside a step of the asset."""
-    return dg.AssetCheckEvaluation(
-        asset_key=key,
-        check_name=verdict.check,
-        passed=verdict.passed,
-        severity=severity(verdict),
-        description=visible(verdict.reason),
-        metadata=verdict_metadata(verdict),
-        partition=partition,
-    )
+def check_evaluations(
+    verdicts: Iterable[Verdict], key: dg.AssetKey, partition: str
+) -> list[dg.AssetCheckEvaluation]:
+    """Verdicts as evaluations of the checks for one partition, outside a step of the checks.
+
+    A check that was skipped has none: what it said of the partition before still stands.
+    """
+    return [
+        dg.AssetCheckEvaluation(
+            asset_key=key,
+            check_name=verdict.check,
+            passed=verdict.passed,
+            severity=severity(verdict),
+            description=visible(verdict.reason),
+            metadata=verdict_metadata(verdict),
+            partition=partition,
+        )
+        for verdict in verdicts
+        if not verdict.skipped
+    ]
 
 
 def feeds_config(
