@@ -4,19 +4,24 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.execution.plan.objects import ErrorSource
+from dagster._serdes import serialize_value
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
+from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.jobs import asked_by, beats
 from aurum_assets.graph.reference import reference_key
-from aurum_assets.graph.translate import failures_in_words, feeds_config
+from aurum_assets.graph.translate import Retries, failures_in_words, feeds_config, tried_again
 from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
@@ -220,8 +225,6 @@ def test_the_columns_are_shown_with_their_units(home: Home) -> None:
 def test_a_dataset_that_config_switches_off_has_no_asset(
     home: Home, configuration: Configuration
 ) -> None:
-    from dataclasses import replace
-
     off = replace(configuration.datasets[LOAD.key], enabled=False)
     datasets = {**configuration.datasets, LOAD.key: off}
     reduced = replace(home, configuration=replace(configuration, datasets=datasets))
@@ -581,6 +584,56 @@ def test_a_refused_request_fails_at_once_in_a_sentence_that_names_the_variables(
     assert materializations(result) == {}
 
 
+@pytest.mark.parametrize(("fault", "tries"), [("500", 2), ("401", 1)])
+def test_the_error_of_a_failed_run_begins_with_the_sentence(
+    live_desk: Desk,
+    market: Running,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    tries: int,
+) -> None:
+    """And has one trace: what caused it is not told a second time."""
+    monkeypatch.setattr(assets, "ASKED_AGAIN", replace(assets.ASKED_AGAIN, seconds=0))
+    live_desk.home.sleep = lambda _: None
+    market.simulator.fail(next=fault, times=100)
+    feeds = {LOAD.key: ["now"]}
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, feeds, raise_on_error=False)
+    (failed,) = failures(result).values()
+    sentence = failed.user_failure_data.description
+    assert sentence.startswith("ISO New England ")
+    assert failed.error.message == f"dagster._core.definitions.events.Failure: {sentence}\n"
+    assert failed.error.cause is None or failed.error.cause.message.find(sentence) == -1
+    events = instance.all_logs(result.run_id)
+    assert "max_retries" not in "".join(map(serialize_value, events))
+    of_run = result.get_run_failure_event().job_failure_data
+    assert of_run.error == failed.error
+    warned = [e.user_message for e in events if "; tried again in 0 s" in e.user_message]
+    assert warned == [f"{sentence}; tried again in 0 s"] * (tries - 1)
+    restarted = [e for e in result.all_events if e.event_type_value == "STEP_RESTARTED"]
+    assert len(restarted) == tries - 1
+
+
+def test_an_error_that_nobody_thought_of_is_tried_again_and_then_told_as_it_is(
+    instance: dg.DagsterInstance,
+) -> None:
+    tries = []
+
+    @dg.asset
+    def strange(context: dg.AssetExecutionContext) -> None:
+        with tried_again(context, Retries(most=2, seconds=0)):
+            tries.append(context.retry_number)
+            msg = "the seventh day"
+            raise ArithmeticError(msg)
+
+    result = dg.materialize([strange], instance=instance, raise_on_error=False)
+    assert tries == [0, 1, 2]
+    (failed,) = failures(result).values()
+    assert "Exceeded" not in failed.error.to_string()
+    assert failed.error.cause.message == "ArithmeticError: the seventh day\n"
+    assert failed.error_source == ErrorSource.USER_CODE_ERROR, "the UI shows the cause alone"
+
+
 def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
     live_desk: Desk, market: Running, instance: dg.DagsterInstance
 ) -> None:
@@ -594,7 +647,7 @@ def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
         raise_on_error=False,
     )
     (data,) = failures(result).values()
-    assert "it says 'no data'" in data.user_failure_data.description
+    assert "says 'no data'" in data.user_failure_data.description
     assert "the bytes are kept at rejected/miso_cts/" in data.user_failure_data.description
     assert len(list(live_desk.home.archive.rejections(CTS.key))) == 1
 
@@ -614,7 +667,9 @@ def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: 
         raise error
     assert caught.value.allow_retries is again
     assert caught.value.description == str(error)
-    assert caught.value.__cause__ is error
+    assert caught.value.__cause__ is error.__cause__, "the sentence is said once"
+    raised_in = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert raised_in[-1] == "test_only_what_may_go_better_later_is_tried_again"
 
 
 def test_what_is_no_error_of_ours_is_not_translated() -> None:

@@ -22,6 +22,8 @@ from aurum_assets.resources.settings import Home
 OWNERS = ["team:market-data"]
 _FAIL_AFTER = {"five_minutes": 30, "fifteen_minutes": 60, "daily": 36 * 60, "backfill": 0}
 _RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemon's, a person's
+ASKED_AGAIN = translate.Retries(most=1, seconds=15)
+MERGED_AGAIN = translate.Retries(most=2, seconds=10)
 _A_WEEK = 7 * 24 * 60
 
 
@@ -85,14 +87,13 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         owners=OWNERS,
         tags={"aurum/room": "raw", "aurum/series": dataset.group},
         metadata={"topic": config.topic, "folder": f"sourcing/{dataset.archive_name}"},
-        retry_policy=dg.RetryPolicy(max_retries=1, delay=15),
         output_required=False,
     )
     def collect(
         context: dg.AssetExecutionContext, config: CollectConfig, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = dataset.day(context.partition_key)
-        with translate.failures_in_words(context.run.run_id):
+        with translate.tried_again(context, ASKED_AGAIN):
             collected = _collected(context, home, dataset, config, day)
             others = [other for other in collected.days if other != day.key]
             untold = _elsewhere(context, home, dataset, others, day)
@@ -240,12 +241,11 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
             "dagster/table_name": dataset.table.identifier,
             "key": ", ".join(dataset.table.key),
         },
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
     )
     def normalize(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
-        with translate.failures_in_words(context.run.run_id):
+        with translate.tried_again(context, MERGED_AGAIN):
             done = _normalized(home, dataset, dataset.day(context.partition_key))
             if reports_itself(context, _check_name(dataset)):
                 report(context, ingest.check(home, done), key)

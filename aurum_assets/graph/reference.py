@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from aurum_assets.graph import translate
-from aurum_assets.graph.assets import OWNERS, partitions, table_key
+from aurum_assets.graph.assets import MERGED_AGAIN, OWNERS, partitions, table_key
 from aurum_assets.graph.checks import asset_checks, report, reports_itself
 from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
@@ -93,13 +93,12 @@ def reference_asset(
             "dagster/table_name": reference.table.identifier,
             "key": ", ".join(reference.table.key),
         },
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
         output_required=False,
     )
     def look(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
-        with translate.failures_in_words(context.run.run_id):
+        with translate.tried_again(context, MERGED_AGAIN):
             done = observe(home, reference, dt.date.fromisoformat(context.partition_key))
         if not done.seen:
             said = "%s: no table names anything on %s: not materialized"

@@ -4,6 +4,7 @@ import contextlib
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -44,12 +45,47 @@ def failures_in_words(run_id: str = "") -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Retries:
+    """How often a step is tried again within its run, ``seconds`` later each time."""
+
+    most: int
+    seconds: int
+
+
+@contextlib.contextmanager
+def tried_again(context: dg.AssetExecutionContext, retries: Retries) -> Iterator[None]:
+    """``failures_in_words`` of a step that is tried again where that may help.
+
+    A ``RetryPolicy`` of Dagster's would put "Exceeded max_retries" before the error of the last
+    try, and try again what was interrupted.
+    """
+    try:
+        with failures_in_words(context.run.run_id):
+            yield
+    except Exception as error:
+        hopeless = isinstance(error, dg.DagsterError) or (
+            isinstance(error, dg.Failure) and not error.allow_retries
+        )
+        if hopeless or context.retry_number >= retries.most:
+            raise
+        said = error.description if isinstance(error, dg.Failure) else str(error)
+        context.log.warning("%s; tried again in %s s", said, retries.seconds)
+        again = dg.RetryRequested(max_retries=retries.most, seconds_to_wait=retries.seconds)
+        raise again from error
+
+
 def _told(
     _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
 ) -> bool:
     if isinstance(error, AurumError):
-        again = isinstance(error, _PASSING)
-        raise dg.Failure(visible(redacted(str(error))), allow_retries=again) from _shown(error)
+        failure = dg.Failure(
+            visible(redacted(str(error))), allow_retries=isinstance(error, _PASSING)
+        )
+        if _shown(error) is None:
+            raise failure from None
+        # One trace, beginning with the sentence: what caused our error, and where it was raised.
+        raise failure.with_traceback(error.__traceback__) from error.__cause__
     if isinstance(error, Exception) and _shown(error) is None:
         said = redacted(f"{type(error).__name__}: {error}")
         raise dg.Failure(said, allow_retries=False) from None
