@@ -6,6 +6,7 @@ import dagster as dg
 
 from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
+from aurum_assets.graph.health import health_definitions
 from aurum_assets.graph.jobs import beats, cadence_job, cadence_schedule, replay_job
 from aurum_assets.graph.maintenance import maintenance_definitions
 from aurum_assets.graph.reference import reference_definitions
@@ -33,7 +34,9 @@ def build(home: Home) -> dg.Definitions:
         executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )
     reference = reference_definitions(home, [d for d, _ in pairs], running=running)
-    return dg.Definitions.merge(datasets, reference, maintenance_definitions(running=running))
+    health = health_definitions([d for d, _ in pairs])
+    maintenance = maintenance_definitions(running=running)
+    return dg.Definitions.merge(datasets, reference, health, maintenance)
 
 
 _settings = Settings.read()

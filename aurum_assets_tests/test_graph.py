@@ -19,6 +19,7 @@ from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.graph.health import HEALTH
 from aurum_assets.graph.jobs import asked_by, beats
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import Retries, failures_in_words, feeds_config, tried_again
@@ -133,6 +134,7 @@ def test_the_definitions_load_without_a_warning(home: Home) -> None:
     assert {a.key for a in definitions.resolve_asset_graph().asset_nodes} == {
         *(make(d) for d in DATASETS for make in (raw_key, table_key)),
         *map(reference_key, REFERENCES),
+        HEALTH,
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
     assert table_key(CTS).to_user_string() == "market/miso_cts"

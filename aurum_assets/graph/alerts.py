@@ -14,6 +14,7 @@ from dagster._core.event_api import RunStatusChangeEventType
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.graph.health import HEALTH, Reported, events_of, sentence_of
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.alerts import Kind, Severity, Trouble
 from aurum_assets.resources.settings import Home
@@ -101,6 +102,8 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
             for run, succeeded in finished:
                 for evaluation in _evaluations(instance, run.run_id):
                     key = evaluation.asset_key
+                    if key == HEALTH:  # it tells of alerts, and is none itself
+                        continue
                     dataset = known.get(key, "/".join(key.path))
                     _judge(home, dataset, evaluation, run.tags.get("dagster/partition", ""))
                 if succeeded:
@@ -186,10 +189,15 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
         description="Looks for feeds that are late, breakers that are open, a quarantine that "
         "grows and servers that are out of reach; sends what waits to be sent.",
     )
-    def watch(home: dg.ResourceParam[Home]) -> dg.SkipReason:
+    def watch(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SensorResult:
         with translate.failures_in_words():
             there = ingest.look(home, datasets)
-        named = ", ".join(f"{a.kind} {a.dataset or a.subject}" for a in there)
-        return dg.SkipReason(f"open alerts: {named}" if there else "no alert is open")
+        before = msgspec.json.decode(context.cursor, type=Reported) if context.cursor else None
+        events, reported = events_of(there, before, home.now())
+        return dg.SensorResult(
+            skip_reason=dg.SkipReason(sentence_of(there)),
+            asset_events=events,
+            cursor=msgspec.json.encode(reported).decode(),
+        )
 
     return watch
