@@ -15,6 +15,8 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.resources import logs
 from aurum_assets.resources.settings import Home, Settings, open_home
 
+_HOME = "Where AURUM_HOME and the other variables say: archive, lake, registry, limits, operators."
+
 
 def build(home: Home) -> dg.Definitions:
     """The definitions of the code location, over ``home``."""
@@ -30,7 +32,7 @@ def build(home: Home) -> dg.Definitions:
             *sensors(work, running=running),
             *alert_sensors([d for d, _ in pairs], running=running),
         ],
-        resources={"home": home},
+        resources={"home": dg.ResourceDefinition.hardcoded_resource(home, _HOME)},
         executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )
     reference = reference_definitions(home, [d for d, _ in pairs], running=running)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -170,7 +171,7 @@ def test_an_asset_says_who_owns_it_what_it_is_and_where_it_belongs(
         assert kind in node.kinds
         assert node.tags["aurum/series"] == dataset.group
         assert node.tags["aurum/room"] == key.path[0]
-        assert "Caveats" in (node.description or "")
+        assert "\n\nCaveats: " in (node.description or "")
         offered = bool(home.config(dataset).live_dialects)  # nothing else is ever stale
         assert (node.freshness_policy is not None) == offered
     assert graph.get(table_key(dataset)).parent_keys == {raw_key(dataset)}
@@ -222,6 +223,49 @@ def test_the_columns_are_shown_with_their_units(home: Home) -> None:
     assert columns["lmp"].description == "Locational marginal price. [USD/MWh]"
     assert columns["lmp"].constraints.nullable
     assert not columns["location_id"].constraints.nullable
+
+
+def described(home: Home) -> Iterator[tuple[str, str | None]]:
+    """Everything of the repository that the UI shows a description of."""
+    repository = build(home).get_repository_def()
+    graph = build(home).resolve_asset_graph()
+    for schedule in repository.schedule_defs:
+        yield schedule.name, schedule.description
+    for sensor in repository.sensor_defs:
+        yield sensor.name, sensor.description
+    for job in repository.get_all_jobs():
+        if not job.name.startswith("__"):
+            yield job.name, job.description
+        for op in job.all_node_defs:
+            yield f"{job.name} {op.name}", op.description
+    for node in graph.asset_nodes:
+        yield node.key.to_user_string(), node.description
+    for key in graph.asset_check_keys:
+        yield key.to_user_string(), graph.get(key).description
+    for name, resource in repository.get_top_level_resources().items():
+        yield name, resource.description
+
+
+def test_everything_says_in_whole_sentences_what_it_is(home: Home) -> None:
+    found = dict(described(home))
+    assert {"home", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(found)
+    for name, said in found.items():
+        assert said, f"{name} says nothing"
+        assert said.endswith("."), f"{name}: {said}"
+
+
+def test_no_description_shows_markup_where_the_ui_does_not_render_it(home: Home) -> None:
+    columns = [
+        (f"{node.key.to_user_string()} {column.name}", column.description)
+        for node in build(home).resolve_asset_graph().asset_nodes
+        for schema in [node.metadata.get("dagster/column_schema")]
+        if isinstance(schema, dg.TableSchema)
+        for column in schema.columns
+    ]
+    assert len(columns) > 100
+    markup = re.compile(r"`|\*|^- |^#|\]\(|<\w|\b_\w+_\b", re.MULTILINE)
+    for name, said in [*described(home), *columns]:
+        assert not markup.search(said or ""), f"{name}: {said}"
 
 
 def test_a_dataset_that_config_switches_off_has_no_asset(

@@ -303,7 +303,7 @@ def test_a_reference_asset_says_who_owns_it_and_on_what_it_rests(
     assert node.key.to_user_string() == f"reference/{reference.key}"
     assert (node.group_name, node.owners) == ("reference", ["team:market-data"])
     assert "iceberg" in node.kinds
-    assert "**Caveats**" in (node.description or "")
+    assert "\n\nCaveats: " in (node.description or "")
     assert node.partitions_def == graph.get(table_key(ISONE_LOCATIONS)).partitions_def
     assert node.parent_keys == {table_key(d) for d in DATASETS if reference.reads(d.table)}
     found = {k.name for k in graph.asset_check_keys if k.asset_key == node.key}

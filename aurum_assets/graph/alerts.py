@@ -49,7 +49,7 @@ def _failed_runs(
         name="failed_runs",
         minimum_interval_seconds=FAILED_SECONDS,
         default_status=status,
-        description="An alert for each dataset of which a run failed, and will not be run again "
+        description="Opens an alert for each dataset of which a run failed that is not run again "
         "by itself.",
     )
     def failed_runs(context: dg.RunFailureSensorContext, home: dg.ResourceParam[Home]) -> None:
@@ -88,9 +88,9 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
         name="check_alerts",
         minimum_interval_seconds=CHECKS_SECONDS,
         default_status=status,
-        description="Reads what the checks of finished runs said: an alert for an ERROR, for drift "
-        "and for an empty answer, and its end once the check passes; a run that succeeds ends the "
-        "alert of those that failed.",
+        description="Reads what the checks of finished runs said: opens an alert for an ERROR, for "
+        "drift and for an empty answer, and ends it once the check passes; a run that succeeds "
+        "ends the alert of those that failed.",
     )
     def check_alerts(
         context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
@@ -187,7 +187,8 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=status,
         description="Looks for feeds that are late, breakers that are open, a quarantine that "
-        "grows and servers that are out of reach; sends what waits to be sent.",
+        "grows and servers that are out of reach; sends what waits to be sent, and reports the "
+        "open alerts as the asset health.",
     )
     def watch(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SensorResult:
         with translate.failures_in_words():

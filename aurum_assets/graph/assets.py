@@ -28,13 +28,18 @@ _A_WEEK = 7 * 24 * 60
 
 
 class CollectConfig(dg.Config):
-    """How to collect: ``feeds`` by name (all that can speak of the day where empty); ``hours`` by
-    feed, the only ones to ask for; ``force`` archives even what was said before.
-    """
+    """How to collect."""
 
-    feeds: list[str] = Field(default_factory=list)
-    hours: dict[str, list[str]] = Field(default_factory=dict)
-    force: bool = False
+    feeds: list[str] = Field(
+        default_factory=list,
+        description="The feeds to ask, by name; all that have the day where none is named.",
+    )
+    hours: dict[str, list[str]] = Field(
+        default_factory=dict, description="By feed, the only hours to ask for, such as 07."
+    )
+    force: bool = Field(
+        default=False, description="Archive an answer even where it repeats the one before."
+    )
 
 
 def raw_key(dataset: Dataset) -> dg.AssetKey:
@@ -79,7 +84,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=raw_key(dataset),
-        description=f"Every answer, byte for byte.\n\n{translate.markdown(dataset.doc)}",
+        description=f"Every answer, byte for byte.\n\n{translate.plain(dataset.doc)}",
         partitions_def=partitions(dataset, config),
         freshness_policy=freshness(config),
         group_name=dataset.source.name,
@@ -229,7 +234,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[raw_key(dataset)],
-        description=translate.markdown(dataset.doc),
+        description=translate.plain(dataset.doc),
         partitions_def=days,
         freshness_policy=freshness(config),
         group_name=dataset.source.name,

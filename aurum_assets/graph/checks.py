@@ -28,7 +28,12 @@ def asset_checks(
     which costs a third of the CPU (no output, plan and look-up for each of up to ten checks).
     """
 
-    @dg.multi_asset_check(name=name, specs=_specs(key, days, described), can_subset=True)
+    @dg.multi_asset_check(
+        name=name,
+        description=f"Looks again at a day of {key.to_user_string()} and checks it.",
+        specs=_specs(key, days, described),
+        can_subset=True,
+    )
     def check(
         context: dg.AssetCheckExecutionContext, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.AssetCheckResult]:

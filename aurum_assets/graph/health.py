@@ -49,7 +49,7 @@ def health_definitions(datasets: Sequence[Dataset]) -> dg.Definitions:
     """The asset and its checks; "Execute" in the UI looks anew."""
     spec = dg.AssetSpec(
         HEALTH,
-        description="Which alerts are open: the same as `aurum alerts`. The sensor `watch` "
+        description="Which alerts are open: the same as aurum alerts. The sensor watch "
         "reports it; a check for each kind of alert fails while one of its kind is open.",
         group_name="health",
         owners=OWNERS,
@@ -130,6 +130,9 @@ def _evaluation(kind: Kind, alerts: Sequence[Alert]) -> dg.AssetCheckEvaluation:
 
 
 def _table(alerts: Sequence[Alert]) -> dg.TableMetadataValue:
-    rows = [{name: visible(str(getattr(a, name))) for name in _COLUMNS} for a in alerts[:_MOST]]
+    rows = [
+        {name: visible(str(getattr(a, name))).replace("`", "") for name in _COLUMNS}
+        for a in alerts[:_MOST]
+    ]
     schema = dg.TableSchema([dg.TableColumn(name) for name in _COLUMNS])
     return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema)

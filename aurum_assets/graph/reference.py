@@ -38,13 +38,14 @@ def reference_definitions(
         "reference_daily",
         selection=dg.AssetSelection.assets(*map(reference_key, REFERENCES)).without_checks(),
         executor_def=dg.in_process_executor,
-        description="Observe what the day's tables name: crosswalk of locations, generators.",
-        tags={"aurum/cadence": "daily"},
+        description="Observes what the day's tables name: locations and generators.",
     )
 
     @dg.schedule(
         job=job,
         name="reference_daily_schedule",
+        description="Every morning after the daily jobs: observes what the tables of yesterday and "
+        "today name.",
         cron_schedule=_AFTER_THE_DATASETS,
         execution_timezone=ISONE_LOCATIONS.source.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING
@@ -81,7 +82,7 @@ def reference_asset(
             for d in datasets
             if reference.reads(d.table)
         ],
-        description=translate.markdown(reference.doc),
+        description=translate.plain(reference.doc),
         partitions_def=days,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=_STALE, warn_window=_STALE / 2),
         group_name="reference",

@@ -107,10 +107,14 @@ def _shown(error: Exception) -> Exception | None:
 _TYPES = {"Datetime": "timestamp", "Float64": "double", "Date": "date", "String": "string"}
 
 
-def markdown(doc: str) -> str:
-    """A module's docstring for the UI: ``Grain: …`` and its like become a list."""
+def plain(doc: str) -> str:
+    """A docstring for the UI: paragraphs of plain text, one for ``Source: …`` and each of its like.
+
+    An asset's page renders Markdown, lists and tooltips show it as it is written.
+    """
     heads = re.compile(r"^(Source|Grain|Units|Caveats): ", re.MULTILINE)
-    return heads.sub(r"\n- **\1**: ", doc.strip())
+    text = re.sub(r"`|\*", "", heads.sub(r"\n\1: ", doc.strip()))
+    return "\n\n".join(" ".join(one.split()) for one in re.split(r"\n\s*\n", text))
 
 
 def column_schema(table: Table) -> dg.TableSchema:
