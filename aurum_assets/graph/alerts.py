@@ -78,8 +78,9 @@ def _troubles(
         error = data.error.message.strip() if data.error else "a step failed"
         sentence = (user.description if user else None) or error
         said.setdefault(keys.get(event.step_key or "", ""), sentence)
+    of_job = "" if run.job_name.startswith("__") else f" of {run.job_name}"  # a person chose assets
     for dataset, sentence in (said or {"": context.failure_event.message or "it failed"}).items():
-        what = f"run {run.run_id[:8]} of {run.job_name} failed: {sentence}"
+        what = f"run {run.run_id[:8]}{of_job} failed: {sentence}"
         yield Trouble("failed_run", dataset, run.job_name, what, day=day)
 
 

@@ -24,7 +24,7 @@ from aurum_assets.resources.settings import Home
 
 HEALTH = dg.AssetKey(["health"])
 _SHOWN, _MOST = 5, 50  # in a sentence; in a table
-_COLUMNS = ("severity", "kind", "dataset", "day", "sentence", "what_to_do", "opened_at")
+_COLUMNS = ("sentence", "what_to_do", "kind", "severity", "dataset", "day", "opened_at")
 _MEANS: dict[Kind, str] = {
     "failed_run": "No run has failed without a later one that succeeded.",
     "check_error": "No check of a table has an ERROR.",
