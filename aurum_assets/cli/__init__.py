@@ -8,6 +8,7 @@
     health     what is held, what works, what the operators say: status, doctor, probe
     watch      what is wrong, and the counts of all runs: alerts, metrics
     maintain   what only grows, brought back to what it is needed for
+    relocate   a copied or moved home, made to work where it is now
     reference  what locations and generators are called
     simulate   without an operator: demo, simulate
 
@@ -29,26 +30,30 @@ from aurum_assets.cli.health import doctor, probe, status
 from aurum_assets.cli.load import load
 from aurum_assets.cli.maintain import maintain
 from aurum_assets.cli.reference import reference
+from aurum_assets.cli.relocate import relocate
 from aurum_assets.cli.replay import replay, requeue
 from aurum_assets.cli.simulate import demo, simulate
 from aurum_assets.cli.tables import as_of, export, sql
 from aurum_assets.cli.verify import verify
 from aurum_assets.cli.watch import alerts, metrics
-from aurum_assets.model.errors import AurumError
+from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged
 from aurum_assets.model.shown import visible
 from aurum_assets.resources import logs
 from aurum_assets.resources.settings import Settings
 
 
 class Group(click.Group):
-    """Turns our errors into one sentence and exit code 1."""
+    """Turns our errors into one sentence and exit code 1; 2 where configuration is wrong."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  as click has it
         """Run the command; an error of ours is a sentence, not a traceback."""
         try:
             return super().invoke(ctx)
         except AurumError as error:
-            raise click.ClickException(visible(str(error))) from error
+            said = click.ClickException(visible(str(error)))
+            wrong = isinstance(error, ConfigError) and not isinstance(error, LakeDamaged)
+            said.exit_code = 2 if wrong else 1
+            raise said from error
 
 
 @click.group(
@@ -85,6 +90,7 @@ for command in (
     alerts,
     metrics,
     maintain,
+    relocate,
     reference,
     demo,
     simulate,

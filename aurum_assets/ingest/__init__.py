@@ -34,6 +34,7 @@ from aurum_assets.ingest.normalize import (
 from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
 from aurum_assets.ingest.publish import Publish, drain
 from aurum_assets.ingest.query import known_tables, query
+from aurum_assets.ingest.relocate import Relocating, relocate
 from aurum_assets.ingest.remake import Remade, archived_days, remake
 from aurum_assets.ingest.replay import held_days, replay
 from aurum_assets.ingest.requeue import Requeued, requeue
@@ -55,6 +56,7 @@ __all__ = [
     "Part",
     "Probed",
     "Publish",
+    "Relocating",
     "Remade",
     "Repair",
     "Requeued",
@@ -92,6 +94,7 @@ __all__ = [
     "probe",
     "query",
     "rebuild",
+    "relocate",
     "remake",
     "remember",
     "replay",

@@ -66,6 +66,10 @@ from aurum_assets.resources.state import SqliteState, State
 PROJECT = Path(__file__).parents[2]
 _RENAMED = {"retention_days": "repair_days"}  # keys of a dataset: it never said what is retained
 _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
+# What has to be there: a home; a lake (a home, or a configured catalog); an archive (a home, or a
+# configured archive).
+Needs = Literal["nothing", "home", "lake", "archive"]
+_MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "config", "state.sqlite")
 log = structlog.get_logger(__name__)
 
 
@@ -440,6 +444,11 @@ class Home:
         marker = self.root / "origin"
         return marker.read_text().strip() if marker.exists() else ""
 
+    @property
+    def exists(self) -> bool:
+        """Whether ``root`` is a home: a folder that a run, a load or ``make setup`` wrote to."""
+        return any((self.root / name).exists() for name in _MARKS)
+
     @cached_property
     def redis(self) -> RedisServer | None:
         """What machines share, where it is configured."""
@@ -692,8 +701,33 @@ def _places(b: Backends) -> str:
     return " ".join(said)
 
 
-def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -> Home:
-    """The home that the environment describes."""
+def open_home(
+    datasets: tuple[Dataset, ...],
+    settings: Settings | None = None,
+    *,
+    needs: Needs = "nothing",
+    even_moved: bool = False,
+) -> Home:
+    """The home that the environment describes; nothing is written.
+
+    Raises ``ConfigError`` naming the variable or file that is wrong, or where what it ``needs`` is
+    not there; ``HomeMoved`` where the home was made in another place, unless ``even_moved``. A
+    configured catalog is asked for that when it is opened.
+    """
+    home = _described(datasets, settings)
+    instead = {"lake": home.backends.catalog, "archive": home.backends.archive}
+    if needs != "nothing" and not (instead.get(needs) or home.exists):
+        msg = (
+            f"there is no home in {home.root.resolve()}: set AURUM_HOME to the one that you mean, "
+            "or make one with `aurum collect`, `aurum load` or `aurum demo`"
+        )
+        raise ConfigError(msg)
+    if not (even_moved or home.backends.catalog):
+        home.lake.refuse_elsewhere()
+    return home
+
+
+def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home:
     settings = settings or Settings.read()
     redaction.learn(settings)
     frozen = settings.now
@@ -747,6 +781,7 @@ def _backends(settings: Settings) -> Backends:
         metrics_file=settings.metrics_file,
         environment=settings.environment,
     )
+    open_store(found, settings.home / "archive")  # refuses what names no place
     catalog = catalog_properties(
         settings.catalog_type,
         settings.catalog_uri.get_secret_value(),
