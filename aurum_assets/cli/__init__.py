@@ -42,6 +42,12 @@ from aurum_assets.resources import logs
 from aurum_assets.resources.settings import Settings
 
 
+class WrongConfiguration(click.ClickException):
+    """A variable, a file of ours or the home is wrong: exit code 2."""
+
+    exit_code = 2
+
+
 class Group(click.Group):
     """Turns our errors into one sentence and exit code 1; 2 where configuration is wrong."""
 
@@ -50,10 +56,9 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except AurumError as error:
-            said = click.ClickException(visible(str(error)))
             wrong = isinstance(error, ConfigError) and not isinstance(error, LakeDamaged)
-            said.exit_code = 2 if wrong else 1
-            raise said from error
+            kind = WrongConfiguration if wrong else click.ClickException
+            raise kind(visible(str(error))) from error
 
 
 @click.group(

@@ -10,6 +10,7 @@ import datetime as dt
 import fcntl
 import hashlib
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -449,6 +450,19 @@ class Home:
         """Whether ``root`` is a home: a folder that a run, a load or ``make setup`` wrote to."""
         return any((self.root / name).exists() for name in _MARKS)
 
+    def stand_in(self) -> "Home":
+        """This home in a temporary folder of this user, for who looks while there is none.
+
+        Requests that leave meanwhile are counted there, and count in the home once it is made.
+        Raises ``ConfigError`` where another user has that folder.
+        """
+        folder = _stand_in(self.root)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not _is_ours(folder):
+            msg = f"{folder} belongs to another user: set TMPDIR to a folder of your own"
+            raise ConfigError(msg)
+        return replace(self, root=folder)
+
     @cached_property
     def redis(self) -> RedisServer | None:
         """What machines share, where it is configured."""
@@ -579,7 +593,7 @@ class Home:
         """
         host = urlsplit(base_url).hostname
         ours = "simulated" if host in {"127.0.0.1", "::1", "localhost"} else "real"
-        self._mark("origin", ours)
+        self._mark("origin", ours.encode())
         for place, variable, whose in [(self.root, "AURUM_HOME", self.origin), *self._shared(ours)]:
             if whose != ours:
                 msg = (
@@ -606,10 +620,10 @@ class Home:
             with contextlib.suppress(StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
                 held.append((place, variable, claimed_by(ours)))
         if len(held) == len(places) and all(whose == ours for _, _, whose in held):
-            self._mark(asked, ours)
+            self._mark(asked, ours.encode())
         return held
 
-    def _mark(self, name: str, word: str) -> None:
+    def _mark(self, name: str, word: bytes) -> None:
         """Write ``word`` where nothing is; whole, then linked: nobody ever reads half of it."""
         marker = self.root / name
         if marker.exists():
@@ -617,7 +631,7 @@ class Home:
         draft = self.root / f".{name}.{uuid.uuid4().hex}"
         with self._written():
             self.root.mkdir(parents=True, exist_ok=True)
-            draft.write_text(word)
+            draft.write_bytes(word)
             with contextlib.suppress(FileExistsError):
                 os.link(draft, marker)
             draft.unlink()
@@ -680,10 +694,23 @@ class Home:
         self, source: Source, config: SourceConfig, sleep: Callable[[float], None]
     ) -> Limiter:
         here, file, machines = self._here, self.root / "limits.sqlite", self.backends.machines
+        counted = _stand_in(self.root) / file.name
+        if not file.exists() and counted.exists() and _is_ours(counted.parent):
+            self._mark(file.name, counted.read_bytes())
         if self.redis is None:
             return SqliteLimiter(file, config, here, machines=machines, sleep=sleep)
         prefix = self._of_askers(source)
         return RedisLimiter(self.redis, prefix, file, config, here, machines=machines, sleep=sleep)
+
+
+def _stand_in(root: Path) -> Path:
+    """Where what looks keeps count of its requests while there is no home in ``root``."""
+    name = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"aurum-{os.getuid()}-{name}"
+
+
+def _is_ours(folder: Path) -> bool:
+    return not folder.is_symlink() and folder.stat().st_uid == os.getuid()
 
 
 def _places(b: Backends) -> str:
