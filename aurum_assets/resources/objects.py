@@ -85,7 +85,7 @@ def open_store(backends: "Backends", default: Path) -> Store:
         )
     found = f"{archive!r}" if plain else "more than a place"  # what it holds may be a secret
     if plain and not url.scheme:
-        found += f"; the folder is file:{quote(str(Path(archive).absolute()))}"
+        found += f"; for a folder: file:{quote(str(Path(archive).absolute()))}"
     msg = (
         f"environment variable AURUM_ARCHIVE: expected file:/folder or s3://bucket/prefix, without "
         f"credentials (these come from AWS_PROFILE or AWS_ACCESS_KEY_ID); found {found}"

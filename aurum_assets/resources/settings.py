@@ -51,7 +51,7 @@ from aurum_assets.model.errors import (
 )
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import Alerts
-from aurum_assets.resources.api import ApiClient, Credentials
+from aurum_assets.resources.api import ApiClient, Credentials, checked_base
 from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.credentials import NOTHING
@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     )
     webhook_url: SecretStr = _named("AURUM_WEBHOOK_URL", default=NOTHING)
     metrics_file: Path | None = _named("AURUM_METRICS_FILE", default=None)
+    # Read by Dagster's definitions and dagster.yaml, where a wrong value would be silent.
+    schedules: Literal["", "running"] = _named("AURUM_SCHEDULES")
+    dagster_postgres_url: SecretStr = _named("AURUM_DAGSTER_POSTGRES_URL", default=NOTHING)
 
     @classmethod
     def settings_customise_sources(
@@ -152,6 +155,10 @@ class Settings(BaseSettings):
     @classmethod
     def read(cls) -> "Settings":
         """From the environment. Raises ``ConfigError`` naming the variable that is wrong."""
+        file = os.environ.get("AURUM_ENV_FILE")
+        if file and not Path(file).exists():
+            msg = f"environment variable AURUM_ENV_FILE: there is no file {file}"
+            raise ConfigError(msg)
         try:
             return cls()
         except ValidationError as error:
@@ -757,6 +764,10 @@ def open_home(
 def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home:
     settings = settings or Settings.read()
     redaction.learn(settings)
+    _refuse_what_is_no_address(settings)
+    if settings.metrics_file is not None and settings.metrics_file.is_dir():
+        msg = f"environment variable AURUM_METRICS_FILE: {settings.metrics_file} is a folder"
+        raise ConfigError(msg)
     frozen = settings.now
     if frozen is not None and frozen.tzinfo is None:
         msg = f"environment variable AURUM_NOW: {frozen.isoformat()} needs an offset, e.g. a Z"
@@ -780,6 +791,39 @@ def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home
         keep_runs_days=settings.keep_runs_days,
         backends=_backends(settings),
     )
+
+
+def _refuse_what_is_no_address(settings: Settings) -> None:
+    """Raise ``ConfigError`` for an address that nobody could be asked at."""
+    for name, base in (("ISONE", settings.isone_base_url), ("MISO", settings.miso_base_url)):
+        try:
+            if base:
+                checked_base(name.lower(), base)
+        except ConfigError as error:
+            msg = f"environment variable {name}_BASE_URL: {error}"
+            raise ConfigError(msg) from None
+    web, postgres = ("http", "https"), ("postgresql", "postgresql+psycopg2", "postgres")
+    for name, address, schemes, example in (
+        ("AURUM_S3_ENDPOINT", settings.s3_endpoint, web, "https://host"),
+        ("AURUM_WEBHOOK_URL", settings.webhook_url.get_secret_value(), web, "https://host/path"),
+        (
+            "AURUM_DAGSTER_POSTGRES_URL",
+            settings.dagster_postgres_url.get_secret_value(),
+            postgres,
+            "postgresql+psycopg2://user:password@host:5432/db",
+        ),
+    ):
+        if address and not _has_scheme(address, schemes):
+            msg = f"environment variable {name}: expected {example}, found something else"
+            raise ConfigError(msg)
+
+
+def _has_scheme(address: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in schemes and bool(parts.netloc or parts.query)
+    except ValueError:
+        return False
 
 
 def _backends(settings: Settings) -> Backends:
