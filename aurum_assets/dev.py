@@ -182,7 +182,8 @@ def _tell_of_runs(since: dt.datetime) -> dt.datetime:
         failed = run.status != dg.DagsterRunStatus.SUCCESS
         said = f"{run.status.value}, see the UI" if failed else f"done in {seconds:.0f} s"
         at = dt.datetime.now().astimezone().strftime("%H:%M:%S")
-        click.secho(f"{at}  {run.job_name} {day}: {said}", fg="red" if failed else None)
+        text = f"{at}  {run.job_name} {day}: {said}"
+        click.echo(click.style(text, fg="red") if failed else text)
         since = max(since, record.update_timestamp)
     return since
 
