@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,6 +26,9 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import PROJECT, open_home
 from aurum_assets.simulator.server import Running, Simulator
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _PATIENCE = 8.0  # seconds in which Dagster may end by itself
 _LOOK_SECONDS = 2.0
@@ -41,8 +45,8 @@ _SUPERSEDED = "ignore:Function `dev_command` is superseded"
 @click.option("--simulator-port", default=8321, show_default=True, help="Of the operator.")
 def main(live: bool, port: int, simulator_port: int) -> None:  # noqa: FBT001  a flag
     """Run the UI and the schedules on AURUM_HOME until interrupted."""
-    signal.signal(signal.SIGTERM, _interrupted)
-    signal.signal(signal.SIGHUP, _interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)  # a shell may have started us deaf to an interrupt
     try:
         with contextlib.ExitStack() as stack:
             _require_free(port, "UI_PORT")
@@ -86,10 +90,10 @@ def _serve(running: Running | None, port: int) -> None:
     click.echo(f"home       {home.root.resolve()}")
     click.echo("stop       Ctrl-C\n")
     with _dagster(_environment(running, home.root), port) as process:
-        seen = dt.datetime.now(dt.UTC)
+        # In a thread, for Dagster catches interrupts of the main one for itself now and then.
+        threading.Thread(target=_tell_of_runs, args=(process,), daemon=True).start()
         while process.poll() is None:
             time.sleep(_LOOK_SECONDS)
-            seen = _tell_of_runs(seen)
     msg = f"Dagster ended by itself ({process.returncode}): what it said is above"
     raise click.ClickException(msg)
 
@@ -166,26 +170,29 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _tell_of_runs(since: dt.datetime) -> dt.datetime:
-    """A line for each run that ended since; until when was looked."""
+def _tell_of_runs(process: subprocess.Popen[str]) -> None:
+    """A line for each run that ends, as long as Dagster is there."""
     import dagster as dg
 
+    since = dt.datetime.now(dt.UTC)
     ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
     with dg.DagsterInstance.get() as instance:
-        records = instance.get_run_records(
-            dg.RunsFilter(statuses=ended, updated_after=since), limit=25, ascending=True
-        )
-    for record in records:
-        run = record.dagster_run
-        day = run.tags.get("dagster/partition", "")
-        seconds = (record.end_time or 0) - (record.start_time or 0)
-        failed = run.status != dg.DagsterRunStatus.SUCCESS
-        said = f"{run.status.value}, see the UI" if failed else f"done in {seconds:.0f} s"
-        at = dt.datetime.now().astimezone().strftime("%H:%M:%S")
-        text = f"{at}  {run.job_name} {day}: {said}"
-        click.echo(click.style(text, fg="red") if failed else text)
-        since = max(since, record.update_timestamp)
-    return since
+        while process.poll() is None:
+            time.sleep(_LOOK_SECONDS)
+            wanted = dg.RunsFilter(statuses=ended, updated_after=since)
+            for record in instance.get_run_records(wanted, limit=25, ascending=True):
+                _tell_of(record)
+                since = max(since, record.update_timestamp)
+
+
+def _tell_of(record: "dg.RunRecord") -> None:
+    run = record.dagster_run
+    failed = run.status.value != "SUCCESS"
+    seconds = (record.end_time or 0) - (record.start_time or 0)
+    said = f"{run.status.value}, see the UI" if failed else f"done in {seconds:.0f} s"
+    at = dt.datetime.now().astimezone().strftime("%H:%M:%S")
+    text = f"{at}  {run.job_name} {run.tags.get('dagster/partition', '')}: {said}"
+    click.echo(click.style(text, fg="red") if failed else text)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,7 @@ def run_dev(root: Path, until: Callable[[Console], bool], patience: float) -> Co
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509  as `&` does
     )
 
     def read() -> None:
