@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
+from aurum_assets.resources import hosts
 from aurum_assets.resources.archive import Store, Stored, sealed
 
 if TYPE_CHECKING:  # imported where they are first used: a run without S3 does not pay for them
@@ -444,6 +445,9 @@ class S3:
         nobody = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
         if isinstance(error, (*nobody, ProfileNotFound, SSOError)):
             return self._refused(doing, type(error).__name__)
+        if hosts.is_unknown(error):
+            host = urlsplit(self._client.meta.endpoint_url).hostname or ""
+            return self._out_of_reach(doing, hosts.unknown(host, "AURUM_S3_ENDPOINT"))
         if not isinstance(error, ClientError):
             return self._out_of_reach(doing, type(error).__name__)
         status, code = _status(error), _code(error)

@@ -390,7 +390,7 @@ def _wall_clock() -> dt.datetime:
 
 
 def _refuse_to_wait(seconds: float) -> None:
-    msg = f"no request may leave now, within the operator's limits ({seconds:.1f} s): ask later"
+    msg = f"waiting for the limit: next request in {seconds:.1f} s; ask again then"
     raise AurumError(msg)
 
 
@@ -624,13 +624,18 @@ class Home:
         return self.configuration.datasets[dataset.key]
 
     def api(
-        self, source: Source, *, hasty: bool = False, memory: State | None = None
+        self,
+        source: Source,
+        *,
+        hasty: bool = False,
+        memory: State | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> "ApiClient":
         """A client of the operator, sharing limits and breaker with every process here.
 
         A ``hasty`` one asks once, within seconds, and only where a slot is free at this moment.
         With a ``memory`` of its own it only looks: breaker and endpoints learn nothing from it, and
-        the home takes on nobody's data.
+        the home takes on nobody's data. ``tell`` hears of waits, see ``ApiClient``.
         """
         from aurum_assets.resources.api import ApiClient
 
@@ -658,6 +663,7 @@ class Home:
             credentials=self.credentials.get(source.name),
             clock=self.clock,
             sleep=self.sleep,
+            tell=tell,
         )
 
     def _base_url(self, source: Source) -> str:
