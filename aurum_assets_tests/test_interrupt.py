@@ -104,6 +104,12 @@ def operators_ask_to_wait(small: Small) -> None:
     small.market.simulator.faults.put(Fault("429", retry_after="60"), times=50)
 
 
+def limit_is_used_up(small: Small) -> None:
+    small.environment["AURUM_LIMIT_SCALE"] = "0.001"  # one request a window
+    with in_terminal(["collect", "isone", "system_load"], small.environment) as first:
+        first.waits_for(lambda: "waiting for the limit" in first.text)
+
+
 def nothing(_: Small) -> None:
     """It takes long by itself."""
 
@@ -173,9 +179,15 @@ COMMANDS = {
     ),
     "collect, a pause that was asked for": Long(
         "collect isone system_load",
-        "429",
+        r"paused at the operator's request \(429 or Retry-After\): next request in 5\d s",
         "interrupted: 0 of 1 days collected.*",
         operators_ask_to_wait,
+    ),
+    "collect, a wait for the limit": Long(
+        "collect isone zonal_load",
+        r"waiting for the limit: next request in \d+ s",
+        "interrupted: 0 of 1 days collected.*",
+        limit_is_used_up,
     ),
     "probe": Long(
         "probe --dataset isone_rt_lmp",

@@ -445,11 +445,10 @@ class S3:
         nobody = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
         if isinstance(error, (*nobody, ProfileNotFound, SSOError)):
             return self._refused(doing, type(error).__name__)
-        if hosts.is_unknown(error):
-            host = urlsplit(self._client.meta.endpoint_url).hostname or ""
-            return self._out_of_reach(doing, hosts.unknown(host, "AURUM_S3_ENDPOINT"))
         if not isinstance(error, ClientError):
-            return self._out_of_reach(doing, type(error).__name__)
+            host = urlsplit(self._client.meta.endpoint_url).hostname or ""
+            unknown = hosts.is_unknown(error) and hosts.unknown(host, "AURUM_S3_ENDPOINT")
+            return self._out_of_reach(doing, unknown or type(error).__name__)
         status, code = _status(error), _code(error)
         said = f"{status} {code}" if code != str(status) else code
         if code in {"NoSuchKey", "404"}:
