@@ -91,5 +91,7 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: A
             while True:
                 time.sleep(3600)
     except OSError as error:
-        msg = f"port {port} cannot be had ({error.strerror or error}); choose another with --port"
+        msg = (
+            f"port {port} cannot be opened ({error.strerror or error}); choose another with --port"
+        )
         raise click.ClickException(msg) from error
