@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -92,6 +93,12 @@ def catalog_is_locked(small: Small) -> None:
     small.held.append(db)
 
 
+def home_was_copied_and_sticks(small: Small) -> None:
+    small.home = Path(shutil.copytree(small.home, small.home.with_name("copy")))
+    small.environment["AURUM_HOME"] = str(small.home)
+    small.stuck(f"lake/warehouse/market/{LMP}/metadata", "*.avro")
+
+
 def operators_hang(small: Small) -> None:
     small.market.simulator.faults.put(Fault("hang"), times=50)
 
@@ -167,6 +174,12 @@ COMMANDS = {
         "maintaining",
         r"interrupted: 0 of \d+ parts done; the next pass goes on",
         catalog_is_locked,
+    ),
+    "relocate": Long(
+        "relocate",
+        "relocating",
+        r"interrupted: \d+ of \d+ steps done; the same command goes on",
+        home_was_copied_and_sticks,
     ),
     "collect, a slow answer": Long(
         "collect isone rt_lmp --feed final_hours --date 2026-07-15",
