@@ -352,7 +352,7 @@ def test_a_wait_for_the_limit_is_told_each_second_and_then_what_is_asked(desk: D
 def test_a_pause_that_the_operator_asks_for_is_told_as_one(desk: Desk) -> None:
     desk.operator.will("/a", says(503, Retry_After="60"), says())
     desk.client().fetch("ds", now(A))
-    asked = "paused at the operator's request (429 or Retry-After): next request in"
+    asked = "paused after a 429 or Retry-After: next request in"
     assert desk.told[:2] == [f"{asked} 59 s", f"{asked} 58 s"]
     assert desk.told[-1] == "asking a"
 

@@ -192,7 +192,7 @@ COMMANDS = {
     ),
     "collect, a pause that was asked for": Long(
         "collect isone system_load",
-        r"paused at the operator's request \(429 or Retry-After\): next request in 5\d s",
+        r"paused after a 429 or Retry-After: next request in 5\d s",
         "interrupted: 0 of 1 days collected.*",
         operators_ask_to_wait,
     ),

@@ -31,7 +31,7 @@ LONGEST_PAUSE = 120.0
 POLL_SECONDS = 1.0
 TELL_SECONDS = 2.0
 _LIMITED = "waiting for the limit"
-_PAUSED = "paused at the operator's request (429 or Retry-After)"
+_PAUSED = "paused after a 429 or Retry-After"
 
 SCHEMA = """
 CREATE TABLE slot (id INTEGER PRIMARY KEY, source TEXT NOT NULL, endpoint TEXT NOT NULL,
