@@ -74,12 +74,12 @@ def test_an_operator_at_an_unknown_name_is_asked_once_and_trips_no_breaker(
         ({"AURUM_KAFKA_BROKERS": f"{HOST}:9092"}, 0, "check AURUM_KAFKA_BROKERS"),
         (
             {"AURUM_CATALOG_URI": f"postgresql://a:b@{HOST}:5432/lake"},
-            1,
+            2,
             "is not known here: check AURUM_CATALOG_URI",
         ),
         (
             {"AURUM_CATALOG_URI": f"http://{HOST}/api"},
-            1,
+            2,
             "is not known here: check AURUM_CATALOG_URI",
         ),
     ],

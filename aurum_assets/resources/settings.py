@@ -56,7 +56,7 @@ from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.credentials import NOTHING, Credentials
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.limits import Limiter, SqliteLimiter
+from aurum_assets.resources.limits import TELL_SECONDS, Limiter, SqliteLimiter
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store, s3_properties
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState, redis_at
@@ -401,9 +401,14 @@ def _wall_clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _refuse_to_wait(seconds: float) -> None:
-    msg = f"waiting for the limit: next request in {seconds:.1f} s; ask again then"
+def _refuse_to_wait(why: str) -> None:
+    msg = f"{why}; ask again then"
     raise AurumError(msg)
+
+
+def _refuse_to_rest(_: float) -> None:
+    """Waits that are too short to be told of are refused here."""
+    _refuse_to_wait(f"waiting for the limit: next request in {TELL_SECONDS:g} s")
 
 
 @dataclass(frozen=True)
@@ -689,11 +694,11 @@ class Home:
             config,
             source,
             memory or self.known_of(source),
-            self._limiter(source, config, _refuse_to_wait if hasty else self.sleep),
+            self._limiter(source, config, _refuse_to_rest if hasty else self.sleep),
             credentials=self.credentials.get(source.name),
             clock=self.clock,
             sleep=self.sleep,
-            tell=tell,
+            tell=_refuse_to_wait if hasty else tell,
         )
 
     def _base_url(self, source: Source) -> str:
