@@ -31,7 +31,8 @@ def relocate(dry_run: bool, as_json: bool) -> None:
     """
     home = open_home(DATASETS, needs="lake", even_moved=True)
     steps = len(home.lake.elsewhere()) * (1 if dry_run else 2)
-    with progress(steps, "relocating") as step:
+    again = "a second run does the rest"
+    with progress(steps, "relocating", "steps done", again) as step:
         done = ingest.relocate(home, dry_run=dry_run, step=step)
     tables = [asdict(table) for table in done.tables]
     if as_json:
