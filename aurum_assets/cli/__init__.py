@@ -65,7 +65,7 @@ class WrongConfiguration(click.ClickException):
 
 
 class Group(click.Group):
-    """Imports the command that is asked for; turns our errors into one sentence and exit code 1."""
+    """Imports the command that is asked for; turns our errors into a sentence and an exit code."""
 
     def __call__(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401  as click has it
         """Run as a program, where nothing is passed: then the process ends with the command.

@@ -6,7 +6,7 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import json_option
-from aurum_assets.cli.output import print_json, print_rows, progress, say
+from aurum_assets.cli.output import GOES_ON, print_json, print_rows, progress, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
 
@@ -31,8 +31,7 @@ def relocate(dry_run: bool, as_json: bool) -> None:
     """
     home = open_home(DATASETS, needs="lake", even_moved=True)
     steps = len(home.lake.elsewhere()) * (1 if dry_run else 2)
-    again = "a second run does the rest"
-    with progress(steps, "relocating", "steps done", again) as step:
+    with progress(steps, "relocating", "steps done", GOES_ON) as step:
         done = ingest.relocate(home, dry_run=dry_run, step=step)
     tables = [asdict(table) for table in done.tables]
     if as_json:

@@ -125,10 +125,8 @@ def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
         _refuse_to_replace(output, force=force)
     so_far = _UNWRITTEN if output else ""
     try:
-        with (
-            telling(lambda: so_far),
-            ingest.query(open_home(DATASETS, needs="lake"), select) as batches,
-        ):
+        home = open_home(DATASETS, needs="lake")
+        with telling(lambda: so_far), ingest.query(home, select) as batches:
             if output:
                 rows = _write_file(_frames(batches), output, form)
                 _say_written(rows, output, as_json=as_json)

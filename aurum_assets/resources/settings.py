@@ -801,10 +801,11 @@ def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home
 
 def _refuse_what_is_no_address(settings: Settings) -> None:
     """Raise ``ConfigError`` for an address at which nobody could be asked."""
-    web, postgres = ("http", "https"), ("postgresql", "postgresql+psycopg2", "postgres")
-    for name, address, schemes, example in (
-        ("ISONE_BASE_URL", settings.isone_base_url, web, "https://host/path"),
-        ("MISO_BASE_URL", settings.miso_base_url, web, "https://host/path"),
+    postgres = ("postgresql", "postgresql+psycopg2", "postgres")
+    web, base = ("http", "https"), "https://host/path, without user name, password or query"
+    for name, address, schemes, expected in (
+        ("ISONE_BASE_URL", settings.isone_base_url, web, base),
+        ("MISO_BASE_URL", settings.miso_base_url, web, base),
         ("AURUM_S3_ENDPOINT", settings.s3_endpoint, web, "https://host"),
         ("AURUM_WEBHOOK_URL", settings.webhook_url.get_secret_value(), web, "https://host/path"),
         (
@@ -814,17 +815,19 @@ def _refuse_what_is_no_address(settings: Settings) -> None:
             "postgresql+psycopg2://user:password@host:5432/db",
         ),
     ):
-        if address and not _has_scheme(address, schemes):
-            msg = f"environment variable {name}: expected {example}, found something else"
+        if address and not _is_address(address, schemes, plain=expected is base):
+            msg = f"environment variable {name}: expected {expected}; found something else"
             raise ConfigError(msg)
 
 
-def _has_scheme(address: str, schemes: tuple[str, ...]) -> bool:
+def _is_address(address: str, schemes: tuple[str, ...], *, plain: bool) -> bool:
+    """Whether ``address`` names a place by one of ``schemes``; a ``plain`` one, and no more."""
     try:
         parts = urlsplit(address)
-        return parts.scheme in schemes and bool(parts.netloc or parts.query)
     except ValueError:
         return False
+    more = "@" in parts.netloc or parts.query
+    return parts.scheme in schemes and bool(parts.netloc or parts.query) and not (plain and more)
 
 
 def _backends(settings: Settings) -> Backends:
