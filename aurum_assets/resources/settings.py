@@ -45,6 +45,7 @@ from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
+    HomeMoved,
     LakeBusy,
     LakeUnreachable,
     StoreUnavailable,
@@ -72,7 +73,7 @@ _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 # What has to be there: a home; a lake (a home, or a configured catalog); an archive (a home, or a
 # configured archive).
 Needs = Literal["nothing", "home", "lake", "archive"]
-_MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "config", "state.sqlite")
+_MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "state.sqlite")
 log = structlog.get_logger(__name__)
 
 
@@ -500,6 +501,11 @@ class Home:
                 file.write_text(uuid.uuid4().hex[:16])
             return file.read_text().strip()
 
+    def renew_identity(self) -> None:
+        """Take another identity with the next use: a copy is not the home that it was made of."""
+        with self._written():
+            (self.root / "identity").unlink(missing_ok=True)
+
     @cached_property
     def state(self) -> State:
         """What the processes around one archive share."""
@@ -618,16 +624,19 @@ class Home:
         if not (b.archive or b.catalog) or (self.root / asked).exists():
             return []
         places: list[tuple[str, str, Callable[[str], str]]] = []
-        if b.archive:
-            places.append((self.archive.uri, "AURUM_ARCHIVE", self.archive.claimed_by))
         if b.catalog:
             places.append(("the lake", "AURUM_CATALOG_URI", self.lake.claimed_by))
+        if b.archive:
+            places.append((self.archive.uri, "AURUM_ARCHIVE", self.archive.claimed_by))
         held = []
         for place, variable, claimed_by in places:
-            # One that is away or refuses is asked again with the next request: what is fetched now
-            # is spooled.
-            with contextlib.suppress(StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
+            try:
                 held.append((place, variable, claimed_by(ours)))
+            except HomeMoved:
+                raise
+            except (StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
+                # Asked again with the next request: what is fetched now is spooled.
+                log.debug("whose data it holds was not to be learned", place=place)
         if len(held) == len(places) and all(whose == ours for _, _, whose in held):
             self._mark(asked, ours.encode())
         return held
