@@ -26,6 +26,7 @@ from aurum_assets.cli import main
 from aurum_assets.definitions import build
 from aurum_assets.graph import alerts as wiring
 from aurum_assets.graph.alerts import alert_sensors
+from aurum_assets.graph.health import HEALTH, KINDS, Reported, events_of
 from aurum_assets.ingest import watch
 from aurum_assets.ingest.keep import bring_up
 from aurum_assets.markets import DATASETS
@@ -35,7 +36,7 @@ from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import DAY, HOUR
 from aurum_assets.model.errors import AurumError, SourceError
 from aurum_assets.resources import redaction
-from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Trouble
+from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Severity, Trouble
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Backends, Home, Settings
@@ -59,6 +60,13 @@ def look(desk: Desk, *, after: dt.timedelta = dt.timedelta()) -> set[tuple[str, 
     """What is open after another look, some time later."""
     desk.clock.set(desk.clock() + after)
     ingest.look(desk.home, DATASETS)
+    return open_alerts(desk.home)
+
+
+def daemon_look(desk: Desk, *, after: dt.timedelta = dt.timedelta()) -> set[tuple[str, str, str]]:
+    """The same by one who looks every five minutes."""
+    desk.clock.set(desk.clock() + after)
+    ingest.look(desk.home, DATASETS, pause=HOUR)
     return open_alerts(desk.home)
 
 
@@ -410,12 +418,14 @@ def test_a_feed_is_late_after_a_beat_its_interval_and_its_lateness(
     late: bool,  # noqa: FBT001  a table
 ) -> None:
     bring(live_desk, LOAD, TODAY, "now")
+    assert look(live_desk) == set()
     found = look(live_desk, after=minutes * MINUTE)
     assert (("late_feed", LOAD.key, "now") in found) is late
 
 
 def test_a_late_feed_that_comes_again_is_over(live_desk: Desk) -> None:
     bring(live_desk, LOAD, TODAY, "now")
+    assert look(live_desk) == set()
     (alert,) = look(live_desk, after=2 * HOUR)
     assert alert == ("late_feed", LOAD.key, "now")
     assert "at most 27 min is expected" in live_desk.home.alerts.open[0].sentence
@@ -423,8 +433,73 @@ def test_a_late_feed_that_comes_again_is_over(live_desk: Desk) -> None:
     assert look(live_desk) == set()
 
 
+def test_a_feed_that_stops_while_the_daemon_is_away_is_told_of_soon_after(
+    live_desk: Desk, heard: Heard
+) -> None:
+    """Lateness counts from the first look after a pause, and ends only when the feed comes."""
+    live_desk.home.alerts._events = heard  # noqa: SLF001  a receiver
+    late = ("late_feed", LOAD.key, "now")
+    bring(live_desk, LOAD, TODAY, "now")
+    assert daemon_look(live_desk) == set()
+    assert daemon_look(live_desk, after=3 * HOUR) == set(), "the schedules have their chance"
+    for _ in range(5):
+        assert daemon_look(live_desk, after=5 * MINUTE) == set()
+    assert daemon_look(live_desk, after=5 * MINUTE) == {late}
+    assert daemon_look(live_desk, after=3 * HOUR) == {late}, "a pause is no recovery"
+    assert heard.notices == ["opened"]
+    bring(live_desk, LOAD, TODAY, "now")
+    assert daemon_look(live_desk) == set()
+    assert heard.notices == ["opened", "recovered"]
+
+
+def test_a_daemon_that_is_restarted_forgets_nothing(live_desk: Desk) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    assert daemon_look(live_desk) == set()
+    assert daemon_look(live_desk, after=50 * MINUTE) == {("late_feed", LOAD.key, "now")}
+
+
+def test_who_looks_once_a_day_hears_of_a_feed_that_stopped(live_desk: Desk) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    assert look(live_desk) == set()
+    assert look(live_desk, after=DAY) == {("late_feed", LOAD.key, "now")}
+
+
+def test_a_day_that_no_beat_brought_since_the_pause_is_late_once_repairs_had_their_chance(
+    live_desk: Desk,
+) -> None:
+    mix = next(d for d in DATASETS if d.key == "isone_generation_mix")
+    late = ("late_feed", mix.key, "day")
+    bring(live_desk, mix, "2026-07-19", "day")
+    live_desk.clock.set(utc("2026-07-21T08:00:00-04:00"))  # yesterday's was asked for at 06:30
+    assert look(live_desk) == set()
+    assert look(live_desk, after=17 * HOUR) == set()  # from midnight on repairs ask for it
+    assert look(live_desk, after=31 * MINUTE) == {late}
+
+
+def test_what_answers_for_now_only_is_late_only_if_a_beat_was_missed(live_desk: Desk) -> None:
+    places = next(d for d in DATASETS if d.key == "isone_locations")
+    bring(live_desk, places, TODAY, "now")
+    live_desk.clock.set(utc("2026-07-22T08:00:00-04:00"))  # after the beat of 06:30
+    for _ in range(3):
+        assert look(live_desk, after=8 * HOUR) == set(), "nobody can ask for the 22nd any more"
+    bring(live_desk, places, "2026-07-23", "now")
+    for hours in (16, 16, 15):
+        assert look(live_desk, after=hours * HOUR) == set()
+    assert look(live_desk, after=HOUR) == {("late_feed", places.key, "now")}
+
+
+def test_an_old_home_opens_calm_although_the_last_version_left_alerts_open(
+    live_desk: Desk,
+) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    live_desk.home.alerts.raise_(Trouble("late_feed", LOAD.key, "now", "12 h ago"))
+    assert daemon_look(live_desk, after=DAY) == {("late_feed", LOAD.key, "now")}
+    assert daemon_look(live_desk, after=100 * DAY) == set()
+
+
 def test_a_forecast_is_as_old_as_its_fetch(live_desk: Desk) -> None:
     bring(live_desk, CTS, TODAY, "now")
+    assert look(live_desk) == set()
     assert look(live_desk, after=30 * MINUTE) == set()
     assert look(live_desk, after=HOUR) == {("late_feed", CTS.key, "now")}
 
@@ -442,6 +517,7 @@ def test_tomorrow_is_late_when_it_is_not_there_in_the_afternoon(
     late: bool,  # noqa: FBT001  a table
 ) -> None:
     bring(live_desk, DA, TODAY, "day")
+    assert look(live_desk) == set()
     live_desk.clock.set(utc(now))
     assert look(live_desk) == ({("late_feed", DA.key, "day")} if late else set())
     bring(live_desk, DA, "2026-07-22", "day")
@@ -452,6 +528,8 @@ def test_a_final_value_is_late_after_its_days_of_grace(live_desk: Desk) -> None:
     regulation = next(d for d in DATASETS if d.key == "isone_regulation_prices")
     missed = ("late_feed", regulation.key, "final_day")  # asked for from the next day on, 06:30
     bring(live_desk, regulation, "2026-07-15", "prelim_day")
+    live_desk.clock.set(utc("2026-07-20T12:00:00-04:00"))
+    assert missed not in look(live_desk)
     live_desk.clock.set(utc("2026-07-21T08:29:00-04:00"))
     assert missed not in look(live_desk)
     live_desk.clock.set(utc("2026-07-21T08:31:00-04:00"))
@@ -575,6 +653,8 @@ class Ticks:
         self._sensor = made[sensor]
         self._home, self._instance = desk.home, instance
         self.cursor: str | None = None
+        self.said: str | None = None
+        self.reported: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
 
     def __call__(self) -> list[Alert]:
         context = dg.build_sensor_context(
@@ -585,7 +665,14 @@ class Ticks:
         done = self._sensor.evaluate_tick(context)
         errors = [r.error for r in done.dagster_run_reactions or () if r.error]
         assert not errors
-        self.cursor = done.cursor
+        self.cursor, self.said = done.cursor, done.skip_message
+        self.reported = [
+            e
+            for e in done.asset_events or ()
+            if isinstance(e, (dg.AssetMaterialization, dg.AssetCheckEvaluation))
+        ]
+        for event in self.reported:  # as the daemon does
+            self._instance.report_runless_asset_event(event)
         return self._home.alerts.open
 
 
@@ -768,6 +855,97 @@ def test_the_watch_tells_of_late_feeds_and_says_so_in_its_tick(
     assert [(a.kind, a.subject) for a in watch()] == [("late_feed", "now")]
 
 
+# --- the asset health ----------------------------------------------------------------------------
+
+
+def health_checks(instance: dg.DagsterInstance) -> dict[str, tuple[bool, str | None]]:
+    """What the UI shows of each check: whether it passed, and its description."""
+    keys = [dg.AssetCheckKey(HEALTH, kind) for kind in KINDS]
+    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    said = {}
+    for key, record in found.items():
+        assert record.event is not None
+        assert record.event.dagster_event is not None
+        evaluation = record.event.dagster_event.asset_check_evaluation_data
+        said[key.name] = (evaluation.passed, evaluation.description)
+    return said
+
+
+def test_health_is_red_while_an_alert_is_open_and_says_what_it_is(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    watch = Ticks(live_desk, instance, "watch")
+    bring(live_desk, LOAD, TODAY, "now")
+    watch()
+    assert watch.said == "no alert is open"
+    quiet = dict.fromkeys(KINDS, (True, "no alert of this kind is open"))
+    assert health_checks(instance) == quiet
+    live_desk.clock.set(NOON + HOUR)
+    (late,) = watch()
+    assert watch.said == f"1 alert is open: late_feed {LOAD.key}"
+    said = f"{LOAD.key}: {late.sentence}"
+    assert health_checks(instance) == quiet | {"late_feed": (False, said)}
+    made = instance.get_latest_materialization_event(HEALTH)
+    assert made is not None
+    assert made.asset_materialization is not None
+    assert made.asset_materialization.description == watch.said
+    assert made.asset_materialization.metadata["open_alerts"].value == 1
+    table = made.asset_materialization.metadata["alerts"].value
+    assert isinstance(table, dg.TableMetadataValue)
+    assert table.records[0].data["what_to_do"] == late.what_to_do.replace("`", "")
+    bring(live_desk, LOAD, TODAY, "now")
+    watch()
+    assert health_checks(instance) == quiet
+
+
+def test_health_is_as_bad_as_the_worst_alert_and_shows_the_first_five(desk: Desk) -> None:
+    for n in range(7):
+        severity: Severity = "ERROR" if n == 6 else "WARN"
+        desk.home.alerts.raise_(replace(TROUBLE, subject=f"check {n}", severity=severity))
+    (made, *checks), _ = events_of(desk.home.alerts.open, None, NOON)
+    assert made.description == (
+        f"7 alerts are open: {', '.join([f'drift {LOAD.key}'] * 5)} and 2 more"
+    )
+    (drift,) = (c for c in checks if isinstance(c, dg.AssetCheckEvaluation) and not c.passed)
+    assert (drift.check_name, drift.severity) == ("drift", dg.AssetCheckSeverity.ERROR)
+    assert (drift.description or "").endswith("; and 2 more")
+
+
+def test_health_is_reported_when_it_changes_else_once_an_hour_or_a_day(desk: Desk) -> None:
+    """So that it is bounded: nine events at a report, at most one report a tick."""
+
+    def reports(before: Reported | None, ticks: int) -> tuple[list[int], Reported | None]:
+        """The ticks, every five minutes, at which something is reported."""
+        found = []
+        for n in range(ticks):
+            events, before = events_of(desk.home.alerts.open, before, NOON + n * 5 * MINUTE)
+            assert len(events) in {0, 1 + len(KINDS)}
+            found += [n] * bool(events)
+        return found, before
+
+    assert reports(None, 2 * 288)[0] == [0, 288], "once a day while none is open"
+    desk.home.alerts.raise_(TROUBLE)
+    found, before = reports(None, 288)
+    assert found == [n * 12 for n in range(24)], "once an hour while one is"
+    desk.home.alerts.raise_(replace(TROUBLE, severity="ERROR"))
+    assert reports(before, 1)[0] == [0], "it is worse now"
+
+
+def test_what_health_shows_is_no_alert_itself(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    ingest.look(live_desk.home, DATASETS)
+    live_desk.clock.set(NOON + HOUR)
+    job = dg.define_asset_job("by_hand", dg.AssetSelection.checks_for_assets(HEALTH))
+    whole = dg.Definitions.merge(build(live_desk.home), dg.Definitions(jobs=[job]))
+    result = whole.resolve_job_def("by_hand").execute_in_process(instance=instance)
+    said = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+    assert said == {kind: kind != "late_feed" for kind in KINDS}
+    found = Ticks(live_desk, instance, "check_alerts")()
+    assert [a.kind for a in found] == ["late_feed"]
+
+
 # --- the command line ----------------------------------------------------------------------------
 
 
@@ -778,6 +956,8 @@ def test_the_command_shows_what_is_open_and_looks_when_asked(live_desk: Desk) ->
     runner = CliRunner(env=environment)
     quiet = runner.invoke(main, ["alerts"])
     assert (quiet.exit_code, quiet.stdout) == (0, "")
+    fresh = runner.invoke(main, ["alerts", "--check"], env={"AURUM_NOW": NOON.isoformat()})
+    assert (fresh.exit_code, fresh.stdout) == (0, "")
     found = runner.invoke(main, ["alerts", "--check", "--json"])
     assert found.exit_code == 3
     (alert,) = json.loads(found.stdout)["alerts"]
