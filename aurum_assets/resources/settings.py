@@ -45,6 +45,7 @@ from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
+    HomeMoved,
     LakeBusy,
     LakeUnreachable,
     StoreUnavailable,
@@ -72,7 +73,7 @@ _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 # What has to be there: a home; a lake (a home, or a configured catalog); an archive (a home, or a
 # configured archive).
 Needs = Literal["nothing", "home", "lake", "archive"]
-_MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "config", "state.sqlite")
+_MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "state.sqlite")
 log = structlog.get_logger(__name__)
 
 
@@ -505,6 +506,11 @@ class Home:
                 file.write_text(uuid.uuid4().hex[:16])
             return file.read_text().strip()
 
+    def renew_identity(self) -> None:
+        """Take another identity with the next use: a copy is not the home that it was made of."""
+        with self._written():
+            (self.root / "identity").unlink(missing_ok=True)
+
     @cached_property
     def state(self) -> State:
         """What the processes around one archive share."""
@@ -623,16 +629,19 @@ class Home:
         if not (b.archive or b.catalog) or (self.root / asked).exists():
             return []
         places: list[tuple[str, str, Callable[[str], str]]] = []
-        if b.archive:
-            places.append((self.archive.uri, "AURUM_ARCHIVE", self.archive.claimed_by))
         if b.catalog:
             places.append(("the lake", "AURUM_CATALOG_URI", self.lake.claimed_by))
+        if b.archive:
+            places.append((self.archive.uri, "AURUM_ARCHIVE", self.archive.claimed_by))
         held = []
         for place, variable, claimed_by in places:
-            # One that is away or refuses is asked again with the next request: what is fetched now
-            # is spooled.
-            with contextlib.suppress(StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
+            try:
                 held.append((place, variable, claimed_by(ours)))
+            except HomeMoved:
+                raise
+            except (StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
+                # Asked again with the next request: what is fetched now is spooled.
+                log.debug("whose data it holds was not to be learned", place=place)
         if len(held) == len(places) and all(whose == ours for _, _, whose in held):
             self._mark(asked, ours.encode())
         return held
@@ -811,18 +820,12 @@ def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home
 
 
 def _refuse_what_is_no_address(settings: Settings) -> None:
-    """Raise ``ConfigError`` for an address that nobody could be asked at."""
-    for name, base in (("ISONE", settings.isone_base_url), ("MISO", settings.miso_base_url)):
-        try:
-            if base:
-                from aurum_assets.resources.api import checked_base
-
-                checked_base(name.lower(), base)
-        except ConfigError as error:
-            msg = f"environment variable {name}_BASE_URL: {error}"
-            raise ConfigError(msg) from None
-    web, postgres = ("http", "https"), ("postgresql", "postgresql+psycopg2", "postgres")
-    for name, address, schemes, example in (
+    """Raise ``ConfigError`` for an address at which nobody could be asked."""
+    postgres = ("postgresql", "postgresql+psycopg2", "postgres")
+    web, base = ("http", "https"), "https://host/path, without user name, password or query"
+    for name, address, schemes, expected in (
+        ("ISONE_BASE_URL", settings.isone_base_url, web, base),
+        ("MISO_BASE_URL", settings.miso_base_url, web, base),
         ("AURUM_S3_ENDPOINT", settings.s3_endpoint, web, "https://host"),
         ("AURUM_WEBHOOK_URL", settings.webhook_url.get_secret_value(), web, "https://host/path"),
         (
@@ -832,17 +835,19 @@ def _refuse_what_is_no_address(settings: Settings) -> None:
             "postgresql+psycopg2://user:password@host:5432/db",
         ),
     ):
-        if address and not _has_scheme(address, schemes):
-            msg = f"environment variable {name}: expected {example}, found something else"
+        if address and not _is_address(address, schemes, plain=expected is base):
+            msg = f"environment variable {name}: expected {expected}; found something else"
             raise ConfigError(msg)
 
 
-def _has_scheme(address: str, schemes: tuple[str, ...]) -> bool:
+def _is_address(address: str, schemes: tuple[str, ...], *, plain: bool) -> bool:
+    """Whether ``address`` names a place by one of ``schemes``; a ``plain`` one, and no more."""
     try:
         parts = urlsplit(address)
-        return parts.scheme in schemes and bool(parts.netloc or parts.query)
     except ValueError:
         return False
+    more = "@" in parts.netloc or parts.query
+    return parts.scheme in schemes and bool(parts.netloc or parts.query) and not (plain and more)
 
 
 def _backends(settings: Settings) -> Backends:
