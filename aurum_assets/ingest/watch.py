@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
-import structlog
 
 from aurum_assets.ingest.keep import waiting
 from aurum_assets.ingest.offers import is_known_not_offered
@@ -23,6 +22,7 @@ from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.alerts import Alert, Kind, Trouble
 from aurum_assets.resources.breaker import Breaker
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.settings import Home
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _DAILY_AT, _CLEARED_AT = dt.time(6, 30), dt.time(14, 30)  # local, as the schedu
 _STUCK = dt.timedelta(minutes=10)
 _REMEMBERED = 30 * 86_400.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import Literal, Self
 
 import httpx
-import structlog
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Endpoint, Feed, Source, SourceConfig
@@ -36,6 +35,7 @@ from aurum_assets.resources.credentials import Credentials as Credentials  # noq
 from aurum_assets.resources.credentials import Signature
 from aurum_assets.resources.fallback import Ask, EndpointMemory
 from aurum_assets.resources.limits import Limiter, retry_after
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State
 from aurum_assets.resources.wire import Bounds, Broken, Reply, Unusable, Wire
 
@@ -46,7 +46,7 @@ ACCEPT = {"json": "application/json", "xml": "application/xml"}
 ENDS = {"json": (b"}", b"]"), "xml": (b">",)}
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMED_OUT, TOO_MANY = 401, 403, 404, 408, 429
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

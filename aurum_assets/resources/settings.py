@@ -20,7 +20,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-import structlog
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -57,6 +56,7 @@ from aurum_assets.resources.credentials import NOTHING
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import Limiter, SqliteLimiter
+from aurum_assets.resources.logs import get_logger, hide_secrets
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store, s3_properties
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState, redis_at
@@ -66,7 +66,7 @@ from aurum_assets.resources.state import SqliteState, State
 PROJECT = Path(__file__).parents[2]
 _RENAMED = {"retention_days": "repair_days"}  # keys of a dataset: it never said what is retained
 _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN401  as Field has it
@@ -696,6 +696,7 @@ def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -
     """The home that the environment describes."""
     settings = settings or Settings.read()
     redaction.learn(settings)
+    hide_secrets()
     frozen = settings.now
     if frozen is not None and frozen.tzinfo is None:
         msg = f"environment variable AURUM_NOW: {frozen.isoformat()} needs an offset, e.g. a Z"
