@@ -8,12 +8,14 @@ waits for its turn at the table) is finished.
 """
 
 import asyncio
+import contextlib
 import datetime as dt
+import inspect
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import polars as pl
 
@@ -35,6 +37,10 @@ from aurum_assets.resources.settings import Home
 Day = dt.date | dt.datetime | str
 DayProgress = Callable[[str, int, int], None]
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
+_Self = TypeVar("_Self")
+_LOOK = 0.1  # seconds
+_LAST_WORDS = 0.5  # seconds
 _UNAUTHORIZED = 401
 _SHOWN = 5
 
@@ -102,6 +108,62 @@ async def in_threads(
         if error is not None and not isinstance(error, _Stopped):
             raise error
     return [f.result() for f in futures]
+
+
+def waited_for(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """What ``coroutine`` returns; for callers without a loop, or with one that runs (Jupyter).
+
+    It runs in a loop of its own, in a thread of its own. At Ctrl-C it is cancelled and
+    ``KeyboardInterrupt`` is raised at once: no further request is made, one on its way ends in the
+    background. Raises what it raises.
+    """
+    done, stopped = threading.Event(), threading.Event()
+    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[_T]]] = []
+
+    async def run() -> _T:
+        task = asyncio.ensure_future(coroutine)
+        loops.append((asyncio.get_running_loop(), task))
+        if stopped.is_set():
+            task.cancel()
+        return await task
+
+    future: Future[_T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(asyncio.run(run()))
+        except BaseException as error:  # noqa: BLE001  raised where the caller waits
+            future.set_exception(error)
+        done.set()
+
+    threading.Thread(target=work, name="aurum-loop", daemon=True).start()
+    try:
+        while not done.wait(_LOOK):  # a wait without end hears no signal once polars is imported
+            pass
+    except KeyboardInterrupt:
+        stopped.set()
+        for loop, task in loops:
+            with contextlib.suppress(RuntimeError):  # it was closed meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+        done.wait(_LAST_WORDS)
+        raise
+    return future.result()
+
+
+def synchronous(
+    method: Callable[Concatenate[_Self, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[_Self, _P], _T]:
+    """The method ``…_sync`` beside the async ``method``: takes and gives the same, and waits."""
+
+    def wait(self: _Self, /, *arguments: _P.args, **more: _P.kwargs) -> _T:
+        return waited_for(method(self, *arguments, **more))
+
+    wait.__name__, wait.__qualname__ = f"{method.__name__}_sync", f"{method.__qualname__}_sync"
+    wait.__module__, wait.__annotations__ = method.__module__, method.__annotations__
+    wait.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
+    wait.__doc__ = f"As ``await {method.__name__}(…)``, without ``await``; in a notebook too.\n\n"
+    wait.__doc__ += inspect.cleandoc(method.__doc__ or "")
+    return wait
 
 
 async def collect_days(

@@ -145,10 +145,14 @@ class Settings(BaseSettings):
         return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=files)
 
     @classmethod
-    def read(cls) -> "Settings":
-        """From the environment. Raises ``ConfigError`` naming the variable that is wrong."""
+    def read(cls, **said: object) -> "Settings":
+        """From the environment, with what is ``said`` in its place where that is not None.
+
+        Raises ``ConfigError`` naming the variable that is wrong.
+        """
+        given = {name: value for name, value in said.items() if value is not None}
         try:
-            return cls()
+            return cls().model_copy(update=given)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             msg = f"environment variable {first['loc'][0]}: {first['msg']}"
