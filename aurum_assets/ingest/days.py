@@ -3,8 +3,8 @@
 Threads do the work, for everything below is synchronous; limits, breaker and turns are shared with
 every other process, so that asking at once never means asking more. When a coroutine of this room
 has returned, raised or been cancelled, no thread of it is left: a wait for the operator ends at
-once, a request on its way within ``total_seconds`` of its source, and a merge that has begun (or
-waits for its turn at the table) is finished.
+once, a request on its way is cut, and a merge that has begun (or waits for its turn at the table)
+is finished.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ from aurum_assets.model.errors import (
     SourceRefused,
 )
 from aurum_assets.resources.settings import Home
+from aurum_assets.resources.wire import Abandoned, abandon
 
 Day = dt.date | dt.datetime | str
 DayProgress = Callable[[str, int, int], None]
@@ -40,13 +41,9 @@ _T = TypeVar("_T")
 _P = ParamSpec("_P")
 _Self = TypeVar("_Self")
 _LOOK = 0.1  # seconds
-_LAST_WORDS = 0.5  # seconds
+_LAST_WORDS = 1.0  # seconds
 _UNAUTHORIZED = 401
 _SHOWN = 5
-
-
-class _Stopped(Exception):
-    """The caller was cancelled while a thread waited for it."""
 
 
 def asked_day(source: Source, day: Day) -> OperatingDay:
@@ -91,21 +88,28 @@ async def in_threads(
 
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
-            raise _Stopped
+            raise Abandoned
 
     own = replace(home, sleep=sleep)
+    threads: set[int] = set()
+
+    def run(job: Callable[[Home], _T]) -> _T:
+        threads.add(threading.get_ident())
+        return job(own)
+
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="aurum")
-    futures = [asyncio.wrap_future(pool.submit(job, own)) for job in jobs]
+    futures = [asyncio.wrap_future(pool.submit(run, job)) for job in jobs]
     try:
         await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
+        abandon(threads)
         await asyncio.wait(futures)
         pool.shutdown()
         errors = [f.exception() for f in futures if not f.cancelled()]
     for error in errors:
-        if error is not None and not isinstance(error, _Stopped):
+        if error is not None and not isinstance(error, Abandoned):
             raise error
     return [f.result() for f in futures]
 
@@ -114,8 +118,8 @@ def waited_for(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """What ``coroutine`` returns; for callers without a loop, or with one that runs (Jupyter).
 
     It runs in a loop of its own, in a thread of its own. At Ctrl-C it is cancelled and
-    ``KeyboardInterrupt`` is raised at once: no further request is made, one on its way ends in the
-    background. Raises what it raises.
+    ``KeyboardInterrupt`` is raised: no further request is made, one on its way is cut; a merge that
+    takes longer than a second ends in the background. Raises what it raises.
     """
     done, stopped = threading.Event(), threading.Event()
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[_T]]] = []
