@@ -94,10 +94,9 @@ def named(said: str, names: Iterable[str], what: str, listed: str) -> str:
 
 def known_name(said: str, names: Iterable[str], what: str, listed: str) -> str:
     """As ``named``, for callers from Python. Raises ``ConfigError``, ``TypeError`` for no text."""
+    text = of_type(said, str, f"the name of a {what}, for instance 'isone_da_lmp'")
     try:
-        return named(
-            of_type(said, str, "its name, for instance 'isone_da_lmp'"), names, what, listed
-        )
+        return named(text, names, what, listed)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 
