@@ -22,7 +22,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.said import instant_of, known_name
 from aurum_assets.model.shown import Shown, as_html
-from aurum_assets.model.table import Table, as_of
+from aurum_assets.model.table import UTC, Table, as_of
 from aurum_assets.resources.evolve import completed
 from aurum_assets.resources.settings import Home, Settings, open_home
 
@@ -120,13 +120,15 @@ class OpenLake(Shown):
             return as_html(title, [(str(error),)])
         return as_html(title, held.rows(), ("table", *held.columns[1:]))
 
-    def tables(self, *, history: bool = False) -> pl.DataFrame:
+    def tables(self, *, more: bool = False) -> pl.DataFrame:
         """The tables: ``name``, ``rows``, ``first_day``, ``last_day`` (operating), ``description``.
 
         ``rows`` is 0 where nothing was collected yet; the days are null where the table has none.
-        With ``history`` the tables of superseded values, too. No row is read.
+        With ``more`` those of superseded values (``…_history``) and of sightings, too. No row is
+        read.
         """
-        shown = [t for t in self._tables.values() if history or not t.name.endswith("_history")]
+        aside = ("_history", "_sightings")
+        shown = [t for t in self._tables.values() if more or not t.name.endswith(aside)]
         schema = {"name": pl.String(), "rows": pl.Int64(), "first_day": pl.Date()}
         schema |= {"last_day": pl.Date(), "description": pl.String()}
         return pl.DataFrame([self._held(table) for table in shown], schema, orient="row")
@@ -147,15 +149,15 @@ class OpenLake(Shown):
         ``nullable``, ``key`` (whether it is part of what tells rows apart), ``description``.
         """
         table = self._find(name)
-        key = {*table.key, *table.partition}
+        columns, key = table.columns, {*table.key, *table.partition}
         return pl.DataFrame(
             {
-                "column": [c.name for c in table.columns],
-                "dtype": [str(c.dtype) for c in table.columns],
-                "unit": [c.unit for c in table.columns],
-                "nullable": [c.nullable for c in table.columns],
-                "key": [c.name in key for c in table.columns],
-                "description": [c.doc for c in table.columns],
+                "column": [c.name for c in columns],
+                "dtype": ["Datetime[us, UTC]" if c.dtype == UTC else str(c.dtype) for c in columns],
+                "unit": [c.unit for c in columns],
+                "nullable": [c.nullable for c in columns],
+                "key": [c.name in key for c in columns],
+                "description": [c.doc for c in columns],
             }
         )
 

@@ -110,7 +110,8 @@ class MisoCtsCandidate(Shown):
 
     def facts(self) -> dict[str, object]:
         """The day, the filters and what will be asked."""
-        return {"day": self.day, "feed": self.feed, "filters": dict(self.filters), "url": self.url}
+        narrowed = {"filters": dict(self.filters)} if self.filters else {}
+        return {"day": self.day, "feed": self.feed, **narrowed, "url": self.url}
 
 
 @dataclass(frozen=True, repr=False)
@@ -184,7 +185,8 @@ class MisoCtsValidation(Shown):
     def facts(self) -> dict[str, object]:
         """How many rows are good and how many are not, and the findings."""
         counts = {"good": len(self.good), "quarantined": len(self.quarantined)}
-        return {**counts, "rejected": self.rejected, "findings": list(self.findings)}
+        rejected = {"rejected": self.rejected} if self.rejected else {}
+        return {**counts, **rejected, "findings": list(self.findings)}
 
     def _repr_html_(self) -> str:
         """With the findings as a table."""

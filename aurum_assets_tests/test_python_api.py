@@ -223,8 +223,9 @@ def test_a_folder_without_a_home_is_a_sentence_and_is_not_made(tmp_path: Path) -
 def test_the_tables_are_a_frame_with_rows_days_and_descriptions(lake: OpenLake) -> None:
     tables = lake.tables()
     assert tables.columns == ["name", "rows", "first_day", "last_day", "description"]
-    assert [n for n in lake.names if not n.endswith("_history")] == tables["name"].to_list()
-    assert lake.tables(history=True)["name"].to_list() == lake.names
+    aside = ("_history", "_sightings")
+    assert [n for n in lake.names if not n.endswith(aside)] == tables["name"].to_list()
+    assert lake.tables(more=True)["name"].to_list() == lake.names
     held = {row[0]: row[1:4] for row in tables.filter(pl.col("rows") > 0).rows()}
     assert held == {
         "isone_da_lmp": (144, dt.date(2026, 7, 19), dt.date(2026, 7, 20)),
