@@ -7,7 +7,15 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import dataset_name, day_of, find, instant, json_option
-from aurum_assets.cli.output import BROKEN, print_json, print_rows, progress, say, verdict_row
+from aurum_assets.cli.output import (
+    BROKEN,
+    GOES_ON,
+    print_json,
+    print_rows,
+    progress,
+    say,
+    verdict_row,
+)
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.settings import open_home
@@ -48,7 +56,7 @@ def load(
     """
     home, found = open_home(DATASETS), find(dataset)
     asked = day_of(found, day).key if day else None
-    with progress(len(files), f"loading {dataset}") as step:
+    with progress(len(files), f"loading {dataset}", "files archived", GOES_ON) as step:
         done = ingest.load(
             home,
             found,

@@ -20,11 +20,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
+from aurum_assets.cli.interrupt import telling
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.shown import visible
 
 _EXPANDED = 5
 BROKEN = 3  # exit code: something was quarantined or rejected, or the answer was partial
+
+GOES_ON = "the same command goes on"
 
 Row = dict[str, Any]
 _COLOURS = {
@@ -50,8 +53,17 @@ class Step(Protocol):
 
 
 @contextmanager
-def progress(total: int | None, what: str) -> Iterator[Step]:
-    """A bar on a terminal (standard error), nothing where that is piped."""
+def progress(total: int | None, what: str, done: str, after: str = "") -> Iterator[Step]:
+    """A bar on a terminal (standard error), nothing where that is piped.
+
+    Ctrl-C tells how many were ``done`` (``days replayed``), and what that means ``after``.
+    """
+    steps = 0
+
+    def so_far() -> str:
+        of = "" if total is None else f" of {total}"
+        return f"{steps}{of} {done}{after and '; '}{after}"
+
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -59,12 +71,13 @@ def progress(total: int | None, what: str) -> Iterator[Step]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with telling(so_far), shown as bar:
         task = bar.add_task(what, total=total)
 
         def step(text: str, advance: int = 1) -> None:
+            nonlocal steps
+            steps += advance
             bar.update(task, advance=advance, description=text)
 
         yield step

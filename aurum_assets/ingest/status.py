@@ -8,6 +8,7 @@ import msgspec
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import DaySize
+from aurum_assets.resources.lake import TableSummary
 from aurum_assets.resources.settings import Home
 
 _REMEMBERED = 400 * 86_400.0
@@ -41,7 +42,7 @@ def status(home: Home, datasets: tuple[Dataset, ...]) -> list[Status]:
 
 def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
     objects, size = _archived(home, dataset.archive_name)
-    summary = home.lake.summary(dataset.table)
+    summary = _summary(home, dataset)
     return Status(
         dataset=dataset.key,
         objects=objects,
@@ -54,6 +55,17 @@ def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
         rejected=len(home.archive.unsettled(dataset.key)),
         last_commit=summary.last_commit.isoformat() if summary and summary.last_commit else None,
     )
+
+
+def _summary(home: Home, dataset: Dataset) -> TableSummary | None:
+    """The table in numbers; its manifests are read again only where something was committed."""
+    key = f"table-summary:{dataset.table.identifier}"
+    text = home.state.get(key)
+    known = msgspec.json.decode(text, type=TableSummary) if text else None
+    found = home.lake.summary(dataset.table, known=known)
+    if found is not None and found != known:
+        home.state.set(key, msgspec.json.encode(found).decode(), _REMEMBERED)
+    return found
 
 
 def _archived(home: Home, folder: str) -> tuple[int, int]:
