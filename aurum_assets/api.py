@@ -1,6 +1,7 @@
 """The Python API to what is held: tables by name, SQL over them, and days collected in one call.
 
-Reads the lake of a home, and writes nothing but what ``collect`` brings.
+Reads the lake of a home, and writes nothing but what ``collect`` brings; what asks an operator is
+imported by it alone.
 """
 
 import datetime as dt
@@ -11,13 +12,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from aurum_assets import ingest
-from aurum_assets.ingest.days import (
-    Day,
-    DayProgress,
-    asked_days,
-    collect_days,
-    waited_for,
-)
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.said import instant_of, known_name
@@ -29,18 +23,20 @@ from aurum_assets.resources.settings import Home, Settings, open_home
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
 
+    from aurum_assets.ingest.days import Day, DayProgress
+
 _TABLES_ARE = "lake.tables() lists them"
 
 
 def collect(
     dataset: str,
-    start_date: Day,
-    end_date: Day | None = None,
+    start_date: "Day",
+    end_date: "Day | None" = None,
     *,
     home: Path | str | None = None,
     force: bool = False,
     at_once: int = 4,
-    progress: DayProgress | None = None,
+    progress: "DayProgress | None" = None,
 ) -> pl.DataFrame:
     """Ask the operator for days of ``dataset``, keep them in the home, and give their rows.
 
@@ -64,6 +60,8 @@ def collect(
     with an error by day, where some failed (asking again adds what is missing); ``SourceRefused``
     at the first 401.
     """
+    from aurum_assets.ingest.days import asked_days, collect_days, waited_for
+
     known = {d.key: d for d in DATASETS}
     found = known[known_name(dataset, known, "dataset", f"They are {', '.join(known)}")]
     days = asked_days(found.source, start_date, start_date if end_date is None else end_date)
