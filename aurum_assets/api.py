@@ -18,7 +18,7 @@ from aurum_assets.model.said import instant_of, known_name
 from aurum_assets.model.shown import Shown, as_html
 from aurum_assets.model.table import UTC, Table, as_of
 from aurum_assets.resources.evolve import completed
-from aurum_assets.resources.settings import Home, Settings, open_home
+from aurum_assets.resources.settings import Settings, open_home
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
@@ -97,7 +97,8 @@ class OpenLake(Shown):
 
     def __init__(self, home: Path | str | None = None) -> None:
         """Of the folder ``home``, else of ``AURUM_HOME``. Raises ``ConfigError`` where none is."""
-        self._home = _home_to_read(home)
+        settings = Settings.read(home=home and Path(home))
+        self._home = open_home(DATASETS, settings, needs="lake")
         self._tables: dict[str, Table] = {t.name: t for t in ingest.known_tables()}
 
     @property
@@ -227,11 +228,3 @@ class OpenLake(Shown):
 
     def _find(self, name: str) -> Table:
         return self._tables[known_name(name, self._tables, "table", _TABLES_ARE)]
-
-
-def _home_to_read(folder: Path | str | None) -> Home:
-    home = open_home(DATASETS, Settings.read(home=folder and Path(folder)))
-    if not home.root.is_dir() and not home.backends.catalog:
-        msg = f"there is no home in {home.root.resolve()}: collect or load something into it first"
-        raise ConfigError(msg)
-    return home

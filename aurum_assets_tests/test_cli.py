@@ -245,6 +245,7 @@ def test_one_bad_file_does_not_hold_up_the_others(
 # --- status --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("empty_home")
 def test_status_of_nothing_is_all_zero(aurum: Aurum) -> None:
     document = said(aurum("status", "--json"))
     assert list(document) == ["datasets"]
@@ -292,9 +293,9 @@ def test_status_looks_again_once_something_was_committed(
 # --- replay, verify ---------------------------------------------------------------------
 
 
-def test_a_wrong_variable_is_exit_code_1_and_one_sentence(aurum: Aurum) -> None:
+def test_a_wrong_variable_is_exit_code_2_and_one_sentence(aurum: Aurum) -> None:
     result = aurum("status", AURUM_LIMIT_SCALE="fast")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "environment variable AURUM_LIMIT_SCALE" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
@@ -386,7 +387,7 @@ def test_the_installed_commands_exit_codes_reach_the_shell(
     assert process(environment, "load", "--dataset", LMP, str(bad)).returncode == 3
     assert process(environment, "load").returncode == 2
     wrong = process(environment | {"AURUM_NOW": "noon"}, "status")
-    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("Error: environment variable AURUM_NOW")
 
 

@@ -449,7 +449,7 @@ def test_what_was_collected_is_observed_shown_and_not_exported_from_a_simulation
     assert aurum("reference", "show", "generators").stdout.startswith("source\tresource_id\t")
     before = (tmp_path / "config" / "iso_nodes.csv").read_bytes()
     refused = aurum("reference", "export")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "holds simulated data" in refused.stderr
     (tmp_path / "home" / "origin").write_text("real")
     done = json.loads(aurum("reference", "export", "--json").stdout)["exported"]

@@ -22,7 +22,7 @@ def reference() -> None:
 @json_option
 def reference_observe(day: str | None, as_json: bool) -> None:
     """Add what the tables name on a day to what is known, as the reference assets do."""
-    home = open_home(DATASETS)
+    home = open_home(DATASETS, needs="lake")
     (when,) = Days(day, None, None).of(find("isone_locations"), home)
     done = [observe(home, one, when.date) for one in REFERENCES]
     rows = [
@@ -53,7 +53,7 @@ def reference_observe(day: str | None, as_json: bool) -> None:
 def reference_show(name: str, as_json: bool) -> None:
     """The rows of reference table NAME."""
     found = next(r for r in REFERENCES if r.key == name)
-    rows = crosswalk(open_home(DATASETS), found).drop("record_hash").to_dicts()
+    rows = crosswalk(open_home(DATASETS, needs="lake"), found).drop("record_hash").to_dicts()
     print_json({name: rows}) if as_json else print_rows(rows)
 
 
@@ -64,6 +64,6 @@ def reference_export(as_json: bool) -> None:
 
     Only from a home that holds an operator's data; rows and cells are added, none is changed.
     """
-    done = export(open_home(DATASETS))
+    done = export(open_home(DATASETS, needs="home"))
     rows = [{"file": str(f.path), "added": f.added, "completed": f.completed} for f in done]
     print_json({"exported": rows}) if as_json else print_rows(rows)

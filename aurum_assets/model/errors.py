@@ -17,6 +17,7 @@ AurumError
 |- Unexpected             a day failed in a way that nobody thought of: the log has the traceback
 |- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
+   |- HomeMoved           a copied or moved home, whose tables name the old files: aurum relocate
    '- LakeDamaged         a file of the lake cannot be read: make it anew from the archive
 """
 
@@ -120,6 +121,13 @@ class QueryRefused(AurumError):
 
 class ConfigError(AurumError):
     """A file or variable of ours is wrong; the message names it, what it holds, what it should."""
+
+
+class HomeMoved(ConfigError):
+    """The home or the warehouse was copied or moved: its tables still name the files there.
+
+    The message names both places, and ``aurum relocate``.
+    """
 
 
 class LakeDamaged(ConfigError):
