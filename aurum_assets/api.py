@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from aurum_assets import ingest
+from aurum_assets.ingest.waiting import waited_for
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.said import instant_of, known_name
@@ -21,6 +22,7 @@ from aurum_assets.resources.evolve import completed
 from aurum_assets.resources.settings import Settings, open_home
 
 if TYPE_CHECKING:
+    import duckdb
     from pyiceberg.table import Table as IcebergTable
 
     from aurum_assets.ingest.days import Day, DayProgress
@@ -60,13 +62,13 @@ def collect(
     with an error by day, where some failed (asking again adds what is missing); ``SourceRefused``
     at the first 401.
     """
-    from aurum_assets.ingest.days import asked_days, collect_days, waited_for
+    from aurum_assets.ingest.days import asked_days, collect_days, run_coroutine
 
     known = {d.key: d for d in DATASETS}
     found = known[known_name(dataset, known, "dataset", f"They are {', '.join(known)}")]
     days = asked_days(found.source, start_date, start_date if end_date is None else end_date)
     own = open_home(DATASETS, Settings.read(home=home and Path(home)))
-    return waited_for(
+    return run_coroutine(
         collect_days(own, found, days, force=force, at_once=at_once, progress=progress)
     )
 
@@ -201,11 +203,20 @@ class OpenLake(Shown):
 
         Tables go by their whole names, with or without namespace; one that holds nothing yet is
         empty. Nothing is written, and no file is read but the tables'. Raises ``QueryRefused`` for
-        anything that is not one SELECT over them.
+        anything that is not one SELECT over them. Ctrl-C ends it.
         """
-        with ingest.query(self._home, select) as batches:
-            empty = pl.DataFrame(batches.schema.empty_table())
-            return pl.concat([empty, *(pl.DataFrame(batch) for batch in batches)])
+        connections: list[duckdb.DuckDBPyConnection] = []
+
+        def work() -> pl.DataFrame:
+            with ingest.query(self._home, select, connections.append) as batches:
+                empty = pl.DataFrame(batches.schema.empty_table())
+                return pl.concat([empty, *(pl.DataFrame(batch) for batch in batches)])
+
+        def interrupt() -> None:
+            for db in connections:
+                db.interrupt()
+
+        return waited_for(work, interrupt)
 
     def table(self, name: str) -> "IcebergTable":
         """The pyiceberg table ``name`` as it is now, to read: schema, snapshots, scans.

@@ -13,7 +13,7 @@ import datetime as dt
 import inspect
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -21,6 +21,7 @@ import polars as pl
 
 from aurum_assets.ingest.collect import Collected, collect
 from aurum_assets.ingest.normalize import Normalized, normalize_each
+from aurum_assets.ingest.waiting import waited_for
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, Source
 from aurum_assets.model.errors import (
@@ -40,8 +41,6 @@ DayProgress = Callable[[str, int, int], None]
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 _Self = TypeVar("_Self")
-_LOOK = 0.1  # seconds
-_LAST_WORDS = 1.0  # seconds
 _UNAUTHORIZED = 401
 _SHOWN = 5
 
@@ -114,14 +113,14 @@ async def in_threads(
     return [f.result() for f in futures]
 
 
-def waited_for(coroutine: Coroutine[Any, Any, _T]) -> _T:
+def run_coroutine(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """What ``coroutine`` returns; for callers without a loop, or with one that runs (Jupyter).
 
     It runs in a loop of its own, in a thread of its own. At Ctrl-C it is cancelled and
-    ``KeyboardInterrupt`` is raised: no further request is made, one on its way is cut; a merge that
-    takes longer than a second ends in the background. Raises what it raises.
+    ``KeyboardInterrupt`` is raised: no further request is made, one on its way is cut. Raises what
+    it raises.
     """
-    done, stopped = threading.Event(), threading.Event()
+    stopped = threading.Event()
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[_T]]] = []
 
     async def run() -> _T:
@@ -131,27 +130,13 @@ def waited_for(coroutine: Coroutine[Any, Any, _T]) -> _T:
             task.cancel()
         return await task
 
-    future: Future[_T] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(asyncio.run(run()))
-        except BaseException as error:  # noqa: BLE001  raised where the caller waits
-            future.set_exception(error)
-        done.set()
-
-    threading.Thread(target=work, name="aurum-loop", daemon=True).start()
-    try:
-        while not done.wait(_LOOK):  # a wait without end hears no signal once polars is imported
-            pass
-    except KeyboardInterrupt:
+    def cancel() -> None:
         stopped.set()
         for loop, task in loops:
             with contextlib.suppress(RuntimeError):  # it was closed meanwhile
                 loop.call_soon_threadsafe(task.cancel)
-        done.wait(_LAST_WORDS)
-        raise
-    return future.result()
+
+    return waited_for(lambda: asyncio.run(run()), cancel)
 
 
 def synchronous(
@@ -160,7 +145,7 @@ def synchronous(
     """The method ``…_sync`` beside the async ``method``: takes and gives the same, and waits."""
 
     def wait(self: _Self, /, *arguments: _P.args, **more: _P.kwargs) -> _T:
-        return waited_for(method(self, *arguments, **more))
+        return run_coroutine(method(self, *arguments, **more))
 
     wait.__name__, wait.__qualname__ = f"{method.__name__}_sync", f"{method.__qualname__}_sync"
     wait.__module__, wait.__annotations__ = method.__module__, method.__annotations__
