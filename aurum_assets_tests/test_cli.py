@@ -329,6 +329,15 @@ def test_replay_of_a_day_whose_bytes_are_lost_is_exit_code_1_and_names_the_remed
     assert rows(environment) == []
 
 
+def test_replay_of_a_day_that_nobody_collected_is_exit_code_1_and_a_sentence(
+    aurum: Aurum, payload: Path
+) -> None:
+    aurum("load", "--dataset", LMP, payload)
+    result = aurum("replay", LMP, "--day", "2026-07-18")
+    assert result.exit_code == 1
+    assert f"{LMP}: nothing archived of 2026-07-18: collect the day first" in result.stderr
+
+
 def test_verify_is_0_where_all_is_well_and_1_where_it_is_not(
     aurum: Aurum, payload: Path, environment: dict[str, str]
 ) -> None:

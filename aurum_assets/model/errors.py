@@ -9,6 +9,7 @@ AurumError
 |- DataError              the bytes arrived and they are wrong
 |  |- MalformedPayload    no dialect's shape
 |  '- ContractBroken      the table refuses it
+|- NothingArchived        no answer of the day is archived: collect it first
 |- DaysFailed             some days of several: each has its own error
 |- LakeBusy               other writers had the table all the time: ask again later
 |- Overtaken              the table holds later values already: fold the day again
@@ -76,6 +77,10 @@ class MalformedPayload(DataError):
 
 class ContractBroken(DataError):
     """A frame does not fit the table that it is meant for."""
+
+
+class NothingArchived(AurumError):
+    """The archive holds no answer of the day, from which its rows would be made."""
 
 
 class DaysFailed(AurumError):
