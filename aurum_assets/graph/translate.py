@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any
 
 import dagster as dg
-import structlog
 
 from aurum_assets.ingest.collect import Collected
 from aurum_assets.ingest.normalize import Normalized
@@ -24,10 +23,11 @@ from aurum_assets.model.errors import (
 from aurum_assets.model.shown import visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources import logs
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.settings import Home
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _SECONDS_LEFT = re.compile(r" in \d+ s\b")
 _PASSING = (SourceUnavailable, StoreUnavailable, LakeBusy, LakeUnreachable)

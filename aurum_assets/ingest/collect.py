@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import structlog
-
 from aurum_assets.ingest.keep import bring_up, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
 from aurum_assets.ingest.rejecting import rejecting
@@ -31,10 +29,10 @@ from aurum_assets.model.errors import (
 from aurum_assets.model.reading import Glance, glance
 from aurum_assets.resources.api import ApiClient
 from aurum_assets.resources.archive import Rejection, Stored
-from aurum_assets.resources.logs import bound
+from aurum_assets.resources.logs import bound, get_logger
 from aurum_assets.resources.settings import Home
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 Progress = Callable[[str], None]
 _OLDEST = dt.date(1999, 1, 1)
 _AHEAD = dt.timedelta(days=8)

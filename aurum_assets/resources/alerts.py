@@ -19,10 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import structlog
-
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources import hosts
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.state import transaction
 
@@ -71,7 +70,7 @@ REMEDIES: Mapping[str, str] = {
     "degraded": "Bring the named server back; nothing is lost meanwhile, work is only slower.",
 }
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,11 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
 import httpx
-import structlog
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Endpoint, Feed, Source, SourceConfig
@@ -33,11 +32,13 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from aurum_assets.model.shown import Plain, Shown
 from aurum_assets.resources import hosts
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
 from aurum_assets.resources.fallback import Ask, EndpointMemory
 from aurum_assets.resources.limits import TELL_SECONDS, Limiter, retry_after
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State
 from aurum_assets.resources.wire import (
     Bounds,
@@ -54,16 +55,20 @@ LONGEST_BACKOFF = 30.0
 FIRST_PAUSE = 10.0
 ACCEPT = {"json": "application/json", "xml": "application/xml"}
 ENDS = {"json": (b"}", b"]"), "xml": (b">",)}
+_SHOWN_OF_A_BODY = 60
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMED_OUT, TOO_MANY = 401, 403, 404, 408, 429
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The bytes of one answer, decoded, and how they came."""
+@dataclass(frozen=True, repr=False)
+class Answer(Shown):
+    """The bytes of one answer, decoded, and how they came.
 
-    body: bytes = field(repr=False)
+    ``fetched_at`` is UTC; ``seconds``: how long the last of ``attempts`` took.
+    """
+
+    body: bytes
     format: Literal["json", "xml"]
     endpoint: Endpoint
     status: int
@@ -71,6 +76,20 @@ class Answer:
     seconds: float
     attempts: int
     url: str
+
+    def facts(self) -> dict[str, object]:
+        """How much came, of what, when and from where."""
+        return {
+            "endpoint": self.endpoint.name,
+            "status": self.status,
+            "format": self.format,
+            "bytes": len(self.body),
+            "fetched_at": Plain(f"{self.fetched_at:%Y-%m-%dT%H:%M:%SZ}"),
+            "seconds": round(self.seconds, 3),
+            "attempts": self.attempts,
+            "url": self.url,
+            "body": self.body[:_SHOWN_OF_A_BODY] + (b"..." * (len(self.body) > _SHOWN_OF_A_BODY)),
+        }
 
 
 def utc_now() -> dt.datetime:

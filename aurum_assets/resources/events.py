@@ -16,10 +16,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.message import Message, document_message
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.outbox import Outbox
 
 if TYPE_CHECKING:  # the client is an extra: what is not configured costs nothing
@@ -33,7 +32,7 @@ _HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
 _LARGEST = 16_000_000  # bytes of a message; what a topic takes (1 MB at first), its brokers say
 _SERVED = 500  # messages between two looks at what was acknowledged
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

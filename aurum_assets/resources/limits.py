@@ -21,9 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from aurum_assets.model.dataset import Limit, SourceConfig
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State, transaction
 
 STRETCH = 1.02
@@ -50,7 +49,7 @@ FORGET = "DELETE FROM slot WHERE source = :source AND stamp <= :old"
 # A wall clock set back leaves stamps in the future: they count as of now, not until then.
 CALL_IN = "UPDATE slot SET stamp = :now WHERE source = :source AND stamp > :ahead"
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Limiter(Protocol):

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import structlog
 from pydantic import SecretStr
 
 from aurum_assets.model.dataset import SourceConfig
 from aurum_assets.resources import hosts
 from aurum_assets.resources.limits import LONGEST_PAUSE, Rates, SqliteLimiter
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ SILENT_SECONDS = 1800.0
 IDLE_SECONDS = 30.0
 SLOW_SECONDS, SLOWEST_SECONDS, SLOW_WITHIN = 0.2, 1.0, 600.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class OutOfReach(Exception):

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-import structlog
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -58,6 +57,7 @@ from aurum_assets.resources.credentials import NOTHING, Credentials
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import TELL_SECONDS, Limiter, SqliteLimiter
+from aurum_assets.resources.logs import get_logger, hide_secrets
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store, s3_properties
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState, redis_at
@@ -74,7 +74,7 @@ _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 # configured archive).
 Needs = Literal["nothing", "home", "lake", "archive"]
 _MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "state.sqlite")
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN401  as Field has it
@@ -156,14 +156,18 @@ class Settings(BaseSettings):
         return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=files)
 
     @classmethod
-    def read(cls) -> "Settings":
-        """From the environment. Raises ``ConfigError`` naming the variable that is wrong."""
+    def read(cls, **said: object) -> "Settings":
+        """From the environment, with what is ``said`` in its place where that is not None.
+
+        Raises ``ConfigError`` naming the variable that is wrong.
+        """
+        given = {name: value for name, value in said.items() if value is not None}
         file = os.environ.get("AURUM_ENV_FILE")
         if file and not Path(file).exists():
             msg = f"environment variable AURUM_ENV_FILE: there is no file {file}"
             raise ConfigError(msg)
         try:
-            return cls()
+            return cls().model_copy(update=given)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             msg = f"environment variable {first['loc'][0]}: {first['msg']}"
@@ -790,6 +794,7 @@ def open_home(
 def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home:
     settings = settings or Settings.read()
     redaction.learn(settings)
+    hide_secrets()
     _refuse_what_is_no_address(settings)
     if settings.metrics_file is not None and settings.metrics_file.is_dir():
         msg = f"environment variable AURUM_METRICS_FILE: {settings.metrics_file} is a folder"

@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Container, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -51,6 +51,10 @@ class Unusable(Exception):
 
 class NameUnknown(Exception):
     """No DNS server knows the host that was to be asked: another try would bring the same."""
+
+
+class Abandoned(Exception):
+    """Whoever asked waits no more."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,8 @@ class Wire:
         except (httpx.TransportError, zlib.error) as error:
             raise self._broken(error, deadline, bytes(decoder.body)) from None
         body = bytes(decoder.body)
+        if deadline.abandoned:
+            raise Abandoned
         if deadline.passed:
             raise Broken(deadline.reason, body=body)
         announced = response.headers.get("content-length", "")
@@ -192,6 +198,8 @@ class Wire:
     def _broken(self, error: Exception, deadline: "Deadline", body: bytes = b"") -> Exception:
         """``error`` in our words, which never repeat what the other side or the headers said."""
         reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        if deadline.abandoned:
+            return Abandoned()
         if isinstance(error, httpx.UnsupportedProtocol):
             return Unusable("its address is neither http nor https")
         if deadline.passed:
@@ -245,8 +253,18 @@ class Decoder:
             raise Unusable(msg)
 
 
+_under_way: set["Deadline"] = set()
+
+
+def abandon(threads: Container[int]) -> None:
+    """Cut the requests that ``threads`` (by identifier) have under way: nobody waits for them."""
+    for deadline in tuple(_under_way):
+        if deadline.thread in threads:
+            deadline.abandon()
+
+
 class Deadline:
-    """Closes a request's socket when its time is up.
+    """Closes a request's socket when its time is up, or when nobody waits for it any more.
 
     The read timeout starts afresh at each byte, so that without this a server that drips bytes, in
     its headers or in its body, would hold a request for ever.
@@ -254,6 +272,8 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.reason = f"no whole answer within {seconds:g} s"
+        self.thread = threading.get_ident()
+        self.abandoned = False
         self._seconds = seconds
         self._began = 0.0
         self._stream: Any = None
@@ -264,10 +284,17 @@ class Deadline:
         """The time runs from here."""
         self._began = time.monotonic()
         self._timer.start()
+        _under_way.add(self)
 
     def stop(self) -> None:
         """The request is over."""
         self._timer.cancel()
+        _under_way.discard(self)
+
+    def abandon(self) -> None:
+        """Its thread is told ``Abandoned``."""
+        self.abandoned = True
+        self._cut()
 
     @property
     def used(self) -> float:
@@ -283,7 +310,7 @@ class Deadline:
         """Httpcore tells of each connection made; the newest stream is the one to cut."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._stream = info["return_value"]
-            if self.passed:
+            if self.passed or self.abandoned:
                 self._cut()
 
     def _cut(self) -> None:
