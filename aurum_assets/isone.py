@@ -40,8 +40,8 @@ from aurum_assets.model.shown import Plain, Shown, as_html
 from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
-from aurum_assets.resources.api import Answer
-from aurum_assets.resources.credentials import NOTHING, Credentials, checked_base
+from aurum_assets.resources.api import Answer, checked_base
+from aurum_assets.resources.credentials import NOTHING, Credentials
 from aurum_assets.resources.settings import Home, Settings, load_config, open_home
 
 __all__ = [

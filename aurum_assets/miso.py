@@ -41,7 +41,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.said import of_type
 from aurum_assets.model.shown import Plain, Shown, as_html
 from aurum_assets.model.table import UNREADABLE_RULE
-from aurum_assets.resources.credentials import checked_base
+from aurum_assets.resources.api import checked_base
 from aurum_assets.resources.settings import Home, Settings, open_home
 
 __all__ = [

@@ -33,7 +33,6 @@ from aurum_assets.model.errors import (
 from aurum_assets.model.shown import Plain, Shown
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
-from aurum_assets.resources.credentials import checked_base
 from aurum_assets.resources.fallback import Ask, EndpointMemory
 from aurum_assets.resources.limits import Limiter, retry_after
 from aurum_assets.resources.logs import get_logger
@@ -372,6 +371,21 @@ def _refusing(failures: dict[Endpoint, Failure]) -> list[Endpoint]:
         if isinstance(failure.error, SourceRefused)
         and failure.error.status in {FORBIDDEN, NOT_FOUND}
     ]
+
+
+def checked_base(source: str, base_url: str) -> str:
+    """The base address without its last slash; one that carries a password is refused."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query:
+        msg = (
+            f"source {source}: base_url must be http(s)://host[:port][/path], without user "
+            "name, password or query; credentials have variables of their own"
+        )
+        raise ConfigError(msg)
+    return base_url.rstrip("/")
 
 
 def _agent() -> str:

@@ -1,7 +1,6 @@
-"""Who we are to an operator, and the address that it is asked at: it holds no password."""
+"""Who we are to an operator."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -33,19 +32,3 @@ class Credentials:
         return bool(self.username and self.password.get_secret_value()) or bool(
             self.api_key.get_secret_value()
         )
-
-
-def checked_base(source: str, base_url: str) -> str:
-    """The base address without its last slash; one that carries a password is refused."""
-    try:
-        url = urlsplit(base_url)
-        good = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:
-        good = False
-    if not good or "@" in url.netloc or url.query or not base_url.isprintable() or " " in base_url:
-        msg = (
-            f"source {source}: base_url must be http(s)://host[:port][/path], without user "
-            "name, password or query; credentials have variables of their own"
-        )
-        raise ConfigError(msg)
-    return base_url.rstrip("/")

@@ -52,7 +52,7 @@ from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import Alerts
 from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.catalog import catalog_properties
-from aurum_assets.resources.credentials import NOTHING, Credentials, checked_base
+from aurum_assets.resources.credentials import NOTHING, Credentials
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import Limiter, SqliteLimiter
@@ -809,6 +809,8 @@ def _refuse_what_is_no_address(settings: Settings) -> None:
     for name, base in (("ISONE", settings.isone_base_url), ("MISO", settings.miso_base_url)):
         try:
             if base:
+                from aurum_assets.resources.api import checked_base
+
                 checked_base(name.lower(), base)
         except ConfigError as error:
             msg = f"environment variable {name}_BASE_URL: {error}"
