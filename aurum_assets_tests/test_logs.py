@@ -197,6 +197,7 @@ def test_the_level_is_the_variables_and_the_option_wins(
 
 
 def test_other_commands_than_collect_log_warnings_alone(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
     environment = {"AURUM_HOME": str(tmp_path), "AURUM_LOG_LEVEL": ""}
     (tmp_path / "lake").mkdir()
     result = CliRunner(env=environment).invoke(main, ["status"])

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -29,6 +29,7 @@ from aurum_assets.resources.settings import Home
 
 log = get_logger(__name__)
 
+_SECONDS_LEFT = re.compile(r" in \d+ s\b")
 _PASSING = (SourceUnavailable, StoreUnavailable, LakeBusy, LakeUnreachable)
 
 
@@ -43,6 +44,19 @@ def failures_in_words(run_id: str = "") -> Iterator[None]:
         stack.push(_told)
         stack.enter_context(logs.bound(**({"run_id": run_id} if run_id else {})))
         yield
+
+
+def without_countdown(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """``tell`` of a run's log, where a wait is one line: not another one each second."""
+    last = ""
+
+    def once(text: str) -> None:
+        nonlocal last
+        said, last = last, _SECONDS_LEFT.sub("", text)
+        if last != said:
+            tell(text)
+
+    return once
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,9 @@ def collect(
     once. What the operator does not offer is in ``not_offered``, and raises nothing.
     ``attempts_of`` names what this is an attempt of (a backfill, a run that crashed and is run
     again): what an earlier one was answered for a day or hour is not asked again. ``filters``
-    narrow the answers: only feeds that take all of them are asked. ``into`` is filled as it goes,
-    and holds what was done before an error.
+    narrow the answers: only feeds that take all of them are asked. ``progress`` is told of each
+    hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was done
+    before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
     gives no answer, ``DataError`` where an answer had to be rejected, ``StoreUnavailable`` or
     ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
@@ -141,7 +142,7 @@ def collect(
         )
         return done
     said, counted = bound(dataset=dataset.key, day=day.key), home.metrics.verb("collect", dataset)
-    with said, counted, home.api(dataset.source) as api:
+    with said, counted, home.api(dataset.source, tell=progress or (lambda _: None)) as api:
         away: StoreUnavailable | ConfigError | None = None
         try:
             bring_up(home, dataset)

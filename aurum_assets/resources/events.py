@@ -232,6 +232,7 @@ class _News:
         self._secret = secret
         self.down = ""
         self.fatal = ""
+        self._unresolved = ""
 
     def error(self, error: "KafkaError") -> None:
         """As ``error_cb`` is called."""
@@ -240,8 +241,10 @@ class _News:
         refused = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  how the library names its own errors
         if error.fatal() or error.code() in refused:
             self.fatal = self.clean(error.str())
+        elif error.code() == KafkaError._RESOLVE:  # noqa: SLF001  as above
+            self._unresolved = f": {self.clean(error.str())}; check AURUM_KAFKA_BROKERS"
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  as above
-            self.down = self.clean(error.str())
+            self.down = self.clean(error.str()) + self._unresolved
 
     def log(self, _level: int, text: str, *values: object) -> None:
         """As ``logging.Logger.log`` is called; into our own log."""

@@ -29,6 +29,8 @@ STRETCH = 1.02
 LONGEST_PAUSE = 120.0
 POLL_SECONDS = 1.0
 TELL_SECONDS = 2.0
+_LIMITED = "waiting for the limit"
+_PAUSED = "paused after a 429 or Retry-After"
 
 SCHEMA = """
 CREATE TABLE slot (id INTEGER PRIMARY KEY, source TEXT NOT NULL, endpoint TEXT NOT NULL,
@@ -58,12 +60,12 @@ class Limiter(Protocol):
         endpoint: str,
         *,
         patience: float = 0.0,
-        waiting: Callable[[float], None] | None = None,
+        waiting: Callable[[float, str], None] | None = None,
     ) -> int:
         """Block until one request to ``endpoint`` may leave; returns its slot.
 
         ``patience``: how many seconds it may take to arrive at the operator at most. ``waiting``
-        is told the seconds left before every sleep.
+        is told before every sleep how many seconds are left, and why.
         """
 
     def landed(self, slot: int) -> None:
@@ -104,22 +106,22 @@ class SqliteLimiter:
         endpoint: str,
         *,
         patience: float = 0.0,
-        waiting: Callable[[float], None] | None = None,
+        waiting: Callable[[float, str], None] | None = None,
     ) -> int:
         """See ``Limiter``."""
         told = False
         slot = random.getrandbits(62)
         while True:
-            wait = self._paused()
+            wait, why = self._paused(), _PAUSED
             if wait <= 0:
-                wait = self._slot(slot, endpoint, patience)
+                wait, why = self._slot(slot, endpoint, patience), _LIMITED
             if wait <= 0:
                 return slot
             if wait > TELL_SECONDS and not told:
                 told = True
-                log.info("waiting", source=self._source, endpoint=endpoint, seconds=round(wait, 1))
+                log.info(why, source=self._source, endpoint=endpoint, seconds=round(wait, 1))
             if waiting is not None:
-                waiting(wait)
+                waiting(wait, why)
             self._sleep(min(max(wait, 0.001), POLL_SECONDS))
 
     def landed(self, slot: int) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from aurum_assets.resources import hosts
 from aurum_assets.resources.credentials import Credentials
 
 REDIRECTS = 5
@@ -27,6 +28,7 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 GZIP_OR_ZLIB = 47
 COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 PLAIN = frozenset({"", "identity"})
+_NO_SUCH_HOST = "it redirected to a host whose name is not known"
 
 
 class Broken(Exception):
@@ -45,6 +47,10 @@ class Unusable(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NameUnknown(Exception):
+    """No DNS server knows the host that was to be asked: another try would bring the same."""
 
 
 class Abandoned(Exception):
@@ -110,11 +116,17 @@ class Wire:
         """Ask ``url`` and follow up to 5 redirects; ``turn`` is held while a request is sent.
 
         A redirect to another scheme, host or port loses the credentials, and does not find them
-        again on the way back. Raises ``Broken`` and ``Unusable``.
+        again on the way back. Raises ``Broken``, ``Unusable``, and ``NameUnknown`` for the host of
+        ``url`` itself; one that it redirects to is the operator's mistake.
         """
         here, auth = httpx.URL(url), self._auth
         for _ in range(REDIRECTS + 1):
-            answer = self._ask(here, accept, auth, turn)
+            try:
+                answer = self._ask(here, accept, auth, turn)
+            except httpx.ConnectError as error:
+                if here.host == httpx.URL(url).host:
+                    raise NameUnknown from error
+                raise Broken(_NO_SUCH_HOST, reached=False) from None
             if isinstance(answer, Reply):
                 return answer
             auth = auth if _origin(answer) == _origin(here) else None
@@ -140,6 +152,8 @@ class Wire:
             with contextlib.closing(response):
                 return self._read(response, deadline)
         except httpx.TransportError as error:
+            if hosts.is_unknown(error):
+                raise
             raise self._broken(error, deadline) from None
         finally:
             deadline.stop()
