@@ -375,13 +375,13 @@ def test_what_is_no_record_is_refused_and_its_siblings_go_on(record: object) -> 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda s: s.pop("data"), "expected Interval"),  # (1) the required fields
-        (lambda s: s.pop("metadata"), "expected Interval"),
+        (lambda s: s.pop("data"), "holds no Interval"),  # (1) the required fields
+        (lambda s: s.pop("metadata"), "holds no Interval"),
         (of_metadata("dataQuality", "GUESS"), "data_quality_is_known: 'GUESS' is none of FORECAST"),
         (of_metadata("dataQuality", "forecast"), "data_quality_is_known"),
         (of_metadata("dataQuality", None), "header cannot be read"),
         (lambda s: s["metadata"].pop("dataQuality"), "header cannot be read"),
-        (lambda s: s.update(data="none"), "expected Interval"),
+        (lambda s: s.update(data="none"), "holds no Interval"),
     ],
 )
 def test_a_snapshot_that_breaks_a_rule_for_all_is_refused_whole(
@@ -424,15 +424,15 @@ def test_a_dialect_is_known_by_its_shape() -> None:
     [
         (b"", "the bytes are not JSON"),
         (b"\xff\xfe\x00", "the bytes are not JSON"),
-        (b"null", "found NoneType"),
-        (b"[]", "found list"),
-        (b'"text"', "found str"),
-        (b"{}", "found nothing"),
-        (b'{"error":"no data"}', "found error, and it says 'no data'"),
-        (b'{"FiveMinLmps":{"FiveMinLmp":3}}', "found FiveMinLmps"),
-        (b'{"FiveMinLmps":{"Other":[]}}', "found FiveMinLmps"),
-        (b'{"FiveMinLmps":[]}', "found FiveMinLmps"),
-        (b"<html><body>Maintenance</body></html>", "found html"),
+        (b"null", "holds a NoneType"),
+        (b"[]", "holds a list"),
+        (b'"text"', "holds a str"),
+        (b"{}", "it holds nothing"),
+        (b'{"error":"no data"}', "holds error, and says 'no data'"),
+        (b'{"FiveMinLmps":{"FiveMinLmp":3}}', "holds FiveMinLmps"),
+        (b'{"FiveMinLmps":{"Other":[]}}', "holds FiveMinLmps"),
+        (b'{"FiveMinLmps":[]}', "holds FiveMinLmps"),
+        (b"<html><body>Maintenance</body></html>", "holds html"),
         (b"<FiveMinLmps", "the bytes are not XML"),
         (
             b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><FiveMinLmps>&e;</FiveMinLmps>',

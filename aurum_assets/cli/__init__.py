@@ -6,7 +6,7 @@
     verify     whether archive and tables agree
     tables     what the tables hold: as-of, sql, export
     health     what is held, what works, what the operators say: status, doctor, probe
-    watch      what somebody should know of: alerts, metrics
+    watch      what is wrong, and the counts of all runs: alerts, metrics
     maintain   what only grows, brought back to what it is needed for
     reference  what locations and generators are called
     simulate   without an operator: demo, simulate

@@ -37,7 +37,7 @@ def day_of(dataset: Dataset, text: str, option: str = "--day") -> OperatingDay:
     try:
         return dataset.day(text)
     except ValueError as error:
-        msg = f"{option} {text!r} is no day that there is: expected YYYY-MM-DD"
+        msg = f"{option} {text!r} is not in the calendar; for instance 2026-07-20"
         raise click.UsageError(msg) from error
 
 

@@ -30,7 +30,11 @@ _OPTIONS = (
         metavar="NAME",
         help="Archive to this S3 bucket, under sourcing/… (or: S3_BUCKET, AURUM_ARCHIVE).",
     ),
-    click.option("--aws-profile", metavar="NAME", help="The AWS profile to be (or: AWS_PROFILE)."),
+    click.option(
+        "--aws-profile",
+        metavar="NAME",
+        help="The AWS profile whose credentials are used (or: AWS_PROFILE).",
+    ),
     click.option(
         "--environment",
         type=click.Choice(["dev", "staging", "prod"]),

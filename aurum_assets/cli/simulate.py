@@ -85,5 +85,7 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: A
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
     except OSError as error:
-        msg = f"port {port} cannot be had ({error.strerror or error}); choose another with --port"
+        msg = (
+            f"port {port} cannot be opened ({error.strerror or error}); choose another with --port"
+        )
         raise click.ClickException(msg) from error

@@ -1,4 +1,4 @@
-"""What somebody should know of: the alerts that are open, and the metrics of all runs."""
+"""The alerts that are open, and the metrics of all runs."""
 
 import sys
 
@@ -26,7 +26,9 @@ def metrics(port: int, host: str, once: bool) -> None:
     try:
         server, thread = prometheus_client.start_http_server(port, host, registry)
     except OSError as error:
-        msg = f"port {port} cannot be had ({error.strerror or error}); choose another with --port"
+        msg = (
+            f"port {port} cannot be opened ({error.strerror or error}); choose another with --port"
+        )
         raise click.ClickException(msg) from error
     click.echo(f"http://{host}:{server.server_port}/metrics")
     click.echo("Interrupt to stop.", err=True)

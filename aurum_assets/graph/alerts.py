@@ -184,7 +184,7 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=status,
         description="Looks for feeds that are late, breakers that are open, a quarantine that "
-        "grows and servers that are done without; sends what waits to be sent.",
+        "grows and servers that are out of reach; sends what waits to be sent.",
     )
     def watch(home: dg.ResourceParam[Home]) -> dg.SkipReason:
         with translate.failures_in_words():

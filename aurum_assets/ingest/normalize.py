@@ -63,7 +63,7 @@ class Conformed:
 
 @dataclass(frozen=True)
 class _Unusable:
-    """A snapshot that gives no rows. ``lost``: its very bytes cannot be had from the archive."""
+    """A snapshot that gives no rows. ``lost``: its very bytes are not in the archive."""
 
     identifier: str
     reason: str

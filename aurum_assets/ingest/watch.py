@@ -1,4 +1,4 @@
-"""Watch: what is late, tripped, growing or done without, from config, tables and shared state.
+"""Watch: what is late, tripped, growing or out of reach, from config, tables and shared state.
 
 Measured once for the metrics and judged for the alerts. Runs and their checks are Dagster's to tell
 (``graph.alerts``). Nothing is asked of an operator here, and no row of data is written.
@@ -83,7 +83,7 @@ class Seen:
 
     @cached_property
     def degraded(self) -> Mapping[str, str]:
-        """Each part of the outside world, and why it is done without; empty where it is there."""
+        """Each part of the outside world, and why it cannot be reached; empty where it can."""
         return {
             "registry": self._registry(),
             "archive": self._archive(),
@@ -267,7 +267,7 @@ def _late_beat(seen: Seen, dataset: Dataset, feed: Feed) -> str:
     if age <= limit:
         return ""
     return (
-        f"the newest of feed {feed.name} is of {since:%F %R}Z, {_hm(age)} ago: at most "
+        f"feed {feed.name} brought nothing newer than {since:%F %R}Z, {_hm(age)} ago; at most "
         f"{_hm(limit)} is expected"
     )
 
@@ -284,14 +284,14 @@ def _late_day(seen: Seen, dataset: Dataset, feed: Feed) -> str:
     owed = asked_on.plus(feed.offset_days)
     if owed.date < max(held[0], config.first_day):
         return ""
-    said = f"feed {feed.name} should have brought {owed} by now"
+    said = f"feed {feed.name} was due to bring {owed}"
     if owed.date not in held:
-        return f"{said}, and nothing of that day is held"
+        return f"{said}, but nothing of that day is held"
     if feed.finality is None:
         return ""
     partition = {"operating_day": owed.date}
     there = seen.home.lake.read(dataset.table, partition, ("finality",))["finality"].unique()
-    return "" if feed.finality in there else f"{said}, and no {feed.finality} row of it is held"
+    return "" if feed.finality in there else f"{said}, but no {feed.finality} row of it is held"
 
 
 def _growing(seen: Seen) -> Iterator[Trouble]:

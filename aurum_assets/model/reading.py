@@ -243,11 +243,17 @@ def _document(dataset: Dataset, tree: Any) -> _Document:
                     msg = f"{dataset.key}: no records came, and {document.partial}"
                     raise MalformedPayload(msg)
                 return document
-    shapes = " or ".join(".".join(d.path) + "[]" for d in dataset.dialects)
-    found = ", ".join(list(tree)[:5]) if isinstance(tree, dict) else type(tree).__name__
-    said = f", and it says {tree['error']!r}" if isinstance(tree, dict) and "error" in tree else ""
-    msg = f"{dataset.key}: expected {shapes}, found {found or 'nothing'}{said}"
+    shapes = " and no ".join(dict.fromkeys(_shape(d) for d in dataset.dialects))
+    found = ", ".join(list(tree)[:5]) if isinstance(tree, dict) else f"a {type(tree).__name__}"
+    said = f", and says {tree['error']!r}" if isinstance(tree, dict) and "error" in tree else ""
+    msg = f"{dataset.key}: the answer holds no {shapes}; it holds {found or 'nothing'}{said}"
     raise MalformedPayload(msg)
+
+
+def _shape(dialect: Dialect) -> str:
+    """Where a dialect has its records, and the fields beside them: ``Interval[] (beside Date)``."""
+    beside = ", ".join(dialect.header.__struct_encode_fields__) if dialect.header else ""
+    return ".".join(dialect.path) + "[]" + (f" (beside {beside})" if beside else "")
 
 
 def _refuse_twice(dataset: Dataset, tree: Any) -> None:

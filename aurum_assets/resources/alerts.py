@@ -75,7 +75,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that somebody should know of; ``subject`` tells troubles of one kind apart."""
+    """A trouble that a person should know of; ``subject`` tells troubles of one kind apart."""
 
     kind: Kind
     dataset: str

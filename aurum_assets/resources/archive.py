@@ -3,7 +3,7 @@
     sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.json.gz     the bytes, gzipped
     rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.gz               bytes that nobody can read
     rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.settled.json     read later: the day
-    origin/simulated, or origin/real                                     whose data lies here
+    origin/simulated, or origin/real                                     whose data is kept here
 
 An object is put once and never changed, and carries words about itself: its envelope, or why it was
 rejected. The header of its gzip holds the hash of these words (the seal): an edit of the envelope
@@ -238,7 +238,7 @@ class Archive:
         return path
 
     def rejected_body(self, rejection: Rejection) -> bytes:
-        """The bytes that were rejected. Raises ``MalformedPayload`` where they cannot be had."""
+        """The bytes that were rejected. Raises ``MalformedPayload`` where they cannot be read."""
         path = _rejected(rejection, "gz")
         try:
             return self._verified(path)[0]

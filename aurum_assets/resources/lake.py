@@ -155,7 +155,7 @@ class Lake:
     def catalog(self) -> "Catalog":
         """The catalog, its commits guarded.
 
-        Raises ``LakeUnreachable`` where it cannot be had within half a minute, ``ConfigError``
+        Raises ``LakeUnreachable`` where it cannot be reached within half a minute, ``ConfigError``
         where it refuses us, ``LakeDamaged`` where its file (or, of a table, a file) is damaged.
         """
         self._refuse_lost_catalog()

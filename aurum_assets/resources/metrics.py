@@ -75,7 +75,7 @@ METRICS: Mapping[str, Metric] = {
     "fetch_lag_seconds": Metric("gauge", "Now less the fetch of the newest row held."),
     "answer_lag_seconds": Metric("gauge", "Now less a feed's last answer.", ("feed",)),
     "quarantine_rows": Metric("gauge", "Records in quarantine."),
-    "degraded": Metric("gauge", "1 where a part is out of reach and done without.", ("part",)),
+    "degraded": Metric("gauge", "1 where a part is out of reach.", ("part",)),
 }
 # Lags grow while nothing runs: shown as of now, from the instants that are stored.
 LAGS = {

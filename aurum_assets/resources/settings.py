@@ -527,7 +527,7 @@ class Home:
 
     @cached_property
     def alerts(self) -> Alerts:
-        """What somebody should know of."""
+        """The alerts: troubles that a person should know of."""
         return Alerts(
             self.root / "alerts.sqlite",
             self.backends.environment,

@@ -58,7 +58,7 @@ def shrink(path: Path, *, worth: int = _WORTH) -> int:
     Nothing is done where less than a fourth of the file or fewer than ``worth`` bytes are free, or
     so much is in use that writers, which wait meanwhile, would be held up for long: its free pages
     are used again. A kill leaves the file as it was. Raises ``StoreUnavailable`` where the file
-    cannot be had.
+    cannot be opened.
     """
     if not path.exists():
         return 0
