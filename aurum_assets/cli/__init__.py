@@ -15,8 +15,7 @@
     backends   options that name S3, Redis and Kafka in the place of variables
     output     what a command prints
 
-Exit codes: 0 all is well, 1 it failed, 2 wrong use, 3 something was quarantined or rejected. Here
-belongs only what holds them together: the group, its errors, its log.
+Exit codes are in the group's help. Here belongs only what holds them together: the group, its errors, its log.
 """
 
 from typing import Any
@@ -28,6 +27,7 @@ from aurum_assets.cli.collect import collect
 from aurum_assets.cli.health import doctor, probe, status
 from aurum_assets.cli.load import load
 from aurum_assets.cli.maintain import maintain
+from aurum_assets.cli.output import end_unread, reader_left
 from aurum_assets.cli.reference import reference
 from aurum_assets.cli.replay import replay, requeue
 from aurum_assets.cli.simulate import demo, simulate
@@ -47,6 +47,10 @@ class Group(click.Group):
         """Run the command; an error of ours is a sentence, not a traceback."""
         try:
             return super().invoke(ctx)
+        except OSError:  # polars says no errno of a broken pipe
+            if reader_left():
+                end_unread()
+            raise
         except AurumError as error:
             raise click.ClickException(visible(str(error))) from error
 
@@ -66,6 +70,15 @@ def main(log_level: logs.Level | None) -> None:
     """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
 
     All state lies under AURUM_HOME (default: .aurum). See .env.example for every variable.
+
+    \b
+    Exit codes:
+      0    all is well
+      1    it failed
+      2    wrong use or wrong configuration: nothing was asked
+      3    something was kept out (quarantined, rejected, partial), or an alert is open
+      130  ended by Ctrl-C
+      141  whoever read the output left, as `head` does
     """
     log_to_stderr(Settings.read(), log_level)
 

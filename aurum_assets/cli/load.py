@@ -6,21 +6,31 @@ from pathlib import Path
 import click
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import dataset_name, day_of, find, instant, json_option
+from aurum_assets.cli.arguments import (
+    DAY,
+    INSTANT,
+    INSTANTS,
+    KNOWN,
+    dataset_name,
+    day_of,
+    find,
+    instant,
+    json_option,
+)
 from aurum_assets.cli.output import BROKEN, print_json, print_rows, progress, say, verdict_row
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.settings import open_home
 
 
-@click.command()
+@click.command(epilog=KNOWN)
 @click.option(
     "--dataset", type=dataset_name, required=True, help="The dataset that the files are of."
 )
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--day", metavar="YYYY-MM-DD", help="Operating day, where the content does not say.")
+@click.option("--day", metavar=DAY, help="Operating day, where the content does not say.")
 @click.option(
     "--finality",
     type=click.Choice(["prelim", "final"]),
@@ -28,8 +38,8 @@ from aurum_assets.resources.settings import open_home
 )
 @click.option(
     "--fetched-at",
-    metavar="ISO8601",
-    help="When the bytes were fetched (default: the file's modification time).",
+    metavar=INSTANT,
+    help=f"When the bytes were fetched, {INSTANTS} (default: the file's modification time).",
 )
 @json_option
 def load(
@@ -47,7 +57,7 @@ def load(
     Exit code: 0 all stored, 3 something quarantined or rejected, 2 wrong use, 1 failure.
     """
     home, found = open_home(DATASETS), find(dataset)
-    asked = day_of(found, day).key if day else None
+    asked = day_of(home, found, day).key if day else None
     with progress(len(files), f"loading {dataset}") as step:
         done = ingest.load(
             home,
@@ -55,7 +65,7 @@ def load(
             files,
             day=asked,
             finality=finality,
-            fetched_at=instant(fetched_at, "--fetched-at") if fetched_at else None,
+            fetched_at=instant(fetched_at, "--fetched-at", home.now()) if fetched_at else None,
             progress=step,
         )
     _report_load(found, done, as_json=as_json)

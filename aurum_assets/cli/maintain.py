@@ -7,17 +7,17 @@ from pathlib import Path
 import click
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import KEYS, find, json_option
+from aurum_assets.cli.arguments import KNOWN, dataset_name, find, json_option
 from aurum_assets.cli.output import print_json, print_rows, progress, say, size
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
 
 
-@click.command()
+@click.command(epilog=KNOWN)
 @click.option(
     "--dataset",
     "keys",
-    type=click.Choice(KEYS),
+    type=dataset_name,
     multiple=True,
     help="Only the tables of this dataset (repeatable).",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from aurum_assets.cli.arguments import instant, json_option
+from aurum_assets.cli.arguments import INSTANT, INSTANTS, instant, json_option
 from aurum_assets.cli.output import print_json, print_rows, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
@@ -39,7 +39,9 @@ def demo(as_json: bool) -> None:
 
 @click.command()
 @click.option("--port", default=8321, show_default=True, help="0: any that is free.")
-@click.option("--at", metavar="ISO8601", help="Freeze its clock here (default: it runs).")
+@click.option(
+    "--at", metavar=INSTANT, help=f"Freeze its clock here, {INSTANTS} (default: it runs)."
+)
 @click.option("--seed", default=0, show_default=True, help="Decides every number.")
 @click.option("--limit-scale", default=1.0, show_default=True, help="Times the operators' limits.")
 @click.option(
@@ -68,7 +70,7 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: A
     from aurum_assets.simulator.ledger import scaled
     from aurum_assets.simulator.server import Simulator, wall_clock
 
-    frozen = instant(at, "--at") if at else None
+    frozen = instant(at, "--at", wall_clock()) if at else None
     simulator = Simulator(
         now=(lambda: frozen) if frozen else wall_clock,
         seed=seed,

@@ -6,7 +6,7 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import json_option
-from aurum_assets.cli.output import BROKEN, print_json, print_rows
+from aurum_assets.cli.output import BROKEN, minute, on_terminal, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
 
@@ -52,6 +52,19 @@ def alerts(check: bool, as_json: bool) -> None:
     if as_json:
         print_json({"alerts": rows, "waiting": home.alerts.waiting})
     else:
-        shown = ("severity", "kind", "dataset", "subject", "day", "opened_at", "sentence")
-        print_rows([{name: row[name] for name in shown} for row in rows])
+        columns = ("severity", "kind", "dataset", "subject", "day", "opened_at", "sentence")
+        print_rows(
+            [{name: row[name] for name in columns} for row in rows],
+            words=("sentence",),
+            shown={
+                "severity": "severity",
+                "kind": "kind",
+                "since": lambda row: minute(row["opened_at"]),
+                "sentence": "sentence",
+            },
+            nothing="No alert is open.",
+        )
+        if on_terminal():
+            for kind, remedy in {row["kind"]: row["what_to_do"] for row in rows}.items():
+                say(f"{kind}: {remedy}")
     sys.exit(BROKEN if rows else 0)
