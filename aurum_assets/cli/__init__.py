@@ -15,7 +15,7 @@
     backends   options that name S3, Redis and Kafka in the place of variables
     output     what a command prints
 
-Exit codes are in the group's help. Here belongs only what holds them together: the group, its errors, its log.
+Here belongs only what holds them together: the group, its exit codes and errors, its log.
 """
 
 from typing import Any
@@ -67,7 +67,7 @@ class Group(click.Group):
     "and WARNING for the others).",
 )
 def main(log_level: logs.Level | None) -> None:
-    """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
+    r"""Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
 
     All state lies under AURUM_HOME (default: .aurum). See .env.example for every variable.
 
@@ -76,9 +76,9 @@ def main(log_level: logs.Level | None) -> None:
       0    all is well
       1    it failed
       2    wrong use or wrong configuration: nothing was asked
-      3    something was kept out (quarantined, rejected, partial), or an alert is open
+      3    something was kept out, or an alert is open
       130  ended by Ctrl-C
-      141  whoever read the output left, as `head` does
+      141  the reader of the output left, as head does
     """
     log_to_stderr(Settings.read(), log_level)
 

@@ -196,9 +196,7 @@ def isone(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  #
     """
     found = find(dataset)
     if found.source.name != "isone":
-        msg = (
-            f"{dataset} is a dataset of {found.source.title}: `aurum collect miso-cts` asks for it"
-        )
+        msg = f"{dataset} is {found.source.title}'s: `aurum collect miso-cts` asks for it"
         raise click.UsageError(msg)
     _collect(settings, found, days, {}, more)
 
@@ -368,8 +366,11 @@ def _report(
     absent = dict.fromkeys(s for d in done for s in d.not_offered)
     partial = [f"{d.day}: {a.partial}" for d in done for a in d.collected.archived if a.partial]
     of_what = "".join(f" for --{name} {value}" for name, value in wish.filters.items())
+    hint = "; look whether that is its name" if "node" in wish.filters else ""
     empty = [
-        f"{dataset.source.title} answered nothing{of_what} of {d.day}" for d in done if d.empty
+        f"{dataset.source.title} answered nothing{of_what} of {d.day}{hint}"
+        for d in done
+        if d.empty
     ]
     summary = {
         "dataset": dataset.key,
@@ -394,7 +395,7 @@ def _report(
         print_json({**summary, "archive": home.archive.uri, "days": rows, **reasons})
     else:
         print_rows(rows, shown=_SHOWN, spare=("seconds",))
-        print_summary(summary)
+        print_summary({**summary, "seconds": f"{seconds:.1f}"})
         for reason in rejected:
             say(f"REJECTED {reason}")
         for reason in partial:

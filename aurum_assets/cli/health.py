@@ -30,7 +30,7 @@ _SOURCES = sorted({d.source.name for d in DATASETS})
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """What is held of each dataset, how old it is, and what was kept out.
+    """What is held of each dataset, and how old it is.
 
     lag: since the newest interval began. gaps today: intervals of the operator's today that are due
     and not there. kept out: records in quarantine and answers that could not be read.
@@ -94,11 +94,26 @@ def doctor(as_json: bool) -> None:
             }
             for f in found
         ]
-        print_rows(rows, words=("where", "said"))
+        print_rows(
+            rows,
+            words=("found",),
+            shown={
+                "part": "part",
+                "state": "state",
+                "   ms": lambda row: "" if row["ms"] is None else f"{row['ms']:5,}",
+                "found": _found,
+            },
+        )
         for finding in found:
             if finding.state in {"broken", "unsure"} and finding.remedy:
                 say(f"{finding.part} {finding.said}: {finding.remedy}")
     sys.exit(1 if broken else 0)
+
+
+def _found(row: dict[str, Any]) -> str | None:
+    """What was found where, in one cell."""
+    said, where = row["said"], row["where"]
+    return f"{said} ({where})" if said and where else said or where
 
 
 @click.command(epilog=KNOWN)
@@ -145,6 +160,7 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
                 for p in found
             ],
             shown={n: n for n in ("endpoint", "asked", "state", "status", "dialect", "records")},
+            spare=("status", "asked"),
         )
         if on_terminal():
             for one in found:

@@ -106,7 +106,10 @@ def _report_load(dataset: Dataset, done: ingest.Loaded, *, as_json: bool) -> Non
         reasons = {"rejected_because": done.rejected, "failed_because": done.failed}
         print_json({**summary, **reasons, "files": files, "checks": checks})
         return
-    print_rows(files)
+    shown = {n: n for n in ("file", "outcome", "day", "records", "object")}
+    if any(file["reason"] for file in files):
+        shown["reason"] = "reason"
+    print_rows(files, words=("reason",), shown=shown, spare=("object",))
     print_rows([summary])
     for day, verdicts in done.verdicts.items():
         for verdict in verdicts:

@@ -36,7 +36,7 @@ BROKEN = 3  # exit code: something was quarantined or rejected, or the answer wa
 
 Row = dict[str, Any]
 Shown = str | Callable[[Row], object]  # a column, or what is made of a row
-_SENTENCE = 24  # the narrowest column of sentences
+_SENTENCE = 32  # the narrowest column of sentences
 _COLOURS = {
     "ok": "green",
     "embedded default": "dim",
@@ -113,7 +113,7 @@ def print_rows(
     if _width(rows, kept, words) > console.width:
         _print_expanded(rows, list(rows[0]))
     else:
-        console.print(_table(rows, kept, words))
+        console.print(_table(rows, kept, words, console.width))
 
 
 def _width(rows: Sequence[Row], names: Sequence[str], words: Sequence[str]) -> int:
@@ -122,23 +122,26 @@ def _width(rows: Sequence[Row], names: Sequence[str], words: Sequence[str]) -> i
 
 
 def _column_width(rows: Sequence[Row], name: str, words: Sequence[str]) -> int:
+    """What the longest cell takes; a heading may be broken between its words."""
     head = max(map(cell_len, visible(name).split(" ")))
     cells = max(cell_len(_bare(row[name])) for row in rows)
     return max(head, min(cells, _SENTENCE) if name in words else cells)
 
 
-def _table(rows: Sequence[Row], names: Sequence[str], words: Sequence[str]) -> RichTable:
+def _table(rows: Sequence[Row], names: Sequence[str], words: Sequence[str], room: int) -> RichTable:
     table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    left = room - _width(rows, names, words)
     for name in names:
-        numbers = any(_is_number(row[name]) for row in rows)
+        width = _column_width(rows, name, words)
+        whole = max(cell_len(visible(name)), *(cell_len(_bare(row[name])) for row in rows))
+        more = min(whole - width, left)
+        more = more if name in words or more == whole - width else 0
+        left -= more
         table.add_column(
             escape(visible(name)),
-            justify="right" if numbers else "left",
-            no_wrap=False,
+            justify="right" if any(_is_number(row[name]) for row in rows) else "left",
             overflow="fold",
-            vertical="bottom" if name not in words else "top",
-            ratio=1 if name in words else None,
-            min_width=_column_width(rows, name, words),
+            width=width + more,
         )
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in names))
@@ -146,31 +149,33 @@ def _table(rows: Sequence[Row], names: Sequence[str], words: Sequence[str]) -> R
 
 
 def print_data(
-    names: Sequence[str], rows: Sequence[Row], *, more: bool = False, nothing: str, rest: str
+    names: Sequence[str],
+    rows: Sequence[Row],
+    total: int | None,
+    *,
+    of: str = "",
+    nothing: str,
+    rest: str,
 ) -> None:
     """Rows of a table on a terminal, under the columns' own names, and how many they are.
 
-    A table where it fits, else the first as ``name  value``. ``more``: there are others than
-    ``rows``; ``rest`` says how all are had.
+    A table where it fits, else the first as ``name  value``. ``total`` is None where there are
+    more than ``rows`` and nobody counted; ``rest`` says how all are had, ``of`` what they are.
     """
     if not rows:
         say(nothing, err=True)
         return
     console, count = _console(), len(rows)
-    # every heading whole, so that it can be pasted
-    if sum(max(cell_len(n), _column_width(rows, n, ())) + 2 for n in names) - 2 <= console.width:
-        console.print(_table(rows, names, ()))
+    if _width(rows, names, ()) <= console.width:
+        console.print(_table(rows, names, (), console.width))
     else:
         count = min(count, _EXPANDED)
         _print_expanded(rows[:count], names)
-    if more or count < len(rows):
-        say(f"The first {_rows(count)}; {rest}.", err=True)
+    if total == count:
+        say(f"{count:,} row{'' if count == 1 else 's'}{of}.", err=True)
     else:
-        say(f"{_rows(count)[0].upper()}{_rows(count)[1:]}.", err=True)
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
+        out_of = "" if total is None else f"of {total:,} "
+        say(f"The first {count:,} {out_of}rows{of}; {rest}.", err=True)
 
 
 def _print_expanded(rows: Sequence[Row], names: Sequence[str]) -> None:

@@ -70,7 +70,7 @@ def reference_show(name: str, as_json: bool) -> None:
         print_json({name: rows.to_dicts()})
         return
     nothing = f"{name} holds nothing yet: `aurum reference observe` adds what the tables name."
-    print_frame(rows, nothing=nothing)
+    print_frame(rows, of=f" of {name}", nothing=nothing)
 
 
 @reference.command("export")

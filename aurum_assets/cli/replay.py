@@ -181,14 +181,31 @@ def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) 
     else:
         print_rows(
             [{k: v for k, v in r.as_dict().items() if k not in _SENTENCES} for r in done],
+            shown={
+                "dataset": "dataset",
+                "day": lambda row: row["day"] or None,
+                "quarantined": lambda row: _change(row, "quarantined"),
+                "rejected": lambda row: _change(row, "rejected"),
+                "entered": "entered",
+                "rows": "rows",
+            },
             nothing="Nothing is quarantined or rejected, so nothing was read again.",
         )
         for entry in done:
             for reason in entry.reasons:
-                say(f"STILL OUT {entry.dataset} {entry.day}: {reason}")
+                say(f"STILL OUT {_day(entry)}: {reason}")
     for entry in done:
         if entry.failed:
-            say(f"FAILED {entry.dataset} {entry.day}: {entry.failed}", err=True)
+            say(f"FAILED {_day(entry)}: {entry.failed}", err=True)
     if any(entry.failed for entry in done):
         sys.exit(1)
     sys.exit(BROKEN if any(entry.left for entry in done) else 0)
+
+
+def _day(entry: ingest.Requeued) -> str:
+    return f"{entry.dataset} {entry.day}".strip()
+
+
+def _change(row: Row, name: str) -> str:
+    before, after = row[f"{name}_before"], row[f"{name}_after"]
+    return f"{before:,}" if before == after else f"{before:,} to {after:,}"

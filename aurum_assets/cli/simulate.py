@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from aurum_assets.cli.arguments import INSTANT, INSTANTS, instant, json_option
 from aurum_assets.cli.output import print_json, print_rows, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
+
+if TYPE_CHECKING:
+    from aurum_assets.demo import Demo
 
 
 @click.command()
@@ -21,20 +24,38 @@ def demo(as_json: bool) -> None:
 
     started = time.monotonic()
     found = run_demo(open_home(DATASETS), lambda text: click.echo(f"… {text}", err=True))
+    report(found, time.monotonic() - started, as_json=as_json)
+    sys.exit(1 if found.failures else 0)
+
+
+def report(found: "Demo", seconds: float, *, as_json: bool) -> None:
+    """What the demo did, by dataset, and how long it took in all."""
     lines = [asdict(line) for line in found.lines.values()]
     for line in lines:
         line["seconds"] = round(line["seconds"], 2)
     if as_json:
         print_json({"demo": lines, "failures": found.failures})
     else:
-        print_rows(lines)
+        print_rows(
+            lines,
+            shown={
+                "dataset": "dataset",
+                "snapshots": "snapshots",
+                "repeats": "duplicates",
+                "rows added": "rows_added",
+                "rows": "rows",
+                "kept out": "quarantined",
+                "checks passed": "checks_passed",
+                "checks failed": "checks_failed",
+                "seconds": "seconds",
+            },
+            spare=("seconds", "repeats"),
+        )
         added = sum(line["rows_added"] for line in lines)
-        seconds = time.monotonic() - started
         said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
-        click.echo(f"{said}, in {seconds:.0f} s. See `aurum status`, or `make dev` for the UI.")
+        say(f"{said}, in {seconds:.0f} s. See `aurum status`, or `make dev` for the UI.")
     for failure in found.failures:
         say(f"FAILED {failure}", err=True)
-    sys.exit(1 if found.failures else 0)
 
 
 @click.command()

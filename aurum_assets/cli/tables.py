@@ -88,22 +88,22 @@ def as_of(
     known = f"known at {when:%F %TZ}"
     if names_day(at):
         known = f"known at the end of {when:%F}, UTC"
-    if not output:
-        found = found.drop("record_hash", "raw_sha256", "source_timezone")
-        print_frame(found, nothing=f"Nothing of {dataset} was {known}.")
-    if output or len(found):
-        say(
-            f"{len(found):,} rows of {dataset} as {known}{f', in {output}' if output else ''}",
-            err=True,
-        )
+    if output:
+        say(f"{len(found):,} rows of {dataset} as {known} in {output}", err=True)
+        return
+    print_frame(
+        found.drop("record_hash", "raw_sha256", "source_timezone"),
+        of=f" of {dataset} as {known}",
+        nothing=f"Nothing of {dataset} was {known}.",
+    )
 
 
-def print_frame(rows: pl.DataFrame, *, nothing: str) -> None:
+def print_frame(rows: pl.DataFrame, *, of: str, nothing: str) -> None:
     """The rows of a table: the first on a terminal, all where they are piped."""
+    rest = "a pipe and --json take all"
     if on_terminal():
         first = rows.head(_SHOWN).to_dicts()
-        rest = f"{len(rows):,} in all; a pipe and --json take them"
-        print_data(rows.columns, first, more=len(rows) > _SHOWN, nothing=nothing, rest=rest)
+        print_data(rows.columns, first, len(rows), of=of, nothing=nothing, rest=rest)
         return
     print_lines(rows.columns, rows.iter_rows())
     if rows.is_empty():
@@ -161,9 +161,9 @@ def _print_batches(batches: "pa.RecordBatchReader") -> None:
         print_lines(names, (row.values() for row in rows))
         return
     first = list(itertools.islice(rows, _SHOWN_OF_A_QUERY))
-    more = next(rows, None) is not None
+    total = len(first) if next(rows, None) is None else None
     nothing = f"0 rows of the columns {', '.join(names)}."
-    print_data(names, first, more=more, nothing=nothing, rest="--output FILE takes all")
+    print_data(names, first, total, nothing=nothing, rest="--output FILE takes all")
 
 
 @click.command(epilog=KNOWN)
@@ -213,7 +213,8 @@ def export(
         _refuse_to_replace(path, force=force)
         rows = _write_file(frames, path, form)
     if not rows:
-        msg = f"{dataset} holds no row of {asked[0]} to {asked[-1]}: collect or load it first"
+        span = str(asked[0]) if len(asked) == 1 else f"{asked[0]} to {asked[-1]}"
+        msg = f"{dataset} holds no row of {span}: collect or load it first"
         raise click.ClickException(msg)
     if output != "-":
         _say_written(rows, path, as_json=as_json)

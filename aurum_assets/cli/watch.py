@@ -16,7 +16,10 @@ from aurum_assets.resources.settings import open_home
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--once", is_flag=True, help="Print the metrics and end.")
 def metrics(port: int, host: str, once: bool) -> None:
-    """Serve the metrics of all runs of this home to Prometheus, until interrupted."""
+    """Serve the metrics of all runs to Prometheus.
+
+    Those of this home, until interrupted.
+    """
     import prometheus_client
 
     registry = ingest.Scraped(open_home(DATASETS), DATASETS).registry
@@ -36,6 +39,10 @@ def metrics(port: int, host: str, once: bool) -> None:
         thread.join()
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
+
+
+def _named(dataset: str, sentence: str) -> str:
+    return sentence if not dataset or dataset in sentence else f"{dataset}: {sentence}"
 
 
 @click.command()
@@ -60,8 +67,9 @@ def alerts(check: bool, as_json: bool) -> None:
                 "severity": "severity",
                 "kind": "kind",
                 "since": lambda row: minute(row["opened_at"]),
-                "sentence": "sentence",
+                "sentence": lambda row: _named(row["dataset"], row["sentence"]),
             },
+            spare=("since",),
             nothing="No alert is open.",
         )
         if on_terminal():
