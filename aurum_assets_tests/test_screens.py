@@ -111,7 +111,7 @@ for width, line in json.loads(Path(sys.argv[1]).read_text()):
         from aurum_assets.cli.maintain import report
         from aurum_assets.ingest import Upkeep
         names = ["market.isone_generation_by_resource_history", "market.isone_rt_lmp", "dagster"]
-        report([Upkeep(n, 28, 336, 0, 1_234, 12, 29, 5, 123_456_789) for n in names], dry_run=False)
+        report([Upkeep(n, 28, 336, 1_234, 12, 29, 5, 123_456_789) for n in names], dry_run=False)
         code = 0
     else:
         try:

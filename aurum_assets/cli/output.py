@@ -36,6 +36,7 @@ BROKEN = 3  # exit code: something was quarantined or rejected, or the answer wa
 
 Row = dict[str, Any]
 Shown = str | Callable[[Row], object]  # a column, or what is made of a row
+_PIPE = 65_536  # bytes that a pipe holds, so that a shorter write does not tell
 _SENTENCE = 32  # the narrowest column of sentences
 _COLOURS = {
     "ok": "green",
@@ -247,6 +248,8 @@ def print_json(document: Any) -> None:  # noqa: ANN401  whatever JSON holds
     except (ValueError, TypeError):  # such a number, or a key that is no text
         text = json.dumps(_strict(document), indent=2, default=_json, allow_nan=False)
     click.echo(text)
+    if len(text) > _PIPE and reader_left():  # of one long write, Python does not say so
+        end_unread()
 
 
 def _strict(value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
