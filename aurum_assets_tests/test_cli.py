@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import polars as pl
 import pytest
 
-from aurum_assets.cli import main
+from aurum_assets.cli import COMMANDS, main
 from aurum_assets.markets import DATASETS
 from aurum_assets_tests.conftest import NOON, Aurum, said
 from aurum_assets_tests.recordings import Recording, recording
@@ -51,7 +52,7 @@ def payload(tmp_path: Path) -> Path:
 
 
 def test_every_command_explains_itself(aurum: Aurum) -> None:
-    assert set(main.commands) >= {
+    assert set(COMMANDS) >= {
         "collect",
         "load",
         "replay",
@@ -65,7 +66,10 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
         "sql",
         "export",
     }
-    for name, command in main.commands.items():
+    context = click.Context(main)
+    for name in COMMANDS:
+        command = main.get_command(context, name)
+        assert command is not None
         result = aurum(name, "--help")
         assert result.exit_code == 0
         assert f"Usage: aurum {name}" in result.output.replace("Usage: main", "Usage: aurum")
@@ -279,6 +283,16 @@ def test_status_counts_what_is_held(aurum: Aurum, tmp_path: Path, payload: Path)
     header, *lines = words.stdout.splitlines()
     assert header.split("\t") == STATUS_KEYS
     assert [line.split("\t")[0] for line in lines] == [d.key for d in DATASETS]
+
+
+def test_status_looks_again_once_something_was_committed(
+    aurum: Aurum, tmp_path: Path, payload: Path
+) -> None:
+    assert status_of(aurum, LMP)["rows"] == 0
+    aurum("load", "--dataset", LMP, payload)
+    assert [status_of(aurum, LMP)["rows"] for _ in range(2)] == [5, 5]
+    aurum("load", "--dataset", LMP, file(tmp_path, recording(LMP, "live", "spring"), "more.json"))
+    assert [status_of(aurum, LMP)["rows"] for _ in range(2)] == [9, 9]
 
 
 # --- replay, verify ---------------------------------------------------------------------

@@ -238,7 +238,7 @@ def test_an_error_and_a_log_line_show_control_characters_as_what_they_are(
 ) -> None:
     (tmp_path / "said.json").write_text('{"\\u001b[2J": 1}')
     refused = aurum("load", tmp_path / "said.json", "--dataset", ISONE_RT_LMP.key)
-    assert "found \\x1b[2J" in refused.output
+    assert "it holds \\x1b[2J" in refused.output
     assert not BARE.search(refused.output)
     event = logs.redact(None, "", {"event": "said", "reason": "a\x1b[2J", "many": ["\x00"]})
     assert event == {"event": "said", "reason": "a\\x1b[2J", "many": ["\\x00"]}

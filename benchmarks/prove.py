@@ -22,6 +22,7 @@ from benchmarks.prove_mutations import prove_mutations
 from benchmarks.prove_purge import prove_purge
 from benchmarks.prove_races import prove_races
 from benchmarks.prove_secrets import prove_secrets
+from benchmarks.prove_tour import prove_tour
 from benchmarks.year import prove_year
 
 PROOFS: Mapping[str, Callable[[], Proof]] = {
@@ -39,6 +40,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "year": prove_year,
     "purge": prove_purge,
     "damage": prove_damage,
+    "tour": prove_tour,
 }
 
 

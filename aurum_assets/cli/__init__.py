@@ -15,44 +15,104 @@
     backends   options that name S3, Redis and Kafka in the place of variables
     output     what a command prints
 
-Here belongs only what holds them together: the group, its exit codes and errors, its log.
+Here belongs only what holds them together: the list, the group, its exit codes and errors, its log.
+A command is imported when it is asked for: the list of them takes no library but click.
 """
 
-from typing import Any
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from aurum_assets.cli.backends import LEVELS, log_to_stderr
-from aurum_assets.cli.collect import collect
-from aurum_assets.cli.health import doctor, probe, status
-from aurum_assets.cli.load import load
-from aurum_assets.cli.maintain import maintain
-from aurum_assets.cli.output import end_unread, reader_left
-from aurum_assets.cli.reference import reference
-from aurum_assets.cli.replay import replay, requeue
-from aurum_assets.cli.simulate import demo, simulate
-from aurum_assets.cli.tables import as_of, export, sql
-from aurum_assets.cli.verify import verify
-from aurum_assets.cli.watch import alerts, metrics
+from aurum_assets.cli.interrupt import interruptible
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.shown import visible
-from aurum_assets.resources import logs
-from aurum_assets.resources.settings import Settings
+
+if TYPE_CHECKING:
+    from aurum_assets.resources.logs import Level
+
+# Command: its module, and its help in a line.
+COMMANDS = {
+    "collect": ("collect", "Ask an operator, archive the answers, merge them."),
+    "load": ("load", "Take payload FILES in as if they had been fetched."),
+    "replay": ("replay", "Rebuild table days from the archive alone."),
+    "requeue": ("replay", "Read again what was quarantined or rejected."),
+    "verify": ("verify", "Compare the tables with what the archive gives, day by day."),
+    "as-of": ("tables", "Show a table as it was known at an instant."),
+    "sql": ("tables", "Run one SELECT over the tables."),
+    "export": ("tables", "Write the rows of operating days to a file."),
+    "status": ("health", "What is held of each dataset, and how old it is."),
+    "doctor": ("health", "Look at every part: reachable, permitted, how fast."),
+    "probe": ("health", "Which dialect each endpoint speaks, and what drifted."),
+    "alerts": ("watch", "The alerts that are open."),
+    "metrics": ("watch", "Serve the metrics of all runs to Prometheus."),
+    "maintain": ("maintain", "Keep lake, Dagster's storage and local files small."),
+    "reference": ("reference", "What locations and generators are called."),
+    "demo": ("simulate", "A simulated day and six live ticks, through Dagster."),
+    "simulate": ("simulate", "Run a simulated operator on 127.0.0.1."),
+}
 
 
 class Group(click.Group):
-    """Turns our errors into one sentence and exit code 1."""
+    """Imports the command that is asked for; turns our errors into one sentence and exit code 1."""
+
+    def __call__(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401  as click has it
+        """Run as a program, where nothing is passed: then the process ends with the command.
+
+        Python would first take all libraries apart, which costs more than many commands do (0.2 s
+        of polars, pyarrow and pyiceberg).
+        """
+        if args or more:
+            return super().__call__(*args, **more)
+        try:
+            return super().__call__()
+        except SystemExit as ended:
+            if not isinstance(ended.code, int):
+                raise
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command called ``cmd_name``."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"aurum_assets.cli.{COMMANDS[cmd_name][0]}")
+        found: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The names, each with its line of help."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether only help is wanted: then no variable is read."""
+        ctx.obj = not set(ctx.help_option_names).isdisjoint(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  as click has it
         """Run the command; an error of ours is a sentence, not a traceback."""
-        try:
-            return super().invoke(ctx)
-        except OSError:  # polars says no errno of a broken pipe
-            if reader_left():
-                end_unread()
-            raise
-        except AurumError as error:
-            raise click.ClickException(visible(str(error))) from error
+        with interruptible():
+            try:
+                return super().invoke(ctx)
+            except OSError:  # polars says no errno of a broken pipe
+                from aurum_assets.cli.output import end_unread, reader_left
+
+                if reader_left():
+                    end_unread()
+                raise
+            except AurumError as error:
+                raise click.ClickException(visible(str(error))) from error
 
 
 @click.group(
@@ -62,12 +122,13 @@ class Group(click.Group):
 @click.version_option(package_name="aurum-assets", prog_name="aurum")
 @click.option(
     "--log-level",
-    type=LEVELS,
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     help="How much is logged to standard error (default: AURUM_LOG_LEVEL, else INFO for collect "
     "and WARNING for the others).",
 )
-def main(log_level: logs.Level | None) -> None:
-    r"""Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
+@click.pass_obj
+def main(only_help: bool, log_level: "Level | None") -> None:
+    """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
 
     All state lies under AURUM_HOME (default: .aurum). See .env.example for every variable.
 
@@ -79,27 +140,9 @@ def main(log_level: logs.Level | None) -> None:
       3    something was kept out, or an alert is open
       130  ended by Ctrl-C
       141  the reader of the output left, as head does
-    """
-    log_to_stderr(Settings.read(), log_level)
+    """  # noqa: D301  click's mark for lines that are not to be filled
+    if not only_help:
+        from aurum_assets.cli.backends import log_to_stderr
+        from aurum_assets.resources.settings import Settings
 
-
-for command in (
-    collect,
-    load,
-    replay,
-    requeue,
-    verify,
-    as_of,
-    sql,
-    export,
-    status,
-    doctor,
-    probe,
-    alerts,
-    metrics,
-    maintain,
-    reference,
-    demo,
-    simulate,
-):
-    main.add_command(command)
+        log_to_stderr(Settings.read(), log_level)

@@ -218,7 +218,9 @@ def _collect(
     )
     _refuse_what_nobody_answers(home, dataset, wish, asked)
     started = time.monotonic()
-    with progress(len(asked), f"collecting {dataset.key}") as step:
+    with progress(
+        len(asked), f"collecting {dataset.key}", "days collected", "what was archived is kept"
+    ) as step:
         done = _collect_all(home, dataset, wish, asked, step)
     _report(home, dataset, wish, asked, done, time.monotonic() - started, as_json=more["as_json"])
 

@@ -140,7 +140,7 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
     if not asked:
         msg = f"{', '.join(keys)} is not a dataset of {source}"
         raise click.UsageError(msg)
-    with progress(len(ingest.endpoints_of(home, asked)), "probing") as step:
+    with progress(len(ingest.endpoints_of(home, asked)), "probing", "endpoints probed") as step:
         found = ingest.probe(home, asked, step)
     if as_json:
         print_json({"probed": [p.as_dict() for p in found]})

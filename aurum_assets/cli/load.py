@@ -17,7 +17,15 @@ from aurum_assets.cli.arguments import (
     instant,
     json_option,
 )
-from aurum_assets.cli.output import BROKEN, print_json, print_rows, progress, say, verdict_row
+from aurum_assets.cli.output import (
+    BROKEN,
+    GOES_ON,
+    print_json,
+    print_rows,
+    progress,
+    say,
+    verdict_row,
+)
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.settings import open_home
@@ -58,7 +66,7 @@ def load(
     """
     home, found = open_home(DATASETS), find(dataset)
     asked = day_of(home, found, day).key if day else None
-    with progress(len(files), f"loading {dataset}") as step:
+    with progress(len(files), f"loading {dataset}", "files archived", GOES_ON) as step:
         done = ingest.load(
             home,
             found,

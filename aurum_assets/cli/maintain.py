@@ -45,7 +45,7 @@ def maintain(keys: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     others = [] if keys else list(_dagster(home, dry_run=dry_run))
     parts = ingest.parts_of(home, [find(key) for key in keys], dry_run=dry_run, others=others)
     found = []
-    with progress(len(parts), "maintaining") as step:
+    with progress(len(parts), "maintaining", "parts done", "the next pass goes on") as step:
         for done in ingest.maintain(home, parts, lambda text: step(text, 0)):
             found.append(done)
             step(done.part)

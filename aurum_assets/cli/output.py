@@ -27,12 +27,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
+from aurum_assets.cli.interrupt import telling
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.shown import visible
 
 _EXPANDED = 5
 UNREAD = 141  # exit code: 128 + SIGPIPE, the reader of standard output left
 BROKEN = 3  # exit code: something was quarantined or rejected, or the answer was partial
+
+GOES_ON = "the same command goes on"
 
 Row = dict[str, Any]
 Shown = str | Callable[[Row], object]  # a column, or what is made of a row
@@ -61,8 +64,17 @@ class Step(Protocol):
 
 
 @contextmanager
-def progress(total: int | None, what: str) -> Iterator[Step]:
-    """A bar on a terminal (standard error), nothing where that is piped."""
+def progress(total: int | None, what: str, done: str, after: str = "") -> Iterator[Step]:
+    """A bar on a terminal (standard error), nothing where that is piped.
+
+    Ctrl-C tells how many were ``done`` (``days replayed``), and what that means ``after``.
+    """
+    steps = 0
+
+    def so_far() -> str:
+        of = "" if total is None else f" of {total}"
+        return f"{steps}{of} {done}{after and '; '}{after}"
+
     console = _console(err=True)
     columns = (
         TextColumn("{task.description}"),
@@ -70,12 +82,13 @@ def progress(total: int | None, what: str) -> Iterator[Step]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with telling(so_far), shown as bar:
         task = bar.add_task(what, total=total)
 
         def step(text: str, advance: int = 1) -> None:
+            nonlocal steps
+            steps += advance
             bar.update(task, advance=advance, description=text)
 
         yield step

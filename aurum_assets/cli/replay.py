@@ -19,13 +19,14 @@ from aurum_assets.cli.arguments import (
     json_option,
     with_days,
 )
-from aurum_assets.cli.output import BROKEN, Row, print_json, print_rows, progress, say
+from aurum_assets.cli.output import BROKEN, GOES_ON, Row, print_json, print_rows, progress, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import Home, open_home
 
 _SENTENCES = ("reasons", "failed")
+_ANEW = "the tables are not whole: give the same command again (the lake before is in lake-aside-…)"
 
 
 @click.command(epilog=KNOWN)
@@ -80,7 +81,12 @@ def replay(
         for day in (ingest.held_days(home, one) if all_days else days.of(one, home))
     ]
     rows, failed = [], []
-    with progress(len(asked), f"replaying {dataset or 'all datasets'}") as step:
+    with progress(
+        len(asked),
+        f"replaying {dataset or 'all datasets'}",
+        "days replayed",
+        "the others are as they were",
+    ) as step:
         for one, day in asked:
             try:
                 rows.append(_replayed(ingest.replay(home, one, day, force=force, publish=told)))
@@ -137,7 +143,7 @@ def _require_rebuild(home: Home, *, all_days: bool, yes: bool) -> None:
 def _rebuild(home: Home, found: list[Dataset], told: ingest.Publish, *, as_json: bool) -> NoReturn:
     """Make the tables anew, report, and end with exit code 0 or 1."""
     asked = ingest.archived_days(home, found)
-    with progress(2 * len(asked), "rebuilding") as step:
+    with progress(2 * len(asked), "rebuilding", "steps done", _ANEW) as step:
         done = ingest.remake(home, found, asked, publish=told, step=step)
     problems = [f"{v.dataset} {v.day}: {p}" for v in done.verified for p in v.problems]
     summary: Row = {
@@ -172,7 +178,7 @@ def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) 
     """
     home, found = open_home(DATASETS), [find(dataset)] if dataset else list(DATASETS)
     done: list[ingest.Requeued] = []
-    with progress(None, "reading again") as step:
+    with progress(None, "reading again", "days read again", GOES_ON) as step:
         for one in found:
             asked = day_of(home, one, day) if day else None
             done += ingest.requeue(home, one, day=asked, dry_run=dry_run, progress=step)

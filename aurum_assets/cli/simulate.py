@@ -1,5 +1,6 @@
 """``aurum demo``, ``simulate``: everything that needs no operator, because one is made up."""
 
+import itertools
 import sys
 import time
 from dataclasses import asdict
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aurum_assets.cli.arguments import INSTANT, INSTANTS, instant, json_option
-from aurum_assets.cli.output import print_json, print_rows, say
+from aurum_assets.cli.interrupt import telling
+from aurum_assets.cli.output import GOES_ON, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
 
@@ -22,8 +24,14 @@ def demo(as_json: bool) -> None:
     """A simulated day and six live ticks, through Dagster."""
     from aurum_assets.demo import run_demo
 
-    started = time.monotonic()
-    found = run_demo(open_home(DATASETS), lambda text: click.echo(f"… {text}", err=True))
+    started, steps = time.monotonic(), itertools.count()
+
+    def tell(text: str) -> None:
+        next(steps)
+        click.echo(f"… {text}", err=True)
+
+    with telling(lambda: f"{max(next(steps) - 1, 0)} steps done; {GOES_ON}"):
+        found = run_demo(open_home(DATASETS), tell)
     report(found, time.monotonic() - started, as_json=as_json)
     sys.exit(1 if found.failures else 0)
 
@@ -99,14 +107,12 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: A
         **more,
     )
     try:
-        with simulator.serve(port) as running:
+        with simulator.serve(port) as running, telling(lambda: "the simulated operators are gone"):
             click.echo(f"ISONE_BASE_URL={running.isone_url}")
             click.echo(f"MISO_BASE_URL={running.miso_url}")
             click.echo("Interrupt to stop.", err=True)
             while True:
                 time.sleep(3600)
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
     except OSError as error:
         msg = (
             f"port {port} cannot be opened ({error.strerror or error}); choose another with --port"

@@ -26,19 +26,30 @@ from aurum_assets.cli.arguments import (
     json_option,
     with_days,
 )
-from aurum_assets.cli.output import on_terminal, print_data, print_json, print_lines, say
+from aurum_assets.cli.interrupt import telling
+from aurum_assets.cli.output import (
+    Step,
+    on_terminal,
+    print_data,
+    print_json,
+    print_lines,
+    progress,
+    say,
+)
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import QueryRefused
 from aurum_assets.model.said import names_day
 from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
+from aurum_assets.resources.scratch import draft
 from aurum_assets.resources.settings import Home, open_home
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _SHOWN = 20
+_UNWRITTEN = "no file was written"
 _SHOWN_OF_A_QUERY = 100
 _STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
 _NAMES = ", ".join(t.identifier for t in ingest.known_tables())
@@ -132,8 +143,9 @@ def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
     form = _form_of(output, None) if output else ""
     if output:
         _refuse_to_replace(output, force=force)
+    so_far = _UNWRITTEN if output else ""
     try:
-        with ingest.query(open_home(DATASETS), select) as batches:
+        with telling(lambda: so_far), ingest.query(open_home(DATASETS), select) as batches:
             if output:
                 rows = _write_file(_frames(batches), output, form)
                 _say_written(rows, output, as_json=as_json)
@@ -199,19 +211,20 @@ def export(
         msg = "say which days: --day, or --start-date and --end-date"
         raise click.UsageError(msg)
     asked = days.of(found, home)
-    frames = _days_of(home, found.table, asked, best=best)
     if output == "-":
         if form == "parquet" or as_json:
             msg = "--output - takes CSV alone: leave out --format parquet and --json"
             raise click.UsageError(msg)
-        rows = _write(frames, sys.stdout.buffer, "csv")
+        rows = _write(_days_of(home, found.table, asked, best=best), sys.stdout.buffer, "csv")
     else:
         span = asked[0].key if len(asked) == 1 else f"{asked[0]}_{asked[-1]}"
         name = f"{dataset}{'_best' if best else ''}_{span}.{form or 'csv'}"
         path = Path(output or name)
         form = form or _form_of(path, "csv")
         _refuse_to_replace(path, force=force)
-        rows = _write_file(frames, path, form)
+        with progress(len(asked), f"exporting {dataset}", "days read", _UNWRITTEN) as step:
+            frames = _days_of(home, found.table, asked, best=best, step=step)
+            rows = _write_file(frames, path, form)
     if not rows:
         span = str(asked[0]) if len(asked) == 1 else f"{asked[0]} to {asked[-1]}"
         msg = f"{dataset} holds no row of {span}: collect or load it first"
@@ -221,7 +234,12 @@ def export(
 
 
 def _days_of(
-    home: Home, table: Table, days: Sequence[OperatingDay], *, best: bool
+    home: Home,
+    table: Table,
+    days: Sequence[OperatingDay],
+    *,
+    best: bool,
+    step: Step = lambda _, __=1: None,
 ) -> Iterator[pl.DataFrame]:
     """The rows of each day that has any, in the table's order."""
     for day in days:
@@ -231,6 +249,7 @@ def _days_of(
             rows = rows.sort("finality").unique(key, keep="first").sort(table.order)
         if len(rows):
             yield rows
+        step(f"{table.name} {day}")
 
 
 def _unread(dataset: str, error: Exception) -> Exception:
@@ -266,17 +285,15 @@ def _say_written(rows: int, path: Path, *, as_json: bool) -> None:
 
 def _write_file(frames: Iterator[pl.DataFrame], path: Path, form: str) -> int:
     """Write all of ``frames``, and give the file its name once it is whole."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with draft.open("wb") as file:
-            rows = _write(frames, file, form)
-            if file.tell():
-                draft.replace(path)
+        with draft(path.with_name(f".{path.name}.{uuid.uuid4().hex}")) as whole:
+            with whole.open("wb") as file:
+                rows = _write(frames, file, form)
+            if whole.stat().st_size:
+                whole.replace(path)
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror or error}"
         raise click.ClickException(msg) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return rows
 
 

@@ -44,7 +44,9 @@ def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_
     found = []
     for one in [find(name)] if name else DATASETS:
         asked = _asked(home, one, days)
-        with progress(len(asked or ()), f"verifying {one.key}") as step:
+        with progress(
+            len(asked or ()), f"verifying {one.key}", f"days of {one.key} verified"
+        ) as step:
             everything = None if asked is None or not days.said else asked
             for each in ingest.verify_days(home, one, everything, quick=quick):
                 found.append(each)

@@ -6,9 +6,12 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import json_option
+from aurum_assets.cli.interrupt import telling
 from aurum_assets.cli.output import BROKEN, minute, on_terminal, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
+
+_POLL_SECONDS = 0.2  # a join without an end hears of no signal
 
 
 @click.command()
@@ -35,10 +38,9 @@ def metrics(port: int, host: str, once: bool) -> None:
         raise click.ClickException(msg) from error
     click.echo(f"http://{host}:{server.server_port}/metrics")
     click.echo("Interrupt to stop.", err=True)
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
+    with telling(lambda: "the metrics are no longer served"):
+        while thread.is_alive():
+            thread.join(_POLL_SECONDS)
 
 
 def _named(dataset: str, sentence: str) -> str:

@@ -1,45 +1,55 @@
-"""The way through, without Dagster: the verbs that assets, command line and Python API all call."""
+"""The way through, without Dagster: the verbs that assets, command line and Python API all call.
 
-from aurum_assets.ingest.collect import (
-    Archived,
-    Collected,
-    accept,
-    asked_feeds,
-    collect,
-    hours_asked,
-    may_come_later,
-    narrowed,
-)
-from aurum_assets.ingest.doctor import Finding, examine
-from aurum_assets.ingest.finals import Finals, Out, find_finals
-from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
-from aurum_assets.ingest.load import Loaded, load
-from aurum_assets.ingest.maintain import (
-    Part,
-    Tell,
-    Upkeep,
-    last_maintained,
-    maintain,
-    parts_of,
-    remember,
-)
-from aurum_assets.ingest.normalize import (
-    Normalized,
-    check,
-    look_again,
-    normalize,
-    normalize_each,
-    rebuild,
-)
-from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
-from aurum_assets.ingest.publish import Publish, drain
-from aurum_assets.ingest.query import known_tables, query
-from aurum_assets.ingest.remake import Remade, archived_days, remake
-from aurum_assets.ingest.replay import held_days, replay
-from aurum_assets.ingest.requeue import Requeued, requeue
-from aurum_assets.ingest.status import Status, status
-from aurum_assets.ingest.verify import Verified, verifiable_days, verify, verify_days
-from aurum_assets.ingest.watch import Scraped, look, send
+Each is imported with its first use, for a command line that needs one should not pay for all. Some
+have the name of their module (``collect``): here it means the verb, whichever was imported first.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aurum_assets.ingest.collect import (
+        Archived,
+        Collected,
+        accept,
+        asked_feeds,
+        collect,
+        hours_asked,
+        may_come_later,
+        narrowed,
+    )
+    from aurum_assets.ingest.doctor import Finding, examine
+    from aurum_assets.ingest.finals import Finals, Out, find_finals
+    from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
+    from aurum_assets.ingest.load import Loaded, load
+    from aurum_assets.ingest.maintain import (
+        Part,
+        Tell,
+        Upkeep,
+        last_maintained,
+        maintain,
+        parts_of,
+        remember,
+    )
+    from aurum_assets.ingest.normalize import (
+        Normalized,
+        check,
+        look_again,
+        normalize,
+        normalize_each,
+        rebuild,
+    )
+    from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
+    from aurum_assets.ingest.publish import Publish, drain
+    from aurum_assets.ingest.query import known_tables, query
+    from aurum_assets.ingest.remake import Remade, archived_days, remake
+    from aurum_assets.ingest.replay import held_days, replay
+    from aurum_assets.ingest.requeue import Requeued, requeue
+    from aurum_assets.ingest.status import Status, status
+    from aurum_assets.ingest.verify import Verified, verifiable_days, verify, verify_days
+    from aurum_assets.ingest.watch import Scraped, look, send
 
 __all__ = [
     "TRIES",
@@ -102,3 +112,42 @@ __all__ = [
     "verify",
     "verify_days",
 ]
+
+_ROOMS = {
+    "collect": "Archived Collected accept asked_feeds collect hours_asked may_come_later narrowed",
+    "doctor": "Finding examine",
+    "finals": "Finals Out find_finals",
+    "gaps": "TRIES Found Gap Repair debts find_gaps gap_of",
+    "load": "Loaded load",
+    "maintain": "Part Tell Upkeep last_maintained maintain parts_of remember",
+    "normalize": "Normalized check look_again normalize normalize_each rebuild",
+    "probe": "Probed endpoints_of newest_published probe",
+    "publish": "Publish drain",
+    "query": "known_tables query",
+    "remake": "Remade archived_days remake",
+    "replay": "held_days replay",
+    "requeue": "Requeued requeue",
+    "status": "Status status",
+    "verify": "Verified verifiable_days verify verify_days",
+    "watch": "Scraped look send",
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
+
+
+class _Verbs(ModuleType):
+    """This package: a module of it never takes the place of a verb of the same name."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  as Python has it
+        if name not in _ROOM_OF:
+            msg = f"module {self.__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        found = getattr(importlib.import_module(f"{self.__name__}.{_ROOM_OF[name]}"), name)
+        super().__setattr__(name, found)
+        return found
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _ROOM_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Verbs

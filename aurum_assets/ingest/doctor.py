@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 import socket
-import tempfile
 import threading
 import time
 import uuid
@@ -32,6 +31,7 @@ from aurum_assets.ingest.query import known_tables
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Source
 from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged, SourceError
+from aurum_assets.resources.scratch import draft
 from aurum_assets.resources.settings import Home
 
 State = Literal["ok", "embedded default", "off", "unsure", "broken"]
@@ -213,7 +213,7 @@ def _require_writable(folder: Path, remedy: str) -> None:
     """Write, read and remove a file in ``folder``; in one above it where it is still to be made."""
     place = _existing(folder)
     try:
-        with tempfile.NamedTemporaryFile(dir=place, prefix=".aurum-doctor-") as file:
+        with draft(place / f".aurum-doctor-{uuid.uuid4().hex}") as path, path.open("xb") as file:
             file.write(_TEXT)
             file.flush()
             os.fsync(file.fileno())

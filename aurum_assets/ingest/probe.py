@@ -6,12 +6,10 @@ differs from the fields that config expects. What is made of that belongs to who
 
 import datetime as dt
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from aurum_assets.ingest.offers import answered_otherwise, not_offered
@@ -29,6 +27,7 @@ from aurum_assets.model.errors import (
 )
 from aurum_assets.model.reading import glance, read
 from aurum_assets.resources.api import Answer, ApiClient
+from aurum_assets.resources.scratch import scratch_folder
 from aurum_assets.resources.settings import Home
 from aurum_assets.resources.state import SqliteState
 
@@ -128,8 +127,8 @@ class Probed:
 @contextmanager
 def looking(home: Home, source: Source) -> Iterator[ApiClient]:
     """A client that keeps to the operator's limits and leaves no other trace in the home."""
-    with tempfile.TemporaryDirectory() as folder:
-        memory = SqliteState(Path(folder) / "memory.sqlite")
+    with scratch_folder() as folder:
+        memory = SqliteState(folder / "memory.sqlite")
         with home.api(source, hasty=True, memory=memory) as api:
             yield api
 

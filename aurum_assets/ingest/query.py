@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from contextlib import contextmanager
 from functools import partial
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.ingest.reference import REFERENCES
@@ -19,6 +18,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.said import named, short_names
 from aurum_assets.model.table import Table
 from aurum_assets.resources.evolve import missing
+from aurum_assets.resources.scratch import scratch_folder
 from aurum_assets.resources.settings import Home
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def query(home: Home, text: str) -> "Iterator[pa.RecordBatchReader]":
     import duckdb
     import pyarrow as pa
 
-    with TemporaryDirectory() as spill, duckdb.connect() as db:
+    with scratch_folder() as spill, duckdb.connect() as db:
         try:
             _require_one_select(db, text)
             _show(home, db, text)

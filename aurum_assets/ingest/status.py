@@ -1,5 +1,6 @@
 """Status: what is held of each dataset, in numbers."""
 
+import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import DaySize
+from aurum_assets.resources.lake import TableSummary
 from aurum_assets.resources.settings import Home
 
 _REMEMBERED = 400 * 86_400.0
@@ -50,7 +52,7 @@ def status(home: Home, datasets: tuple[Dataset, ...]) -> list[Status]:
 
 def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
     objects, size = _archived(home, dataset.archive_name)
-    summary = home.lake.summary(dataset.table)
+    summary = _summary(home, dataset)
     return Status(
         dataset=dataset.key,
         objects=objects,
@@ -65,14 +67,17 @@ def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
         lag_seconds=int((home.now() - summary.last).total_seconds())
         if summary and summary.last
         else None,
-        missing_today=_missing_today(home, dataset) if summary and summary.last else None,
+        missing_today=_missing_today(home, dataset, summary.last)
+        if summary and summary.last
+        else None,
     )
 
 
-def _missing_today(home: Home, dataset: Dataset) -> int:
+def _missing_today(home: Home, dataset: Dataset, newest: dt.datetime) -> int:
     """The intervals of the operator's today that are due and not there."""
     day = dataset.source.day_of(home.now())
-    intervals = intervals_of(home, dataset, day, None, None)
+    rows = dataset.table.empty() if newest < day.start else None  # None: those that are held
+    intervals = intervals_of(home, dataset, day, rows, None)
     evidence = Evidence(
         table=dataset.table,
         config=home.config(dataset),
@@ -85,6 +90,17 @@ def _missing_today(home: Home, dataset: Dataset) -> int:
         published=intervals.published,
     )
     return completeness(evidence).count
+
+
+def _summary(home: Home, dataset: Dataset) -> TableSummary | None:
+    """The table in numbers; its manifests are read again only where something was committed."""
+    key = f"table-summary:{dataset.table.identifier}"
+    text = home.state.get(key)
+    known = msgspec.json.decode(text, type=TableSummary) if text else None
+    found = home.lake.summary(dataset.table, known=known)
+    if found is not None and found != known:
+        home.state.set(key, msgspec.json.encode(found).decode(), _REMEMBERED)
+    return found
 
 
 def _archived(home: Home, folder: str) -> tuple[int, int]:

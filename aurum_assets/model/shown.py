@@ -7,8 +7,10 @@ that begins with ``=``, ``+``, ``-`` or ``@``. So a control character is written
 """
 
 import re
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 # As Excel and LibreOffice read a cell; the wide forms count where the locale is an Asian one. An
 # apostrophe is among them so that one which was there before is not taken for ours.
@@ -38,18 +40,20 @@ def from_cell(cell: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), cell)
 
 
-def as_cells(frame: pl.DataFrame) -> pl.DataFrame:
+def as_cells(frame: "pl.DataFrame") -> "pl.DataFrame":
     """``frame`` with every text as ``to_cell`` has it, and the names of its columns as well."""
+    import polars as pl
+
     texts = (pl.String, pl.Categorical, pl.Enum)
     changed = [_cells(frame[n].cast(pl.String)) for n, t in frame.schema.items() if t in texts]
     return frame.with_columns(changed).rename(to_cell)
 
 
-def _cells(column: pl.Series) -> pl.Series:
+def _cells(column: "pl.Series") -> "pl.Series":
     suspect = column.str.contains(rf"^[{_RUN}]|[{_CONTROL}]|\\x[0-9a-f]{{2}}")
     if not suspect.any():
         return column
-    return column.map_elements(to_cell, pl.String)
+    return column.map_elements(to_cell, column.dtype)
 
 
 def _written(found: re.Match[str]) -> str:

@@ -33,11 +33,10 @@ from aurum_assets.model.errors import (
 )
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
-from aurum_assets.resources.credentials import Signature
 from aurum_assets.resources.fallback import Ask, EndpointMemory
 from aurum_assets.resources.limits import Limiter, retry_after
 from aurum_assets.resources.state import State
-from aurum_assets.resources.wire import Bounds, Broken, Reply, Unusable, Wire
+from aurum_assets.resources.wire import Bounds, Broken, Reply, Signature, Unusable, Wire
 
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0

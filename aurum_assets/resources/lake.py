@@ -17,7 +17,6 @@ import copy
 import datetime as dt
 import fcntl
 import random
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,6 +55,7 @@ from aurum_assets.resources.damage import Damage, find_damage, may_be_damage
 from aurum_assets.resources.evolve import evolved, missing
 from aurum_assets.resources.holdings import Held, Holdings
 from aurum_assets.resources.layout import DAY
+from aurum_assets.resources.scratch import scratch_folder
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
@@ -103,14 +103,15 @@ class Merged:
 
 @dataclass(frozen=True)
 class TableSummary:
-    """A table in numbers, read from its manifests alone."""
+    """A table in numbers, read from its manifests alone. ``snapshot``: which one they are of."""
 
     rows: int
     days: int
     files: int
-    first: Any
-    last: Any
+    first: dt.datetime | None
+    last: dt.datetime | None
     last_commit: dt.datetime | None
+    snapshot: int | None = None
 
 
 class Lake:
@@ -349,10 +350,18 @@ class Lake:
         if opened is not None and self._given is None:
             opened.close()
 
-    def summary(self, table: Table, over: str = "interval_start") -> TableSummary | None:
-        """Counts, and bounds of the instants ``over``, without reading a row."""
+    def summary(
+        self, table: Table, over: str = "interval_start", known: TableSummary | None = None
+    ) -> TableSummary | None:
+        """Counts, and bounds of the instants ``over``, without reading a row.
+
+        ``known``, an earlier summary, comes back where nothing was committed since.
+        """
 
         def once(found: "IcebergTable") -> TableSummary:
+            snapshot = found.current_snapshot()
+            if snapshot and known and known.snapshot == snapshot.snapshot_id:
+                return known
             return _summary(found, over, list(self._holdings.of(found)))
 
         return self.reading(table, once, None)
@@ -407,7 +416,7 @@ class Lake:
         from pyiceberg.io.pyarrow import PyArrowFileIO
 
         found = copy.copy(self._table(table))
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             found.io = PyArrowFileIO()
             place = {"location": f"file://{folder}", "properties": {}}
             found.metadata = found.metadata.model_copy(update=place)
@@ -772,10 +781,13 @@ def _summary(found: "IcebergTable", over: str, files: Sequence[Held]) -> TableSu
         first=first,
         last=last,
         last_commit=changed_at(snapshot) if snapshot else None,
+        snapshot=snapshot.snapshot_id if snapshot else None,
     )
 
 
-def _bounds(found: "IcebergTable", name: str, files: Iterable[Held]) -> tuple[Any, Any]:
+def _bounds(
+    found: "IcebergTable", name: str, files: Iterable[Held]
+) -> tuple[dt.datetime | None, dt.datetime | None]:
     """The first and the last instant of the column ``name``; None, None where it has none."""
     from pyiceberg.conversions import from_bytes
     from pyiceberg.types import TimestamptzType

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -50,10 +50,9 @@ from aurum_assets.model.errors import (
 )
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import Alerts
-from aurum_assets.resources.api import ApiClient, Credentials
 from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.catalog import catalog_properties
-from aurum_assets.resources.credentials import NOTHING
+from aurum_assets.resources.credentials import NOTHING, Credentials
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import Limiter, SqliteLimiter
@@ -62,6 +61,9 @@ from aurum_assets.resources.objects import Folder, open_store, s3_properties
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState, redis_at
 from aurum_assets.resources.registry import Registry
 from aurum_assets.resources.state import SqliteState, State
+
+if TYPE_CHECKING:
+    from aurum_assets.resources.api import ApiClient
 
 PROJECT = Path(__file__).parents[2]
 _RENAMED = {"retention_days": "repair_days"}  # keys of a dataset: it never said what is retained
@@ -621,13 +623,17 @@ class Home:
         """What config says of a dataset."""
         return self.configuration.datasets[dataset.key]
 
-    def api(self, source: Source, *, hasty: bool = False, memory: State | None = None) -> ApiClient:
+    def api(
+        self, source: Source, *, hasty: bool = False, memory: State | None = None
+    ) -> "ApiClient":
         """A client of the operator, sharing limits and breaker with every process here.
 
         A ``hasty`` one asks once, within seconds, and only where a slot is free at this moment.
         With a ``memory`` of its own it only looks: breaker and endpoints learn nothing from it, and
         the home takes on nobody's data.
         """
+        from aurum_assets.resources.api import ApiClient
+
         config = self.configuration.sources[source.name]
         scaled = [max(1, int(x.requests * self.limit_scale)) for x in config.limits]
         raised = [replace(x, requests=n) for x, n in zip(config.limits, scaled, strict=True)]

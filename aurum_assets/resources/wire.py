@@ -4,6 +4,7 @@ Here belong sockets, redirects, decoding and their bounds. When to ask, how ofte
 answer means belong to ``api``.
 """
 
+import base64
 import contextlib
 import re
 import socket
@@ -11,13 +12,15 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import httpx
+
+from aurum_assets.resources.credentials import Credentials
 
 REDIRECTS = 5
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -276,6 +279,24 @@ class Deadline:
             with contextlib.suppress(OSError):
                 # Not sock.shutdown: a TLS socket would go on reading in the clear.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class Signature(httpx.Auth):
+    """Puts credentials on a request at the last moment; shows them to nobody else."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Basic, ``X-API-Key``, or both: what there is."""
+        password = self._credentials.password.get_secret_value()
+        if self._credentials.username and password:
+            pair = f"{self._credentials.username}:{password}".encode()
+            request.headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        key = self._credentials.api_key.get_secret_value()
+        if key:
+            request.headers["X-API-Key"] = key
+        yield request
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -1,0 +1,117 @@
+"""Ctrl-C and SIGTERM: any command ends within a second and says in a sentence what it has done.
+
+Python interrupts the main thread, and blocks of the command give back what they hold. That is not
+enough where the main thread is in a long call of DuckDB, polars, libpq or the resolver: it hears of
+no signal until the call returns; and polars makes system calls restart, so that a plain ``join`` or
+``read`` never does. So a second thread is told by the C handler itself (``signal.set_wakeup_fd``),
+and ends the process after ``GRACE`` seconds, or at a second Ctrl-C. That loses nothing: all writes
+of the project survive ``kill -9``. What would stay behind is removed (``resources.scratch``).
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from aurum_assets.resources import scratch
+
+GRACE = 0.5  # seconds for a command to let go of what it holds
+_SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}  # by what we hear
+_CLEAN_LINE = "\r\x1b[2K\x1b[?25h"  # without the bar, and with a cursor
+
+_under_way: list[Callable[[], str]] = []
+
+
+@contextmanager
+def telling(done: Callable[[], str]) -> Iterator[None]:
+    """Within the block ``done`` says what a command that is interrupted has done so far."""
+    _under_way.append(done)
+    try:
+        yield
+    finally:
+        _under_way.remove(done)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """End the process within a second of a signal: exit code 130, or 143 for SIGTERM.
+
+    Does nothing in another thread than the main one, which alone may be told of signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    watch = _Watch()
+    try:
+        yield
+    except BaseException:
+        if watch.number:  # whatever the interrupt was turned into on its way
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+            watch.end()
+        raise
+    finally:
+        watch.stop()
+
+
+class _Watch:
+    """Hears of signals beside the main thread. ``number``: of the one that came, else 0."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._done = ""
+        self._over = threading.Lock()
+        self._hears, self._told = os.pipe()
+        os.set_blocking(self._told, False)
+        self._fd_before = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
+        # What this process was told to ignore (nohup, a shell's background) it goes on ignoring.
+        ours = [s for s in _SAID if signal.getsignal(s) is not signal.SIG_IGN]
+        self._before = {s: signal.signal(s, self._interrupt) for s in ours}
+        self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave signals to who had them before."""
+        signal.set_wakeup_fd(self._fd_before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._told)
+        self._thread.join()
+        os.close(self._hears)
+
+    def end(self) -> NoReturn:
+        """Say what was done, remove what would be left over, and end the process."""
+        with self._over:  # who comes second waits for the end here
+            scratch.clear()
+            said = _SAID[signal.Signals(self.number)]
+            sentence = f"{said}: {self._done}\n" if self._done else f"{said}\n"
+            os.write(2, ((_CLEAN_LINE if os.isatty(2) else "") + sentence).encode())
+            os._exit(128 + self.number)
+
+    def _interrupt(self, number: int, _: FrameType | None) -> None:
+        """Interrupt the main thread, as Python does it for Ctrl-C."""
+        self._hear(number)
+        raise KeyboardInterrupt
+
+    def _hear(self, number: int) -> None:
+        if not self.number:
+            self._done = _under_way[-1]() if _under_way else ""
+            self.number = number
+
+    def _listen(self) -> None:
+        """Give the main thread ``GRACE`` seconds from a signal, or until a second one."""
+        ended = threading.Timer(GRACE, self.end)
+        ended.daemon = True
+        for byte in iter(lambda: os.read(self._hears, 1), b""):
+            if byte[0] not in self._before:
+                continue
+            if ended.is_alive():
+                self.end()
+            self._hear(byte[0])
+            ended.start()
+        ended.cancel()

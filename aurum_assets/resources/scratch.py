@@ -1,0 +1,45 @@
+"""Files that a process takes away when it ends: drafts of outputs, folders to spill to.
+
+Each is removed by its own block. A command that is ended at once (``cli.interrupt``) runs no such
+block, and calls ``clear`` instead. Drafts within the home are no business of this room: a killed
+process leaves those too, and maintenance deletes them.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+_HELD: set[Path] = set()
+
+
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """``path``, which is gone after the block unless it was given another name."""
+    _HELD.add(path)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        _HELD.discard(path)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A new folder among the system's temporary files, for this block."""
+    with draft(Path(mkdtemp(prefix="aurum-"))) as folder:
+        yield folder
+
+
+def clear() -> None:
+    """Remove what blocks of this process, which will not end, still hold."""
+    for path in list(_HELD):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

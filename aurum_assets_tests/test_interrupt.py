@@ -1,0 +1,248 @@
+"""Ctrl-C in a terminal ends each long command within a second: 130, a sentence, nothing half."""
+
+import os
+import re
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from aurum_assets.markets import DATASETS
+from aurum_assets.resources.lake import Lake
+from aurum_assets.simulator.faults import Fault
+from aurum_assets.simulator.server import Running
+from aurum_assets_tests.conftest import Aurum
+from aurum_assets_tests.in_terminal import in_terminal
+from aurum_assets_tests.recordings import recording
+
+LMP = "isone_rt_lmp"
+WITHIN = 1.0 + 0.5  # seconds: what is promised, and what a loaded machine may add
+FIRST, LAST = "2024-03-10", "2026-07-20"
+ENDLESS = "select sum(a.range * b.range) from range(10000000) a, range(10000000) b"
+
+
+@dataclass
+class Small:
+    """A home that holds two days of prices, and a folder to work in."""
+
+    home: Path
+    folder: Path
+    market: Running
+    environment: dict[str, str]
+    held: list[sqlite3.Connection] = field(default_factory=list)
+
+    @property
+    def scratch(self) -> list[Path]:
+        """What commands hold in the system's folder of temporary files."""
+        return list(Path(self.environment["TMPDIR"]).iterdir())
+
+    @property
+    def rows(self) -> int:
+        """How many prices the table holds."""
+        table = next(d.table for d in DATASETS if d.key == LMP)
+        return len(Lake.local(self.home / "lake").read(table))
+
+    def stuck(self, place: str, pattern: str) -> None:
+        """Make the last file of ``pattern`` one that is never read to its end."""
+        path = max((self.home / place).rglob(pattern))
+        path.rename(self.folder.parent / "aside")
+        os.mkfifo(path)
+        self.held.clear()
+
+
+@pytest.fixture
+def small(aurum: Aurum, environment: dict[str, str], market: Running, tmp_path: Path) -> Small:
+    for number, way in enumerate((("spring", "xml"), ("ordinary",), ("malformed",))):
+        path = tmp_path / f"payload-{number}"
+        path.write_bytes(recording(LMP, "live", *way).body)
+        assert aurum("load", "--dataset", LMP, path).exit_code in {0, 3}
+    folder, scratch = tmp_path / "here", tmp_path / "tmp"
+    folder.mkdir()
+    scratch.mkdir()
+    environment["TMPDIR"] = str(scratch)
+    return Small(Path(environment["AURUM_HOME"]), folder, market, environment)
+
+
+def archive_sticks(small: Small) -> None:
+    small.stuck("archive/sourcing", "*.json.gz")
+
+
+def table_sticks(small: Small) -> None:
+    small.stuck(f"lake/warehouse/market/{LMP}/data/operating_day={LAST}", "*.parquet")
+
+
+def rejected_sticks(small: Small) -> None:
+    small.stuck("archive/rejected", "*.gz")
+
+
+def payload_sticks(small: Small) -> None:
+    os.mkfifo(small.folder / "stuck.json")
+
+
+def catalog_is_locked(small: Small) -> None:
+    db = sqlite3.connect(small.home / "lake" / "catalog.sqlite")
+    db.execute("BEGIN EXCLUSIVE")
+    small.held.append(db)
+
+
+def operators_hang(small: Small) -> None:
+    small.market.simulator.faults.put(Fault("hang"), times=50)
+
+
+def operators_fail(small: Small) -> None:
+    small.market.simulator.faults.put(Fault("503"), times=50)
+
+
+def operators_ask_to_wait(small: Small) -> None:
+    small.market.simulator.faults.put(Fault("429", retry_after="60"), times=50)
+
+
+def nothing(_: Small) -> None:
+    """It takes long by itself."""
+
+
+@dataclass(frozen=True)
+class Long:
+    """A command that takes long: why, what it shows once it is under way, what it says at the end.
+
+    Where it shows nothing, it is under way once it has made itself a folder to work in.
+    """
+
+    arguments: str
+    shows: str
+    says: str
+    arrange: Callable[[Small], None] = nothing
+
+
+COMMANDS = {
+    "sql": Long(f"sql '{ENDLESS}'", "", "interrupted"),
+    "sql to a file": Long(
+        f"sql '{ENDLESS}' --output big.csv", "", "interrupted: no file was written"
+    ),
+    "export": Long(
+        f"export --dataset {LMP} --start-date {FIRST} --end-date {LAST} --output rows.csv",
+        rf"{LMP} \d",
+        r"interrupted: \d+ of 863 days read; no file was written",
+        table_sticks,
+    ),
+    "replay": Long(
+        f"replay {LMP} --all",
+        f"{LMP} {FIRST}",
+        "interrupted: 1 of 2 days replayed; the others are as they were",
+        archive_sticks,
+    ),
+    "verify": Long(
+        f"verify {LMP}",
+        f"{LMP} {FIRST}",
+        f"interrupted: 1 of 2 days of {LMP} verified",
+        archive_sticks,
+    ),
+    "requeue": Long(
+        "requeue",
+        "reading again",
+        "interrupted: 0 days read again; the same command goes on",
+        rejected_sticks,
+    ),
+    "load": Long(
+        f"load --dataset {LMP} ../payload-0 stuck.json",
+        "payload-0",
+        "interrupted: 1 of 2 files archived; the same command goes on",
+        payload_sticks,
+    ),
+    "maintain": Long(
+        "maintain",
+        "maintaining",
+        r"interrupted: 0 of \d+ parts done; the next pass goes on",
+        catalog_is_locked,
+    ),
+    "collect, a slow answer": Long(
+        "collect isone rt_lmp --feed final_hours --date 2026-07-15",
+        "collecting",
+        "interrupted: 0 of 1 days collected; what was archived is kept",
+        operators_hang,
+    ),
+    "collect, the pause before another try": Long(
+        "collect isone system_load", "503", "interrupted: 0 of 1 days collected.*", operators_fail
+    ),
+    "collect, a pause that was asked for": Long(
+        "collect isone system_load",
+        "429",
+        "interrupted: 0 of 1 days collected.*",
+        operators_ask_to_wait,
+    ),
+    "probe": Long(
+        "probe --dataset isone_rt_lmp",
+        "probing",
+        r"interrupted: 0 of \d+ endpoints probed",
+        operators_hang,
+    ),
+    "doctor": Long("doctor", "", "interrupted", operators_hang),
+    "metrics": Long(
+        "metrics --port 0", "Interrupt to", "interrupted: the metrics are no longer served"
+    ),
+    "simulate": Long(
+        "simulate --port 0", "Interrupt to", "interrupted: the simulated operators are gone"
+    ),
+    "demo": Long("demo", "the whole of", r"interrupted: \d+ steps done; the same command goes on"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_ctrl_c_ends_it_within_a_second_and_says_what_was_done(small: Small, name: str) -> None:
+    long = COMMANDS[name]
+    long.arrange(small)
+    with in_terminal(shlex.split(long.arguments), small.environment, small.folder) as running:
+        running.waits_for(
+            lambda: re.search(long.shows, running.text) if long.shows else small.scratch
+        )
+        ended = running.press()
+    assert ended.code == 130, ended.text
+    assert ended.seconds < WITHIN, ended.text
+    assert re.fullmatch(long.says, ended.text.splitlines()[-1].removeprefix("^C")), ended.text
+    assert "Traceback" not in ended.text
+    assert {p.name for p in small.folder.iterdir()} <= {"stuck.json"}
+    assert small.scratch == []
+
+
+def test_a_replay_that_was_interrupted_has_left_each_day_whole(small: Small) -> None:
+    before = small.rows
+    archive_sticks(small)
+    with in_terminal(["replay", LMP, "--all"], small.environment) as running:
+        running.waits_for(lambda: FIRST in running.text)
+        assert running.press().code == 130
+    assert small.rows == before == 9
+
+
+def test_sigterm_ends_it_the_same_way_by_143(small: Small) -> None:
+    with in_terminal(
+        ["sql", ENDLESS, "--output", "big.csv"], small.environment, small.folder
+    ) as running:
+        running.waits_for(lambda: small.scratch)
+        ended = running.send(signal.SIGTERM)
+    assert (ended.code, ended.text.strip()) == (143, "ended by SIGTERM: no file was written")
+    assert ended.seconds < WITHIN
+    assert small.scratch == list(small.folder.iterdir()) == []
+
+
+def test_what_ignores_ctrl_c_in_the_background_goes_on_ignoring_it(small: Small) -> None:
+    aurum = str(Path(sys.executable).parent / "aurum")
+    process = subprocess.Popen(  # noqa: S603  our own command
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", aurum, "sql", ENDLESS],
+        env=os.environ | small.environment,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        while not small.scratch:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.terminate()
+        assert process.wait(5) == 143
