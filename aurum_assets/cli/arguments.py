@@ -121,7 +121,7 @@ class Days:
 DAY = "YYYY-MM-DD"  # today, yesterday and tomorrow as well
 INSTANT = "INSTANT"
 INSTANTS = (
-    "as 2026-11-27T12:00Z or '2026-11-27 12:00' (UTC where no offset is said); a day alone means "
+    "as 2026-07-20T12:00Z or '2026-07-20 12:00' (UTC where no offset is said); a day alone means "
     "its end, UTC"
 )
 
