@@ -22,7 +22,7 @@ class OpenLake:
     """The lake of the environment's ``AURUM_HOME``. Names: ``names``; a wrong one is an error."""
 
     def __init__(self) -> None:
-        self._home = open_home(DATASETS)
+        self._home = open_home(DATASETS, needs="lake")
         ours = [d.table for d in DATASETS]
         tables = [*ours, *(t.history for t in ours), QUARANTINE]
         tables += [table for r in REFERENCES for table in (r.table, r.sightings)]

@@ -6,6 +6,7 @@ import dagster as dg
 
 from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
+from aurum_assets.graph.health import health_definitions
 from aurum_assets.graph.jobs import beats, cadence_job, cadence_schedule, replay_job
 from aurum_assets.graph.maintenance import maintenance_definitions
 from aurum_assets.graph.reference import reference_definitions
@@ -13,6 +14,8 @@ from aurum_assets.graph.sensors import sensors
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources import logs
 from aurum_assets.resources.settings import Home, Settings, open_home
+
+_HOME = "Where AURUM_HOME and the other variables say: archive, lake, registry, limits, operators."
 
 
 def build(home: Home) -> dg.Definitions:
@@ -29,11 +32,13 @@ def build(home: Home) -> dg.Definitions:
             *sensors(work, running=running),
             *alert_sensors([d for d, _ in pairs], running=running),
         ],
-        resources={"home": home},
+        resources={"home": dg.ResourceDefinition.hardcoded_resource(home, _HOME)},
         executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )
     reference = reference_definitions(home, [d for d, _ in pairs], running=running)
-    return dg.Definitions.merge(datasets, reference, maintenance_definitions(running=running))
+    health = health_definitions([d for d, _ in pairs])
+    maintenance = maintenance_definitions(running=running)
+    return dg.Definitions.merge(datasets, reference, health, maintenance)
 
 
 _settings = Settings.read()

@@ -266,6 +266,14 @@ def environment(tmp_path: Path, market: Running) -> dict[str, str]:
 
 
 @pytest.fixture
+def empty_home(environment: dict[str, str]) -> Path:
+    """The home of ``environment``, which holds nothing yet."""
+    root = Path(environment["AURUM_HOME"])
+    (root / "archive").mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
 def aurum(environment: dict[str, str]) -> Aurum:
     """Run a command line in this process."""
     runner = CliRunner(env=environment)

@@ -26,6 +26,7 @@ from aurum_assets.cli import main
 from aurum_assets.definitions import build
 from aurum_assets.graph import alerts as wiring
 from aurum_assets.graph.alerts import alert_sensors
+from aurum_assets.graph.health import HEALTH, KINDS, Reported, events_of
 from aurum_assets.ingest import watch
 from aurum_assets.ingest.keep import bring_up
 from aurum_assets.markets import DATASETS
@@ -35,7 +36,7 @@ from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import DAY, HOUR
 from aurum_assets.model.errors import AurumError, SourceError
 from aurum_assets.resources import redaction
-from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Trouble
+from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Severity, Trouble
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Backends, Home, Settings
@@ -575,6 +576,8 @@ class Ticks:
         self._sensor = made[sensor]
         self._home, self._instance = desk.home, instance
         self.cursor: str | None = None
+        self.said: str | None = None
+        self.reported: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
 
     def __call__(self) -> list[Alert]:
         context = dg.build_sensor_context(
@@ -585,7 +588,14 @@ class Ticks:
         done = self._sensor.evaluate_tick(context)
         errors = [r.error for r in done.dagster_run_reactions or () if r.error]
         assert not errors
-        self.cursor = done.cursor
+        self.cursor, self.said = done.cursor, done.skip_message
+        self.reported = [
+            e
+            for e in done.asset_events or ()
+            if isinstance(e, (dg.AssetMaterialization, dg.AssetCheckEvaluation))
+        ]
+        for event in self.reported:  # as the daemon does
+            self._instance.report_runless_asset_event(event)
         return self._home.alerts.open
 
 
@@ -766,6 +776,96 @@ def test_the_watch_tells_of_late_feeds_and_says_so_in_its_tick(
     assert watch() == []
     live_desk.clock.set(NOON + HOUR)
     assert [(a.kind, a.subject) for a in watch()] == [("late_feed", "now")]
+
+
+# --- the asset health ----------------------------------------------------------------------------
+
+
+def health_checks(instance: dg.DagsterInstance) -> dict[str, tuple[bool, str | None]]:
+    """What the UI shows of each check: whether it passed, and its description."""
+    keys = [dg.AssetCheckKey(HEALTH, kind) for kind in KINDS]
+    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    said = {}
+    for key, record in found.items():
+        assert record.event is not None
+        assert record.event.dagster_event is not None
+        evaluation = record.event.dagster_event.asset_check_evaluation_data
+        said[key.name] = (evaluation.passed, evaluation.description)
+    return said
+
+
+def test_health_is_red_while_an_alert_is_open_and_says_what_it_is(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    watch = Ticks(live_desk, instance, "watch")
+    bring(live_desk, LOAD, TODAY, "now")
+    watch()
+    assert watch.said == "no alert is open"
+    quiet = dict.fromkeys(KINDS, (True, "no alert of this kind is open"))
+    assert health_checks(instance) == quiet
+    live_desk.clock.set(NOON + HOUR)
+    (late,) = watch()
+    assert watch.said == f"1 alert is open: late_feed {LOAD.key}"
+    said = f"{LOAD.key}: {late.sentence}"
+    assert health_checks(instance) == quiet | {"late_feed": (False, said)}
+    made = instance.get_latest_materialization_event(HEALTH)
+    assert made is not None
+    assert made.asset_materialization is not None
+    assert made.asset_materialization.description == watch.said
+    assert made.asset_materialization.metadata["open_alerts"].value == 1
+    table = made.asset_materialization.metadata["alerts"].value
+    assert isinstance(table, dg.TableMetadataValue)
+    assert table.records[0].data["what_to_do"] == late.what_to_do.replace("`", "")
+    bring(live_desk, LOAD, TODAY, "now")
+    watch()
+    assert health_checks(instance) == quiet
+
+
+def test_health_is_as_bad_as_the_worst_alert_and_shows_the_first_five(desk: Desk) -> None:
+    for n in range(7):
+        severity: Severity = "ERROR" if n == 6 else "WARN"
+        desk.home.alerts.raise_(replace(TROUBLE, subject=f"check {n}", severity=severity))
+    (made, *checks), _ = events_of(desk.home.alerts.open, None, NOON)
+    assert made.description == (
+        f"7 alerts are open: {', '.join([f'drift {LOAD.key}'] * 5)} and 2 more"
+    )
+    (drift,) = (c for c in checks if isinstance(c, dg.AssetCheckEvaluation) and not c.passed)
+    assert (drift.check_name, drift.severity) == ("drift", dg.AssetCheckSeverity.ERROR)
+    assert (drift.description or "").endswith("; and 2 more")
+
+
+def test_health_is_reported_when_it_changes_else_once_an_hour_or_a_day(desk: Desk) -> None:
+    """So that it is bounded: nine events at a report, at most one report a tick."""
+
+    def reports(before: Reported | None, ticks: int) -> tuple[list[int], Reported | None]:
+        """The ticks, every five minutes, at which something is reported."""
+        found = []
+        for n in range(ticks):
+            events, before = events_of(desk.home.alerts.open, before, NOON + n * 5 * MINUTE)
+            assert len(events) in {0, 1 + len(KINDS)}
+            found += [n] * bool(events)
+        return found, before
+
+    assert reports(None, 2 * 288)[0] == [0, 288], "once a day while none is open"
+    desk.home.alerts.raise_(TROUBLE)
+    found, before = reports(None, 288)
+    assert found == [n * 12 for n in range(24)], "once an hour while one is"
+    desk.home.alerts.raise_(replace(TROUBLE, severity="ERROR"))
+    assert reports(before, 1)[0] == [0], "it is worse now"
+
+
+def test_what_health_shows_is_no_alert_itself(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    live_desk.clock.set(NOON + HOUR)
+    job = dg.define_asset_job("by_hand", dg.AssetSelection.checks_for_assets(HEALTH))
+    whole = dg.Definitions.merge(build(live_desk.home), dg.Definitions(jobs=[job]))
+    result = whole.resolve_job_def("by_hand").execute_in_process(instance=instance)
+    said = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+    assert said == {kind: kind != "late_feed" for kind in KINDS}
+    found = Ticks(live_desk, instance, "check_alerts")()
+    assert [a.kind for a in found] == ["late_feed"]
 
 
 # --- the command line ----------------------------------------------------------------------------

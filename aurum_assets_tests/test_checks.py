@@ -243,7 +243,7 @@ def test_only_intervals_that_are_due_can_be_missing() -> None:
     verdict = say("completeness", replace(two, now=due))
     gap = f"{third.isoformat()} (prelim)"
     assert verdict.reason == f"1 of 3 due intervals are missing, the first: {gap}"
-    assert say("completeness", evidence(rows(0), now=DAY.start)).passed
+    assert say("completeness", evidence(rows(0), now=DAY.start)).skipped
 
 
 def test_prelim_and_final_are_complete_each_for_itself() -> None:
@@ -310,6 +310,99 @@ def test_a_day_is_drawn_with_the_hours_that_it_has(day: str, hours: int) -> None
     intervals = pl.DataFrame({"interval_start": whole.marks(FIVE_MINUTES)})
     frozen = evidence(day=whole, now=whole.end + dt.timedelta(days=1), intervals=intervals)
     assert say("completeness", frozen).strip.splitlines()[0] == "#" * hours
+
+
+@pytest.mark.parametrize("count", [0, 100])
+def test_a_gap_that_is_the_whole_day_is_said_as_such(count: int) -> None:
+    """And a part of the day by its ends."""
+    verdict = say("completeness", evidence(rows(count)))
+    whole = "no interval of the day is there (288 due)"
+    assert (verdict.reason == whole) is (count == 0)
+    assert verdict.count == 288 - count
+
+
+# --- nothing to judge ----------------------------------------------------------------------------
+
+
+def of_nothing(dataset: Dataset, now: dt.datetime, **changes: Any) -> Evidence:  # noqa: ANN401  of any field
+    """Evidence of a day of which neither table nor archive holds anything."""
+    day = dataset.day("2026-07-20")
+    frame = dataset.table.empty()
+    names = [n for n in ("interval_start", "finality") if n in frame.columns]
+    intervals = frame.select(names) if names[:1] == ["interval_start"] else NO_INTERVALS
+    found = Evidence(
+        table=dataset.table,
+        config=CONFIG[dataset.key],
+        day=day,
+        now=now,
+        rows=frame,
+        intervals=intervals,
+        quarantine=QUARANTINE.empty(),
+        every=dataset.dialects[0].every,
+    )
+    return replace(found, **changes)
+
+
+NO_INTERVALS = pl.DataFrame(schema={"interval_start": pl.Datetime("us", "UTC")})
+OVERDUE = {"completeness": "no ", "freshness": "no interval is there ", "volume": "0 rows, -100.0%"}
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
+@pytest.mark.parametrize("hours", [-24, 0, 12, 24 + 12], ids=lambda h: f"{h} h after its start")
+@pytest.mark.parametrize("beside", ["nothing", "earlier days", "cases"])
+def test_no_check_passes_a_day_without_rows(dataset: Dataset, hours: int, beside: str) -> None:
+    """It is skipped, or warns of what ought to be there."""
+    day = dataset.day("2026-07-20")
+    found = of_nothing(dataset, day.start + dt.timedelta(hours=hours))
+    if beside == "earlier days":
+        found = replace(found, volumes=tuple(Volume(day.plus(-n), 288) for n in range(5, 0, -1)))
+    elif beside == "cases":
+        found = replace(found, published=())
+    for verdict in evaluate(found):
+        if verdict.skipped:
+            assert verdict.reason.startswith("nothing to judge: no "), verdict
+            assert "20" in verdict.reason, "the day is named"
+        else:
+            assert (verdict.passed, verdict.severity) == (False, "WARN"), verdict
+            assert verdict.reason.startswith(OVERDUE[verdict.check]), verdict
+
+
+def test_what_is_overdue_of_a_day_without_rows_is_warned_of() -> None:
+    def warned(now: dt.datetime) -> set[str]:
+        before = tuple(Volume(DAY.plus(-n), 288) for n in range(5, 0, -1))
+        said = evaluate(of_nothing(LMP, now, volumes=before))
+        return {v.check for v in said if not v.passed}
+
+    assert warned(DAY.start) == set()
+    assert warned(DAY.start + dt.timedelta(hours=2)) == {"completeness", "freshness"}
+    assert warned(AFTER) == {"completeness", "volume"}
+
+
+def test_an_answer_without_a_record_leaves_what_the_checks_said_of_the_day() -> None:
+    said = {v.check: v for v in evaluate(evidence(rows=rows(0), empty=("day?",)))}
+    skipped = {name for name, v in said.items() if v.skipped}
+    assert skipped == {
+        "contract",
+        "lmp_arithmetic",
+        "enums_and_ranges",
+        "schema_drift",
+        "price_bounds",
+    }
+    assert said["price_bounds"].reason == "nothing to judge: no new row came"
+
+
+def test_rows_without_a_price_lie_between_no_bounds() -> None:
+    none = rows(3).with_columns(pl.lit(None, pl.Float64()).alias(p) for p in ("lmp", "energy"))
+    verdict = say("price_bounds", evidence(none))
+    assert (verdict.skipped, verdict.reason) == (True, "nothing to judge: no row has a price")
+
+
+def test_what_was_kept_out_is_reported_though_no_row_was_stored() -> None:
+    out = quarantined("key_is_said_once", SCHEMA_RULE)
+    said = {v.check: v for v in evaluate(of_nothing(LMP, AFTER, quarantine=out))}
+    assert [said[name].passed for name in ("contract", "schema_drift")] == [False, False]
+    assert said["empty_answer"].passed
+    assert not said["empty_answer"].skipped
 
 
 # --- volume --------------------------------------------------------------------------------------

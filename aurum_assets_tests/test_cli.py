@@ -246,6 +246,7 @@ def test_one_bad_file_does_not_hold_up_the_others(
 # --- status --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("empty_home")
 def test_status_of_nothing_is_all_zero(aurum: Aurum) -> None:
     document = said(aurum("status", "--json"))
     assert list(document) == ["datasets"]
@@ -298,9 +299,9 @@ def test_status_looks_again_once_something_was_committed(
 # --- replay, verify ---------------------------------------------------------------------
 
 
-def test_a_wrong_variable_is_exit_code_1_and_one_sentence(aurum: Aurum) -> None:
+def test_a_wrong_variable_is_exit_code_2_and_one_sentence(aurum: Aurum) -> None:
     result = aurum("status", AURUM_LIMIT_SCALE="fast")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "environment variable AURUM_LIMIT_SCALE" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
@@ -332,6 +333,15 @@ def test_replay_of_a_day_whose_bytes_are_lost_is_exit_code_1_and_names_the_remed
     assert len(rows(environment)) == 5
     assert aurum("replay", LMP, "--day", "2026-07-20", "--force").exit_code == 0
     assert rows(environment) == []
+
+
+def test_replay_of_a_day_that_nobody_collected_is_exit_code_1_and_a_sentence(
+    aurum: Aurum, payload: Path
+) -> None:
+    aurum("load", "--dataset", LMP, payload)
+    result = aurum("replay", LMP, "--day", "2026-07-18")
+    assert result.exit_code == 1
+    assert f"{LMP}: nothing archived of 2026-07-18: collect the day first" in result.stderr
 
 
 def test_verify_is_0_where_all_is_well_and_1_where_it_is_not(
@@ -392,7 +402,7 @@ def test_the_installed_commands_exit_codes_reach_the_shell(
     assert process(environment, "load", "--dataset", LMP, str(bad)).returncode == 3
     assert process(environment, "load").returncode == 2
     wrong = process(environment | {"AURUM_NOW": "noon"}, "status")
-    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("Error: environment variable AURUM_NOW")
 
 

@@ -206,8 +206,8 @@ def test_the_help_says_which_days_are_meant(aurum: Aurum, name: str, default: st
 def test_the_days_that_are_meant_are_those_that_the_help_says(desk: Aurum) -> None:
     assert desk("export", "--dataset", "rt_lmp").exit_code == 2
     assert [v["day"] for v in said(desk("verify", "rt_lmp", "--json"))["verified"]] == [DAY]
-    (replayed,) = said(desk("replay", "rt_lmp", "--json"))["replayed"]
-    assert (replayed["day"], replayed["rows"]) == ("2026-07-21", 0)
+    replayed = desk("replay", "rt_lmp")
+    assert "2026-07-21" in replayed.output
     collected = said(desk("collect", "isone", "da_lmp", "--json"))
     assert [d["day"] for d in collected["days"]] == ["2026-07-21"]
 

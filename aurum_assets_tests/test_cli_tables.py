@@ -43,6 +43,7 @@ def test_a_table_goes_by_its_name_with_or_without_its_namespace(desk: Aurum) -> 
     assert said(result) == {"columns": ["n"], "rows": 4, "data": [{"n": 10}] * 4}
 
 
+@pytest.mark.usefixtures("empty_home")
 def test_every_table_that_a_home_may_hold_can_be_asked_before_it_holds_rows(aurum: Aurum) -> None:
     names = [d.table.identifier for d in DATASETS] + [f"market.{LMP}_history"]
     names += ["quality.quarantine", "reference.iso_nodes", "reference.generators"]
@@ -98,6 +99,7 @@ def test_a_table_joins_itself(desk: Aurum) -> None:
         ("select * from 'https://127.0.0.1/x.parquet'", "sees the tables of this home alone"),
     ],
 )
+@pytest.mark.usefixtures("empty_home")
 def test_what_is_no_question_to_the_tables_is_exit_code_2_and_one_sentence(
     aurum: Aurum, text: str, sentence: str
 ) -> None:
@@ -125,6 +127,7 @@ WAYS = {"piped": (), "json": ("--json",), "file": ("--output", "out.csv")}
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("empty_home")
 def test_a_query_that_fails_midway_is_one_sentence(
     aurum: Aurum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:

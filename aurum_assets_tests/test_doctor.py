@@ -1,6 +1,8 @@
 """``aurum doctor``: each part by a real server that works, does not, or never answers."""
 
+import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +27,7 @@ from aurum_assets_tests.servers.redis import free_port, redis_process
 CANARY = "canary-9a1d"
 PARTS = [
     "home",
+    "place",
     "config",
     "archive",
     "catalog",
@@ -51,6 +54,7 @@ def look(home: Home, **backends: Any) -> dict[str, ingest.Finding]:  # noqa: ANN
 
 @pytest.fixture
 def home(live_desk: Desk) -> Home:
+    (live_desk.home.root / "archive").mkdir(parents=True)
     return live_desk.home
 
 
@@ -79,7 +83,12 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 # --- what is not configured ----------------------------------------------------------------------
 
 
-def test_a_fresh_home_stands_on_embedded_defaults_and_works(home: Home) -> None:
+def test_where_no_home_is_all_else_is_looked_at_and_none_is_made(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
+    (tmp_path / "t").mkdir()
+    shutil.rmtree(home.root)
     found = look(home)
     assert list(found) == PARTS
     defaults = {p for p, f in found.items() if f.state == "embedded default"}
@@ -90,21 +99,28 @@ def test_a_fresh_home_stands_on_embedded_defaults_and_works(home: Home) -> None:
         "webhook",
         "metrics",
         "clock",
+        "place",
     }
-    assert {p for p, f in found.items() if f.state == "ok"} == {"home", "config", "isone", "miso"}
+    assert {p for p, f in found.items() if f.state == "ok"} == {"config", "isone", "miso"}
+    assert (found["home"].state, found["home"].said) == ("unsure", "there is no home here yet")
+    assert "aurum collect" in found["home"].remedy
+    assert not home.root.exists(), "none is made by looking"
 
 
 def test_looking_leaves_no_trace_but_in_the_limits(home: Home, market: Running) -> None:
-    look(home)
+    found = look(home)
+    assert {found["home"].state, found["place"].state} == {"ok"}
     assert [seen.operator for seen in market.simulator.requests if seen.status == 200] != []
     assert len(market.simulator.requests) == 3  # one of what is only documented
     assert home.origin == ""
     assert {p.name.partition("-")[0] for p in home.root.iterdir()} <= {
+        "archive",
         "limits.sqlite",
         "state.sqlite",
     }
 
 
+@pytest.mark.usefixtures("empty_home")
 def test_the_command_reports_it_and_is_exit_code_0(aurum: Aurum) -> None:
     result = aurum("doctor", "--json")
     assert result.exit_code == 0, result.output

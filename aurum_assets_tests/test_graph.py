@@ -2,21 +2,28 @@
 
 import datetime as dt
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.execution.plan.objects import ErrorSource
+from dagster._serdes import serialize_value
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
+from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.graph.health import HEALTH
 from aurum_assets.graph.jobs import asked_by, beats
 from aurum_assets.graph.reference import reference_key
-from aurum_assets.graph.translate import failures_in_words, feeds_config
+from aurum_assets.graph.translate import Retries, failures_in_words, feeds_config, tried_again
 from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
@@ -128,6 +135,7 @@ def test_the_definitions_load_without_a_warning(home: Home) -> None:
     assert {a.key for a in definitions.resolve_asset_graph().asset_nodes} == {
         *(make(d) for d in DATASETS for make in (raw_key, table_key)),
         *map(reference_key, REFERENCES),
+        HEALTH,
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
     assert table_key(CTS).to_user_string() == "market/miso_cts"
@@ -163,7 +171,7 @@ def test_an_asset_says_who_owns_it_what_it_is_and_where_it_belongs(
         assert kind in node.kinds
         assert node.tags["aurum/series"] == dataset.group
         assert node.tags["aurum/room"] == key.path[0]
-        assert "Caveats" in (node.description or "")
+        assert "\n\nCaveats: " in (node.description or "")
         offered = bool(home.config(dataset).live_dialects)  # nothing else is ever stale
         assert (node.freshness_policy is not None) == offered
     assert graph.get(table_key(dataset)).parent_keys == {raw_key(dataset)}
@@ -217,11 +225,52 @@ def test_the_columns_are_shown_with_their_units(home: Home) -> None:
     assert not columns["location_id"].constraints.nullable
 
 
+def described(home: Home) -> Iterator[tuple[str, str | None]]:
+    """Everything of the repository that the UI shows a description of."""
+    repository = build(home).get_repository_def()
+    graph = build(home).resolve_asset_graph()
+    for schedule in repository.schedule_defs:
+        yield schedule.name, schedule.description
+    for sensor in repository.sensor_defs:
+        yield sensor.name, sensor.description
+    for job in repository.get_all_jobs():
+        if not job.name.startswith("__"):
+            yield job.name, job.description
+        for op in job.all_node_defs:
+            yield f"{job.name} {op.name}", op.description
+    for node in graph.asset_nodes:
+        yield node.key.to_user_string(), node.description
+    for key in graph.asset_check_keys:
+        yield key.to_user_string(), graph.get(key).description
+    for name, resource in repository.get_top_level_resources().items():
+        yield name, resource.description
+
+
+def test_everything_says_in_whole_sentences_what_it_is(home: Home) -> None:
+    found = dict(described(home))
+    assert {"home", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(found)
+    for name, said in found.items():
+        assert said, f"{name} says nothing"
+        assert said.endswith("."), f"{name}: {said}"
+
+
+def test_no_description_shows_markup_where_the_ui_does_not_render_it(home: Home) -> None:
+    columns = [
+        (f"{node.key.to_user_string()} {column.name}", column.description)
+        for node in build(home).resolve_asset_graph().asset_nodes
+        for schema in [node.metadata.get("dagster/column_schema")]
+        if isinstance(schema, dg.TableSchema)
+        for column in schema.columns
+    ]
+    assert len(columns) > 100
+    markup = re.compile(r"`|\*|^- |^#|\]\(|<\w|\b_\w+_\b", re.MULTILINE)
+    for name, said in [*described(home), *columns]:
+        assert not markup.search(said or ""), f"{name}: {said}"
+
+
 def test_a_dataset_that_config_switches_off_has_no_asset(
     home: Home, configuration: Configuration
 ) -> None:
-    from dataclasses import replace
-
     off = replace(configuration.datasets[LOAD.key], enabled=False)
     datasets = {**configuration.datasets, LOAD.key: off}
     reduced = replace(home, configuration=replace(configuration, datasets=datasets))
@@ -481,6 +530,78 @@ def test_a_broken_record_is_a_failed_check_in_a_run_that_succeeds(
     assert len(live_desk.rows(LMP)) == 2
 
 
+def rows_of_table(desk: Desk, dataset: Dataset) -> tuple[int, list[dt.date]]:
+    return len(desk.rows(dataset)), desk.home.lake.days(dataset.table)
+
+
+def of_the_table_alone(
+    desk: Desk, instance: dg.DagsterInstance, dataset: Dataset, day: str
+) -> dg.ExecuteInProcessResult:
+    """What the UI runs for "Materialize" of ``market/<dataset>``: the table and its checks."""
+    job = dg.define_asset_job(
+        "by_hand",
+        selection=dg.AssetSelection.assets(table_key(dataset)),
+        executor_def=dg.in_process_executor,
+    )
+    whole = dg.Definitions.merge(build(desk.home), dg.Definitions(jobs=[job]))
+    return whole.resolve_job_def("by_hand").execute_in_process(
+        partition_key=day, instance=instance, raise_on_error=False
+    )
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
+def test_a_table_without_an_archived_answer_of_its_day_fails_in_one_sentence(
+    desk: Desk, instance: dg.DagsterInstance, dataset: Dataset
+) -> None:
+    result = of_the_table_alone(desk, instance, dataset, "2026-07-17")
+    (data,) = failures(result).values()
+    assert data.user_failure_data.description == (
+        f"nothing archived of 2026-07-17: materialize raw/{dataset.key} too"
+    )
+    assert "STEP_UP_FOR_RETRY" not in [e.event_type_value for e in result.all_events]
+    assert materializations(result) == {}
+    assert result.get_asset_check_evaluations() == []
+    assert rows_of_table(desk, dataset) == (0, [])
+
+
+def test_a_day_whose_archive_is_gone_keeps_the_rows_that_it_has(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    day = "2026-07-20"
+    assert run(live_desk, instance, "isone_five_minutes", day, {LOAD.key: ["day"]}).success
+    held = rows_of_table(live_desk, LOAD)
+    for path in (live_desk.home.root / "archive").rglob("*.json*"):
+        path.unlink()
+    result = of_the_table_alone(live_desk, instance, LOAD, day)
+    assert not result.success
+    assert rows_of_table(live_desk, LOAD) == held == (288, [dt.date.fromisoformat(day)])
+
+
+def of_the_table_in_its_job(
+    desk: Desk, instance: dg.DagsterInstance, dataset: Dataset, day: str
+) -> dg.ExecuteInProcessResult:
+    """As a schedule has it: the asset's step reports its checks."""
+    job = build(desk.home).resolve_job_def("isone_five_minutes")
+    chosen = [table_key(dataset)]
+    return job.execute_in_process(partition_key=day, instance=instance, asset_selection=chosen)
+
+
+@pytest.mark.parametrize("made", [of_the_table_alone, of_the_table_in_its_job])
+def test_a_check_that_has_nothing_to_judge_gives_no_result_and_the_log_says_why(
+    desk: Desk, instance: dg.DagsterInstance, made: Callable[..., dg.ExecuteInProcessResult]
+) -> None:
+    desk.take(LOAD, b'{"FiveMinSystemLoads":""}', asked=TODAY)
+    result = made(desk, instance, LOAD, TODAY)
+    assert result.success
+    said = outcomes(result, LOAD)
+    assert set(said) == {"completeness", "freshness", "empty_answer"}
+    assert {passed for passed, _ in said.values()} == {False}
+    log = "\n".join(
+        e.user_message for e in instance.all_logs(result.run_id) if e.dagster_event is None
+    )
+    assert "contract skipped, nothing to judge: no row of 2026-07-21 is held" in log
+
+
 def failures(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {
         e.step_key: e.step_failure_data
@@ -509,6 +630,56 @@ def test_a_refused_request_fails_at_once_in_a_sentence_that_names_the_variables(
     assert materializations(result) == {}
 
 
+@pytest.mark.parametrize(("fault", "tries"), [("500", 2), ("401", 1)])
+def test_the_error_of_a_failed_run_begins_with_the_sentence(
+    live_desk: Desk,
+    market: Running,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    tries: int,
+) -> None:
+    """And has one trace: what caused it is not told a second time."""
+    monkeypatch.setattr(assets, "ASKED_AGAIN", replace(assets.ASKED_AGAIN, seconds=0))
+    live_desk.home.sleep = lambda _: None
+    market.simulator.fail(next=fault, times=100)
+    feeds = {LOAD.key: ["now"]}
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, feeds, raise_on_error=False)
+    (failed,) = failures(result).values()
+    sentence = failed.user_failure_data.description
+    assert sentence.startswith("ISO New England ")
+    assert failed.error.message == f"dagster._core.definitions.events.Failure: {sentence}\n"
+    assert failed.error.cause is None or failed.error.cause.message.find(sentence) == -1
+    events = instance.all_logs(result.run_id)
+    assert "max_retries" not in "".join(map(serialize_value, events))
+    of_run = result.get_run_failure_event().job_failure_data
+    assert of_run.error == failed.error
+    warned = [e.user_message for e in events if "; tried again in 0 s" in e.user_message]
+    assert warned == [f"{sentence}; tried again in 0 s"] * (tries - 1)
+    restarted = [e for e in result.all_events if e.event_type_value == "STEP_RESTARTED"]
+    assert len(restarted) == tries - 1
+
+
+def test_an_error_that_nobody_thought_of_is_tried_again_and_then_told_as_it_is(
+    instance: dg.DagsterInstance,
+) -> None:
+    tries = []
+
+    @dg.asset
+    def strange(context: dg.AssetExecutionContext) -> None:
+        with tried_again(context, Retries(most=2, seconds=0)):
+            tries.append(context.retry_number)
+            msg = "the seventh day"
+            raise ArithmeticError(msg)
+
+    result = dg.materialize([strange], instance=instance, raise_on_error=False)
+    assert tries == [0, 1, 2]
+    (failed,) = failures(result).values()
+    assert "Exceeded" not in failed.error.to_string()
+    assert failed.error.cause.message == "ArithmeticError: the seventh day\n"
+    assert failed.error_source == ErrorSource.USER_CODE_ERROR, "the UI shows the cause alone"
+
+
 def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
     live_desk: Desk, market: Running, instance: dg.DagsterInstance
 ) -> None:
@@ -522,7 +693,7 @@ def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
         raise_on_error=False,
     )
     (data,) = failures(result).values()
-    assert "it says 'no data'" in data.user_failure_data.description
+    assert "says 'no data'" in data.user_failure_data.description
     assert "the bytes are kept at rejected/miso_cts/" in data.user_failure_data.description
     assert len(list(live_desk.home.archive.rejections(CTS.key))) == 1
 
@@ -542,7 +713,9 @@ def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: 
         raise error
     assert caught.value.allow_retries is again
     assert caught.value.description == str(error)
-    assert caught.value.__cause__ is error
+    assert caught.value.__cause__ is error.__cause__, "the sentence is said once"
+    raised_in = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert raised_in[-1] == "test_only_what_may_go_better_later_is_tried_again"
 
 
 def test_what_is_no_error_of_ours_is_not_translated() -> None:
@@ -621,6 +794,19 @@ def test_a_day_that_cannot_be_replayed_does_not_hold_up_the_others(
         if e.is_step_materialization
     ] == ["2026-07-20"]
     assert len(live_desk.rows(LOAD)) == 2 * 288
+
+
+def test_a_day_of_which_nothing_is_archived_cannot_be_replayed(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    ingest.collect(live_desk.home, LOAD, LOAD.day("2026-07-19"))
+    days = {"first": "2026-07-18", "last": "2026-07-19"}
+    result = replay(live_desk, instance, raise_on_error=False, dataset=LOAD.key, **days)
+    (data,) = failures(result).values()
+    assert data.user_failure_data.description == (
+        f"2026-07-18: {LOAD.key}: nothing archived of 2026-07-18: collect the day first"
+    )
+    assert live_desk.home.lake.days(LOAD.table) == [dt.date(2026, 7, 19)]
 
 
 def test_replay_of_an_unknown_dataset_names_the_known_ones(

@@ -287,6 +287,7 @@ def test_the_command_purges_dagsters_storage_where_the_home_has_one(
     aurum: Aurum, environment: dict[str, str]
 ) -> None:
     folder = Path(environment["AURUM_HOME"]) / "dagster"
+    (folder.parent / "archive").mkdir(parents=True)
     names = {part["part"] for part in said(aurum("maintain", "--json"))["parts"]}
     assert "dagster" not in names
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """A home that version 0.1 made (``homes/0.1.tar.xz``) lives on in the code of today.
 
-Its catalog stores absolute paths, so it is unpacked where it was made, by one process at a time.
+Its tables name their files by absolute path, so it is unpacked where it was made, by one process at
+a time.
 """
 
 import datetime as dt
@@ -19,7 +20,7 @@ from pyiceberg.types import StringType
 from aurum_assets import ingest
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.errors import ConfigError, HomeMoved
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.settings import Home
 from aurum_assets.simulator.server import Running
@@ -114,6 +115,18 @@ def test_a_dropped_table_of_a_home_without_ledgers_is_a_loss(old: Home) -> None:
     load = _known("isone_system_load")
     old.lake.catalog.drop_table(load.table.identifier)
     assert [p for v in ingest.verify_days(old, load) for p in v.problems if "missing" in p]
+
+
+def test_a_home_of_the_version_before_is_relocated_to_where_it_was_copied(
+    old: Home, tmp_path: Path
+) -> None:
+    copy = replace(old, root=shutil.copytree(old.root, tmp_path / "copy"))
+    with pytest.raises(HomeMoved, match=f"{tmp_path}/copy was made in {PLACE}, "):
+        copy.lake.read(QUARANTINE)
+    assert "market.isone_rt_lmp" in {table.table for table in ingest.relocate(copy).tables}
+    shutil.rmtree(old.root / "lake")
+    assert {key: len(copy.lake.read(_known(key).table)) for key in ROWS} == ROWS
+    assert len(copy.lake.read(QUARANTINE)) == 1
 
 
 def test_a_table_of_a_newer_version_takes_no_rows_and_rejects_no_snapshot(old: Home) -> None:

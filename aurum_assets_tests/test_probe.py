@@ -1,6 +1,8 @@
 """``aurum probe``: every endpoint once, its dialect and drift in words, and no trace of it."""
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,12 @@ from aurum_assets_tests.conftest import Aurum, Desk, said
 LOAD = next(d for d in DATASETS if d.key == "isone_system_load")
 CTS = next(d for d in DATASETS if d.key == "miso_cts")
 CANARY = "canary-51c2"
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where requests are counted that leave before there is a home."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def probed(desk: Desk, *datasets: Dataset) -> dict[str, ingest.Probed]:
@@ -32,11 +40,13 @@ def test_each_endpoint_is_asked_once_and_speaks_as_config_says(
 
 
 def test_a_probe_leaves_no_trace_but_in_the_limits(live_desk: Desk, market: Running) -> None:
+    (live_desk.home.root / "archive").mkdir(parents=True)
     market.simulator.fail("403", times=3)
     probed(live_desk, LOAD, CTS)
     home = live_desk.home
     assert home.origin == ""
     assert {p.name.partition("-")[0] for p in home.root.iterdir()} <= {
+        "archive",
         "limits.sqlite",
         "state.sqlite",
     }
@@ -80,6 +90,9 @@ def test_nobody_waits_for_a_limit(live_desk: Desk, market: Running) -> None:
     assert again.state == "not asked"
     assert "within the operator's limits" in again.reason
     assert len(market.simulator.requests) == 3
+    assert not desk.home.root.exists(), "none is made by looking"
+    (desk.home.root / "archive").mkdir(parents=True)
+    assert probed(desk, CTS)["cts_live"].state == "not asked", "what was asked before it counts"
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,14 @@ import sqlalchemy as sa
 from dagster import DagsterEventType as Kind
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.events import AssetMaterializationPlannedData, StepMaterializationData
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
+from aurum_assets.graph.health import HEALTH, KINDS, events_of
 from aurum_assets.graph.purge import Purged, _Pass, purge
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.alerts import Alert
 
 PRICES = dg.AssetKey(["market", "prices"])
 CHECK = dg.AssetCheckKey(PRICES, "adds_up")
@@ -278,6 +282,43 @@ def test_changes_of_freshness_are_bounded_to_the_last_of_each_asset(
     with sqlite3.connect(index) as db:
         assert db.execute("SELECT count(*) FROM event_logs").fetchone() == (1,)
     db.close()
+
+
+def test_what_is_reported_without_a_run_is_bounded_to_the_last_of_each_asset_and_check(
+    instance: dg.DagsterInstance,
+) -> None:
+    """``watch`` reports the asset ``health`` so, as often as alerts open and end."""
+    alert = Alert("a", "drift", "ERROR", "load", "", "", "it drifted", "look", "dev", "", "")
+    now = dt.datetime.now(dt.UTC)
+    reported = None
+    checks = [dg.AssetCheckKey(HEALTH, kind) for kind in KINDS]
+
+    def counted() -> list[int | None]:
+        assert isinstance(instance.event_log_storage, SqlEventLogStorage)
+        with instance.event_log_storage.index_connection() as db:
+            tables = (Events, Checks)
+            return [db.scalar(sa.select(sa.func.count()).select_from(t)) for t in tables]
+
+    def seen() -> object:
+        made = instance.get_latest_materialization_event(HEALTH)
+        found = instance.event_log_storage.get_latest_asset_check_execution_by_key(checks)
+        return made, {key.name: record.id for key, record in found.items()}
+
+    for n in range(21):  # it flaps
+        events, reported = events_of([alert] * (n % 2), reported, now)
+        for event in events:
+            instance.report_runless_asset_event(event)
+    by_hand = dg.AssetMaterialization(PRICES, partition=DAYS[0])
+    instance.report_runless_asset_event(by_hand)
+    before = seen()
+    all_of_them = [21 * (1 + len(KINDS)) + 1, 21 * len(KINDS)]
+    assert counted() == all_of_them
+    purge(instance, now - LATER)
+    assert counted() == all_of_them, "nothing is old"
+    purge(instance, after_all())
+    assert counted() == [2, len(KINDS)]
+    assert seen() == before
+    assert instance.get_materialized_partitions(PRICES) == {DAYS[0]}
 
 
 def test_a_storage_that_is_not_sql_is_refused_in_one_sentence() -> None:

@@ -20,7 +20,7 @@ from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.errors import ConfigError, ContractBroken
-from aurum_assets.reference.checks import CHECKS, Known
+from aurum_assets.reference.checks import CHECKS, Known, evaluate
 from aurum_assets.reference.crosswalk import (
     BAR,
     Reference,
@@ -551,3 +551,21 @@ def test_kill_9_while_writing_leaves_the_old_or_the_new_file(tmp_path: Path) -> 
         assert held is not None
         assert held["id"].to_list() == [str(n) for n in range(4000)]
         assert held["text"].n_unique() == 1
+
+
+@pytest.mark.parametrize("reference", [ISO_NODES, GENERATORS], ids=lambda r: r.key)
+def test_a_day_on_which_nothing_was_seen_gives_no_check_anything_to_judge(
+    reference: Reference,
+) -> None:
+    nothing = reference.nothing_reviewed()
+    seen = reference.sightings.empty()
+    rows = conformed(reference.table, reference.follows(seen, nothing))
+    for verdict in evaluate(Known(reference, FIRST, seen, rows, nothing)):
+        assert verdict.skipped, verdict
+        assert verdict.reason == "nothing to judge: nothing was seen on 2026-07-01"
+
+
+def test_on_the_first_day_nothing_can_have_vanished() -> None:
+    said = verdict("vanished", 0, sightings((0, "1", "A", LIST)))
+    assert said.skipped
+    assert said.reason == "nothing to judge: no earlier day is known"

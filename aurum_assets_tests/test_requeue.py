@@ -299,6 +299,7 @@ def test_the_command_ends_with_0_where_nothing_is_left_and_with_3_where_somethin
 
 def test_a_wrong_day_is_wrong_use(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AURUM_HOME", str(desk.home.root))
+    (desk.home.root / "archive").mkdir(parents=True)
     done = CliRunner().invoke(main, ["requeue", "--day", "someday"])
     assert done.exit_code == 2
     assert "expected YYYY-MM-DD" in done.output

@@ -328,6 +328,7 @@ def test_half_a_question_is_wrong_use(aurum: Aurum, arguments: tuple[str, ...]) 
     assert aurum(*arguments).exit_code == 2
 
 
+@pytest.mark.usefixtures("empty_home")
 def test_the_tables_of_a_configured_catalog_are_dropped_only_with_yes(
     aurum: Aurum, postgres_url: str, tmp_path: Path
 ) -> None:

@@ -170,17 +170,26 @@ class Ui:
             for error in failed
         ]
 
-    def checks(self, dataset: str) -> list[Json]:
-        """The latest evaluation of each check of a table asset."""
+    def checks(self, *asset: str) -> list[Json]:
+        """The latest evaluation of each check of an asset."""
         data = self.ask(
             """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
                  assetChecksOrError { ... on AssetChecks { checks { name
                    executionForLatestMaterialization { status
                      evaluation { success description } } } } } } } }""",
-            key={"path": ["market", dataset]},
+            key={"path": list(asset)},
         )
         found: list[Json] = data["assetNodeOrError"]["assetChecksOrError"]["checks"]
         return found
+
+    def said(self, sensor: str) -> str:
+        """Why a sensor's newest tick asked for no run."""
+        data = self.ask(
+            """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) {
+                 ... on Sensor { sensorState { ticks(limit: 1) { skipReason } } } } }""",
+            sensor={**_SELECTOR, "sensorName": sensor},
+        )
+        return str(data["sensorOrError"]["sensorState"]["ticks"][0]["skipReason"])
 
     def ticks(self) -> dict[str, set[str]]:
         """The outcomes of each sensor's ticks so far."""
@@ -291,7 +300,7 @@ def _backfills(tour: Tour, ui: Ui) -> None:
     tour.sees("raw and table together succeed", where=statuses == ["SUCCESS"] * 2, said=statuses)
     failed = [
         check["name"]
-        for check in ui.checks(dataset)
+        for check in ui.checks("market", dataset)
         if (check["executionForLatestMaterialization"] or {}).get("status") != "SUCCEEDED"
     ]
     tour.sees("each check of it passed", where=not failed, said=failed)
@@ -325,6 +334,13 @@ def _days_ago(first: int, count: int) -> list[str]:
 
 def _health(tour: Tour, ui: Ui) -> None:
     """What the failing operator left open is seen in the UI, and in the watch sensor's tick."""
+
+    def open_() -> list[str]:
+        executed = {c["name"]: c["executionForLatestMaterialization"] for c in ui.checks("health")}
+        return [name for name, last in executed.items() if last and last["status"] == "FAILED"]
+
+    wait_for(lambda: "failed_run" in open_(), "the asset health to show the failed run", 900)
+    tour.sees("watch says in its tick what is open", where="failed_run" in ui.said("watch"))
 
 
 def _keys(tour: Tour) -> None:

@@ -8,6 +8,7 @@
     health     what is held, what works, what the operators say: status, doctor, probe
     watch      what is wrong, and the counts of all runs: alerts, metrics
     maintain   what only grows, brought back to what it is needed for
+    relocate   a copied or moved home, made to work where it is now
     reference  what locations and generators are called
     simulate   without an operator: demo, simulate
 
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aurum_assets.cli.interrupt import interruptible
-from aurum_assets.model.errors import AurumError
+from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged
 from aurum_assets.model.shown import visible
 
 if TYPE_CHECKING:
@@ -49,14 +50,21 @@ COMMANDS = {
     "alerts": ("watch", "The alerts that are open."),
     "metrics": ("watch", "Serve the metrics of all runs to Prometheus."),
     "maintain": ("maintain", "Keep lake, Dagster's storage and local files small."),
+    "relocate": ("relocate", "Make a copied or moved home work where it is now."),
     "reference": ("reference", "What locations and generators are called."),
     "demo": ("simulate", "A simulated day and six live ticks, through Dagster."),
     "simulate": ("simulate", "Run a simulated operator on 127.0.0.1."),
 }
 
 
+class WrongConfiguration(click.ClickException):
+    """A variable, a file of ours or the home is wrong: exit code 2."""
+
+    exit_code = 2
+
+
 class Group(click.Group):
-    """Imports the command that is asked for; turns our errors into one sentence and exit code 1."""
+    """Imports the command that is asked for; turns our errors into a sentence and an exit code."""
 
     def __call__(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401  as click has it
         """Run as a program, where nothing is passed: then the process ends with the command.
@@ -112,7 +120,9 @@ class Group(click.Group):
                     end_unread()
                 raise
             except AurumError as error:
-                raise click.ClickException(visible(str(error))) from error
+                wrong = isinstance(error, ConfigError) and not isinstance(error, LakeDamaged)
+                kind = WrongConfiguration if wrong else click.ClickException
+                raise kind(visible(str(error))) from error
 
 
 @click.group(

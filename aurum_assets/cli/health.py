@@ -35,7 +35,7 @@ def status(as_json: bool) -> None:
     lag: since the newest interval began. gaps today: intervals of the operator's today that are due
     and not there. kept out: records in quarantine and answers that could not be read.
     """
-    rows = [s.as_dict() for s in ingest.status(open_home(DATASETS), DATASETS)]
+    rows = [s.as_dict() for s in ingest.status(open_home(DATASETS, needs="lake"), DATASETS)]
     if as_json:
         print_json({"datasets": rows})
         return
@@ -79,7 +79,7 @@ def doctor(as_json: bool) -> None:
 
     Exit code: 0 all that is configured works, 1 something does not.
     """
-    found = ingest.examine(open_home(DATASETS))
+    found = ingest.examine(open_home(DATASETS, even_moved=True))
     broken = [f for f in found if f.state == "broken"]
     if as_json:
         print_json({"parts": [f.as_dict() for f in found], "broken": [f.part for f in broken]})

@@ -41,7 +41,7 @@ def maintain(keys: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
 
     Exit code: 0 all is done, 1 a part failed (the others are done), 2 wrong use.
     """
-    home = open_home(DATASETS)
+    home = open_home(DATASETS, needs="home")
     others = [] if keys else list(_dagster(home, dry_run=dry_run))
     parts = ingest.parts_of(home, [find(key) for key in keys], dry_run=dry_run, others=others)
     found = []

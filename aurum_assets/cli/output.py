@@ -302,6 +302,7 @@ def verdict_row(verdict: Verdict) -> Row:
     return {
         "check": verdict.check,
         "passed": verdict.passed,
+        "skipped": verdict.skipped,
         "severity": verdict.severity,
         "count": verdict.count,
         "reason": verdict.reason,

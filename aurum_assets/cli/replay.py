@@ -64,7 +64,9 @@ def replay(
     Of one DATASET, or with --all of every one. Costs what parsing all of these days costs; with
     --rebuild twice that, for each day is verified.
     """
-    home, found = open_home(DATASETS), [find(dataset)] if dataset else list(DATASETS)
+    found = [find(dataset)] if dataset else list(DATASETS)
+    # Of a moved home the whole lake is made anew where the home is now, or nothing is.
+    home = open_home(DATASETS, needs="archive", even_moved=rebuild and not dataset)
     if all_days and days.said:
         msg = "--all does not go with --day, --start-date and --end-date"
         raise click.UsageError(msg)
@@ -176,7 +178,8 @@ def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) 
 
     Exit code: 0 nothing is left, 3 something still fails, 2 wrong use, 1 failure.
     """
-    home, found = open_home(DATASETS), [find(dataset)] if dataset else list(DATASETS)
+    home = open_home(DATASETS, needs="archive")
+    found = [find(dataset)] if dataset else list(DATASETS)
     done: list[ingest.Requeued] = []
     with progress(None, "reading again", "days read again", GOES_ON) as step:
         for one in found:

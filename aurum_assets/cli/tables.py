@@ -145,7 +145,8 @@ def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
         _refuse_to_replace(output, force=force)
     so_far = _UNWRITTEN if output else ""
     try:
-        with telling(lambda: so_far), ingest.query(open_home(DATASETS), select) as batches:
+        home = open_home(DATASETS, needs="lake")
+        with telling(lambda: so_far), ingest.query(home, select) as batches:
             if output:
                 rows = _write_file(_frames(batches), output, form)
                 _say_written(rows, output, as_json=as_json)
@@ -206,7 +207,7 @@ def export(
     Day by day: no more than one is in memory. Sorted by day, interval and location; times are UTC.
     Exit code 1 where there is no row: then no file is written.
     """
-    home, found = open_home(DATASETS), find(dataset)
+    home, found = open_home(DATASETS, needs="lake"), find(dataset)
     if not days.said:
         msg = "say which days: --day, or --start-date and --end-date"
         raise click.UsageError(msg)

@@ -40,7 +40,7 @@ def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_
     if dataset and option:
         msg = "name the dataset once"
         raise click.UsageError(msg)
-    home, name = open_home(DATASETS), dataset or option
+    home, name = open_home(DATASETS, needs="lake"), dataset or option
     found = []
     for one in [find(name)] if name else DATASETS:
         asked = _asked(home, one, days)

@@ -25,7 +25,7 @@ def metrics(port: int, host: str, once: bool) -> None:
     """
     import prometheus_client
 
-    registry = ingest.Scraped(open_home(DATASETS), DATASETS).registry
+    registry = ingest.Scraped(open_home(DATASETS, needs="home"), DATASETS).registry
     if once:
         click.echo(prometheus_client.generate_latest(registry).decode(), nl=False)
         return
@@ -55,7 +55,7 @@ def alerts(check: bool, as_json: bool) -> None:
 
     Exit code: 0 none is open, 3 some are, 1 failure.
     """
-    home = open_home(DATASETS)
+    home = open_home(DATASETS, needs="nothing" if check else "home")
     found = ingest.look(home, DATASETS) if check else home.alerts.open
     rows = [a.as_dict() for a in found]
     if as_json:

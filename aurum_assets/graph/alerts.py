@@ -14,6 +14,7 @@ from dagster._core.event_api import RunStatusChangeEventType
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.graph.health import HEALTH, Reported, events_of, sentence_of
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.alerts import Kind, Severity, Trouble
 from aurum_assets.resources.settings import Home
@@ -48,7 +49,7 @@ def _failed_runs(
         name="failed_runs",
         minimum_interval_seconds=FAILED_SECONDS,
         default_status=status,
-        description="An alert for each dataset of which a run failed, and will not be run again "
+        description="Opens an alert for each dataset of which a run failed that is not run again "
         "by itself.",
     )
     def failed_runs(context: dg.RunFailureSensorContext, home: dg.ResourceParam[Home]) -> None:
@@ -77,8 +78,9 @@ def _troubles(
         error = data.error.message.strip() if data.error else "a step failed"
         sentence = (user.description if user else None) or error
         said.setdefault(keys.get(event.step_key or "", ""), sentence)
+    of_job = "" if run.job_name.startswith("__") else f" of {run.job_name}"  # a person chose assets
     for dataset, sentence in (said or {"": context.failure_event.message or "it failed"}).items():
-        what = f"run {run.run_id[:8]} of {run.job_name} failed: {sentence}"
+        what = f"run {run.run_id[:8]}{of_job} failed: {sentence}"
         yield Trouble("failed_run", dataset, run.job_name, what, day=day)
 
 
@@ -87,9 +89,9 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
         name="check_alerts",
         minimum_interval_seconds=CHECKS_SECONDS,
         default_status=status,
-        description="Reads what the checks of finished runs said: an alert for an ERROR, for drift "
-        "and for an empty answer, and its end once the check passes; a run that succeeds ends the "
-        "alert of those that failed.",
+        description="Reads what the checks of finished runs said: opens an alert for an ERROR, for "
+        "drift and for an empty answer, and ends it once the check passes; a run that succeeds "
+        "ends the alert of those that failed.",
     )
     def check_alerts(
         context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
@@ -101,6 +103,8 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
             for run, succeeded in finished:
                 for evaluation in _evaluations(instance, run.run_id):
                     key = evaluation.asset_key
+                    if key == HEALTH:  # it tells of alerts, and is none itself
+                        continue
                     dataset = known.get(key, "/".join(key.path))
                     _judge(home, dataset, evaluation, run.tags.get("dagster/partition", ""))
                 if succeeded:
@@ -184,12 +188,18 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=status,
         description="Looks for feeds that are late, breakers that are open, a quarantine that "
-        "grows and servers that are out of reach; sends what waits to be sent.",
+        "grows and servers that are out of reach; sends what waits to be sent, and reports the "
+        "open alerts as the asset health.",
     )
-    def watch(home: dg.ResourceParam[Home]) -> dg.SkipReason:
+    def watch(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SensorResult:
         with translate.failures_in_words():
             there = ingest.look(home, datasets)
-        named = ", ".join(f"{a.kind} {a.dataset or a.subject}" for a in there)
-        return dg.SkipReason(f"open alerts: {named}" if there else "no alert is open")
+        before = msgspec.json.decode(context.cursor, type=Reported) if context.cursor else None
+        events, reported = events_of(there, before, home.now())
+        return dg.SensorResult(
+            skip_reason=dg.SkipReason(sentence_of(there)),
+            asset_events=events,
+            cursor=msgspec.json.encode(reported).decode(),
+        )
 
     return watch

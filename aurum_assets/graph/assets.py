@@ -11,28 +11,35 @@ from pydantic import Field
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
-from aurum_assets.graph.checks import asset_checks, reports_itself
+from aurum_assets.graph.checks import asset_checks, report, reports_itself
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
-from aurum_assets.model.errors import AurumError, NotYetPublished, SourceError
+from aurum_assets.model.errors import AurumError, NothingArchived, NotYetPublished, SourceError
 from aurum_assets.resources.settings import Home
 
 OWNERS = ["team:market-data"]
 _FAIL_AFTER = {"five_minutes": 30, "fifteen_minutes": 60, "daily": 36 * 60, "backfill": 0}
 _RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemon's, a person's
+ASKED_AGAIN = translate.Retries(most=1, seconds=15)
+MERGED_AGAIN = translate.Retries(most=2, seconds=10)
 _A_WEEK = 7 * 24 * 60
 
 
 class CollectConfig(dg.Config):
-    """How to collect: ``feeds`` by name (all that can speak of the day where empty); ``hours`` by
-    feed, the only ones to ask for; ``force`` archives even what was said before.
-    """
+    """How to collect."""
 
-    feeds: list[str] = Field(default_factory=list)
-    hours: dict[str, list[str]] = Field(default_factory=dict)
-    force: bool = False
+    feeds: list[str] = Field(
+        default_factory=list,
+        description="The feeds to ask, by name; all that have the day where none is named.",
+    )
+    hours: dict[str, list[str]] = Field(
+        default_factory=dict, description="By feed, the only hours to ask for, such as 07."
+    )
+    force: bool = Field(
+        default=False, description="Archive an answer even where it repeats the one before."
+    )
 
 
 def raw_key(dataset: Dataset) -> dg.AssetKey:
@@ -77,7 +84,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=raw_key(dataset),
-        description=f"Every answer, byte for byte.\n\n{translate.markdown(dataset.doc)}",
+        description=f"Every answer, byte for byte.\n\n{translate.plain(dataset.doc)}",
         partitions_def=partitions(dataset, config),
         freshness_policy=freshness(config),
         group_name=dataset.source.name,
@@ -85,14 +92,13 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         owners=OWNERS,
         tags={"aurum/room": "raw", "aurum/series": dataset.group},
         metadata={"topic": config.topic, "folder": f"sourcing/{dataset.archive_name}"},
-        retry_policy=dg.RetryPolicy(max_retries=1, delay=15),
         output_required=False,
     )
     def collect(
         context: dg.AssetExecutionContext, config: CollectConfig, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = dataset.day(context.partition_key)
-        with translate.failures_in_words(context.run.run_id):
+        with translate.tried_again(context, ASKED_AGAIN):
             collected = _collected(context, home, dataset, config, day)
             others = [other for other in collected.days if other != day.key]
             untold = _elsewhere(context, home, dataset, others, day)
@@ -218,8 +224,7 @@ def materialization(
     yield dg.AssetMaterialization(
         asset_key=key, partition=done.day.key, metadata=translate.table_metadata(home, done)
     )
-    for verdict in ingest.check(home, done):
-        yield translate.check_evaluation(verdict, key, done.day.key)
+    yield from translate.check_evaluations(ingest.check(home, done), key, done.day.key)
 
 
 def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
@@ -229,7 +234,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[raw_key(dataset)],
-        description=translate.markdown(dataset.doc),
+        description=translate.plain(dataset.doc),
         partitions_def=days,
         freshness_policy=freshness(config),
         group_name=dataset.source.name,
@@ -241,19 +246,26 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
             "dagster/table_name": dataset.table.identifier,
             "key": ", ".join(dataset.table.key),
         },
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
     )
     def normalize(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
-        with translate.failures_in_words(context.run.run_id):
-            done = ingest.normalize(home, dataset, dataset.day(context.partition_key))
+        with translate.tried_again(context, MERGED_AGAIN):
+            done = _normalized(home, dataset, dataset.day(context.partition_key))
             if reports_itself(context, _check_name(dataset)):
-                for verdict in ingest.check(home, done):
-                    context.log_event(translate.check_evaluation(verdict, key, done.day.key))
+                report(context, ingest.check(home, done), key)
         return dg.MaterializeResult(metadata=translate.table_metadata(home, done))
 
     return normalize
+
+
+def _normalized(home: Home, dataset: Dataset, day: OperatingDay) -> ingest.Normalized:
+    try:
+        return ingest.normalize(home, dataset, day)
+    except NothingArchived as error:
+        raw = raw_key(dataset).to_user_string()
+        msg = f"nothing archived of {day}: materialize {raw} too"
+        raise NothingArchived(msg) from error
 
 
 def table_checks(dataset: Dataset, config: DatasetConfig) -> dg.AssetChecksDefinition:

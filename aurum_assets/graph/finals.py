@@ -30,8 +30,8 @@ def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefini
         jobs=list(jobs.values()),
         minimum_interval_seconds=FINALS_SECONDS,
         default_status=status,
-        description="Asks the operator how far its final values are out, from the day after on and "
-        "only while a day lacks them (each feed's probe in config), and for a day once they are.",
+        description="Asks the operator up to which day final values are out, while a day lacks "
+        "them, and for the final values of each such day.",
     )
     def finals(
         context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from pydantic import Field
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
@@ -48,8 +49,27 @@ class Beat:
         if self.cadence in CADENCE_MINUTES:
             first = f"{self.offset}-59" if self.offset else "*"
             return f"{first}/{CADENCE_MINUTES[self.cadence]} * * * *"
-        ahead = any(f.offset_days > 0 for _, c in self.pairs for f in c.feeds)
-        return _ONCE_CLEARED if ahead else _DAILY
+        return _ONCE_CLEARED if self._ahead else _DAILY
+
+    @property
+    def how_often(self) -> str:
+        """``every five minutes``, or ``once a day``."""
+        minutes = self.cadence in CADENCE_MINUTES
+        return f"every {self.cadence.replace('_', ' ')}" if minutes else "once a day"
+
+    @property
+    def described(self) -> str:
+        """What its schedule does, for the UI."""
+        said = f"{self.how_often.capitalize()}: asks {self.source.title} for"
+        if self.cadence in CADENCE_MINUTES:
+            return f"{said} today's newest values, and after midnight for yesterday's last ones."
+        if self._ahead:
+            return f"{said} tomorrow, which is published ahead."
+        return f"{said} the days that ended or became final, and for lists of today."
+
+    @property
+    def _ahead(self) -> bool:
+        return any(f.offset_days > 0 for _, c in self.pairs for f in c.feeds)
 
     def feeds(self, config: DatasetConfig) -> list[Feed]:
         """The feeds of a dataset that it asks."""
@@ -96,13 +116,13 @@ def _beats_at(cadence: str, offset: int, suffix: str, ours: Sequence[Pair]) -> l
 
 def cadence_job(beat: Beat) -> Job:
     """``isone_five_minutes`` and the like: raw and table assets of the datasets, in one process."""
-    source, cadence = beat.source.name, beat.cadence
     return dg.define_asset_job(
         beat.name,
         selection=dg.AssetSelection.assets(*asset_keys(d for d, _ in beat.pairs)).without_checks(),
         executor_def=dg.in_process_executor,
-        description=f"Collect and normalize what {source} publishes: {cadence.replace('_', ' ')}.",
-        tags={"aurum/source": source, "aurum/cadence": cadence, "dagster/priority": "10"},
+        description=f"Collects what {beat.source.title} publishes {beat.how_often}, and brings it "
+        "into the tables.",
+        tags={"dagster/priority": "10"},
     )
 
 
@@ -121,6 +141,7 @@ def cadence_schedule(job: Job, beat: Beat, *, running: bool) -> dg.ScheduleDefin
     @dg.schedule(
         job=job,
         name=f"{job.name}_schedule",
+        description=beat.described,
         cron_schedule=beat.cron,
         execution_timezone=beat.source.zone if beat.cadence == "daily" else "UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING
@@ -161,12 +182,12 @@ def asked_by(beat: Beat, now: dt.datetime) -> Mapping[str, dict[str, list[str]]]
 
 
 class ReplayConfig(dg.Config):
-    """Which days to rebuild: ``first`` and ``last`` as YYYY-MM-DD, both included."""
+    """Which days to rebuild."""
 
-    dataset: str
-    first: str
-    last: str
-    force: bool = False
+    dataset: str = Field(description="The dataset, such as isone_rt_lmp.")
+    first: str = Field(description="The first operating day, YYYY-MM-DD.")
+    last: str = Field(description="The last operating day, YYYY-MM-DD, included.")
+    force: bool = Field(default=False, description="Let rows go whose bytes the archive has lost.")
 
 
 def _asked_days(
@@ -192,7 +213,7 @@ def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
 
     @dg.op(
         name="replay",
-        description="Rebuild the table days of a range from their raw snapshots.",
+        description="Rebuilds the days of a table, first to last, from the archived answers.",
         out={},
     )
     def replay(
@@ -217,7 +238,7 @@ def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
     @dg.job(
         name="replay_from_raw",
         executor_def=dg.in_process_executor,
-        description="Rebuild days of a table from the archive; each day is reported by itself.",
+        description="Rebuilds days of a table from the archive; each day is reported by itself.",
     )
     def replay_from_raw() -> None:
         replay()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
@@ -20,9 +21,9 @@ _RUNS = 20_000  # of one pass, some minutes; a year's backlog is gone within wee
 
 
 class MaintenanceConfig(dg.Config):
-    """``dry_run``: say what would be done, write nothing."""
+    """How to maintain."""
 
-    dry_run: bool = False
+    dry_run: bool = Field(default=False, description="Say what would be done, write nothing.")
 
 
 def dagster_part(
@@ -67,6 +68,7 @@ def maintenance_definitions(*, running: bool) -> dg.Definitions:
     job = maintenance_job()
     schedule = dg.ScheduleDefinition(
         name="maintenance_schedule",
+        description="Every night, before the daily jobs: starts the job maintenance.",
         job=job,
         cron_schedule=_QUIET,
         execution_timezone=ISONE.zone,
@@ -82,8 +84,8 @@ def maintenance_job() -> dg.JobDefinition:
 
     @dg.op(
         name="maintain",
-        description="Rewrite closed days, expire snapshots, delete what nothing refers to, purge "
-        "old runs. The archive is never touched.",
+        description="Rewrites closed days, expires snapshots, deletes what nothing refers to, "
+        "purges old runs. The archive is never touched.",
         out=dg.Out(dg.Nothing),
     )
     def maintain(
@@ -107,7 +109,7 @@ def maintenance_job() -> dg.JobDefinition:
         name="maintenance",
         executor_def=dg.in_process_executor,
         tags={"dagster/priority": "-2"},  # behind every beat and repair
-        description="Keep lake, Dagster's storage and local files small: see `aurum maintain`.",
+        description="Keeps lake, Dagster's storage and local files small, as aurum maintain does.",
     )
     def maintenance() -> None:
         maintain()

@@ -63,7 +63,7 @@ _LOG = (  # of an old run that succeeded; results of checks have a table of thei
     *("STEP_OUTPUT", "HANDLED_OUTPUT"),
 )
 _MARK = _LOG[:2]  # gone from the index last: a run without has lost its log
-_FRESHNESS = "FRESHNESS_STATE_CHANGE"
+_RUNLESS = ("ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION", "FRESHNESS_STATE_CHANGE")
 _ORPHANED_SECONDS = 86_400.0  # a file whose run is not stored may be of one that is being made
 
 Tell = Callable[[str], None]
@@ -142,7 +142,7 @@ class _Pass:
             self._purge(runs[start : start + BATCH], checks)
         for run in orphans:
             self._remove_files(run)
-        self._forget_freshness()
+        self._forget_runless()
 
     def _trim(self, runs: Sequence[str], tell: Tell) -> int:
         """Remove the logs of runs that stay; how many bytes their files have given back."""
@@ -259,7 +259,9 @@ class _Pass:
         index = Path(self.events.path_for_shard(INDEX_SHARD_NAME))
         history = index.parents[1]
         schedules = history.parent / "schedules" / "schedules.db"
-        return [file for file in (index, history / "runs.db", schedules) if file.exists()]
+        runless = Path(self.events.path_for_shard(RUNLESS_RUN_ID))
+        found = (index, history / "runs.db", schedules, runless)
+        return [file for file in found if file.exists()]
 
     # --- what goes ---------------------------------------------------------------------------
 
@@ -284,20 +286,30 @@ class _Pass:
         if _is_run(run):  # a prefix of nothing would be all
             self.instance.compute_log_manager.delete_logs(prefix=[run])
 
-    def _forget_freshness(self) -> None:
-        """Changes of freshness belong to no run: of each asset the last one is kept."""
-        kind = Events.c.dagster_event_type == _FRESHNESS
-        latest = sa.select(sa.func.max(Events.c.id)).where(kind).group_by(Events.c.asset_key)
-        when = Events.c.timestamp < self.before.astimezone(dt.UTC).replace(tzinfo=None)
-        query = sa.delete(Events).where(kind, when)
+    def _forget_runless(self) -> None:
+        """Events that belong to no run (freshness, what ``watch`` reports, a person's): the last of
+        each asset and partition is kept, and the last result of each check.
+        """
+        kind = sa.and_(Events.c.run_id == RUNLESS_RUN_ID, Events.c.dagster_event_type.in_(_RUNLESS))
+        of = (Events.c.asset_key, Events.c.dagster_event_type, Events.c.partition)
+        latest = sa.select(sa.func.max(Events.c.id)).where(kind, of[0].is_not(None)).group_by(*of)
+        check = (Checks.c.asset_key, Checks.c.check_name, Checks.c.partition)
+        results = sa.select(sa.func.max(Checks.c.id)).group_by(*check)
+        before = self.before.astimezone(dt.UTC).replace(tzinfo=None)
+        events = sa.delete(Events).where(kind, Events.c.timestamp < before)
+        checks = sa.delete(Checks).where(
+            Checks.c.run_id == RUNLESS_RUN_ID, Checks.c.create_timestamp < before
+        )
         with self.events.index_connection() as db:
             kept = [number for (number,) in db.execute(latest)]
-            db.execute(query.where(Events.c.id.not_in(kept)))
+            db.execute(events.where(Events.c.id.not_in(kept)))
+            kept = [number for (number,) in db.execute(results.where(Checks.c.partition.is_(None)))]
+            db.execute(checks.where(Checks.c.partition.is_(None), Checks.c.id.not_in(kept)))
         if isinstance(self.events, SqliteEventLogStorage):  # there, they lie in a file too
             if not Path(self.events.path_for_shard(RUNLESS_RUN_ID)).exists():
                 return
             with self.events.run_connection(RUNLESS_RUN_ID) as db:
-                db.execute(query)
+                db.execute(events)
 
 
 def _is_run(name: str) -> bool:

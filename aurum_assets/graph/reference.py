@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 
 from aurum_assets.graph import translate
-from aurum_assets.graph.assets import OWNERS, partitions, table_key
-from aurum_assets.graph.checks import asset_checks, reports_itself
+from aurum_assets.graph.assets import MERGED_AGAIN, OWNERS, partitions, table_key
+from aurum_assets.graph.checks import asset_checks, report, reports_itself
 from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
 from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.model.checks import Verdict
@@ -38,13 +38,14 @@ def reference_definitions(
         "reference_daily",
         selection=dg.AssetSelection.assets(*map(reference_key, REFERENCES)).without_checks(),
         executor_def=dg.in_process_executor,
-        description="Observe what the day's tables name: crosswalk of locations, generators.",
-        tags={"aurum/cadence": "daily"},
+        description="Observes what the day's tables name: locations and generators.",
     )
 
     @dg.schedule(
         job=job,
         name="reference_daily_schedule",
+        description="Every morning after the daily jobs: observes what the tables of yesterday and "
+        "today name.",
         cron_schedule=_AFTER_THE_DATASETS,
         execution_timezone=ISONE_LOCATIONS.source.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING
@@ -81,7 +82,7 @@ def reference_asset(
             for d in datasets
             if reference.reads(d.table)
         ],
-        description=translate.markdown(reference.doc),
+        description=translate.plain(reference.doc),
         partitions_def=days,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=_STALE, warn_window=_STALE / 2),
         group_name="reference",
@@ -93,21 +94,19 @@ def reference_asset(
             "dagster/table_name": reference.table.identifier,
             "key": ", ".join(reference.table.key),
         },
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=10),
         output_required=False,
     )
     def look(
         context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
-        with translate.failures_in_words(context.run.run_id):
+        with translate.tried_again(context, MERGED_AGAIN):
             done = observe(home, reference, dt.date.fromisoformat(context.partition_key))
         if not done.seen:
             said = "%s: no table names anything on %s: not materialized"
             context.log.warning(said, reference.key, context.partition_key)
             return
         if reports_itself(context, _check_name(reference)):
-            for verdict in done.verdicts:
-                context.log_event(translate.check_evaluation(verdict, key, context.partition_key))
+            report(context, done.verdicts, key)
         yield dg.MaterializeResult(metadata=_metadata(home, done))
 
     return look

@@ -50,9 +50,9 @@ def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefiniti
         jobs=list({job.name: job for job in jobs.values()}.values()),
         minimum_interval_seconds=GAPS_SECONDS,
         default_status=status,
-        description="Asks again for days with missing or late intervals, as long as the operator "
-        "shows them: some of each source at a tick (AURUM_REPAIRS), later and later where a day "
-        "stays incomplete.",
+        description="Asks again for days that lack intervals, as long as the operator still has "
+        "them: at most AURUM_REPAIRS days of each operator at a tick, and less and less often "
+        "while a day stays incomplete.",
     )
     def gaps(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SensorResult:
         beyond = [key for key, d in known.items() if not ingest.debts(d, home.config(d))]
@@ -77,7 +77,7 @@ def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefiniti
 
 
 def _repair_run(repair: ingest.Repair, jobs: dict[str, Job]) -> dg.RunRequest:
-    """The run that asks again for what a day lacks; its tags say why, and when the next would."""
+    """The run that asks again for what a day lacks; its tag says why, and when the next would."""
     gap = repair.gap
     return dg.RunRequest(
         run_key=f"gap:{gap.dataset.key}:{gap.day}:{repair.attempt}:{repair.again:%Y%m%dT%H%M%SZ}",
@@ -89,10 +89,8 @@ def _repair_run(repair: ingest.Repair, jobs: dict[str, Job]) -> dg.RunRequest:
         asset_selection=asset_keys([gap.dataset]),
         asset_check_keys=[],  # the step reports them
         tags={
-            "aurum/repair": gap.dataset.key,
-            "aurum/lacks": gap.lacks,
-            "aurum/try": f"{repair.attempt} of {ingest.TRIES}",
-            "aurum/next_try": repair.again.isoformat(timespec="seconds"),
+            "aurum/repair": f"{gap.dataset.key}: {gap.missing} missing, try {repair.attempt} of "
+            f"{ingest.TRIES}, next {repair.again:%F %R}Z",
             "dagster/priority": "-1",  # behind every beat
         },
     )

@@ -3,7 +3,8 @@
 import contextlib
 import re
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -44,12 +45,47 @@ def failures_in_words(run_id: str = "") -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Retries:
+    """How often a step is tried again within its run, ``seconds`` later each time."""
+
+    most: int
+    seconds: int
+
+
+@contextlib.contextmanager
+def tried_again(context: dg.AssetExecutionContext, retries: Retries) -> Iterator[None]:
+    """``failures_in_words`` of a step that is tried again where that may help.
+
+    A ``RetryPolicy`` of Dagster's would put "Exceeded max_retries" before the error of the last
+    try, and try again what was interrupted.
+    """
+    try:
+        with failures_in_words(context.run.run_id):
+            yield
+    except Exception as error:
+        hopeless = isinstance(error, dg.DagsterError) or (
+            isinstance(error, dg.Failure) and not error.allow_retries
+        )
+        if hopeless or context.retry_number >= retries.most:
+            raise
+        said = error.description if isinstance(error, dg.Failure) else str(error)
+        context.log.warning("%s; tried again in %s s", said, retries.seconds)
+        again = dg.RetryRequested(max_retries=retries.most, seconds_to_wait=retries.seconds)
+        raise again from error
+
+
 def _told(
     _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
 ) -> bool:
     if isinstance(error, AurumError):
-        again = isinstance(error, _PASSING)
-        raise dg.Failure(visible(redacted(str(error))), allow_retries=again) from _shown(error)
+        failure = dg.Failure(
+            visible(redacted(str(error))), allow_retries=isinstance(error, _PASSING)
+        )
+        if _shown(error) is None:
+            raise failure from None
+        # One trace, beginning with the sentence: what caused our error, and where it was raised.
+        raise failure.with_traceback(error.__traceback__) from error.__cause__
     if isinstance(error, Exception) and _shown(error) is None:
         said = redacted(f"{type(error).__name__}: {error}")
         raise dg.Failure(said, allow_retries=False) from None
@@ -71,10 +107,14 @@ def _shown(error: Exception) -> Exception | None:
 _TYPES = {"Datetime": "timestamp", "Float64": "double", "Date": "date", "String": "string"}
 
 
-def markdown(doc: str) -> str:
-    """A module's docstring for the UI: ``Grain: …`` and its like become a list."""
+def plain(doc: str) -> str:
+    """A docstring for the UI: paragraphs of plain text, one for ``Source: …`` and each of its like.
+
+    An asset's page renders Markdown, lists and tooltips show it as it is written.
+    """
     heads = re.compile(r"^(Source|Grain|Units|Caveats): ", re.MULTILINE)
-    return heads.sub(r"\n- **\1**: ", doc.strip())
+    text = re.sub(r"`|\*", "", heads.sub(r"\n\1: ", doc.strip()))
+    return "\n\n".join(" ".join(one.split()) for one in re.split(r"\n\s*\n", text))
 
 
 def column_schema(table: Table) -> dg.TableSchema:
@@ -189,17 +229,26 @@ def check_result(verdict: Verdict, key: dg.AssetKey) -> dg.AssetCheckResult:
     )
 
 
-def check_evaluation(verdict: Verdict, key: dg.AssetKey, partition: str) -> dg.AssetCheckEvaluation:
-    """A verdict as the evaluation of a check for one partition, outside a step of the asset."""
-    return dg.AssetCheckEvaluation(
-        asset_key=key,
-        check_name=verdict.check,
-        passed=verdict.passed,
-        severity=severity(verdict),
-        description=visible(verdict.reason),
-        metadata=verdict_metadata(verdict),
-        partition=partition,
-    )
+def check_evaluations(
+    verdicts: Iterable[Verdict], key: dg.AssetKey, partition: str
+) -> list[dg.AssetCheckEvaluation]:
+    """Verdicts as evaluations of the checks for one partition, outside a step of the checks.
+
+    A check that was skipped has none: what it said of the partition before still stands.
+    """
+    return [
+        dg.AssetCheckEvaluation(
+            asset_key=key,
+            check_name=verdict.check,
+            passed=verdict.passed,
+            severity=severity(verdict),
+            description=visible(verdict.reason),
+            metadata=verdict_metadata(verdict),
+            partition=partition,
+        )
+        for verdict in verdicts
+        if not verdict.skipped
+    ]
 
 
 def feeds_config(

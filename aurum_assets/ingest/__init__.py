@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
     from aurum_assets.ingest.publish import Publish, drain
     from aurum_assets.ingest.query import known_tables, query
+    from aurum_assets.ingest.relocate import Relocating, relocate
     from aurum_assets.ingest.remake import Remade, archived_days, remake
     from aurum_assets.ingest.replay import held_days, replay
     from aurum_assets.ingest.requeue import Requeued, requeue
@@ -65,6 +66,7 @@ __all__ = [
     "Part",
     "Probed",
     "Publish",
+    "Relocating",
     "Remade",
     "Repair",
     "Requeued",
@@ -102,6 +104,7 @@ __all__ = [
     "probe",
     "query",
     "rebuild",
+    "relocate",
     "remake",
     "remember",
     "replay",
@@ -124,6 +127,7 @@ _ROOMS = {
     "probe": "Probed endpoints_of newest_published probe",
     "publish": "Publish drain",
     "query": "known_tables query",
+    "relocate": "Relocating relocate",
     "remake": "Remade archived_days remake",
     "replay": "held_days replay",
     "requeue": "Requeued requeue",

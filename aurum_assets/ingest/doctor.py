@@ -30,7 +30,16 @@ from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_
 from aurum_assets.ingest.query import known_tables
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Source
-from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged, SourceError
+from aurum_assets.model.errors import (
+    AurumError,
+    ConfigError,
+    HomeMoved,
+    LakeBusy,
+    LakeDamaged,
+    LakeUnreachable,
+    SourceError,
+)
+from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.scratch import draft
 from aurum_assets.resources.settings import Home
 
@@ -81,6 +90,7 @@ def examine(home: Home) -> list[Finding]:
     """Look at every part of ``home``; takes at most ``DEADLINE`` seconds. Raises nothing."""
     looks: dict[str, _Look] = {
         "home": _home,
+        "place": _place,
         "config": _config,
         "archive": _archive,
         "catalog": _catalog,
@@ -126,8 +136,9 @@ def _outcome(part: str, future: "Future[Finding]") -> Finding:
         return future.result()
     if isinstance(error, _Trouble):
         return Finding(part, error.state, error.where, error.said, error.remedy)
-    if isinstance(error, LakeDamaged):  # our own sentence, with its remedy
-        said, _, remedy = str(error).rpartition("; ")
+    if isinstance(error, LakeDamaged | HomeMoved):  # our own sentence, with its remedy
+        mark = ": " if isinstance(error, HomeMoved) else "; "
+        said, _, remedy = str(error).rpartition(mark)
         return Finding(part, "broken", said=said, remedy=remedy)
     said = f"could not be looked at ({type(error).__name__})"  # its text may hold a secret
     return Finding(part, "broken", said=said, remedy="look at its variables in .env.example")
@@ -163,11 +174,31 @@ def _home(home: Home) -> Finding:
     where = str(home.root.resolve())
     with _at(where):
         _require_writable(home.root, "set AURUM_HOME to a folder that can be written")
+    if not home.exists:
+        remedy = "make one with `aurum collect`, `aurum load` or `aurum demo`, or set AURUM_HOME"
+        return Finding("home", "unsure", where, "there is no home here yet", remedy)
     free = shutil.disk_usage(_existing(home.root)).free
     said = f"{home.origin or 'no'} data, {free / 1e9:,.0f} GB free"
     if free < _LITTLE_SPACE:
         return Finding("home", "unsure", where, said, "make room, or set AURUM_HOME elsewhere")
     return Finding("home", "ok", where, said)
+
+
+def _place(home: Home) -> Finding:
+    """Whether the tables name their files where home and warehouse are now."""
+    catalog = home.backends.catalog
+    if not (catalog or home.exists):
+        return Finding("place", "off", said="there is no table yet")
+    if catalog and catalog["type"] != "sql":
+        return Finding("place", "off", said="the catalog decides where its tables are")
+    lake = Lake(catalog, patience=PATIENCE) if catalog else home.lake
+    try:
+        lake.refuse_elsewhere()
+    except (LakeUnreachable, LakeBusy):
+        return Finding("place", "off", said="the catalog cannot be asked")
+    return Finding(
+        "place", "ok", lake.place.removeprefix("file://"), "the tables name their files here"
+    )
 
 
 def _config(home: Home) -> Finding:
@@ -356,6 +387,8 @@ def _embedded_lake(home: Home) -> Finding:
         _require_writable(folder, "set AURUM_HOME to a folder that can be written")
     if not (folder / "catalog.sqlite").exists() and not (folder / "warehouse").exists():
         return Finding("catalog", "embedded default", where, "is made by the first run")
+    if home.lake.elsewhere():
+        return Finding("catalog", "embedded default", where, "SQLite; see place")
     held = sum(home.lake.find(table) is not None for table in known_tables())
     return Finding("catalog", "embedded default", where, f"{held} tables, SQLite")
 

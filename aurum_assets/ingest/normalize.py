@@ -31,6 +31,7 @@ from aurum_assets.model.errors import (
     DataError,
     LakeBusy,
     MalformedPayload,
+    NothingArchived,
     Overtaken,
 )
 from aurum_assets.model.message import Quality
@@ -122,8 +123,9 @@ class Normalized:
 def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     """Bring what the table does not hold yet of ``day`` into it.
 
-    What was spooled goes up first. Raises ``ContractBroken`` where rows would be lost,
-    ``StoreUnavailable`` where the archive is out of reach, ``SourceError`` never.
+    What was spooled goes up first. Raises ``NothingArchived`` where the archive holds nothing of
+    the day, ``ContractBroken`` where rows would be lost, ``StoreUnavailable`` where the archive is
+    out of reach, ``SourceError`` never.
     """
     bring_up(home, dataset)
     said = bound(dataset=dataset.key, day=day.key)
@@ -158,6 +160,8 @@ def normalize_each(
 
 def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     identifiers = home.archive.identifiers(dataset.archive_name, day.key)
+    if not identifiers:
+        raise nothing_archived(dataset, day)
     uuid, rows = home.lake.held(dataset.table, {"operating_day": day.date})
     merged = home.registry.merged(dataset.key, day.key, uuid)
     ledger = home.registry.ledger(dataset.key, day.key)
@@ -186,6 +190,11 @@ def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     _say_healed(done, lacking=lacking)
     _count(home, done, pending)
     return done
+
+
+def nothing_archived(dataset: Dataset, day: OperatingDay) -> NothingArchived:
+    """The error of a day that cannot be made, for nobody collected it."""
+    return NothingArchived(f"{dataset.key}: nothing archived of {day}: collect the day first")
 
 
 def _say_healed(done: Normalized, *, lacking: bool) -> None:
@@ -665,7 +674,8 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
     with home.metrics.verb("check", dataset):
         verdicts = evaluate(evidence)
         for v in verdicts:
-            home.metrics.count("checks", dataset, v.check, v.severity, str(v.passed).lower())
+            passed = "skipped" if v.skipped else str(v.passed).lower()
+            home.metrics.count("checks", dataset, v.check, v.severity, passed)
     return verdicts
 
 

@@ -126,8 +126,13 @@ class Probed:
 
 @contextmanager
 def looking(home: Home, source: Source) -> Iterator[ApiClient]:
-    """A client that keeps to the operator's limits and leaves no other trace in the home."""
+    """A client that keeps to the operator's limits and leaves no other trace in the home.
+
+    No home is made where there is none.
+    """
     with scratch_folder() as folder:
+        if not home.exists:
+            home = home.stand_in()
         memory = SqliteState(folder / "memory.sqlite")
         with home.api(source, hasty=True, memory=memory) as api:
             yield api

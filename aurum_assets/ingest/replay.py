@@ -2,7 +2,7 @@
 
 from aurum_assets.ingest.keep import bring_up, pay
 from aurum_assets.ingest.ledger import record
-from aurum_assets.ingest.normalize import Normalized, fold_again
+from aurum_assets.ingest.normalize import Normalized, fold_again, nothing_archived
 from aurum_assets.ingest.publish import Publish, drain, landed
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.clock import OperatingDay
@@ -22,7 +22,8 @@ def replay(
     """Rebuild a day of the table from the archive alone; no commit where it agrees already.
 
     ``publish``: whether all of the day is told (again), or what changes, or nothing. Raises
-    ``Unexpected`` for what nobody thought of, so that whoever replays a range goes on.
+    ``NothingArchived`` where neither archive nor table holds anything of the day, ``Unexpected``
+    for what nobody thought of, so that whoever replays a range goes on.
     """
     with one_day(dataset, day.key):
         return _replay(home, dataset, day, force=force, publish=publish)
@@ -35,6 +36,8 @@ def _replay(
     said = bound(dataset=dataset.key, day=day.key)
     with said, home.turn(dataset.key), home.metrics.verb("replay", dataset):
         done, identifiers = fold_again(home, dataset, day, force=force, publish=publish)
+        if not identifiers and not done.merged.removed:
+            raise nothing_archived(dataset, day)
         landed(home, dataset, day, done.told_of(identifiers))
         held = frozenset(identifiers) - done.lost
         pay(home, dataset, day, held)

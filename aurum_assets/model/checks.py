@@ -3,11 +3,14 @@
 Blocking rules have kept bad rows out already; a check reports them, with count, sample and reason.
 ``contract``, ``lmp_arithmetic`` and ``enums_and_ranges`` also look again at the rows that were
 stored, so that a row that came in by another way is found.
+
+A check with nothing to judge neither passes nor fails: it is skipped, and says why. What ought to
+be there and is not is for ``completeness``, ``freshness`` and ``volume`` to warn of.
 """
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from statistics import median
@@ -34,6 +37,8 @@ class Verdict:
     """What a check says. ``severity`` counts where ``passed`` is False.
 
     ``numbers`` are worth following over time; ``strip`` is a drawing in letters, a line a series.
+    ``skipped``: there was nothing to judge, for the ``reason``; it neither passed nor failed
+    (``passed`` is True, so that who looks for failures finds none).
     """
 
     check: str
@@ -44,6 +49,12 @@ class Verdict:
     sample: tuple[Mapping[str, Any], ...] = ()
     numbers: Mapping[str, float] = field(default_factory=dict)
     strip: str = ""
+    skipped: bool = False
+
+
+def nothing_to_judge(check: str, because: str) -> Verdict:
+    """The verdict of a check that is skipped."""
+    return Verdict(check, True, "WARN", 0, f"nothing to judge: {because}", skipped=True)
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,19 @@ class Evidence:
     day_rows: pl.DataFrame | None = None
     published: tuple[dt.datetime, ...] | None = None
     recent: tuple[pl.DataFrame, ...] = ()
+
+    @property
+    def without_rows(self) -> str:
+        """Why there is no row to judge; empty where there is one."""
+        if len(self.rows):
+            return ""
+        return "no new row came" if len(self.intervals) else f"no row of {self.day} is held"
+
+    @property
+    def without_answers(self) -> str:
+        """Why there is no record of an answer to judge; empty where there is one."""
+        kept_out = len(self.quarantine) or self.rejected or self.drift
+        return "" if kept_out else self.without_rows
 
     @property
     def lateness(self) -> dt.timedelta:
@@ -148,7 +172,10 @@ def prices_of(table: Table) -> list[str]:
 
 
 def contract(evidence: Evidence) -> Verdict:
-    """Columns, types, nulls, keys, stamps and ids are as declared; no snapshot was rejected."""
+    """Columns, types, nulls, keys, stamps and ids are as declared; no snapshot was rejected.
+
+    Skipped without a row.
+    """
     import pandera.errors
     import pandera.polars as pa
 
@@ -171,17 +198,26 @@ def contract(evidence: Evidence) -> Verdict:
 
 
 def lmp_arithmetic(evidence: Evidence) -> Verdict:
-    """Lmp = energy + congestion + loss, within 0.01 inclusive, in exact decimals."""
+    """Lmp = energy + congestion + loss, within 0.01 inclusive, in exact decimals.
+
+    Skipped without a row.
+    """
     return _rules(evidence, "lmp_arithmetic")
 
 
 def enums_and_ranges(evidence: Evidence) -> Verdict:
-    """Values are finite, within bounds, and among those that the operator defines."""
+    """Values are finite, within bounds, and among those that the operator defines.
+
+    Skipped without a row.
+    """
     return _rules(evidence, "enums_and_ranges")
 
 
 def completeness(evidence: Evidence) -> Verdict:
-    """Every interval (of a live forecast, every case) of the operating day that is due is there."""
+    """Every interval (of a live forecast, every case) of the operating day that is due is there.
+
+    Skipped while none is due.
+    """
     if evidence.published is not None:
         return _complete_by_cases(evidence, evidence.published)
     due = evidence.due
@@ -193,8 +229,13 @@ def completeness(evidence: Evidence) -> Verdict:
         strips.append(f"{name:<7}{_strip(evidence, there)}".lstrip())
     strips.append(_LEGEND)
     numbers = {"missing_intervals": missing, "due_intervals": len(due)}
+    if not due:
+        because = f"no interval of {evidence.day} is due yet"
+        return replace(nothing_to_judge("completeness", because), strip="\n".join(strips))
     reason = f"all {len(due)} due intervals are there"
-    if missing:
+    if missing and evidence.intervals.is_empty():
+        reason = f"no interval of the day is there ({len(due)} due)"
+    elif missing:
         named = ", ".join(_named(gap) for gap in gaps[:_SHOWN])
         reason = f"{missing} of {len(due)} due intervals are missing, the first: {named}"
     return Verdict(
@@ -216,7 +257,11 @@ def _complete_by_cases(evidence: Evidence, published: Sequence[dt.datetime]) -> 
     gaps = case_gaps(day, published, due, evidence.every, longest)
     held, missing = len(set(published)), sum(gap.cases for gap in gaps)
     reason = f"{held} cases are there, none of them further apart than {longest.seconds} s"
-    if missing:
+    if not held and not missing:
+        return nothing_to_judge("completeness", f"no case of {day} is due yet")
+    if missing and not held:
+        reason = f"no case of the day is there (about {missing} due)"
+    elif missing:
         named = ", ".join(_named_cases(gap) for gap in gaps[:_SHOWN])
         reason = f"about {missing} cases are missing beside {held}, the first: {named}"
     sample = tuple(
@@ -281,9 +326,14 @@ def _strip(evidence: Evidence, there: set[dt.datetime]) -> str:
 
 
 def schema_drift(evidence: Evidence) -> Verdict:
-    """Fields, types, words, nulls and units are those that config and the recent days expect."""
+    """Fields, types, words, nulls and units are those that config and the recent days expect.
+
+    Skipped without a record.
+    """
     drift = (*evidence.drift, *rescaled_units(evidence))
     out = evidence.quarantine.filter(pl.col("rules").str.split(",").list.contains(SCHEMA_RULE))
+    if not drift and evidence.without_answers:
+        return nothing_to_judge("schema_drift", evidence.without_answers)
     if not drift and out.is_empty():
         return Verdict("schema_drift", True, "WARN", 0, "the fields are the expected ones")
     if not drift:
@@ -326,22 +376,39 @@ def _is_within(size: float, bounds: tuple[float, float]) -> bool:
 
 
 def freshness(evidence: Evidence) -> Verdict:
-    """While the operating day is open, its newest interval is no older than it may be."""
+    """While the operating day is open, its newest interval is no older than it may be.
+
+    Skipped without an interval, unless one is overdue.
+    """
+    none = evidence.intervals.is_empty()
     if not evidence.day.holds(evidence.now):
+        if none:
+            because = f"no row of {evidence.day} is held, and the operating day is not open now"
+            return nothing_to_judge("freshness", because)
         return Verdict("freshness", True, "WARN", 0, "the operating day is not open now")
-    newest = evidence.intervals["interval_start"].max() if len(evidence.intervals) else None
+    newest = None if none else evidence.intervals["interval_start"].max()
     since = newest if isinstance(newest, dt.datetime) else evidence.day.start - evidence.every
     age = evidence.now - since - evidence.every
     limit = evidence.every + evidence.lateness
     minutes = round(age.total_seconds() / 60)
-    said = f"the newest interval ended {minutes} min ago, at most {limit} is expected"
+    if none and age <= limit:
+        return nothing_to_judge("freshness", f"no interval of {evidence.day} is expected yet")
+    at_most = f"at most {limit} is expected"
+    said = f"the newest interval ended {minutes} min ago, {at_most}"
+    if none:
+        said = f"no interval is there {minutes} min after the day's beginning, {at_most}"
     if isinstance(newest, dt.datetime) and newest > evidence.now:
         said = "the newest interval lies ahead"
     return Verdict("freshness", age <= limit, "WARN", int(age > limit), said)
 
 
 def empty_answer(evidence: Evidence) -> Verdict:
-    """The operator's newest answer to each request holds records."""
+    """The operator's newest answer to each request holds records.
+
+    Skipped without an answer.
+    """
+    if not evidence.empty and evidence.without_answers:
+        return nothing_to_judge("empty_answer", evidence.without_answers)
     if not evidence.empty:
         return Verdict("empty_answer", True, "WARN", 0, "no answer was empty")
     reason = "answers without a record (nothing stored was touched): " + ", ".join(
@@ -351,12 +418,20 @@ def empty_answer(evidence: Evidence) -> Verdict:
 
 
 def volume(evidence: Evidence) -> Verdict:
-    """A closed day holds about as many rows as the median of up to seven earlier days."""
+    """A closed day holds about as many rows as the median of up to seven earlier days.
+
+    Skipped without a row, unless earlier days have some.
+    """
+    none = evidence.intervals.is_empty() and evidence.rows.is_empty()
     if not evidence.closed:
+        if none:
+            return nothing_to_judge("volume", f"no row of {evidence.day} is held")
         return Verdict("volume", True, "WARN", 0, "the day is still open")
     earlier = [v for v in evidence.volumes if v.day < evidence.day][-_MOST_DAYS:]
     if len(earlier) < _FEWEST_DAYS:
         few = f"{len(earlier)} earlier days are held, {_FEWEST_DAYS} are needed to compare with"
+        if none:
+            return nothing_to_judge("volume", f"no row of {evidence.day} is held; {few}")
         return Verdict("volume", True, "WARN", 0, few)
     ours = next((v for v in evidence.volumes if v.day == evidence.day), Volume(evidence.day, 0))
     usual = median(v.rows / v.hours for v in earlier) * ours.hours
@@ -371,7 +446,12 @@ def volume(evidence: Evidence) -> Verdict:
 
 
 def prelim_against_final(evidence: Evidence) -> Verdict:
-    """Every preliminary price has a final one that is not far from it."""
+    """Every preliminary price has a final one that is not far from it.
+
+    Skipped without a row.
+    """
+    if evidence.intervals.is_empty():
+        return nothing_to_judge("prelim_against_final", f"no row of {evidence.day} is held")
     if not evidence.has_both_finalities:
         return Verdict("prelim_against_final", True, "WARN", 0, "no price has both finalities yet")
     rows = evidence.rows if evidence.day_rows is None else evidence.day_rows
@@ -398,12 +478,19 @@ def prelim_against_final(evidence: Evidence) -> Verdict:
 
 
 def price_bounds(evidence: Evidence) -> Verdict:
-    """Prices lie between the offer floor and the offer cap of the market, as config has them."""
+    """Prices lie between the offer floor and the offer cap of the market, as config has them.
+
+    Skipped without a price.
+    """
     table, bounds = evidence.table, evidence.config.price_bounds
     if bounds is None:
         return Verdict("price_bounds", True, "WARN", 0, "config names no bounds")
     low, high = bounds
     outside = [(pl.col(p) < low) | (pl.col(p) > high) for p in prices_of(table)]
+    if evidence.rows.is_empty():
+        return nothing_to_judge("price_bounds", evidence.without_rows)
+    if evidence.rows.select(pl.all_horizontal(pl.col(prices_of(table)).is_null().all())).item():
+        return nothing_to_judge("price_bounds", "no row has a price")
     rows = evidence.rows.filter(pl.any_horizontal(outside)).select(*table.key, *prices_of(table))
     if rows.is_empty():
         reason = f"all prices lie between {low:g} and {high:g}"
@@ -414,8 +501,13 @@ def price_bounds(evidence: Evidence) -> Verdict:
     return Verdict("price_bounds", False, "WARN", len(rows), reason, sample)
 
 
+def in_one_line(doc: str | None) -> str:
+    """A docstring as the description of a check: one paragraph of plain text."""
+    return " ".join((doc or "").split())
+
+
 CHECKS: Mapping[str, tuple[str, Callable[[Evidence], Verdict]]] = {
-    check.__name__: ((check.__doc__ or "").strip(), check)
+    check.__name__: (in_one_line(check.__doc__), check)
     for check in (
         contract,
         lmp_arithmetic,
@@ -462,7 +554,9 @@ def _with_quarantine(
     out = evidence.quarantine.filter(pl.any_horizontal(pl.lit(False), *named))
     count = len(stored) + len(out) + len(rejected)
     if not count:
-        return Verdict(check, True, "ERROR", 0, "no row breaks it")
+        if evidence.without_rows:
+            return nothing_to_judge(check, evidence.without_rows)
+        return Verdict(check, True, "ERROR", 0, f"none of {len(evidence.rows):,} rows breaks it")
     parts = []
     if len(out):
         parts.append(f"{len(out)} records were quarantined: {out['reason'][0]}")

@@ -9,6 +9,7 @@ AurumError
 |- DataError              the bytes arrived and they are wrong
 |  |- MalformedPayload    no dialect's shape
 |  '- ContractBroken      the table refuses it
+|- NothingArchived        no answer of the day is archived: collect it first
 |- DaysFailed             some days of several: each has its own error
 |- LakeBusy               other writers had the table all the time: ask again later
 |- Overtaken              the table holds later values already: fold the day again
@@ -17,6 +18,7 @@ AurumError
 |- Unexpected             a day failed in a way that nobody thought of: the log has the traceback
 |- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
+   |- HomeMoved           a copied or moved home, whose tables name the old files: aurum relocate
    '- LakeDamaged         a file of the lake cannot be read: make it anew from the archive
 """
 
@@ -77,6 +79,10 @@ class ContractBroken(DataError):
     """A frame does not fit the table that it is meant for."""
 
 
+class NothingArchived(AurumError):
+    """The archive holds no answer of the day, from which its rows would be made."""
+
+
 class DaysFailed(AurumError):
     """Some of several days failed; what the others gave is stored.
 
@@ -120,6 +126,13 @@ class QueryRefused(AurumError):
 
 class ConfigError(AurumError):
     """A file or variable of ours is wrong; the message names it, what it holds, what it should."""
+
+
+class HomeMoved(ConfigError):
+    """The home or the warehouse was copied or moved: its tables still name the files there.
+
+    The message names both places, and ``aurum relocate``.
+    """
 
 
 class LakeDamaged(ConfigError):

@@ -1,7 +1,8 @@
 """The checks of reference tables: what a person should look at after an operating day was observed.
 
 Each is a pure function of all sightings, the table and the reviewed file, so that looking again
-says the same. All of them report; none keeps a row out.
+says the same. All of them report; none keeps a row out. Where nothing was seen on the day, each is
+skipped; so is ``vanished`` where no earlier day is known.
 """
 
 import datetime as dt
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from aurum_assets.model.checks import Verdict
+from aurum_assets.model.checks import Verdict, in_one_line, nothing_to_judge
 from aurum_assets.reference.crosswalk import Reference, family, history
 
 _SHOWN = 5
@@ -54,7 +55,10 @@ def checks_of(reference: Reference) -> list[str]:
 
 
 def unknown(known: Known) -> Verdict:
-    """Each location seen that day is in the operator's list, or a person typed something of it."""
+    """Each location seen that day is in the operator's list, or a person typed something of it.
+
+    Skipped where nothing was seen.
+    """
     reference, ids = known.reference, known.reference.ids
     listed = known.sightings.filter(pl.col("dataset").is_in(reference.lists))
     said = pl.any_horizontal(pl.col(reference.typed).is_not_null())
@@ -67,7 +71,10 @@ def unknown(known: Known) -> Verdict:
 
 
 def renamed(known: Known) -> Verdict:
-    """Nothing is called otherwise from that day on; another spelling of a name is the same name."""
+    """Nothing is called otherwise from that day on; another spelling of a name is the same name.
+
+    Skipped where nothing was seen.
+    """
     reference = known.reference
     before = pl.col(reference.called).shift(1).over(reference.ids)
     found = (
@@ -83,9 +90,12 @@ def vanished(known: Known) -> Verdict:
     """What a dataset named when it was last seen before that day, some dataset names on the day.
 
     Only datasets that were seen on the day count, so that a day without a feed is no alarm.
+    Skipped where nothing was seen, or no earlier day is known.
     """
     ids, observed = known.reference.ids, known.observed
     earlier = known.sightings.filter(pl.col("operating_day") < known.day)
+    if earlier.is_empty() and len(observed):
+        return nothing_to_judge("vanished", "no earlier day is known")
     last = pl.col("operating_day").max().over("source", "dataset")
     found = (
         earlier.filter(pl.col("operating_day") == last)
@@ -99,7 +109,10 @@ def vanished(known: Known) -> Verdict:
 
 
 def shared_names(known: Known) -> Verdict:
-    """No two ids of an operator share a name; a typed canonical name tells one from the other."""
+    """No two ids of an operator share a name; a typed canonical name tells one from the other.
+
+    Skipped where nothing was seen.
+    """
     reference = known.reference
     name = family(pl.col("canonical_name"))
     found = (
@@ -111,7 +124,10 @@ def shared_names(known: Known) -> Verdict:
 
 
 def without_fuel(known: Known) -> Verdict:
-    """The fuel of each generator seen that day is known: a feed said it, or a person typed it."""
+    """The fuel of each generator seen that day is known: a feed said it, or a person typed it.
+
+    Skipped where nothing was seen.
+    """
     reference = known.reference
     missing = known.things.filter(pl.col("fuel").is_null())
     found = missing.select(*reference.ids, reference.called)
@@ -119,12 +135,14 @@ def without_fuel(known: Known) -> Verdict:
 
 
 CHECKS: Mapping[str, tuple[str, Callable[[Known], Verdict]]] = {
-    check.__name__: ((check.__doc__ or "").strip(), check)
+    check.__name__: (in_one_line(check.__doc__), check)
     for check in (unknown, renamed, vanished, shared_names, without_fuel)
 }
 
 
 def _verdict(known: Known, check: str, found: pl.DataFrame, words: str) -> Verdict:
+    if known.observed.is_empty():
+        return nothing_to_judge(check, f"nothing was seen on {known.day}")
     if found.is_empty():
         seen = known.observed.select(known.reference.ids).n_unique()
         return Verdict(check, True, "WARN", 0, f"none of the {seen} that were seen")

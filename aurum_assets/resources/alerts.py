@@ -54,8 +54,8 @@ Kind = Literal[
 Severity = Literal["ERROR", "WARN"]
 Notice = Literal["opened", "reminder", "recovered"]
 REMEDIES: Mapping[str, str] = {
-    "failed_run": "Open the run in the UI and do what its sentence says; a beat asks again by "
-    "itself.",
+    "failed_run": "Open the run in the UI and do what its sentence says; the next scheduled run "
+    "asks again by itself.",
     "check_error": "Look at the check's sample; correct the rule or parser if the data is right, "
     "then run `aurum requeue`.",
     "drift": "Compare the sample with expected_fields in config/; correct config or parser, then "

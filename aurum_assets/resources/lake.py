@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import polars as pl
@@ -32,6 +32,7 @@ from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
     ContractBroken,
+    HomeMoved,
     LakeBusy,
     LakeDamaged,
     LakeUnreachable,
@@ -55,6 +56,14 @@ from aurum_assets.resources.damage import Damage, find_damage, may_be_damage
 from aurum_assets.resources.evolve import evolved, missing
 from aurum_assets.resources.holdings import Held, Holdings
 from aurum_assets.resources.layout import DAY
+from aurum_assets.resources.place import (
+    Registered,
+    elsewhere,
+    home_of,
+    registered_in,
+    registered_in_file,
+)
+from aurum_assets.resources.relocation import Relocated, Relocation
 from aurum_assets.resources.scratch import scratch_folder
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
 
@@ -136,8 +145,8 @@ class Lake:
 
     @classmethod
     def local(cls, root: Path) -> "Lake":
-        """SQLite catalog and warehouse in a folder."""
-        root = _made(root)
+        """SQLite catalog and warehouse in a folder, which is made with the first use."""
+        root = root.resolve()
         return cls(
             {
                 "type": "sql",
@@ -150,19 +159,93 @@ class Lake:
     @classmethod
     def remote(cls, properties: Mapping[str, str], root: Path) -> "Lake":
         """The catalog of ``properties``; writers of this machine take turns in a folder."""
-        return cls(properties, locks=_made(root))
+        return cls(properties, locks=root.resolve())
 
     @cached_property
     def catalog(self) -> "Catalog":
         """The catalog, its commits guarded.
 
         Raises ``LakeUnreachable`` where it cannot be reached within half a minute, ``ConfigError``
-        where it refuses us, ``LakeDamaged`` where its file (or, of a table, a file) is damaged.
+        where it refuses us, ``LakeDamaged`` where its file (or, of a table, a file) is damaged,
+        ``HomeMoved`` where its tables have their files in another place.
         """
+        self.refuse_elsewhere()
+        return self._opened
+
+    @cached_property
+    def _opened(self) -> "Catalog":
+        """The catalog, wherever its tables have their files."""
         self._refuse_lost_catalog()
+        if self._locks is not None and self._embedded:
+            _made(self._locks)
         opened = self._given or self._patiently(_OPENING, lambda _: open_catalog(self._properties))
         guard_landed_commits(opened, self._properties, self._sleep, self._shorter_patience)
         return opened
+
+    @property
+    def _embedded(self) -> bool:
+        return self._properties.get("uri", "").startswith("sqlite:")
+
+    def elsewhere(self) -> list[Registered]:
+        """The tables whose files are named in another place than this lake: it is a copy, or moved.
+
+        None where the catalog decides the place by itself (REST, Glue). Raises like ``catalog``.
+        """
+        if self._given is not None or not self.place or self._properties.get("type") != "sql":
+            return []
+        if self._embedded:
+            tables = registered_in_file(Path(file_of(self._properties["uri"])))
+        else:
+            engine = self._engine()
+            tables = self._patiently(_OPENING, lambda _: registered_in(engine))
+        return elsewhere(tables, self.place)
+
+    def refuse_elsewhere(self) -> None:
+        """Raise ``HomeMoved`` where the files of a table are named in another place."""
+        away = self.elsewhere()
+        if not away:
+            return
+        there, here = away[0].warehouse, self.place
+        if self._embedded:
+            msg = (
+                f"the home in {home_of(here)} was made in {home_of(there)}, and its tables still "
+                "name the files there: run `aurum relocate` to use it where it is now"
+            )
+        else:
+            msg = (
+                f"{described(self._properties)} has tables in {there}, but the warehouse is "
+                f"{here}: copy their files there and run `aurum relocate`, or set "
+                "AURUM_CATALOG_WAREHOUSE to where they are"
+            )
+        raise HomeMoved(msg)
+
+    def look_elsewhere(self, table: Registered) -> Relocated:
+        """Look whether all files of ``table``, one of those ``elsewhere``, are in this lake.
+
+        Raises ``LakeDamaged`` naming the first that is not, or not whole; and like ``catalog``.
+        """
+        return self._patiently(table.identifier, lambda _: self._relocation(table).look())
+
+    def relocate(self, table: Registered) -> None:
+        """Let ``table``, one of those ``elsewhere``, name its files in this lake, in one commit.
+
+        Raises ``LakeBusy`` where another process changed the table, and like ``look_elsewhere``.
+        """
+        engine = self._engine()
+        self._patiently(table.identifier, lambda _: self._relocation(table).commit(engine))
+
+    def _relocation(self, table: Registered) -> Relocation:
+        from pyiceberg.io import load_file_io
+
+        return Relocation(table, self.place, load_file_io(self._properties, self.place))
+
+    @property
+    def place(self) -> str:
+        """The warehouse, as its tables name it; empty where the catalog decides it."""
+        return self._properties.get("warehouse", "")
+
+    def _engine(self) -> Any:  # noqa: ANN401  SQLAlchemy's, of an SQL catalog
+        return cast("Any", self._opened).engine
 
     def table(self, table: Table) -> "IcebergTable":
         """The Iceberg table, as it is now; made where it is missing. Raises like ``catalog``."""
@@ -328,7 +411,7 @@ class Lake:
 
             def drop(_: int, identifier: str = table.identifier) -> bool:
                 try:
-                    self.catalog.drop_table(identifier)
+                    self._opened.drop_table(identifier)
                 except NoSuchTableError:
                     return False
                 return True
@@ -346,7 +429,8 @@ class Lake:
 
     def close(self) -> None:
         """Let go of the catalog; it is opened again with the next use."""
-        opened = self.__dict__.pop("catalog", None)
+        self.__dict__.pop("catalog", None)
+        opened = self.__dict__.pop("_opened", None)
         if opened is not None and self._given is None:
             opened.close()
 
@@ -571,7 +655,7 @@ class Lake:
         if self._locks is None:
             yield
             return
-        with (self._locks / f"{table.identifier}.lock").open("a") as file:
+        with (_made(self._locks) / f"{table.identifier}.lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -740,7 +824,7 @@ def _made(root: Path) -> Path:
         why = error.strerror or error
         msg = f"{root} cannot be made ({why}); set AURUM_HOME to a folder that can"
         raise ConfigError(msg) from error
-    return root.resolve()
+    return root
 
 
 # --- reading and writing -------------------------------------------------------------------------

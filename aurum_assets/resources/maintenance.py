@@ -117,7 +117,7 @@ class _Run:
         return self._lake.reading(self._table, self._plan, Maintained(self._table.identifier))
 
     def _plan(self, found: "IcebergTable") -> Maintained:
-        self._files = u.files_below(found)
+        self._files = u.files_below(found.io, found.location())
         rewritten = self._to_rewrite(found)
         # Of a new file only the partition counts here, and the old ones have that.
         rewrites = [Rewrite(p, tuple(old), (old[0],)) for p, old in rewritten.items()]
@@ -137,7 +137,7 @@ class _Run:
         self._tell("listing files")
         lake.table(table)  # a writer's look: it has all columns from now on
         before = lake.reading(table, _count, 0)
-        self._files = lake.reading(table, u.files_below, {})
+        self._files = lake.reading(table, lambda t: u.files_below(t.io, t.location()), {})
         nothing: dict[Partition, list[DataFile]] = {}
         to_rewrite = lake.reading(table, self._to_rewrite, nothing)
         rewrites: list[Rewrite] = []
@@ -184,7 +184,7 @@ class _Run:
         """Whether the manifest is ours, or old enough; what is not listed came later."""
         if manifest.manifest_path in self._ours:
             return True
-        file = self._files.get(u.path_of(found, manifest.manifest_path))
+        file = self._files.get(u.path_of(found.io, manifest.manifest_path))
         return file is not None and file.modified <= self._now - self._ages.quiet
 
     def _to_rewrite(self, found: "IcebergTable") -> "dict[Partition, list[DataFile]]":

@@ -26,7 +26,7 @@ from functools import cache, cached_property, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
 from aurum_assets.resources.archive import Store, Stored, sealed
@@ -84,6 +84,8 @@ def open_store(backends: "Backends", default: Path) -> Store:
             profile=backends.aws_profile,
         )
     found = f"{archive!r}" if plain else "more than a place"  # what it holds may be a secret
+    if plain and not url.scheme:
+        found += f"; for a folder: file:{quote(str(Path(archive).absolute()))}"
     msg = (
         f"environment variable AURUM_ARCHIVE: expected file:/folder or s3://bucket/prefix, without "
         f"credentials (these come from AWS_PROFILE or AWS_ACCESS_KEY_ID); found {found}"

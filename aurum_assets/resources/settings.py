@@ -10,6 +10,7 @@ import datetime as dt
 import fcntl
 import hashlib
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +69,10 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 _RENAMED = {"retention_days": "repair_days"}  # keys of a dataset: it never said what is retained
 _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
+# What has to be there: a home; a lake (a home, or a configured catalog); an archive (a home, or a
+# configured archive).
+Needs = Literal["nothing", "home", "lake", "archive"]
+_MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "config", "state.sqlite")
 log = structlog.get_logger(__name__)
 
 
@@ -131,6 +136,9 @@ class Settings(BaseSettings):
     )
     webhook_url: SecretStr = _named("AURUM_WEBHOOK_URL", default=NOTHING)
     metrics_file: Path | None = _named("AURUM_METRICS_FILE", default=None)
+    # Read by Dagster's definitions and dagster.yaml, where a wrong value would be silent.
+    schedules: Literal["", "running"] = _named("AURUM_SCHEDULES")
+    dagster_postgres_url: SecretStr = _named("AURUM_DAGSTER_POSTGRES_URL", default=NOTHING)
 
     @classmethod
     def settings_customise_sources(
@@ -149,6 +157,10 @@ class Settings(BaseSettings):
     @classmethod
     def read(cls) -> "Settings":
         """From the environment. Raises ``ConfigError`` naming the variable that is wrong."""
+        file = os.environ.get("AURUM_ENV_FILE")
+        if file and not Path(file).exists():
+            msg = f"environment variable AURUM_ENV_FILE: there is no file {file}"
+            raise ConfigError(msg)
         try:
             return cls()
         except ValidationError as error:
@@ -442,6 +454,24 @@ class Home:
         marker = self.root / "origin"
         return marker.read_text().strip() if marker.exists() else ""
 
+    @property
+    def exists(self) -> bool:
+        """Whether ``root`` is a home: a folder that a run, a load or ``make setup`` wrote to."""
+        return any((self.root / name).exists() for name in _MARKS)
+
+    def stand_in(self) -> "Home":
+        """This home in a temporary folder of this user, for who looks while there is none.
+
+        Requests that leave meanwhile are counted there, and count in the home once it is made.
+        Raises ``ConfigError`` where another user has that folder.
+        """
+        folder = _stand_in(self.root)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not _is_ours(folder):
+            msg = f"{folder} belongs to another user: set TMPDIR to a folder of your own"
+            raise ConfigError(msg)
+        return replace(self, root=folder)
+
     @cached_property
     def redis(self) -> RedisServer | None:
         """What machines share, where it is configured."""
@@ -572,7 +602,7 @@ class Home:
         """
         host = urlsplit(base_url).hostname
         ours = "simulated" if host in {"127.0.0.1", "::1", "localhost"} else "real"
-        self._mark("origin", ours)
+        self._mark("origin", ours.encode())
         for place, variable, whose in [(self.root, "AURUM_HOME", self.origin), *self._shared(ours)]:
             if whose != ours:
                 msg = (
@@ -599,10 +629,10 @@ class Home:
             with contextlib.suppress(StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
                 held.append((place, variable, claimed_by(ours)))
         if len(held) == len(places) and all(whose == ours for _, _, whose in held):
-            self._mark(asked, ours)
+            self._mark(asked, ours.encode())
         return held
 
-    def _mark(self, name: str, word: str) -> None:
+    def _mark(self, name: str, word: bytes) -> None:
         """Write ``word`` where nothing is; whole, then linked: nobody ever reads half of it."""
         marker = self.root / name
         if marker.exists():
@@ -610,7 +640,7 @@ class Home:
         draft = self.root / f".{name}.{uuid.uuid4().hex}"
         with self._written():
             self.root.mkdir(parents=True, exist_ok=True)
-            draft.write_text(word)
+            draft.write_bytes(word)
             with contextlib.suppress(FileExistsError):
                 os.link(draft, marker)
             draft.unlink()
@@ -677,10 +707,23 @@ class Home:
         self, source: Source, config: SourceConfig, sleep: Callable[[float], None]
     ) -> Limiter:
         here, file, machines = self._here, self.root / "limits.sqlite", self.backends.machines
+        counted = _stand_in(self.root) / file.name
+        if not file.exists() and counted.exists() and _is_ours(counted.parent):
+            self._mark(file.name, counted.read_bytes())
         if self.redis is None:
             return SqliteLimiter(file, config, here, machines=machines, sleep=sleep)
         prefix = self._of_askers(source)
         return RedisLimiter(self.redis, prefix, file, config, here, machines=machines, sleep=sleep)
+
+
+def _stand_in(root: Path) -> Path:
+    """Where what looks keeps count of its requests while there is no home in ``root``."""
+    name = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"aurum-{os.getuid()}-{name}"
+
+
+def _is_ours(folder: Path) -> bool:
+    return not folder.is_symlink() and folder.stat().st_uid == os.getuid()
 
 
 def _places(b: Backends) -> str:
@@ -698,10 +741,39 @@ def _places(b: Backends) -> str:
     return " ".join(said)
 
 
-def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -> Home:
-    """The home that the environment describes."""
+def open_home(
+    datasets: tuple[Dataset, ...],
+    settings: Settings | None = None,
+    *,
+    needs: Needs = "nothing",
+    even_moved: bool = False,
+) -> Home:
+    """The home that the environment describes; nothing is written.
+
+    Raises ``ConfigError`` naming the variable or file that is wrong, or where what it ``needs`` is
+    not there; ``HomeMoved`` where the home was made in another place, unless ``even_moved``. A
+    configured catalog is asked for that when it is opened.
+    """
+    home = _described(datasets, settings)
+    instead = {"lake": home.backends.catalog, "archive": home.backends.archive}
+    if needs != "nothing" and not (instead.get(needs) or home.exists):
+        msg = (
+            f"there is no home in {home.root.resolve()}: set AURUM_HOME to the one that you mean, "
+            "or make one with `aurum collect`, `aurum load` or `aurum demo`"
+        )
+        raise ConfigError(msg)
+    if not (even_moved or home.backends.catalog):
+        home.lake.refuse_elsewhere()
+    return home
+
+
+def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home:
     settings = settings or Settings.read()
     redaction.learn(settings)
+    _refuse_what_is_no_address(settings)
+    if settings.metrics_file is not None and settings.metrics_file.is_dir():
+        msg = f"environment variable AURUM_METRICS_FILE: {settings.metrics_file} is a folder"
+        raise ConfigError(msg)
     frozen = settings.now
     if frozen is not None and frozen.tzinfo is None:
         msg = f"environment variable AURUM_NOW: {frozen.isoformat()} needs an offset, e.g. a Z"
@@ -725,6 +797,41 @@ def open_home(datasets: tuple[Dataset, ...], settings: Settings | None = None) -
         keep_runs_days=settings.keep_runs_days,
         backends=_backends(settings),
     )
+
+
+def _refuse_what_is_no_address(settings: Settings) -> None:
+    """Raise ``ConfigError`` for an address that nobody could be asked at."""
+    for name, base in (("ISONE", settings.isone_base_url), ("MISO", settings.miso_base_url)):
+        try:
+            if base:
+                from aurum_assets.resources.api import checked_base
+
+                checked_base(name.lower(), base)
+        except ConfigError as error:
+            msg = f"environment variable {name}_BASE_URL: {error}"
+            raise ConfigError(msg) from None
+    web, postgres = ("http", "https"), ("postgresql", "postgresql+psycopg2", "postgres")
+    for name, address, schemes, example in (
+        ("AURUM_S3_ENDPOINT", settings.s3_endpoint, web, "https://host"),
+        ("AURUM_WEBHOOK_URL", settings.webhook_url.get_secret_value(), web, "https://host/path"),
+        (
+            "AURUM_DAGSTER_POSTGRES_URL",
+            settings.dagster_postgres_url.get_secret_value(),
+            postgres,
+            "postgresql+psycopg2://user:password@host:5432/db",
+        ),
+    ):
+        if address and not _has_scheme(address, schemes):
+            msg = f"environment variable {name}: expected {example}, found something else"
+            raise ConfigError(msg)
+
+
+def _has_scheme(address: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in schemes and bool(parts.netloc or parts.query)
+    except ValueError:
+        return False
 
 
 def _backends(settings: Settings) -> Backends:
@@ -753,6 +860,7 @@ def _backends(settings: Settings) -> Backends:
         metrics_file=settings.metrics_file,
         environment=settings.environment,
     )
+    open_store(found, settings.home / "archive")  # refuses what names no place
     catalog = catalog_properties(
         settings.catalog_type,
         settings.catalog_uri.get_secret_value(),

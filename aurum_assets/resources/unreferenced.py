@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aurum_assets.resources.layout import Contents
 
 if TYPE_CHECKING:
+    from pyiceberg.io import FileIO
     from pyiceberg.io.pyarrow import PyArrowFileIO
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table.metadata import TableMetadata
@@ -43,11 +44,11 @@ class File:
     modified: dt.datetime
 
 
-def files_below(found: "IcebergTable") -> dict[str, File]:
-    """The files at the table's location, by path: a listing of the folder or of the bucket."""
+def files_below(io: "FileIO", location: str) -> dict[str, File]:
+    """The files of a table at ``location``, by path: a listing of the folder or of the bucket."""
     from pyarrow.fs import FileSelector, FileType
 
-    system, path = _place(found, found.location())
+    system, path = _place(io, location)
     listed = system.get_file_info(FileSelector(path, recursive=True, allow_not_found=True))
     files = {}
     for info in listed:
@@ -65,16 +66,16 @@ def _kind(name: str) -> str:
     return METADATA if name.endswith(".metadata.json") else ""
 
 
-def _place(found: "IcebergTable", location: str) -> tuple[Any, str]:
+def _place(io: "FileIO", location: str) -> tuple[Any, str]:
     """The file system of a location, and the path there."""
-    io = cast("PyArrowFileIO", found.io)
+    io = cast("PyArrowFileIO", io)
     scheme, netloc, path = io.parse_location(location, io.properties)
     return io.fs_by_scheme(scheme, netloc), path
 
 
-def path_of(found: "IcebergTable", location: str) -> str:
+def path_of(io: "FileIO", location: str) -> str:
     """The path of a location, as ``files_below`` has it."""
-    return _place(found, location)[1]
+    return _place(io, location)[1]
 
 
 def referenced(
@@ -108,7 +109,7 @@ def _of_metadata(
     former = [entry.metadata_file for entry in metadata.metadata_log]
     most = int(metadata.properties.get("write.metadata.previous-versions-max", 100))
     forgotten = max(0, len(former) + commits - most) if commits else 0
-    return {path_of(found, location) for location in [location, *former[forgotten:]]}
+    return {path_of(found.io, location) for location in [location, *former[forgotten:]]}
 
 
 def _of_snapshots(
@@ -117,11 +118,11 @@ def _of_snapshots(
     used = set()
     manifests = set()
     for snapshot in snapshots:
-        used.add(path_of(found, snapshot.manifest_list))
+        used.add(path_of(found.io, snapshot.manifest_list))
         manifests |= set(snapshot.manifests(found.io))
     for manifest in manifests:
-        used.add(path_of(found, manifest.manifest_path))
-        used |= {path_of(found, e.data_file.file_path) for e in contents.of(found, manifest)}
+        used.add(path_of(found.io, manifest.manifest_path))
+        used |= {path_of(found.io, e.data_file.file_path) for e in contents.of(found, manifest)}
     return used
 
 
@@ -134,7 +135,7 @@ def _others(
 
     newest: dict[object, tuple[str, TableMetadata]] = {}
     base = found.location().rstrip("/")
-    root = path_of(found, base)
+    root = path_of(found.io, base)
     for file in files.values():
         if file.kind != METADATA or file.path in used:
             continue
@@ -155,7 +156,7 @@ def _others(
 
 def delete(found: "IcebergTable", file: File) -> bool:
     """Delete ``file``; whether it was there."""
-    system, _ = _place(found, found.location())
+    system, _ = _place(found.io, found.location())
     try:
         system.delete_file(file.path)
     except FileNotFoundError:

@@ -1,0 +1,138 @@
+"""The asset ``health``: which alerts are open, shown where people look. Nothing is judged here.
+
+No run makes it: the sensor ``watch`` reports it as Dagster's events without a run, a check for each
+kind of alert. That is done when an alert opens, ends or changes its severity; else once an hour
+while one is open (its sentence tells an age) and once a day while none is. So its events are
+bounded by the ticks of ``watch``, and ``purge`` keeps those of the days that runs are kept for.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import get_args
+
+import dagster as dg
+import msgspec
+
+from aurum_assets import ingest
+from aurum_assets.graph import translate
+from aurum_assets.graph.assets import OWNERS
+from aurum_assets.model.clock import DAY, HOUR
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.shown import visible
+from aurum_assets.resources.alerts import Alert, Kind
+from aurum_assets.resources.settings import Home
+
+HEALTH = dg.AssetKey(["health"])
+_SHOWN, _MOST = 5, 50  # in a sentence; in a table
+_COLUMNS = ("sentence", "what_to_do", "kind", "severity", "dataset", "day", "opened_at")
+_MEANS: dict[Kind, str] = {
+    "failed_run": "No run has failed without a later one that succeeded.",
+    "check_error": "No check of a table has an ERROR.",
+    "drift": "No operator's answers have other fields than config expects.",
+    "empty_answer": "No operator's newest answer is without records.",
+    "breaker_open": "No operator is asked less often because it was unavailable.",
+    "late_feed": "No feed is late.",
+    "quarantine_growing": "No quarantine has grown within the hour.",
+    "degraded": "Archive, lake, registry and Kafka can be reached.",
+}
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class Reported(msgspec.Struct):
+    """What was reported last: ``open`` alerts, by id with their severity, and when (``at``)."""
+
+    open: dict[str, str]
+    at: dt.datetime
+
+
+def health_definitions(datasets: Sequence[Dataset]) -> dg.Definitions:
+    """The asset and its checks; "Execute" in the UI looks anew."""
+    spec = dg.AssetSpec(
+        HEALTH,
+        description="Which alerts are open: the same as aurum alerts. The sensor watch "
+        "reports it; a check for each kind of alert fails while one of its kind is open.",
+        group_name="health",
+        owners=OWNERS,
+        kinds={"alert"},
+    )
+    specs = [dg.AssetCheckSpec(kind, asset=HEALTH, description=_MEANS[kind]) for kind in KINDS]
+
+    @dg.multi_asset_check(
+        name="check_health",
+        description="Looks anew for what alerts tell of, and reports which are open.",
+        specs=specs,
+        can_subset=True,
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, home: dg.ResourceParam[Home]
+    ) -> Iterator[dg.AssetCheckResult]:
+        with translate.failures_in_words(context.run.run_id):
+            alerts = ingest.look(home, datasets)
+        wanted = {key.name for key in context.selected_asset_check_keys}
+        for kind in KINDS:
+            if kind in wanted:
+                found = _evaluation(kind, alerts)
+                yield dg.AssetCheckResult(
+                    passed=found.passed,
+                    asset_key=HEALTH,
+                    check_name=kind,
+                    severity=found.severity,
+                    description=found.description,
+                    metadata=found.metadata,
+                )
+
+    return dg.Definitions(assets=[spec], asset_checks=[check])
+
+
+def events_of(
+    alerts: Sequence[Alert], before: Reported | None, now: dt.datetime
+) -> tuple[list[dg.AssetMaterialization | dg.AssetCheckEvaluation], Reported]:
+    """What is to be reported of the open ``alerts``, and what then was; no event where all of it
+    was reported ``before``.
+    """
+    there = Reported({a.alert_id: a.severity for a in alerts}, now)
+    pause = HOUR if alerts else DAY
+    if before and before.open == there.open and now - before.at < pause:
+        return [], before
+    made = dg.AssetMaterialization(
+        HEALTH,
+        description=sentence_of(alerts),
+        metadata={"open_alerts": len(alerts)} | ({"alerts": _table(alerts)} if alerts else {}),
+    )
+    return [made, *(_evaluation(kind, alerts) for kind in KINDS)], there
+
+
+def sentence_of(alerts: Sequence[Alert]) -> str:
+    """What is open, in one line."""
+    if not alerts:
+        return "no alert is open"
+    named = [" ".join(filter(None, (a.kind, a.dataset or a.subject))) for a in alerts]
+    more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+    count = "1 alert is open" if len(named) == 1 else f"{len(named)} alerts are open"
+    return visible(f"{count}: {', '.join(named[:_SHOWN])}{more}")
+
+
+def _evaluation(kind: Kind, alerts: Sequence[Alert]) -> dg.AssetCheckEvaluation:
+    """Whether no alert of ``kind`` is open; as bad as the worst of them."""
+    ours = [a for a in alerts if a.kind == kind]
+    worst = "ERROR" if any(a.severity == "ERROR" for a in ours) else "WARN"
+    said = [" ".join(filter(None, (a.dataset, a.day))) + f": {a.sentence}" for a in ours[:_SHOWN]]
+    said += [f"and {len(ours) - _SHOWN} more"] if len(ours) > _SHOWN else []
+    metadata = {"open_alerts": dg.MetadataValue.int(len(ours))}
+    return dg.AssetCheckEvaluation(
+        asset_key=HEALTH,
+        check_name=kind,
+        passed=not ours,
+        severity=dg.AssetCheckSeverity(worst),
+        description=visible("; ".join(said).removeprefix(": ")) or "no alert of this kind is open",
+        metadata=metadata | ({"alerts": _table(ours)} if ours else {}),
+    )
+
+
+def _table(alerts: Sequence[Alert]) -> dg.TableMetadataValue:
+    rows = [
+        {name: visible(str(getattr(a, name))).replace("`", "") for name in _COLUMNS}
+        for a in alerts[:_MOST]
+    ]
+    schema = dg.TableSchema([dg.TableColumn(name) for name in _COLUMNS])
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema)

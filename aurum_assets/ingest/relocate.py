@@ -1,0 +1,57 @@
+"""Relocate: a copied or moved home is made to work where it is now.
+
+The tables' metadata names the files in the new place afterwards, one commit a table, so that a kill
+leaves each as it was or done, and a second run does the rest. Nothing else in a home depends on
+where it is: keys of archive and spool begin at their root, rows name the bytes that they came from
+by hash, and the places that Dagster shows of an asset are those of its last run. A copy gets an
+identity of its own, by which a shared Redis tells homes apart.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.catalog import described
+from aurum_assets.resources.relocation import Relocated
+from aurum_assets.resources.settings import Home
+
+
+@dataclass(frozen=True)
+class Relocating:
+    """The tables whose files were named in ``there`` and are in ``here``; none: nothing to do."""
+
+    tables: tuple[Relocated, ...]
+    there: str
+    here: str
+
+
+def relocate(
+    home: Home, *, dry_run: bool = False, step: Callable[[str], None] = lambda _: None
+) -> Relocating:
+    """Let the tables of ``home`` name their files where these are now.
+
+    All metadata is read first, a step a table, and then written, a step a table. Nothing is written
+    where a file is missing: ``LakeDamaged`` names the first. Raises ``ConfigError`` where the
+    catalog decides by itself where its tables are (REST, Glue).
+    """
+    catalog = home.backends.catalog
+    if catalog and catalog["type"] != "sql":
+        msg = (
+            f"{described(catalog)} decides by itself where its tables are, so they cannot be "
+            "relocated: `aurum replay --all --rebuild --yes` makes them anew from the archive"
+        )
+        raise ConfigError(msg)
+    with contextlib.nullcontext() if dry_run else home.turn("relocate"):
+        away = home.lake.elsewhere()
+        looked = []
+        for table in away:
+            looked.append(home.lake.look_elsewhere(table))
+            step(f"{table.identifier}: all files are here")
+        if away and not (dry_run or catalog):
+            (home.root / "identity").unlink(missing_ok=True)
+        for table in () if dry_run else away:
+            home.lake.relocate(table)
+            step(f"{table.identifier}: relocated")
+    there = away[0].warehouse if away else home.lake.place
+    return Relocating(tuple(looked), there, home.lake.place)

@@ -1,0 +1,118 @@
+"""Where the tables of a lake have their files by its catalog, and whether that is where it is now.
+
+A catalog names the metadata file of each table by its absolute location, and everything below that
+does so too. So a copy of a home reads and writes the files of the original, and a moved home finds
+none. The catalog's own rows say where the lake was made: there is no marker that could be copied,
+lost or go stale. What does not belong here: what to do about it (``relocation``).
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+OURS = ("market", "quality", "reference")  # tables of others may be in any place
+_ROWS = (
+    "SELECT table_namespace, table_name, metadata_location FROM iceberg_tables"
+    " WHERE catalog_name = 'aurum' AND metadata_location IS NOT NULL"
+)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A table as an SQL catalog has it: ``metadata`` is the location of its metadata file."""
+
+    namespace: str
+    name: str
+    metadata: str
+
+    @property
+    def identifier(self) -> str:
+        """``namespace.name``."""
+        return f"{self.namespace}.{self.name}"
+
+    @property
+    def location(self) -> str:
+        """Where the files of the table are, as a catalog places them."""
+        return self.metadata.rpartition("/metadata/")[0]
+
+    @property
+    def warehouse(self) -> str:
+        """The warehouse that the table was made in; empty where its location follows no catalog."""
+        inside = f"/{self.namespace}/{self.name}"
+        return self.location.removesuffix(inside) if self.location.endswith(inside) else ""
+
+
+def registered_in_file(catalog: Path) -> list[Registered]:
+    """The tables of an embedded catalog, in the order of their names; none where it has none.
+
+    Costs a fraction of a millisecond, and imports no library of Iceberg. A file that cannot be read
+    gives none: whoever opens the lake next says what is wrong with it.
+    """
+    if not catalog.exists():
+        return []
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(catalog))}?mode=rw", uri=True)) as db:
+            return sorted((Registered(*row) for row in db.execute(_ROWS)), key=_by_name)
+    except sqlite3.Error:
+        return []
+
+
+def registered_in(engine: "Engine") -> list[Registered]:
+    """The tables of an SQL catalog, in the order of their names; raises what its library raises."""
+    from sqlalchemy import text
+
+    with engine.connect() as connection:
+        return sorted((Registered(*row) for row in connection.execute(text(_ROWS))), key=_by_name)
+
+
+def elsewhere(tables: Iterable[Registered], warehouse: str) -> list[Registered]:
+    """Those of ``tables`` that are in another place than ``warehouse``.
+
+    A folder that is reached by another name (a symbolic link, a mount) is the same place. Tables of
+    other namespaces than ours count where they are beside ours.
+    """
+    known = {warehouse: True}
+    away = []
+    for table in tables:
+        made_in = table.warehouse
+        if not made_in or table.metadata.startswith(f"{warehouse}/"):
+            continue
+        if made_in not in known:
+            known[made_in] = _same_folder(made_in, warehouse)
+        if not known[made_in]:
+            away.append(table)
+    left = {table.warehouse for table in away if table.namespace in OURS}
+    return [table for table in away if table.warehouse in left]
+
+
+def _folder_of(location: str) -> Path | None:
+    """The folder of a location as pyiceberg has it; None where it is none of this machine."""
+    path = location.removeprefix("file://")
+    return Path(path) if path.startswith("/") else None
+
+
+def _same_folder(one: str, other: str) -> bool:
+    ours, theirs = _folder_of(one), _folder_of(other)
+    if ours is None or theirs is None:
+        return False
+    try:
+        return ours.samefile(theirs)
+    except OSError:
+        return False  # one of them is not there
+
+
+def home_of(warehouse: str) -> str:
+    """The home whose embedded lake has this warehouse, as a person names it."""
+    return re.sub(r"^file://", "", warehouse).removesuffix("/lake/warehouse")
+
+
+def _by_name(table: Registered) -> tuple[str, str]:
+    return table.namespace, table.name
