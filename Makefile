@@ -64,24 +64,14 @@ bench: setup-dev ## Speed, beside a floor and a peer, in one run
 prove: setup-dev ## kill -9, races, mutated payloads: the promises, counted
 	@$(BIN)/python -m benchmarks.prove
 
-# Dagster reads a .env of the folder that it starts in over the environment: so not in this one.
-IN_HOME = cd $(DAGSTER_HOME) && PATH=$(abspath $(BIN)):$$PATH
-
 dev: setup ## Simulator, daemon and UI on 127.0.0.1:3000, schedules running
-	@$(BIN)/aurum simulate --port $(SIMULATOR_PORT) & simulator=$$!; trap 'kill $$simulator' EXIT; \
-	sleep 2; kill -0 $$simulator || exit 1; \
-	$(IN_HOME) ISONE_BASE_URL=http://127.0.0.1:$(SIMULATOR_PORT)/api/v1.1 ISONE_USERNAME=demo \
-	ISONE_PASSWORD=demo-password MISO_BASE_URL=http://127.0.0.1:$(SIMULATOR_PORT)/api \
-	AURUM_HOME=$(abspath $(AURUM_HOME)) AURUM_SCHEDULES=running \
-	dagster dev -w $(CURDIR)/workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
+	@exec $(BIN)/python -m aurum_assets.dev --port $(UI_PORT) --simulator-port $(SIMULATOR_PORT)
 
 live: setup ## The same against the real operators (MISO needs no account), in AURUM_HOME/live
-	@mkdir -p $(DAGSTER_HOME) $(AURUM_HOME)/live/dagster
+	@mkdir -p $(AURUM_HOME)/live/dagster
 	@$(WITH_STORAGE) > $(AURUM_HOME)/live/dagster/dagster.yaml
-	@cd $(AURUM_HOME)/live/dagster && PATH=$(abspath $(BIN)):$$PATH \
-	AURUM_HOME=$(abspath $(AURUM_HOME))/live DAGSTER_HOME=$(abspath $(AURUM_HOME))/live/dagster \
-	AURUM_SCHEDULES=running \
-	dagster dev -w $(CURDIR)/workspace.yaml -h 127.0.0.1 -p $(UI_PORT)
+	@AURUM_HOME=$(AURUM_HOME)/live DAGSTER_HOME=$(abspath $(AURUM_HOME))/live/dagster \
+	exec $(BIN)/python -m aurum_assets.dev --live --port $(UI_PORT)
 
 openapi: setup ## Write config/openapi anew from the dataset configs and the declared records
 	@$(BIN)/python -m aurum_assets.openapi

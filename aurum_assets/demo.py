@@ -1,8 +1,10 @@
-"""The demo: a simulated operator, one full day of each dataset and six live ticks, through Dagster.
+"""The demo: a simulated operator, all of yesterday and six live ticks of now, through Dagster.
 
-Its clock is simulated and set tick by tick, and its limits are raised, so nobody waits, and a
-second run asks for what it has already and adds nothing. What it writes lies under ``AURUM_HOME``
-like everything else, and ``make dev`` shows it in the Dagster UI.
+Its clock is set step by step and ends now, and its limits are raised, so nobody waits. What it
+writes lies under ``AURUM_HOME`` like everything else; ``make dev`` opens there and goes on from it.
+A second demo of a day asks at the instants of the first: it finds all of it there and adds nothing.
+The operator errs as operators do (``World.mistakes``), so that there is a correction and a
+quarantined record to look at; ``looks`` gives the commands that show them.
 """
 
 import datetime as dt
@@ -15,30 +17,56 @@ import dagster as dg
 from pydantic import SecretStr
 
 from aurum_assets.definitions import build
+from aurum_assets.graph.alerts import DEMO
 from aurum_assets.graph.jobs import Beat, asked_by, asset_keys, beats
+from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import feeds_config
+from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
+from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Source
 from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.settings import PROJECT, Backends, Home
 from aurum_assets.simulator.server import Running, Simulator
+from aurum_assets.simulator.world import SetClock
 
-FULL_DAY = dt.date(2025, 7, 14)
 TICKS = 6
 _RAISED = 1_000.0
-_TICK = dt.timedelta(minutes=5)
 _MORNING = dt.timedelta(hours=6)
-_NOON = dt.timedelta(hours=12)
+_HALF_PAST_NOON = dt.time(12, 30)
+_CLEARED = dt.time(15)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_EVERY = {"five_minutes": 1, "fifteen_minutes": 3}
+_REMEMBERED = 30 * 86_400.0
+
+_LOOKS = {
+    "A price that the operator corrected": """
+  select location_id, interval_start, h.lmp as was, t.lmp as became
+  from isone_rt_lmp_history h join isone_rt_lmp t
+  using (operating_day, location_id, interval_start, finality)
+  where operating_day = '{day}' and location_id = '4000'""",
+    "The record that was kept out, and why": """
+  select operating_day, rules, reason from quarantine
+  where dataset = 'miso_cts' order by fetched_at desc limit 3""",
+    "Prices with congestion": """
+  select interval_start, location_id, lmp, energy, congestion, loss
+  from isone_rt_lmp where operating_day = '{day}'
+  order by abs(congestion) desc, location_id limit 5""",
+    "Final values beside preliminary ones": """
+  select interval_start, location_id, p.lmp as prelim, f.lmp as final
+  from isone_rt_hourly_lmp p join isone_rt_hourly_lmp f
+  using (interval_start, location_id)
+  where p.finality = 'prelim' and f.finality = 'final' and p.lmp <> f.lmp
+  order by interval_start, location_id limit 5""",
+}
 
 Tell = Callable[[str], None]
 
 
 @dataclass
 class Line:
-    """What the demo did of one dataset."""
+    """What the demo did of one table."""
 
     dataset: str
     snapshots: int = 0
@@ -47,14 +75,16 @@ class Line:
     rows: int = 0
     quarantined: int = 0
     checks_passed: int = 0
+    checks_warned: int = 0
     checks_failed: int = 0
     seconds: float = 0.0
 
 
 @dataclass
 class Demo:
-    """Lines by dataset, and what failed."""
+    """Lines by table, what failed, and ``day``: yesterday in New England."""
 
+    day: OperatingDay
     lines: dict[str, Line] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
@@ -82,72 +112,157 @@ def dagster_instance(home: Home) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(folder))
 
 
-def run_demo(home: Home, tell: Tell) -> Demo:
+def run_demo(home: Home, tell: Tell, simulator: Callable[..., Simulator] = Simulator) -> Demo:
     """Everything that the demo shows; ``tell`` is called before each step."""
-    found = Demo({d.key: Line(d.key) for d in DATASETS})
-    now = [dt.datetime.combine(FULL_DAY, dt.time(), dt.UTC)]
-    with Simulator(now=lambda: now[0], limits={}).serve() as running:
-        ours = demo_home(home, running, lambda: now[0])
+    clock = SetClock(home.now())
+    with simulator(now=clock, limits={}, mistakes=True).serve() as running:
+        ours = demo_home(home, running, clock)
+        now = _first_of_the_day(ours)
+        found = Demo(_yesterday(ISONE, now), {key: Line(key) for key in _tables()})
+        held = _rows(ours)
         definitions = build(ours)
         with dagster_instance(home) as instance:
-            for step in _plan(ours):
-                now[0] = step.instant
-                tell(step.what)
+            steps = _plan(ours, now)
+            for number, step in enumerate(steps, 1):
+                clock.set(step.instant)
+                tell(f"{number:2}/{len(steps)} {step.what}")
                 _run(definitions, instance, step, found)
-        for dataset in DATASETS:
-            summary = ours.lake.summary(dataset.table)
-            found.lines[dataset.key].rows = summary.rows if summary else 0
+        for key, rows in _rows(ours).items():
+            found.lines[key].rows = rows
+            if key in {r.key for r in REFERENCES}:
+                found.lines[key].rows_added = rows - held[key]
     return found
+
+
+def _tables() -> Mapping[str, Any]:
+    return {d.key: d.table for d in DATASETS} | {r.key: r.table for r in REFERENCES}
+
+
+def _rows(home: Home) -> dict[str, int]:
+    """How many rows each table holds."""
+    found = {key: home.lake.summary(table) for key, table in _tables().items()}
+    return {key: summary.rows if summary else 0 for key, summary in found.items()}
+
+
+def _first_of_the_day(home: Home) -> dt.datetime:
+    """Now, or the now of the first demo of this day in New England."""
+    now = home.now()
+    key = f"demo:{ISONE.day_of(now)}"
+    first = home.state.get(key)
+    if first is not None:
+        return dt.datetime.fromisoformat(first)
+    home.state.set(key, now.isoformat(), _REMEMBERED)
+    return now
+
+
+# --- what is run ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Step:
-    """A run of the demo: the job ``name`` at an ``instant``, for a partition of ``datasets``."""
+    """A run of the demo: the job ``name`` at an ``instant``, for a partition of ``assets``."""
 
     instant: dt.datetime
     name: str
-    partition: str
-    datasets: Sequence[Dataset]
-    config: dict[str, object] | None
+    day: OperatingDay
+    assets: Sequence[dg.AssetKey]
     what: str
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _plan(home: Home) -> list[Step]:
-    """The full day of every dataset, then the ticks.
+def _yesterday(source: Source, now: dt.datetime) -> OperatingDay:
+    return source.day_of(now).plus(-1)
 
-    The day is asked for on the morning after, or at its noon where an operator shows only today.
-    """
+
+def _plan(home: Home, now: dt.datetime) -> list[Step]:
+    """Yesterday, the final values of the day before it, today so far, and what all is called."""
     every = beats([(d, home.config(d)) for d in DATASETS])
-    ticking = [beat for beat in every if beat.cadence in _EVERY]
-    steps: list[Step] = []
+    ticking = [beat for beat in every if beat.cadence in CADENCE_MINUTES]
+    steps = [_until_noon(ticking, now)]
     shown: set[str] = set()
     for beat in (*ticking, *(b for b in every if b not in ticking)):
         fresh = [(d, c) for d, c in beat.pairs if d.key not in shown]
         shown |= {d.key for d, _ in fresh}
-        only_now = [d for d, c in fresh if all(feed.asks == "now" for feed in c.feeds)]
-        others = [d for d, _ in fresh if d not in only_now]
-        day = OperatingDay(FULL_DAY, beat.source.zone)
-        for instant, ours in ((day.start + _NOON, only_now), (day.end + _MORNING, others)):
-            if ours:
-                what = f"the whole of {day}: {', '.join(d.key for d in ours)}"
-                steps.append(Step(instant, beat.name, day.key, ours, None, what))
-    ticks = [step for beat in ticking for step in _ticks(beat)]
-    return steps + sorted(ticks, key=lambda step: step.instant)
+        steps += _whole_days(beat, fresh, now)
+    steps += [step for beat in every for step in _settled(beat, now)]
+    steps += [step for beat in ticking for step in _ticks(beat, now)]
+    names = [reference_key(r) for r in REFERENCES]
+    what = "what locations and generators are called"
+    last = Step(now, "reference_daily", _yesterday(ISONE, now), names, what)
+    return [*sorted(steps, key=lambda step: step.instant), last]
 
 
-def _ticks(beat: Beat) -> list[Step]:
-    datasets = [dataset for dataset, _ in beat.pairs]
-    start = datasets[0].day(FULL_DAY.isoformat()).end + dt.timedelta(minutes=5, seconds=40)
-    steps: list[Step] = []
-    for number in range(TICKS):
-        if number % _EVERY[beat.cadence]:
-            continue
-        instant = start + number * _TICK
+def _until_noon(ticking: Sequence[Beat], now: dt.datetime) -> Step:
+    """Yesterday's prices as they were known at half past twelve: one of them is corrected later."""
+    beat = next(b for b in ticking if any(d is ISONE_RT_LMP for d, _ in b.pairs))
+    day = _yesterday(ISONE, now)
+    feeds = [f.name for f in dict(beat.pairs)[ISONE_RT_LMP].feeds if f.asks == "hour"]
+    return Step(
+        day.at(_HALF_PAST_NOON),
+        beat.name,
+        day,
+        asset_keys([ISONE_RT_LMP]),
+        f"{day} as it was known at half past twelve: {ISONE_RT_LMP.key}",
+        feeds_config({ISONE_RT_LMP.key: [n for n in feeds if n.startswith("prelim")]}),
+    )
+
+
+def _whole_days(
+    beat: Beat, fresh: Sequence[tuple[Dataset, DatasetConfig]], now: dt.datetime
+) -> list[Step]:
+    """Yesterday of each dataset, asked for on the morning after, or at its noon where an operator
+    shows only today; of the days that are published ahead each that is out by now.
+    """
+    day = _yesterday(beat.source, now)
+    only_now = [d for d, c in fresh if all(feed.asks == "now" for feed in c.feeds)]
+    ahead = [d for d, c in fresh if any(feed.offset_days > 0 for feed in c.feeds)]
+    others = [d for d, _ in fresh if d not in only_now and d not in ahead]
+    asked = [(day.at(dt.time(12)), day, only_now), (min(day.end + _MORNING, now), day, others)]
+    asked += [(day.plus(n - 1).at(_CLEARED), day.plus(n), ahead) for n in range(3)]
+    return [
+        Step(
+            instant,
+            beat.name,
+            when,
+            asset_keys(ours),
+            f"the whole of {when}: {', '.join(d.key for d in ours)}",
+        )
+        for instant, when, ours in asked
+        if ours and instant <= now
+    ]
+
+
+def _settled(beat: Beat, now: dt.datetime) -> list[Step]:
+    """The day before yesterday, of which the final values are out, where one answer is a day."""
+    ours = [
+        d
+        for d, c in beat.pairs
+        if any(feed.becomes_final for feed in c.feeds)
+        and all(feed.asks == "day" for feed in c.feeds)
+    ]
+    if not ours:
+        return []
+    day = _yesterday(beat.source, now).plus(-1)
+    instant = min(day.plus(2).start + _MORNING, now)
+    what = f"preliminary and final, {day}: {', '.join(d.key for d in ours)}"
+    return [Step(instant, beat.name, day, asset_keys(ours), what)]
+
+
+def _ticks(beat: Beat, now: dt.datetime) -> list[Step]:
+    """The newest beats of a schedule up to now; the first of a day catches up with it."""
+    every, steps = CADENCE_MINUTES[beat.cadence], list[Step]()
+    newest = (int(now.timestamp()) // 60 - beat.offset) // every * every + beat.offset
+    count = -(-TICKS * CADENCE_MINUTES["five_minutes"] // every)
+    for number in range(count):
+        minutes = newest - every * (count - 1 - number)
+        instant = dt.datetime.fromtimestamp(60 * minutes, dt.UTC)
         today = beat.source.day_of(instant)
+        known = any(step.day == today for step in steps)
         feeds = asked_by(beat, instant).get(today.key, {})
-        config = feeds_config(feeds) if number else None  # the first one catches up with the day
-        what = f"live tick {number + 1} of {TICKS} at {instant:%H:%M:%S}Z: {beat.name}"
-        steps.append(Step(instant, beat.name, today.key, datasets, config, what))
+        what = f"live tick {number + 1} of {count} at {instant:%H:%M}Z: {beat.name}"
+        keys = asset_keys(d for d, _ in beat.pairs)
+        config = feeds_config(feeds) if known else {}
+        steps.append(Step(instant, beat.name, today, keys, what, config))
     return steps
 
 
@@ -155,17 +270,17 @@ def _run(
     definitions: dg.Definitions, instance: dg.DagsterInstance, step: Step, found: Demo
 ) -> None:
     result = definitions.resolve_job_def(step.name).execute_in_process(
-        partition_key=step.partition,
+        partition_key=step.day.key,
         instance=instance,
-        asset_selection=asset_keys(step.datasets),
-        run_config={**(step.config or {}), **_QUIET},
+        asset_selection=list(step.assets),
+        run_config={**step.config, **_QUIET},
         raise_on_error=False,
-        tags={"aurum/demo": "true"},
+        tags={DEMO: "true"},
     )
     for event in result.all_events:
         _count(event, found)
     if not result.success:
-        found.failures.append(f"{step.name} {step.partition}")
+        found.failures.append(f"{step.name} {step.day}")
 
 
 def _count(event: dg.DagsterEvent, found: Demo) -> None:
@@ -173,8 +288,10 @@ def _count(event: dg.DagsterEvent, found: Demo) -> None:
     kind = event.event_type_value
     if kind == "ASSET_CHECK_EVALUATION":
         line = found.lines[data.asset_key.path[-1]]
+        serious = data.severity == dg.AssetCheckSeverity.ERROR
         line.checks_passed += bool(data.passed)
-        line.checks_failed += not data.passed
+        line.checks_warned += not data.passed and not serious
+        line.checks_failed += not data.passed and serious
     elif kind == "ASSET_MATERIALIZATION":
         _materialized(data.materialization, found)
     elif kind == "STEP_SUCCESS":
@@ -191,6 +308,14 @@ def _materialized(materialization: dg.AssetMaterialization, found: Demo) -> None
     if room == "raw":
         line.snapshots += number["stored"]
         line.duplicates += number["duplicates"]
-    else:
+    elif room == "market":
         line.rows_added += number["new"]
-        line.quarantined += number["quarantined"]
+        line.quarantined = max(line.quarantined, number["quarantined"])  # of the whole day
+
+
+# --- what to look at -----------------------------------------------------------------------------
+
+
+def looks(demo: Demo) -> Mapping[str, str]:
+    """What there is to see, and the SELECT that shows it; each line fits 80 columns."""
+    return {title: select.format(day=demo.day) for title, select in _LOOKS.items()}

@@ -63,6 +63,13 @@ def look(desk: Desk, *, after: dt.timedelta = dt.timedelta()) -> set[tuple[str, 
     return open_alerts(desk.home)
 
 
+def daemon_look(desk: Desk, *, after: dt.timedelta = dt.timedelta()) -> set[tuple[str, str, str]]:
+    """The same by one who looks every five minutes."""
+    desk.clock.set(desk.clock() + after)
+    ingest.look(desk.home, DATASETS, pause=HOUR)
+    return open_alerts(desk.home)
+
+
 # --- what is said of one alert -------------------------------------------------------------------
 
 
@@ -411,12 +418,14 @@ def test_a_feed_is_late_after_a_beat_its_interval_and_its_lateness(
     late: bool,  # noqa: FBT001  a table
 ) -> None:
     bring(live_desk, LOAD, TODAY, "now")
+    assert look(live_desk) == set()
     found = look(live_desk, after=minutes * MINUTE)
     assert (("late_feed", LOAD.key, "now") in found) is late
 
 
 def test_a_late_feed_that_comes_again_is_over(live_desk: Desk) -> None:
     bring(live_desk, LOAD, TODAY, "now")
+    assert look(live_desk) == set()
     (alert,) = look(live_desk, after=2 * HOUR)
     assert alert == ("late_feed", LOAD.key, "now")
     assert "at most 27 min is expected" in live_desk.home.alerts.open[0].sentence
@@ -424,8 +433,73 @@ def test_a_late_feed_that_comes_again_is_over(live_desk: Desk) -> None:
     assert look(live_desk) == set()
 
 
+def test_a_feed_that_stops_while_the_daemon_is_away_is_told_of_soon_after(
+    live_desk: Desk, heard: Heard
+) -> None:
+    """Lateness counts from the first look after a pause, and ends only when the feed comes."""
+    live_desk.home.alerts._events = heard  # noqa: SLF001  a receiver
+    late = ("late_feed", LOAD.key, "now")
+    bring(live_desk, LOAD, TODAY, "now")
+    assert daemon_look(live_desk) == set()
+    assert daemon_look(live_desk, after=3 * HOUR) == set(), "the schedules have their chance"
+    for _ in range(5):
+        assert daemon_look(live_desk, after=5 * MINUTE) == set()
+    assert daemon_look(live_desk, after=5 * MINUTE) == {late}
+    assert daemon_look(live_desk, after=3 * HOUR) == {late}, "a pause is no recovery"
+    assert heard.notices == ["opened"]
+    bring(live_desk, LOAD, TODAY, "now")
+    assert daemon_look(live_desk) == set()
+    assert heard.notices == ["opened", "recovered"]
+
+
+def test_a_daemon_that_is_restarted_forgets_nothing(live_desk: Desk) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    assert daemon_look(live_desk) == set()
+    assert daemon_look(live_desk, after=50 * MINUTE) == {("late_feed", LOAD.key, "now")}
+
+
+def test_who_looks_once_a_day_hears_of_a_feed_that_stopped(live_desk: Desk) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    assert look(live_desk) == set()
+    assert look(live_desk, after=DAY) == {("late_feed", LOAD.key, "now")}
+
+
+def test_a_day_that_no_beat_brought_since_the_pause_is_late_once_repairs_had_their_chance(
+    live_desk: Desk,
+) -> None:
+    mix = next(d for d in DATASETS if d.key == "isone_generation_mix")
+    late = ("late_feed", mix.key, "day")
+    bring(live_desk, mix, "2026-07-19", "day")
+    live_desk.clock.set(utc("2026-07-21T08:00:00-04:00"))  # yesterday's was asked for at 06:30
+    assert look(live_desk) == set()
+    assert look(live_desk, after=17 * HOUR) == set()  # from midnight on repairs ask for it
+    assert look(live_desk, after=31 * MINUTE) == {late}
+
+
+def test_what_answers_for_now_only_is_late_only_if_a_beat_was_missed(live_desk: Desk) -> None:
+    places = next(d for d in DATASETS if d.key == "isone_locations")
+    bring(live_desk, places, TODAY, "now")
+    live_desk.clock.set(utc("2026-07-22T08:00:00-04:00"))  # after the beat of 06:30
+    for _ in range(3):
+        assert look(live_desk, after=8 * HOUR) == set(), "nobody can ask for the 22nd any more"
+    bring(live_desk, places, "2026-07-23", "now")
+    for hours in (16, 16, 15):
+        assert look(live_desk, after=hours * HOUR) == set()
+    assert look(live_desk, after=HOUR) == {("late_feed", places.key, "now")}
+
+
+def test_an_old_home_opens_calm_although_the_last_version_left_alerts_open(
+    live_desk: Desk,
+) -> None:
+    bring(live_desk, LOAD, TODAY, "now")
+    live_desk.home.alerts.raise_(Trouble("late_feed", LOAD.key, "now", "12 h ago"))
+    assert daemon_look(live_desk, after=DAY) == {("late_feed", LOAD.key, "now")}
+    assert daemon_look(live_desk, after=100 * DAY) == set()
+
+
 def test_a_forecast_is_as_old_as_its_fetch(live_desk: Desk) -> None:
     bring(live_desk, CTS, TODAY, "now")
+    assert look(live_desk) == set()
     assert look(live_desk, after=30 * MINUTE) == set()
     assert look(live_desk, after=HOUR) == {("late_feed", CTS.key, "now")}
 
@@ -443,6 +517,7 @@ def test_tomorrow_is_late_when_it_is_not_there_in_the_afternoon(
     late: bool,  # noqa: FBT001  a table
 ) -> None:
     bring(live_desk, DA, TODAY, "day")
+    assert look(live_desk) == set()
     live_desk.clock.set(utc(now))
     assert look(live_desk) == ({("late_feed", DA.key, "day")} if late else set())
     bring(live_desk, DA, "2026-07-22", "day")
@@ -453,6 +528,8 @@ def test_a_final_value_is_late_after_its_days_of_grace(live_desk: Desk) -> None:
     regulation = next(d for d in DATASETS if d.key == "isone_regulation_prices")
     missed = ("late_feed", regulation.key, "final_day")  # asked for from the next day on, 06:30
     bring(live_desk, regulation, "2026-07-15", "prelim_day")
+    live_desk.clock.set(utc("2026-07-20T12:00:00-04:00"))
+    assert missed not in look(live_desk)
     live_desk.clock.set(utc("2026-07-21T08:29:00-04:00"))
     assert missed not in look(live_desk)
     live_desk.clock.set(utc("2026-07-21T08:31:00-04:00"))
@@ -858,6 +935,7 @@ def test_what_health_shows_is_no_alert_itself(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
     bring(live_desk, LOAD, TODAY, "now")
+    ingest.look(live_desk.home, DATASETS)
     live_desk.clock.set(NOON + HOUR)
     job = dg.define_asset_job("by_hand", dg.AssetSelection.checks_for_assets(HEALTH))
     whole = dg.Definitions.merge(build(live_desk.home), dg.Definitions(jobs=[job]))
@@ -878,6 +956,8 @@ def test_the_command_shows_what_is_open_and_looks_when_asked(live_desk: Desk) ->
     runner = CliRunner(env=environment)
     quiet = runner.invoke(main, ["alerts"])
     assert (quiet.exit_code, quiet.stdout) == (0, "")
+    fresh = runner.invoke(main, ["alerts", "--check"], env={"AURUM_NOW": NOON.isoformat()})
+    assert (fresh.exit_code, fresh.stdout) == (0, "")
     found = runner.invoke(main, ["alerts", "--check", "--json"])
     assert found.exit_code == 3
     (alert,) = json.loads(found.stdout)["alerts"]

@@ -1,44 +1,292 @@
-"""The demo shows a full day and live ticks of every dataset, green, and adds nothing twice."""
+"""The demo shows yesterday, live ticks of now and all that the README names; dev opens it calm."""
 
+import datetime as dt
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
+from click.testing import CliRunner, Result
 
-from aurum_assets import demo
-from aurum_assets.ingest import status
+from aurum_assets import demo, ingest
+from aurum_assets.api import OpenLake
+from aurum_assets.cli import main
+from aurum_assets.demo import Demo
 from aurum_assets.markets import DATASETS
-from aurum_assets.resources.settings import Home
+from aurum_assets.markets.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
+from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.model.clock import DAY, HOUR
+from aurum_assets.model.dataset import CADENCE_MINUTES
+from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.resources.settings import Configuration, Home
 from aurum_assets.simulator.server import Simulator
+from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.conftest import NOON, utc
 
-LOCATIONS, NODES, TICKS = 3, 2, 3
-SNAPSHOTS = {"isone_rt_lmp": 24 + TICKS, "isone_system_load": 1 + TICKS, "miso_cts": 2}
+AURUM = str(Path(sys.executable).parent / "aurum")
+LMP, CTS, LOAD = ISONE_RT_LMP, MISO_CTS, ISONE_SYSTEM_LOAD
+YESTERDAY, TODAY = "2026-07-20", "2026-07-21"
+HUB = "4000"
 
 
-def test_the_demo_is_green_and_a_second_one_adds_nothing(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Smaller than ``make demo``: three locations, three ticks, nothing of Dagster's on disk."""
-    monkeypatch.setattr(demo, "dagster_instance", lambda _: dg.DagsterInstance.ephemeral())
-    monkeypatch.setattr(demo, "TICKS", TICKS)
-    monkeypatch.setattr(demo, "Simulator", partial(Simulator, locations=LOCATIONS, nodes=NODES))
-    told: list[str] = []
-    first = demo.run_demo(home, told.append)
-    assert first.failures == []
-    assert set(first.lines) == {d.key for d in DATASETS}
-    assert sum("live tick" in text for text in told) == TICKS + 1
-    lmp = first.lines["isone_rt_lmp"]
-    assert lmp.rows == lmp.rows_added == (288 + TICKS + 1) * LOCATIONS
-    assert first.lines["isone_system_load"].rows == 288 + TICKS
-    for line in first.lines.values():
-        assert line.snapshots >= SNAPSHOTS.get(line.dataset, 1)
-        assert line.rows > 0
-        assert (line.quarantined, line.checks_failed) == (0, 0)
-        assert line.checks_passed > 0
-    held = status(home, DATASETS)
-    again = demo.run_demo(home, told.append)
+@pytest.fixture(scope="module")
+def small() -> Iterator[None]:
+    """Smaller than ``make demo``: sixteen locations, two nodes, nothing of Dagster's on disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "dagster_instance", lambda _: dg.DagsterInstance.ephemeral())
+        patch.setattr(demo, "Simulator", partial(Simulator, locations=16, nodes=2))
+        yield
+
+
+def home_at(root: Path, configuration: Configuration, now: dt.datetime) -> Home:
+    nowhere = "http://127.0.0.1:1"
+    urls = {"isone": nowhere, "miso": nowhere}
+    return Home(root=root, configuration=configuration, base_urls=urls, clock=SetClock(now))
+
+
+def set_to(home: Home, now: dt.datetime) -> None:
+    assert isinstance(home.clock, SetClock)
+    home.clock.set(now)
+
+
+@pytest.fixture(scope="module")
+def home(
+    tmp_path_factory: pytest.TempPathFactory, configuration: Configuration, small: None
+) -> Home:
+    del small
+    return home_at(tmp_path_factory.mktemp("demo") / "aurum", configuration, NOON)
+
+
+@pytest.fixture(scope="module")
+def first(home: Home) -> Result:
+    """The command, as ``make demo`` calls it, at noon."""
+    environment = {"AURUM_HOME": str(home.root), "AURUM_NOW": NOON.isoformat()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [AURUM, "demo"])
+        return CliRunner().invoke(main, ["demo"], env=environment)
+
+
+@pytest.fixture(scope="module")
+def again(home: Home, first: Result) -> Demo:
+    """A second one on the same day, hours later."""
+    assert first.exit_code == 0, first.output
+    set_to(home, NOON + 5 * HOUR)
+    found = demo.run_demo(home, lambda _: None)
+    set_to(home, NOON)
+    return found
+
+
+def lines(result: Result) -> Mapping[str, Mapping[str, str]]:
+    """The table on standard output: tab-separated where it is piped."""
+    rows = [line.split("\t") for line in result.stdout.splitlines() if line.count("\t") > 3]
+    return {row[0]: dict(zip(rows[0], row, strict=True)) for row in rows[1:]}
+
+
+def lake(home: Home) -> OpenLake:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AURUM_HOME", str(home.root))
+        return OpenLake()
+
+
+# --- what is there -------------------------------------------------------------------------------
+
+
+def test_the_demo_is_green_though_one_record_is_kept_out(first: Result) -> None:
+    assert first.exit_code == 0, first.output
+    found = lines(first)
+    assert set(found) == {*(d.key for d in DATASETS), "iso_nodes", "generators"}
+    for key, line in found.items():
+        kept_out = int(key == CTS.key)
+        assert (line["quarantined"], line["checks_failed"]) == (str(kept_out), str(kept_out)), key
+        assert int(line["rows"]) == int(line["rows_added"]) > 0
+        assert int(line["checks_passed"]) > 0
+    assert "1 record kept out on purpose" in first.stdout
+
+
+def test_progress_is_told_step_by_step(first: Result) -> None:
+    told = first.stderr.splitlines()
+    numbers = [line.split()[0] for line in told]
+    assert numbers == [f"{n}/{len(told)}" for n in range(1, len(told) + 1)]
+    assert sum("live tick" in line for line in told) == demo.TICKS + demo.TICKS // 3
+
+
+def test_yesterday_is_whole_and_today_is_whole_so_far(home: Home, first: Result) -> None:
+    assert first.exit_code == 0
+    held = lake(home).scan(LMP.key).group_by("operating_day").len().collect()
+    until = utc("2026-07-21T15:57:00Z")  # the newest beat
+    due = sum(
+        mark + dt.timedelta(seconds=25) <= until for mark in LMP.day(TODAY).marks(LMP.interval())
+    )
+    assert dict(held.rows()) == {
+        dt.date(2026, 7, 20): 288 * 16,
+        dt.date(2026, 7, 21): due * 16,
+    }
+
+
+def test_a_second_one_on_the_same_day_adds_nothing(home: Home, first: Result, again: Demo) -> None:
+    before = lines(first)
     assert again.failures == []
     assert {line.rows_added for line in again.lines.values()} == {0}
     assert {line.snapshots for line in again.lines.values()} == {0}
-    assert all(line.duplicates for line in again.lines.values())
-    assert status(home, DATASETS) == held
+    assert {key: str(line.rows) for key, line in again.lines.items()} == {
+        key: line["rows"] for key, line in before.items()
+    }
+    assert len(home.lake.read(QUARANTINE)) == 1
+
+
+def test_a_price_was_corrected_and_is_known_as_it_was(home: Home, first: Result) -> None:
+    assert first.exit_code == 0
+    noon = utc("2026-07-20T12:00:00-04:00")
+    hub = (pl.col("location_id") == HUB) & (pl.col("interval_start") == noon)
+
+    def price(rows: pl.LazyFrame) -> float:
+        return float(rows.filter(hub).select("lmp").collect().item())
+
+    (was,) = lake(home).scan(f"{LMP.key}_history").filter(hub).collect()["lmp"].to_list()
+    became = price(lake(home).scan(LMP.key))
+    assert was != became
+    assert price(lake(home).as_of(LMP.key, utc("2026-07-20T12:45:00-04:00"))) == was
+    assert price(lake(home).as_of(LMP.key, NOON)) == became
+
+
+def test_there_is_congestion_and_every_price_is_the_sum_of_its_parts(
+    home: Home, first: Result
+) -> None:
+    assert first.exit_code == 0
+    rows = (
+        lake(home).scan(LMP.key).filter(pl.col("operating_day") == dt.date(2026, 7, 20)).collect()
+    )
+    apart = (pl.col("lmp") - pl.col("energy") - pl.col("congestion") - pl.col("loss")).abs()
+    felt = pl.col("congestion").abs()
+    assert rows.filter(felt > 1).height
+    assert rows.filter(felt > 200).is_empty()
+    assert rows.filter(apart.round(6) > 0.01).is_empty()
+
+
+def test_final_values_stand_beside_preliminary_ones(home: Home, first: Result) -> None:
+    assert first.exit_code == 0
+    rows = lake(home).scan(ISONE_RT_HOURLY_LMP.key).group_by("operating_day", "finality").len()
+    assert set(rows.collect().rows()) == {
+        (dt.date(2026, 7, 19), "prelim", 24 * 16),
+        (dt.date(2026, 7, 19), "final", 24 * 16),
+        (dt.date(2026, 7, 20), "prelim", 24 * 16),
+    }
+
+
+def test_what_the_demo_says_to_run_next_runs_as_printed_and_shows_rows(first: Result) -> None:
+    blocks = [block for block in first.stdout.split("\n\n") if " sql " in block]
+    assert len(blocks) == 4
+    after_the_table = first.stdout[first.stdout.index("What to look at next") :]
+    assert all(len(line) <= 80 for line in after_the_table.splitlines() if AURUM not in line)
+    for block in blocks:
+        assert block.splitlines()[0].endswith(f'{AURUM} sql "')
+        shown = subprocess.run(block, shell=True, capture_output=True, text=True, check=False)  # noqa: S602  as a person would
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert len(shown.stdout.splitlines()) > 1, block
+        if "quarantine" in block:
+            assert "lmp_is_the_sum_of_its_parts" in shown.stdout
+
+
+# --- what dev opens ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened(home: Home, again: Demo) -> Iterator[Home]:
+    """The demo's home as a daemon opens it: its looks are forgotten after each test."""
+    assert again.failures == []
+    words = ["looked", *(f"gaps:{d.key}" for d in DATASETS)]
+    yield home
+    for word in words:
+        home.state.delete(word)
+    home.alerts.settle_others("late_feed", set())
+    set_to(home, NOON)
+
+
+@pytest.mark.parametrize(
+    ("later", "repairs"),
+    [
+        (dt.timedelta(), 0),
+        (HOUR, 3),  # the hour since then, of what comes every five minutes
+        (DAY, 5),
+        (10 * DAY, 5),
+        (500 * DAY, 5),
+    ],
+)
+def test_dev_opens_calm_however_long_after(opened: Home, later: dt.timedelta, repairs: int) -> None:
+    set_to(opened, NOON + later)
+    assert ingest.look(opened, DATASETS, pause=HOUR) == []
+    found = ingest.find_gaps(opened, DATASETS)
+    assert len(found.repairs) == repairs
+    asked = {repair.gap.day.date for repair in found.repairs}
+    assert all(NOON.date() <= day for day in asked)
+
+
+def test_after_500_days_nothing_older_than_yesterday_is_repaired(opened: Home) -> None:
+    opened = replace(opened, repairs=1000)
+    set_to(opened, NOON + 500 * DAY)
+    found = ingest.find_gaps(opened, DATASETS)
+    today = LOAD.source.day_of(opened.now())
+    days = {repair.gap.day.key for repair in found.repairs}
+    assert days == {today.plus(-1).key, today.key}
+    assert found.postponed == 0
+    assert ingest.find_finals(opened, DATASETS).out == []
+
+
+def test_once_the_schedules_ran_everything_is_fresh(opened: Home) -> None:
+    """Long after: yesterday and today are repaired, the beats go on, and nobody is alarmed."""
+    clock = opened.clock
+    assert isinstance(clock, SetClock)
+    set_to(opened, NOON + 500 * DAY)
+    with Simulator(clock, locations=3, nodes=2, limits={}).serve() as running:
+        home = replace(demo.demo_home(opened, running, clock), repairs=4)
+        for _ in range(3):
+            assert ingest.look(home, DATASETS, pause=HOUR) == []
+            for repair in ingest.find_gaps(home, DATASETS).repairs:
+                gap = repair.gap
+                ingest.collect(home, gap.dataset, gap.day, feeds=gap.feeds, hours=gap.hours)
+                ingest.normalize(home, gap.dataset, gap.day)
+            for dataset in DATASETS:
+                ticking = [
+                    f.name for f in home.config(dataset).feeds if f.cadence in CADENCE_MINUTES
+                ]
+                if ticking:
+                    today = dataset.source.day_of(home.now())
+                    ingest.collect(home, dataset, today, feeds=ticking)
+                    ingest.normalize(home, dataset, today)
+            clock.set(clock() + dt.timedelta(minutes=15))
+        assert ingest.look(home, DATASETS, pause=HOUR) == []
+        assert ingest.find_gaps(home, DATASETS).repairs == []
+        clock.set(clock() + HOUR)
+        late = ingest.look(home, DATASETS, pause=HOUR)
+    assert {a.dataset for a in late} == {
+        "isone_rt_lmp",
+        "isone_system_load",
+        "isone_zonal_load",
+        CTS.key,
+    }
+
+
+# --- another time --------------------------------------------------------------------------------
+
+
+def test_just_after_midnight_a_day_of_25_hours_is_whole(
+    tmp_path: Path, configuration: Configuration, small: None
+) -> None:
+    """Of both markets: MISO's midnight is that of New England in winter."""
+    del small
+    home = home_at(tmp_path / "aurum", configuration, utc("2026-11-02T00:01:00-05:00"))
+    found = demo.run_demo(home, lambda _: None)
+    assert found.failures == []
+    assert {k: line.checks_failed for k, line in found.lines.items() if line.checks_failed} == {
+        CTS.key: 1
+    }
+    assert ingest.find_gaps(home, DATASETS).repairs == []
+    assert ingest.look(home, DATASETS) == []
+    rows = home.lake.read(LMP.table, {"operating_day": found.day.date})
+    assert rows["interval_start"].n_unique() == 12 * 25

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.ingest.gaps import TRIES, Tried, next_attempt, pause_after
+from aurum_assets.ingest.gaps import TRIES, Tried, next_attempt, pause_after, wanted_days
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES
 from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE, ISONE_GENERATION_MIX
@@ -207,21 +207,41 @@ def test_a_day_that_is_archived_only_is_held_too(desk: Desk) -> None:
 
 
 def test_nothing_is_asked_for_that_the_operator_no_longer_shows(desk: Desk) -> None:
-    desk.bring(LOAD, payload("2026-01-10", range(288)))
+    desk.bring(LOAD, payload("2026-07-01", range(288)))
     config = desk.home.configuration
     short = replace(config.datasets[LOAD.key], repair_days=2)
     desk.home.configuration = replace(config, datasets={**config.datasets, LOAD.key: short})
     assert asked(look(desk)) == ["2026-07-21", "2026-07-20", "2026-07-19"]
 
 
+@pytest.mark.parametrize(
+    ("held", "first"),
+    [
+        (["2026-07-21"], "2026-07-21"),
+        (["2026-06-20"], "2026-06-20"),  # until yesterday 30 days of nothing
+        (["2026-06-19"], "2026-06-19"),
+        (["2026-06-18"], "2026-07-20"),  # 31: nobody asked, and yesterday is where it begins anew
+        (["2025-07-14", "2025-07-15", "2026-07-21"], "2026-07-20"),
+        (["2025-07-14", "2026-07-10", "2026-07-19"], "2026-07-10"),
+    ],
+)
+def test_a_long_pause_is_no_gap(desk: Desk, held: list[str], first: str) -> None:
+    for day in held:
+        desk.bring(LOAD, payload(day, range(288 if day < "2026-07-21" else 140)))
+    owed = ingest.debts(LOAD, desk.home.config(LOAD))
+    stored = set(desk.home.lake.days(LOAD.table))
+    wanted = wanted_days(desk.home, LOAD, stored, owed)
+    assert (wanted[-1].key, wanted[0].key) == (first, "2026-07-21")
+
+
 # --- how often, and till when --------------------------------------------------------------------
 
 
 def test_a_look_asks_for_no_more_than_the_bound_of_each_source(desk: Desk) -> None:
-    desk.bring(LOAD, payload("2026-06-01", range(288)))
+    desk.bring(LOAD, payload("2026-06-21", range(288)))
     first = look(desk)
     assert asked(first) == ["2026-07-21", "2026-07-20", "2026-07-19", "2026-07-18"]
-    assert first.postponed == 46
+    assert first.postponed == 26
     assert asked(look(desk)) == ["2026-07-17", "2026-07-16", "2026-07-15", "2026-07-14"]
 
 

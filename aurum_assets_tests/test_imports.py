@@ -21,11 +21,12 @@ MAY_IMPORT = {
     "simulator": {"model", "markets"},
     "definitions": {"graph", "resources", "markets"},
     "openapi": {"markets", "model", "resources"},
+    "dev": {"markets", "model", "resources", "simulator"},
 }
 NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
 HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka", "redis"}
 FREE = {"", "api", "graph", "cli", "demo", "isone", "miso"}
-DAGSTER_ROOMS = {"graph", "definitions", "demo"}
+DAGSTER_ROOMS = {"graph", "definitions", "demo", "dev"}
 
 
 def module(path: Path) -> str:

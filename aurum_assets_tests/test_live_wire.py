@@ -158,7 +158,10 @@ def test_what_the_operator_no_longer_offers_is_not_late(
     market.simulator.world = replace(market.simulator.world, live_only=False)
     ingest.collect(live_desk.home, ROSTER, ROSTER.day(TODAY))
     ingest.normalize(live_desk.home, ROSTER, ROSTER.day(TODAY))
-    live_desk.clock.set(live_desk.clock() + 3 * DAY)
+    assert ingest.look(live_desk.home, [ROSTER]) == []
+    for _ in range(3):
+        live_desk.clock.set(live_desk.clock() + DAY)
+        ingest.look(live_desk.home, [ROSTER])
     (late,) = ingest.look(live_desk.home, [ROSTER])
     assert (late.kind, late.subject) == ("late_feed", "now")
     live_market.simulator.world = replace(market.simulator.world, live_only=True)

@@ -96,16 +96,22 @@ PROGRAM = """
 import fcntl, json, struct, sys, termios
 from pathlib import Path
 from aurum_assets.cli import main
+sys.argv[0] = "aurum"
 for width, line in json.loads(Path(sys.argv[1]).read_text()):
     fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     if line == ["demo"]:  # which takes minutes: what it ends with
         from aurum_assets.cli.simulate import report
         from aurum_assets.demo import Demo, Line
+        from aurum_assets.markets import DATASETS
+        from aurum_assets.model.clock import OperatingDay
+        from aurum_assets.resources.settings import open_home
         lines = [
-            Line("isone_rt_lmp", 294, 2, 347_328, 347_328, 0, 77, 0, 12.345),
-            Line("isone_generation_by_resource", 24, 0, 8_760, 8_760, 1, 14, 1, 1.5),
+            Line("isone_rt_lmp", 294, 2, 347_328, 347_328, 0, 77, 1, 0, 12.3),
+            Line("isone_generation_by_resource", 24, 0, 8_760, 8_760, 1, 14, 12, 1, 1.5),
         ]
-        report(Demo({l.dataset: l for l in lines}, ["ticks 2025-07-15"]), 61.2, as_json=False)
+        done = Demo(OperatingDay.parse("2026-07-20", "America/New_York"))
+        done.lines, done.failures = {l.dataset: l for l in lines}, ["ticks 2026-07-20"]
+        report(done, open_home(DATASETS), 61.2, as_json=False)
         code = 1
     elif line == ["maintain"]:  # as after a month
         from aurum_assets.cli.maintain import report
@@ -195,6 +201,7 @@ def screens() -> Iterator[dict[tuple[str, int], str]]:
 
 def shown_in(folder: Path) -> dict[tuple[str, int], str]:
     shutil.copytree(PROJECT / "config", folder / "config")
+    (folder / "home" / "archive").mkdir(parents=True)  # a home, which holds nothing yet
     for name, body in FILES.items():
         (folder / name).write_bytes(body)
         os.utime(folder / name, (NOON.timestamp(), NOON.timestamp()))

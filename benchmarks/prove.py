@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.proof import Proof
 from benchmarks.prove_damage import prove_damage
+from benchmarks.prove_dev import prove_dev
 from benchmarks.prove_faults import prove_faults
 from benchmarks.prove_idempotence import prove_idempotence
 from benchmarks.prove_kill import prove_kill
@@ -40,6 +41,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "year": prove_year,
     "purge": prove_purge,
     "damage": prove_damage,
+    "dev": prove_dev,
     "tour": prove_tour,
 }
 

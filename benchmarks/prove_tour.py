@@ -249,9 +249,9 @@ def _the_demo(tour: Tour) -> None:
 
 
 def _offered(said: str) -> list[str]:
-    """The commands that the demo prints to be tried, as they stand there."""
-    lines = (line.strip().removeprefix(".venv/bin/") for line in said.splitlines())
-    return [line for line in lines if line.startswith("aurum ")]
+    """The commands that the demo prints to be tried, as they stand there: a paragraph each."""
+    paragraphs = (text.strip().removeprefix(".venv/bin/") for text in said.split("\n\n"))
+    return [text for text in paragraphs if text.startswith("aurum ")]
 
 
 @contextmanager

@@ -1,18 +1,36 @@
 """``aurum demo``, ``simulate``: everything that needs no operator, because one is made up."""
 
 import itertools
+import shlex
+import shutil
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from aurum_assets.cli.arguments import INSTANT, INSTANTS, instant, json_option
 from aurum_assets.cli.interrupt import telling
-from aurum_assets.cli.output import GOES_ON, print_json, print_rows, say
+from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
-from aurum_assets.resources.settings import open_home
+from aurum_assets.resources.settings import Home, open_home
+
+
+def _checks(line: Row) -> str:
+    counts = {said: line[f"checks_{said}"] for said in ("passed", "warned", "failed")}
+    return ", ".join(f"{count} {said}" for said, count in counts.items() if count)
+
+
+_SHOWN: Row = {
+    "table": "dataset",
+    "added": "rows_added",
+    "rows": "rows",
+    "quarantined": "quarantined",
+    "checks": _checks,
+    "seconds": "seconds",
+}
 
 if TYPE_CHECKING:
     from aurum_assets.demo import Demo
@@ -21,49 +39,56 @@ if TYPE_CHECKING:
 @click.command()
 @json_option
 def demo(as_json: bool) -> None:
-    """A simulated day and six live ticks, through Dagster."""
+    """A simulated day and six live ticks, through Dagster.
+
+    Yesterday and today so far, into AURUM_HOME: `make dev` opens there and goes on. Again on the
+    same day, it adds nothing. One record is kept out on purpose, to be looked at.
+    """
     from aurum_assets.demo import run_demo
 
     started, steps = time.monotonic(), itertools.count()
+    home = open_home(DATASETS)
 
     def tell(text: str) -> None:
         next(steps)
-        click.echo(f"… {text}", err=True)
+        click.echo(text, err=True)
 
     with telling(lambda: f"{max(next(steps) - 1, 0)} steps done; {GOES_ON}"):
-        found = run_demo(open_home(DATASETS), tell)
-    report(found, time.monotonic() - started, as_json=as_json)
+        found = run_demo(home, tell)
+    report(found, home, time.monotonic() - started, as_json=as_json)
     sys.exit(1 if found.failures else 0)
 
 
-def report(found: "Demo", seconds: float, *, as_json: bool) -> None:
-    """What the demo did, by dataset, and how long it took in all."""
+def report(found: "Demo", home: Home, seconds: float, *, as_json: bool) -> None:
+    """What the demo did, by table, how long it took in all, and what to look at next."""
+    from aurum_assets.demo import looks
+
     lines = [asdict(line) for line in found.lines.values()]
     for line in lines:
         line["seconds"] = round(line["seconds"], 2)
+    commands = {title: f'{_this(home)} sql "{select}"' for title, select in looks(found).items()}
     if as_json:
-        print_json({"demo": lines, "failures": found.failures})
+        print_json({"demo": lines, "failures": found.failures, "commands": commands})
     else:
-        print_rows(
-            lines,
-            shown={
-                "dataset": "dataset",
-                "snapshots": "snapshots",
-                "repeats": "duplicates",
-                "rows added": "rows_added",
-                "rows": "rows",
-                "kept out": "quarantined",
-                "checks passed": "checks_passed",
-                "checks failed": "checks_failed",
-                "seconds": "seconds",
-            },
-            spare=("seconds", "repeats"),
-        )
-        added = sum(line["rows_added"] for line in lines)
+        print_rows(lines, shown=_SHOWN, spare=("seconds",))
+        added, held = (sum(line[name] for line in lines) for name in ("rows_added", "quarantined"))
         said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
-        say(f"{said}, in {seconds:.0f} s. See `aurum status`, or `make dev` for the UI.")
+        kept = f", {held} record{'s' * (held != 1)} kept out on purpose" if held else ""
+        say(f"\n{said}{kept}, in {seconds:.0f} s. What to look at next:")
+        for title, command in commands.items():
+            click.echo(f"\n{title}:\n\n{command}")
+        click.echo("\nAnd `make dev` for the UI, with running schedules.")
     for failure in found.failures:
         say(f"FAILED {failure}", err=True)
+
+
+def _this(home: Home) -> str:
+    """This command as it was called, for this home."""
+    name = "aurum" if shutil.which("aurum") == sys.argv[0] else sys.argv[0]
+    elsewhere = f"AURUM_HOME={shlex.quote(str(home.root))} " * (
+        home.root.resolve() != Path(".aurum").resolve()
+    )
+    return f"{elsewhere}{shlex.quote(name)}"
 
 
 @click.command()

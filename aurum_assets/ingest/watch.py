@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import structlog
 
+from aurum_assets.ingest.gaps import first_wanted
 from aurum_assets.ingest.keep import waiting
 from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.ingest.publish import drain
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 _DAILY_AT, _CLEARED_AT = dt.time(6, 30), dt.time(14, 30)  # local, as the schedules beat
 _STUCK = dt.timedelta(minutes=10)
+_PAUSE = dt.timedelta(hours=26)  # of one who looks once a day
 _REMEMBERED = 30 * 86_400.0
+_EVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 log = structlog.get_logger(__name__)
 
@@ -182,17 +185,18 @@ class Scraped:
 # --- alerts --------------------------------------------------------------------------------------
 
 
-def look(home: Home, datasets: Sequence[Dataset]) -> list[Alert]:
+def look(home: Home, datasets: Sequence[Dataset], *, pause: dt.timedelta = _PAUSE) -> list[Alert]:
     """Measure, open and end alerts, send what is to be sent; the alerts that are open now.
 
-    Takes 20 seconds for receivers at most, beside what reading the newest day of each table takes:
-    half a minute and one request where the lake is out of reach.
+    A home at which nobody looked for longer than ``pause`` was asleep: lateness counts from its
+    first look on. Takes 20 seconds for receivers at most, beside what reading the newest day of
+    each table takes: half a minute and one request where the lake is out of reach.
     """
     seen = Seen(home, datasets, home.now())
     deciders: dict[Kind, Iterator[Trouble]] = {
         "degraded": _degraded(seen),
         "breaker_open": _tripped(seen),
-        "late_feed": _late(seen),
+        "late_feed": _late(seen, pause),
         "quarantine_growing": _growing(seen),
     }
     with ExitStack() as stack:  # each is done, last one first, whatever the others raise
@@ -201,6 +205,15 @@ def look(home: Home, datasets: Sequence[Dataset]) -> list[Alert]:
             stack.callback(_judge, home, kind, found)
         stack.callback(measure, seen)
     return home.alerts.open
+
+
+def _looked_since(home: Home, pause: dt.timedelta) -> dt.datetime:
+    """When the looks began that followed each other within ``pause``, up to this one."""
+    now, (since, _, last) = home.now(), (home.state.get("looked") or "").partition(" ")
+    awake = bool(last) and now - dt.datetime.fromisoformat(last) <= pause
+    began = min(dt.datetime.fromisoformat(since), now) if awake else now
+    home.state.set("looked", f"{began.isoformat()} {now.isoformat()}", _REMEMBERED)
+    return began
 
 
 def _judge(home: Home, kind: Kind, found: Iterator[Trouble]) -> None:
@@ -239,40 +252,52 @@ def _tripped(seen: Seen) -> Iterator[Trouble]:
             yield Trouble("breaker_open", "", source.name, sentence)
 
 
-def _late(seen: Seen) -> Iterator[Trouble]:
-    """Feeds of tables that hold something: a home that never had a feed does not miss it."""
+def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
+    """Feeds of tables that hold something: a home that never had a feed does not miss it.
+
+    Lateness counts from the first look after a ``pause``, so that the schedules have their chance.
+    A feed that was late before stays so until it comes, unless nobody looked for a day.
+    """
+    since = _looked_since(seen.home, pause)
+    told = {
+        (a.dataset, a.subject)
+        for a in seen.home.alerts.open
+        if seen.now - dt.datetime.fromisoformat(a.last_seen_at) <= _PAUSE
+    }
     for dataset in seen.datasets:
         for feed in seen.home.config(dataset).feeds:
             if seen.days[dataset.key] and feed.cadence != "backfill":
                 if is_known_not_offered(seen.home, dataset, feed):
                     continue
                 late = _late_beat if feed.cadence in CADENCE_MINUTES else _late_day
-                sentence = late(seen, dataset, feed)
+                counted = _EVER if (dataset.key, feed.name) in told else since
+                sentence = late(seen, dataset, feed, counted)
                 if sentence:
                     yield Trouble("late_feed", dataset.key, feed.name, sentence)
 
 
-def _late_beat(seen: Seen, dataset: Dataset, feed: Feed) -> str:
+def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
     """Why a feed that beats within the hour is late; empty where it is not."""
     beat = dt.timedelta(minutes=CADENCE_MINUTES[feed.cadence] + feed.offset_minutes)
     every = max(dataset.dialect(e.dialect).every for e in feed.endpoints)
     lateness = dt.timedelta(minutes=seen.home.config(dataset).lateness_minutes)
+    limit = every + lateness + beat
     newest = seen.newest[dataset.key].get(feed.finality or "")
     if newest is None:
         day = seen.days[dataset.key][-1]
-        return f"feed {feed.name} brought nothing of {day}, the newest day that is held"
+        said = f"feed {feed.name} brought nothing of {day}, the newest day that is held"
+        return said if seen.now - looked > limit else ""
     # Of a forecast, whose interval lies ahead, only the fetch says how old it is.
     since = newest.until if newest.until <= seen.now else newest.fetched
-    age, limit = seen.now - since, every + lateness + beat
-    if age <= limit:
+    if seen.now - max(since, looked) <= limit:
         return ""
     return (
-        f"feed {feed.name} brought nothing newer than {since:%F %R}Z, {_hm(age)} ago; at most "
-        f"{_hm(limit)} is expected"
+        f"feed {feed.name} brought nothing newer than {since:%F %R}Z, {_hm(seen.now - since)} ago; "
+        f"at most {_hm(limit)} is expected"
     )
 
 
-def _late_day(seen: Seen, dataset: Dataset, feed: Feed) -> str:
+def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
     """Why a feed that beats once a day is late; empty where it is not."""
     config, held = seen.home.config(dataset), seen.days[dataset.key]
     grace = feed.grace_days if feed.becomes_final else 0
@@ -282,8 +307,13 @@ def _late_day(seen: Seen, dataset: Dataset, feed: Feed) -> str:
     while asked_on.plus(grace).at(at) + wait > seen.now:
         asked_on = asked_on.plus(-1)
     owed = asked_on.plus(feed.offset_days)
-    if owed.date < max(held[0], config.first_day):
+    today = dataset.source.day_of(seen.now).date
+    if owed.date < max(first_wanted(held, today), config.first_day):
         return ""
+    if asked_on.plus(grace).at(at) < looked:  # no beat since; from the next day on repairs ask
+        repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
+        if feed.asks == "now" or repaired_by > seen.now:
+            return ""
     said = f"feed {feed.name} was due to bring {owed}"
     if owed.date not in held:
         return f"{said}, but nothing of that day is held"

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Literal
 
 from aurum_assets.markets.isone.source import ISONE
-from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
+from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.simulator.isone import (
     DAY,
     Fresh,
@@ -36,7 +36,7 @@ from aurum_assets.simulator.payloads import (
 )
 from aurum_assets.simulator.places import CORE, PRICED, Place, places
 from aurum_assets.simulator.publication import final_at, jitter, newest_final_day
-from aurum_assets.simulator.shapes import lateness
+from aurum_assets.simulator.shapes import lateness, noon
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 _PUBLISHED_AFTER = dt.timedelta(seconds=25)
@@ -53,12 +53,13 @@ def _picks(world: World, day: OperatingDay, finality: str, now: dt.datetime) -> 
         if final_at(world, day) > now:
             raise Refusal(404, f"the prices of {day.key} are not final yet")
         return [(i, "final") for i in range(len(marks))]
-    corrected = corrected_after(world.seed, day)
+    corrected = corrected_after(world.seed, day) if world.revise else [ZERO] * len(marks)
+    if world.mistakes:
+        corrected[noon(day)] = HOUR
     picks: list[Pick] = []
     for i, due in enumerate(_published(world, day)):
         if due <= now:
-            first = world.revise and now < due + corrected[i]
-            picks.append((i, "first" if first else "prelim"))
+            picks.append((i, "first" if now < due + corrected[i] else "prelim"))
     return picks
 
 

@@ -1,7 +1,8 @@
 """The prices themselves: energy, congestion and loss at every location of New England.
 
 Energy follows the clock and the season, spikes when reserves are short and falls below zero on some
-nights; congestion is absent until a constraint binds in one area; losses follow distance. A final
+nights; congestion is absent until a constraint binds in one area, as one does for some of every
+day; losses follow distance. A final
 price differs from the preliminary one in one row of a hundred.
 """
 
@@ -21,6 +22,7 @@ from aurum_assets.simulator.shapes import (
     cents,
     draws,
     hours,
+    noon,
     season,
     total_cents,
     wander,
@@ -31,6 +33,7 @@ Market = Literal["da", "prelim", "final"]
 
 _CHANGED = {"first": 1 / 500, "final": 1 / 100}
 _SPRING = (3, 4, 5)
+_HUB = 0  # its place in the roster
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,7 @@ def prices(seed: int, day: OperatingDay, edition: Edition) -> Prices:
     if edition in _CHANGED:
         generator = draws(seed, "lmp", edition, day.key)
         changed = generator.random(loss.shape) < _CHANGED[edition]
+        changed[noon(day), _HUB] |= edition == "first"  # there is a correction to look at
         amount = (0.05 + 4 * generator.random(loss.shape)) * generator.choice([-1, 1], loss.shape)
         congestion = congestion + np.where(changed, amount, 0)
     broad = np.broadcast_to(energy[:, None], loss.shape)
@@ -130,15 +134,15 @@ def _surplus(generator: np.random.Generator, day: OperatingDay, energy: Floats) 
 
 
 def _congestion(seed: int, day: OperatingDay) -> Floats:
-    """Up to three constraints a day, each felt in one area: dearer behind it, or cheaper."""
+    """One to three constraints a day, each felt in one area: dearer behind it, or cheaper."""
     generator = draws(seed, "lmp-congestion", day.key)
     length = len(hours(day))
     when = np.arange(length)
     congestion = np.zeros((length, PRICED))
-    for _ in range(int(generator.integers(0, 4))):
+    for _ in range(max(1, int(generator.integers(0, 4)))):
         area, start = int(generator.integers(AREAS)), generator.integers(0, length - 12)
         inside = (when >= start) & (when < start + generator.integers(6, 72))
-        height = 60 * generator.random() * (1 + 0.3 * wander(generator, length))
+        height = (4 + 56 * generator.random()) * (1 + 0.3 * wander(generator, length))
         sign = -1 if area % 2 == 0 else 1
         congestion += sign * np.where(inside, height, 0.0)[:, None] * _felt(seed, area)
     return congestion

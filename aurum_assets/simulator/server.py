@@ -64,7 +64,7 @@ class Simulator:
     """Both operators at the instant ``now()``; ``seed`` decides every number.
 
     ``now`` gives an aware datetime; with a ``SetClock`` it can be set over HTTP. The options up to
-    ``live_only`` are those of ``World``. ``limits`` by ``isone``, ``miso``, ``miso_live``:
+    ``mistakes`` are those of ``World``. ``limits`` by ``isone``, ``miso``, ``miso_live``:
     ``{}`` is none at all, ``ledger.scaled(10)`` ten times the operators' own. They are kept on
     ``limit_clock``, the seconds of the server's own clock, whatever ``now`` says.
     """
@@ -79,6 +79,7 @@ class Simulator:
     final_after_days: int = 2
     jitter: bool = False
     live_only: bool = False
+    mistakes: bool = False
     limits: Mapping[str, Sequence[Limit]] = field(default_factory=lambda: LIMITS)
     retry_after: RetryAfter = "seconds"
     limit_clock: Callable[[], float] = time.monotonic
@@ -96,6 +97,7 @@ class Simulator:
             final_after_days=self.final_after_days,
             jitter=self.jitter,
             live_only=self.live_only,
+            mistakes=self.mistakes,
         )
         self.ledger = Ledger(self.limits, self.limit_clock)
         self.faults = faults.Queue()

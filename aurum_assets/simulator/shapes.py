@@ -34,6 +34,11 @@ def hours(day: OperatingDay) -> Floats:
     return np.array([moment.hour + moment.minute / 60 for moment in local])
 
 
+def noon(day: OperatingDay) -> int:
+    """The number of the five-minute mark at which the day's clock shows 12:00."""
+    return int(np.argmax(hours(day) == 12))  # noqa: PLR2004  noon
+
+
 def bump(hour: Floats, at: float, width: float) -> Floats:
     """A bell of height one around the hour ``at``."""
     bell: Floats = np.exp(-(((hour - at) / width) ** 2))

@@ -68,6 +68,8 @@ class World:
     ``revise``: some preliminary prices are corrected minutes later, and some intervals come late.
     ``jitter``: each interval is out up to 40 s later, and finals come one to three days later.
     ``live_only``: there are no paths that are only documented.
+    ``mistakes``: what operators do now and then happens once a day: the hub's price of noon is
+    corrected an hour later, and the parts of one forecast of CTS do not add up to its total.
     """
 
     seed: int = 0
@@ -78,6 +80,7 @@ class World:
     final_after_days: int = 2
     jitter: bool = False
     live_only: bool = False
+    mistakes: bool = False
     shelf: Shelf = field(default_factory=lambda: Shelf(96), compare=False, repr=False)
 
 
