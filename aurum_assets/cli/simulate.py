@@ -27,7 +27,7 @@ _SHOWN: Row = {
     "table": "dataset",
     "added": "rows_added",
     "rows": "rows",
-    "quarantined": "quarantined",
+    "kept out": "quarantined",
     "checks": _checks,
     "seconds": "seconds",
 }
@@ -70,7 +70,7 @@ def report(found: "Demo", home: Home, seconds: float, *, as_json: bool) -> None:
     if as_json:
         print_json({"demo": lines, "failures": found.failures, "commands": commands})
     else:
-        print_rows(lines, shown=_SHOWN, spare=("seconds",))
+        print_rows(lines, shown=_SHOWN, words=("checks",), spare=("seconds", "rows"))
         added, held = (sum(line[name] for line in lines) for name in ("rows_added", "quarantined"))
         said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
         kept = f", {held} record{'s' * (held != 1)} kept out on purpose" if held else ""
