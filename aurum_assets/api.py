@@ -1,85 +1,241 @@
-"""The Python API to what is held: tables by name. Reads only."""
+"""The Python API to what is held: tables by name, SQL over them, and days collected in one call.
+
+Reads the lake of a home, and writes nothing but what ``collect`` brings; what asks an operator is
+imported by it alone.
+"""
 
 import datetime as dt
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from aurum_assets.ingest.reference import REFERENCES
+from aurum_assets import ingest
+from aurum_assets.ingest.waiting import waited_for
 from aurum_assets.markets import DATASETS
-from aurum_assets.model.errors import ConfigError
-from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.table import Table, as_of
+from aurum_assets.model.errors import AurumError, ConfigError
+from aurum_assets.model.said import instant_of, known_name
+from aurum_assets.model.shown import Shown, as_html
+from aurum_assets.model.table import UTC, Table, as_of
 from aurum_assets.resources.evolve import completed
-from aurum_assets.resources.settings import open_home
+from aurum_assets.resources.settings import Settings, open_home
 
 if TYPE_CHECKING:
+    import duckdb
     from pyiceberg.table import Table as IcebergTable
 
+    from aurum_assets.ingest.days import Day, DayProgress
 
-class OpenLake:
-    """The lake of the environment's ``AURUM_HOME``. Names: ``names``; a wrong one is an error."""
+_TABLES_ARE = "lake.tables() lists them"
 
-    def __init__(self) -> None:
-        self._home = open_home(DATASETS, needs="lake")
-        ours = [d.table for d in DATASETS]
-        tables = [*ours, *(t.history for t in ours), QUARANTINE]
-        tables += [table for r in REFERENCES for table in (r.table, r.sightings)]
-        self._tables: dict[str, Table] = {t.name: t for t in tables}
+
+def collect(
+    dataset: str,
+    start_date: "Day",
+    end_date: "Day | None" = None,
+    *,
+    home: Path | str | None = None,
+    force: bool = False,
+    at_once: int = 4,
+    progress: "DayProgress | None" = None,
+) -> pl.DataFrame:
+    """Ask the operator for days of ``dataset``, keep them in the home, and give their rows.
+
+    ``dataset`` is the name of any dataset of either operator, ``isone_da_lmp`` or ``da_lmp``. The
+    operating days go from ``start_date`` to ``end_date``, both included, or are ``start_date``
+    alone; a day is a date, a ``datetime`` or ISO 8601 text. ``home`` is a folder in the place of
+    ``AURUM_HOME``; addresses and credentials are those of the environment. ``at_once`` days are
+    asked for at a time, within the limits of all processes; ``force`` archives answers that repeat
+    the last ones; ``progress`` is told each day's key, how many are done and how many there are,
+    from another thread.
+
+    Works in a script, at a prompt and in a notebook. Ctrl-C ends it: no further request is made,
+    what was stored stays, ``KeyboardInterrupt`` is raised.
+
+    Returns all rows that the table holds of these days, in its columns, dtypes and order (units and
+    meanings: ``open_lake().describe(dataset)``; instants are UTC). What breaks a rule is in
+    ``quality.quarantine``.
+
+    Raises ``ConfigError`` for an unknown name, missing credentials, a wrong config or environment;
+    ``ValueError`` for what is no day or ends before it starts; ``DaysFailed`` after the last day,
+    with an error by day, where some failed (asking again adds what is missing); ``SourceRefused``
+    at the first 401.
+    """
+    from aurum_assets.ingest.days import asked_days, collect_days, run_coroutine
+
+    known = {d.key: d for d in DATASETS}
+    found = known[known_name(dataset, known, "dataset", f"They are {', '.join(known)}")]
+    days = asked_days(found.source, start_date, start_date if end_date is None else end_date)
+    own = open_home(DATASETS, Settings.read(home=home and Path(home)))
+    return run_coroutine(
+        collect_days(own, found, days, force=force, at_once=at_once, progress=progress)
+    )
+
+
+def open_lake(home: Path | str | None = None) -> "OpenLake":
+    """The tables of a home, to read: ``AURUM_HOME`` (default ``.aurum``), or the folder ``home``.
+
+    Raises ``ConfigError`` where there is no home.
+    """
+    return OpenLake(home)
+
+
+class OpenLake(Shown):
+    """The tables of a home by name, to read; made by ``open_lake``.
+
+        lake = open_lake()
+        lake.tables()                        # what there is
+        lake.describe("isone_rt_lmp")        # columns, units, meanings
+        lake.scan("isone_rt_lmp")            # all rows, lazily
+        lake.best("isone_rt_lmp")            # final where there is one, else preliminary
+        lake.as_of("isone_rt_lmp", "2026-07-21T12:00Z")  # as it was known then
+        lake.sql("select count(*) from isone_rt_lmp")
+
+    A table goes by ``isone_rt_lmp``, ``rt_lmp`` or ``market.isone_rt_lmp``. All methods raise
+    ``ConfigError`` for a name that no table has (with those near it) and where a file or variable
+    is wrong, ``LakeUnreachable`` where catalog or files are out of reach. All instants are UTC.
+    """
+
+    def __init__(self, home: Path | str | None = None) -> None:
+        """Of the folder ``home``, else of ``AURUM_HOME``. Raises ``ConfigError`` where none is."""
+        settings = Settings.read(home=home and Path(home))
+        self._home = open_home(DATASETS, settings, needs="lake")
+        self._tables: dict[str, Table] = {t.name: t for t in ingest.known_tables()}
 
     @property
     def names(self) -> list[str]:
-        """The tables that there are."""
+        """The names of all tables that there may be, the histories too."""
         return list(self._tables)
 
-    def table(self, name: str) -> "IcebergTable":
-        """The pyiceberg table ``name`` (``isone_rt_lmp`` or ``market.isone_rt_lmp``).
+    def facts(self) -> dict[str, object]:
+        """The home, and whose data it holds."""
+        return {"home": str(self._home.root.resolve()), "data": self._home.origin or "of files"}
 
-        Raises ``ConfigError`` for a name that no dataset has, and where it holds nothing yet.
+    def _repr_html_(self) -> str:
+        """With the tables that hold rows."""
+        title = "Lake in {home} (data: {data})".format(**self.facts())
+        try:
+            held = self.tables().filter(pl.col("rows") > 0)
+        except AurumError as error:  # a notebook shows an object that cannot be read, too
+            return as_html(title, [(str(error),)])
+        return as_html(title, held.rows(), ("table", *held.columns[1:]))
+
+    def tables(self, *, more: bool = False) -> pl.DataFrame:
+        """The tables: ``name``, ``rows``, ``first_day``, ``last_day`` (operating), ``description``.
+
+        ``rows`` is 0 where nothing was collected yet; the days are null where the table has none.
+        With ``more`` those of superseded values (``…_history``) and of sightings, too. No row is
+        read.
         """
-        found = self._home.lake.find(self._find(name))
-        if found is None:
-            msg = f"{name} holds nothing yet: collect or load it first (aurum --help)"
-            raise ConfigError(msg)
-        return found
+        aside = ("_history", "_sightings")
+        shown = [t for t in self._tables.values() if more or not t.name.endswith(aside)]
+        schema = {"name": pl.String(), "rows": pl.Int64(), "first_day": pl.Date()}
+        schema |= {"last_day": pl.Date(), "description": pl.String()}
+        return pl.DataFrame([self._held(table) for table in shown], schema, orient="row")
+
+    def _held(self, table: Table) -> tuple[object, ...]:
+        partitions = self._home.lake.partitions(table)
+        days = []
+        if "operating_day" in table.partition:
+            place = table.partition.index("operating_day")
+            days = sorted(values[place] for values in partitions)
+        bounds = (days[0], days[-1]) if days else (None, None)
+        return (table.name, sum(partitions.values()), *bounds, table.doc)
+
+    def describe(self, name: str) -> pl.DataFrame:
+        """The columns of ``name``, in stored order, whether it holds rows yet or not.
+
+        Columns: ``column``, ``dtype`` (as polars has it), ``unit`` (empty where it has none),
+        ``nullable``, ``key`` (whether it is part of what tells rows apart), ``description``.
+        """
+        table = self._find(name)
+        columns, key = table.columns, {*table.key, *table.partition}
+        return pl.DataFrame(
+            {
+                "column": [c.name for c in columns],
+                "dtype": ["Datetime[us, UTC]" if c.dtype == UTC else str(c.dtype) for c in columns],
+                "unit": [c.unit for c in columns],
+                "nullable": [c.nullable for c in columns],
+                "key": [c.name in key for c in columns],
+                "description": [c.doc for c in columns],
+            }
+        )
 
     def scan(self, name: str) -> pl.LazyFrame:
-        """All rows of ``name``, lazily; columns and units as in the table's schema."""
+        """All rows of ``name``, lazily, in no order; columns and units as ``describe`` says.
+
+        Raises ``ConfigError`` where it holds nothing yet.
+        """
         os.environ.setdefault("POLARS_ICEBERG_PLANNER", "pyiceberg")  # or polars warns of another
-        found = self.table(name)
-        return completed(pl.scan_iceberg(found), found, self._find(name))
+        table = self._find(name)
+        found = self._found(table)
+        return completed(pl.scan_iceberg(found), found, table)
 
     def best(self, name: str) -> pl.LazyFrame:
         """``name`` with one row a key: the final value where there is one, else the prelim.
 
-        A table without finality comes back as it is.
+        In the table's order. A table without finality comes back whole. Raises as ``scan``.
         """
         table = self._find(name)
         rows = self.scan(name)
-        if "finality" not in table.key:
-            return rows
-        key = [k for k in table.key if k != "finality"]
-        return rows.sort("finality").unique(key, keep="first", maintain_order=False)
+        if "finality" in table.key:
+            key = [k for k in table.key if k != "finality"]
+            rows = rows.sort("finality").unique(key, keep="first", maintain_order=False)
+        return rows.sort(table.order)
 
-    def as_of(self, name: str, instant: dt.datetime) -> pl.LazyFrame:
+    def as_of(self, name: str, instant: str | dt.datetime | dt.date) -> pl.LazyFrame:
         """``name`` as it was known at ``instant``: corrections and restatements since are undone.
 
-        Raises ``ConfigError`` where ``instant`` has no offset.
+        ``instant`` is text (``2026-07-21T12:00Z``, any offset; without one it is UTC), a
+        ``datetime`` with a tzinfo, or a day (text or ``date``), which means its end in UTC. Rows
+        are in the table's order. Raises ``ValueError`` where it is none, and as ``scan``.
         """
-        if instant.tzinfo is None:
-            msg = f"as of {instant.isoformat()} needs an offset, for instance a Z"
-            raise ConfigError(msg)
-        table = self._find(name)
+        table, when = self._find(name), instant_of(instant)
         rows = [self.scan(name)]
         if self._home.lake.find(table.history) is not None:
             rows.append(self.scan(table.history.name))
         known = [frame.select(table.names) for frame in rows]
-        return as_of(table, pl.concat(known), instant.astimezone(dt.UTC))
+        return as_of(table, pl.concat(known), when)
 
-    def _find(self, name: str) -> Table:
-        found = self._tables.get(name.rpartition(".")[2])
+    def sql(self, select: str) -> pl.DataFrame:
+        """The rows that one SELECT gives, by DuckDB, as ``aurum sql`` does.
+
+        Tables go by their whole names, with or without namespace; one that holds nothing yet is
+        empty. Nothing is written, and no file is read but the tables'. Raises ``QueryRefused`` for
+        anything that is not one SELECT over them. Ctrl-C ends it.
+        """
+        connections: list[duckdb.DuckDBPyConnection] = []
+
+        def work() -> pl.DataFrame:
+            with ingest.query(self._home, select, connections.append) as batches:
+                empty = pl.DataFrame(batches.schema.empty_table())
+                return pl.concat([empty, *(pl.DataFrame(batch) for batch in batches)])
+
+        def interrupt() -> None:
+            for db in connections:
+                db.interrupt()
+
+        return waited_for(work, interrupt)
+
+    def table(self, name: str) -> "IcebergTable":
+        """The pyiceberg table ``name`` as it is now, to read: schema, snapshots, scans.
+
+        It refuses to be written to. Raises ``ConfigError`` where it holds nothing yet.
+        """
+        from pyiceberg.catalog.noop import NoopCatalog
+        from pyiceberg.table import StaticTable
+
+        found = self._found(self._find(name))
+        catalog = NoopCatalog("to be read")
+        return StaticTable(found.name(), found.metadata, found.metadata_location, found.io, catalog)
+
+    def _found(self, table: Table) -> "IcebergTable":
+        found = self._home.lake.find(table)
         if found is None:
-            msg = f"there is no table {name!r}; there are {', '.join(self.names)}"
+            msg = f"{table.name} holds nothing yet: collect or load it first (aurum --help)"
             raise ConfigError(msg)
         return found
+
+    def _find(self, name: str) -> Table:
+        return self._tables[known_name(name, self._tables, "table", _TABLES_ARE)]

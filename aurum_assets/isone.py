@@ -1,9 +1,8 @@
 """ISO New England from Python: collect days into the home, ask for single answers, name things.
 
-    config = IsoNeApiConfig(api_key="…")  # or username and password; else those of the environment
-    datasets = load_isone_dataset_configs()
-    collector = IsoNeCollector(datasets[0], config)
-    data = await collector.collect("2025-01-20", "2025-01-21")  # a polars frame
+    collector = IsoNeCollector("da_lmp")  # credentials of the environment, or IsoNeApiConfig(…)
+    data = collector.collect_sync("2025-01-20", "2025-01-21")  # a polars frame
+    data = await collector.collect("2025-01-20", "2025-01-21")  # the same, from asyncio
 
 Everything goes the way of the assets and the command line, by the verbs of ``ingest``: the same
 limits, archive, tables and checks, in the home that ``AURUM_HOME`` names.
@@ -28,6 +27,7 @@ from aurum_assets.ingest.days import (
     asked_days,
     collect_days,
     in_threads,
+    synchronous,
 )
 from aurum_assets.ingest.reference import crosswalk, observe
 from aurum_assets.markets import DATASETS
@@ -35,6 +35,8 @@ from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.errors import ConfigError, DaysFailed
+from aurum_assets.model.said import known_name, of_type
+from aurum_assets.model.shown import Plain, Shown, as_html
 from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
@@ -55,63 +57,79 @@ __all__ = [
 _NEEDS = {"now": "no day", "day": "a day", "hour": "a day and one of its hours"}
 
 
-@dataclass(frozen=True)
-class IsoNeApiConfig:
+@dataclass(frozen=True, repr=False)
+class IsoNeApiConfig(Shown):
     """Where ISO New England answers, and who asks.
 
     What is left out is that of the environment (``ISONE_BASE_URL``, ``ISONE_USERNAME`` and
-    ``ISONE_PASSWORD``, ``ISONE_API_KEY``), the address failing that the one of the config file.
-    Credentials are taken from one of the two places, never mixed, and shown by neither ``repr`` nor
-    any error. Raises ``ConfigError`` for an address that is none or holds a password, and for half
-    of a pair of user name and password.
+    ``ISONE_PASSWORD``, ``ISONE_API_KEY``) as it is now, the address failing that the one of the
+    config file. Credentials are taken from one of the two places, never mixed, and shown by neither
+    ``repr`` nor any error. Raises ``ConfigError`` for an address that is none or holds a password,
+    for half of a pair of user name and password, and for a wrong environment.
     """
 
     base_url: str = ""
-    api_key: str | SecretStr = field(default=NOTHING, repr=False)
+    api_key: str | SecretStr = NOTHING
     username: str = ""
-    password: str | SecretStr = field(default=NOTHING, repr=False)
+    password: str | SecretStr = NOTHING
+    _by_environment: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "api_key", _secret(self.api_key))
-        object.__setattr__(self, "password", _secret(self.password))
+        settings = Settings.read()
+        self._set("api_key", _secret(self.api_key))
+        self._set("password", _secret(self.password))
+        self._set("base_url", self.base_url or settings.isone_base_url)
         if self.base_url:
             checked_base(ISONE.name, self.base_url)
         if bool(self.username) != bool(self.credentials.password.get_secret_value()):
             msg = "IsoNeApiConfig: username and password go together, one of them is empty"
             raise ConfigError(msg)
+        if not self.credentials.given:
+            self._set("_by_environment", True)
+            for name in ("api_key", "username", "password"):
+                self._set(name, getattr(settings, f"isone_{name}"))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
 
     @property
     def credentials(self) -> Credentials:
-        """Who asks; empty where the environment is to say it."""
+        """Who asks; empty where neither argument nor environment says it."""
         return Credentials(self.username, _secret(self.password), _secret(self.api_key))
 
     def home(self, folder: Path | str | None = None) -> Home:
         """The home of the environment, or in ``folder``, that asks as this says."""
-        said: dict[str, object] = {"isone_base_url": self.base_url} if self.base_url else {}
-        if self.credentials.given:
-            said |= {
-                "isone_username": self.credentials.username,
-                "isone_password": self.credentials.password,
-                "isone_api_key": self.credentials.api_key,
-            }
-        if folder is not None:
-            said["home"] = Path(folder)
-        return open_home(DATASETS, Settings.read().model_copy(update=said))
+        said = {f"isone_{n}": getattr(self, n) for n in ("api_key", "username", "password")}
+        address = self.base_url or None
+        place = folder and Path(folder)
+        return open_home(DATASETS, Settings.read(home=place, isone_base_url=address, **said))
+
+    def facts(self) -> dict[str, object]:
+        """The address, and which credentials are set and by what; never their values."""
+        said = {n: str(_plain(getattr(self, n))) for n in ("username", "password", "api_key")}
+        by = {n: f" by ISONE_{n.upper()}" if self._by_environment else "" for n in said}
+        found = {n: Plain(f"set{by[n]}") for n, value in said.items() if value}
+        none = {"credentials": Plain(f"none: set {', or '.join(ISONE.credentials)}")}
+        return {"base_url": self.base_url or Plain("of the config file"), **(found or none)}
 
 
 def _secret(said: str | SecretStr) -> SecretStr:
     return said if isinstance(said, SecretStr) else SecretStr(said)
 
 
-@dataclass(frozen=True)
-class IsoNeDatasetConfig:
+def _plain(said: str | SecretStr) -> str:
+    return said.get_secret_value() if isinstance(said, SecretStr) else said
+
+
+@dataclass(frozen=True, repr=False)
+class IsoNeDatasetConfig(Shown):
     """A dataset of ISO New England: what code declares of it, and what config says.
 
     ``dataset`` and ``config`` are the whole of either.
     """
 
-    dataset: Dataset = field(repr=False)
-    config: DatasetConfig = field(repr=False)
+    dataset: Dataset
+    config: DatasetConfig
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -152,6 +170,17 @@ class IsoNeDatasetConfig:
         """The ways of asking for it, by name."""
         return tuple(feed.name for feed in self.config.feeds)
 
+    def facts(self) -> dict[str, object]:
+        """Its name, and what the rows are."""
+        return {"key": self.key, "title": self.title}
+
+    def _repr_html_(self) -> str:
+        """With table, topic, feeds and columns."""
+        more = {"table": self.table, "topic": self.topic, "feeds": ", ".join(self.feeds)}
+        more["enabled"] = "yes" if self.enabled else "no: the schedules leave it out"
+        facts = as_html(self.key, [("rows", self.title), *more.items()])
+        return facts + as_html("columns", self.columns.items())
+
 
 def load_isone_dataset_configs() -> list[IsoNeDatasetConfig]:
     """ISO New England's datasets, in the order of ``config/isone_ingest_datasets.json``.
@@ -163,22 +192,47 @@ def load_isone_dataset_configs() -> list[IsoNeDatasetConfig]:
     return [IsoNeDatasetConfig(by_key[c.key], c) for c in configs if by_key[c.key].source is ISONE]
 
 
-class IsoNeCollector:
+def _dataset(said: IsoNeDatasetConfig | str) -> IsoNeDatasetConfig:
+    """The dataset itself, or the one of that name."""
+    if isinstance(said, IsoNeDatasetConfig):
+        return said
+    known = {d.key: d for d in load_isone_dataset_configs()}
+    listed = f"They are {', '.join(known)}"
+    return known[known_name(said, known, f"dataset of {ISONE.title}", listed)]
+
+
+def _checked(config: IsoNeApiConfig | None) -> IsoNeApiConfig:
+    if config is None:
+        return IsoNeApiConfig()
+    return of_type(config, IsoNeApiConfig, 'config=IsoNeApiConfig(api_key="…")')
+
+
+class IsoNeCollector(Shown):
     """Brings operating days of one dataset into the home, and gives their rows.
 
-    ``home`` is a folder in the place of ``AURUM_HOME``. Raises ``ConfigError`` where config or
-    environment is wrong; a home that holds simulated data refuses the operator's, and vice versa.
+    ``dataset``: its name (``isone_da_lmp``, or ``da_lmp``) or one of
+    ``load_isone_dataset_configs()``; ``config``: where ISO New England answers and who asks, else
+    as the environment says; ``home``: a folder in the place of ``AURUM_HOME``. Raises
+    ``ConfigError`` for an unknown name and where config or environment is wrong, ``TypeError`` for
+    an argument of another type; a home that holds simulated data refuses the operator's, and vice
+    versa.
     """
 
     def __init__(
         self,
-        dataset: IsoNeDatasetConfig,
+        dataset: IsoNeDatasetConfig | str,
         config: IsoNeApiConfig | None = None,
         *,
         home: Path | str | None = None,
     ) -> None:
-        self.dataset = dataset
-        self._home = (config or IsoNeApiConfig()).home(home)
+        self.dataset = _dataset(dataset)
+        self._config = _checked(config)
+        self._home = self._config.home(home)
+
+    def facts(self) -> dict[str, object]:
+        """The dataset, the home, where it asks and as whom."""
+        place = {"dataset": self.dataset.key, "home": str(self._home.root.resolve())}
+        return {**place, **self._config.facts()}
 
     async def collect(
         self,
@@ -214,6 +268,8 @@ class IsoNeCollector:
             progress=progress,
         )
 
+    collect_sync = synchronous(collect)
+
     async def build_node_crosswalk(
         self, start_date: Day | None = None, end_date: Day | None = None
     ) -> pl.DataFrame:
@@ -225,6 +281,8 @@ class IsoNeCollector:
         """
         return await self._name_things(ISO_NODES, start_date, end_date)
 
+    build_node_crosswalk_sync = synchronous(build_node_crosswalk)
+
     async def harvest_generator_roster(
         self, start_date: Day | None = None, end_date: Day | None = None
     ) -> pl.DataFrame:
@@ -234,6 +292,8 @@ class IsoNeCollector:
         ``config/generators.csv``.
         """
         return await self._name_things(GENERATORS, start_date, end_date)
+
+    harvest_generator_roster_sync = synchronous(harvest_generator_roster)
 
     async def _name_things(
         self, reference: Reference, start: Day | None, end: Day | None
@@ -257,20 +317,26 @@ def _observed(home: Home, reference: Reference, days: Sequence[dt.date] | None) 
     return crosswalk(home, reference)
 
 
-class IsoNeApiClient:
+class IsoNeApiClient(Shown):
     """Single answers of ISO New England, as they come: limits, retry, breaker and fallback kept.
 
-        async with IsoNeApiClient(config) as client:
-            answer = await client.fetch(datasets[0], "2025-01-20")
+        async with IsoNeApiClient() as client:
+            answer = await client.fetch("isone_da_lmp", "2025-01-20")
+        answer = IsoNeApiClient().fetch_sync("isone_da_lmp", "2025-01-20")
 
-    Nothing is archived or merged: that is the collector's. ``home`` as there; limits are shared
-    with all that ask from the same home.
+    Nothing is archived or merged: that is the collector's. ``config`` and ``home`` as there; limits
+    are shared with all that ask from the same home.
     """
 
     def __init__(
         self, config: IsoNeApiConfig | None = None, *, home: Path | str | None = None
     ) -> None:
-        self._home = (config or IsoNeApiConfig()).home(home)
+        self._config = _checked(config)
+        self._home = self._config.home(home)
+
+    def facts(self) -> dict[str, object]:
+        """The home, where it asks and as whom."""
+        return {"home": str(self._home.root.resolve()), **self._config.facts()}
 
     async def __aenter__(self) -> Self:
         return self
@@ -285,7 +351,7 @@ class IsoNeApiClient:
 
     async def fetch(
         self,
-        dataset: IsoNeDatasetConfig,
+        dataset: IsoNeDatasetConfig | str,
         day: Day | None = None,
         *,
         feed: str = "",
@@ -293,22 +359,26 @@ class IsoNeApiClient:
     ) -> Answer:
         """Ask for ``dataset``: its newest answer, that of a ``day`` or of an ``hour`` of it ("07").
 
-        ``feed`` is one of ``dataset.feeds``; where empty, the first that takes what is given.
+        ``dataset`` as for ``IsoNeCollector``, ``day`` as for its ``collect``. ``feed`` is one of
+        ``dataset.feeds``; where empty, the first that takes what is given.
         Returns ``body`` (bytes, decoded) with format, endpoint, status, fetched_at (UTC), seconds,
         attempts and url. Raises ``ValueError`` for what is no day, ``ConfigError`` where no feed
         takes what is given or credentials are missing, ``SourceUnavailable``, ``SourceRefused``,
         and ``NotYetPublished`` for a day that is not out yet.
         """
         asked = None if day is None else asked_day(ISONE, day)
-        found = _feed(dataset, asked, feed, hour)
+        own = _dataset(dataset)
+        found = _feed(own, asked, feed, hour)
 
         def ask(home: Home) -> Answer:
             due = asked is None or is_due(home, asked, found)
             with home.api(ISONE) as api:
-                return api.fetch(dataset.key, found, asked, hour=hour, due=due)
+                return api.fetch(own.key, found, asked, hour=hour, due=due)
 
         (answer,) = await in_threads(self._home, [ask])
         return answer
+
+    fetch_sync = synchronous(fetch)
 
 
 def _feed(dataset: IsoNeDatasetConfig, day: OperatingDay | None, name: str, hour: str) -> Feed:

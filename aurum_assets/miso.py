@@ -2,24 +2,33 @@
 
     collector = MisoCtsCollector()
     for candidate in collector.generate_candidates("2025-01-20", "2025-01-21"):
-        content = await collector.collect_content(candidate)  # archived before anybody reads it
+        content = collector.collect_content_sync(candidate)  # archived before anybody reads it
         result = collector.validate_content(content)  # the nine rules
-    data = await collector.collect("2025-01-20", "2025-01-21")  # all of it, into the table
+    data = collector.collect_sync("2025-01-20", "2025-01-21")  # all of it, into the table
+    data = await collector.collect("2025-01-20", "2025-01-21")  # the same, from asyncio
 
 Everything goes the way of the assets and the command line, by the verbs of ``ingest``: the same
 limits, archive, tables and rules, in the home that ``AURUM_HOME`` names.
 """
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import polars as pl
 
 from aurum_assets.ingest.collect import Collected, collect, due_feeds, narrowed
-from aurum_assets.ingest.days import Day, DayProgress, asked_days, collect_days, in_threads
+from aurum_assets.ingest.days import (
+    Day,
+    DayProgress,
+    asked_days,
+    collect_days,
+    in_threads,
+    synchronous,
+)
 from aurum_assets.ingest.normalize import conform
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.markets import DATASETS
@@ -29,6 +38,8 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import DaysFailed, MalformedPayload, SourceRefused
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.said import of_type
+from aurum_assets.model.shown import Plain, Shown, as_html
 from aurum_assets.model.table import UNREADABLE_RULE
 from aurum_assets.resources.api import checked_base
 from aurum_assets.resources.settings import Home, Settings, open_home
@@ -57,29 +68,35 @@ _NUMBERS = {
 }
 
 
-@dataclass(frozen=True)
-class MisoApiConfig:
-    """Where MISO answers; nobody needs an account. Empty: as environment or config file say.
+@dataclass(frozen=True, repr=False)
+class MisoApiConfig(Shown):
+    """Where MISO answers; nobody needs an account. Empty: as environment or config file say now.
 
-    Raises ``ConfigError`` for an address that is none, or that holds a password.
+    Raises ``ConfigError`` for an address that is none or holds a password, and for a wrong
+    environment.
     """
 
     base_url: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", self.base_url or Settings.read().miso_base_url)
         if self.base_url:
             checked_base(MISO.name, self.base_url)
 
     def home(self, folder: Path | str | None = None) -> Home:
         """The home of the environment, or in ``folder``, that asks as this says."""
-        said: dict[str, object] = {"miso_base_url": self.base_url} if self.base_url else {}
-        if folder is not None:
-            said["home"] = Path(folder)
-        return open_home(DATASETS, Settings.read().model_copy(update=said))
+        address = self.base_url or None
+        return open_home(
+            DATASETS, Settings.read(home=folder and Path(folder), miso_base_url=address)
+        )
+
+    def facts(self) -> dict[str, object]:
+        """The address."""
+        return {"base_url": self.base_url or Plain("of the config file")}
 
 
-@dataclass(frozen=True)
-class MisoCtsCandidate:
+@dataclass(frozen=True, repr=False)
+class MisoCtsCandidate(Shown):
     """A request that can be made: one operating day (EST), narrowed by ``filters``.
 
     ``url`` is what will be asked, ``object_prefix`` where the archive will put the answer.
@@ -91,15 +108,20 @@ class MisoCtsCandidate:
     url: str
     object_prefix: str
 
+    def facts(self) -> dict[str, object]:
+        """The day, the filters and what will be asked."""
+        narrowed = {"filters": dict(self.filters)} if self.filters else {}
+        return {"day": self.day, "feed": self.feed, **narrowed, "url": self.url}
 
-@dataclass(frozen=True)
-class MisoCtsContent:
+
+@dataclass(frozen=True, repr=False)
+class MisoCtsContent(Shown):
     """An answer as it lies in the archive, under ``path``.
 
     ``is_new`` is False where it repeats what was archived last for the same request.
     """
 
-    snapshot: Snapshot = field(repr=False)
+    snapshot: Snapshot
     path: str
     is_new: bool
 
@@ -112,6 +134,19 @@ class MisoCtsContent:
     def envelope(self) -> Envelope:
         """Endpoint, dialect, operating day, day asked for, filters, when it was fetched, hashes."""
         return self.snapshot.envelope
+
+    def facts(self) -> dict[str, object]:
+        """The day, how much came, when and from where, and where it is archived."""
+        of = self.envelope
+        return {
+            "day": of.day,
+            "bytes": len(self.body),
+            "fetched_at": Plain(f"{of.fetched_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"),
+            "endpoint": of.endpoint,
+            "dialect": of.dialect,
+            "is_new": self.is_new,
+            "path": self.path,
+        }
 
 
 @dataclass(frozen=True)
@@ -128,8 +163,8 @@ class Finding:
     records: int = 0
 
 
-@dataclass(frozen=True)
-class MisoCtsValidation:
+@dataclass(frozen=True, repr=False)
+class MisoCtsValidation(Shown):
     """What the rules say of a content.
 
     ``good``: rows as table ``miso_cts`` takes them (USD/MWh, MWh, UTC). ``quarantined``: records
@@ -137,8 +172,8 @@ class MisoCtsValidation:
     ``rejected``: why no row of it may enter, empty where rows may.
     """
 
-    good: pl.DataFrame = field(repr=False)
-    quarantined: pl.DataFrame = field(repr=False)
+    good: pl.DataFrame
+    quarantined: pl.DataFrame
     findings: tuple[Finding, ...]
     rejected: str = ""
 
@@ -147,18 +182,42 @@ class MisoCtsValidation:
         """Whether no rule is broken at all."""
         return not self.findings
 
+    def facts(self) -> dict[str, object]:
+        """How many rows are good and how many are not, and the findings."""
+        counts = {"good": len(self.good), "quarantined": len(self.quarantined)}
+        rejected = {"rejected": self.rejected} if self.rejected else {}
+        return {**counts, **rejected, "findings": list(self.findings)}
 
-class MisoCtsCollector:
+    def _repr_html_(self) -> str:
+        """With the findings as a table."""
+        counts = {"good rows": len(self.good), "quarantined records": len(self.quarantined)}
+        facts = [*counts.items(), ("rejected", self.rejected or "no")]
+        found = [(f.number, f.rule, f.records, f.reason) for f in self.findings]
+        header = ("rule of nine", "name", "records", "reason")
+        said = as_html("findings", found, header) if found else ""
+        return as_html(type(self).__name__, facts) + said
+
+
+class MisoCtsCollector(Shown):
     """Asks MISO for CTS forecasts and judges the answers.
 
-    ``home`` is a folder in the place of ``AURUM_HOME``. Raises ``ConfigError`` where config or
-    environment is wrong; a home that holds simulated data refuses the operator's, and vice versa.
+    ``config``: where MISO answers, else as the environment says; ``home``: a folder in the place of
+    ``AURUM_HOME``. Raises ``ConfigError`` where config or environment is wrong, ``TypeError`` for
+    an argument of another type; a home that holds simulated data refuses the operator's, and vice
+    versa.
     """
 
     def __init__(
         self, config: MisoApiConfig | None = None, *, home: Path | str | None = None
     ) -> None:
-        self._home = (config or MisoApiConfig()).home(home)
+        said = MisoApiConfig() if config is None else config
+        self._config = of_type(said, MisoApiConfig, 'config=MisoApiConfig(base_url="…")')
+        self._home = self._config.home(home)
+
+    def facts(self) -> dict[str, object]:
+        """The dataset, the home and where it asks."""
+        home = str(self._home.root.resolve())
+        return {"dataset": MISO_CTS.key, "home": home, **self._config.facts()}
 
     def generate_candidates(
         self,
@@ -224,6 +283,8 @@ class MisoCtsCollector:
         (content,) = await in_threads(self._home, [ask])
         return content
 
+    collect_content_sync = synchronous(collect_content)
+
     def validate_content(self, content: MisoCtsContent) -> MisoCtsValidation:
         """Read ``content`` and hold it against the nine rules; nothing is stored.
 
@@ -288,6 +349,8 @@ class MisoCtsCollector:
             at_once=at_once,
             progress=progress,
         )
+
+    collect_sync = synchronous(collect)
 
 
 def _content(home: Home, done: Collected) -> MisoCtsContent:

@@ -1,5 +1,6 @@
 """What several tests stand on: a home in a temporary folder, its clock, simulated operators."""
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -13,7 +14,6 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
@@ -148,7 +148,6 @@ def _forget_the_log() -> None:
     for handler in [h for h in root.handlers if isinstance(h, logs.Handler)]:
         root.removeHandler(handler)
     root.setLevel(logging.WARNING)
-    structlog.reset_defaults()
     redaction.forget()
 
 
@@ -163,6 +162,29 @@ def log_as_before() -> Iterator[None]:
         if type(handler) is logging.StreamHandler:  # pytest sees to its own
             root.removeHandler(handler)
     _forget_the_log()
+
+
+class _Kept(logging.Handler):
+    """Keeps our events as they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        assert isinstance(record.msg, dict)
+        self.lines.append({**record.msg, "level": record.levelname.lower()})
+
+
+@contextlib.contextmanager
+def log_lines() -> Iterator[list[dict[str, Any]]]:
+    """What we log within the block, at any level."""
+    ours, kept = logging.getLogger("aurum_assets"), _Kept()
+    ours.addHandler(kept)
+    ours.setLevel(logging.DEBUG)
+    yield kept.lines
+    ours.setLevel(logging.NOTSET)
+    ours.removeHandler(kept)
 
 
 @pytest.fixture

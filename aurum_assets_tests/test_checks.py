@@ -246,6 +246,13 @@ def test_only_intervals_that_are_due_can_be_missing() -> None:
     assert say("completeness", evidence(rows(0), now=DAY.start)).skipped
 
 
+def test_a_day_of_which_nothing_is_due_yet_is_complete_once_something_is_there() -> None:
+    """A list of locations is due when its day is over, and no run looks at it then."""
+    early = say("completeness", evidence(rows(1), now=DAY.start))
+    assert (early.passed, early.skipped, early.reason) == (True, False, "no interval is due yet")
+    assert say("completeness", evidence(rows(0), now=DAY.start)).skipped
+
+
 def test_prelim_and_final_are_complete_each_for_itself() -> None:
     both = pl.concat([rows(), rows(100).with_columns(finality=pl.lit("final"))])
     verdict = say("completeness", evidence(both))

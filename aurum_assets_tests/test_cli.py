@@ -286,6 +286,7 @@ def test_status_counts_what_is_held(aurum: Aurum, tmp_path: Path, payload: Path)
     assert [line.split("\t")[0] for line in lines] == [d.key for d in DATASETS]
 
 
+@pytest.mark.usefixtures("empty_home")
 def test_status_looks_again_once_something_was_committed(
     aurum: Aurum, tmp_path: Path, payload: Path
 ) -> None:

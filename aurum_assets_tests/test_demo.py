@@ -40,7 +40,8 @@ def small() -> Iterator[None]:
     """Smaller than ``make demo``: sixteen locations, two nodes, nothing of Dagster's on disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "dagster_instance", lambda _: dg.DagsterInstance.ephemeral())
-        patch.setattr(demo, "Simulator", partial(Simulator, locations=16, nodes=2))
+        simulator = partial(Simulator, locations=16, nodes=2)
+        patch.setattr(demo, "run_demo", partial(demo.run_demo, simulator=simulator))
         yield
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import jsonschema
 import polars as pl
 import pytest
-import structlog
 from click.testing import CliRunner
 from pydantic import SecretStr
 
@@ -52,7 +51,7 @@ from aurum_assets.resources.settings import (
     open_home,
 )
 from aurum_assets.simulator.world import SetClock
-from aurum_assets_tests.conftest import NOON, Desk
+from aurum_assets_tests.conftest import NOON, Desk, log_lines
 from aurum_assets_tests.recordings import READABLE, recording
 from aurum_assets_tests.servers.kafka import KafkaCluster, Received
 
@@ -251,7 +250,7 @@ def test_without_brokers_nothing_is_written_or_sent(desk: Desk) -> None:
 
 
 def warned(logs: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [str(entry["reason"]) for entry in logs if entry["log_level"] == "warning"]
+    return [str(entry["reason"]) for entry in logs if entry["level"] == "warning"]
 
 
 class _Counting(Events):
@@ -269,7 +268,7 @@ def test_a_run_without_any_broker_succeeds_in_bounded_time_and_the_next_one_deli
     counting = _Counting(told.home.root / "outbox.sqlite", Brokers(kafka.bootstrap))
     told.home.events = counting
     began = time.monotonic()
-    with structlog.testing.capture_logs() as logs:
+    with log_lines() as logs:
         brought = told.bring(LMP, ORDINARY.body)
         assert time.monotonic() - began < 15
         told.clock.set(told.clock() + FIVE_MINUTES)
@@ -290,7 +289,7 @@ def test_a_home_that_lives_on_tries_again_after_a_while(
 ) -> None:
     kafka.down(*kafka.brokers)
     told.home.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is there"})
-    with structlog.testing.capture_logs() as logs:
+    with log_lines() as logs:
         send(told.home)
         kafka.up(*kafka.brokers)
         send(told.home)
@@ -415,9 +414,9 @@ def test_a_message_that_is_too_large_stays_with_a_loud_word_and_holds_up_no_othe
     outbox = told.home.events.outbox
     outbox.put(Message(ALERTS_TOPIC, "large", b"x" * size, "hash"))
     kafka.fail_produce(MSG_SIZE_TOO_LARGE, 1 if size < 16_000_000 else 0)
-    with structlog.testing.capture_logs() as logs:
+    with log_lines() as logs:
         ingest.drain(told.home)
-    (error,) = [entry for entry in logs if entry["log_level"] == "error"]
+    (error,) = [entry for entry in logs if entry["level"] == "error"]
     assert error["reason"] == f"message large is too large for {ALERTS_TOPIC} (MSG_SIZE_TOO_LARGE)"
     assert "raise max.message.bytes" in error["remedy"]
     assert [message.key for _, message in outbox.messages()] == ["large"]
@@ -457,7 +456,7 @@ def test_a_snapshot_that_the_archive_lost_holds_up_no_other(
 
 def test_an_outbox_that_cannot_be_written_is_not_in_the_way(told: Desk) -> None:
     (told.home.root / "outbox.sqlite").mkdir(parents=True)
-    with structlog.testing.capture_logs() as logs:
+    with log_lines() as logs:
         assert told.bring(LMP, ORDINARY.body).done.merged.new
     (reason,) = warned(logs)
     assert f"aurum replay isone_rt_lmp --day {DAY} --publish" in reason

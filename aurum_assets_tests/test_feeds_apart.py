@@ -1,6 +1,7 @@
 """Each feed of a dataset is asked by itself: what one fails to bring stands in no other's way."""
 
 import asyncio
+import re
 
 import dagster as dg
 import pytest
@@ -111,3 +112,15 @@ def test_another_try_asks_for_nothing_that_was_answered(live_desk: Desk, market:
     done = ingest.collect(live_desk.home, HOURLY, day, attempts_of="run")
     assert (done.count("stored"), done.count("resumed")) == (1, 1)
     assert len(market.simulator.requests) == before + 1
+
+
+def test_a_wait_is_one_line_of_the_runs_log(live_desk: Desk, market: Running) -> None:
+    market.simulator.fail("503", match=PRELIM, retry_after="4")
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = run_feeds(live_desk, "isone_daily", DAY, {HOURLY.key: ["prelim_day"]}, instance)
+        assert done.success
+        lines = [entry.user_message for entry in instance.all_logs(done.run_id)]
+    waits = [line for line in lines if "next request in" in line]
+    (wait,) = waits
+    assert re.fullmatch(r"paused after a 429 or Retry-After: next request in [34] s", wait)
+    assert lines[lines.index(wait) + 1].startswith("asking ")

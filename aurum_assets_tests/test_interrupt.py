@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -40,8 +41,12 @@ class Small:
 
     @property
     def scratch(self) -> list[Path]:
-        """What commands hold in the system's folder of temporary files."""
-        return list(Path(self.environment["TMPDIR"]).iterdir())
+        """What commands hold in the system's folder of temporary files.
+
+        But for the state of who asks an operator without a home, which is kept there on purpose.
+        """
+        held = Path(self.environment["TMPDIR"]).iterdir()
+        return [path for path in held if not path.name.startswith(f"aurum-{os.getuid()}-")]
 
     @property
     def rows(self) -> int:
@@ -58,16 +63,21 @@ class Small:
 
 
 @pytest.fixture
-def small(aurum: Aurum, environment: dict[str, str], market: Running, tmp_path: Path) -> Small:
+def bare(environment: dict[str, str], market: Running, tmp_path: Path) -> Small:
+    """A home that is still to be made."""
     for number, way in enumerate((("spring", "xml"), ("ordinary",), ("malformed",))):
-        path = tmp_path / f"payload-{number}"
-        path.write_bytes(recording(LMP, "live", *way).body)
-        assert aurum("load", "--dataset", LMP, path).exit_code in {0, 3}
+        (tmp_path / f"payload-{number}").write_bytes(recording(LMP, "live", *way).body)
     folder, scratch = tmp_path / "here", tmp_path / "tmp"
     folder.mkdir()
     scratch.mkdir()
     environment["TMPDIR"] = str(scratch)
     return Small(Path(environment["AURUM_HOME"]), folder, market, environment)
+
+
+@pytest.fixture
+def small(aurum: Aurum, bare: Small, tmp_path: Path) -> Small:
+    assert aurum("load", "--dataset", LMP, *tmp_path.glob("payload-*")).exit_code == 3
+    return bare
 
 
 def archive_sticks(small: Small) -> None:
@@ -92,6 +102,12 @@ def catalog_is_locked(small: Small) -> None:
     small.held.append(db)
 
 
+def home_was_copied_and_sticks(small: Small) -> None:
+    small.home = Path(shutil.copytree(small.home, small.home.with_name("copy")))
+    small.environment["AURUM_HOME"] = str(small.home)
+    small.stuck(f"lake/warehouse/market/{LMP}/metadata", "*.avro")
+
+
 def operators_hang(small: Small) -> None:
     small.market.simulator.faults.put(Fault("hang"), times=50)
 
@@ -102,6 +118,12 @@ def operators_fail(small: Small) -> None:
 
 def operators_ask_to_wait(small: Small) -> None:
     small.market.simulator.faults.put(Fault("429", retry_after="60"), times=50)
+
+
+def limit_is_used_up(small: Small) -> None:
+    small.environment["AURUM_LIMIT_SCALE"] = "0.001"  # one request a window
+    with in_terminal(["collect", "isone", "system_load"], small.environment) as first:
+        first.waits_for(lambda: "waiting for the limit" in first.text)
 
 
 def nothing(_: Small) -> None:
@@ -121,7 +143,7 @@ class Long:
     arrange: Callable[[Small], None] = nothing
 
 
-COMMANDS = {
+OF_A_HOME = {
     "sql": Long(f"sql '{ENDLESS}'", "", "interrupted"),
     "sql to a file": Long(
         f"sql '{ENDLESS}' --output big.csv", "", "interrupted: no file was written"
@@ -150,17 +172,28 @@ COMMANDS = {
         "interrupted: 0 days read again; the same command goes on",
         rejected_sticks,
     ),
-    "load": Long(
-        f"load --dataset {LMP} ../payload-0 stuck.json",
-        "payload-0",
-        "interrupted: 1 of 2 files archived; the same command goes on",
-        payload_sticks,
-    ),
     "maintain": Long(
         "maintain",
         "maintaining",
         r"interrupted: 0 of \d+ parts done; the next pass goes on",
         catalog_is_locked,
+    ),
+    "relocate": Long(
+        "relocate",
+        "relocating",
+        r"interrupted: \d+ of \d+ steps done; the same command goes on",
+        home_was_copied_and_sticks,
+    ),
+    "metrics": Long(
+        "metrics --port 0", "Interrupt to", "interrupted: the metrics are no longer served"
+    ),
+}
+OF_NO_HOME = {
+    "load": Long(
+        f"load --dataset {LMP} ../payload-0 stuck.json",
+        "payload-0",
+        "interrupted: 1 of 2 files archived; the same command goes on",
+        payload_sticks,
     ),
     "collect, a slow answer": Long(
         "collect isone rt_lmp --feed final_hours --date 2026-07-15",
@@ -173,9 +206,15 @@ COMMANDS = {
     ),
     "collect, a pause that was asked for": Long(
         "collect isone system_load",
-        "429",
+        r"paused after a 429 or Retry-After: next request in 5\d s",
         "interrupted: 0 of 1 days collected.*",
         operators_ask_to_wait,
+    ),
+    "collect, a wait for the limit": Long(
+        "collect isone zonal_load",
+        r"waiting for the limit: next request in \d+ s",
+        "interrupted: 0 of 1 days collected.*",
+        limit_is_used_up,
     ),
     "probe": Long(
         "probe --dataset isone_rt_lmp",
@@ -184,9 +223,6 @@ COMMANDS = {
         operators_hang,
     ),
     "doctor": Long("doctor", "", "interrupted", operators_hang),
-    "metrics": Long(
-        "metrics --port 0", "Interrupt to", "interrupted: the metrics are no longer served"
-    ),
     "simulate": Long(
         "simulate --port 0", "Interrupt to", "interrupted: the simulated operators are gone"
     ),
@@ -194,9 +230,8 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_ctrl_c_ends_it_within_a_second_and_says_what_was_done(small: Small, name: str) -> None:
-    long = COMMANDS[name]
+def ends_at_ctrl_c(small: Small, long: Long) -> None:
+    """Exit code 130 within a second, the sentence, and no file but those that were there."""
     long.arrange(small)
     with in_terminal(shlex.split(long.arguments), small.environment, small.folder) as running:
         running.waits_for(
@@ -209,6 +244,16 @@ def test_ctrl_c_ends_it_within_a_second_and_says_what_was_done(small: Small, nam
     assert "Traceback" not in ended.text
     assert {p.name for p in small.folder.iterdir()} <= {"stuck.json"}
     assert small.scratch == []
+
+
+@pytest.mark.parametrize("long", OF_A_HOME.values(), ids=OF_A_HOME)
+def test_ctrl_c_ends_it_within_a_second_and_says_what_was_done(small: Small, long: Long) -> None:
+    ends_at_ctrl_c(small, long)
+
+
+@pytest.mark.parametrize("long", OF_NO_HOME.values(), ids=OF_NO_HOME)
+def test_ctrl_c_ends_what_needs_no_home_the_same_way(bare: Small, long: Long) -> None:
+    ends_at_ctrl_c(bare, long)
 
 
 def test_a_replay_that_was_interrupted_has_left_each_day_whole(small: Small) -> None:

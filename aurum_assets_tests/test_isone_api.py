@@ -108,7 +108,7 @@ def test_datasets_say_what_they_are_and_what_config_says_of_them() -> None:
     assert first.enabled
     assert first.title in repr(first.dataset.table.doc)
     assert "Units: USD/MWh" in first.doc
-    assert repr(first) == "IsoNeDatasetConfig(key='isone_da_lmp')"
+    assert repr(first).startswith("IsoNeDatasetConfig(key='isone_da_lmp', title='Hourly day-ahead")
 
 
 @pytest.mark.parametrize("secret", [SECRET, SecretStr(SECRET)])

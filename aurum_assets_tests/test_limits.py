@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import structlog
 from pydantic import SecretStr
 
 from aurum_assets.model.dataset import Limit, SourceConfig
 from aurum_assets.resources.limits import SqliteLimiter, retry_after, share
 from aurum_assets.resources.redis import RedisLimiter, RedisServer
 from aurum_assets.resources.state import SqliteState
+from aurum_assets_tests.conftest import log_lines
 from aurum_assets_tests.servers.redis import RedisProcess
 from benchmarks.prove_limits import Race, prove_limits
 
@@ -186,10 +186,11 @@ def test_a_long_wait_is_told_once_and_reported_before_every_nap(
 ) -> None:
     some = limiter(tmp_path, time_line, Limit(1, 10))
     asked(some)
-    told: list[float] = []
-    with structlog.testing.capture_logs() as logs:
-        some.take("a", waiting=told.append)
-    assert [(line["event"], line["seconds"]) for line in logs] == [("waiting", 10.2)]
+    told: list[tuple[float, str]] = []
+    with log_lines() as logs:
+        some.take("a", waiting=lambda seconds, why: told.append((round(seconds, 1), why)))
+    assert [(line["event"], line["seconds"]) for line in logs] == [("waiting for the limit", 10.2)]
+    assert told[0] == (10.2, "waiting for the limit")
     assert len(told) == len(time_line.naps)
     assert max(time_line.naps) <= 1
 

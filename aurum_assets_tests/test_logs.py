@@ -11,7 +11,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-import structlog
 from click.testing import CliRunner
 from dagster._serdes import serialize_value
 
@@ -23,6 +22,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.errors import SourceUnavailable
 from aurum_assets.resources import logs, redaction
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.settings import Settings, open_home
 from aurum_assets.simulator.server import Running
@@ -74,7 +74,7 @@ def test_no_secret_is_in_a_line_a_field_a_librarys_record_or_a_traceback(
     layout: str,
 ) -> None:
     logs.configure("debug", "json" if layout == "json" else "console", "prod", anew=True)
-    log = structlog.get_logger("ours")
+    log = get_logger("ours")
     for name, bird in secrets.items():
         log.warning(bird, deep={"a": [bird, {bird: (bird,)}]}, raw=bird.encode())
         try:
@@ -115,7 +115,7 @@ def test_what_looks_like_a_secret_is_hidden_though_nobody_named_it(text: str, sh
 
 def test_headers_are_hidden_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json", "dev", anew=True)
-    structlog.get_logger().info("asked", headers={"Authorization": "abc", "Accept": "text/plain"})
+    get_logger("ours").info("asked", headers={"Authorization": "abc", "Accept": "text/plain"})
     (line,) = lines(capsys.readouterr().err)
     assert line["headers"] == {"Authorization": "***", "Accept": "text/plain"}
 
@@ -136,7 +136,7 @@ def test_a_collection_logs_json_with_dataset_day_endpoint_attempt_and_environmen
     }
     again = next(x for x in found if x["event"] == "no usable answer")
     assert (again["endpoint"], again["attempt"]) == ("fiveminutesystemload_day", 1)
-    assert [x["level"] for x in found if x["logger"] == "httpx"] == ["info"] * 2
+    assert not [x for x in found if x["logger"] == "httpx"], "one line a request is enough"
     done = {str(x["event"]): x for x in found}
     assert done["collected"]["stored"] == 1
     assert done["normalized"]["new"] == 288
@@ -147,7 +147,7 @@ def test_what_is_bound_ends_with_its_verb(
 ) -> None:
     logs.configure("info", "json", "dev", anew=True)
     ingest.collect(live_desk.home, LOAD, LOAD.day("2026-07-20"), feeds=["day"])
-    structlog.get_logger().info("after")
+    get_logger("ours").info("after")
     assert "dataset" not in lines(capsys.readouterr().err)[-1]
 
 
@@ -197,7 +197,9 @@ def test_the_level_is_the_variables_and_the_option_wins(
 
 
 def test_other_commands_than_collect_log_warnings_alone(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
     environment = {"AURUM_HOME": str(tmp_path), "AURUM_LOG_LEVEL": ""}
+    (tmp_path / "lake").mkdir()
     result = CliRunner(env=environment).invoke(main, ["status"])
     assert result.exit_code == 0
     assert logging.getLogger().level == logging.WARNING
@@ -206,7 +208,7 @@ def test_other_commands_than_collect_log_warnings_alone(tmp_path: Path) -> None:
 def test_a_process_sets_its_log_up_once(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json", "first", anew=True)
     logs.configure("error", "console", "second")
-    structlog.get_logger().info("said")
+    get_logger("ours").info("said")
     assert [line["environment"] for line in lines(capsys.readouterr().err)] == ["first"]
 
 
@@ -305,9 +307,9 @@ def test_reading_the_settings_is_enough_for_a_process_to_keep_quiet(
 ) -> None:
     """A process of its own, whose uncaught log lines show all of its environment."""
     program = (
-        "import os, structlog\n"
+        "import os\nfrom aurum_assets.resources.logs import get_logger\n"
         "from aurum_assets.definitions import defs\n"
-        "structlog.get_logger().error('all', environ=dict(os.environ))\n"
+        "get_logger('ours').error('all', environ=dict(os.environ))\n"
     )
     environment = {
         name: shape.format(canary) for name, (shape, canary) in WITHIN.items()

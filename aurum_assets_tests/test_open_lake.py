@@ -49,8 +49,8 @@ def test_a_table_is_found_by_either_of_its_names(lake: OpenLake, name: str) -> N
     )
 
 
-def test_a_table_that_nobody_has_is_answered_with_the_ones_there_are(lake: OpenLake) -> None:
-    with pytest.raises(ConfigError, match="there is no table 'prices'; there are isone_"):
+def test_a_table_that_nobody_has_is_answered_with_those_near_it(lake: OpenLake) -> None:
+    with pytest.raises(ConfigError, match="no table 'prices'; did you mean isone_reserve_prices"):
         lake.scan("prices")
 
 

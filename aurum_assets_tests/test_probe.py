@@ -88,7 +88,7 @@ def test_nobody_waits_for_a_limit(live_desk: Desk, market: Running) -> None:
     assert probed(desk, CTS)["cts_live"].state == "ok"
     again = probed(desk, CTS)["cts_live"]
     assert again.state == "not asked"
-    assert "within the operator's limits" in again.reason
+    assert "waiting for the limit: next request in 6" in again.reason
     assert len(market.simulator.requests) == 3
     assert not desk.home.root.exists(), "none is made by looking"
     (desk.home.root / "archive").mkdir(parents=True)

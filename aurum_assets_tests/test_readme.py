@@ -1,46 +1,82 @@
-"""The README's Python runs as it stands there, against the simulator."""
+"""What the README shows is so: its Python prints what stands below it, its commands run."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from aurum_assets import ingest
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.resources.settings import PROJECT, open_home
+from aurum_assets import collect
+from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import NOON
+from aurum_assets_tests.conftest import Aurum
 
-BLOCKS = re.findall(r"(?ms)^```python\n(.*?)^```$", (PROJECT / "README.md").read_text())
+README = (PROJECT / "README.md").read_text()
+BLOCKS = re.findall(r"(?ms)^```python\n(.*?)^```$", README)
+SHOWN = re.findall(r"(?ms)^```python\n.*?^```\n\n```text\n(.*?)^```$", README)
+EXPORTED = dict(re.findall(r"(\w+)=(\S+)", "\n".join(re.findall(r"(?m)^export .*$", README))))
+OPERATOR = re.compile(r"http://127\.0\.0\.1:8321")
+LISTED = re.findall(r"(?m)^    aurum (\S.*?)(?:  +.*)?$", README)
+# What takes a file of the reader's, what never ends, and what is several in one line.
+COMMANDS = [said for said in LISTED if not said.startswith("load") and "|" not in said]
+REPORTS = {"probe": 1, "alerts --check": 3}  # no finals are out, feeds are late
+SAID = {
+    "select …": "select count(*)",
+    "--day …": "--day 2026-07-20",
+    "INSTANT": "2026-07-20T12:00Z",
+}
 
 
-@pytest.fixture(autouse=True)
-def environment(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home that holds the real-time prices of today, and reaches the simulated operators."""
-    said = {
-        "AURUM_HOME": str(tmp_path / "home"),
-        "AURUM_NOW": NOON.isoformat(),
-        "AURUM_LIMIT_SCALE": "1000",
-        "ISONE_BASE_URL": market.isone_url,
-        "MISO_BASE_URL": market.miso_url,
-        "ISONE_USERNAME": "demo",
-        "ISONE_PASSWORD": "demo-password",
+@pytest.fixture
+def made(
+    environment: dict[str, str], market: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """An environment as the README says, with a home that holds what its Python reads."""
+    said = environment | {
+        n: OPERATOR.sub(f"http://{market.host}:{market.port}", v) for n, v in EXPORTED.items()
     }
+    said["AURUM_ARCHIVE"] = f"file:{tmp_path / 'home' / 'archive'}"
     for name, value in said.items():
         monkeypatch.setenv(name, value)
-    home = open_home(DATASETS)
-    today = ISONE_RT_LMP.source.day_of(NOON)
-    ingest.collect(home, ISONE_RT_LMP, today, feeds=["now"])
-    ingest.normalize(home, ISONE_RT_LMP, today)
+    for dataset in ("isone_da_lmp", "isone_rt_lmp", "isone_system_load"):
+        collect(dataset, "2026-07-20")
+    return said
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_a_python_block_of_the_readme_runs(block: str, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(block, {"instant": NOON})  # noqa: S102  our own text
-    assert "shape: (" in capsys.readouterr().out
+def test_a_python_block_prints_what_stands_below_it(made: dict[str, str], tmp_path: Path) -> None:
+    """Each in a fresh process, as it is pasted."""
+    assert len(SHOWN) == len(BLOCKS) > 2
+    for block, shown in zip(BLOCKS, SHOWN, strict=True):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-i", "-q"],
+            input=block,
+            env={"PATH": os.environ["PATH"], "AURUM_ENV_FILE": os.devnull, **made},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Error" not in done.stderr, done.stderr
+        assert done.stdout == shown
 
 
 def test_the_readme_shows_how_to_collect_and_how_to_query() -> None:
     text = "".join(BLOCKS)
-    assert all(w in text for w in ("open_lake", "IsoNeCollector", "MisoCtsCollector"))
+    words = ("open_lake", "collect(", ".sql(", ".as_of(", "IsoNeCollector", "MisoCtsCollector")
+    assert all(word in text for word in words)
+
+
+def test_a_command_of_the_readme_runs(
+    made: dict[str, str], aurum: Aurum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(COMMANDS) > 12
+    monkeypatch.chdir(tmp_path)
+    for said in COMMANDS:
+        command = said.replace("[", "").replace("]", "")
+        for words, instead in SAID.items():
+            command = command.replace(words, instead)
+        done = aurum(*shlex.split(command), **made)
+        assert done.exit_code == REPORTS.get(command, 0), f"{command}: {done.output}"

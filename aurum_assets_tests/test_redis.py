@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 
@@ -25,7 +24,7 @@ from aurum_assets.resources.redis import SILENT_SECONDS, OutOfReach, RedisServer
 from aurum_assets.resources.settings import Backends, Home, Settings, open_home
 from aurum_assets.resources.state import SqliteState
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Desk
+from aurum_assets_tests.conftest import Desk, log_lines
 from aurum_assets_tests.servers.redis import RedisProcess, free_port, redis_process
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def test_a_failing_redis_costs_a_run_less_than_two_seconds_and_is_said_once(
         assert server.degraded == ""
         server.waited = 0
     fail(redis)
-    with structlog.testing.capture_logs() as logs:
+    with log_lines() as logs:
         speaks(state)
     assert server.waited < BOUND
     assert reason in server.degraded
@@ -151,7 +150,7 @@ def test_all_threads_of_a_process_wait_for_a_silent_redis_at_once(
     redis.pause()
     threads = [threading.Thread(target=state.get, args=("a",)) for _ in range(8)]
     began = time.monotonic()
-    with structlog.testing.capture_logs() as logs:
+    with log_lines() as logs:
         for thread in threads:
             thread.start()
         for thread in threads:

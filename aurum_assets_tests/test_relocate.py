@@ -25,6 +25,7 @@ from aurum_assets.miso import MisoApiConfig
 from aurum_assets.model.errors import HomeMoved
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.settings import Configuration, Home, open_home
+from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.servers.s3 import S3Server
@@ -375,12 +376,11 @@ def test_all_of_it_can_be_made_anew_from_the_archive_where_it_is_now(
     aurum: Aurum, original: Path, copy: Path, configuration: Configuration, *, moved: bool
 ) -> None:
     expected = rows(at(original, configuration))
-    made_in = original
     if moved:
-        made_in = copy.parent / "gone"
         assert aurum("relocate", AURUM_HOME=str(copy)).exit_code == 0
-        copy = copy.rename(made_in).rename(copy.parent / "moved")
+        copy = copy.rename(copy.parent / "moved")
     before = files(original)
+    (copy / "identity").write_text("as-the-original")
     result = aurum("replay", "--all", "--rebuild", AURUM_HOME=str(copy))
     assert result.exit_code == 0, result.output
     found = at(copy, configuration)
@@ -388,6 +388,7 @@ def test_all_of_it_can_be_made_anew_from_the_archive_where_it_is_now(
     assert {
         place.removeprefix("file://").startswith(f"{copy}/") for place in named(found.lake.catalog)
     } == {True}
+    assert found.identity != "as-the-original"
     assert files(original) == before
 
 
@@ -405,7 +406,12 @@ def objects(s3: S3Server, prefix: str) -> dict[str, tuple[str, Any]]:
 
 
 def test_a_warehouse_and_an_archive_on_s3_are_relocated_to_another_prefix(
-    aurum: Aurum, s3: S3Server, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aurum: Aurum,
+    s3: S3Server,
+    postgres_url: str,
+    market: Running,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def environment(place: str) -> dict[str, str]:
         return {
@@ -429,10 +435,14 @@ def test_a_warehouse_and_an_archive_on_s3_are_relocated_to_another_prefix(
         client.copy_object(Bucket="raw", Key=f"two/{key}", CopySource=source)
     for name, value in environment("two").items():
         monkeypatch.setenv(name, value)
-    refused = aurum("status", **environment("two"))
-    assert refused.exit_code == 2, refused.output
-    for part in ("s3://raw/one/warehouse", "s3://raw/two/warehouse", "`aurum relocate`"):
-        assert part in refused.stderr
+    copied = objects(s3, "two/")
+    for command, code in ((("status",), 2), (("collect", "isone", LOAD.key), 1)):  # 1: of its days
+        refused = aurum(*command, **environment("two"))
+        assert refused.exit_code == code, refused.output
+        for part in ("s3://raw/one/warehouse", "s3://raw/two/warehouse", "`aurum relocate`"):
+            assert part in refused.stderr
+    assert market.simulator.requests == []
+    assert objects(s3, "two/") == copied
     parts = said(aurum("doctor", "--json", **environment("two")))["parts"]
     assert {p["part"]: p["state"] for p in parts}["place"] == "broken"
     done = said(aurum("relocate", "--json", **environment("two")))

@@ -341,7 +341,7 @@ def test_a_probe_waits_for_no_slot_within_the_limits(
     ingest.newest_published(home, DA, home.config(DA).feeds[0])
     requests, why = tick()
     assert requests == []
-    assert "within the operator's limits" in why
+    assert "waiting for the limit: next request in" in why
     assert probes(market) == [200]
 
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-import structlog
-
 from benchmarks.faults.ground import FaultTable
 from benchmarks.faults.kafka import kafka_faults
 from benchmarks.faults.operators import operator_faults
@@ -56,9 +54,9 @@ def prove_faults(
 
 def _play(server: str, rounds: int, *, configured: bool) -> FaultTable:
     """The lines of one server, which may be played in a process of their own."""
-    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=silent)  # what is provoked need not be told
-    logging.getLogger("pyiceberg").setLevel(logging.CRITICAL)
+    logging.getLogger("aurum_assets").setLevel(
+        logging.CRITICAL
+    )  # what is provoked need not be told
     proof = FaultTable(server)
     SERVERS[server](proof, rounds, configured=configured)
     return proof

@@ -7,6 +7,7 @@ used (our windows are 2 % longer than his).
 """
 
 import datetime as dt
+import logging
 import multiprocessing
 import tempfile
 import time
@@ -19,7 +20,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import structlog
 from pydantic import SecretStr
 
 from aurum_assets.markets import DATASETS
@@ -103,7 +103,7 @@ def _shared(place: _Place, sleep: Callable[[float], None]) -> tuple[State, Limit
 
 def _ask(place: _Place, number: int, ready: Any, counts: Any, late: Any, out: Any) -> None:  # noqa: ANN401  of multiprocessing
     """Ask without end; ``counts`` the answers, ``late`` the seconds that were not waited for."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    logging.getLogger("aurum_assets").setLevel(logging.CRITICAL)
     asked_for = [0.0]
 
     def sleep(seconds: float) -> None:

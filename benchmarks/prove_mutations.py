@@ -63,6 +63,8 @@ def _template(root: Path) -> None:
 
 def _home(template: Path, root: Path, now: dt.datetime) -> Home:
     shutil.copytree(template / "lake", root / "lake", ignore=shutil.ignore_patterns("warehouse"))
+    # A catalog of its own, over the files of the template, which no commit changes.
+    (root / "lake" / "warehouse").symlink_to(template / "lake" / "warehouse")
     return home_at(root, now)
 
 

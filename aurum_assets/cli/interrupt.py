@@ -92,7 +92,9 @@ class _Watch:
             scratch.clear()
             said = _SAID[signal.Signals(self.number)]
             sentence = f"{said}: {self._done}\n" if self._done else f"{said}\n"
-            os.write(2, ((_CLEAN_LINE if os.isatty(2) else "") + sentence).encode())
+            ours = os.dup(2)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # no bar is drawn after the sentence
+            os.write(ours, ((_CLEAN_LINE if os.isatty(ours) else "") + sentence).encode())
             os._exit(128 + self.number)
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:

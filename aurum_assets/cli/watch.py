@@ -37,8 +37,8 @@ def metrics(port: int, host: str, once: bool) -> None:
         )
         raise click.ClickException(msg) from error
     click.echo(f"http://{host}:{server.server_port}/metrics")
-    click.echo("Interrupt to stop.", err=True)
     with telling(lambda: "the metrics are no longer served"):
+        click.echo("Interrupt to stop.", err=True)
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
 

@@ -147,7 +147,7 @@ def _collected(
             hours=config.hours,
             force=config.force,
             attempts_of=_attempts_of(context.run),
-            progress=context.log.info,
+            progress=translate.without_countdown(context.log.info),
             into=collected,
         )
     except NotYetPublished as error:

@@ -3,13 +3,12 @@
 import contextlib
 import re
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import dagster as dg
-import structlog
 
 from aurum_assets.ingest.collect import Collected
 from aurum_assets.ingest.normalize import Normalized
@@ -24,11 +23,13 @@ from aurum_assets.model.errors import (
 from aurum_assets.model.shown import visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources import logs
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.settings import Home
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
+_SECONDS_LEFT = re.compile(r" in \d+ s\b")
 _PASSING = (SourceUnavailable, StoreUnavailable, LakeBusy, LakeUnreachable)
 
 
@@ -43,6 +44,19 @@ def failures_in_words(run_id: str = "") -> Iterator[None]:
         stack.push(_told)
         stack.enter_context(logs.bound(**({"run_id": run_id} if run_id else {})))
         yield
+
+
+def without_countdown(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """``tell`` of a run's log, where a wait is one line: not another one each second."""
+    last = ""
+
+    def once(text: str) -> None:
+        nonlocal last
+        said, last = last, _SECONDS_LEFT.sub("", text)
+        if last != said:
+            tell(text)
+
+    return once
 
 
 @dataclass(frozen=True)

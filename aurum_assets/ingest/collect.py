@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import structlog
-
 from aurum_assets.ingest.keep import bring_up, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
 from aurum_assets.ingest.rejecting import rejecting
@@ -31,10 +29,10 @@ from aurum_assets.model.errors import (
 from aurum_assets.model.reading import Glance, glance
 from aurum_assets.resources.api import ApiClient
 from aurum_assets.resources.archive import Rejection, Stored
-from aurum_assets.resources.logs import bound
+from aurum_assets.resources.logs import bound, get_logger
 from aurum_assets.resources.settings import Home
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 Progress = Callable[[str], None]
 _OLDEST = dt.date(1999, 1, 1)
 _AHEAD = dt.timedelta(days=8)
@@ -128,8 +126,9 @@ def collect(
     once. What the operator does not offer is in ``not_offered``, and raises nothing.
     ``attempts_of`` names what this is an attempt of (a backfill, a run that crashed and is run
     again): what an earlier one was answered for a day or hour is not asked again. ``filters``
-    narrow the answers: only feeds that take all of them are asked. ``into`` is filled as it goes,
-    and holds what was done before an error.
+    narrow the answers: only feeds that take all of them are asked. ``progress`` is told of each
+    hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was done
+    before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
     gives no answer, ``DataError`` where an answer had to be rejected, ``StoreUnavailable`` or
     ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
@@ -143,7 +142,7 @@ def collect(
         )
         return done
     said, counted = bound(dataset=dataset.key, day=day.key), home.metrics.verb("collect", dataset)
-    with said, counted, home.api(dataset.source) as api:
+    with said, counted, home.api(dataset.source, tell=progress or (lambda _: None)) as api:
         away: StoreUnavailable | ConfigError | None = None
         try:
             bring_up(home, dataset)

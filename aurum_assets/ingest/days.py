@@ -3,22 +3,25 @@
 Threads do the work, for everything below is synchronous; limits, breaker and turns are shared with
 every other process, so that asking at once never means asking more. When a coroutine of this room
 has returned, raised or been cancelled, no thread of it is left: a wait for the operator ends at
-once, a request on its way within ``total_seconds`` of its source, and a merge that has begun (or
-waits for its turn at the table) is finished.
+once, a request on its way is cut, and a merge that has begun (or waits for its turn at the table)
+is finished.
 """
 
 import asyncio
+import contextlib
 import datetime as dt
+import inspect
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import polars as pl
 
 from aurum_assets.ingest.collect import Collected, collect
 from aurum_assets.ingest.normalize import Normalized, normalize_each
+from aurum_assets.ingest.waiting import waited_for
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, Source
 from aurum_assets.model.errors import (
@@ -31,16 +34,15 @@ from aurum_assets.model.errors import (
     SourceRefused,
 )
 from aurum_assets.resources.settings import Home
+from aurum_assets.resources.wire import Abandoned, abandon
 
 Day = dt.date | dt.datetime | str
 DayProgress = Callable[[str, int, int], None]
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
+_Self = TypeVar("_Self")
 _UNAUTHORIZED = 401
 _SHOWN = 5
-
-
-class _Stopped(Exception):
-    """The caller was cancelled while a thread waited for it."""
 
 
 def asked_day(source: Source, day: Day) -> OperatingDay:
@@ -85,23 +87,72 @@ async def in_threads(
 
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
-            raise _Stopped
+            raise Abandoned
 
     own = replace(home, sleep=sleep)
+    threads: set[int] = set()
+
+    def run(job: Callable[[Home], _T]) -> _T:
+        threads.add(threading.get_ident())
+        return job(own)
+
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="aurum")
-    futures = [asyncio.wrap_future(pool.submit(job, own)) for job in jobs]
+    futures = [asyncio.wrap_future(pool.submit(run, job)) for job in jobs]
     try:
         await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
+        abandon(threads)
         await asyncio.wait(futures)
         pool.shutdown()
         errors = [f.exception() for f in futures if not f.cancelled()]
     for error in errors:
-        if error is not None and not isinstance(error, _Stopped):
+        if error is not None and not isinstance(error, Abandoned):
             raise error
     return [f.result() for f in futures]
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """What ``coroutine`` returns; for callers without a loop, or with one that runs (Jupyter).
+
+    It runs in a loop of its own, in a thread of its own. At Ctrl-C it is cancelled and
+    ``KeyboardInterrupt`` is raised: no further request is made, one on its way is cut. Raises what
+    it raises.
+    """
+    stopped = threading.Event()
+    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[_T]]] = []
+
+    async def run() -> _T:
+        task = asyncio.ensure_future(coroutine)
+        loops.append((asyncio.get_running_loop(), task))
+        if stopped.is_set():
+            task.cancel()
+        return await task
+
+    def cancel() -> None:
+        stopped.set()
+        for loop, task in loops:
+            with contextlib.suppress(RuntimeError):  # it was closed meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+
+    return waited_for(lambda: asyncio.run(run()), cancel)
+
+
+def synchronous(
+    method: Callable[Concatenate[_Self, _P], Coroutine[Any, Any, _T]],
+) -> Callable[Concatenate[_Self, _P], _T]:
+    """The method ``…_sync`` beside the async ``method``: takes and gives the same, and waits."""
+
+    def wait(self: _Self, /, *arguments: _P.args, **more: _P.kwargs) -> _T:
+        return run_coroutine(method(self, *arguments, **more))
+
+    wait.__name__, wait.__qualname__ = f"{method.__name__}_sync", f"{method.__qualname__}_sync"
+    wait.__module__, wait.__annotations__ = method.__module__, method.__annotations__
+    wait.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
+    wait.__doc__ = f"As ``await {method.__name__}(…)``, without ``await``; in a notebook too.\n\n"
+    wait.__doc__ += inspect.cleandoc(method.__doc__ or "")
+    return wait
 
 
 async def collect_days(

@@ -16,15 +16,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope
 from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreUnavailable
 from aurum_assets.resources.archive import Archive, Rejection, Stored, endpoint_of, order_of
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.settings import Home
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _DRAIN_SECONDS = 60.0  # after which the rest of the spool is left to the next run
 

@@ -23,8 +23,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from aurum_assets.ingest.keep import pending_days
 from aurum_assets.ingest.leftovers import clear
 from aurum_assets.ingest.query import known_tables
@@ -32,6 +30,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.table import Table
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.maintenance import maintain_table
 from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.settings import Home
@@ -41,7 +40,7 @@ CLOSED_AFTER = 2  # days after an operating day's end
 _LONGEST_PENDING = 14  # days for which a snapshot that cannot be merged keeps later days open
 _LAST, _REMEMBERED = "maintained", 400 * 86_400.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 Tell = Callable[[str], None]
 
 

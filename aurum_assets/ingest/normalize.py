@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
-import structlog
 
 from aurum_assets.ingest.evidence import intervals_of, recent_sizes
 from aurum_assets.ingest.keep import bring_up, pay
@@ -41,10 +40,10 @@ from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import CALENDAR, UNREADABLE_RULE, UTC, fold
 from aurum_assets.resources.archive import Rejection, order_of
 from aurum_assets.resources.lake import Merged
-from aurum_assets.resources.logs import bound
+from aurum_assets.resources.logs import bound, get_logger
 from aurum_assets.resources.settings import Home
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 _DAYS_BACK = 28  # among which a week of held days is looked for
 _FOLDS = 5
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not

@@ -21,6 +21,7 @@ from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
     DataError,
+    HostUnknown,
     NotYetPublished,
     SourceRefused,
     SourceUnavailable,
@@ -226,6 +227,7 @@ def _state_of(error: AurumError) -> State:
         (NotYetPublished, "not yet"),
         (SourceRefused, "refused"),
         (SourceUnavailable, "unavailable"),
+        (HostUnknown, "unavailable"),
     ]
     return next((state for kind, state in states if isinstance(error, kind)), "not asked")
 

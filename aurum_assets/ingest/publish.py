@@ -19,7 +19,6 @@ from typing import Any, Literal
 
 import msgspec
 import polars as pl
-import structlog
 
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
@@ -35,6 +34,7 @@ from aurum_assets.model.message import (
     snapshot_message,
 )
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.outbox import Intent
 from aurum_assets.resources.settings import PROJECT, Home, load_config
 
@@ -44,7 +44,7 @@ Parcel = tuple[int, Iterable[Message]]
 
 LONGEST = 60.0  # seconds after which a drain begins no other snapshot: the next run goes on
 _ENOUGH = f"a run begins nothing more after {LONGEST:g} s of it"
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _KNOWN = {d.key: d for d in DATASETS}
 

@@ -22,7 +22,7 @@ from aurum_assets.resources.scratch import scratch_folder
 from aurum_assets.resources.settings import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import duckdb
     import pyarrow as pa
@@ -45,18 +45,24 @@ def known_tables() -> list[Table]:
 
 
 @contextmanager
-def query(home: Home, text: str) -> "Iterator[pa.RecordBatchReader]":
+def query(
+    home: Home,
+    text: str,
+    connected: "Callable[[duckdb.DuckDBPyConnection], object]" = lambda _: None,
+) -> "Iterator[pa.RecordBatchReader]":
     """The rows that one SELECT gives, in batches; times are UTC.
 
     Tables go by ``market.isone_rt_lmp``, ``isone_rt_lmp`` or ``rt_lmp``; one that holds nothing yet
     is empty. SHOW TABLES lists them, SHOW ALL TABLES with what they hold. Raises ``QueryRefused``
     for anything that is not one SELECT over them, and ``LakeUnreachable`` or ``ConfigError`` where
-    their files cannot be read: in one sentence, here or while batches are read.
+    their files cannot be read: in one sentence, here or while batches are read. ``connected`` is
+    given the connection, whose ``interrupt`` ends the query from another thread.
     """
     import duckdb
     import pyarrow as pa
 
     with scratch_folder() as spill, duckdb.connect() as db:
+        connected(db)
         try:
             _require_one_select(db, text)
             _show(home, db, text)

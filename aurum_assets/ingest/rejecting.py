@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import polars as pl
-import structlog
 
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, MalformedPayload, Unexpected
+from aurum_assets.resources.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ANYTHING = (Exception, pl.exceptions.PanicException)  # but what ends the process
 _NOT_THE_BYTES = (AurumError, OSError, MemoryError)

@@ -49,7 +49,7 @@ def relocate(
             looked.append(home.lake.look_elsewhere(table))
             step(f"{table.identifier}: all files are here")
         if away and not (dry_run or catalog):
-            (home.root / "identity").unlink(missing_ok=True)
+            home.renew_identity()
         for table in () if dry_run else away:
             home.lake.relocate(table)
             step(f"{table.identifier}: relocated")

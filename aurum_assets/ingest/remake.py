@@ -98,6 +98,8 @@ def _set_aside(home: Home, datasets: Sequence[Dataset], *, whole: bool) -> list[
             return home.lake.set_aside(tables, None)
         if not whole:
             return home.lake.set_aside(tables, aside)
+        if home.lake.elsewhere():
+            home.renew_identity()
         home.lake.close()
         return _moved(root, aside)
 

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
-import structlog
 
 from aurum_assets.ingest.gaps import first_wanted
 from aurum_assets.ingest.keep import waiting
@@ -24,6 +23,7 @@ from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.alerts import Alert, Kind, Trouble
 from aurum_assets.resources.breaker import Breaker
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.settings import Home
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _PAUSE = dt.timedelta(hours=26)  # of one who looks once a day
 _REMEMBERED = 30 * 86_400.0
 _EVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)

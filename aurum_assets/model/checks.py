@@ -216,7 +216,7 @@ def enums_and_ranges(evidence: Evidence) -> Verdict:
 def completeness(evidence: Evidence) -> Verdict:
     """Every interval (of a live forecast, every case) of the operating day that is due is there.
 
-    Skipped while none is due.
+    Skipped while none is due and none is there.
     """
     if evidence.published is not None:
         return _complete_by_cases(evidence, evidence.published)
@@ -229,10 +229,10 @@ def completeness(evidence: Evidence) -> Verdict:
         strips.append(f"{name:<7}{_strip(evidence, there)}".lstrip())
     strips.append(_LEGEND)
     numbers = {"missing_intervals": missing, "due_intervals": len(due)}
-    if not due:
+    if not due and evidence.intervals.is_empty():
         because = f"no interval of {evidence.day} is due yet"
         return replace(nothing_to_judge("completeness", because), strip="\n".join(strips))
-    reason = f"all {len(due)} due intervals are there"
+    reason = f"all {len(due)} due intervals are there" if due else "no interval is due yet"
     if missing and evidence.intervals.is_empty():
         reason = f"no interval of the day is there ({len(due)} due)"
     elif missing:

@@ -18,6 +18,7 @@ AurumError
 |- Unexpected             a day failed in a way that nobody thought of: the log has the traceback
 |- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
+   |- HostUnknown         no DNS server knows the name of a host that we are to ask
    |- HomeMoved           a copied or moved home, whose tables name the old files: aurum relocate
    '- LakeDamaged         a file of the lake cannot be read: make it anew from the archive
 """
@@ -126,6 +127,10 @@ class QueryRefused(AurumError):
 
 class ConfigError(AurumError):
     """A file or variable of ours is wrong; the message names it, what it holds, what it should."""
+
+
+class HostUnknown(ConfigError):
+    """The name of a host is not known to DNS; the message names the variable that holds it."""
 
 
 class HomeMoved(ConfigError):

@@ -9,6 +9,11 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
+from typing import TypeVar
+
+from aurum_assets.model.errors import ConfigError
+
+_T = TypeVar("_T")
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d|\d{8}", re.ASCII)
 _INSTANT = re.compile(
@@ -85,6 +90,23 @@ def named(said: str, names: Iterable[str], what: str, listed: str) -> str:
     meant = f"; did you mean {_either(near)}?" if near else "."
     msg = f"no {what} {said!r}{meant} {listed}"
     raise ValueError(msg)
+
+
+def known_name(said: str, names: Iterable[str], what: str, listed: str) -> str:
+    """As ``named``, for callers from Python. Raises ``ConfigError``, ``TypeError`` for no text."""
+    text = of_type(said, str, f"the name of a {what}, for instance 'isone_da_lmp'")
+    try:
+        return named(text, names, what, listed)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def of_type(said: _T, kind: type[_T], example: str) -> _T:
+    """``said``. Raises ``TypeError`` where it is not of ``kind``, without showing it."""
+    if isinstance(said, kind):
+        return said
+    msg = f"expected {example}; this is of type {type(said).__name__}"
+    raise TypeError(msg)
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:

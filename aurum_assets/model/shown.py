@@ -1,4 +1,4 @@
-r"""Texts of others, made harmless for who looks at them: a terminal, a spreadsheet.
+r"""Texts of others, made harmless for who looks at them: a terminal, a spreadsheet, a notebook.
 
 An operator's text may hold anything. A terminal obeys what follows ESC, a spreadsheet runs a cell
 that begins with ``=``, ``+``, ``-`` or ``@``. So a control character is written as what it is
@@ -6,7 +6,9 @@ that begins with ``=``, ``+``, ``-`` or ``@``. So a control character is written
 ``from_cell`` takes both back exactly. Numbers are no texts: ``-5.2`` stays what it is.
 """
 
+import html
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,3 +60,49 @@ def _cells(column: "pl.Series") -> "pl.Series":
 
 def _written(found: re.Match[str]) -> str:
     return f"\\x{ord(found[0]):02x}"
+
+
+# --- objects in a prompt and in a notebook -----------------------------------------------------
+
+
+class Shown:
+    """Shows itself by its ``facts``: in a line at a prompt, as a table in a notebook."""
+
+    def facts(self) -> Mapping[str, object]:
+        """What a person wants to know of it, by name; no secret, and nothing is asked for it."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """In one line."""
+        said = ", ".join(f"{name}={_in_line(value)}" for name, value in self.facts().items())
+        return f"{type(self).__name__}({said})"
+
+    def _repr_html_(self) -> str:
+        """As notebooks show it."""
+        return as_html(type(self).__name__, ((n, v) for n, v in self.facts().items()))
+
+
+class Plain(str):
+    """A text that is shown without quotes."""
+
+    __slots__ = ()
+
+
+def _in_line(value: object) -> str:
+    return visible(str(value) if isinstance(value, Plain) else repr(value))
+
+
+def as_html(title: str, rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> str:
+    """A table for a notebook, with ``title`` above; the first column names the rows."""
+    style = "text-align:left;vertical-align:top"
+    head = "".join(f'<th style="{style}">{_cell(name)}</th>' for name in header)
+    lines = [f"<tr>{head}</tr>"] if head else []
+    for name, *values in rows:
+        cells = "".join(f'<td style="{style}">{_cell(value)}</td>' for value in values)
+        lines.append(f'<tr><th style="{style}">{_cell(name)}</th>{cells}</tr>')
+    return f"<div><strong>{_cell(title)}</strong><table>{''.join(lines)}</table></div>"
+
+
+def _cell(value: object) -> str:
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return html.escape(visible("" if value is None else text))

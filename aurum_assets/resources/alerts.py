@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import structlog
-
 from aurum_assets.model.errors import AurumError
+from aurum_assets.resources import hosts
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.state import transaction
 
@@ -70,7 +70,7 @@ REMEDIES: Mapping[str, str] = {
     "degraded": "Bring the named server back; nothing is lost meanwhile, work is only slower.",
 }
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -343,7 +343,8 @@ def post(url: str, document: Mapping[str, Any]) -> None:
             with client.stream("POST", url, json=document, extensions=trace) as answer:
                 failed = "" if answer.is_success else f"it answered {answer.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        failed = f"no answer ({type(error).__name__})"
+        known = not hosts.is_unknown(error)
+        failed = f"no answer ({type(error).__name__})" if known else "its host's name is not known"
     finally:
         deadline.stop()
     if failed:

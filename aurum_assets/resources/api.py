@@ -12,47 +12,63 @@ left to the loop is four lines.
 
 import datetime as dt
 import importlib.metadata
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
 import httpx
-import structlog
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Endpoint, Feed, Source, SourceConfig
 from aurum_assets.model.errors import (
     ConfigError,
+    HostUnknown,
     NotYetPublished,
     SourceRefused,
     SourceUnavailable,
 )
+from aurum_assets.model.shown import Plain, Shown
+from aurum_assets.resources import hosts
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
 from aurum_assets.resources.fallback import Ask, EndpointMemory
-from aurum_assets.resources.limits import Limiter, retry_after
+from aurum_assets.resources.limits import TELL_SECONDS, Limiter, retry_after
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State
-from aurum_assets.resources.wire import Bounds, Broken, Reply, Signature, Unusable, Wire
+from aurum_assets.resources.wire import (
+    Bounds,
+    Broken,
+    NameUnknown,
+    Reply,
+    Signature,
+    Unusable,
+    Wire,
+)
 
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0
 FIRST_PAUSE = 10.0
 ACCEPT = {"json": "application/json", "xml": "application/xml"}
 ENDS = {"json": (b"}", b"]"), "xml": (b">",)}
+_SHOWN_OF_A_BODY = 60
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMED_OUT, TOO_MANY = 401, 403, 404, 408, 429
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The bytes of one answer, decoded, and how they came."""
+@dataclass(frozen=True, repr=False)
+class Answer(Shown):
+    """The bytes of one answer, decoded, and how they came.
 
-    body: bytes = field(repr=False)
+    ``fetched_at`` is UTC; ``seconds``: how long the last of ``attempts`` took.
+    """
+
+    body: bytes
     format: Literal["json", "xml"]
     endpoint: Endpoint
     status: int
@@ -60,6 +76,20 @@ class Answer:
     seconds: float
     attempts: int
     url: str
+
+    def facts(self) -> dict[str, object]:
+        """How much came, of what, when and from where."""
+        return {
+            "endpoint": self.endpoint.name,
+            "status": self.status,
+            "format": self.format,
+            "bytes": len(self.body),
+            "fetched_at": Plain(f"{self.fetched_at:%Y-%m-%dT%H:%M:%SZ}"),
+            "seconds": round(self.seconds, 3),
+            "attempts": self.attempts,
+            "url": self.url,
+            "body": self.body[:_SHOWN_OF_A_BODY] + (b"..." * (len(self.body) > _SHOWN_OF_A_BODY)),
+        }
 
 
 def utc_now() -> dt.datetime:
@@ -75,7 +105,8 @@ def full_jitter(ceiling: float) -> float:
 class ApiClient:
     """Asks one source, by all of its rules. Safe for use by several threads.
 
-    The shared ``state`` and ``limiter`` make all processes that use them one client.
+    The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` hears
+    every second of a wait that is longer than ``TELL_SECONDS`` why, and how many seconds are left.
     """
 
     def __init__(
@@ -90,6 +121,7 @@ class ApiClient:
         clock: Callable[[], dt.datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float], float] = full_jitter,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._base = checked_base(config.name, config.base_url)
         self._config = config
@@ -99,6 +131,7 @@ class ApiClient:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
+        self._tell = tell
         self._breaker = Breaker(config, source, state, clock)
         self._memory = EndpointMemory(state)
         bounds = Bounds(
@@ -137,8 +170,9 @@ class ApiClient:
     ) -> Answer:
         """Ask ``feed``'s endpoints in order until one answers, narrowed by ``filters``.
 
-        Raises ``ConfigError`` (no credentials), ``SourceRefused``, ``SourceUnavailable`` and, where
-        ``due`` is False and the operator has nothing yet, ``NotYetPublished``.
+        Raises ``ConfigError`` (no credentials, or ``HostUnknown``), ``SourceRefused``,
+        ``SourceUnavailable`` and, where ``due`` is False and the operator has nothing yet,
+        ``NotYetPublished``.
         """
         self._require_credentials(dataset)
         probing = self._breaker.admit()
@@ -193,7 +227,8 @@ class ApiClient:
             )
             self._limiter.pause(last.pause_seconds(attempt))
             if attempt < tries:
-                self._sleep(self._jitter(min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF)))
+                pause = self._jitter(min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF))
+                self._rest(pause, f"{last.reason}: next try", f"({attempt + 1} of {tries})")
         msg = (
             f"{self._source.title} gave no usable answer for {run.ask.dataset} at {endpoint.name} "
             f"in {tries} attempt{'s' if tries > 1 else ''}: {last.reason}; ask again later"
@@ -201,10 +236,25 @@ class ApiClient:
         error = SourceUnavailable(msg, body=last.body)
         return Failure(error, elsewhere=last.elsewhere and not run.probing)
 
+    def _rest(self, seconds: float, what: str, more: str) -> None:
+        """Wait ``seconds`` until ``what``, and tell of it where that is long."""
+        while seconds > TELL_SECONDS:
+            self._tell(f"{what} in {math.ceil(seconds)} s {more}")
+            self._sleep(1.0)
+            seconds -= 1.0
+        self._sleep(seconds)
+
     def _once(self, run: "Run", endpoint: Endpoint) -> "Answer | Failure | Again":
         url = self._url(run.ask, endpoint)
         try:
             reply = self._wire.get(url, ACCEPT[endpoint.format], lambda: self._turn(run, endpoint))
+        except NameUnknown:
+            host = httpx.URL(self._base).host
+            msg = (
+                f"{self._source.title} was not asked for {run.ask.dataset}: "
+                f"{hosts.unknown(host, f'{self._config.name.upper()}_BASE_URL')}"
+            )
+            raise HostUnknown(msg) from None
         except Broken as broken:
             return Again(broken.reason, body=broken.body, elsewhere=broken.reached)
         except Unusable as unusable:
@@ -275,11 +325,20 @@ class ApiClient:
     @contextmanager
     def _turn(self, run: "Run", endpoint: Endpoint) -> Iterator[None]:
         """Wait for a slot, and give it back its true time once the request has arrived."""
-        slot = self._limiter.take(
-            endpoint.name,
-            patience=2 * self._config.connect_seconds,
-            waiting=(lambda _: self._breaker.keep()) if run.probing else None,
-        )
+        told = False
+
+        def waiting(seconds: float, why: str) -> None:
+            nonlocal told
+            if run.probing:
+                self._breaker.keep()
+            told = told or seconds > TELL_SECONDS
+            if told:
+                self._tell(f"{why}: next request in {math.ceil(seconds)} s")
+
+        patience = 2 * self._config.connect_seconds
+        slot = self._limiter.take(endpoint.name, patience=patience, waiting=waiting)
+        if told:
+            self._tell(f"asking {endpoint.name}")
         try:
             yield
         finally:

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import msgspec
 
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources import hosts
 
 if TYPE_CHECKING:
     from pyarrow.fs import S3RetryStrategy
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table.snapshots import Snapshot
 
-Trouble = Literal["busy", "away", "refused", "full", "missing", "disk", "closed", "damaged"]
+Trouble = Literal[
+    "busy", "away", "unknown", "refused", "full", "missing", "disk", "closed", "damaged"
+]
 
 _POSTGRES = ("postgresql+psycopg2", "postgresql", "postgres")
 _OURS = "aurum-assets"  # how our connections are called in pg_stat_activity
@@ -288,20 +291,21 @@ def troubles(properties: Mapping[str, str]) -> tuple[type[Exception], ...]:
 def trouble_of(error: Exception) -> Trouble:
     """Whether others were faster, nobody answers, the answer is no, or a disk is full or broken.
 
-    ``closed``: files of this machine that we may not open or write; ``damaged``: a catalog's file.
+    ``closed``: files of this machine that we may not open or write; ``damaged``: a catalog's file;
+    ``unknown``: the name of the host, to DNS.
     """
     from pyiceberg import exceptions as e
 
+    if hosts.is_unknown(error) or _UNKNOWN_HOST in str(error):
+        return "unknown"
     if isinstance(error, e.RESTError):
         if isinstance(error, e.TooManyRequestsError):
             return "busy"
         refusals = (e.BadRequestError, e.UnauthorizedError, e.ForbiddenError, e.OAuthError)
         return "refused" if isinstance(error, refusals) else "away"
     library = type(error).__module__.partition(".")[0]
-    if library == "botocore":
-        return _aws_trouble(error)
-    if library == "sqlalchemy":
-        return _sql_trouble(getattr(error, "orig", None))
+    if library in _TROUBLE_OF:
+        return _TROUBLE_OF[library](error)
     if isinstance(error, OSError):
         return _file_trouble(error) if of_files(error) else "away"
     return "busy"
@@ -352,6 +356,10 @@ _AWAY = ("08", "25006", "53", "57", "58", "XX")  # no connection, a standby, ful
 _REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "invalid")
 
 
+# What libpq says of a name that DNS does not know. Arrow's S3 says no more than that it has not got
+# an address, which may be an outage.
+_UNKNOWN_HOST = "to address: Name or service not known"
+
 # The words of SQLite, which asking again does not change.
 _SQLITE: dict[str, Trouble] = {
     "disk is full": "full",
@@ -366,7 +374,8 @@ _SQLITE: dict[str, Trouble] = {
 }
 
 
-def _sql_trouble(cause: BaseException | None) -> Trouble:
+def _sql_trouble(error: Exception) -> Trouble:
+    cause = getattr(error, "orig", None)
     if type(cause).__module__.startswith("sqlite3"):
         said = str(cause)
         for text, trouble in _SQLITE.items():
@@ -392,6 +401,9 @@ def _aws_trouble(error: Exception) -> Trouble:
         return "busy"
     answered = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return "away" if answered >= 500 else "refused"  # noqa: PLR2004  HTTP
+
+
+_TROUBLE_OF = {"botocore": _aws_trouble, "sqlalchemy": _sql_trouble}
 
 
 def sqlite_uri(file: Path) -> str:

@@ -16,10 +16,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.message import Message, document_message
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.outbox import Outbox
 
 if TYPE_CHECKING:  # the client is an extra: what is not configured costs nothing
@@ -33,7 +32,7 @@ _HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
 _LARGEST = 16_000_000  # bytes of a message; what a topic takes (1 MB at first), its brokers say
 _SERVED = 500  # messages between two looks at what was acknowledged
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -233,6 +232,7 @@ class _News:
         self._secret = secret
         self.down = ""
         self.fatal = ""
+        self._unresolved = ""
 
     def error(self, error: "KafkaError") -> None:
         """As ``error_cb`` is called."""
@@ -241,8 +241,10 @@ class _News:
         refused = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  how the library names its own errors
         if error.fatal() or error.code() in refused:
             self.fatal = self.clean(error.str())
+        elif error.code() == KafkaError._RESOLVE:  # noqa: SLF001  as above
+            self._unresolved = f": {self.clean(error.str())}; check AURUM_KAFKA_BROKERS"
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001  as above
-            self.down = self.clean(error.str())
+            self.down = self.clean(error.str()) + self._unresolved
 
     def log(self, _level: int, text: str, *values: object) -> None:
         """As ``logging.Logger.log`` is called; into our own log."""

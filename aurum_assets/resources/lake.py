@@ -33,6 +33,7 @@ from aurum_assets.model.errors import (
     ConfigError,
     ContractBroken,
     HomeMoved,
+    HostUnknown,
     LakeBusy,
     LakeDamaged,
     LakeUnreachable,
@@ -745,6 +746,7 @@ class Lake:
         trouble, why = trouble_of(error), reason(error, self._properties)
         place = (warehouse if of_files(error) else described)(self._properties)
         words = {"what": what, "place": place, "why": why, "also": "", "long": ""}
+        words["variable"] = "AURUM_S3_ENDPOINT" if of_files(error) else "AURUM_CATALOG_URI"
         if of_files(error):
             words["also"] = ", and at what the credentials may do"
         if seconds:
@@ -777,6 +779,13 @@ _SENTENCES: dict[str, tuple[type[AurumError], str]] = {
     "refused": (
         ConfigError,
         "{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*{also}",
+    ),
+    "unknown": (
+        HostUnknown,
+        (
+            "{what}: the name of the host of {place} is not known here: check {variable}, or this "
+            "machine's DNS; what was archived is kept"
+        ),
     ),
     "missing": (
         LakeDamaged,

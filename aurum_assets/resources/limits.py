@@ -21,15 +21,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from aurum_assets.model.dataset import Limit, SourceConfig
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State, transaction
 
 STRETCH = 1.02
 LONGEST_PAUSE = 120.0
 POLL_SECONDS = 1.0
 TELL_SECONDS = 2.0
+_LIMITED = "waiting for the limit"
+_PAUSED = "paused after a 429 or Retry-After"
 
 SCHEMA = """
 CREATE TABLE slot (id INTEGER PRIMARY KEY, source TEXT NOT NULL, endpoint TEXT NOT NULL,
@@ -48,7 +49,7 @@ FORGET = "DELETE FROM slot WHERE source = :source AND stamp <= :old"
 # A wall clock set back leaves stamps in the future: they count as of now, not until then.
 CALL_IN = "UPDATE slot SET stamp = :now WHERE source = :source AND stamp > :ahead"
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Limiter(Protocol):
@@ -59,12 +60,12 @@ class Limiter(Protocol):
         endpoint: str,
         *,
         patience: float = 0.0,
-        waiting: Callable[[float], None] | None = None,
+        waiting: Callable[[float, str], None] | None = None,
     ) -> int:
         """Block until one request to ``endpoint`` may leave; returns its slot.
 
         ``patience``: how many seconds it may take to arrive at the operator at most. ``waiting``
-        is told the seconds left before every sleep.
+        is told before every sleep how many seconds are left, and why.
         """
 
     def landed(self, slot: int) -> None:
@@ -105,22 +106,22 @@ class SqliteLimiter:
         endpoint: str,
         *,
         patience: float = 0.0,
-        waiting: Callable[[float], None] | None = None,
+        waiting: Callable[[float, str], None] | None = None,
     ) -> int:
         """See ``Limiter``."""
         told = False
         slot = random.getrandbits(62)
         while True:
-            wait = self._paused()
+            wait, why = self._paused(), _PAUSED
             if wait <= 0:
-                wait = self._slot(slot, endpoint, patience)
+                wait, why = self._slot(slot, endpoint, patience), _LIMITED
             if wait <= 0:
                 return slot
             if wait > TELL_SECONDS and not told:
                 told = True
-                log.info("waiting", source=self._source, endpoint=endpoint, seconds=round(wait, 1))
+                log.info(why, source=self._source, endpoint=endpoint, seconds=round(wait, 1))
             if waiting is not None:
-                waiting(wait)
+                waiting(wait, why)
             self._sleep(min(max(wait, 0.001), POLL_SECONDS))
 
     def landed(self, slot: int) -> None:

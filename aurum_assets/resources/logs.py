@@ -1,93 +1,135 @@
-"""The log: one line an event to standard error, for the command line and for Dagster's runs alike.
+"""The log: ours goes to ``logging``, under the names of our modules, as any library's does.
 
-Ours (structlog) and the libraries' (logging) go the same way: fields bound by ``bound`` (dataset,
-day, run), environment, then redaction, then JSON or words. What is worth a line is decided by who
-writes it.
+In an application it is the application's: its handlers, format and levels hold, and nothing is
+printed where it set up none. For the command line and for Dagster's runs ``configure`` sets up one
+handler: one line an event to standard error, with the fields bound by ``bound`` (dataset, day,
+run), as JSON or words. In either no secret is shown, whichever logger of the process wrote it.
+What is worth a line is decided by who writes it.
 """
 
+import copy
 import logging
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import structlog
 
 from aurum_assets.model.shown import visible
-from aurum_assets.resources.redaction import HIDDEN, redacted
+from aurum_assets.resources.redaction import HIDDEN, redacted, without_secrets
 
 Level = Literal["debug", "info", "warning", "error"]
 _HEADERS = {"authorization", "proxy-authorization", "x-api-key", "x-amz-security-token"}
+_OURS = __name__.partition(".")[0]
+# Of these, what looks like a secret is hidden too: they write of our requests.
+_LIBRARIES = {"boto3", "botocore", "httpcore", "httpx", "pyiceberg", "s3transfer", "sqlalchemy"}
+_LIBRARIES |= {"confluent_kafka", "fsspec", "redis", "s3fs", "urllib3", _OURS}
+_TALKATIVE = ("httpx", "httpcore")  # a line a request at info, where our own say what came of it
+_OF_A_RECORD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "_logger", "_name"}
+_FRAMES = 4  # from logging's method to the caller of structlog's
 
 
-class _StandardError:
-    """What standard error is at the moment: a program may put another in its place."""
+class Said(dict[str, Any]):
+    """An event and its fields; as text ``no usable answer dataset=miso_cts attempt=1``."""
 
-    def write(self, text: str) -> None:
-        sys.stderr.write(text)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-class Handler(logging.StreamHandler[_StandardError]):
-    """Ours, to be told from others."""
+    def __str__(self) -> str:
+        """In one line, behind it a traceback."""
+        fields = {k: v for k, v in self.items() if k not in {"event", "exception"}}
+        line = " ".join([str(self.get("event")), *(f"{k}={_word(v)}" for k, v in fields.items())])
+        return "\n".join(filter(None, [line, self.get("exception")]))
 
 
-def configure(
-    level: Level,
-    layout: Literal["console", "json"],
-    environment: str,
-    *,
-    anew: bool = False,
-) -> None:
-    """Set up the log of this process, once: later calls change nothing unless ``anew``."""
-    root = logging.getLogger()
-    ours = [h for h in root.handlers if isinstance(h, Handler)]
-    if ours and structlog.is_configured() and not anew:
-        return
-    for handler in ours:
-        root.removeHandler(handler)
+def _word(value: Any) -> str:  # noqa: ANN401  whatever is logged
+    text = str(value)
+    return repr(text) if not text or any(c.isspace() for c in text) else text
 
-    def in_environment(_: Any, __: str, event: structlog.typing.EventDict) -> Any:  # noqa: ANN401  as structlog has it
-        return {"environment": environment, **event}
 
-    before: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        in_environment,
-    ]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *before,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-    )
-    handler = Handler(_StandardError())
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=before,
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The log of the module ``name``: ``logging``'s, called with an event and its fields."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_hide_extra)
+    return cast(
+        "structlog.stdlib.BoundLogger",
+        structlog.wrap_logger(
+            logger,
             processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.StackInfoRenderer(),
-                structlog.processors.format_exc_info,
-                redact,
-                _renderer(layout),
+                structlog.stdlib.filter_by_level,
+                structlog.contextvars.merge_contextvars,
+                _as_record,
             ],
-        )
+            wrapper_class=structlog.stdlib.BoundLogger,
+            cache_logger_on_first_use=True,
+        ),
     )
-    root.addHandler(handler)
-    root.setLevel(level.upper())
 
 
-def bound(**fields: str) -> AbstractContextManager[None]:
-    """Every line written within the block carries ``fields``."""
-    return structlog.contextvars.bound_contextvars(**fields)
+def _as_record(
+    logger: logging.Logger, method: str, event: structlog.typing.EventDict
+) -> tuple[tuple[Said], dict[str, Any]]:
+    """What ``logging`` is called with; ``ProcessorFormatter`` knows its own by the extra fields."""
+    exception = event.pop("exc_info", None)
+    said, more = structlog.stdlib.ProcessorFormatter.wrap_for_formatter(logger, method, Said(event))
+    return said, {**more, "exc_info": exception, "stacklevel": _FRAMES}  # type: ignore[return-value]
+
+
+# --- no secret in any record -------------------------------------------------------------------
+
+
+def hide_secrets() -> None:
+    """From now on no record of this process shows a secret that it knows, whoever writes it.
+
+    A text, an argument or a traceback that holds one is replaced, all other records stay as they
+    are. Of our own loggers and those of the libraries that carry our requests, what looks like a
+    secret is hidden too.
+    """
+    before = logging.getLogRecordFactory()
+    if isinstance(before, _Hiding):
+        return
+    logging.setLogRecordFactory(_Hiding(before))
+
+
+class _Hiding:
+    """Makes records as another factory does, without secrets."""
+
+    def __init__(self, make: Any) -> None:  # noqa: ANN401  as logging has it
+        self._make = make
+
+    def __call__(self, *arguments: Any, **more: Any) -> logging.LogRecord:  # noqa: ANN401  as logging has it
+        record: logging.LogRecord = self._make(*arguments, **more)
+        ours = str(record.name).partition(".")[0] in _LIBRARIES  # None: a copy is made
+        hide = redacted if ours else without_secrets
+        caught = record.exc_info
+        trace = "".join(traceback.format_exception(*caught)) if caught and caught[0] else ""
+        hidden = hide(trace)
+        if record.stack_info:
+            record.stack_info = hide(record.stack_info)
+        if isinstance(record.msg, Said):
+            record.msg = Said(redact(None, "", record.msg))
+            if hidden != trace:
+                record.msg["exception"], record.exc_info = hidden, None
+            return record
+        text = _text(record)
+        if (hide(text), hidden) != (text, trace):
+            record.msg, record.args = hide(text), ()
+            if hidden != trace:
+                record.msg, record.exc_info = f"{record.msg}\n{hidden}", None
+        return record
+
+
+def _text(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):  # arguments that do not fit: logging would print them
+        return f"{record.msg} {record.args}"
+
+
+def _hide_extra(record: logging.LogRecord) -> bool:
+    """The filter of our loggers: the fields that ``extra`` added come after the record is made."""
+    for name in set(record.__dict__) - _OF_A_RECORD:
+        record.__dict__[name] = _shown(name, record.__dict__[name])
+    return True
 
 
 def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:  # noqa: ANN401  as structlog has it
@@ -105,6 +147,85 @@ def _shown(key: str, value: Any) -> Any:  # noqa: ANN401  whatever is logged
     if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
         return [_shown("", v) for v in value]
     return visible(redacted(value if isinstance(value, str) else str(value)))
+
+
+# --- the command line's and Dagster's ------------------------------------------------------------
+
+
+class _StandardError:
+    """What standard error is at the moment: a program may put another in its place."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class Handler(logging.StreamHandler[_StandardError]):
+    """Ours, to be told from others."""
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Takes an exception of ours from the record, where ``logging`` has it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, behind it a traceback."""
+        said: object = record.msg
+        if isinstance(said, Said) and record.exc_info:
+            record = copy.copy(record)
+            record.msg = Said(said, exc_info=record.exc_info)
+        return super().format(record)
+
+
+def configure(
+    level: Level,
+    layout: Literal["console", "json"],
+    environment: str,
+    *,
+    anew: bool = False,
+) -> None:
+    """Set up the log of this process, once: later calls change nothing unless ``anew``.
+
+    For programs of ours alone; an application sets up ``logging`` itself.
+    """
+    root = logging.getLogger()
+    ours = [h for h in root.handlers if isinstance(h, Handler)]
+    if ours and not anew:
+        return
+    for handler in ours:
+        root.removeHandler(handler)
+
+    def in_environment(_: Any, __: str, event: structlog.typing.EventDict) -> Any:  # noqa: ANN401  as structlog has it
+        return {"environment": environment, **event}
+
+    handler = Handler(_StandardError())
+    handler.setFormatter(
+        _Formatter(
+            foreign_pre_chain=[structlog.contextvars.merge_contextvars],
+            processors=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                in_environment,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.StackInfoRenderer(),
+                structlog.processors.format_exc_info,
+                redact,
+                _renderer(layout),
+            ],
+        )
+    )
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
+    hide_secrets()
+
+
+def bound(**fields: str) -> AbstractContextManager[None]:
+    """Every line written within the block carries ``fields``."""
+    return structlog.contextvars.bound_contextvars(**fields)
 
 
 def _renderer(layout: Literal["console", "json"]) -> structlog.typing.Processor:

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import structlog
-
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, ConfigError
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import transaction
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ _SET = "INSERT OR REPLACE INTO sample VALUES (?, ?, ?)"
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _ROWS = (0.0, 1.0, 10.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0, 400_000.0)
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 Labels = tuple[str, ...]
 
 

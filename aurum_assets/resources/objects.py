@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
+from aurum_assets.resources import hosts
 from aurum_assets.resources.archive import Store, Stored, sealed
 
 if TYPE_CHECKING:  # imported where they are first used: a run without S3 does not pay for them
@@ -447,7 +448,9 @@ class S3:
         if isinstance(error, (*nobody, ProfileNotFound, SSOError)):
             return self._refused(doing, type(error).__name__)
         if not isinstance(error, ClientError):
-            return self._out_of_reach(doing, type(error).__name__)
+            host = urlsplit(self._client.meta.endpoint_url).hostname or ""
+            unknown = hosts.is_unknown(error) and hosts.unknown(host, "AURUM_S3_ENDPOINT")
+            return self._out_of_reach(doing, unknown or type(error).__name__)
         status, code = _status(error), _code(error)
         said = f"{status} {code}" if code != str(status) else code
         if code in {"NoSuchKey", "404"}:

@@ -84,12 +84,16 @@ def forget() -> None:
 
 
 def redacted(text: str) -> str:
-    """``text`` with ``***`` in the place of every secret."""
-    if _pattern is not None:
-        text = _pattern.sub(HIDDEN, text)
+    """``text`` with ``***`` in the place of every secret, and of what looks like one."""
+    text = without_secrets(text)
     for pattern, by in _LOOKS:
         text = pattern.sub(by, text)
     return text
+
+
+def without_secrets(text: str) -> str:
+    """``text`` with ``***`` in the place of every secret that this process was given."""
+    return text if _pattern is None else _pattern.sub(HIDDEN, text)
 
 
 def _within(secret: str) -> Iterator[str]:

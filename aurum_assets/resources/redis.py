@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import structlog
 from pydantic import SecretStr
 
 from aurum_assets.model.dataset import SourceConfig
+from aurum_assets.resources import hosts
 from aurum_assets.resources.limits import LONGEST_PAUSE, Rates, SqliteLimiter
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ SILENT_SECONDS = 1800.0
 IDLE_SECONDS = 30.0
 SLOW_SECONDS, SLOWEST_SECONDS, SLOW_WITHIN = 0.2, 1.0, 600.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class OutOfReach(Exception):
@@ -73,7 +74,7 @@ class RedisServer:
             began = self._clock()
             answer = command(redis)
         except (RedisError, OSError, ValueError) as error:
-            self._leave_alone(_reason(error))
+            self._leave_alone(self._reason(error))
             raise OutOfReach from None
         self._note(began)
         return answer
@@ -90,6 +91,13 @@ class RedisServer:
             _resolve(url)  # and connect anew: firewalls forget idle connections without a word
             self._redis.connection_pool.disconnect(inuse_connections=False)
         return self._redis
+
+    def _reason(self, error: Exception) -> str:
+        if not hosts.is_unknown(error):
+            return _reason(error)
+        host = urlsplit(self._url.get_secret_value()).hostname or ""
+        said = hosts.unknown(host, "AURUM_REDIS_URL (REDIS_HOST)")
+        return f"cannot be reached ({said})"
 
     def _note(self, began: float) -> None:
         now = self._used = self._clock()

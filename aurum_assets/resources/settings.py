@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-import structlog
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -45,6 +44,7 @@ from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
+    HomeMoved,
     LakeBusy,
     LakeUnreachable,
     StoreUnavailable,
@@ -56,7 +56,8 @@ from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.credentials import NOTHING, Credentials
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.limits import Limiter, SqliteLimiter
+from aurum_assets.resources.limits import TELL_SECONDS, Limiter, SqliteLimiter
+from aurum_assets.resources.logs import get_logger, hide_secrets
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store, s3_properties
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState, redis_at
@@ -72,8 +73,8 @@ _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 # What has to be there: a home; a lake (a home, or a configured catalog); an archive (a home, or a
 # configured archive).
 Needs = Literal["nothing", "home", "lake", "archive"]
-_MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "config", "state.sqlite")
-log = structlog.get_logger(__name__)
+_MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "state.sqlite")
+log = get_logger(__name__)
 
 
 def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN401  as Field has it
@@ -155,14 +156,18 @@ class Settings(BaseSettings):
         return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=files)
 
     @classmethod
-    def read(cls) -> "Settings":
-        """From the environment. Raises ``ConfigError`` naming the variable that is wrong."""
+    def read(cls, **said: object) -> "Settings":
+        """From the environment, with what is ``said`` in its place where that is not None.
+
+        Raises ``ConfigError`` naming the variable that is wrong.
+        """
+        given = {name: value for name, value in said.items() if value is not None}
         file = os.environ.get("AURUM_ENV_FILE")
         if file and not Path(file).exists():
             msg = f"environment variable AURUM_ENV_FILE: there is no file {file}"
             raise ConfigError(msg)
         try:
-            return cls()
+            return cls().model_copy(update=given)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             msg = f"environment variable {first['loc'][0]}: {first['msg']}"
@@ -401,9 +406,14 @@ def _wall_clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _refuse_to_wait(seconds: float) -> None:
-    msg = f"no request may leave now, within the operator's limits ({seconds:.1f} s): ask later"
+def _refuse_to_wait(why: str) -> None:
+    msg = f"{why}; ask again then"
     raise AurumError(msg)
+
+
+def _refuse_to_rest(_: float) -> None:
+    """Waits that are too short to be told of are refused here."""
+    _refuse_to_wait(f"waiting for the limit: next request in {TELL_SECONDS:g} s")
 
 
 @dataclass(frozen=True)
@@ -499,6 +509,11 @@ class Home:
             if not file.exists() or not file.read_text().strip():
                 file.write_text(uuid.uuid4().hex[:16])
             return file.read_text().strip()
+
+    def renew_identity(self) -> None:
+        """Take another identity with the next use: a copy is not the home that it was made of."""
+        with self._written():
+            (self.root / "identity").unlink(missing_ok=True)
 
     @cached_property
     def state(self) -> State:
@@ -618,16 +633,19 @@ class Home:
         if not (b.archive or b.catalog) or (self.root / asked).exists():
             return []
         places: list[tuple[str, str, Callable[[str], str]]] = []
-        if b.archive:
-            places.append((self.archive.uri, "AURUM_ARCHIVE", self.archive.claimed_by))
         if b.catalog:
             places.append(("the lake", "AURUM_CATALOG_URI", self.lake.claimed_by))
+        if b.archive:
+            places.append((self.archive.uri, "AURUM_ARCHIVE", self.archive.claimed_by))
         held = []
         for place, variable, claimed_by in places:
-            # One that is away or refuses is asked again with the next request: what is fetched now
-            # is spooled.
-            with contextlib.suppress(StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
+            try:
                 held.append((place, variable, claimed_by(ours)))
+            except HomeMoved:
+                raise
+            except (StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
+                # Asked again with the next request: what is fetched now is spooled.
+                log.debug("whose data it holds was not to be learned", place=place)
         if len(held) == len(places) and all(whose == ours for _, _, whose in held):
             self._mark(asked, ours.encode())
         return held
@@ -654,13 +672,18 @@ class Home:
         return self.configuration.datasets[dataset.key]
 
     def api(
-        self, source: Source, *, hasty: bool = False, memory: State | None = None
+        self,
+        source: Source,
+        *,
+        hasty: bool = False,
+        memory: State | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> "ApiClient":
         """A client of the operator, sharing limits and breaker with every process here.
 
         A ``hasty`` one asks once, within seconds, and only where a slot is free at this moment.
         With a ``memory`` of its own it only looks: breaker and endpoints learn nothing from it, and
-        the home takes on nobody's data.
+        the home takes on nobody's data. ``tell`` hears of waits, see ``ApiClient``.
         """
         from aurum_assets.resources.api import ApiClient
 
@@ -684,10 +707,11 @@ class Home:
             config,
             source,
             memory or self.known_of(source),
-            self._limiter(source, config, _refuse_to_wait if hasty else self.sleep),
+            self._limiter(source, config, _refuse_to_rest if hasty else self.sleep),
             credentials=self.credentials.get(source.name),
             clock=self.clock,
             sleep=self.sleep,
+            tell=_refuse_to_wait if hasty else tell,
         )
 
     def _base_url(self, source: Source) -> str:
@@ -770,6 +794,7 @@ def open_home(
 def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home:
     settings = settings or Settings.read()
     redaction.learn(settings)
+    hide_secrets()
     _refuse_what_is_no_address(settings)
     if settings.metrics_file is not None and settings.metrics_file.is_dir():
         msg = f"environment variable AURUM_METRICS_FILE: {settings.metrics_file} is a folder"
@@ -800,18 +825,12 @@ def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home
 
 
 def _refuse_what_is_no_address(settings: Settings) -> None:
-    """Raise ``ConfigError`` for an address that nobody could be asked at."""
-    for name, base in (("ISONE", settings.isone_base_url), ("MISO", settings.miso_base_url)):
-        try:
-            if base:
-                from aurum_assets.resources.api import checked_base
-
-                checked_base(name.lower(), base)
-        except ConfigError as error:
-            msg = f"environment variable {name}_BASE_URL: {error}"
-            raise ConfigError(msg) from None
-    web, postgres = ("http", "https"), ("postgresql", "postgresql+psycopg2", "postgres")
-    for name, address, schemes, example in (
+    """Raise ``ConfigError`` for an address at which nobody could be asked."""
+    postgres = ("postgresql", "postgresql+psycopg2", "postgres")
+    web, base = ("http", "https"), "https://host/path, without user name, password or query"
+    for name, address, schemes, expected in (
+        ("ISONE_BASE_URL", settings.isone_base_url, web, base),
+        ("MISO_BASE_URL", settings.miso_base_url, web, base),
         ("AURUM_S3_ENDPOINT", settings.s3_endpoint, web, "https://host"),
         ("AURUM_WEBHOOK_URL", settings.webhook_url.get_secret_value(), web, "https://host/path"),
         (
@@ -821,17 +840,19 @@ def _refuse_what_is_no_address(settings: Settings) -> None:
             "postgresql+psycopg2://user:password@host:5432/db",
         ),
     ):
-        if address and not _has_scheme(address, schemes):
-            msg = f"environment variable {name}: expected {example}, found something else"
+        if address and not _is_address(address, schemes, plain=expected is base):
+            msg = f"environment variable {name}: expected {expected}; found something else"
             raise ConfigError(msg)
 
 
-def _has_scheme(address: str, schemes: tuple[str, ...]) -> bool:
+def _is_address(address: str, schemes: tuple[str, ...], *, plain: bool) -> bool:
+    """Whether ``address`` names a place by one of ``schemes``; a ``plain`` one, and no more."""
     try:
         parts = urlsplit(address)
-        return parts.scheme in schemes and bool(parts.netloc or parts.query)
     except ValueError:
         return False
+    more = "@" in parts.netloc or parts.query
+    return parts.scheme in schemes and bool(parts.netloc or parts.query) and not (plain and more)
 
 
 def _backends(settings: Settings) -> Backends:

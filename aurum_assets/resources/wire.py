@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Container, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from aurum_assets.resources import hosts
 from aurum_assets.resources.credentials import Credentials
 
 REDIRECTS = 5
@@ -27,6 +28,7 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 GZIP_OR_ZLIB = 47
 COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 PLAIN = frozenset({"", "identity"})
+_NO_SUCH_HOST = "it redirected to a host whose name is not known"
 
 
 class Broken(Exception):
@@ -45,6 +47,14 @@ class Unusable(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NameUnknown(Exception):
+    """No DNS server knows the host that was to be asked: another try would bring the same."""
+
+
+class Abandoned(Exception):
+    """Whoever asked waits no more."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +116,17 @@ class Wire:
         """Ask ``url`` and follow up to 5 redirects; ``turn`` is held while a request is sent.
 
         A redirect to another scheme, host or port loses the credentials, and does not find them
-        again on the way back. Raises ``Broken`` and ``Unusable``.
+        again on the way back. Raises ``Broken``, ``Unusable``, and ``NameUnknown`` for the host of
+        ``url`` itself; one that it redirects to is the operator's mistake.
         """
         here, auth = httpx.URL(url), self._auth
         for _ in range(REDIRECTS + 1):
-            answer = self._ask(here, accept, auth, turn)
+            try:
+                answer = self._ask(here, accept, auth, turn)
+            except httpx.ConnectError as error:
+                if here.host == httpx.URL(url).host:
+                    raise NameUnknown from error
+                raise Broken(_NO_SUCH_HOST, reached=False) from None
             if isinstance(answer, Reply):
                 return answer
             auth = auth if _origin(answer) == _origin(here) else None
@@ -136,6 +152,8 @@ class Wire:
             with contextlib.closing(response):
                 return self._read(response, deadline)
         except httpx.TransportError as error:
+            if hosts.is_unknown(error):
+                raise
             raise self._broken(error, deadline) from None
         finally:
             deadline.stop()
@@ -164,6 +182,8 @@ class Wire:
         except (httpx.TransportError, zlib.error) as error:
             raise self._broken(error, deadline, bytes(decoder.body)) from None
         body = bytes(decoder.body)
+        if deadline.abandoned:
+            raise Abandoned
         if deadline.passed:
             raise Broken(deadline.reason, body=body)
         announced = response.headers.get("content-length", "")
@@ -178,6 +198,8 @@ class Wire:
     def _broken(self, error: Exception, deadline: "Deadline", body: bytes = b"") -> Exception:
         """``error`` in our words, which never repeat what the other side or the headers said."""
         reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        if deadline.abandoned:
+            return Abandoned()
         if isinstance(error, httpx.UnsupportedProtocol):
             return Unusable("its address is neither http nor https")
         if deadline.passed:
@@ -231,8 +253,18 @@ class Decoder:
             raise Unusable(msg)
 
 
+_under_way: set["Deadline"] = set()
+
+
+def abandon(threads: Container[int]) -> None:
+    """Cut the requests that ``threads`` (by identifier) have under way: nobody waits for them."""
+    for deadline in tuple(_under_way):
+        if deadline.thread in threads:
+            deadline.abandon()
+
+
 class Deadline:
-    """Closes a request's socket when its time is up.
+    """Closes a request's socket when its time is up, or when nobody waits for it any more.
 
     The read timeout starts afresh at each byte, so that without this a server that drips bytes, in
     its headers or in its body, would hold a request for ever.
@@ -240,6 +272,8 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.reason = f"no whole answer within {seconds:g} s"
+        self.thread = threading.get_ident()
+        self.abandoned = False
         self._seconds = seconds
         self._began = 0.0
         self._stream: Any = None
@@ -250,10 +284,17 @@ class Deadline:
         """The time runs from here."""
         self._began = time.monotonic()
         self._timer.start()
+        _under_way.add(self)
 
     def stop(self) -> None:
         """The request is over."""
         self._timer.cancel()
+        _under_way.discard(self)
+
+    def abandon(self) -> None:
+        """Its thread is told ``Abandoned``."""
+        self.abandoned = True
+        self._cut()
 
     @property
     def used(self) -> float:
@@ -269,7 +310,7 @@ class Deadline:
         """Httpcore tells of each connection made; the newest stream is the one to cut."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._stream = info["return_value"]
-            if self.passed:
+            if self.passed or self.abandoned:
                 self._cut()
 
     def _cut(self) -> None:

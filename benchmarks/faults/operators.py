@@ -78,7 +78,14 @@ class Hurried(Home):
         """Sleep as long as ``time`` needs to go by."""
         time.sleep(seconds / self.pace)
 
-    def api(self, source: Source, *, hasty: bool = False, memory: State | None = None) -> ApiClient:
+    def api(
+        self,
+        source: Source,
+        *,
+        hasty: bool = False,
+        memory: State | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> ApiClient:
         """As ever, on the faster clock."""
         del hasty, memory
         config = self.configuration.sources[source.name]
@@ -95,6 +102,7 @@ class Hurried(Home):
             clock=self.clock,
             sleep=self.sleep,
             jitter=full_jitter,
+            tell=tell,
         )
 
 
