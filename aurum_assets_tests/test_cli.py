@@ -29,6 +29,8 @@ STATUS_KEYS = [
     "quarantined",
     "rejected",
     "last_commit",
+    "lag_seconds",
+    "missing_today",
 ]
 
 
@@ -87,7 +89,6 @@ def test_every_command_explains_itself(aurum: Aurum) -> None:
         ("load", "--dataset", LMP, "absent.json"),
         ("load", "--dataset", LMP, "--finality", "maybe", __file__),
         ("load", "--dataset", LMP, "--fetched-at", "noon", __file__),
-        ("load", "--dataset", LMP, "--fetched-at", "2026-07-20T12:00:00", __file__),
         ("load", "--dataset", LMP, "--day", "someday", __file__),
         ("simulate", "--at", "noon"),
         ("replay", LMP, "--start-date", "2026-07-20"),
@@ -251,7 +252,9 @@ def test_status_of_nothing_is_all_zero(aurum: Aurum) -> None:
     assert list(document) == ["datasets"]
     assert [list(d) for d in document["datasets"]] == [STATUS_KEYS] * len(DATASETS)
     for dataset, entry in zip(DATASETS, document["datasets"], strict=True):
-        assert list(entry.values()) == [dataset.key, 0, 0, 0, 0, None, None, 0, 0, None]
+        assert list(entry.values()) == [
+            *(dataset.key, 0, 0, 0, 0, None, None, 0, 0, None, None, None)
+        ]
 
 
 def status_of(aurum: Aurum, dataset: str) -> dict[str, Any]:
@@ -273,6 +276,9 @@ def test_status_counts_what_is_held(aurum: Aurum, tmp_path: Path, payload: Path)
     assert entry["last_interval"] == "2026-07-20T21:25:00+00:00"
     assert (entry["quarantined"], entry["rejected"]) == (1, 1)
     assert entry["last_commit"].endswith("+00:00")
+    assert entry["lag_seconds"] == (18 * 60 + 35) * 60  # at 16:00Z of the day after
+    # 04:00Z to 15:35Z: what began later is not due yet
+    assert entry["missing_today"] == 142
     words = aurum("status")
     assert words.exit_code == 0
     header, *lines = words.stdout.splitlines()

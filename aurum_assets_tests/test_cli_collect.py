@@ -52,12 +52,12 @@ def days(result: Result) -> list[dict[str, Any]]:
     [
         (("isone",), "Missing argument 'DATASET'"),
         (("isone", "isone_da_lnp"), "isone_da_lmp"),
-        (("isone", "miso_cts"), "isone_rt_lmp"),
+        (("isone", "miso_cts"), "`aurum collect miso-cts` asks for it"),
         (("miso_cts",), "No such command"),
         ((*LMP, "--node", "4000"), "No such option"),
-        ((*LMP, "--date", "20240230"), "no day that there is"),
+        ((*LMP, "--date", "20240230"), "is not a day of the calendar"),
         ((*LMP, "--date", "2026-W30-1"), "expected YYYY-MM-DD"),
-        ((*LMP, "--date", "yesterday"), "expected YYYY-MM-DD"),
+        ((*LMP, "--date", "someday"), "expected YYYY-MM-DD"),
         ((*LMP, "--date", ""), "expected YYYY-MM-DD"),
         ((*LMP, "--date", DAY, "--start-date", DAY), "does not go with"),
         ((*LMP, "--start-date", DAY), "go together"),
@@ -108,10 +108,26 @@ def test_what_cannot_be_asked_is_refused_in_one_sentence_before_any_request(
     assert market.simulator.requests == []
 
 
-def test_an_unknown_dataset_is_answered_with_the_known_ones(collect: Collect) -> None:
+def test_an_unknown_dataset_is_answered_with_the_near_ones_and_where_all_are(
+    collect: Collect,
+) -> None:
     stderr = collect("isone", "isone_da_lnp").stderr
+    assert [d.key for d in DATASETS if d.key in stderr] == ["isone_da_lmp"]
+    assert "collect isone --help` lists them" in stderr
+    text = " ".join(collect("isone", "--help").output.split())
     for dataset in DATASETS:
-        assert (dataset.key in stderr) == (dataset.source.name == "isone")
+        assert (dataset.key in text) == (dataset.source.name == "isone")
+
+
+def test_a_node_that_is_not_answered_for_is_said(collect: Collect) -> None:
+    result = collect(*CTS, "--date", DAY, "--node", "NOPE", "--json")
+    assert result.exit_code == 0, result.output
+    assert said(result)["rows"] == 0
+    (sentence,) = said(result)["empty"]
+    assert f"answered nothing for --node NOPE of {DAY}" in sentence
+    assert sentence in result.stderr
+    known = collect(*CTS, "--date", DAY, "--node", "MISO.PJM.INTERFACE1", "--json")
+    assert (said(known)["rows"] > 0, said(known)["empty"]) == (True, [])
 
 
 def test_without_a_place_for_the_archive_a_schedule_is_not_collected(

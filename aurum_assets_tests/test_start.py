@@ -83,7 +83,7 @@ def test_status_and_sql_import_what_reading_tables_takes(
     status = imported(environment, ["status"])
     assert needless(status, OF_THE_TABLES | {"duckdb"}) == set()
     ours = {name for name in status if name.startswith("aurum_assets.ingest.")}
-    assert ours == {"aurum_assets.ingest.status"}
+    assert ours == {"aurum_assets.ingest.evidence", "aurum_assets.ingest.status"}
     rows = imported(environment, ["sql", "select count(*) as n from isone_rt_lmp"])
     assert needless(rows, OF_THE_TABLES) == set()
     alone = imported(environment, ["sql", "select 1 as one"])

@@ -16,9 +16,8 @@
     backends   options that name S3, Redis and Kafka in the place of variables
     output     what a command prints
 
-Exit codes: 0 all is well, 1 it failed, 2 wrong use, 3 something was quarantined or rejected. Here
-belongs only what holds them together: the list, the group, its errors, its log. A command is
-imported when it is asked for: the list of them takes no library but click.
+Here belongs only what holds them together: the list, the group, its exit codes and errors, its log.
+A command is imported when it is asked for: the list of them takes no library but click.
 """
 
 import importlib
@@ -45,11 +44,11 @@ COMMANDS = {
     "as-of": ("tables", "Show a table as it was known at an instant."),
     "sql": ("tables", "Run one SELECT over the tables."),
     "export": ("tables", "Write the rows of operating days to a file."),
-    "status": ("health", "What is held of each dataset, and what was kept out."),
+    "status": ("health", "What is held of each dataset, and how old it is."),
     "doctor": ("health", "Look at every part: reachable, permitted, how fast."),
     "probe": ("health", "Which dialect each endpoint speaks, and what drifted."),
     "alerts": ("watch", "The alerts that are open."),
-    "metrics": ("watch", "Serve the metrics of all runs of this home to Prometheus."),
+    "metrics": ("watch", "Serve the metrics of all runs to Prometheus."),
     "maintain": ("maintain", "Keep lake, Dagster's storage and local files small."),
     "relocate": ("relocate", "Make a copied or moved home work where it is now."),
     "reference": ("reference", "What locations and generators are called."),
@@ -114,6 +113,12 @@ class Group(click.Group):
         with interruptible():
             try:
                 return super().invoke(ctx)
+            except OSError:  # polars says no errno of a broken pipe
+                from aurum_assets.cli.output import end_unread, reader_left
+
+                if reader_left():
+                    end_unread()
+                raise
             except AurumError as error:
                 wrong = isinstance(error, ConfigError) and not isinstance(error, LakeDamaged)
                 kind = WrongConfiguration if wrong else click.ClickException
@@ -136,7 +141,16 @@ def main(only_help: bool, log_level: "Level | None") -> None:
     """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
 
     All state lies under AURUM_HOME (default: .aurum). See .env.example for every variable.
-    """
+
+    \b
+    Exit codes:
+      0    all is well
+      1    it failed
+      2    wrong use or wrong configuration: nothing was asked
+      3    something was kept out, or an alert is open
+      130  ended by Ctrl-C
+      141  the reader of the output left, as head does
+    """  # noqa: D301  click's mark for lines that are not to be filled
     if not only_help:
         from aurum_assets.cli.backends import log_to_stderr
         from aurum_assets.resources.settings import Settings

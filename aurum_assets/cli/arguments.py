@@ -6,22 +6,52 @@ written.
 """
 
 import datetime as dt
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import click
+import click.shell_completion
 
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.said import instant_of, named, names_day, short_names
 from aurum_assets.resources.settings import Home
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 KEYS = [d.key for d in DATASETS]
-dataset_name = click.Choice(KEYS)
+KNOWN = f"Datasets: {', '.join(KEYS)}; each goes without its operator's name as well."
+_WORDS = {"today": 0, "yesterday": -1, "tomorrow": 1}
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+class DatasetName(click.ParamType[str]):
+    """A dataset's name, with or without the operator before it; what it gives is the key."""
+
+    name = "dataset"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The dataset's key; a wrong name is answered with the near ones."""
+        command = ctx.command_path if ctx else "aurum collect isone"
+        try:
+            return named(value, KEYS, "dataset", f"`{command} --help` lists them")
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002  as click calls it
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The names that begin so, whole or short."""
+        names = [*KEYS, *short_names(KEYS)]
+        return [click.shell_completion.CompletionItem(n) for n in names if n.startswith(incomplete)]
+
+
+dataset_name = DatasetName()
 
 
 def find(key: str) -> Dataset:
@@ -29,29 +59,30 @@ def find(key: str) -> Dataset:
     return next(d for d in DATASETS if d.key == key)
 
 
-def day_of(dataset: Dataset, text: str, option: str = "--day") -> OperatingDay:
-    """``text`` as an operating day of the dataset's operator."""
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d|\d{8}", text, re.ASCII):
-        msg = f"{option} {text!r} is no day: expected YYYY-MM-DD, for instance 2026-07-20"
-        raise click.UsageError(msg)
+def day_of(home: Home, dataset: Dataset, text: str, option: str = "--day") -> OperatingDay:
+    """``text`` as an operating day of the dataset's operator, whose clock says what today is."""
+    ahead = _WORDS.get(text.strip().lower())
+    if ahead is not None:
+        return dataset.source.day_of(home.now()).plus(ahead)
     try:
-        return dataset.day(text)
-    except ValueError as error:
-        msg = f"{option} {text!r} is not in the calendar; for instance 2026-07-20"
-        raise click.UsageError(msg) from error
+        if names_day(text):
+            return dataset.day(text.strip())
+    except ValueError:
+        pass  # of no calendar: the same sentence
+    msg = (
+        f"{option} {text!r} is not a day of the calendar: expected YYYY-MM-DD, today, yesterday "
+        "or tomorrow, for instance 2026-07-20"
+    )
+    raise click.UsageError(msg)
 
 
-def instant(text: str, option: str) -> dt.datetime:
-    """``text`` as an instant, UTC; one without an offset is refused."""
+def instant(text: str, option: str, now: dt.datetime | None = None) -> dt.datetime:
+    """``text`` as an instant, UTC, in the usual forms. ``now``: understood as a word, if given."""
     try:
-        found = dt.datetime.fromisoformat(text)
+        return instant_of(text, now)
     except ValueError as error:
-        msg = f"{option} {text!r} is not an instant; for instance 2026-07-27T21:30:00Z"
+        msg = f"{option} {error}"
         raise click.UsageError(msg) from error
-    if found.tzinfo is None:
-        msg = f"{option} {text!r} needs an offset; for instance {text}Z"
-        raise click.UsageError(msg)
-    return found.astimezone(dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -73,40 +104,55 @@ class Days:
             if self.start is not None or self.end is not None:
                 msg = "--day (--date) does not go with --start-date and --end-date"
                 raise click.UsageError(msg)
-            return [day_of(dataset, self.day)]
+            return [day_of(home, dataset, self.day)]
         if self.start is None and self.end is None:
             return [dataset.source.day_of(home.now())]
         if self.start is None or self.end is None:
             msg = "--start-date and --end-date go together; for one day say --day"
             raise click.UsageError(msg)
-        first = day_of(dataset, self.start, "--start-date")
-        last = day_of(dataset, self.end, "--end-date")
+        first = day_of(home, dataset, self.start, "--start-date")
+        last = day_of(home, dataset, self.end, "--end-date")
         if last < first:
             msg = f"--end-date {last} lies before --start-date {first}"
             raise click.UsageError(msg)
         return every_day(first, last)
 
 
-_DAY_OPTIONS = (
-    click.option(
-        "--day", "--date", "day", metavar="YYYY-MM-DD", help="One operating day (default: today)."
-    ),
-    click.option("--start-date", "start", metavar="YYYY-MM-DD", help="First operating day."),
-    click.option("--end-date", "end", metavar="YYYY-MM-DD", help="Last operating day, included."),
+DAY = "YYYY-MM-DD"  # today, yesterday and tomorrow as well
+INSTANT = "INSTANT"
+INSTANTS = (
+    "as 2026-07-20T12:00Z or '2026-07-20 12:00' (UTC where no offset is said); a day alone means "
+    "its end, UTC"
 )
 
 
-def with_days(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give ``command`` the options of days; it takes them as one ``days: Days``."""
+def with_days(default: str) -> Decorator:
+    """Give a command the options of days; it takes them as one ``days: Days``.
 
-    @wraps(command)
-    def taking(*, day: str | None, start: str | None, end: str | None, **rest: object) -> object:
-        return command(days=Days(day, start, end), **rest)
+    ``default`` says which days are meant where no option names one.
+    """
+    options = (
+        click.option(
+            "--day",
+            "--date",
+            "day",
+            metavar=DAY,
+            help=f"One operating day, or today, yesterday, tomorrow ({default}).",
+        ),
+        click.option("--start-date", "start", metavar=DAY, help="First operating day of a range."),
+        click.option("--end-date", "end", metavar=DAY, help="Last operating day, included."),
+    )
 
-    return with_options(_DAY_OPTIONS)(taking)
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def taking(
+            *, day: str | None, start: str | None, end: str | None, **rest: object
+        ) -> object:
+            return command(days=Days(day, start, end), **rest)
 
+        return with_options(options)(taking)
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+    return decorate
 
 
 def with_options(options: Sequence[Decorator]) -> Decorator:

@@ -45,9 +45,21 @@ _OPTIONS = (
         metavar="HOST",
         help="Hash registry and limits in this Redis (or: REDIS_HOST, AURUM_REDIS_URL).",
     ),
-    click.option("--redis-port", type=click.IntRange(1, 65535), help="Its port (6379)."),
-    click.option("--redis-db", type=click.IntRange(0, 65535), help="Its database (0)."),
-    click.option("--log-level", type=LEVELS, help="How much is logged to standard error (INFO)."),
+    click.option(
+        "--redis-port",
+        type=click.IntRange(1, 65535),
+        help="Its port (default: REDIS_PORT, else 6379).",
+    ),
+    click.option(
+        "--redis-db",
+        type=click.IntRange(0, 65535),
+        help="Its database (default: REDIS_DB, else 0).",
+    ),
+    click.option(
+        "--log-level",
+        type=LEVELS,
+        help="How much is logged to standard error (default: AURUM_LOG_LEVEL, else INFO).",
+    ),
     click.option(
         "--kafka-connection-string",
         metavar="USER:PASSWORD@HOST:PORT,…",

@@ -14,11 +14,20 @@ from typing import Any
 import click
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import KEYS, Days, find, json_option, with_days, with_options
+from aurum_assets.cli.arguments import (
+    KEYS,
+    Days,
+    dataset_name,
+    find,
+    json_option,
+    with_days,
+    with_options,
+)
 from aurum_assets.cli.backends import with_backends
 from aurum_assets.cli.output import (
     BROKEN,
     Row,
+    Shown,
     Step,
     print_json,
     print_rows,
@@ -41,10 +50,10 @@ from aurum_assets.model.errors import (
 from aurum_assets.resources.settings import Home, Settings, open_home
 
 _ISONE = [key for key in KEYS if find(key).source.name == "isone"]
-_SHOWN: Row = {
+_SHOWN: dict[str, Shown] = {
     **{n: n for n in ("day", "candidates", "collected", "duplicates", "failed")},
     "rows": lambda row: row["new"] + row["changed"],
-    "quarantined": "quarantined",
+    "kept out": lambda row: row["quarantined"] + row["rejected"],
     "seconds": "seconds",
 }
 _UNAUTHORIZED = 401
@@ -88,6 +97,12 @@ class Day:
         """What the operator does not have: no failure, unless it is one of the day's too."""
         return [s for s in self.collected.not_offered.values() if s != self.failed]
 
+    @property
+    def empty(self) -> bool:
+        """Whether there were answers and no record was in any."""
+        answers = self.collected.archived
+        return bool(answers) and not any(a.records or a.outcome == "rejected" for a in answers)
+
     def row(self, dataset: Dataset) -> Row:
         """As the table shows it."""
         done = self.collected
@@ -126,7 +141,7 @@ def collect() -> None:
 
 
 @collect.command("miso-cts")
-@with_days
+@with_days("default: the current answer")
 @click.option("--interval", metavar="HH:MM", help="Only this five-minute mark, EST.")
 @click.option("--node", metavar="NAME", help="Only this node.")
 @with_options(_COMMON)
@@ -160,22 +175,13 @@ def miso_cts(
     _collect(settings, find("miso_cts"), days, {"interval": interval, "node": node}, more)
 
 
-class IsoneDataset(click.Choice[str]):
-    """A dataset of ISO New England, with or without ``isone_`` before it."""
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The dataset's key."""
-        whole = f"isone_{value}"
-        return super().convert(whole if whole in self.choices else value, param, ctx)
-
-
 @collect.command("isone", epilog=f"Datasets: {', '.join(_ISONE)}.")
 @click.argument(
     "dataset",
     metavar="DATASET",
-    type=IsoneDataset(_ISONE),
+    type=dataset_name,
 )
-@with_days
+@with_days("default: today at the operator")
 @with_options(_COMMON)
 @with_backends
 def isone(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  # noqa: ANN401  see _COMMON
@@ -188,7 +194,11 @@ def isone(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  #
     Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
     rejected, or an answer says that it is not all.
     """
-    _collect(settings, find(dataset), days, {}, more)
+    found = find(dataset)
+    if found.source.name != "isone":
+        msg = f"{dataset} is {found.source.title}'s: `aurum collect miso-cts` asks for it"
+        raise click.UsageError(msg)
+    _collect(settings, found, days, {}, more)
 
 
 def _collect(
@@ -212,7 +222,7 @@ def _collect(
         len(asked), f"collecting {dataset.key}", "days collected", "what was archived is kept"
     ) as step:
         done = _collect_all(home, dataset, wish, asked, step)
-    _report(home, dataset, asked, done, time.monotonic() - started, as_json=more["as_json"])
+    _report(home, dataset, wish, asked, done, time.monotonic() - started, as_json=more["as_json"])
 
 
 # --- refusing --------------------------------------------------------------------------------
@@ -344,6 +354,7 @@ def _normalize(home: Home, dataset: Dataset, found: Day) -> None:
 def _report(
     home: Home,
     dataset: Dataset,
+    wish: Wish,
     asked: Sequence[OperatingDay],
     done: Sequence[Day],
     seconds: float,
@@ -356,6 +367,13 @@ def _report(
     rejected = [f"{d.day}: {reason}" for d in done for reason in d.rejected]
     absent = dict.fromkeys(s for d in done for s in d.not_offered)
     partial = [f"{d.day}: {a.partial}" for d in done for a in d.collected.archived if a.partial]
+    of_what = "".join(f" for --{name} {value}" for name, value in wish.filters.items())
+    hint = "; look whether that is its name" if "node" in wish.filters else ""
+    empty = [
+        f"{dataset.source.title} answered nothing{of_what} of {d.day}{hint}"
+        for d in done
+        if d.empty
+    ]
     summary = {
         "dataset": dataset.key,
         **{n: sum(r[n] for r in rows) for n in ("candidates", "collected", "duplicates", "failed")},
@@ -374,18 +392,19 @@ def _report(
             "rejected_because": rejected,
             "partial": partial,
             "not_offered_because": list(absent),
+            "empty": empty,
         }
         print_json({**summary, "archive": home.archive.uri, "days": rows, **reasons})
     else:
-        print_rows(rows, shown=_SHOWN)
-        print_summary(summary)
+        print_rows(rows, shown=_SHOWN, spare=("seconds",))
+        print_summary({**summary, "seconds": f"{seconds:.1f}"})
         for reason in rejected:
             say(f"REJECTED {reason}")
         for reason in partial:
             say(f"PARTIAL {reason}")
     for reason in failed:
         say(f"FAILED {reason}", err=True)
-    for sentence in absent:
+    for sentence in (*absent, *empty):
         say(sentence, err=True)
     if left:
         click.echo(f"the other {left} days would fail alike and were not asked for", err=True)

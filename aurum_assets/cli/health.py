@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import KEYS, json_option
+from aurum_assets.cli.arguments import KNOWN, dataset_name, json_option
 from aurum_assets.cli.output import (
     BROKEN,
     minute,
@@ -19,6 +19,7 @@ from aurum_assets.cli.output import (
     progress,
     say,
     size,
+    span,
 )
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
@@ -29,7 +30,11 @@ _SOURCES = sorted({d.source.name for d in DATASETS})
 @click.command()
 @json_option
 def status(as_json: bool) -> None:
-    """What is held of each dataset, and what was kept out."""
+    """What is held of each dataset, and how old it is.
+
+    lag: since the newest interval began. gaps today: intervals of the operator's today that are due
+    and not there. kept out: records in quarantine and answers that could not be read.
+    """
     rows = [s.as_dict() for s in ingest.status(open_home(DATASETS, needs="lake"), DATASETS)]
     if as_json:
         print_json({"datasets": rows})
@@ -49,13 +54,17 @@ def status(as_json: bool) -> None:
             "dataset": "dataset",
             "rows": "rows",
             "days": "days",
-            "first": lambda r: r["first_interval"] and r["first_interval"][:10],
-            "last": lambda r: r["last_interval"] and r["last_interval"][:10],
-            "out": lambda r: r["quarantined"] + r["rejected"],
-            "bytes": "bytes",
-            "committed": lambda r: r["last_commit"] and r["last_commit"][5:],
+            "last interval": "last_interval",
+            "lag": lambda r: span(r["lag_seconds"]),
+            "gaps today": "missing_today",
+            "kept out": lambda r: r["quarantined"] + r["rejected"],
+            "archived": "bytes",
+            "committed": "last_commit",
         },
+        spare=("archived", "days", "committed"),
     )
+    if not any(r["objects"] or r["rows"] for r in rows):
+        say("Nothing is held yet: `aurum collect --help` says how to begin.", err=True)
 
 
 @click.command()
@@ -85,17 +94,30 @@ def doctor(as_json: bool) -> None:
             }
             for f in found
         ]
-        print_rows(rows, words=("where", "said"))
+        print_rows(
+            rows,
+            words=("found",),
+            shown={
+                "part": "part",
+                "state": "state",
+                "   ms": lambda row: "" if row["ms"] is None else f"{row['ms']:5,}",
+                "found": _found,
+            },
+        )
         for finding in found:
             if finding.state in {"broken", "unsure"} and finding.remedy:
                 say(f"{finding.part} {finding.said}: {finding.remedy}")
     sys.exit(1 if broken else 0)
 
 
-@click.command()
-@click.option(
-    "--dataset", "keys", type=click.Choice(KEYS), multiple=True, help="Only this (repeatable)."
-)
+def _found(row: dict[str, Any]) -> str | None:
+    """What was found where, in one cell."""
+    said, where = row["said"], row["where"]
+    return f"{said} ({where})" if said and where else said or where
+
+
+@click.command(epilog=KNOWN)
+@click.option("--dataset", "keys", type=dataset_name, multiple=True, help="Only this (repeatable).")
 @click.option("--source", type=click.Choice(_SOURCES), help="Only this operator.")
 @json_option
 def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
@@ -116,7 +138,7 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
         if (not keys or d.key in keys) and (source is None or d.source.name == source)
     ]
     if not asked:
-        msg = f"{', '.join(keys)} is not of {source}"
+        msg = f"{', '.join(keys)} is not a dataset of {source}"
         raise click.UsageError(msg)
     with progress(len(ingest.endpoints_of(home, asked)), "probing", "endpoints probed") as step:
         found = ingest.probe(home, asked, step)
@@ -138,6 +160,7 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
                 for p in found
             ],
             shown={n: n for n in ("endpoint", "asked", "state", "status", "dialect", "records")},
+            spare=("status", "asked"),
         )
         if on_terminal():
             for one in found:

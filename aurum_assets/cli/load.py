@@ -6,7 +6,17 @@ from pathlib import Path
 import click
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import dataset_name, day_of, find, instant, json_option
+from aurum_assets.cli.arguments import (
+    DAY,
+    INSTANT,
+    INSTANTS,
+    KNOWN,
+    dataset_name,
+    day_of,
+    find,
+    instant,
+    json_option,
+)
 from aurum_assets.cli.output import (
     BROKEN,
     GOES_ON,
@@ -21,14 +31,14 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.settings import open_home
 
 
-@click.command()
+@click.command(epilog=KNOWN)
 @click.option(
     "--dataset", type=dataset_name, required=True, help="The dataset that the files are of."
 )
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--day", metavar="YYYY-MM-DD", help="Operating day, where the content does not say.")
+@click.option("--day", metavar=DAY, help="Operating day, where the content does not say.")
 @click.option(
     "--finality",
     type=click.Choice(["prelim", "final"]),
@@ -36,8 +46,8 @@ from aurum_assets.resources.settings import open_home
 )
 @click.option(
     "--fetched-at",
-    metavar="ISO8601",
-    help="When the bytes were fetched (default: the file's modification time).",
+    metavar=INSTANT,
+    help=f"When the bytes were fetched, {INSTANTS} (default: the file's modification time).",
 )
 @json_option
 def load(
@@ -55,7 +65,7 @@ def load(
     Exit code: 0 all stored, 3 something quarantined or rejected, 2 wrong use, 1 failure.
     """
     home, found = open_home(DATASETS), find(dataset)
-    asked = day_of(found, day).key if day else None
+    asked = day_of(home, found, day).key if day else None
     with progress(len(files), f"loading {dataset}", "files archived", GOES_ON) as step:
         done = ingest.load(
             home,
@@ -63,7 +73,7 @@ def load(
             files,
             day=asked,
             finality=finality,
-            fetched_at=instant(fetched_at, "--fetched-at") if fetched_at else None,
+            fetched_at=instant(fetched_at, "--fetched-at", home.now()) if fetched_at else None,
             progress=step,
         )
     _report_load(found, done, as_json=as_json)
@@ -104,7 +114,10 @@ def _report_load(dataset: Dataset, done: ingest.Loaded, *, as_json: bool) -> Non
         reasons = {"rejected_because": done.rejected, "failed_because": done.failed}
         print_json({**summary, **reasons, "files": files, "checks": checks})
         return
-    print_rows(files)
+    shown = {n: n for n in ("file", "outcome", "day", "records", "object")}
+    if any(file["reason"] for file in files):
+        shown["reason"] = "reason"
+    print_rows(files, words=("reason",), shown=shown, spare=("object",))
     print_rows([summary])
     for day, verdicts in done.verdicts.items():
         for verdict in verdicts:

@@ -7,17 +7,17 @@ from pathlib import Path
 import click
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import KEYS, find, json_option
+from aurum_assets.cli.arguments import KNOWN, dataset_name, find, json_option
 from aurum_assets.cli.output import print_json, print_rows, progress, say, size
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
 
 
-@click.command()
+@click.command(epilog=KNOWN)
 @click.option(
     "--dataset",
     "keys",
-    type=click.Choice(KEYS),
+    type=dataset_name,
     multiple=True,
     help="Only the tables of this dataset (repeatable).",
 )
@@ -52,13 +52,14 @@ def maintain(keys: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     failed = [f"{done.part}: {done.failed}" for done in found if done.failed]
     if not (keys or dry_run or failed):
         ingest.remember(home)
-    _print_json(found, dry_run=dry_run) if as_json else _print(found, dry_run=dry_run)
+    _print_json(found, dry_run=dry_run) if as_json else report(found, dry_run=dry_run)
     for sentence in failed:
         say(f"FAILED {sentence}", err=True)
     sys.exit(1 if failed else 0)
 
 
-def _print(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
+def report(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
+    """What was done, or would be, of each part that changes."""
     changed = [done for done in found if done.changed]
     print_rows(
         [
@@ -72,7 +73,8 @@ def _print(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
                 "freed": size(done.freed),
             }
             for done in changed
-        ]
+        ],
+        spare=("expired", "deleted"),
     )
     for done in changed:
         if done.note:
@@ -80,7 +82,7 @@ def _print(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
     freed = size(sum(done.freed for done in found))
     what = f"{len(changed)} of {len(found)} parts"
     said = (
-        f"would change, {freed} be freed; nothing was written"
+        f"would change and {freed} would be freed; nothing was written"
         if dry_run
         else f"changed, {freed} freed"
     )

@@ -7,14 +7,21 @@ an operator's text are written as what they are, so that no terminal obeys them.
 
 import datetime as dt
 import json
+import math
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import select
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any, Protocol
+from functools import partial
+from textwrap import TextWrapper
+from typing import Any, NoReturn, Protocol
 
 import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -25,11 +32,15 @@ from aurum_assets.model.checks import Verdict
 from aurum_assets.model.shown import visible
 
 _EXPANDED = 5
+UNREAD = 141  # exit code: 128 + SIGPIPE, the reader of standard output left
 BROKEN = 3  # exit code: something was quarantined or rejected, or the answer was partial
 
 GOES_ON = "the same command goes on"
 
 Row = dict[str, Any]
+Shown = str | Callable[[Row], object]  # a column, or what is made of a row
+_PIPE = 65_536  # bytes that a pipe holds, so that a shorter write does not tell
+_SENTENCE = 32  # the narrowest column of sentences
 _COLOURS = {
     "ok": "green",
     "embedded default": "dim",
@@ -64,7 +75,7 @@ def progress(total: int | None, what: str, done: str, after: str = "") -> Iterat
         of = "" if total is None else f" of {total}"
         return f"{steps}{of} {done}{after and '; '}{after}"
 
-    console = Console(stderr=True)
+    console = _console(err=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -83,13 +94,23 @@ def progress(total: int | None, what: str, done: str, after: str = "") -> Iterat
         yield step
 
 
-def print_rows(rows: Sequence[Row], *, words: Sequence[str] = (), shown: Row | None = None) -> None:
-    """A table on a terminal, tab-separated lines where it is piped.
+def print_rows(
+    rows: Sequence[Row],
+    *,
+    words: Sequence[str] = (),
+    shown: Mapping[str, Shown] | None = None,
+    spare: Sequence[str] = (),
+    nothing: str = "",
+) -> None:
+    """A table on a terminal, tab-separated lines where it is piped; ``nothing`` where no row is.
 
     ``words`` names the columns of sentences, which may be broken; no other one is. ``shown`` picks
-    what a terminal shows: by heading, the column or what is made of a row.
+    what a terminal shows: by heading, the column or what is made of a row. ``spare`` names the
+    headings that a narrow terminal goes without, in this order.
     """
     if not rows:
+        if nothing:
+            say(nothing, err=True)
         return
     if not on_terminal():
         print_lines(list(rows[0]), (row.values() for row in rows))
@@ -99,56 +120,128 @@ def print_rows(rows: Sequence[Row], *, words: Sequence[str] = (), shown: Row | N
             {head: make(row) if callable(make) else row[make] for head, make in shown.items()}
             for row in rows
         ]
-    Console().print(_table(rows, words))
+    console = _console()
+    kept, left_out = list(rows[0]), list(spare)
+    while _width(rows, kept, words) > console.width and left_out:
+        kept.remove(left_out.pop(0))
+    if _width(rows, kept, words) > console.width:
+        _print_expanded(rows, list(rows[0]))
+    else:
+        console.print(_table(rows, kept, words, console.width))
 
 
-def _table(rows: Sequence[Row], words: Sequence[str]) -> RichTable:
+def _width(rows: Sequence[Row], names: Sequence[str], words: Sequence[str]) -> int:
+    """The columns that a table of ``names`` needs, with two between them."""
+    return sum(_column_width(rows, n, words) for n in names) + 2 * (len(names) - 1)
+
+
+def _column_width(rows: Sequence[Row], name: str, words: Sequence[str]) -> int:
+    """What the longest cell takes; a heading may be broken between its words."""
+    head = max(map(cell_len, visible(name).split(" ")))
+    cells = max(cell_len(_bare(row[name])) for row in rows)
+    return max(head, min(cells, _SENTENCE) if name in words else cells)
+
+
+def _table(rows: Sequence[Row], names: Sequence[str], words: Sequence[str], room: int) -> RichTable:
     table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for name in rows[0]:
-        numbers = any(_is_number(row[name]) for row in rows)
+    left = room - _width(rows, names, words)
+    for name in names:
+        width = _column_width(rows, name, words)
+        whole = max(cell_len(visible(name)), *(cell_len(_bare(row[name])) for row in rows))
+        more = min(whole - width, left)
+        more = more if name in words or more == whole - width else 0
+        left -= more
         table.add_column(
-            escape(visible(name.replace("_", " "))),
-            justify="right" if numbers else "left",
-            no_wrap=name not in words,
+            escape(visible(name)),
+            justify="right" if any(_is_number(row[name]) for row in rows) else "left",
             overflow="fold",
-            ratio=1 if name in words else None,
-            min_width=None if name in words else max(len(_bare(row[name])) for row in rows),
+            width=width + more,
         )
     for row in rows:
-        table.add_row(*(_cell(v) for v in row.values()))
+        table.add_row(*(_cell(row[name]) for name in names))
     return table
 
 
-def print_data(names: Sequence[str], rows: Sequence[Row]) -> int:
-    """Rows of any shape on a terminal: a table where it fits, else the first as ``name  value``.
+def print_data(
+    names: Sequence[str],
+    rows: Sequence[Row],
+    total: int | None,
+    *,
+    of: str = "",
+    nothing: str,
+    rest: str,
+) -> None:
+    """Rows of a table on a terminal, under the columns' own names, and how many they are.
 
-    Returns how many were shown.
+    A table where it fits, else the first as ``name  value``. ``total`` is None where there are
+    more than ``rows`` and nobody counted; ``rest`` says how all are had, ``of`` what they are.
     """
-    console = Console()
-    wide = [max([len(n), *(len(_bare(row[n])) for row in rows)]) for n in names]
-    if sum(wide) + 2 * len(wide) <= console.width:
-        print_rows(rows)
-        return len(rows)
-    longest = max(map(len, names))
-    for row in rows[:_EXPANDED]:
-        console.rule(style="dim")
+    if not rows:
+        say(nothing, err=True)
+        return
+    console, count = _console(), len(rows)
+    if _width(rows, names, ()) <= console.width:
+        console.print(_table(rows, names, (), console.width))
+    else:
+        count = min(count, _EXPANDED)
+        _print_expanded(rows[:count], names)
+    if total == count:
+        say(f"{count:,} row{'' if count == 1 else 's'}{of}.", err=True)
+    else:
+        out_of = "" if total is None else f"of {total:,} "
+        say(f"The first {count:,} {out_of}rows{of}; {rest}.", err=True)
+
+
+def _print_expanded(rows: Sequence[Row], names: Sequence[str]) -> None:
+    """Each row as lines of ``name  value``."""
+    console = _console()
+    for row in rows:
+        grid = RichTable.grid(padding=(0, 2, 0, 0))
+        grid.add_column(style="bold", no_wrap=True)
+        grid.add_column(overflow="fold")
         for name in names:
-            console.print(f"[bold]{escape(visible(name)):<{longest}}[/]  {_cell(row[name])}")
-    return min(len(rows), _EXPANDED)
+            grid.add_row(escape(visible(name)), _cell(row[name]))
+        console.rule(style="dim")
+        console.print(grid)
 
 
 def print_summary(summary: Row) -> None:
-    """One line of numbers on a terminal, two tab-separated lines where it is piped."""
+    """Numbers with their names in a line on a terminal, tab-separated where it is piped."""
     if not on_terminal():
         print_rows([summary])
         return
-    said = (f"{name.replace('_', ' ')} [bold]{_cell(value)}[/]" for name, value in summary.items())
-    Console().print("  ".join(said))
+    console = _console()
+    line, width = "", 0
+    for name, value in summary.items():
+        plain = len(name) + 1 + cell_len(_bare(value))
+        if width and width + 2 + plain > console.width:
+            console.print(line)
+            line, width = "", 0
+        line += f"{'  ' if width else ''}{name.replace('_', ' ')} [bold]{_cell(value)}[/]"
+        width += plain + (2 if width else 0)
+    console.print(line)
+
+
+def _console(*, err: bool = False) -> Console:
+    return Console(stderr=err, emoji=False, highlight=False)
 
 
 def on_terminal() -> bool:
     """Whether somebody reads standard output there."""
-    return Console().is_terminal
+    return _console().is_terminal
+
+
+def reader_left() -> bool:
+    """Whether whoever read standard output has closed it, as ``head`` does once it has enough."""
+    watched = select.poll()
+    watched.register(sys.__stdout__.fileno() if sys.__stdout__ else 1, 0)
+    return any(event & select.POLLERR for _, event in watched.poll(0))
+
+
+def end_unread() -> NoReturn:
+    """End as ``cat`` does whose reader left: quietly, with the exit code that shells know."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer goes there
+    sys.exit(UNREAD)
 
 
 def print_lines(names: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
@@ -159,8 +252,27 @@ def print_lines(names: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401  whatever JSON holds
-    """One JSON document; what JSON has no word for is said as text, instants as ISO 8601."""
-    click.echo(json.dumps(document, indent=2, default=_json))
+    """One JSON document; what JSON has no word for is said as text, instants as ISO 8601.
+
+    A number that is none (NaN, an infinity) is null.
+    """
+    try:
+        text = json.dumps(document, indent=2, default=_json, allow_nan=False)
+    except (ValueError, TypeError):  # such a number, or a key that is no text
+        text = json.dumps(_strict(document), indent=2, default=_json, allow_nan=False)
+    click.echo(text)
+    if len(text) > _PIPE and reader_left():  # of one long write, Python does not say so
+        end_unread()
+
+
+def _strict(value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
+    if isinstance(value, Mapping):
+        return {k if isinstance(k, str) else _text(k): _strict(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return None
+    return value
 
 
 def warn(sentence: str) -> None:
@@ -169,8 +281,20 @@ def warn(sentence: str) -> None:
 
 
 def say(sentence: str, *, err: bool = False) -> None:
-    """A sentence that may hold words of others, on standard output or standard error."""
-    click.echo(visible(sentence), err=err)
+    """A sentence that may hold words of others, on standard output or standard error.
+
+    A terminal gets it in lines that end between words.
+    """
+    text, console = visible(sentence), _console(err=err)
+    if console.is_terminal:
+        lines = (_WRAPPED(width=console.width).fill(line) for line in text.split("\n"))
+        text = "\n".join(lines)
+    click.echo(text, err=err)
+
+
+_WRAPPED = partial(
+    TextWrapper, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+)
 
 
 def verdict_row(verdict: Verdict) -> Row:
@@ -188,6 +312,18 @@ def verdict_row(verdict: Verdict) -> Row:
 def minute(text: str | None) -> str | None:
     """An ISO instant to the minute."""
     return text[:16].replace("T", " ") + "Z" if text else None
+
+
+def span(seconds: int | None) -> str | None:
+    """A time in the unit that suits it; ``ahead`` where it is negative."""
+    if seconds is None:
+        return None
+    if seconds < 0:
+        return "ahead"
+    minutes, hours = seconds // 60, seconds // 3600
+    if minutes < 120:  # noqa: PLR2004  an hour is told apart by its minutes
+        return f"{minutes} min"
+    return f"{hours} h" if hours < 72 else f"{hours // 24} d"  # noqa: PLR2004  three days
 
 
 def size(count: int) -> str:

@@ -2,8 +2,9 @@
 
 import click
 
-from aurum_assets.cli.arguments import Days, find, json_option
+from aurum_assets.cli.arguments import DAY, Days, find, json_option
 from aurum_assets.cli.output import print_json, print_rows, say, verdict_row
+from aurum_assets.cli.tables import print_frame
 from aurum_assets.ingest.reference import REFERENCES, crosswalk, export, observe
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
@@ -18,7 +19,7 @@ def reference() -> None:
 
 
 @reference.command("observe")
-@click.option("--day", metavar="YYYY-MM-DD", help="The operating day (default: today).")
+@click.option("--day", metavar=DAY, help="The operating day, or today, yesterday (default: today).")
 @json_option
 def reference_observe(day: str | None, as_json: bool) -> None:
     """Add what the tables name on a day to what is known, as the reference assets do."""
@@ -41,7 +42,18 @@ def reference_observe(day: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"observed": rows, "checks": failed})
         return
-    print_rows(rows)
+    print_rows(
+        rows,
+        shown={
+            "reference": "reference",
+            "day": "day",
+            "seen": "seen",
+            "new": "new",
+            "rows": "rows",
+            "file rows added": "file_rows_added",
+            "file cells completed": "file_cells_completed",
+        },
+    )
     for check in failed:
         if not check["passed"]:
             say(f"{check['severity']} {check['reference']} {check['check']}: {check['reason']}")
@@ -51,10 +63,14 @@ def reference_observe(day: str | None, as_json: bool) -> None:
 @click.argument("name", type=click.Choice([r.key for r in REFERENCES]))
 @json_option
 def reference_show(name: str, as_json: bool) -> None:
-    """The rows of reference table NAME."""
+    """The rows of reference table NAME: the first on a terminal, all where they are piped."""
     found = next(r for r in REFERENCES if r.key == name)
-    rows = crosswalk(open_home(DATASETS, needs="lake"), found).drop("record_hash").to_dicts()
-    print_json({name: rows}) if as_json else print_rows(rows)
+    rows = crosswalk(open_home(DATASETS, needs="lake"), found).drop("record_hash")
+    if as_json:
+        print_json({name: rows.to_dicts()})
+        return
+    nothing = f"{name} holds nothing yet: `aurum reference observe` adds what the tables name."
+    print_frame(rows, of=f" of {name}", nothing=nothing)
 
 
 @reference.command("export")
@@ -66,4 +82,7 @@ def reference_export(as_json: bool) -> None:
     """
     done = export(open_home(DATASETS, needs="home"))
     rows = [{"file": str(f.path), "added": f.added, "completed": f.completed} for f in done]
-    print_json({"exported": rows}) if as_json else print_rows(rows)
+    if as_json:
+        print_json({"exported": rows})
+        return
+    print_rows(rows, words=("file",))

@@ -9,7 +9,16 @@ from typing import NoReturn
 import click
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import Days, dataset_name, day_of, find, json_option, with_days
+from aurum_assets.cli.arguments import (
+    DAY,
+    KNOWN,
+    Days,
+    dataset_name,
+    day_of,
+    find,
+    json_option,
+    with_days,
+)
 from aurum_assets.cli.output import BROKEN, GOES_ON, Row, print_json, print_rows, progress, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
@@ -20,9 +29,9 @@ _SENTENCES = ("reasons", "failed")
 _ANEW = "the tables are not whole: give the same command again (the lake before is in lake-aside-…)"
 
 
-@click.command()
+@click.command(epilog=KNOWN)
 @click.argument("dataset", type=dataset_name, required=False)
-@with_days
+@with_days("default: today at the operator")
 @click.option("--all", "all_days", is_flag=True, help="Every archived day.")
 @click.option("--force", is_flag=True, help="Let rows go whose bytes the archive has lost.")
 @click.option("--publish", is_flag=True, help="Tell Kafka all rows of these days (again).")
@@ -87,10 +96,23 @@ def replay(
                 failed.append(f"{day}: {error}" if dataset else f"{one.key} {day}: {error}")
                 continue
             step(f"{one.key} {day}")
-    print_json({"replayed": rows, "failed": failed}) if as_json else print_rows(rows)
+    if as_json:
+        print_json({"replayed": rows, "failed": failed})
+    else:
+        _print(rows, failed)
     for reason in failed:
         say(f"FAILED {reason}", err=True)
     sys.exit(1 if failed else 0)
+
+
+def _print(rows: list[Row], failed: list[str]) -> None:
+    print_rows(
+        rows,
+        shown={n: n for n in ("dataset", "day", "snapshots", "rows", "new", "changed", "removed")}
+        | {"kept out": lambda row: row["quarantined"] + row["rejected"]},
+        spare=("snapshots", "new"),
+        nothing="" if failed else "Nothing is archived yet, so nothing was replayed.",
+    )
 
 
 def _replayed(done: ingest.Normalized) -> Row:
@@ -144,9 +166,9 @@ def _rebuild(home: Home, found: list[Dataset], told: ingest.Publish, *, as_json:
     sys.exit(0 if done.well else 1)
 
 
-@click.command()
+@click.command(epilog=KNOWN)
 @click.option("--dataset", type=dataset_name, help="Only this dataset (default: all).")
-@click.option("--day", metavar="YYYY-MM-DD", help="Only this operating day (default: all).")
+@click.option("--day", metavar=DAY, help="Only this operating day (default: all).")
 @click.option("--dry-run", is_flag=True, help="Say what would enter; write nothing.")
 @json_option
 def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) -> None:
@@ -161,18 +183,38 @@ def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) 
     done: list[ingest.Requeued] = []
     with progress(None, "reading again", "days read again", GOES_ON) as step:
         for one in found:
-            asked = day_of(one, day) if day else None
+            asked = day_of(home, one, day) if day else None
             done += ingest.requeue(home, one, day=asked, dry_run=dry_run, progress=step)
     if as_json:
         print_json({"requeued": [r.as_dict() for r in done], "dry_run": dry_run})
     else:
-        print_rows([{k: v for k, v in r.as_dict().items() if k not in _SENTENCES} for r in done])
+        print_rows(
+            [{k: v for k, v in r.as_dict().items() if k not in _SENTENCES} for r in done],
+            shown={
+                "dataset": "dataset",
+                "day": lambda row: row["day"] or None,
+                "quarantined": lambda row: _change(row, "quarantined"),
+                "rejected": lambda row: _change(row, "rejected"),
+                "entered": "entered",
+                "rows": "rows",
+            },
+            nothing="Nothing is quarantined or rejected, so nothing was read again.",
+        )
         for entry in done:
             for reason in entry.reasons:
-                say(f"STILL OUT {entry.dataset} {entry.day}: {reason}")
+                say(f"STILL OUT {_day(entry)}: {reason}")
     for entry in done:
         if entry.failed:
-            say(f"FAILED {entry.dataset} {entry.day}: {entry.failed}", err=True)
+            say(f"FAILED {_day(entry)}: {entry.failed}", err=True)
     if any(entry.failed for entry in done):
         sys.exit(1)
     sys.exit(BROKEN if any(entry.left for entry in done) else 0)
+
+
+def _day(entry: ingest.Requeued) -> str:
+    return f"{entry.dataset} {entry.day}".strip()
+
+
+def _change(row: Row, name: str) -> str:
+    before, after = row[f"{name}_before"], row[f"{name}_after"]
+    return f"{before:,}" if before == after else f"{before:,} to {after:,}"

@@ -7,11 +7,11 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from aurum_assets.cli.arguments import instant, json_option
+from aurum_assets.cli.arguments import INSTANT, INSTANTS, instant, json_option
 from aurum_assets.cli.interrupt import telling
 from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
@@ -27,10 +27,13 @@ _SHOWN: Row = {
     "table": "dataset",
     "added": "rows_added",
     "rows": "rows",
-    "quarantined": "quarantined",
+    "kept out": "quarantined",
     "checks": _checks,
     "seconds": "seconds",
 }
+
+if TYPE_CHECKING:
+    from aurum_assets.demo import Demo
 
 
 @click.command()
@@ -41,7 +44,7 @@ def demo(as_json: bool) -> None:
     Yesterday and today so far, into AURUM_HOME: `make dev` opens there and goes on. Again on the
     same day, it adds nothing. One record is kept out on purpose, to be looked at.
     """
-    from aurum_assets.demo import looks, run_demo
+    from aurum_assets.demo import run_demo
 
     started, steps = time.monotonic(), itertools.count()
     home = open_home(DATASETS)
@@ -52,6 +55,14 @@ def demo(as_json: bool) -> None:
 
     with telling(lambda: f"{max(next(steps) - 1, 0)} steps done; {GOES_ON}"):
         found = run_demo(home, tell)
+    report(found, home, time.monotonic() - started, as_json=as_json)
+    sys.exit(1 if found.failures else 0)
+
+
+def report(found: "Demo", home: Home, seconds: float, *, as_json: bool) -> None:
+    """What the demo did, by table, how long it took in all, and what to look at next."""
+    from aurum_assets.demo import looks
+
     lines = [asdict(line) for line in found.lines.values()]
     for line in lines:
         line["seconds"] = round(line["seconds"], 2)
@@ -59,17 +70,16 @@ def demo(as_json: bool) -> None:
     if as_json:
         print_json({"demo": lines, "failures": found.failures, "commands": commands})
     else:
-        print_rows(lines, shown=_SHOWN)
+        print_rows(lines, shown=_SHOWN, words=("checks",), spare=("seconds", "rows"))
         added, held = (sum(line[name] for line in lines) for name in ("rows_added", "quarantined"))
         said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
         kept = f", {held} record{'s' * (held != 1)} kept out on purpose" if held else ""
-        click.echo(f"\n{said}{kept}, in {time.monotonic() - started:.0f} s. What to look at next:")
+        say(f"\n{said}{kept}, in {seconds:.0f} s. What to look at next:")
         for title, command in commands.items():
             click.echo(f"\n{title}:\n\n{command}")
         click.echo("\nAnd `make dev` for the UI, with running schedules.")
     for failure in found.failures:
         say(f"FAILED {failure}", err=True)
-    sys.exit(1 if found.failures else 0)
 
 
 def _this(home: Home) -> str:
@@ -83,7 +93,9 @@ def _this(home: Home) -> str:
 
 @click.command()
 @click.option("--port", default=8321, show_default=True, help="0: any that is free.")
-@click.option("--at", metavar="ISO8601", help="Freeze its clock here (default: it runs).")
+@click.option(
+    "--at", metavar=INSTANT, help=f"Freeze its clock here, {INSTANTS} (default: it runs)."
+)
 @click.option("--seed", default=0, show_default=True, help="Decides every number.")
 @click.option("--limit-scale", default=1.0, show_default=True, help="Times the operators' limits.")
 @click.option(
@@ -112,7 +124,7 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: A
     from aurum_assets.simulator.ledger import scaled
     from aurum_assets.simulator.server import Simulator, wall_clock
 
-    frozen = instant(at, "--at") if at else None
+    frozen = instant(at, "--at", wall_clock()) if at else None
     simulator = Simulator(
         now=(lambda: frozen) if frozen else wall_clock,
         seed=seed,

@@ -14,6 +14,10 @@ import polars as pl
 from aurum_assets import ingest
 from aurum_assets.api import OpenLake
 from aurum_assets.cli.arguments import (
+    DAY,
+    INSTANT,
+    INSTANTS,
+    KNOWN,
     Days,
     dataset_name,
     day_of,
@@ -29,12 +33,13 @@ from aurum_assets.cli.output import (
     print_data,
     print_json,
     print_lines,
-    print_rows,
     progress,
+    say,
 )
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import QueryRefused
+from aurum_assets.model.said import names_day
 from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources.scratch import draft
@@ -50,12 +55,15 @@ _STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
 _NAMES = ", ".join(t.identifier for t in ingest.known_tables())
 
 
-@click.command("as-of")
+@click.command("as-of", epilog=KNOWN)
 @click.option("--dataset", type=dataset_name, required=True, help="The dataset.")
 @click.option(
-    "--at", metavar="ISO8601", required=True, help="The instant, for instance 2026-07-27T21:30:00Z."
+    "--at",
+    metavar=INSTANT,
+    required=True,
+    help=f"The instant, or now, today, yesterday; {INSTANTS}.",
 )
-@click.option("--day", metavar="YYYY-MM-DD", help="One operating day (default: all).")
+@click.option("--day", metavar=DAY, help="One operating day (default: all).")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -68,15 +76,16 @@ def as_of(
 ) -> None:
     """Show a table as it was known at an instant.
 
-    What was corrected since is undone.
+    What was corrected since is undone. On a terminal the first rows are shown; piped, all are.
     """
-    when = instant(at, "--at")
+    home = open_home(DATASETS)
+    when = instant(at, "--at", home.now())
     form = _form_of(output, None) if output else ""
     if output:
         _refuse_to_replace(output, force=force)
     rows = OpenLake().as_of(dataset, when)
     if day:
-        rows = rows.filter(pl.col("operating_day") == day_of(find(dataset), day).date)
+        rows = rows.filter(pl.col("operating_day") == day_of(home, find(dataset), day).date)
     try:
         found = rows.collect()
     except Exception as error:
@@ -87,20 +96,29 @@ def as_of(
         data = [] if output else found.to_dicts()
         print_json({"dataset": dataset, "at": when, "rows": len(found), "data": data})
         return
-    if not output:
-        print_rows(
-            found.head(_SHOWN).drop("record_hash", "raw_sha256", "source_timezone").to_dicts()
-        )
-    where = f" in {output}" if output else ""
-    cut = f", of which {_SHOWN} are shown" if len(found) > _SHOWN and not output else ""
-    click.echo(f"{len(found):,} rows of {dataset} as known at {when}{where}{cut}", err=True)
+    known = f"known at {when:%F %TZ}"
+    if names_day(at):
+        known = f"known at the end of {when:%F}, UTC"
+    if output:
+        say(f"{len(found):,} rows of {dataset} as {known} in {output}", err=True)
+        return
+    print_frame(
+        found.drop("record_hash", "raw_sha256", "source_timezone"),
+        of=f" of {dataset} as {known}",
+        nothing=f"Nothing of {dataset} was {known}.",
+    )
 
 
-def _print_first(rows: pl.DataFrame) -> int:
+def print_frame(rows: pl.DataFrame, *, of: str, nothing: str) -> None:
+    """The rows of a table: the first on a terminal, all where they are piped."""
+    rest = "a pipe and --json take all"
     if on_terminal():
-        return print_data(rows.columns, rows.to_dicts())
-    print_rows(rows.to_dicts())
-    return len(rows)
+        first = rows.head(_SHOWN).to_dicts()
+        print_data(rows.columns, first, len(rows), of=of, nothing=nothing, rest=rest)
+        return
+    print_lines(rows.columns, rows.iter_rows())
+    if rows.is_empty():
+        say(nothing, err=True)
 
 
 @click.command(epilog=f"Tables: {_NAMES}.")
@@ -115,9 +133,11 @@ def _print_first(rows: pl.DataFrame) -> int:
 def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
     """Run one SELECT over the tables.
 
-    For instance "select count(*) from isone_rt_lmp", by DuckDB. Tables go by name, with or without
-    their namespace; times are UTC. Nothing is written, and no file is read but the tables'. Only
-    the columns and row groups that a query takes are read; sorts beyond 1 GB spill to a temporary
+    For instance "select count(*) from isone_rt_lmp", by DuckDB; "show tables" says which there are,
+    "describe isone_rt_lmp" what one holds. Tables go by name, with or without their namespace, and
+    those of a dataset without its operator too (rt_lmp); times are UTC. Nothing is written, and no
+    file is read but the tables'. Only the columns and row groups that a query takes are read; sorts
+    beyond 1 GB spill to a temporary
     folder. --json holds all rows in memory, the others do not.
     """
     form = _form_of(output, None) if output else ""
@@ -149,18 +169,19 @@ def _frames(batches: "pa.RecordBatchReader") -> Iterator[pl.DataFrame]:
 def _print_batches(batches: "pa.RecordBatchReader") -> None:
     """All rows where they are piped; the first on a terminal, for nobody reads a million."""
     rows = (row for batch in batches for row in batch.to_pylist())
+    names = batches.schema.names
     if not on_terminal():
-        print_lines(batches.schema.names, (row.values() for row in rows))
+        print_lines(names, (row.values() for row in rows))
         return
     first = list(itertools.islice(rows, _SHOWN_OF_A_QUERY))
-    shown = print_data(batches.schema.names, first)
-    more = shown < len(first) or next(rows, None) is not None
-    click.echo(f"the first {shown} rows; --output FILE takes all" if more else f"{shown} rows")
+    total = len(first) if next(rows, None) is None else None
+    nothing = f"0 rows of the columns {', '.join(names)}."
+    print_data(names, first, total, nothing=nothing, rest="--output FILE takes all")
 
 
-@click.command()
+@click.command(epilog=KNOWN)
 @click.option("--dataset", type=dataset_name, required=True, help="The dataset.")
-@with_days
+@with_days("this or a range is required")
 @click.option(
     "--format", "form", type=click.Choice(["csv", "parquet"]), help="(default: as FILE ends; csv)"
 )
@@ -206,7 +227,8 @@ def export(
             frames = _days_of(home, found.table, asked, best=best, step=step)
             rows = _write_file(frames, path, form)
     if not rows:
-        msg = f"{dataset} holds no row of {asked[0]} to {asked[-1]}: collect or load it first"
+        span = str(asked[0]) if len(asked) == 1 else f"{asked[0]} to {asked[-1]}"
+        msg = f"{dataset} holds no row of {span}: collect or load it first"
         raise click.ClickException(msg)
     if output != "-":
         _say_written(rows, path, as_json=as_json)

@@ -6,8 +6,8 @@ from dataclasses import asdict
 import click
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import Days, dataset_name, find, json_option, with_days
-from aurum_assets.cli.output import Row, print_json, print_rows, progress, say
+from aurum_assets.cli.arguments import KNOWN, Days, dataset_name, find, json_option, with_days
+from aurum_assets.cli.output import Row, on_terminal, print_json, print_rows, progress, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -17,10 +17,10 @@ from aurum_assets.resources.settings import Home, open_home
 _COUNTS = ("dataset", "day", "objects", "rows", "missing", "extra", "changed", "pending")
 
 
-@click.command()
+@click.command(epilog=KNOWN)
 @click.argument("dataset", type=dataset_name, required=False)
 @click.option("--dataset", "option", type=dataset_name, help="As DATASET.")
-@with_days
+@with_days("default: every day that is held")
 @click.option(
     "--quick",
     is_flag=True,
@@ -31,7 +31,7 @@ _COUNTS = ("dataset", "day", "objects", "rows", "missing", "extra", "changed", "
 def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_json: bool) -> None:
     """Compare the tables with what the archive gives, day by day. Mends nothing.
 
-    Default: all that is held, of all datasets. Each object must hold its bytes and its envelope,
+    Of one DATASET, or of all. Each object must hold its bytes and its envelope,
     and each table its rows: those that are missing, extra or changed are a problem, with the
     command that mends it. Days that are archived and not merged yet are pending, and none.
 
@@ -69,7 +69,18 @@ def _report(found: list[ingest.Verified], *, as_json: bool) -> None:
         rows = [asdict(v) | {n: "; ".join(getattr(v, n)) or None for n in said} for v in found]
         print_json({"verified": rows})
         return
-    print_rows([_row(v) for v in found], words=("problems", "notes"))
+    print_rows(
+        [_row(v) for v in found],
+        shown={name: name for name in _COUNTS},
+        spare=("objects", "pending"),
+        nothing="Nothing is archived or stored yet, so there is nothing to compare.",
+    )
+    if on_terminal():
+        for one in found:
+            for problem in one.problems:
+                say(f"PROBLEM {one.dataset} {one.day}: {problem}")
+            for note in one.notes:
+                say(f"NOTE {one.dataset} {one.day}: {note}")
     unsealed = sum(v.unsealed for v in found)
     if unsealed:
         text = "objects were archived before envelopes were sealed: an edit of these is not seen"

@@ -7,7 +7,7 @@ import click
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import json_option
 from aurum_assets.cli.interrupt import telling
-from aurum_assets.cli.output import BROKEN, print_json, print_rows
+from aurum_assets.cli.output import BROKEN, minute, on_terminal, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import open_home
 
@@ -19,7 +19,10 @@ _POLL_SECONDS = 0.2  # a join without an end hears of no signal
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--once", is_flag=True, help="Print the metrics and end.")
 def metrics(port: int, host: str, once: bool) -> None:
-    """Serve the metrics of all runs of this home to Prometheus, until interrupted."""
+    """Serve the metrics of all runs to Prometheus.
+
+    Those of this home, until interrupted.
+    """
     import prometheus_client
 
     registry = ingest.Scraped(open_home(DATASETS, needs="home"), DATASETS).registry
@@ -40,6 +43,10 @@ def metrics(port: int, host: str, once: bool) -> None:
             thread.join(_POLL_SECONDS)
 
 
+def _named(dataset: str, sentence: str) -> str:
+    return sentence if not dataset or dataset in sentence else f"{dataset}: {sentence}"
+
+
 @click.command()
 @click.option("--check", is_flag=True, help="Look now, and send what is to be sent.")
 @json_option
@@ -54,6 +61,20 @@ def alerts(check: bool, as_json: bool) -> None:
     if as_json:
         print_json({"alerts": rows, "waiting": home.alerts.waiting})
     else:
-        shown = ("severity", "kind", "dataset", "subject", "day", "opened_at", "sentence")
-        print_rows([{name: row[name] for name in shown} for row in rows])
+        columns = ("severity", "kind", "dataset", "subject", "day", "opened_at", "sentence")
+        print_rows(
+            [{name: row[name] for name in columns} for row in rows],
+            words=("sentence",),
+            shown={
+                "severity": "severity",
+                "kind": "kind",
+                "since": lambda row: minute(row["opened_at"]),
+                "sentence": lambda row: _named(row["dataset"], row["sentence"]),
+            },
+            spare=("since",),
+            nothing="No alert is open.",
+        )
+        if on_terminal():
+            for kind, remedy in {row["kind"]: row["what_to_do"] for row in rows}.items():
+                say(f"{kind}: {remedy}")
     sys.exit(BROKEN if rows else 0)

@@ -15,6 +15,7 @@ from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.said import named, short_names
 from aurum_assets.model.table import Table
 from aurum_assets.resources.evolve import missing
 from aurum_assets.resources.scratch import scratch_folder
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 MEMORY = "1GB"
 BATCH_ROWS = 10_000
 # So DuckDB begins where a table cannot be read.
+_LISTED = '`aurum sql "show tables"` lists them'
+_SHOW_TABLES = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
+_OF_TABLES = re.compile(r"\binformation_schema\b|\bduckdb_\w+|\bpg_\w+|^\s*show\b", re.IGNORECASE)
 _UNREAD = "Invalid Input Error: reading the stream registered as '"
 
 
@@ -48,11 +52,11 @@ def query(
 ) -> "Iterator[pa.RecordBatchReader]":
     """The rows that one SELECT gives, in batches; times are UTC.
 
-    Tables go by ``market.isone_rt_lmp`` or ``isone_rt_lmp``; one that holds nothing yet is empty.
-    Raises ``QueryRefused`` for anything that is not one SELECT over them, and ``LakeUnreachable``
-    or ``ConfigError`` where their files cannot be read: in one sentence, here or while batches are
-    read. ``connected`` is given the connection, whose ``interrupt`` ends the query from another
-    thread.
+    Tables go by ``market.isone_rt_lmp``, ``isone_rt_lmp`` or ``rt_lmp``; one that holds nothing yet
+    is empty. SHOW TABLES lists them, SHOW ALL TABLES with what they hold. Raises ``QueryRefused``
+    for anything that is not one SELECT over them, and ``LakeUnreachable`` or ``ConfigError`` where
+    their files cannot be read: in one sentence, here or while batches are read. ``connected`` is
+    given the connection, whose ``interrupt`` ends the query from another thread.
     """
     import duckdb
     import pyarrow as pa
@@ -61,13 +65,7 @@ def query(
         connected(db)
         try:
             _require_one_select(db, text)
-            for table in known_tables():
-                db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.namespace}")
-                if re.search(rf"\b{table.name}\b", text, re.IGNORECASE):
-                    scan = partial(_scan, table=table)
-                    rows = home.lake.reading(table, scan, table.empty().to_arrow())
-                    db.register(f"__{table.name}", rows)
-                    db.execute(f"CREATE VIEW {table.identifier} AS FROM __{table.name}")
+            _show(home, db, text)
             db.execute(f"SET memory_limit = '{MEMORY}'")
             db.execute(f"SET temp_directory = '{spill}'")
             db.execute("SET search_path = 'main,market,reference,quality'")
@@ -75,7 +73,8 @@ def query(
             db.execute("SET enable_progress_bar = false")
             db.execute("SET enable_external_access = false")
             db.execute("SET lock_configuration = true")
-            answer = db.sql(text)
+            listed = _SHOW_TABLES.fullmatch(text)
+            answer = db.from_arrow(_listed(described=bool(listed[1]))) if listed else db.sql(text)
             _require_names_apart(answer.columns)
             reader = answer.to_arrow_reader(BATCH_ROWS)
         except duckdb.Error as error:
@@ -90,6 +89,41 @@ def _batches(home: Home, reader: "pa.RecordBatchReader") -> "Iterator[pa.RecordB
         yield from reader
     except (duckdb.Error, OSError) as error:  # as pyarrow passes on what DuckDB says midway
         raise _in_words(home, error) from None
+
+
+def names_of(table: Table) -> list[str]:
+    """What ``table`` goes by: its name, and for a dataset's the one without the operator."""
+    short = short_names(
+        t.name for t in known_tables() if t.namespace == DATASETS[0].table.namespace
+    )
+    return [table.name, *(s for s, name in short.items() if name == table.name)]
+
+
+def _listed(*, described: bool) -> "pa.Table":
+    """The answer to SHOW TABLES."""
+    import pyarrow as pa
+
+    rows = []
+    for table in known_tables():
+        name, *short = names_of(table)
+        row = {"namespace": table.namespace, "name": name, "short_name": (*short, None)[0]}
+        rows.append({**row, "description": table.doc} if described else row)
+    return pa.Table.from_pylist(rows)
+
+
+def _show(home: Home, db: "duckdb.DuckDBPyConnection", text: str) -> None:
+    """Let ``text`` see the tables that it names; all, without rows, where it asks which exist."""
+    everything = bool(_OF_TABLES.search(text))
+    for table in known_tables():
+        db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.namespace}")
+        asked = [n for n in names_of(table) if re.search(rf"\b{n}\b", text, re.IGNORECASE)]
+        if asked:
+            scan = partial(_scan, table=table)
+            db.register(f"__{table.name}", home.lake.reading(table, scan, table.empty().to_arrow()))
+            for name in {table.name, *asked}:
+                db.execute(f"CREATE VIEW {table.namespace}.{name} AS FROM __{table.name}")
+        elif everything:
+            db.from_arrow(table.empty().to_arrow()).create(table.identifier)
 
 
 def _require_one_select(db: "duckdb.DuckDBPyConnection", text: str) -> None:
@@ -120,12 +154,21 @@ def _in_words(home: Home, error: Exception) -> AurumError:
         damage = table and home.lake.damage(table)
         return damage or home.lake.in_words(table.identifier if table else name, lost(why))
     sentence = str(error).partition("\n\nLINE")[0].replace("\n", " ").strip()
-    if isinstance(error, duckdb.CatalogException) and "Table with name" in sentence:
-        names = ", ".join(t.identifier for t in known_tables())
-        return QueryRefused(f"{sentence.partition('!')[0]}; there are {names}")
+    absent = re.search(r"Table with name (\S+) does not exist", sentence)
+    if isinstance(error, duckdb.CatalogException) and absent:
+        return QueryRefused(_near(absent[1]))
     if isinstance(error, duckdb.PermissionException):
         return QueryRefused(f"{sentence}; a query sees the tables of this home alone")
     return QueryRefused(sentence)
+
+
+def _near(said: str) -> str:
+    """That there is no table ``said``, and which are called much like it."""
+    try:
+        found = named(said, [t.name for t in known_tables()], "table", _LISTED)
+    except ValueError as error:
+        return str(error)
+    return f"{said} is not a name that SQL takes: write {found}"
 
 
 def _scan(found: "IcebergTable", table: Table) -> Any:  # noqa: ANN401  pyarrow brings no types

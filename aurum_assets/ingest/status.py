@@ -1,10 +1,13 @@
 """Status: what is held of each dataset, in numbers."""
 
+import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
 
+from aurum_assets.ingest.evidence import intervals_of
+from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import DaySize
@@ -16,7 +19,12 @@ _REMEMBERED = 400 * 86_400.0
 
 @dataclass(frozen=True)
 class Status:
-    """One dataset: objects in the archive, rows in the table, what was kept out."""
+    """One dataset: objects in the archive, rows in the table, what was kept out.
+
+    ``lag_seconds``: since the newest interval began, negative where it lies ahead.
+    ``missing_today``: how many intervals (of a live forecast, cases) of the operator's today are
+    due and not there. Both are None where nothing is held, or where the dataset has no intervals.
+    """
 
     dataset: str
     objects: int
@@ -28,6 +36,8 @@ class Status:
     quarantined: int
     rejected: int
     last_commit: str | None
+    lag_seconds: int | None
+    missing_today: int | None
 
     def as_dict(self) -> dict[str, Any]:
         """As ``aurum status --json`` prints it."""
@@ -54,7 +64,32 @@ def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
         quarantined=quarantined,
         rejected=len(home.archive.unsettled(dataset.key)),
         last_commit=summary.last_commit.isoformat() if summary and summary.last_commit else None,
+        lag_seconds=int((home.now() - summary.last).total_seconds())
+        if summary and summary.last
+        else None,
+        missing_today=_missing_today(home, dataset, summary.last)
+        if summary and summary.last
+        else None,
     )
+
+
+def _missing_today(home: Home, dataset: Dataset, newest: dt.datetime) -> int:
+    """The intervals of the operator's today that are due and not there."""
+    day = dataset.source.day_of(home.now())
+    rows = dataset.table.empty() if newest < day.start else None  # None: those that are held
+    intervals = intervals_of(home, dataset, day, rows, None)
+    evidence = Evidence(
+        table=dataset.table,
+        config=home.config(dataset),
+        day=day,
+        now=home.now(),
+        rows=dataset.table.empty(),
+        intervals=intervals.frame,
+        quarantine=QUARANTINE.empty(),
+        every=intervals.every,
+        published=intervals.published,
+    )
+    return completeness(evidence).count
 
 
 def _summary(home: Home, dataset: Dataset) -> TableSummary | None:

@@ -39,7 +39,7 @@ def instant_of(said: str | dt.datetime | dt.date, now: dt.datetime | None = None
         if said.tzinfo is None:
             msg = (
                 f"{said.isoformat()} has no offset: give it a tzinfo, for instance "
-                "datetime(2026, 11, 27, 12, tzinfo=UTC), or say it as text, '2026-11-27T12:00Z'"
+                "datetime(2026, 7, 20, 12, tzinfo=UTC), or say it as text, '2026-07-20T12:00Z'"
             )
             raise ValueError(msg)
         return said.astimezone(dt.UTC)
@@ -61,8 +61,8 @@ def instant_of(said: str | dt.datetime | dt.date, now: dt.datetime | None = None
     except (ValueError, OverflowError):
         pass  # no such hour or day: the same sentence
     msg = (
-        f"{said!r} is not an instant: expected for instance 2026-11-27T12:00Z, "
-        "or 2026-11-27 for the end of that day, UTC"
+        f"{said!r} is not an instant: expected for instance 2026-07-20T12:00Z, "
+        "or 2026-07-20 for the end of that day, UTC"
     )
     raise ValueError(msg)
 
