@@ -3,8 +3,6 @@
 import csv
 import json
 import os
-import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import PROJECT
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording
+from benchmarks.terminal import in_terminal
 
 LMP = "isone_rt_lmp"
 DAY = "2026-07-20"
@@ -199,28 +198,13 @@ def test_a_wide_answer_is_legible_on_a_terminal_of_a_hundred_columns(
 ) -> None:
     assert desk("status").exit_code == 0
     text = "select * from isone_rt_lmp order by location_id"
-    program = "from aurum_assets.cli import main; main()"
-    command = [sys.executable, "-c", program, "sql", text]
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(  # noqa: S603  our own command
-        command,
-        cwd=PROJECT,
-        env=os.environ | environment | {"COLUMNS": "100", "TERM": "dumb"},
-        stdout=theirs,
-        stderr=theirs,
-    ) as done:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                shown += os.read(ours, 65536)
-            except OSError:  # the terminal is gone once nobody holds its other end
-                break
-    os.close(ours)
-    assert done.returncode == 0, shown
-    assert b"location_id      4000" in shown
-    assert "…" not in shown.decode()
-    assert b"The first 5 of 10 rows; --output FILE takes all." in shown
+    command = [Path(sys.executable).parent / "aurum", "sql", text]
+    with in_terminal(command, os.environ | environment, PROJECT, columns=100) as running:
+        shown = running.end()
+    assert shown.code == 0, shown.text
+    assert "location_id      4000" in shown.text
+    assert "…" not in shown.text
+    assert "The first 5 of 10 rows; --output FILE takes all." in shown.text
 
 
 # --- export --------------------------------------------------------------------------------------

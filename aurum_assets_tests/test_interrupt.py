@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from aurum_assets.resources.lake import Lake
 from aurum_assets.simulator.faults import Fault
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum
-from aurum_assets_tests.in_terminal import in_terminal
 from aurum_assets_tests.recordings import recording
+from benchmarks.terminal import InTerminal, in_terminal
 
 LMP = "isone_rt_lmp"
 WITHIN = 1.0 + 0.5  # seconds: what is promised, and what a loaded machine may add
@@ -53,6 +54,11 @@ class Small:
         """How many prices the table holds."""
         table = next(d.table for d in DATASETS if d.key == LMP)
         return len(Lake.local(self.home / "lake").read(table))
+
+    def shows(self, arguments: str) -> AbstractContextManager[InTerminal]:
+        """``aurum`` in a terminal, in the folder to work in."""
+        command = [Path(sys.executable).parent / "aurum", *shlex.split(arguments)]
+        return in_terminal(command, os.environ | self.environment, self.folder, columns=100)
 
     def stuck(self, place: str, pattern: str) -> None:
         """Make the last file of ``pattern`` one that is never read to its end."""
@@ -122,7 +128,7 @@ def operators_ask_to_wait(small: Small) -> None:
 
 def limit_is_used_up(small: Small) -> None:
     small.environment["AURUM_LIMIT_SCALE"] = "0.001"  # one request a window
-    with in_terminal(["collect", "isone", "system_load"], small.environment) as first:
+    with small.shows("collect isone system_load") as first:
         first.waits_for(lambda: "waiting for the limit" in first.text)
 
 
@@ -233,7 +239,7 @@ OF_NO_HOME = {
 def ends_at_ctrl_c(small: Small, long: Long) -> None:
     """Exit code 130 within a second, the sentence, and no file but those that were there."""
     long.arrange(small)
-    with in_terminal(shlex.split(long.arguments), small.environment, small.folder) as running:
+    with small.shows(long.arguments) as running:
         running.waits_for(
             lambda: re.search(long.shows, running.text) if long.shows else small.scratch
         )
@@ -259,16 +265,14 @@ def test_ctrl_c_ends_what_needs_no_home_the_same_way(bare: Small, long: Long) ->
 def test_a_replay_that_was_interrupted_has_left_each_day_whole(small: Small) -> None:
     before = small.rows
     archive_sticks(small)
-    with in_terminal(["replay", LMP, "--all"], small.environment) as running:
+    with small.shows(f"replay {LMP} --all") as running:
         running.waits_for(lambda: FIRST in running.text)
         assert running.press().code == 130
     assert small.rows == before == 9
 
 
 def test_sigterm_ends_it_the_same_way_by_143(small: Small) -> None:
-    with in_terminal(
-        ["sql", ENDLESS, "--output", "big.csv"], small.environment, small.folder
-    ) as running:
+    with small.shows(f"sql '{ENDLESS}' --output big.csv") as running:
         running.waits_for(lambda: small.scratch)
         ended = running.send(signal.SIGTERM)
     assert (ended.code, ended.text.strip()) == (143, "ended by SIGTERM: no file was written")

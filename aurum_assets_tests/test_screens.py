@@ -4,17 +4,12 @@ Written anew by ``WRITE_SCREENS=1 pytest -n0 aurum_assets_tests/test_screens.py`
 difference before it is committed.
 """
 
-import fcntl
 import json
 import os
-import pty
 import re
 import shutil
-import struct
-import subprocess
 import sys
 import tempfile
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +19,7 @@ from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.recordings import recording
+from benchmarks.terminal import in_terminal
 
 SCREENS = Path(__file__).parent / "screens"
 LMP = "isone_rt_lmp"
@@ -133,26 +129,11 @@ def in_a_terminal(
 ) -> list[tuple[str, int]]:
     """What a terminal shows after each command, and the command's exit code."""
     (folder / "lines.json").write_text(json.dumps(lines))
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
-    with subprocess.Popen(  # noqa: S603  our own command
-        [sys.executable, "-c", PROGRAM, "lines.json"],
-        cwd=folder,
-        env=os.environ | environment | {"TERM": "xterm-256color"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ):
-        os.close(theirs)
-        said = b""
-        while True:
-            try:
-                said += os.read(ours, 65536)
-            except OSError:  # the terminal is gone once nobody holds its other end
-                break
-    os.close(ours)
-    shown = re.findall(r"(.*?)\x1e(\d+)\r\n", said.decode(), re.DOTALL)
-    assert len(shown) == len(lines), said.decode()
+    command = [sys.executable, "-c", PROGRAM, "lines.json"]
+    with in_terminal(command, os.environ | environment, folder) as running:
+        running.end()
+    shown = re.findall(r"(.*?)\x1e(\d+)\r\n", running.raw.decode(), re.DOTALL)
+    assert len(shown) == len(lines), running.text
     return [(screen(text), int(code)) for text, code in shown]
 
 
