@@ -16,7 +16,7 @@ override AURUM_DAGSTER_POSTGRES_URL := \
 export AURUM_DAGSTER_POSTGRES_URL
 WITH_STORAGE = sed '$(if $(AURUM_DAGSTER_POSTGRES_URL),s/^\#postgres\# //)' dagster.yaml
 
-.PHONY: help setup setup-dev demo test check bench prove dev live openapi schemas lock clean
+.PHONY: help setup setup-dev demo test check bench prove tour dev live openapi schemas lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -63,6 +63,9 @@ bench: setup-dev ## Speed, beside a floor and a peer, in one run
 
 prove: setup-dev ## kill -9, races, mutated payloads: the promises, counted
 	@$(BIN)/python -m benchmarks.prove
+
+tour: setup-dev ## The first hour walked in a clone: demo, UI, mistakes, Ctrl-C, a copy and a move
+	@$(BIN)/python -m benchmarks.prove tour
 
 dev: setup ## Simulator, daemon and UI on 127.0.0.1:3000, schedules running
 	@exec $(BIN)/python -m aurum_assets.dev --port $(UI_PORT) --simulator-port $(SIMULATOR_PORT)
