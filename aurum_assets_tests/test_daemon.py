@@ -7,7 +7,6 @@ import contextlib
 import datetime as dt
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from aurum_assets.model.checks import checks_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import PROJECT, Configuration
 from aurum_assets.simulator.server import Simulator
+from aurum_assets_tests.servers.redis import free_port
 
 LOAD = ISONE_SYSTEM_LOAD
 DAYS = 3
@@ -64,13 +64,6 @@ class Operated:
     def log(self) -> str:
         """What the processes said last."""
         return "\n".join(p.read_text()[-3000:] for p in sorted(self.root.glob("*.log")))
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

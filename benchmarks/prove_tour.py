@@ -24,6 +24,7 @@ import httpx
 from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.resources.settings import PROJECT
 from benchmarks.proof import Proof
+from benchmarks.prove_dev import free_port
 from benchmarks.terminal import in_terminal
 
 Json = dict[str, Any]
@@ -60,20 +61,14 @@ _UNDER_WAY, _AT_ONCE = 2.5, 1.5  # seconds: libraries are imported then; a secon
 _ALONE, _BOTH, _FAILING = 12, 9, 6  # days ago: of each, nothing is held yet
 
 
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 @dataclass
 class Tour:
     """A clone, what ``make`` and ``aurum`` do in it, and what was not as promised."""
 
     clone: Path
     proof: Proof
-    ui_port: int = field(default_factory=_free_port)
-    simulator_port: int = field(default_factory=_free_port)
+    ui_port: int = field(default_factory=free_port)
+    simulator_port: int = field(default_factory=free_port)
 
     @property
     def environment(self) -> dict[str, str]:
