@@ -74,7 +74,7 @@ def report(found: "Demo", home: Home, seconds: float, *, as_json: bool) -> None:
         added, held = (sum(line[name] for line in lines) for name in ("rows_added", "quarantined"))
         said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
         kept = f", {held} record{'s' * (held != 1)} kept out on purpose" if held else ""
-        say(f"\n{said}{kept}, in {seconds:.0f} s. What to look at next:")
+        say(f"\n{said}{kept}, in {seconds:.0f} s.\n\nWhat to look at next:")
         for title, command in commands.items():
             click.echo(f"\n{title}:\n\n{command}")
         click.echo("\nAnd `make dev` for the UI, with running schedules.")
