@@ -56,7 +56,7 @@ CODES = [
     ("status", 0),
     ("doctor", 0),
     ("alerts", 0),
-    ("alerts --check", 3),
+    ("alerts --check", 0),
     ("probe --dataset system_load", 0),
     ("probe --dataset rt_lmp", 1),  # no final value is out for the day yet
     ("probe --dataset cts --source isone", 2),
@@ -102,6 +102,14 @@ def test_a_table_that_lacks_what_the_archive_holds_is_exit_code_1(
         path.unlink()
     assert desk("verify").exit_code == 1
     assert desk("replay", LMP, "--day", DAY).exit_code == 1
+
+
+def test_an_open_alert_is_exit_code_3(desk: Aurum) -> None:
+    assert desk("collect", "isone", "rt_lmp", "--feed", "now").exit_code == 0
+    assert desk("alerts", "--check").exit_code == 0  # it is fresh
+    later = {"AURUM_NOW": "2026-07-21T19:00:00Z"}
+    assert desk("alerts", "--check", **later).exit_code == 3
+    assert desk("alerts", **later).exit_code == 3
 
 
 def test_what_is_still_out_is_exit_code_3(desk: Aurum) -> None:

@@ -288,7 +288,7 @@ def test_a_table_is_as_of_an_instant_in_the_usual_forms(
 def test_what_is_no_instant_is_refused_with_an_example(
     lake: OpenLake, instant: str | dt.datetime
 ) -> None:
-    with pytest.raises(ValueError, match="2026-11-27T12:00Z"):
+    with pytest.raises(ValueError, match="2026-07-20T12:00Z"):
         lake.as_of("system_load", instant)
 
 
