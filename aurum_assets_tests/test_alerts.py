@@ -226,14 +226,14 @@ def test_a_receiver_that_is_down_hears_everything_later_in_order(
 
 
 def test_what_nobody_takes_for_a_week_is_dropped_with_a_word_in_the_log(
-    alerts: Alerts, heard: Heard, clock: SetClock, capsys: pytest.CaptureFixture[str]
+    alerts: Alerts, heard: Heard, clock: SetClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard.down = True
     alerts.raise_(TROUBLE)
     clock.set(clock() + 8 * DAY)
     alerts.send()
     assert alerts.waiting == 0
-    assert "alert never taken" in "".join(capsys.readouterr())
+    assert "alert never taken" in caplog.text
 
 
 class Killed:
@@ -300,7 +300,7 @@ def test_a_webhook_is_told_in_slacks_words(hooked: Desk, httpserver: HTTPServer)
 
 @pytest.mark.parametrize("status", [302, 404, 429, 500])
 def test_a_webhook_that_refuses_is_told_at_a_later_look(
-    hooked: Desk, httpserver: HTTPServer, status: int, capsys: pytest.CaptureFixture[str]
+    hooked: Desk, httpserver: HTTPServer, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = "/services/T0/B0/canary-webhook"
     httpserver.expect_ordered_request(address).respond_with_data("no", status)
@@ -308,7 +308,7 @@ def test_a_webhook_that_refuses_is_told_at_a_later_look(
     hooked.home.alerts.raise_(TROUBLE)
     ingest.send(hooked.home)
     assert hooked.home.alerts.waiting == 1
-    said = "".join(capsys.readouterr())
+    said = caplog.text
     assert f"it answered {status}" in said
     assert "canary" not in said
     ingest.send(hooked.home)
@@ -316,13 +316,14 @@ def test_a_webhook_that_refuses_is_told_at_a_later_look(
 
 
 def test_a_webhook_that_is_not_there_holds_up_nothing_and_is_told_later(
-    hooked: Desk, httpserver: HTTPServer, capsys: pytest.CaptureFixture[str]
+    hooked: Desk, httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = SecretStr("http://127.0.0.1:1/canary-webhook")
     down = replace(hooked.home, backends=Backends(webhook_url=gone))
     down.alerts.raise_(TROUBLE)
     ingest.send(down)
-    assert "canary" not in "".join(capsys.readouterr())
+    assert "an alert waits for its receiver" in caplog.text
+    assert "canary" not in caplog.text
     httpserver.expect_request("/services/T0/B0/canary-webhook").respond_with_data("ok")
     ingest.send(hooked.home)
     assert len(texts(httpserver)) == 1

@@ -97,16 +97,16 @@ def test_what_a_parser_raises_rejects_its_snapshot_and_the_day_goes_on(
 
 
 def test_the_log_has_the_traceback_of_what_nobody_expected(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
+    desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk.bring(stumbling(unknown_column), load_body(DAYS[0], load=HOSTILE))
-    said = capsys.readouterr().out
+    said = caplog.text
     assert "Traceback" in said
     assert "unknown_column" in said
 
 
 def test_a_parser_that_gives_a_column_of_another_type_is_a_rejection_that_names_it(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
+    desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     def parse(records: pl.DataFrame) -> pl.DataFrame:
         return LOAD.dialect("live").parse(records).with_columns(load=pl.lit("much"))
@@ -114,7 +114,7 @@ def test_a_parser_that_gives_a_column_of_another_type_is_a_rejection_that_names_
     dataset = replace(LOAD, dialects=tuple(replace(d, parse=parse) for d in LOAD.dialects))
     brought = desk.bring(dataset, load_body(DAYS[0]))
     assert "load should be Float64, the parser gave String" in brought.done.rejected[0]
-    assert "Traceback" in capsys.readouterr().out
+    assert "Traceback" in caplog.text
 
 
 @every_failure

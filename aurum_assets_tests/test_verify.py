@@ -212,7 +212,7 @@ def test_an_object_without_a_seal_stays_readable_and_is_counted(aurum: Aurum, fi
 
 @pytest.mark.parametrize("again", [False, True], ids=["new", "nothing-new"])
 def test_a_table_that_lost_merged_rows_is_healed_by_the_next_load_and_says_so(
-    desk: Desk, filled: Home, capfd: pytest.CaptureFixture[str], *, again: bool
+    desk: Desk, filled: Home, caplog: pytest.LogCaptureFixture, *, again: bool
 ) -> None:
     before = filled.lake.read(TABLE)
     filled.lake.replace(TABLE, TABLE.empty(), PARTITION)
@@ -220,7 +220,7 @@ def test_a_table_that_lost_merged_rows_is_healed_by_the_next_load_and_says_so(
     done = done or ingest.normalize(filled, LOAD, DAY)
     assert done.healed
     assert done.merged.new == 2
-    assert "healed" in capfd.readouterr().out
+    assert "healed" in caplog.text
     assert table_metadata(filled, done)["healed"] is True
     if again:
         assert filled.lake.read(TABLE).equals(before)
