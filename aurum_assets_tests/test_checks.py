@@ -215,7 +215,7 @@ def test_completeness_counts_the_intervals_that_the_day_has(
     lacking = replace(frozen, intervals=intervals.with_row_index().filter(pl.col("index") != 20))
     verdict = say("completeness", lacking)
     assert (verdict.passed, verdict.severity, verdict.count) == (False, "WARN", 1)
-    assert whole.marks(FIVE_MINUTES)[20].isoformat() in verdict.reason
+    assert f"{whole.marks(FIVE_MINUTES)[20]:%F %R}Z" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_only_intervals_that_are_due_can_be_missing() -> None:
     two = evidence(rows(2), now=due - dt.timedelta(microseconds=1))
     assert say("completeness", two).reason == "all 2 due intervals are there"
     verdict = say("completeness", replace(two, now=due))
-    gap = f"{third.isoformat()} (prelim)"
-    assert verdict.reason == f"1 of 3 due intervals are missing, the first: {gap}"
+    gap = f"{third:%F %R}Z (prelim)"
+    assert verdict.reason == f"1 of 3 due intervals are missing: {gap}"
     assert say("completeness", evidence(rows(0), now=DAY.start)).skipped
 
 
@@ -286,8 +286,10 @@ def test_gaps_are_named_by_their_ends_the_first_five_of_them() -> None:
         (marks[60], marks[60], 1),
         (marks[80], marks[80], 1),
     ]
-    assert f"{marks[3]} to {marks[5]} (prelim), {marks[20]} (prelim)" in verdict.reason
-    assert marks[100] not in verdict.reason
+    said = [f"{m:%F %R}Z" for m in DAY.marks(FIVE_MINUTES)]
+    assert f"{said[3]} to {said[5]} (prelim), {said[20]} (prelim)" in verdict.reason
+    assert verdict.reason.endswith(f"{said[80]} (prelim), and 1 gap more")
+    assert said[100] not in verdict.reason
 
 
 def test_completeness_draws_a_letter_an_hour_and_a_line_a_finality() -> None:

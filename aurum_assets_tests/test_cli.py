@@ -217,7 +217,7 @@ def test_broken_records_are_exit_code_3_and_their_siblings_are_stored(
     assert (said(result)["stored"], said(result)["quarantined"]) == (4, 1)
     words = aurum("load", "--dataset", LMP, path)
     assert words.exit_code == 3
-    assert "ERROR lmp_arithmetic 2026-07-20: 1 records were quarantined" in words.stdout
+    assert "ERROR lmp_arithmetic 2026-07-20: 1 record was quarantined" in words.stdout
 
 
 def test_bytes_that_nobody_can_read_are_exit_code_3_and_kept(

@@ -236,8 +236,8 @@ def completeness(evidence: Evidence) -> Verdict:
     if missing and evidence.intervals.is_empty():
         reason = f"no interval of the day is there ({len(due)} due)"
     elif missing:
-        named = ", ".join(_named(gap) for gap in gaps[:_SHOWN])
-        reason = f"{missing} of {len(due)} due intervals are missing, the first: {named}"
+        named = _some([_named(gap) for gap in gaps])
+        reason = f"{missing} of {len(due)} due intervals are missing: {named}"
     return Verdict(
         "completeness",
         not missing,
@@ -262,8 +262,8 @@ def _complete_by_cases(evidence: Evidence, published: Sequence[dt.datetime]) -> 
     if missing and not held:
         reason = f"no case of the day is there (about {missing} due)"
     elif missing:
-        named = ", ".join(_named_cases(gap) for gap in gaps[:_SHOWN])
-        reason = f"about {missing} cases are missing beside {held}, the first: {named}"
+        named = _some([_named_cases(gap) for gap in gaps])
+        reason = f"about {missing} cases are missing beside {held}: {named}"
     sample = tuple(
         {"after": g.after.isoformat(), "before": g.before.isoformat(), "cases": g.cases}
         for g in gaps[:_SHOWN]
@@ -274,7 +274,17 @@ def _complete_by_cases(evidence: Evidence, published: Sequence[dt.datetime]) -> 
 
 
 def _named_cases(gap: CaseGap) -> str:
-    return f"{gap.cases} from {gap.after.isoformat()} to {gap.before.isoformat()}"
+    return f"{gap.cases} from {gap.after:%F %R}Z to {gap.before:%F %R}Z"
+
+
+def _of(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _some(gaps: Sequence[str]) -> str:
+    """The first of ``gaps``, and how many more there are."""
+    more = len(gaps) - _SHOWN
+    return ", ".join([*gaps[:_SHOWN], *([f"and {_of(more, 'gap', 'gaps')} more"] * (more > 0))])
 
 
 def _there(evidence: Evidence) -> Iterator[tuple[str, set[dt.datetime]]]:
@@ -304,8 +314,9 @@ def _gap(due: Sequence[dt.datetime], run: Sequence[int], name: str) -> dict[str,
 
 def _named(gap: Mapping[str, Any]) -> str:
     of = f" ({gap['of']})" if gap["of"] else ""
-    through = f" to {gap['last']}" if gap["intervals"] > 1 else ""
-    return f"{gap['interval_start']}{through}{of}"
+    first, last = (dt.datetime.fromisoformat(gap[name]) for name in ("interval_start", "last"))
+    through = f" to {last:%F %R}Z" if gap["intervals"] > 1 else ""
+    return f"{first:%F %R}Z{through}{of}"
 
 
 def _strip(evidence: Evidence, there: set[dt.datetime]) -> str:
@@ -337,7 +348,8 @@ def schema_drift(evidence: Evidence) -> Verdict:
     if not drift and out.is_empty():
         return Verdict("schema_drift", True, "WARN", 0, "the fields are the expected ones")
     if not drift:
-        reason = f"{len(out)} records of earlier answers were quarantined: {out['reason'][0]}"
+        were = _of(len(out), "record of an earlier answer was", "records of earlier answers were")
+        reason = f"{were} quarantined: {out['reason'][0]}"
         sample = tuple(out.select("record", "reason").head(_SHOWN).to_dicts())
         return Verdict("schema_drift", False, "ERROR", len(out), reason, sample)
     worst: Severity = "ERROR" if any(d.severity == "ERROR" for d in drift) else "WARN"
@@ -559,7 +571,8 @@ def _with_quarantine(
         return Verdict(check, True, "ERROR", 0, f"none of {len(evidence.rows):,} rows breaks it")
     parts = []
     if len(out):
-        parts.append(f"{len(out)} records were quarantined: {out['reason'][0]}")
+        were = _of(len(out), "record was", "records were")
+        parts.append(f"{were} quarantined: {out['reason'][0]}")
     if stored:
         shown = ", ".join(f"{k}={v}" for k, v in stored[0].items())
         parts.append(f"{len(stored)} stored rows break it: {shown}")
