@@ -782,7 +782,7 @@ def open_home(
     instead = {"lake": home.backends.catalog, "archive": home.backends.archive}
     if needs != "nothing" and not (instead.get(needs) or home.exists):
         msg = (
-            f"there is no home in {home.root.resolve()}: set AURUM_HOME to the one that you mean, "
+            f"there is no home in {home.root.resolve()}: name the folder of another (AURUM_HOME), "
             "or make one with `aurum collect`, `aurum load` or `aurum demo`"
         )
         raise ConfigError(msg)
