@@ -5,13 +5,12 @@ import re
 import shlex
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,6 @@ class Small:
     folder: Path
     market: Running
     environment: dict[str, str]
-    held: list[sqlite3.Connection] = field(default_factory=list)
 
     @property
     def scratch(self) -> list[Path]:
@@ -65,7 +63,6 @@ class Small:
         path = max((self.home / place).rglob(pattern))
         path.rename(self.folder.parent / "aside")
         os.mkfifo(path)
-        self.held.clear()
 
 
 @pytest.fixture
@@ -102,10 +99,8 @@ def payload_sticks(small: Small) -> None:
     os.mkfifo(small.folder / "stuck.json")
 
 
-def catalog_is_locked(small: Small) -> None:
-    db = sqlite3.connect(small.home / "lake" / "catalog.sqlite")
-    db.execute("BEGIN EXCLUSIVE")
-    small.held.append(db)
+def metadata_sticks(small: Small) -> None:
+    small.stuck(f"lake/warehouse/market/{LMP}/metadata", "*.metadata.json")
 
 
 def home_was_copied_and_sticks(small: Small) -> None:
@@ -182,7 +177,7 @@ OF_A_HOME = {
         "maintain",
         "maintaining",
         r"interrupted: 0 of \d+ parts done; the next pass goes on",
-        catalog_is_locked,
+        metadata_sticks,
     ),
     "relocate": Long(
         "relocate",
@@ -293,6 +288,20 @@ def test_what_ignores_ctrl_c_in_the_background_goes_on_ignoring_it(small: Small)
         process.send_signal(signal.SIGINT)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1)
+        process.terminate()
+        assert process.wait(5) == 143
+
+
+def test_a_demo_in_the_background_of_a_script_ends_by_sigterm(small: Small) -> None:
+    aurum = str(Path(sys.executable).parent / "aurum")
+    with subprocess.Popen(  # noqa: S603  our own command
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", aurum, "demo"],
+        env=os.environ | small.environment,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith(b" 2/"):
+            assert process.poll() is None
         process.terminate()
         assert process.wait(5) == 143
 

@@ -74,6 +74,10 @@ class _Watch:
         # What this process was told to ignore (nohup, a shell's background) it goes on ignoring.
         ours = [s for s in _SAID if signal.getsignal(s) is not signal.SIG_IGN]
         self._before = {s: signal.signal(s, self._interrupt) for s in ours}
+        # By a handler of its own: Dagster lets SIGTERM do what SIGINT does, and would ignore both.
+        self._ignored = [s for s in _SAID if s not in ours]
+        for number in self._ignored:
+            signal.signal(number, lambda *_: None)
         self._thread = threading.Thread(target=self._listen, name="signals", daemon=True)
         self._thread.start()
 
@@ -82,6 +86,8 @@ class _Watch:
         signal.set_wakeup_fd(self._fd_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        for number in self._ignored:
+            signal.signal(number, signal.SIG_IGN)
         os.close(self._told)
         self._thread.join()
         os.close(self._hears)
