@@ -8,16 +8,15 @@ quarantined record to look at; ``looks`` gives the commands that show them.
 """
 
 import datetime as dt
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import SecretStr
 
 from aurum_assets.definitions import build
+from aurum_assets.dev import dagster_folder
 from aurum_assets.graph.alerts import DEMO
 from aurum_assets.graph.jobs import Beat, asked_by, asset_keys, beats
 from aurum_assets.graph.reference import reference_key
@@ -30,7 +29,7 @@ from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Source
 from aurum_assets.resources.api import Credentials
-from aurum_assets.resources.settings import PROJECT, Backends, Home
+from aurum_assets.resources.settings import Backends, Home
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
@@ -106,17 +105,6 @@ def demo_home(home: Home, running: Running, clock: Callable[[], dt.datetime]) ->
 def dagster_instance(home: Home) -> dg.DagsterInstance:
     """The Dagster instance of this home, where ``make dev`` finds the demo's runs."""
     return dg.DagsterInstance.from_config(str(dagster_folder(home)))
-
-
-def dagster_folder(home: Home) -> Path:
-    """The folder of Dagster's storage in this home, made with its configuration if need be."""
-    folder = (home.root / "dagster").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "dagster.yaml").exists():
-        text = (PROJECT / "dagster.yaml").read_text()
-        mark = "#postgres# " if os.environ.get("AURUM_DAGSTER_POSTGRES_URL") else None
-        (folder / "dagster.yaml").write_text(text.replace(mark, "") if mark else text)
-    return folder
 
 
 def run_demo(home: Home, tell: Tell, simulator: Callable[..., Simulator] = Simulator) -> Demo:
