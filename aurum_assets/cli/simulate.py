@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aurum_assets.cli.arguments import INSTANT, INSTANTS, instant, json_option
+from aurum_assets.cli.arguments import INSTANT, INSTANTS, PORT, instant, json_option
 from aurum_assets.cli.interrupt import telling
 from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
@@ -92,7 +92,7 @@ def _this(home: Home) -> str:
 
 
 @click.command()
-@click.option("--port", default=8321, show_default=True, help="0: any that is free.")
+@click.option("--port", type=PORT, default=8321, show_default=True, help="0: any that is free.")
 @click.option(
     "--at", metavar=INSTANT, help=f"Freeze its clock here, {INSTANTS} (default: it runs)."
 )

@@ -262,10 +262,10 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
 def _normalized(home: Home, dataset: Dataset, day: OperatingDay) -> ingest.Normalized:
     try:
         return ingest.normalize(home, dataset, day)
-    except NothingArchived as error:
+    except NothingArchived:
         raw = raw_key(dataset).to_user_string()
         msg = f"nothing archived of {day}: materialize {raw} too"
-        raise NothingArchived(msg) from error
+        raise NothingArchived(msg) from None
 
 
 def table_checks(dataset: Dataset, config: DatasetConfig) -> dg.AssetChecksDefinition:

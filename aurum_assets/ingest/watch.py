@@ -287,14 +287,15 @@ def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) ->
     newest = seen.newest[dataset.key].get(feed.finality or "")
     if newest is None:
         day = seen.days[dataset.key][-1]
-        said = f"feed {feed.name} brought nothing of {day}, the newest day that is held"
+        said = f"its feed {feed.name!r} has brought nothing of {day}, the newest day that is held"
         return said if seen.now - looked > limit else ""
     # Of a forecast, whose interval lies ahead, only the fetch says how old it is.
     since = newest.until if newest.until <= seen.now else newest.fetched
     if seen.now - max(since, looked) <= limit:
         return ""
     return (
-        f"feed {feed.name} brought nothing newer than {since:%F %R}Z, {_hm(seen.now - since)} ago; "
+        f"its feed {feed.name!r} has brought nothing newer than {since:%F %R}Z, "
+        f"{_hm(seen.now - since)} ago; "
         f"at most {_hm(limit)} is expected"
     )
 
@@ -316,7 +317,7 @@ def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> 
         repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
         if feed.asks == "now" or repaired_by > seen.now:
             return ""
-    said = f"feed {feed.name} was due to bring {owed}"
+    said = f"its feed {feed.name!r} was due to bring {owed}"
     if owed.date not in held:
         return f"{said}, but nothing of that day is held"
     if feed.finality is None:

@@ -621,8 +621,8 @@ class Home:
         for place, variable, whose in [(self.root, "AURUM_HOME", self.origin), *self._shared(ours)]:
             if whose != ours:
                 msg = (
-                    f"{place} holds {whose} data and {host} gives {ours}: "
-                    f"set {variable} to another place for these"
+                    f"{place} holds {whose} data, and {host} would bring {ours} data: "
+                    f"set {variable} to another place for that"
                 )
                 raise ConfigError(msg)
 
@@ -810,8 +810,12 @@ def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home
             password=settings.isone_password,
             api_key=settings.isone_api_key,
         )
+    root = settings.home.expanduser()
+    if root.exists() and not root.is_dir():
+        msg = f"environment variable AURUM_HOME: {root} is a file, a home is a folder"
+        raise ConfigError(msg)
     return Home(
-        root=settings.home,
+        root=root,
         configuration=load_config(settings.config, datasets),
         base_urls={"isone": settings.isone_base_url, "miso": settings.miso_base_url},
         credentials=credentials,
