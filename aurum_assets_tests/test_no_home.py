@@ -81,7 +81,9 @@ def test_a_command_that_looks_says_that_there_is_no_home_and_makes_none(
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     (sentence,) = result.stderr.strip().splitlines()
-    assert sentence.startswith(f"Error: there is no home in {home}: set AURUM_HOME ")
+    assert sentence.startswith(
+        f"Error: there is no home in {home}: name the folder of another (AURUM_HOME)"
+    )
     for way in ("`aurum collect`", "`aurum load`", "`aurum demo`"):
         assert way in sentence
     assert everything(here) == before

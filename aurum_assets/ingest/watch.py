@@ -256,13 +256,15 @@ def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
     """Feeds of tables that hold something: a home that never had a feed does not miss it.
 
     Lateness counts from the first look after a ``pause``, so that the schedules have their chance.
-    A feed that was late before stays so until it comes, unless nobody looked for a day.
+    A feed that was late before stays so until it comes; of a simulated home, whose data is made up
+    as long as somebody looks, unless nobody looked for a day.
     """
     since = _looked_since(seen.home, pause)
+    simulated = seen.home.origin == "simulated"
     told = {
         (a.dataset, a.subject)
         for a in seen.home.alerts.open
-        if seen.now - dt.datetime.fromisoformat(a.last_seen_at) <= _PAUSE
+        if not simulated or seen.now - dt.datetime.fromisoformat(a.last_seen_at) <= _PAUSE
     }
     for dataset in seen.datasets:
         for feed in seen.home.config(dataset).feeds:
@@ -308,7 +310,7 @@ def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> 
         asked_on = asked_on.plus(-1)
     owed = asked_on.plus(feed.offset_days)
     today = dataset.source.day_of(seen.now).date
-    if owed.date < max(first_wanted(held, today), config.first_day):
+    if owed.date < max(first_wanted(seen.home, held, today), config.first_day):
         return ""
     if asked_on.plus(grace).at(at) < looked:  # no beat since; from the next day on repairs ask
         repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
