@@ -23,6 +23,7 @@ from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.settings import Home
+from aurum_assets.resources.state import recalled
 
 TRIES = 8
 LOOKS = 8  # days of a dataset whose intervals are read at one look
@@ -380,5 +381,4 @@ def pause_after(attempt: int) -> dt.timedelta:
 
 
 def _recalled(home: Home, dataset: Dataset) -> dict[str, Tried]:
-    text = home.state.get(f"gaps:{dataset.key}")
-    return msgspec.json.decode(text, type=dict[str, Tried]) if text else {}
+    return recalled(home.state.get(f"gaps:{dataset.key}"), dict[str, Tried]) or {}

@@ -62,7 +62,7 @@ from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store, s3_properties
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState, redis_at
 from aurum_assets.resources.registry import Registry
-from aurum_assets.resources.state import SqliteState, State
+from aurum_assets.resources.state import SqliteState, State, transaction
 
 if TYPE_CHECKING:
     from aurum_assets.resources.api import ApiClient
@@ -733,7 +733,9 @@ class Home:
         here, file, machines = self._here, self.root / "limits.sqlite", self.backends.machines
         counted = _stand_in(self.root) / file.name
         if not file.exists() and counted.exists() and _is_ours(counted.parent):
-            self._mark(file.name, counted.read_bytes())
+            with transaction(counted, "", write=False) as db:
+                slots = db.serialize()  # those that are in its log too
+            self._mark(file.name, slots)
         if self.redis is None:
             return SqliteLimiter(file, config, here, machines=machines, sleep=sleep)
         prefix = self._of_askers(source)
