@@ -11,6 +11,7 @@ import datetime as dt
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -21,6 +22,7 @@ from aurum_assets.graph.alerts import DEMO
 from aurum_assets.graph.jobs import Beat, asked_by, asset_keys, beats
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import feeds_config
+from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
@@ -103,13 +105,18 @@ def demo_home(home: Home, running: Running, clock: Callable[[], dt.datetime]) ->
 
 def dagster_instance(home: Home) -> dg.DagsterInstance:
     """The Dagster instance of this home, where ``make dev`` finds the demo's runs."""
+    return dg.DagsterInstance.from_config(str(dagster_folder(home)))
+
+
+def dagster_folder(home: Home) -> Path:
+    """The folder of Dagster's storage in this home, made with its configuration if need be."""
     folder = (home.root / "dagster").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dagster.yaml").exists():
         text = (PROJECT / "dagster.yaml").read_text()
         mark = "#postgres# " if os.environ.get("AURUM_DAGSTER_POSTGRES_URL") else None
         (folder / "dagster.yaml").write_text(text.replace(mark, "") if mark else text)
-    return dg.DagsterInstance.from_config(str(folder))
+    return folder
 
 
 def run_demo(home: Home, tell: Tell, simulator: Callable[..., Simulator] = Simulator) -> Demo:
@@ -122,6 +129,7 @@ def run_demo(home: Home, tell: Tell, simulator: Callable[..., Simulator] = Simul
         held = _rows(ours)
         definitions = build(ours)
         with dagster_instance(home) as instance:
+            _cancel_stopped(instance)
             steps = _plan(ours, now)
             for number, step in enumerate(steps, 1):
                 clock.set(step.instant)
@@ -132,6 +140,12 @@ def run_demo(home: Home, tell: Tell, simulator: Callable[..., Simulator] = Simul
             if key in {r.key for r in REFERENCES}:
                 found.lines[key].rows_added = rows - held[key]
     return found
+
+
+def _cancel_stopped(instance: dg.DagsterInstance) -> None:
+    """No process goes on with a run of a demo that was stopped: end it as canceled."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY, tags={DEMO: "true"})):
+        instance.report_run_canceled(run, "The demo was stopped.")
 
 
 def _tables() -> Mapping[str, Any]:
@@ -278,9 +292,18 @@ def _run(
         tags={DEMO: "true"},
     )
     for event in result.all_events:
+        _refuse_to_go_on(event)
         _count(event, found)
     if not result.success:
         found.failures.append(f"{step.name} {step.day}")
+
+
+def _refuse_to_go_on(event: dg.DagsterEvent) -> None:
+    """Raise the interrupt that Dagster took as the failure of a run."""
+    if event.is_job_failure:
+        why = event.job_failure_data.failure_reason
+        if why is not None and why.value == "UNEXPECTED_TERMINATION":
+            raise KeyboardInterrupt
 
 
 def _count(event: dg.DagsterEvent, found: Demo) -> None:

@@ -3,7 +3,8 @@
     python -m aurum_assets.dev [--live] [--port 3000] [--simulator-port 8321]
 
 The console says where the UI is, then a line for each run that ends, and what Dagster warns of; all
-else is in the UI. An interrupt ends everything. No Dagster object is defined here.
+else is in the UI. Dagster's storage is in DAGSTER_HOME, else in AURUM_HOME/dagster. An interrupt
+ends everything. No Dagster object is defined here.
 """
 
 import contextlib
@@ -30,6 +31,7 @@ from aurum_assets.simulator.server import Running, Simulator
 if TYPE_CHECKING:
     import dagster as dg
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE = 8.0  # seconds in which Dagster may end by itself
 _LOOK_SECONDS = 2.0
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -45,7 +47,7 @@ _SUPERSEDED = "ignore:Function `dev_command` is superseded"
 @click.option("--simulator-port", default=8321, show_default=True, help="Of the operator.")
 def main(live: bool, port: int, simulator_port: int) -> None:  # noqa: FBT001  a flag
     """Run the UI and the schedules on AURUM_HOME until interrupted."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, _interrupted)  # a shell may have started us deaf to an interrupt
     try:
         with contextlib.ExitStack() as stack:
@@ -83,6 +85,13 @@ def _serve(running: Running | None, port: int) -> None:
     wanted = "simulated" if running else "real"
     if home.origin not in ("", wanted):
         msg = f"{home.root} holds {home.origin} data, and these would be {wanted}: set AURUM_HOME"
+        raise click.ClickException(msg)
+    if not os.environ.get("DAGSTER_HOME"):
+        from aurum_assets.demo import dagster_folder  # its imports take seconds
+
+        os.environ["DAGSTER_HOME"] = str(dagster_folder(home))
+    elif not Path(os.environ["DAGSTER_HOME"]).is_dir():
+        msg = "DAGSTER_HOME names no folder: make it, or unset it for AURUM_HOME/dagster"
         raise click.ClickException(msg)
     operator = f"simulated, at {running.isone_url.rpartition('/api')[0]}" if running else "real"
     click.echo(f"UI         http://127.0.0.1:{port} (ready in some seconds)")
@@ -144,8 +153,11 @@ def _dagster(environment: Mapping[str, str], port: int) -> Iterator[subprocess.P
     try:
         yield process
     finally:
+        for number in _ENDING:  # one is enough
+            signal.signal(number, signal.SIG_IGN)
         ending.set()
-        click.echo("\nStopping…")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            click.echo("\nStopping…")
         _end(process)
         reader.join(1)
 
@@ -159,7 +171,6 @@ def _pass_on(process: subprocess.Popen[str], ending: threading.Event) -> None:
 
 def _end(process: subprocess.Popen[str]) -> None:
     """Ask Dagster to end, then end whatever is left of its session."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
         process.send_signal(signal.SIGINT)
         process.wait(_PATIENCE)

@@ -740,14 +740,15 @@ def test_a_run_that_fails_is_told_with_its_sentence_and_over_when_one_succeeds(
     assert checks() == []
 
 
-def test_a_failed_run_that_is_run_again_by_itself_is_not_told(
-    live_desk: Desk, market: Running, instance: dg.DagsterInstance, run: Run
+@pytest.mark.parametrize("tag", ["dagster/will_retry", wiring.DEMO])
+def test_a_failed_run_that_is_run_again_by_itself_or_of_the_demo_is_not_told(
+    live_desk: Desk, market: Running, instance: dg.DagsterInstance, run: Run, tag: str
 ) -> None:
     failures = Ticks(live_desk, instance, "failed_runs")
     run()
     failures()
     market.simulator.fail(next="403", times=2)
-    assert not run(**{"dagster/will_retry": "true"}).success
+    assert not run(**{tag: "true"}).success
     assert failures() == []
 
 

@@ -53,6 +53,28 @@ for name in names:
     logging.getLogger("botocore.auth").debug("x-amz-security-token:never-told\\nhost:x")
     logging.getLogger("application").info("mine is %s", "token=mine")
 """
+ODD = """
+import logging, os
+logging.basicConfig(format="%(message)s")
+from aurum_assets.resources.settings import open_home
+from aurum_assets.markets import DATASETS
+open_home(DATASETS)
+class Odd:
+    def __str__(self):
+        raise RuntimeError("it has no text")
+class Odder(Odd):
+    __repr__ = Odd.__str__
+log = logging.getLogger("application")
+for odd in (Odd(), Odder()):
+    log.warning("it is %s", odd)
+    log.warning("%s, %s", os.environ["ISONE_PASSWORD"], odd)
+    log.warning(odd)
+    try:
+        int(os.environ["ISONE_PASSWORD"])
+    except ValueError:
+        log.exception(odd)
+print("goes on")
+"""
 
 
 def run(program: str, *arguments: str, **environment: str) -> tuple[str, str]:
@@ -141,3 +163,13 @@ def test_no_secret_is_in_a_line_an_argument_an_extra_field_or_a_traceback_of_an_
     assert "never-told" not in err
     assert err.count("'password': '***'") == len(names) + 2
     assert "mine is token=mine" in err, "an application's own words are its own"
+
+
+def test_an_object_that_cannot_be_written_raises_in_no_log_of_an_application(
+    tmp_path: Path,
+) -> None:
+    secrets = {"AURUM_HOME": str(tmp_path), "ISONE_USERNAME": "desk", "ISONE_PASSWORD": "canary-1"}
+    out, err = run(ODD, **secrets)
+    assert out == "goes on\n"
+    assert err.count("--- Logging error ---") >= 3, "what logging says without us"
+    assert "canary" not in err

@@ -216,3 +216,52 @@ def test_a_command_ends_quietly_when_its_reader_has_left(
     first, code = done.stdout.splitlines()
     assert first
     assert code in (["141"] if line in LONG else ["0", "141"])
+
+
+@pytest.mark.parametrize(
+    "line", ["--help", "status --help", "--version", "status", "status --json"]
+)
+def test_a_reader_that_left_before_the_first_word_is_141(
+    environment: dict[str, str], empty_home: Path, line: str
+) -> None:
+    assert empty_home.exists()
+    hears, told = os.pipe()
+    os.close(hears)
+    done = subprocess.run(  # noqa: S603  our own command
+        [Path(sys.executable).parent / "aurum", *shlex.split(line)],
+        env=os.environ | environment,
+        stdout=told,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(told)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--help",
+        "status",
+        "status --json",
+        "sql 'select * from range(1000000)'",
+        "sql --json 'select * from range(100000)'",
+        f"export --dataset rt_lmp --day {DAY} --output -",
+    ],
+)
+def test_a_full_disk_is_a_sentence_and_exit_code_1(
+    desk: Aurum, environment: dict[str, str], line: str
+) -> None:
+    assert desk("status").exit_code == 0
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(  # noqa: S603  our own command
+            [Path(sys.executable).parent / "aurum", *shlex.split(line)],
+            env=os.environ | environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = "Error: no space is left for what is printed: it is not whole\n"
+    assert (done.returncode, done.stderr) == (1, said)

@@ -1,12 +1,16 @@
 """The demo shows yesterday, live ticks of now and all that the README names; dev opens it calm."""
 
+import contextlib
 import datetime as dt
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -17,6 +21,7 @@ from aurum_assets import demo, ingest
 from aurum_assets.api import OpenLake
 from aurum_assets.cli import main
 from aurum_assets.demo import Demo
+from aurum_assets.graph.alerts import DEMO
 from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
@@ -271,6 +276,59 @@ def test_once_the_schedules_ran_everything_is_fresh(opened: Home) -> None:
         "isone_zonal_load",
         CTS.key,
     }
+
+
+# --- stopped -------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_ends_the_demo_which_does_not_go_on_with_the_next_step(
+    tmp_path: Path, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def interrupting(now: Callable[[], dt.datetime], **more: Any) -> Simulator:  # noqa: ANN401  those of Simulator
+        def then() -> dt.datetime:
+            if told == told[:1] != []:  # the first time that it is asked
+                told.append("")
+                os.kill(os.getpid(), signal.SIGINT)
+            return now()
+
+        return Simulator(now=then, locations=16, nodes=2, **more)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        monkeypatch.setattr(demo, "dagster_instance", lambda _: contextlib.nullcontext(instance))
+        with pytest.raises(KeyboardInterrupt):
+            demo.run_demo(home_at(tmp_path, configuration, NOON), told.append, interrupting)
+        (run,) = instance.get_runs()
+    assert run.status == dg.DagsterRunStatus.FAILURE
+    assert len(told) == 2
+
+
+def test_the_next_demo_cancels_what_a_killed_one_left_under_way_and_nothing_else(
+    tmp_path: Path, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Begun(Exception):
+        pass
+
+    def tell(_: str) -> None:
+        raise Begun
+
+    @dg.job
+    def any_job() -> None:
+        pass
+
+    left = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED]
+    with dg.DagsterInstance.ephemeral() as instance:
+        monkeypatch.setattr(demo, "dagster_instance", lambda _: contextlib.nullcontext(instance))
+        runs = [
+            instance.create_run_for_job(any_job, status=status, tags=tags).run_id
+            for tags in ({DEMO: "true"}, {})
+            for status in left
+        ]
+        with pytest.raises(Begun):
+            demo.run_demo(home_at(tmp_path, configuration, NOON), tell)
+        found = [run.status if (run := instance.get_run_by_id(key)) else None for key in runs]
+    assert found == [dg.DagsterRunStatus.CANCELED] * 2 + left
 
 
 # --- another time --------------------------------------------------------------------------------

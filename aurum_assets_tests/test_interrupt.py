@@ -307,3 +307,23 @@ def test_what_ignores_ctrl_c_in_the_background_goes_on_ignoring_it(small: Small)
             process.wait(1)
         process.terminate()
         assert process.wait(5) == 143
+
+
+def test_within_an_application_ctrl_c_is_pythons_and_lets_it_end_what_it_began() -> None:
+    program = (
+        "from aurum_assets.cli import main\n"
+        "try:\n"
+        "    main(['simulate', '--port', '0'], standalone_mode=False)\n"
+        "finally:\n"
+        "    print('let go')\n"
+    )
+    with subprocess.Popen(  # noqa: S603  our own program
+        [sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"ISONE_BASE_URL")
+        assert process.stdout.readline().startswith(b"MISO_BASE_URL")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert out == b"let go\n"
+    assert b"KeyboardInterrupt" in err

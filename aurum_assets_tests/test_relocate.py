@@ -1,11 +1,13 @@
 """A copied or moved home is refused before anything happens, and ``aurum relocate`` mends it."""
 
+import contextlib
 import hashlib
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +24,9 @@ from aurum_assets.markets import DATASETS
 from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.miso import MisoApiConfig
-from aurum_assets.model.errors import HomeMoved
+from aurum_assets.model.errors import ConfigError, HomeMoved, LakeBusy
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Configuration, Home, open_home
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, said
@@ -325,6 +328,48 @@ def test_a_catalog_that_decides_the_place_by_itself_is_told_what_to_do(aurum: Au
     assert result.exit_code == 2
     assert "REST at 127.0.0.1:1" in result.stderr
     assert "`aurum replay --all --rebuild --yes`" in result.stderr
+
+
+# --- a catalog that does not say where its tables are ---------------------------------------------
+
+
+@pytest.fixture
+def held(copy: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that keeps all others from the catalog of the copy."""
+    with contextlib.closing(
+        sqlite3.connect(copy / "lake" / "catalog.sqlite", check_same_thread=False)
+    ) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        yield db
+
+
+def test_a_copy_is_refused_however_long_its_catalog_was_locked(
+    copy: Path, held: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AURUM_HOME", str(copy))
+    threading.Timer(5.5, held.rollback).start()  # more than SQLite waits by itself
+    with pytest.raises(HomeMoved):
+        open_home(DATASETS)
+
+
+def test_a_catalog_that_stays_locked_is_said_and_not_opened(
+    copy: Path, held: sqlite3.Connection
+) -> None:
+    lake = Lake(Lake.local(copy / "lake")._properties, patience=0.1)  # noqa: SLF001  those of a home
+    with pytest.raises(LakeBusy, match=r"catalog\.sqlite locked for over 0\.1 s.*then ask again"):
+        lake.catalog  # noqa: B018  opens it
+    assert held.in_transaction
+
+
+def test_a_catalog_that_cannot_be_opened_is_said(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AURUM_HOME", str(copy))
+    catalog = copy / "lake" / "catalog.sqlite"
+    catalog.unlink()
+    catalog.mkdir()
+    with pytest.raises(ConfigError, match=r"catalog\.sqlite.* cannot be opened .* set AURUM_HOME"):
+        open_home(DATASETS)
 
 
 # --- killed --------------------------------------------------------------------------------------

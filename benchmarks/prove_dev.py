@@ -66,15 +66,12 @@ def free_port() -> int:
 def run_dev(root: Path, until: Callable[[Console], bool], patience: float) -> Console:
     """Start on the home ``root`` what ``make dev`` starts; interrupt it ``until``, or in time."""
     found = Console()
-    (root / "dagster").mkdir(parents=True, exist_ok=True)
-    instance = demo.dagster_instance(home_at(root, dt.datetime.now(dt.UTC)))  # as `make` sets it up
-    instance.dispose()
-    outside = {n: v for n, v in os.environ.items() if not n.startswith(("AURUM_", "ISONE_"))}
-    homes = {"AURUM_HOME": str(root), "DAGSTER_HOME": str(root / "dagster")}
+    ours = ("AURUM_", "DAGSTER_HOME", "ISONE_")
+    outside = {n: v for n, v in os.environ.items() if not n.startswith(ours)}
     command = [sys.executable, "-m", "aurum_assets.dev", "--port", str(free_port())]
     process = subprocess.Popen(  # noqa: S603  our own environment
         [*command, "--simulator-port", str(free_port())],
-        env={**outside, **homes, "AURUM_ENV_FILE": os.devnull},
+        env={**outside, "AURUM_HOME": str(root), "AURUM_ENV_FILE": os.devnull},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -94,6 +91,9 @@ def run_dev(root: Path, until: Callable[[Console], bool], patience: float) -> Co
             time.sleep(0.5)
         ended = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+        for number in (signal.SIGHUP, signal.SIGTERM):  # closed, while it stops
+            time.sleep(0.5)
+            process.send_signal(number)
         found.code = process.wait(60)
         found.seconds_to_end = time.monotonic() - ended
     finally:

@@ -23,6 +23,8 @@ A command is imported when it is asked for: the list of them takes no library bu
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,23 +65,42 @@ class WrongConfiguration(click.ClickException):
     exit_code = 2
 
 
+@contextmanager
+def _ending_unwritten() -> Iterator[None]:
+    """Within the block, end with a code where standard output does not take what is printed."""
+    try:
+        yield
+    except OSError as error:
+        from aurum_assets.cli.output import end_unwritten
+
+        end_unwritten(error)
+        raise
+
+
 class Group(click.Group):
     """Imports the command that is asked for; turns our errors into a sentence and an exit code."""
+
+    _a_program = False
 
     def __call__(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401  as click has it
         """Run as a program, where nothing is passed: then the process ends with the command.
 
         Python would first take all libraries apart, which costs more than many commands do (0.2 s
-        of polars, pyarrow and pyiceberg).
+        of polars, pyarrow and pyiceberg). In an application Ctrl-C is Python's: it must be able to
+        let go of what it holds.
         """
         if args or more:
             return super().__call__(*args, **more)
+        self._a_program = True
         try:
-            return super().__call__()
+            with _ending_unwritten():
+                try:
+                    return super().__call__()
+                finally:
+                    sys.stdout.flush()
         except SystemExit as ended:
             if not isinstance(ended.code, int):
                 raise
-            sys.stdout.flush()
             sys.stderr.flush()
             os._exit(ended.code)
 
@@ -108,17 +129,16 @@ class Group(click.Group):
         ctx.obj = not set(ctx.help_option_names).isdisjoint(args)
         return super().parse_args(ctx, args)
 
+    def make_context(self, *args: Any, **more: Any) -> click.Context:  # noqa: ANN401  as click has it
+        """Read the arguments; what is printed of them is help."""
+        with _ending_unwritten():
+            return super().make_context(*args, **more)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  as click has it
         """Run the command; an error of ours is a sentence, not a traceback."""
-        with interruptible():
+        with interruptible() if self._a_program else nullcontext(), _ending_unwritten():
             try:
                 return super().invoke(ctx)
-            except OSError:  # polars says no errno of a broken pipe
-                from aurum_assets.cli.output import end_unread, reader_left
-
-                if reader_left():
-                    end_unread()
-                raise
             except AurumError as error:
                 wrong = isinstance(error, ConfigError) and not isinstance(error, LakeDamaged)
                 kind = WrongConfiguration if wrong else click.ClickException

@@ -6,6 +6,7 @@ an operator's text are written as what they are, so that no terminal obeys them.
 """
 
 import datetime as dt
+import errno
 import json
 import math
 import os
@@ -240,8 +241,25 @@ def reader_left() -> bool:
 
 def end_unread() -> NoReturn:
     """End as ``cat`` does whose reader left: quietly, with the exit code that shells know."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer goes there
+    _print_no_more()
     sys.exit(UNREAD)
+
+
+def end_unwritten(error: OSError) -> None:
+    """End where standard output did not take what is printed, if that is what ``error`` says.
+
+    As ``end_unread`` where its reader left; with a sentence and exit code 1 where its disk is full.
+    """
+    if reader_left():
+        end_unread()
+    if error.errno == errno.ENOSPC or "os error 28" in str(error):  # polars gives no errno
+        _print_no_more()
+        say("Error: no space is left for what is printed: it is not whole", err=True)
+        sys.exit(1)
+
+
+def _print_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer goes there
 
 
 def print_lines(names: Sequence[str], rows: Iterable[Iterable[object]]) -> None:

@@ -57,7 +57,7 @@ def alerts(check: bool, as_json: bool) -> None:
 
     Exit code: 0 none is open, 3 some are, 1 failure.
     """
-    home = open_home(DATASETS, needs="nothing" if check else "home")
+    home = open_home(DATASETS, needs="lake" if check else "home")
     found = ingest.look(home, DATASETS) if check else home.alerts.open
     rows = [a.as_dict() for a in found]
     if as_json:

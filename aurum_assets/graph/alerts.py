@@ -53,11 +53,11 @@ def _failed_runs(
         minimum_interval_seconds=FAILED_SECONDS,
         default_status=status,
         description="Opens an alert for each dataset of which a run failed that is not run again "
-        "by itself.",
+        "by itself; the demo's are not told.",
     )
     def failed_runs(context: dg.RunFailureSensorContext, home: dg.ResourceParam[Home]) -> None:
         run = context.dagster_run
-        if run.tags.get("dagster/will_retry") == "true":
+        if run.tags.get("dagster/will_retry") == "true" or DEMO in run.tags:
             return
         with translate.failures_in_words(run.run_id):
             for trouble in _troubles(context, datasets):

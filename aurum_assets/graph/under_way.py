@@ -7,7 +7,7 @@ import dagster as dg
 from aurum_assets.graph.assets import raw_key
 from aurum_assets.graph.jobs import Beat, Job
 
-_UNDER_WAY = [
+UNDER_WAY = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
@@ -23,7 +23,7 @@ def busy(instance: dg.DagsterInstance, work: Work) -> set[tuple[str, str]]:
     found = set()
     whole = {job.name: {d.key for d, _ in beat.pairs} for beat, job in work}
     by_asset = {raw_key(d): d.key for beat, _ in work for d, _ in beat.pairs}
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
         day = run.tags.get("dagster/partition")
         chosen = run.asset_selection
         keys = (

@@ -375,7 +375,7 @@ _SQLITE: dict[str, Trouble] = {
 
 
 def _sql_trouble(error: Exception) -> Trouble:
-    cause = getattr(error, "orig", None)
+    cause = getattr(error, "orig", error)
     if type(cause).__module__.startswith("sqlite3"):
         said = str(cause)
         for text, trouble in _SQLITE.items():
@@ -403,7 +403,7 @@ def _aws_trouble(error: Exception) -> Trouble:
     return "away" if answered >= 500 else "refused"  # noqa: PLR2004  HTTP
 
 
-_TROUBLE_OF = {"botocore": _aws_trouble, "sqlalchemy": _sql_trouble}
+_TROUBLE_OF = {"botocore": _aws_trouble, "sqlalchemy": _sql_trouble, "sqlite3": _sql_trouble}
 
 
 def sqlite_uri(file: Path) -> str:

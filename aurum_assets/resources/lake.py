@@ -17,6 +17,7 @@ import copy
 import datetime as dt
 import fcntl
 import random
+import sqlite3
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -191,12 +192,17 @@ class Lake:
     def elsewhere(self) -> list[Registered]:
         """The tables whose files are named in another place than this lake: it is a copy, or moved.
 
-        None where the catalog decides the place by itself (REST, Glue). Raises like ``catalog``.
+        None where the catalog decides the place by itself (REST, Glue). Raises like ``catalog``,
+        and ``LakeBusy`` where an embedded catalog stays locked.
         """
         if self._given is not None or not self.place or self._properties.get("type") != "sql":
             return []
         if self._embedded:
-            tables = registered_in_file(Path(file_of(self._properties["uri"])))
+            file = Path(file_of(self._properties["uri"]))
+            try:
+                tables = registered_in_file(file, self._shorter_patience)
+            except sqlite3.Error as error:
+                raise self.in_words(_OPENING, error) from None
         else:
             engine = self._engine()
             tables = self._patiently(_OPENING, lambda _: registered_in(engine))

@@ -119,10 +119,18 @@ class _Hiding:
 
 
 def _text(record: logging.LogRecord) -> str:
+    """What a record says; where it cannot be written, what ``logging`` would print of it.
+
+    An application's own objects are written here, and they raise whatever they raise. That must not
+    come out of its ``log.warning``: ``logging`` itself swallows any error of writing a record.
+    """
     try:
         return record.getMessage()
-    except (TypeError, ValueError, KeyError):  # arguments that do not fit: logging would print them
-        return f"{record.msg} {record.args}"
+    except Exception:  # noqa: BLE001  see above
+        try:
+            return f"{record.msg} {record.args}"
+        except Exception:  # noqa: BLE001  see above
+            return f"a {type(record.msg).__name__} that cannot be written"
 
 
 def _hide_extra(record: logging.LogRecord) -> bool:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from aurum_assets.model.errors import LakeBusy
+
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
@@ -23,6 +25,7 @@ _ROWS = (
     "SELECT table_namespace, table_name, metadata_location FROM iceberg_tables"
     " WHERE catalog_name = 'aurum' AND metadata_location IS NOT NULL"
 )
+_NO_CATALOG = ("no such table", "not a database", "malformed")  # whoever opens the lake says so
 
 
 @dataclass(frozen=True)
@@ -50,19 +53,29 @@ class Registered:
         return self.location.removesuffix(inside) if self.location.endswith(inside) else ""
 
 
-def registered_in_file(catalog: Path) -> list[Registered]:
+def registered_in_file(catalog: Path, patience: float) -> list[Registered]:
     """The tables of an embedded catalog, in the order of their names; none where it has none.
 
-    Costs a fraction of a millisecond, and imports no library of Iceberg. A file that cannot be read
-    gives none: whoever opens the lake next says what is wrong with it.
+    Costs a fraction of a millisecond, and imports no library of Iceberg. A file that is no catalog
+    gives none: whoever opens the lake next says what is wrong with it. Raises ``LakeBusy`` where
+    it is locked for ``patience`` seconds, ``sqlite3.Error`` where it cannot be read.
     """
     if not catalog.exists():
         return []
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(catalog))}?mode=rw", uri=True)) as db:
+        address = f"file:{quote(str(catalog))}?mode=rw"
+        with closing(sqlite3.connect(address, timeout=patience, uri=True)) as db:
             return sorted((Registered(*row) for row in db.execute(_ROWS)), key=_by_name)
-    except sqlite3.Error:
-        return []
+    except sqlite3.Error as error:
+        if any(text in str(error) for text in _NO_CATALOG):
+            return []
+        if "locked" not in str(error):
+            raise
+        msg = (
+            f"another process holds {catalog} locked for over {patience:g} s, so nobody knows "
+            "where its tables are: wait until it is done or end it, then ask again"
+        )
+        raise LakeBusy(msg) from error
 
 
 def registered_in(engine: "Engine") -> list[Registered]:
