@@ -388,7 +388,7 @@ def _asks(tour: Tour) -> None:
 
 def _fits(tour: Tour, command: Sequence[str], more: Mapping[str, str]) -> None:
     aurum = tour.clone / ".venv/bin/aurum"
-    with in_terminal([aurum, *command], tour.environment | more, tour.clone) as running:
+    with in_terminal([aurum, *command], {**tour.environment, **more}, tour.clone) as running:
         screen = running.end(300)
     said = " ".join(command)
     wide = [line for line in screen.text.splitlines() if len(line) > 80]  # noqa: PLR2004
