@@ -201,9 +201,9 @@ class OpenLake(Shown):
     def sql(self, select: str) -> pl.DataFrame:
         """The rows that one SELECT gives, by DuckDB, as ``aurum sql`` does.
 
-        Tables go by their whole names, with or without namespace; one that holds nothing yet is
-        empty. Nothing is written, and no file is read but the tables'. Raises ``QueryRefused`` for
-        anything that is not one SELECT over them. Ctrl-C ends it.
+        Tables go by their names, whole or short (``rt_lmp``), with or without namespace; one that
+        holds nothing yet is empty. Nothing is written, and no file is read but the tables'. Raises
+        ``QueryRefused`` for anything that is not one SELECT over them. Ctrl-C ends it.
         """
         connections: list[duckdb.DuckDBPyConnection] = []
 

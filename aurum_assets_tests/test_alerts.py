@@ -453,6 +453,19 @@ def test_a_feed_that_stops_while_the_daemon_is_away_is_told_of_soon_after(
     assert heard.notices == ["opened", "recovered"]
 
 
+def test_a_weekend_without_a_daemon_ends_no_alert_about_an_operators_feed(
+    live_desk: Desk, heard: Heard
+) -> None:
+    late = {("late_feed", LOAD.key, "now")}
+    bring(live_desk, LOAD, TODAY, "now")
+    assert daemon_look(live_desk) == set()
+    assert daemon_look(live_desk, after=50 * MINUTE) == late
+    (live_desk.home.root / "origin").write_text("real")
+    live_desk.home.alerts._events = heard  # noqa: SLF001  a receiver
+    assert daemon_look(live_desk, after=63 * HOUR) == late
+    assert "recovered" not in heard.notices
+
+
 def test_a_daemon_that_is_restarted_forgets_nothing(live_desk: Desk) -> None:
     bring(live_desk, LOAD, TODAY, "now")
     assert daemon_look(live_desk) == set()

@@ -163,7 +163,8 @@ class Timeline:
         return dt.datetime.fromtimestamp(self.now, dt.UTC)
 
     def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
+        if seconds:  # 0 asks only whether to go on
+            self.naps.append(seconds)
         self.passes(seconds)
 
     def passes(self, seconds: float) -> None:

@@ -114,7 +114,7 @@ def test_a_late_interval_is_named(desk: Desk) -> None:
     gap = ingest.gap_of(desk.home, LOAD, LOAD.day("2026-07-20"))
     assert gap is not None
     assert (gap.missing, gap.feeds) == (1, ("day",))
-    assert "2026-07-20T12:20:00+00:00" in gap.lacks
+    assert "2026-07-20 12:20Z" in gap.lacks
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_nothing_is_asked_for_that_the_operator_no_longer_shows(desk: Desk) -> N
     assert asked(look(desk)) == ["2026-07-21", "2026-07-20", "2026-07-19"]
 
 
-@pytest.mark.parametrize(
+PAUSES = pytest.mark.parametrize(
     ("held", "first"),
     [
         (["2026-07-21"], "2026-07-21"),
@@ -225,13 +225,33 @@ def test_nothing_is_asked_for_that_the_operator_no_longer_shows(desk: Desk) -> N
         (["2025-07-14", "2026-07-10", "2026-07-19"], "2026-07-10"),
     ],
 )
-def test_a_long_pause_is_no_gap(desk: Desk, held: list[str], first: str) -> None:
+
+
+@PAUSES
+def test_a_long_pause_of_a_simulated_home_is_no_gap(
+    desk: Desk, held: list[str], first: str
+) -> None:
+    assert wanted_of(desk, held, "simulated") == (first, "2026-07-21")
+
+
+@PAUSES
+def test_no_pause_of_an_operators_data_is_forgotten(
+    desk: Desk, held: list[str], first: str
+) -> None:
+    del first
+    oldest = max(min(held), "2025-07-21")  # as far as repairs go back
+    assert wanted_of(desk, held, "real") == (oldest, "2026-07-21")
+
+
+def wanted_of(desk: Desk, held: list[str], origin: str) -> tuple[str, str]:
+    """The first and the last day that is wanted of a home that holds these."""
     for day in held:
         desk.bring(LOAD, payload(day, range(288 if day < "2026-07-21" else 140)))
+    (desk.home.root / "origin").write_text(origin)
     owed = ingest.debts(LOAD, desk.home.config(LOAD))
     stored = set(desk.home.lake.days(LOAD.table))
     wanted = wanted_days(desk.home, LOAD, stored, owed)
-    assert (wanted[-1].key, wanted[0].key) == (first, "2026-07-21")
+    return wanted[-1].key, wanted[0].key
 
 
 # --- how often, and till when --------------------------------------------------------------------

@@ -35,6 +35,7 @@ from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
     ContractBroken,
+    HostUnknown,
     MalformedPayload,
     SourceRefused,
     SourceUnavailable,
@@ -706,6 +707,7 @@ def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
         (MalformedPayload("no shape"), False),
         (ContractBroken("does not fit"), False),
         (ConfigError("names a file"), False),
+        (HostUnknown("names a host"), True),
     ],
 )
 def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: bool) -> None:  # noqa: FBT001  a table

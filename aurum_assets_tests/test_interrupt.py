@@ -266,6 +266,18 @@ def test_a_replay_that_was_interrupted_has_left_each_day_whole(small: Small) -> 
     assert small.rows == before == 9
 
 
+def test_a_rebuild_that_was_interrupted_has_left_the_lake_as_it_was(small: Small) -> None:
+    before = small.rows
+    archive_sticks(small)
+    with small.shows("replay --all --rebuild") as running:
+        running.waits_for(lambda: FIRST in running.text)
+        ended = running.press()
+    assert ended.code == 130, ended.text
+    assert "the lake is as it was" in ended.text
+    assert small.rows == before
+    assert [p.name for p in small.home.glob("lake*")] == ["lake"]
+
+
 def test_sigterm_ends_it_the_same_way_by_143(small: Small) -> None:
     with small.shows(f"sql '{ENDLESS}' --output big.csv") as running:
         running.waits_for(lambda: small.scratch)

@@ -1,9 +1,12 @@
 """``aurum_assets.isone``: the specification's snippets, with only the import path changed."""
 
 import asyncio
+import contextlib
 import datetime as dt
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from aurum_assets import open_lake
+from aurum_assets.ingest import collect, days
 from aurum_assets.ingest.days import asked_day, asked_days, in_threads
 from aurum_assets.isone import (
     DaysFailed,
@@ -21,9 +25,11 @@ from aurum_assets.isone import (
     IsoNeDatasetConfig,
     load_isone_dataset_configs,
 )
+from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.errors import ConfigError, NotYetPublished, SourceRefused
 from aurum_assets.resources.settings import Home
+from aurum_assets.resources.wire import Bounds, Wire
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON
 
@@ -248,6 +254,7 @@ def test_a_cancelled_collection_leaves_no_thread_behind_and_asks_no_more(
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        await asyncio.sleep(0.1)  # one that was cut may be on its way to the operator yet
         return len(market.simulator.requests)
 
     seen = asyncio.run(run())
@@ -255,6 +262,70 @@ def test_a_cancelled_collection_leaves_no_thread_behind_and_asks_no_more(
     assert not [t for t in threading.enumerate() if t.name.startswith("aurum")]
     time.sleep(0.1)
     assert len(market.simulator.requests) == seen
+
+
+def test_no_request_follows_once_the_caller_is_cancelled_whoever_is_told_of_the_progress(
+    home: Home, market: Running
+) -> None:
+    own_market = replace(home, base_urls={"isone": market.isone_url})
+    answered, go_on = threading.Event(), threading.Event()
+
+    def progress(_: str) -> None:
+        answered.set()
+        go_on.wait()
+
+    def job(own: Home) -> None:
+        collect(own, ISONE_RT_LMP, ISONE_RT_LMP.day("2026-07-20"), progress=progress)
+
+    async def run() -> None:
+        task = asyncio.create_task(in_threads(own_market, [job]))
+        await asyncio.to_thread(answered.wait)
+        task.cancel()
+        await asyncio.sleep(0.05)  # between two requests: none is there to be cut
+        go_on.set()
+        await asyncio.wait([task])
+
+    asyncio.run(run())
+    assert len(market.simulator.requests) == 1
+
+
+def test_a_request_of_another_caller_is_not_cut(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though its thread has the identifier of one that has ended."""
+    wire = Wire(Bounds(5, 5, 5, 10**6), agent="test")
+    answers: list[bytes] = []
+    others: list[threading.Thread] = []
+    asked: list[socket.socket] = []
+    operator = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{operator.getsockname()[1]}/"
+
+    def ask(freed: set[int | None]) -> None:
+        if threading.get_ident() in freed:
+            answers.append(wire.get(url, "application/json", contextlib.nullcontext).body)
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  as it is
+            workers = [t for t in threading.enumerate() if t.name.startswith("aurum")]
+            super().shutdown(wait, cancel_futures=cancel_futures)
+            if wait:
+                return
+            for worker in workers:
+                worker.join()
+            freed = {worker.ident for worker in workers}
+            while not others or others[-1].ident not in freed:
+                others.append(threading.Thread(target=ask, args=(freed,)))
+                others[-1].start()
+            asked.append(operator.accept()[0])
+            asked[0].recv(4096)
+
+    monkeypatch.setattr(days, "ThreadPoolExecutor", Pool)
+    asyncio.run(in_threads(home, [lambda _: None]))
+    with operator, contextlib.closing(wire), asked[0]:
+        asked[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        for other in others:
+            other.join()
+    assert answers == [b"{}"]
 
 
 def test_waiting_for_a_turn_ends_when_the_caller_is_cancelled(home: Home) -> None:

@@ -142,7 +142,7 @@ def test_a_damaged_table_stops_no_other(aurum: Aurum, environment: dict[str, str
     failed = [part for part in said(result)["parts"] if part["failed"]]
     assert {part["part"] for part in failed} == {ISONE_ZONAL_LOAD.table.identifier}
     assert f"FAILED {ISONE_ZONAL_LOAD.table.identifier}: " in result.stderr
-    assert aurum("doctor").output.count("has not ended well yet") == 1
+    assert aurum("doctor").output.count("has not run to its end yet") == 1
 
 
 def test_a_day_is_closed_two_days_after_its_end_by_the_operators_clock(desk: Desk) -> None:
@@ -261,7 +261,7 @@ def test_the_command_prints_what_it_did_and_is_remembered(
 ) -> None:
     for name in ("isone_system_load", "isone_zonal_load"):
         assert aurum("collect", "isone", name, "--day", "2026-07-20").exit_code == 0
-    assert "has not ended well yet" in aurum("doctor").output
+    assert "has not run to its end yet" in aurum("doctor").output
     make_old(Path(environment["AURUM_HOME"]) / "archive" / f".{'c' * 32}.tmp")
     dry = aurum("maintain", "--dry-run")
     assert dry.exit_code == 0
@@ -269,13 +269,13 @@ def test_the_command_prints_what_it_did_and_is_remembered(
         *("part", "days", "files", "manifests", "expired", "deleted", "freed")
     ]
     assert "nothing was written" in dry.stderr
-    assert "has not ended well yet" in aurum("doctor").output
+    assert "has not run to its end yet" in aurum("doctor").output
     one = aurum("maintain", "--dataset", "isone_system_load", "--json")
     assert [part["part"] for part in said(one)["parts"]] == [
         "market.isone_system_load",
         "market.isone_system_load_history",
     ]
-    assert "has not ended well yet" in aurum("doctor").output
+    assert "has not run to its end yet" in aurum("doctor").output
     whole = said(aurum("maintain", "--json"))
     assert not whole["dry_run"]
     assert whole["total"]["deleted"] == 1

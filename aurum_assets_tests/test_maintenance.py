@@ -278,6 +278,17 @@ def test_status_counts_the_quarantine_without_reading_it(desk: Desk, opened: lis
     assert not [name for name in opened if name.endswith(".parquet")]
 
 
+def test_status_reads_anew_what_another_version_remembers_otherwise(desk: Desk) -> None:
+    from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD as LOAD
+
+    desk.home.lake.table(LOAD.table)
+    desk.home.archive.sizes(LOAD.archive_name, {})
+    before = ingest.status(desk.home, (LOAD,))
+    desk.home.state.set(f"table-summary:{LOAD.table.identifier}", '{"rows": 7}', 60)
+    desk.home.state.set(f"archive-sizes:{LOAD.archive_name}", '{"2026-07-20": 7}', 60)
+    assert ingest.status(desk.home, (LOAD,)) == before
+
+
 # --- snapshots and files -------------------------------------------------------------------------
 
 

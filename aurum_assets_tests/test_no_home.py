@@ -1,5 +1,7 @@
 """A command that only looks makes no home; what is wrong in the environment is exit code 2."""
 
+import contextlib
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -7,7 +9,10 @@ import pytest
 
 from aurum_assets import open_lake
 from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.limits import SqliteLimiter
+from aurum_assets.resources.settings import Home
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording
 
@@ -103,6 +108,20 @@ def test_what_looks_outside_does_without_a_home_and_makes_none(
         assert parts["home"]["said"] == "there is no home here yet"
         assert parts["home"]["state"] == "unsure"
         assert {parts[operator]["state"] for operator in ("isone", "miso")} == {"ok"}
+
+
+def test_requests_counted_without_a_home_count_in_one_that_is_made(home: Home) -> None:
+    """Also those that SQLite has in its log only, for another process has the file open."""
+    counted = home.stand_in().root / "limits.sqlite"
+    limiter = SqliteLimiter(counted, home.configuration.sources[ISONE.name], home.state)
+    limiter.take("first")
+    with contextlib.closing(sqlite3.connect(counted)) as other:
+        other.execute("SELECT * FROM slot").fetchall()
+        limiter.take("second")
+        home.api(ISONE).close()
+    with contextlib.closing(sqlite3.connect(home.root / "limits.sqlite")) as db:
+        slots = db.execute("SELECT endpoint FROM slot ORDER BY endpoint").fetchall()
+    assert slots == [("first",), ("second",)]
 
 
 def test_a_load_makes_a_home_that_can_be_looked_at(aurum: Aurum, here: Path) -> None:

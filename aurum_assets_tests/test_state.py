@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
+from aurum_assets.model.dataset import Limit
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.redis import RedisServer, RedisState
-from aurum_assets.resources.state import SqliteState, State
+from aurum_assets.resources.state import SqliteState, State, recalled
 from aurum_assets_tests.servers.redis import RedisProcess
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ def state(request: pytest.FixtureRequest, path: Path, clock: Clock) -> State:
 def test_a_word_never_written_is_none(state: State) -> None:
     assert state.get("a") is None
     assert state.keys("") == []
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", '{"requests": "x", "seconds": 1}', "[", "null"])
+def test_what_another_version_remembers_is_not_recalled(text: str | None) -> None:
+    assert recalled('{"requests": 1, "seconds": 2, "more": 3}', Limit) == Limit(1, 2)
+    assert recalled(text, Limit) is None
 
 
 def test_the_last_writer_counts(state: State) -> None:

@@ -24,6 +24,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 KEYS = [d.key for d in DATASETS]
 KNOWN = f"Datasets: {', '.join(KEYS)}; each goes without its operator's name as well."
 _WORDS = {"today": 0, "yesterday": -1, "tomorrow": 1}
+PORT = click.IntRange(0, 65535)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 

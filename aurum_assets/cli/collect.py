@@ -368,7 +368,7 @@ def _report(
     absent = dict.fromkeys(s for d in done for s in d.not_offered)
     partial = [f"{d.day}: {a.partial}" for d in done for a in d.collected.archived if a.partial]
     of_what = "".join(f" for --{name} {value}" for name, value in wish.filters.items())
-    hint = "; look whether that is its name" if "node" in wish.filters else ""
+    hint = "; check the name" if "node" in wish.filters else ""
     empty = [
         f"{dataset.source.title} answered nothing{of_what} of {d.day}{hint}"
         for d in done

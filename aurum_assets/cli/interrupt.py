@@ -39,6 +39,16 @@ def telling(done: Callable[[], str]) -> Iterator[None]:
 
 
 @contextmanager
+def heard_here_alone() -> Iterator[None]:
+    """Within the block, processes that are started hear of no Ctrl-C; the thread beside does."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def interruptible() -> Iterator[None]:
     """End the process within a second of a signal: exit code 130, or 143 for SIGTERM.
 

@@ -369,7 +369,17 @@ def _text(value: object) -> str:
     if isinstance(value, dt.datetime):
         zoned = value if value.tzinfo is None else value.astimezone(dt.UTC)
         return zoned.isoformat().replace("+00:00", "Z")
-    return visible(str(value))
+    if isinstance(value, tuple) and type(value).__name__ == "MonthDayNano":
+        return _interval(*value)  # of SQL, as Arrow has it
+    return visible(value.hex() if isinstance(value, bytes) else str(value))
+
+
+def _interval(months: int, days: int, nanoseconds: int) -> str:
+    """``1 month 2 days 0:05:00``, the parts that are."""
+    named = [f"{n} {what}{'s' * (n != 1)}" for n, what in ((months, "month"), (days, "day")) if n]
+    if nanoseconds or not named:
+        named.append(str(dt.timedelta(microseconds=nanoseconds / 1000)))
+    return " ".join(named)
 
 
 def _plain(value: object) -> str:

@@ -26,7 +26,8 @@ from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import Home, open_home
 
 _SENTENCES = ("reasons", "failed")
-_ANEW = "the tables are not whole: give the same command again (the lake before is in lake-aside-…)"
+_AS_IT_WAS = "the lake is as it was; the same command begins anew"
+_HALF = "the tables are not whole: give the same command again"
 
 
 @click.command(epilog=KNOWN)
@@ -145,7 +146,9 @@ def _require_rebuild(home: Home, *, all_days: bool, yes: bool) -> None:
 def _rebuild(home: Home, found: list[Dataset], told: ingest.Publish, *, as_json: bool) -> NoReturn:
     """Make the tables anew, report, and end with exit code 0 or 1."""
     asked = ingest.archived_days(home, found)
-    with progress(2 * len(asked), "rebuilding", "steps done", _ANEW) as step:
+    half = home.backends.catalog or len(found) < len(DATASETS)
+    after = _HALF if half else _AS_IT_WAS
+    with progress(2 * len(asked), "rebuilding", "steps done", after) as step:
         done = ingest.remake(home, found, asked, publish=told, step=step)
     problems = [f"{v.dataset} {v.day}: {p}" for v in done.verified for p in v.problems]
     summary: Row = {

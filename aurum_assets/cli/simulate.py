@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aurum_assets.cli.arguments import INSTANT, INSTANTS, instant, json_option
-from aurum_assets.cli.interrupt import telling
+from aurum_assets.cli.arguments import INSTANT, INSTANTS, PORT, instant, json_option
+from aurum_assets.cli.interrupt import heard_here_alone, telling
 from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
 from aurum_assets.resources.settings import Home, open_home
@@ -53,7 +53,7 @@ def demo(as_json: bool) -> None:
         next(steps)
         click.echo(text, err=True)
 
-    with telling(lambda: f"{max(next(steps) - 1, 0)} steps done; {GOES_ON}"):
+    with heard_here_alone(), telling(lambda: f"{max(next(steps) - 1, 0)} steps done; {GOES_ON}"):
         found = run_demo(home, tell)
     report(found, home, time.monotonic() - started, as_json=as_json)
     sys.exit(1 if found.failures else 0)
@@ -92,7 +92,7 @@ def _this(home: Home) -> str:
 
 
 @click.command()
-@click.option("--port", default=8321, show_default=True, help="0: any that is free.")
+@click.option("--port", type=PORT, default=8321, show_default=True, help="0: any that is free.")
 @click.option(
     "--at", metavar=INSTANT, help=f"Freeze its clock here, {INSTANTS} (default: it runs)."
 )

@@ -81,6 +81,9 @@ def _report(found: list[ingest.Verified], *, as_json: bool) -> None:
                 say(f"PROBLEM {one.dataset} {one.day}: {problem}")
             for note in one.notes:
                 say(f"NOTE {one.dataset} {one.day}: {note}")
+    if found and not any(v.problems for v in found):
+        days = "1 day" if len(found) == 1 else f"{len(found)} days"
+        say(f"{days} compared: the tables hold what the archive gives.", err=True)
     unsealed = sum(v.unsealed for v in found)
     if unsealed:
         text = "objects were archived before envelopes were sealed: an edit of these is not seen"

@@ -5,7 +5,7 @@ import sys
 import click
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import json_option
+from aurum_assets.cli.arguments import PORT, json_option
 from aurum_assets.cli.interrupt import telling
 from aurum_assets.cli.output import BROKEN, minute, on_terminal, print_json, print_rows, say
 from aurum_assets.markets import DATASETS
@@ -15,7 +15,9 @@ _POLL_SECONDS = 0.2  # a join without an end hears of no signal
 
 
 @click.command()
-@click.option("--port", default=9464, show_default=True, help="Where Prometheus scrapes.")
+@click.option(
+    "--port", type=PORT, default=9464, show_default=True, help="Where Prometheus scrapes."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--once", is_flag=True, help="Print the metrics and end.")
 def metrics(port: int, host: str, once: bool) -> None:

@@ -19,6 +19,7 @@ from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.alerts import Kind, Severity, Trouble
 from aurum_assets.resources.settings import Home
+from aurum_assets.resources.state import recalled
 
 FAILED_SECONDS, CHECKS_SECONDS, WATCH_SECONDS = 30, 60, 300
 DEMO = "aurum/demo"  # a tag: what these runs brought was made up, to be looked at
@@ -129,7 +130,7 @@ def _finished(
 
     The first look takes the newest ones: what failed long ago is no news.
     """
-    cursor = msgspec.json.decode(text, type=Cursor) if text else None
+    cursor = recalled(text, Cursor)
     entries: list[tuple[float, str, bool]] = []
     read = {}
     for name, kind in _OUTCOMES:
@@ -198,7 +199,7 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
     def watch(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SensorResult:
         with translate.failures_in_words():
             there = ingest.look(home, datasets, pause=HOUR)
-        before = msgspec.json.decode(context.cursor, type=Reported) if context.cursor else None
+        before = recalled(context.cursor, Reported)
         events, reported = events_of(there, before, home.now())
         return dg.SensorResult(
             skip_reason=dg.SkipReason(sentence_of(there)),

@@ -16,7 +16,13 @@ from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
-from aurum_assets.model.errors import AurumError, NothingArchived, NotYetPublished, SourceError
+from aurum_assets.model.errors import (
+    AurumError,
+    HostUnknown,
+    NothingArchived,
+    NotYetPublished,
+    SourceError,
+)
 from aurum_assets.resources.settings import Home
 
 OWNERS = ["team:market-data"]
@@ -154,7 +160,7 @@ def _collected(
         if not ingest.may_come_later(home, dataset, collected.not_yet):
             raise
         context.log.info("%s: not materialized; it is asked for once it is out", error)
-    except SourceError:
+    except (SourceError, HostUnknown):
         _keep_what_came(context, home, dataset, collected, day)
         raise
     for sentence in collected.not_offered.values():
@@ -262,10 +268,10 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
 def _normalized(home: Home, dataset: Dataset, day: OperatingDay) -> ingest.Normalized:
     try:
         return ingest.normalize(home, dataset, day)
-    except NothingArchived as error:
+    except NothingArchived:
         raw = raw_key(dataset).to_user_string()
         msg = f"nothing archived of {day}: materialize {raw} too"
-        raise NothingArchived(msg) from error
+        raise NothingArchived(msg) from None
 
 
 def table_checks(dataset: Dataset, config: DatasetConfig) -> dg.AssetChecksDefinition:

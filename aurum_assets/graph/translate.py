@@ -15,6 +15,7 @@ from aurum_assets.ingest.normalize import Normalized
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.errors import (
     AurumError,
+    HostUnknown,
     LakeBusy,
     LakeUnreachable,
     SourceUnavailable,
@@ -30,7 +31,7 @@ from aurum_assets.resources.settings import Home
 log = get_logger(__name__)
 
 _SECONDS_LEFT = re.compile(r" in \d+ s\b")
-_PASSING = (SourceUnavailable, StoreUnavailable, LakeBusy, LakeUnreachable)
+_PASSING = (SourceUnavailable, StoreUnavailable, LakeBusy, LakeUnreachable, HostUnknown)
 
 
 @contextlib.contextmanager
@@ -71,17 +72,24 @@ class Retries:
 def tried_again(context: dg.AssetExecutionContext, retries: Retries) -> Iterator[None]:
     """``failures_in_words`` of a step that is tried again where that may help.
 
+    A host whose name is unknown is asked for once more: its container may be starting.
+
     A ``RetryPolicy`` of Dagster's would put "Exceeded max_retries" before the error of the last
     try, and try again what was interrupted.
     """
+    most = retries.most
     try:
         with failures_in_words(context.run.run_id):
-            yield
+            try:
+                yield
+            except HostUnknown:
+                most = min(1, most)
+                raise
     except Exception as error:
         hopeless = isinstance(error, dg.DagsterError) or (
             isinstance(error, dg.Failure) and not error.allow_retries
         )
-        if hopeless or context.retry_number >= retries.most:
+        if hopeless or context.retry_number >= most:
             raise
         said = error.description if isinstance(error, dg.Failure) else str(error)
         context.log.warning("%s; tried again in %s s", said, retries.seconds)

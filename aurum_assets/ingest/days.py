@@ -28,13 +28,14 @@ from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
     DaysFailed,
+    HostUnknown,
     MalformedPayload,
     NotOffered,
     SourceError,
     SourceRefused,
 )
 from aurum_assets.resources.settings import Home
-from aurum_assets.resources.wire import Abandoned, abandon
+from aurum_assets.resources.wire import Abandoned, abandon, asker
 
 Day = dt.date | dt.datetime | str
 DayProgress = Callable[[str, int, int], None]
@@ -90,10 +91,9 @@ async def in_threads(
             raise Abandoned
 
     own = replace(home, sleep=sleep)
-    threads: set[int] = set()
 
     def run(job: Callable[[Home], _T]) -> _T:
-        threads.add(threading.get_ident())
+        asker.set(stop)
         return job(own)
 
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="aurum")
@@ -103,7 +103,7 @@ async def in_threads(
     finally:
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        abandon(threads)
+        abandon(stop)
         await asyncio.wait(futures)
         pool.shutdown()
         errors = [f.exception() for f in futures if not f.cancelled()]
@@ -241,12 +241,13 @@ def collect_day(
     """Ask for ``day``, archive what comes, and merge it where it belongs.
 
     Each feed is asked by itself: what one brought is stored before the failure of another is
-    raised. Raises ``SourceError`` where the operator gave no answer for ``day``, ``NotOffered``
-    where it does not have the dataset at all, ``MalformedPayload`` where
-    some of what it gave had to be rejected whole. Rows that break a rule are no failure: they go to
-    ``quality.quarantine``.
+    raised. Raises ``SourceError`` where the operator gave no answer for ``day``, ``HostUnknown``
+    where its name is not known, ``NotOffered`` where it does not have the dataset at all,
+    ``MalformedPayload`` where some of what it gave had to be rejected whole. Rows that break a rule
+    are no failure: they go to ``quality.quarantine``.
     """
-    asked, failed = Collected(), None
+    failed: SourceError | HostUnknown | None = None
+    asked = Collected()
     try:
         collect(
             home,
@@ -257,7 +258,7 @@ def collect_day(
             progress=lambda _: home.sleep(0),
             into=asked,
         )
-    except SourceError as error:
+    except (SourceError, HostUnknown) as error:
         failed = error  # once what other feeds brought is in the table
     outcomes = [done for _, done in normalize_each(home, dataset, asked.days, day)]
     merged = [done for done in outcomes if isinstance(done, Normalized)]

@@ -227,7 +227,7 @@ def _maintenance(home: Home) -> Finding:
         return Finding("maintenance", "off", said="there is nothing to maintain yet")
     last = last_maintained(home)
     since = dt.datetime.fromtimestamp(min(p.stat().st_mtime for p in marks), dt.UTC)
-    said = f"last ended well on {last:%F %R}Z" if last else "has not ended well yet"
+    said = f"last ended well on {last:%F %R}Z" if last else "has not run to its end yet"
     if home.now() - (last or since) <= _MAINTAINED_WITHIN:
         return Finding("maintenance", "ok", said=said, milliseconds=None)
     remedy = "run `aurum maintain`, or switch its schedule on in the UI (AURUM_SCHEDULES=running)"
@@ -666,9 +666,7 @@ def _operator(home: Home, source: Source) -> Finding:
         except (SourceError, ConfigError) as error:
             raise _Trouble(said=str(error), remedy="") from None
         except AurumError as error:
-            raise _Trouble(
-                said=str(error), remedy="look again in a minute", state="unsure"
-            ) from None
+            raise _Trouble(said=str(error), remedy="", state="unsure") from None
     return Finding(source.name, "ok", where, said, "", took)
 
 

@@ -101,12 +101,12 @@ def _published(
 
 def pending_days(home: Home, dataset: Dataset, feed: Feed) -> list[OperatingDay]:
     """The days, oldest first, that may be final by now, are not yet a gap, and of which the table
-    holds nothing from ``feed``: since the first day that the table holds, or after a long pause.
+    holds nothing from ``feed``, since the first day that the table holds.
     """
     config, today = home.config(dataset), dataset.source.day_of(home.now())
     held = home.lake.days(dataset.table)
     if not held:
         return []
-    oldest = max(first_wanted(held, today.date), config.first_day)
+    oldest = max(first_wanted(home, held, today.date), config.first_day)
     days = [today.plus(-n) for n in range(feed.due_days - 1, -feed.offset_days - 1, -1)]
     return [day for day in days if day.date >= oldest and not has_brought(home, dataset, day, feed)]

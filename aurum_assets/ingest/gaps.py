@@ -1,7 +1,8 @@
 """Gaps: which days lack what that the operator can still be asked for, and when to ask again.
 
 Decided from the calendar, the config and what the lake holds: manifests, and of a bounded number of
-days the XX
+days the columns that tell their intervals. A day is wanted from the first that the home holds, so
+that a fresh home does not fetch years by itself. Nothing is asked for here.
 
 A day that was asked for and lacks as much as before waits twice as long each time, up to a day;
 after ``TRIES`` it is left alone until what it lacks changes. What was tried is kept in the shared
@@ -22,10 +23,11 @@ from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.settings import Home
+from aurum_assets.resources.state import recalled
 
 TRIES = 8
 LOOKS = 8  # days of a dataset whose intervals are read at one look
-PAUSE_DAYS = 31
+PAUSE_DAYS = 31  # of a simulated home
 _FIRST_PAUSE, _LONGEST_PAUSE = HOUR, DAY
 _LOOK_AGAIN = 30 * DAY  # at a day that lacks nothing: rows may have gone since
 _MEMORY_SECONDS = 400 * 86_400.0
@@ -248,7 +250,7 @@ def wanted_days(
     home: Home, dataset: Dataset, stored: Collection[dt.date], owed: Sequence[Debt]
 ) -> list[OperatingDay]:
     """The days since the first that the home holds which the operator can be asked for, newest
-    first: none where it holds none, and none of a long pause or from before it.
+    first: none where it holds none.
     """
     archived = home.archive.first_day(dataset.archive_name) if owed else None
     held = {*stored, *([dt.date.fromisoformat(archived)] if archived else [])}
@@ -257,17 +259,21 @@ def wanted_days(
     config = home.config(dataset)
     today = dataset.source.day_of(home.now())
     oldest = today.plus(-config.repair_days).date
-    first = dataset.day(max(first_wanted(held, today.date), oldest, config.first_day).isoformat())
+    first = dataset.day(
+        max(first_wanted(home, held, today.date), oldest, config.first_day).isoformat()
+    )
     return every_day(first, today.plus(any(debt.ahead for debt in owed)))[::-1]
 
 
-def first_wanted(held: Collection[dt.date], today: dt.date) -> dt.date:
-    """The first day of ``held``, of which there is one, since the last pause of more than
-    ``PAUSE_DAYS``; yesterday where that pause lasted until then.
+def first_wanted(home: Home, held: Collection[dt.date], today: dt.date) -> dt.date:
+    """The day from which on what is missing is missed: the first of ``held``, which holds one.
+
+    Nobody misses what is made up: of a simulated home it is the first day since the last pause of
+    more than ``PAUSE_DAYS``, and yesterday where that lasted until then.
     """
     first = today - DAY
     earlier = sorted((day for day in held if day < first), reverse=True)
-    if not earlier:
+    if home.origin != "simulated" or not earlier:
         return min(held)
     for day in earlier:
         if first - day > PAUSE_DAYS * DAY:
@@ -375,5 +381,4 @@ def pause_after(attempt: int) -> dt.timedelta:
 
 
 def _recalled(home: Home, dataset: Dataset) -> dict[str, Tried]:
-    text = home.state.get(f"gaps:{dataset.key}")
-    return msgspec.json.decode(text, type=dict[str, Tried]) if text else {}
+    return recalled(home.state.get(f"gaps:{dataset.key}"), dict[str, Tried]) or {}

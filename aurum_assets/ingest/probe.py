@@ -176,7 +176,9 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
     """One endpoint, alone: nothing stands in for it."""
     day = None
     if feed.asks != "now":
-        day = dataset.source.day_of(home.now()).plus(feed.offset_days or -1)
+        # of a feed that becomes final later, a day that has
+        away = -feed.due_days if feed.becomes_final else feed.offset_days or -1
+        day = dataset.source.day_of(home.now()).plus(away)
     hour = day.local_hours()[0] if day and feed.asks == "hour" else ""
     alone = replace(feed, endpoints=(endpoint,))
     started, took = time.monotonic(), 0.0

@@ -1,14 +1,16 @@
 """Remake: the lake made anew from the archive alone, what it held before kept beside it.
 
-Nothing is deleted. A lake in a folder of this machine is moved aside as a whole (its catalog, its
-warehouse); one behind a configured catalog loses the names of our tables, and their files stay.
-Sightings of references are derived of the days of which
-they were held before, of all days where that cannot be read.
+Nothing is deleted. A lake in a folder of this machine is made beside the one that is there, and
+takes its place once it is whole: until then an interrupt leaves all as it was. Behind a configured
+catalog, and of a single dataset, our tables lose their names first, and their files stay.
+Sightings of references are derived of the days of which they were held before, of all days where
+that cannot be read.
 """
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.reference.crosswalk import Reference
+from aurum_assets.resources.lake import Lake
+from aurum_assets.resources.scratch import draft
 from aurum_assets.resources.settings import Home
 
 Step = Callable[[str], None]
@@ -65,15 +69,38 @@ def remake(
     """
     whole = set(datasets) == set(DATASETS)
     sighted = {r.key: _sighted(home, r) for r in REFERENCES} if whole else {}
-    done = Remade(kept=_set_aside(home, datasets, whole=whole))
-    home = replace(home)  # opens the new lake
+    if not whole or home.backends.catalog:
+        done = Remade(kept=_set_aside(home, datasets, whole=whole))
+        _fill(replace(home), datasets, days, sighted, publish, step, done)
+        return done
+    done, place = Remade(), home.root / "lake-new"
+    shutil.rmtree(place, ignore_errors=True)  # of one that was killed
+    with draft(place):
+        beside = replace(home)
+        vars(beside)["lake"] = Lake.local(place)
+        _fill(beside, datasets, days, sighted, publish, step, done)
+        beside.lake.close()
+        done.kept = _take_the_place(home, place)
+    return done
+
+
+def _fill(
+    home: Home,
+    datasets: Sequence[Dataset],
+    days: Sequence[tuple[Dataset, OperatingDay]],
+    sighted: Mapping[str, list[dt.date] | None],
+    publish: Publish,
+    step: Step,
+    done: Remade,
+) -> None:
+    """Replay ``days`` into the lake of ``home``, and verify them there."""
     for dataset, day in days:
         try:
             done.rows += len(replay(home, dataset, day, publish=publish).rows)
         except AurumError as error:
             done.failed.append(f"{dataset.key} {day}: {error}")
         step(f"replayed {dataset.key} {day}")
-    for reference in REFERENCES if whole else ():
+    for reference in (r for r in REFERENCES if r.key in sighted):
         held = sighted[reference.key]
         observe_again(home, reference, _named(home, reference) if held is None else held)
     for dataset in datasets:
@@ -81,38 +108,63 @@ def remake(
         for found in verify_days(home, dataset, ours):
             done.verified.append(found)
             step(f"verified {dataset.key} {found.day}")
-    return done
 
 
 def _set_aside(home: Home, datasets: Sequence[Dataset], *, whole: bool) -> list[str]:
-    """Move the lake, or the tables of ``datasets``, aside while no writer of this machine works."""
+    """Move the tables of ``datasets`` aside while no writer of this machine works."""
     tables = [t for d in datasets for t in (d.table, d.table.history)]
-    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    aside, root = home.root / f"lake-aside-{stamp}", home.root / "lake"
-    with contextlib.ExitStack() as writers:
-        for name in sorted([d.key for d in datasets] + [f"reference_{r.key}" for r in REFERENCES]):
-            writers.enter_context(home.turn(name))
+    with _no_writers(home, datasets):
         if home.backends.catalog:
             if whole:
                 tables += [QUARANTINE, *(t for r in REFERENCES for t in (r.table, r.sightings))]
             return home.lake.set_aside(tables, None)
-        if not whole:
-            return home.lake.set_aside(tables, aside)
+        return home.lake.set_aside(tables, _aside(home))
+
+
+def _take_the_place(home: Home, place: Path) -> list[str]:
+    """Move the lake aside and the one in ``place`` to where it was, and relocate its tables.
+
+    After a kill before that is done, `aurum relocate` does the rest.
+    """
+    root, aside = home.root / "lake", _aside(home)
+    with _no_writers(home, DATASETS):
         if home.lake.elsewhere():
             home.renew_identity()
         home.lake.close()
-        return _moved(root, aside)
+        place.mkdir(exist_ok=True)  # of an empty archive no table was made
+        if root.exists():
+            _move(root, aside)
+        try:
+            _move(place, root)
+        except BaseException:
+            if aside.exists():
+                _move(aside, root)
+            raise
+        lake = Lake.local(root)
+        for table in lake.elsewhere():
+            lake.relocate(table)
+    return [f"the lake as it was is in {aside}"] if aside.exists() else []
 
 
-def _moved(root: Path, aside: Path) -> list[str]:
-    if not root.exists():
-        return []
+@contextlib.contextmanager
+def _no_writers(home: Home, datasets: Sequence[Dataset]) -> Iterator[None]:
+    """Every writer of this machine waits meanwhile."""
+    with contextlib.ExitStack() as writers:
+        for name in sorted([d.key for d in datasets] + [f"reference_{r.key}" for r in REFERENCES]):
+            writers.enter_context(home.turn(name))
+        yield
+
+
+def _aside(home: Home) -> Path:
+    return home.root / f"lake-aside-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%fZ}"
+
+
+def _move(folder: Path, place: Path) -> None:
     try:
-        root.rename(aside)
+        folder.rename(place)
     except OSError as error:
-        msg = f"{root} cannot be moved to {aside} ({error.strerror or error}): make it writable"
+        msg = f"{folder} cannot be moved to {place} ({error.strerror or error}): make it writable"
         raise ConfigError(msg) from error
-    return [f"the lake as it was is in {aside}"]
 
 
 def _sighted(home: Home, reference: Reference) -> list[dt.date] | None:

@@ -13,6 +13,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import DaySize
 from aurum_assets.resources.lake import TableSummary
 from aurum_assets.resources.settings import Home
+from aurum_assets.resources.state import recalled
 
 _REMEMBERED = 400 * 86_400.0
 
@@ -95,8 +96,7 @@ def _missing_today(home: Home, dataset: Dataset, newest: dt.datetime) -> int:
 def _summary(home: Home, dataset: Dataset) -> TableSummary | None:
     """The table in numbers; its manifests are read again only where something was committed."""
     key = f"table-summary:{dataset.table.identifier}"
-    text = home.state.get(key)
-    known = msgspec.json.decode(text, type=TableSummary) if text else None
+    known = recalled(home.state.get(key), TableSummary)
     found = home.lake.summary(dataset.table, known=known)
     if found is not None and found != known:
         home.state.set(key, msgspec.json.encode(found).decode(), _REMEMBERED)
@@ -110,7 +110,7 @@ def _archived(home: Home, folder: str) -> tuple[int, int]:
     if home.archive.uri.startswith("s3:"):
         return home.archive.size(folder)
     key = f"archive-sizes:{folder}"
-    known = msgspec.json.decode(home.state.get(key) or "{}", type=dict[str, DaySize])
+    known = recalled(home.state.get(key), dict[str, DaySize]) or {}
     found = home.archive.sizes(folder, known)
     if found != known:
         home.state.set(key, msgspec.json.encode(found).decode(), _REMEMBERED)

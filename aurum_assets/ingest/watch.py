@@ -256,13 +256,15 @@ def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
     """Feeds of tables that hold something: a home that never had a feed does not miss it.
 
     Lateness counts from the first look after a ``pause``, so that the schedules have their chance.
-    A feed that was late before stays so until it comes, unless nobody looked for a day.
+    A feed that was late before stays so until it comes; of a simulated home, whose data is made up
+    as long as somebody looks, unless nobody looked for a day.
     """
     since = _looked_since(seen.home, pause)
+    simulated = seen.home.origin == "simulated"
     told = {
         (a.dataset, a.subject)
         for a in seen.home.alerts.open
-        if seen.now - dt.datetime.fromisoformat(a.last_seen_at) <= _PAUSE
+        if not simulated or seen.now - dt.datetime.fromisoformat(a.last_seen_at) <= _PAUSE
     }
     for dataset in seen.datasets:
         for feed in seen.home.config(dataset).feeds:
@@ -285,14 +287,15 @@ def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) ->
     newest = seen.newest[dataset.key].get(feed.finality or "")
     if newest is None:
         day = seen.days[dataset.key][-1]
-        said = f"feed {feed.name} brought nothing of {day}, the newest day that is held"
+        said = f"its feed {feed.name!r} has brought nothing of {day}, the newest day that is held"
         return said if seen.now - looked > limit else ""
     # Of a forecast, whose interval lies ahead, only the fetch says how old it is.
     since = newest.until if newest.until <= seen.now else newest.fetched
     if seen.now - max(since, looked) <= limit:
         return ""
     return (
-        f"feed {feed.name} brought nothing newer than {since:%F %R}Z, {_hm(seen.now - since)} ago; "
+        f"its feed {feed.name!r} has brought nothing newer than {since:%F %R}Z, "
+        f"{_hm(seen.now - since)} ago; "
         f"at most {_hm(limit)} is expected"
     )
 
@@ -308,13 +311,13 @@ def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> 
         asked_on = asked_on.plus(-1)
     owed = asked_on.plus(feed.offset_days)
     today = dataset.source.day_of(seen.now).date
-    if owed.date < max(first_wanted(held, today), config.first_day):
+    if owed.date < max(first_wanted(seen.home, held, today), config.first_day):
         return ""
     if asked_on.plus(grace).at(at) < looked:  # no beat since; from the next day on repairs ask
         repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
         if feed.asks == "now" or repaired_by > seen.now:
             return ""
-    said = f"feed {feed.name} was due to bring {owed}"
+    said = f"its feed {feed.name!r} was due to bring {owed}"
     if owed.date not in held:
         return f"{said}, but nothing of that day is held"
     if feed.finality is None:

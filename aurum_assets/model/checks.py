@@ -174,7 +174,7 @@ def prices_of(table: Table) -> list[str]:
 def contract(evidence: Evidence) -> Verdict:
     """Columns, types, nulls, keys, stamps and ids are as declared; no snapshot was rejected.
 
-    Skipped without a row.
+    Skipped where no row of the day is held.
     """
     import pandera.errors
     import pandera.polars as pa
@@ -200,7 +200,7 @@ def contract(evidence: Evidence) -> Verdict:
 def lmp_arithmetic(evidence: Evidence) -> Verdict:
     """Lmp = energy + congestion + loss, within 0.01 inclusive, in exact decimals.
 
-    Skipped without a row.
+    Skipped where no row of the day is held.
     """
     return _rules(evidence, "lmp_arithmetic")
 
@@ -208,7 +208,7 @@ def lmp_arithmetic(evidence: Evidence) -> Verdict:
 def enums_and_ranges(evidence: Evidence) -> Verdict:
     """Values are finite, within bounds, and among those that the operator defines.
 
-    Skipped without a row.
+    Skipped where no row of the day is held.
     """
     return _rules(evidence, "enums_and_ranges")
 
@@ -566,9 +566,12 @@ def _with_quarantine(
     out = evidence.quarantine.filter(pl.any_horizontal(pl.lit(False), *named))
     count = len(stored) + len(out) + len(rejected)
     if not count:
-        if evidence.without_rows:
+        if evidence.intervals.is_empty():
             return nothing_to_judge(check, evidence.without_rows)
-        return Verdict(check, True, "ERROR", 0, f"none of {len(evidence.rows):,} rows breaks it")
+        reason = f"none of {len(evidence.rows):,} rows breaks it"
+        if evidence.without_rows:  # what was quarantined before may have been let in since
+            reason = f"{evidence.without_rows}; no record of the day is in quarantine for it"
+        return Verdict(check, True, "ERROR", 0, reason)
     parts = []
     if len(out):
         were = _of(len(out), "record was", "records were")

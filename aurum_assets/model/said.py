@@ -33,7 +33,8 @@ def instant_of(said: str | dt.datetime | dt.date, now: dt.datetime | None = None
     A text is ``2026-11-27T12:00Z``, ``2026-11-27 12:00`` (UTC), either with any offset, or a day,
     ``2026-11-27`` or ``20261127``, which means its last instant in UTC, as a ``date`` does. Where
     ``now`` is given, ``now``, ``today`` and ``yesterday`` are understood as well. A ``datetime``
-    needs a tzinfo. Raises ``ValueError`` with a sentence that holds an example.
+    needs a tzinfo. Raises ``ValueError`` with a sentence that holds an example, ``TypeError`` for
+    anything else.
     """
     if isinstance(said, dt.datetime):
         if said.tzinfo is None:
@@ -45,6 +46,9 @@ def instant_of(said: str | dt.datetime | dt.date, now: dt.datetime | None = None
         return said.astimezone(dt.UTC)
     if isinstance(said, dt.date):
         return dt.datetime.combine(said, dt.time.max, dt.UTC)
+    if not isinstance(said, str):
+        msg = f"an instant is a text, a datetime or a date, not {type(said).__name__}"
+        raise TypeError(msg)
     text = said.strip()
     word = text.lower()
     if now is not None and word == "now":

@@ -335,6 +335,7 @@ class ApiClient:
             if told:
                 self._tell(f"{why}: next request in {math.ceil(seconds)} s")
 
+        self._sleep(0)  # raises where nobody waits any more
         patience = 2 * self._config.connect_seconds
         slot = self._limiter.take(endpoint.name, patience=patience, waiting=waiting)
         if told:

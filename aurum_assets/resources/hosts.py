@@ -1,4 +1,5 @@
-"""Names of hosts that DNS does not know. That is no outage: asking again brings the same answer.
+"""Names of hosts that DNS does not know. That is no outage: asking again brings the same answer,
+except while the container of that name starts.
 
 Where no DNS server answers (``EAI_AGAIN``), it is an outage like any other.
 """

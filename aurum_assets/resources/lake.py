@@ -85,6 +85,7 @@ _OPENING = "opening the lake"
 _LONGEST_WAIT = 1.0
 _ANEW = "aurum replay --all --rebuild makes the lake anew from the archive"
 _PATIENCE = 120.0  # for a write
+_NAME_PATIENCE = 10.0  # for a name: DNS does not know a container that is starting
 _SHORTER_PATIENCE = 30.0  # to open the catalog, to read, to make a table
 
 _PROPERTIES = {
@@ -679,12 +680,14 @@ class Lake:
     ) -> _T:
         """Do what others may be faster at, and what a catalog must answer: it may come back.
 
+        A host's name that is unknown for 10 s in a row stays so.
         ``within``: the table, and the partition of it, whose files are looked at where wrong bytes
         may be the reason: these do not come back, and nobody waits for them.
         """
         lost = troubles(self._properties)
         began = time.monotonic()
         until = began + (self._shorter_patience if patience is None else patience)
+        unknown: float | None = None  # since when the host's name is
         attempt = 1
         while True:
             try:
@@ -693,8 +696,10 @@ class Lake:
                 self._refuse_damage(what, error, within)
                 if not isinstance(error, lost):
                     raise
-                waits = trouble_of(error) in {"busy", "away"}
-                if not waits or time.monotonic() > until:
+                now, trouble = time.monotonic(), trouble_of(error)
+                unknown = (unknown or now) if trouble == "unknown" else None
+                waits = trouble in {"busy", "away", "unknown"}
+                if not waits or now > until or (unknown and now > unknown + _NAME_PATIENCE):
                     raise self._given_up(what, attempt, began, error) from None
             ceiling = min(_LONGEST_WAIT, 0.02 * 2**attempt)
             self._sleep(random.uniform(0, ceiling))  # noqa: S311  jitter is no secret

@@ -13,7 +13,7 @@ import msgspec
 from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.archive import Stored, order_of
-from aurum_assets.resources.state import State
+from aurum_assets.resources.state import State, recalled
 
 TTL = 365 * 86_400.0
 LEDGER_TTL = 5 * TTL  # a day that is deleted years later is still missed; 300 bytes a day
@@ -56,12 +56,12 @@ class Registry:
     def newest(self, dataset: str, day: str, request: str) -> Known | None:
         """The newest snapshot of the same request, where it is remembered."""
         text = self._get(f"newest:{dataset}:{day}:{request}")
-        return msgspec.json.decode(text, type=Known) if text else None
+        return recalled(text, Known)
 
     def stored(self, envelope: Envelope) -> Known | None:
         """Where and as what this snapshot was stored, where it is remembered."""
         text = self._get(f"content:{envelope.dataset}:{envelope.content_sha256}")
-        known = msgspec.json.decode(text, type=Known) if text else None
+        known = recalled(text, Known)
         return known if known and known.identifier == envelope.identifier else None
 
     def forget_newest(self, envelope: Envelope) -> None:
@@ -95,7 +95,7 @@ class Registry:
     def merged(self, dataset: str, day: str, table_uuid: str) -> frozenset[str]:
         """The identifiers that the table (by its uuid) is remembered to hold for the day."""
         text = self._get(f"merged:{dataset}:{day}:{table_uuid}")
-        return frozenset(msgspec.json.decode(text, type=list[str])) if text else frozenset()
+        return frozenset(recalled(text, list[str]) or ())
 
     def mark_merged(
         self, dataset: str, day: str, table_uuid: str, identifiers: frozenset[str]
@@ -107,7 +107,7 @@ class Registry:
     def ledger(self, dataset: str, day: str) -> Ledger | None:
         """What the tables should hold of the day, where it is remembered."""
         text = self._get(f"ledger:{dataset}:{day}")
-        return msgspec.json.decode(text, type=Ledger) if text else None
+        return recalled(text, Ledger)
 
     def ledger_days(self, dataset: str) -> list[str]:
         """The days of which there is a ledger; none where the store does not list its words."""

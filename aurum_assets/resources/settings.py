@@ -62,7 +62,7 @@ from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store, s3_properties
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState, redis_at
 from aurum_assets.resources.registry import Registry
-from aurum_assets.resources.state import SqliteState, State
+from aurum_assets.resources.state import SqliteState, State, transaction
 
 if TYPE_CHECKING:
     from aurum_assets.resources.api import ApiClient
@@ -621,8 +621,8 @@ class Home:
         for place, variable, whose in [(self.root, "AURUM_HOME", self.origin), *self._shared(ours)]:
             if whose != ours:
                 msg = (
-                    f"{place} holds {whose} data and {host} gives {ours}: "
-                    f"set {variable} to another place for these"
+                    f"{place} holds {whose} data, and {host} would bring {ours} data: "
+                    f"set {variable} to another place for that"
                 )
                 raise ConfigError(msg)
 
@@ -733,7 +733,9 @@ class Home:
         here, file, machines = self._here, self.root / "limits.sqlite", self.backends.machines
         counted = _stand_in(self.root) / file.name
         if not file.exists() and counted.exists() and _is_ours(counted.parent):
-            self._mark(file.name, counted.read_bytes())
+            with transaction(counted, "", write=False) as db:
+                slots = db.serialize()  # those that are in its log too
+            self._mark(file.name, slots)
         if self.redis is None:
             return SqliteLimiter(file, config, here, machines=machines, sleep=sleep)
         prefix = self._of_askers(source)
@@ -810,8 +812,12 @@ def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Home
             password=settings.isone_password,
             api_key=settings.isone_api_key,
         )
+    root = settings.home.expanduser()
+    if root.exists() and not root.is_dir():
+        msg = f"environment variable AURUM_HOME: {root} is a file, a home is a folder"
+        raise ConfigError(msg)
     return Home(
-        root=settings.home,
+        root=root,
         configuration=load_config(settings.config, datasets),
         base_urls={"isone": settings.isone_base_url, "miso": settings.miso_base_url},
         credentials=credentials,

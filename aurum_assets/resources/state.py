@@ -12,11 +12,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import msgspec
 
 from aurum_assets.model.errors import ConfigError
 
 BUSY_SECONDS = 30.0
+_T = TypeVar("_T")
 
 SCHEMA = """
 CREATE TABLE word (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
@@ -41,6 +44,14 @@ class State(Protocol):
 
     def keys(self, prefix: str) -> list[str]:
         """The living keys that begin with ``prefix``, sorted."""
+
+
+def recalled(text: str | None, kind: type[_T]) -> _T | None:
+    """What was remembered as JSON; None where nothing was, or by a version with other fields."""
+    try:
+        return msgspec.json.decode(text, type=kind) if text else None
+    except msgspec.DecodeError:
+        return None
 
 
 class SqliteState:

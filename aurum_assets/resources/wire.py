@@ -12,8 +12,9 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Container, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -256,10 +257,14 @@ class Decoder:
 _under_way: set["Deadline"] = set()
 
 
-def abandon(threads: Container[int]) -> None:
-    """Cut the requests that ``threads`` (by identifier) have under way: nobody waits for them."""
+# For whom a thread asks: one token for all threads whose requests are cut together.
+asker: ContextVar[object] = ContextVar("asker", default=None)
+
+
+def abandon(token: object) -> None:
+    """Cut the requests that are under way for ``token``: nobody waits for them."""
     for deadline in tuple(_under_way):
-        if deadline.thread in threads:
+        if deadline.asker is token:
             deadline.abandon()
 
 
@@ -272,7 +277,7 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.reason = f"no whole answer within {seconds:g} s"
-        self.thread = threading.get_ident()
+        self.asker = asker.get()
         self.abandoned = False
         self._seconds = seconds
         self._began = 0.0
