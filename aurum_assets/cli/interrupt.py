@@ -41,7 +41,10 @@ def telling(done: Callable[[], str]) -> Iterator[None]:
 @contextmanager
 def heard_here_alone() -> Iterator[None]:
     """Within the block, processes that are started hear of no Ctrl-C; the thread beside does."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    beside = any(
+        thread.name == "signals" for thread in threading.enumerate()
+    )  # none in an application
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT} if beside else set())
     try:
         yield
     finally:
