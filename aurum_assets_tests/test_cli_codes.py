@@ -58,7 +58,7 @@ CODES = [
     ("alerts", 0),
     ("alerts --check", 0),
     ("probe --dataset system_load", 0),
-    ("probe --dataset rt_lmp", 1),  # no final value is out for the day yet
+    ("probe --dataset rt_lmp", 0),
     ("probe --dataset cts --source isone", 2),
     ("metrics --once", 0),
     ("as-of --dataset rt_lmp --at now", 0),
