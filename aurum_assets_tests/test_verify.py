@@ -254,7 +254,8 @@ def test_a_damaged_file_is_one_sentence_with_file_and_remedy_from_every_command_
     aurum: Aurum, filled: Home, part: str
 ) -> None:
     path = files_of(filled, TABLE)[part]
-    path.write_bytes(path.read_bytes()[:-100])
+    # Not cut short: the Avro reader may find what is missing in the memory of this very process.
+    path.write_bytes(path.read_bytes()[:-100] + bytes(100))
     reading = COMMANDS.keys() - ({"status", "quick"} if part == "data" else set())
     for name in sorted(reading):
         forget(filled)

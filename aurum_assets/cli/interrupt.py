@@ -87,6 +87,7 @@ class _Watch:
         # What this process was told to ignore (nohup, a shell's background) it goes on ignoring.
         ours = [s for s in _SAID if signal.getsignal(s) is not signal.SIG_IGN]
         self._before = {s: signal.signal(s, self._interrupt) for s in ours}
+        self._told_before, sys.unraisablehook = sys.unraisablehook, self._unraisable
         # By a handler of its own: Dagster lets SIGTERM do what SIGINT does, and would ignore both.
         self._ignored = [s for s in _SAID if s not in ours]
         for number in self._ignored:
@@ -97,6 +98,7 @@ class _Watch:
     def stop(self) -> None:
         """Leave signals to who had them before."""
         signal.set_wakeup_fd(self._fd_before)
+        sys.unraisablehook = self._told_before
         for number, handler in self._before.items():
             signal.signal(number, handler)
         for number in self._ignored:
@@ -120,6 +122,11 @@ class _Watch:
         """Interrupt the main thread, as Python does it for Ctrl-C."""
         self._hear(number)
         raise KeyboardInterrupt
+
+    def _unraisable(self, told: "sys.UnraisableHookArgs") -> None:
+        """Where it met the main thread in a callback that cannot raise, Python only reports it."""
+        if not (self.number and issubclass(told.exc_type, KeyboardInterrupt)):
+            self._told_before(told)
 
     def _hear(self, number: int) -> None:
         if not self.number:
