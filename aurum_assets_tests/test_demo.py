@@ -286,7 +286,7 @@ def test_an_interrupt_ends_the_demo_which_does_not_go_on_with_the_next_step(
 ) -> None:
     told: list[str] = []
 
-    def interrupting(now: Callable[[], dt.datetime], **more: Any) -> Simulator:  # noqa: ANN401  those of Simulator
+    def interrupting(*, now: Callable[[], dt.datetime], **more: Any) -> Simulator:  # noqa: ANN401  those of Simulator
         def then() -> dt.datetime:
             if told == told[:1] != []:  # the first time that it is asked
                 told.append("")
@@ -298,7 +298,9 @@ def test_an_interrupt_ends_the_demo_which_does_not_go_on_with_the_next_step(
     with dg.DagsterInstance.ephemeral() as instance:
         monkeypatch.setattr(demo, "dagster_instance", lambda _: contextlib.nullcontext(instance))
         with pytest.raises(KeyboardInterrupt):
-            demo.run_demo(home_at(tmp_path, configuration, NOON), told.append, interrupting)
+            demo.run_demo(
+                home_at(tmp_path, configuration, NOON), told.append, simulator=interrupting
+            )
         (run,) = instance.get_runs()
     assert run.status == dg.DagsterRunStatus.FAILURE
     assert len(told) == 2

@@ -7,7 +7,7 @@ process leaves those too, and maintenance deletes them.
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -40,6 +40,10 @@ def clear() -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
+        # Under another name first: a thread that goes on finds no folder to put a file into.
+        gone = path.with_name(f"{path.name}-gone")
+        with suppress(OSError):
+            path = path.rename(gone)
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
