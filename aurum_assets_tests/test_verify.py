@@ -236,6 +236,26 @@ def test_a_home_without_ledgers_heals_an_emptied_day_once(filled: Home) -> None:
     assert (done.healed, done.rebuilt) == (False, False)
 
 
+def test_a_days_first_merge_that_was_killed_before_its_rows_is_pending(
+    desk: Desk, filled: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, folder = filled.archive, LMP.archive_name
+    (identifier,) = archive.identifiers(folder, DAY.key)
+    body = archive.snapshot(folder, DAY.key, identifier).body
+    desk.take(LMP, body.replace(b"2026-07-20", b"2026-07-18"))
+    merge = filled.lake.merge
+
+    def killed(table: Any, rows: pl.DataFrame) -> Any:  # noqa: ANN401  as the lake has it
+        return _killed() if table is LMP.table else merge(table, rows)
+
+    with monkeypatch.context() as kill:
+        kill.setattr(filled.lake, "merge", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ingest.normalize(filled, LMP, LMP.day("2026-07-18"))
+    found = ingest.verify(forget(filled), LMP, LMP.day("2026-07-18"))
+    assert (found.pending, found.problems) == (1, [])
+
+
 # --- damaged files -------------------------------------------------------------------------------
 
 COMMANDS: dict[str, tuple[str, ...]] = {

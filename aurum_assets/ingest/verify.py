@@ -280,5 +280,7 @@ def _merged(
         newest.append(order_of(ledger.newest))
     if known:
         return known & set(identifiers) | set(evident), gone
+    if len(identifiers) == 1 and stored.rows.is_empty() and stored.history.is_empty():
+        return set(), gone  # the day's first merge: it was killed before the rows were written
     last = max(newest, default=("", ""))
     return {i for i in identifiers if order_of(i) <= last}, gone
