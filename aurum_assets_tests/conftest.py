@@ -273,18 +273,22 @@ def run_feeds(
 Aurum = Callable[..., Result]
 
 
-@pytest.fixture
-def environment(tmp_path: Path, market: Running) -> dict[str, str]:
+def variables(folder: Path, market: Running) -> dict[str, str]:
+    """The environment of a home in ``folder``, at noon, that reaches the simulated operators."""
     return {
-        "AURUM_HOME": str(tmp_path / "home"),
+        "AURUM_HOME": str(folder / "home"),
         "AURUM_NOW": NOON.isoformat(),
         "AURUM_LIMIT_SCALE": "1000",
         "ISONE_BASE_URL": market.isone_url,
         "MISO_BASE_URL": market.miso_url,
         "ISONE_USERNAME": "demo",
         "ISONE_PASSWORD": "demo-password",
-        "ISONE_API_KEY": "",
     }
+
+
+@pytest.fixture
+def environment(tmp_path: Path, market: Running) -> dict[str, str]:
+    return variables(tmp_path, market) | {"ISONE_API_KEY": ""}
 
 
 @pytest.fixture

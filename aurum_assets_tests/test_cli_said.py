@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from aurum_assets.cli import COMMANDS, main
 from aurum_assets.markets import DATASETS
 from aurum_assets.simulator.server import Simulator
-from aurum_assets_tests.conftest import NOON, Aurum, said
+from aurum_assets_tests.conftest import NOON, Aurum, said, variables
 from aurum_assets_tests.recordings import recording
 
 LMP = "isone_rt_lmp"
@@ -36,19 +36,11 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aurum]:
         contextlib.chdir(folder),
         Simulator(lambda: NOON, locations=3, nodes=2, limits={}).serve() as running,
     ):
-        variables = {
-            "AURUM_HOME": str(folder / "home"),
-            "AURUM_NOW": NOON.isoformat(),
-            "AURUM_LIMIT_SCALE": "1000",
-            "ISONE_BASE_URL": running.isone_url,
-            "MISO_BASE_URL": running.miso_url,
-            "ISONE_USERNAME": "demo",
-            "ISONE_PASSWORD": "demo-password",
-        }
-        runner = CliRunner(env=variables)
+        environment = variables(folder, running)
+        runner = CliRunner(env=environment)
 
         def run(*arguments: object, **more: str) -> Result:
-            return runner.invoke(main, [str(a) for a in arguments], env=variables | more)
+            return runner.invoke(main, [str(a) for a in arguments], env=environment | more)
 
         yield _filled(run)
 

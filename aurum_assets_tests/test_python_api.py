@@ -29,7 +29,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError, DaysFailed, QueryRefused
 from aurum_assets.model.shown import Shown
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import NOON
+from aurum_assets_tests.conftest import NOON, variables
 
 TODAY = "2026-07-21"
 PAST = {"isone_rt_hourly_lmp", "isone_regulation_prices", "isone_reserve_prices"}  # not asked today
@@ -39,15 +39,7 @@ CANARY = "canary-wholesale-secret"
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A fresh home in the environment, at noon, that reaches the simulated operators."""
-    said = {
-        "AURUM_HOME": str(tmp_path / "home"),
-        "AURUM_NOW": NOON.isoformat(),
-        "AURUM_LIMIT_SCALE": "1000",
-        "ISONE_BASE_URL": market.isone_url,
-        "MISO_BASE_URL": market.miso_url,
-        "ISONE_USERNAME": "demo",
-        "ISONE_PASSWORD": "demo-password",
-    }
+    said = variables(tmp_path, market)
     for name, value in said.items():
         monkeypatch.setenv(name, value)
     return said

@@ -39,7 +39,7 @@ from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.settings import PROJECT, Home
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import NOON, Desk, utc
+from aurum_assets_tests.conftest import NOON, Desk, utc, variables
 from aurum_assets_tests.recordings import recording
 
 DAY, NEXT = dt.date(2026, 7, 20), dt.date(2026, 7, 21)
@@ -418,16 +418,7 @@ Aurum = Callable[..., Result]
 def aurum(tmp_path: Path, market: Running) -> Aurum:
     """Run a command line in this process, with a config folder of its own."""
     shutil.copytree(PROJECT / "config", tmp_path / "config")
-    environment = {
-        "AURUM_HOME": str(tmp_path / "home"),
-        "AURUM_CONFIG": str(tmp_path / "config"),
-        "AURUM_NOW": NOON.isoformat(),
-        "AURUM_LIMIT_SCALE": "1000",
-        "ISONE_BASE_URL": market.isone_url,
-        "MISO_BASE_URL": market.miso_url,
-        "ISONE_USERNAME": "demo",
-        "ISONE_PASSWORD": "demo-password",
-    }
+    environment = variables(tmp_path, market) | {"AURUM_CONFIG": str(tmp_path / "config")}
 
     def run(*arguments: str) -> Result:
         result = CliRunner(env=environment).invoke(main, list(arguments))
