@@ -96,11 +96,17 @@ def _serve(running: Running | None, port: int) -> None:
     click.echo(f"operators  {operator}")
     click.echo(f"home       {home.root.resolve()}")
     click.echo("stop       Ctrl-C\n")
-    with _dagster(_environment(running, home.root), port) as process:
-        # In a thread, for Dagster catches interrupts of the main one for itself now and then.
-        threading.Thread(target=_tell_of_runs, args=(process,), daemon=True).start()
-        while process.poll() is None:
-            time.sleep(_LOOK_SECONDS)
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        # Before Dagster's processes start: two that make an SQLite storage at once may both fail.
+        instance.get_runs_count()
+        with _dagster(_environment(running, home.root), port) as process:
+            # In a thread, for Dagster catches interrupts of the main one for itself now and then.
+            telling = threading.Thread(target=_tell_of_runs, args=(process, instance), daemon=True)
+            telling.start()
+            while process.poll() is None:
+                time.sleep(_LOOK_SECONDS)
     msg = f"Dagster ended by itself ({process.returncode}): what it said is above"
     raise click.ClickException(msg)
 
@@ -190,19 +196,18 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _tell_of_runs(process: subprocess.Popen[str]) -> None:
+def _tell_of_runs(process: subprocess.Popen[str], instance: "dg.DagsterInstance") -> None:
     """A line for each run that ends, as long as Dagster is there."""
     import dagster as dg
 
     since = dt.datetime.now(dt.UTC)
     ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-    with dg.DagsterInstance.get() as instance:
-        while process.poll() is None:
-            time.sleep(_LOOK_SECONDS)
-            wanted = dg.RunsFilter(statuses=ended, updated_after=since)
-            for record in instance.get_run_records(wanted, limit=25, ascending=True):
-                _tell_of(record)
-                since = max(since, record.update_timestamp)
+    while process.poll() is None:
+        time.sleep(_LOOK_SECONDS)
+        wanted = dg.RunsFilter(statuses=ended, updated_after=since)
+        for record in instance.get_run_records(wanted, limit=25, ascending=True):
+            _tell_of(record)
+            since = max(since, record.update_timestamp)
 
 
 def _tell_of(record: "dg.RunRecord") -> None:
