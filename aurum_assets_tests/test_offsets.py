@@ -23,7 +23,7 @@ from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator import feeds
-from aurum_assets.simulator.cts import live_records
+from aurum_assets.simulator.miso.cts import live_records
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import Ask, World
 from aurum_assets_tests.conftest import Desk, utc
