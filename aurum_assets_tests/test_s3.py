@@ -378,10 +378,10 @@ from aurum_assets.ingest.keep import drain_spool
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources import archive
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.settings import Backends, Home
+from aurum_assets.resources.settings import Backends, Resources
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 archive.Archive.discard = die
-drain_spool(Home(Path({str(root)!r}), Configuration({{}}, {{}}),
+drain_spool(Resources(Path({str(root)!r}), Configuration({{}}, {{}}),
       backends=Backends(archive={backends.archive!r}, s3_endpoint={backends.s3_endpoint!r})), LOAD)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=False)  # noqa: S603  our own lines
