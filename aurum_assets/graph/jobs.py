@@ -7,9 +7,9 @@ import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
 from aurum_assets import ingest
@@ -26,7 +26,7 @@ _DAILY = "30 6 * * *"
 _ONCE_CLEARED = "30 14 * * *"  # the day-ahead market is out in the early afternoon
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
-Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+Job = Any  # define_asset_job gives a type that Dagster has no public name for
 Pair = tuple[Dataset, DatasetConfig]
 
 
