@@ -13,13 +13,13 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.ingest.waiting import waited_for
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.said import instant_of, known_name
 from aurum_assets.model.shown import Shown, as_html
 from aurum_assets.model.table import UTC, Table, as_of
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.evolve import completed
-from aurum_assets.resources.settings import Settings, open_home
+from aurum_assets.resources.settings import Settings, open_resources
 
 if TYPE_CHECKING:
     import duckdb
@@ -66,8 +66,8 @@ def collect(
 
     known = {d.key: d for d in DATASETS}
     found = known[known_name(dataset, known, "dataset", f"They are {', '.join(known)}")]
-    days = asked_days(found.source, start_date, start_date if end_date is None else end_date)
-    own = open_home(DATASETS, Settings.read(home=home and Path(home)))
+    days = asked_days(found.operator, start_date, start_date if end_date is None else end_date)
+    own = open_resources(DATASETS, Settings.read(home=home and Path(home)))
     return run_coroutine(
         collect_days(own, found, days, force=force, at_once=at_once, progress=progress)
     )
@@ -100,7 +100,7 @@ class OpenLake(Shown):
     def __init__(self, home: Path | str | None = None) -> None:
         """Of the folder ``home``, else of ``AURUM_HOME``. Raises ``ConfigError`` where none is."""
         settings = Settings.read(home=home and Path(home))
-        self._home = open_home(DATASETS, settings, needs="lake")
+        self._home = open_resources(DATASETS, settings, needs="lake")
         self._tables: dict[str, Table] = {t.name: t for t in ingest.known_tables()}
 
     @property

@@ -18,18 +18,18 @@ from pydantic import SecretStr
 from aurum_assets.definitions import build
 from aurum_assets.dev import dagster_folder
 from aurum_assets.graph.alerts import DEMO
-from aurum_assets.graph.jobs import Beat, asked_by, asset_keys, beats
+from aurum_assets.graph.jobs import ScheduleGroup, asked_by, asset_keys, schedule_groups
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import REFERENCES
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Source
+from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Operator
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.api import Credentials
-from aurum_assets.resources.settings import Backends, Home
+from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
@@ -90,10 +90,12 @@ class Demo:
     failures: list[str] = field(default_factory=list)
 
 
-def demo_home(home: Home, running: Running, clock: Callable[[], dt.datetime]) -> Home:
+def demo_resources(
+    resources: Resources, running: Running, clock: Callable[[], dt.datetime]
+) -> Resources:
     """``home`` on embedded defaults, the simulator for its operators, and its clock."""
     return replace(
-        home,
+        resources,
         base_urls={"isone": running.isone_url, "miso": running.miso_url},
         credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
         clock=clock,
@@ -102,21 +104,23 @@ def demo_home(home: Home, running: Running, clock: Callable[[], dt.datetime]) ->
     )
 
 
-def dagster_instance(home: Home) -> dg.DagsterInstance:
+def dagster_instance(resources: Resources) -> dg.DagsterInstance:
     """The Dagster instance of this home, where ``make dev`` finds the demo's runs."""
-    return dg.DagsterInstance.from_config(str(dagster_folder(home)))
+    return dg.DagsterInstance.from_config(str(dagster_folder(resources)))
 
 
-def run_demo(home: Home, tell: Tell, simulator: Callable[..., Simulator] = Simulator) -> Demo:
+def run_demo(
+    resources: Resources, tell: Tell, simulator: Callable[..., Simulator] = Simulator
+) -> Demo:
     """Everything that the demo shows; ``tell`` is called before each step."""
-    clock = SetClock(home.now())
+    clock = SetClock(resources.now())
     with simulator(now=clock, limits={}, mistakes=True).serve() as running:
-        ours = demo_home(home, running, clock)
+        ours = demo_resources(resources, running, clock)
         now = _first_of_the_day(ours)
         found = Demo(_yesterday(ISONE, now), {key: Line(key) for key in _tables()})
         held = _rows(ours)
         definitions = build(ours)
-        with dagster_instance(home) as instance:
+        with dagster_instance(resources) as instance:
             _cancel_stopped(instance)
             steps = _plan(ours, now)
             for number, step in enumerate(steps, 1):
@@ -140,20 +144,20 @@ def _tables() -> Mapping[str, Any]:
     return {d.key: d.table for d in DATASETS} | {r.key: r.table for r in REFERENCES}
 
 
-def _rows(home: Home) -> dict[str, int]:
+def _rows(resources: Resources) -> dict[str, int]:
     """How many rows each table holds."""
-    found = {key: home.lake.summary(table) for key, table in _tables().items()}
+    found = {key: resources.lake.summary(table) for key, table in _tables().items()}
     return {key: summary.rows if summary else 0 for key, summary in found.items()}
 
 
-def _first_of_the_day(home: Home) -> dt.datetime:
+def _first_of_the_day(resources: Resources) -> dt.datetime:
     """Now, or the now of the first demo of this day in New England."""
-    now = home.now()
+    now = resources.now()
     key = f"demo:{ISONE.day_of(now)}"
-    first = home.state.get(key)
+    first = resources.state.get(key)
     if first is not None:
         return dt.datetime.fromisoformat(first)
-    home.state.set(key, now.isoformat(), _REMEMBERED)
+    resources.state.set(key, now.isoformat(), _REMEMBERED)
     return now
 
 
@@ -172,36 +176,36 @@ class Step:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _yesterday(source: Source, now: dt.datetime) -> OperatingDay:
-    return source.day_of(now).plus(-1)
+def _yesterday(operator: Operator, now: dt.datetime) -> OperatingDay:
+    return operator.day_of(now).plus(-1)
 
 
-def _plan(home: Home, now: dt.datetime) -> list[Step]:
+def _plan(resources: Resources, now: dt.datetime) -> list[Step]:
     """Yesterday, the final values of the day before it, today so far, and what all is called."""
-    every = beats([(d, home.config(d)) for d in DATASETS])
-    ticking = [beat for beat in every if beat.cadence in CADENCE_MINUTES]
+    every = schedule_groups([(d, resources.config(d)) for d in DATASETS])
+    ticking = [group for group in every if group.cadence in CADENCE_MINUTES]
     steps = [_until_noon(ticking, now)]
     shown: set[str] = set()
-    for beat in (*ticking, *(b for b in every if b not in ticking)):
-        fresh = [(d, c) for d, c in beat.pairs if d.key not in shown]
+    for group in (*ticking, *(b for b in every if b not in ticking)):
+        fresh = [(d, c) for d, c in group.pairs if d.key not in shown]
         shown |= {d.key for d, _ in fresh}
-        steps += _whole_days(beat, fresh, now)
-    steps += [step for beat in every for step in _settled(beat, now)]
-    steps += [step for beat in ticking for step in _ticks(beat, now)]
+        steps += _whole_days(group, fresh, now)
+    steps += [step for group in every for step in _settled(group, now)]
+    steps += [step for group in ticking for step in _ticks(group, now)]
     names = [reference_key(r) for r in REFERENCES]
     what = "what locations and generators are called"
     last = Step(now, "reference_daily", _yesterday(ISONE, now), names, what)
     return [*sorted(steps, key=lambda step: step.instant), last]
 
 
-def _until_noon(ticking: Sequence[Beat], now: dt.datetime) -> Step:
+def _until_noon(ticking: Sequence[ScheduleGroup], now: dt.datetime) -> Step:
     """Yesterday's prices as they were known at half past twelve: one of them is corrected later."""
-    beat = next(b for b in ticking if any(d is ISONE_RT_LMP for d, _ in b.pairs))
+    group = next(b for b in ticking if any(d is ISONE_RT_LMP for d, _ in b.pairs))
     day = _yesterday(ISONE, now)
-    feeds = [f.name for f in dict(beat.pairs)[ISONE_RT_LMP].feeds if f.asks == "hour"]
+    feeds = [f.name for f in dict(group.pairs)[ISONE_RT_LMP].feeds if f.asks == "hour"]
     return Step(
         day.at(_HALF_PAST_NOON),
-        beat.name,
+        group.name,
         day,
         asset_keys([ISONE_RT_LMP]),
         f"{day} as it was known at half past twelve: {ISONE_RT_LMP.key}",
@@ -210,12 +214,12 @@ def _until_noon(ticking: Sequence[Beat], now: dt.datetime) -> Step:
 
 
 def _whole_days(
-    beat: Beat, fresh: Sequence[tuple[Dataset, DatasetConfig]], now: dt.datetime
+    group: ScheduleGroup, fresh: Sequence[tuple[Dataset, DatasetConfig]], now: dt.datetime
 ) -> list[Step]:
     """Yesterday of each dataset, asked for on the morning after, or at its noon where an operator
     shows only today; of the days that are published ahead each that is out by now.
     """
-    day = _yesterday(beat.source, now)
+    day = _yesterday(group.operator, now)
     only_now = [d for d, c in fresh if all(feed.asks == "now" for feed in c.feeds)]
     ahead = [d for d, c in fresh if any(feed.offset_days > 0 for feed in c.feeds)]
     others = [d for d, _ in fresh if d not in only_now and d not in ahead]
@@ -224,7 +228,7 @@ def _whole_days(
     return [
         Step(
             instant,
-            beat.name,
+            group.name,
             when,
             asset_keys(ours),
             f"the whole of {when}: {', '.join(d.key for d in ours)}",
@@ -234,37 +238,37 @@ def _whole_days(
     ]
 
 
-def _settled(beat: Beat, now: dt.datetime) -> list[Step]:
+def _settled(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
     """The day before yesterday, of which the final values are out, where one answer is a day."""
     ours = [
         d
-        for d, c in beat.pairs
+        for d, c in group.pairs
         if any(feed.becomes_final for feed in c.feeds)
         and all(feed.asks == "day" for feed in c.feeds)
     ]
     if not ours:
         return []
-    day = _yesterday(beat.source, now).plus(-1)
+    day = _yesterday(group.operator, now).plus(-1)
     instant = min(day.plus(2).start + _MORNING, now)
     what = f"preliminary and final, {day}: {', '.join(d.key for d in ours)}"
-    return [Step(instant, beat.name, day, asset_keys(ours), what)]
+    return [Step(instant, group.name, day, asset_keys(ours), what)]
 
 
-def _ticks(beat: Beat, now: dt.datetime) -> list[Step]:
+def _ticks(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
     """The newest beats of a schedule up to now; the first of a day catches up with it."""
-    every, steps = CADENCE_MINUTES[beat.cadence], list[Step]()
-    newest = (int(now.timestamp()) // 60 - beat.offset) // every * every + beat.offset
+    every, steps = CADENCE_MINUTES[group.cadence], list[Step]()
+    newest = (int(now.timestamp()) // 60 - group.offset) // every * every + group.offset
     count = -(-TICKS * CADENCE_MINUTES["five_minutes"] // every)
     for number in range(count):
         minutes = newest - every * (count - 1 - number)
         instant = dt.datetime.fromtimestamp(60 * minutes, dt.UTC)
-        today = beat.source.day_of(instant)
+        today = group.operator.day_of(instant)
         known = any(step.day == today for step in steps)
-        feeds = asked_by(beat, instant).get(today.key, {})
-        what = f"live tick {number + 1} of {count} at {instant:%H:%M}Z: {beat.name}"
-        keys = asset_keys(d for d, _ in beat.pairs)
+        feeds = asked_by(group, instant).get(today.key, {})
+        what = f"live tick {number + 1} of {count} at {instant:%H:%M}Z: {group.name}"
+        keys = asset_keys(d for d, _ in group.pairs)
         config = feeds_config(feeds) if known else {}
-        steps.append(Step(instant, beat.name, today, keys, what, config))
+        steps.append(Step(instant, group.name, today, keys, what, config))
     return steps
 
 

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError
-from aurum_assets.resources.settings import PROJECT, Home, open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import PROJECT, Resources, open_resources
 from aurum_assets.simulator.server import Running, Simulator
 
 if TYPE_CHECKING:
@@ -81,27 +81,28 @@ def _require_free(port: int, variable: str) -> None:
 
 def _serve(running: Running | None, port: int) -> None:
     """Start Dagster, say where it is, and tell of runs until interrupted."""
-    home = open_home(DATASETS)
+    resources = open_resources(DATASETS)
     wanted = "simulated" if running else "real"
-    if home.origin not in ("", wanted):
-        msg = f"{home.root} holds {home.origin} data, and these would be {wanted}: set AURUM_HOME"
+    if resources.origin not in ("", wanted):
+        held = f"{resources.root} holds {resources.origin} data"
+        msg = f"{held}, and these would be {wanted}: set AURUM_HOME"
         raise click.ClickException(msg)
     if not os.environ.get("DAGSTER_HOME"):
-        os.environ["DAGSTER_HOME"] = str(dagster_folder(home))
+        os.environ["DAGSTER_HOME"] = str(dagster_folder(resources))
     elif not Path(os.environ["DAGSTER_HOME"]).is_dir():
         msg = "DAGSTER_HOME names no folder: make it, or unset it for AURUM_HOME/dagster"
         raise click.ClickException(msg)
     operator = f"simulated, at {running.isone_url.rpartition('/api')[0]}" if running else "real"
     click.echo(f"UI         http://127.0.0.1:{port} (ready in some seconds)")
     click.echo(f"operators  {operator}")
-    click.echo(f"home       {home.root.resolve()}")
+    click.echo(f"home       {resources.root.resolve()}")
     click.echo("stop       Ctrl-C\n")
     import dagster as dg
 
     with dg.DagsterInstance.get() as instance:
         # Before Dagster's processes start: two that make an SQLite storage at once may both fail.
         instance.get_runs_count()
-        with _dagster(_environment(running, home.root), port) as process:
+        with _dagster(_environment(running, resources.root), port) as process:
             # In a thread, for Dagster catches interrupts of the main one for itself now and then.
             telling = threading.Thread(target=_tell_of_runs, args=(process, instance), daemon=True)
             telling.start()
@@ -111,9 +112,9 @@ def _serve(running: Running | None, port: int) -> None:
     raise click.ClickException(msg)
 
 
-def dagster_folder(home: Home) -> Path:
+def dagster_folder(resources: Resources) -> Path:
     """The folder of Dagster's storage in this home, made with its configuration if need be."""
-    folder = (home.root / "dagster").resolve()
+    folder = (resources.root / "dagster").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dagster.yaml").exists():
         text = (PROJECT / "dagster.yaml").read_text()

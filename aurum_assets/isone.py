@@ -30,19 +30,20 @@ from aurum_assets.ingest.days import (
     synchronous,
 )
 from aurum_assets.ingest.reference import crosswalk, observe
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.errors import ConfigError, DaysFailed
 from aurum_assets.model.said import known_name, of_type
 from aurum_assets.model.shown import Plain, Shown, as_html
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.api import Answer, checked_base
+from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.credentials import NOTHING, Credentials
-from aurum_assets.resources.settings import Home, Settings, load_config, open_home
+from aurum_assets.resources.settings import Resources, Settings, open_resources
 
 __all__ = [
     "Answer",
@@ -97,12 +98,12 @@ class IsoNeApiConfig(Shown):
         """Who asks; empty where neither argument nor environment says it."""
         return Credentials(self.username, _secret(self.password), _secret(self.api_key))
 
-    def home(self, folder: Path | str | None = None) -> Home:
+    def resources(self, folder: Path | str | None = None) -> Resources:
         """The home of the environment, or in ``folder``, that asks as this says."""
         said = {f"isone_{n}": getattr(self, n) for n in ("api_key", "username", "password")}
         address = self.base_url or None
         place = folder and Path(folder)
-        return open_home(DATASETS, Settings.read(home=place, isone_base_url=address, **said))
+        return open_resources(DATASETS, Settings.read(home=place, isone_base_url=address, **said))
 
     def facts(self) -> dict[str, object]:
         """The address, and which credentials are set and by what; never their values."""
@@ -189,7 +190,9 @@ def load_isone_dataset_configs() -> list[IsoNeDatasetConfig]:
     """
     by_key = {d.key: d for d in DATASETS}
     configs = load_config(Settings.read().config, DATASETS).datasets.values()
-    return [IsoNeDatasetConfig(by_key[c.key], c) for c in configs if by_key[c.key].source is ISONE]
+    return [
+        IsoNeDatasetConfig(by_key[c.key], c) for c in configs if by_key[c.key].operator is ISONE
+    ]
 
 
 def _dataset(said: IsoNeDatasetConfig | str) -> IsoNeDatasetConfig:
@@ -227,7 +230,7 @@ class IsoNeCollector(Shown):
     ) -> None:
         self.dataset = _dataset(dataset)
         self._config = _checked(config)
-        self._home = self._config.home(home)
+        self._home = self._config.resources(home)
 
     def facts(self) -> dict[str, object]:
         """The dataset, the home, where it asks and as whom."""
@@ -305,16 +308,18 @@ class IsoNeCollector(Shown):
         return rows
 
 
-def _observed(home: Home, reference: Reference, days: Sequence[dt.date] | None) -> pl.DataFrame:
+def _observed(
+    resources: Resources, reference: Reference, days: Sequence[dt.date] | None
+) -> pl.DataFrame:
     """The reference table after a look at ``days``: where None, at all that the tables hold."""
     if days is None:
         tables = [d.table for d in DATASETS if reference.reads(d.table)]
-        held = {day for table in tables for day in home.lake.days(table)}
-        days = sorted(held) or [ISONE.day_of(home.now()).date]
+        held = {day for table in tables for day in resources.lake.days(table)}
+        days = sorted(held) or [ISONE.day_of(resources.now()).date]
     for day in days:
-        home.sleep(0)
-        observe(home, reference, day)
-    return crosswalk(home, reference)
+        resources.sleep(0)
+        observe(resources, reference, day)
+    return crosswalk(resources, reference)
 
 
 class IsoNeApiClient(Shown):
@@ -332,7 +337,7 @@ class IsoNeApiClient(Shown):
         self, config: IsoNeApiConfig | None = None, *, home: Path | str | None = None
     ) -> None:
         self._config = _checked(config)
-        self._home = self._config.home(home)
+        self._home = self._config.resources(home)
 
     def facts(self) -> dict[str, object]:
         """The home, where it asks and as whom."""
@@ -370,9 +375,9 @@ class IsoNeApiClient(Shown):
         own = _dataset(dataset)
         found = _feed(own, asked, feed, hour)
 
-        def ask(home: Home) -> Answer:
-            due = asked is None or is_due(home, asked, found)
-            with home.api(ISONE) as api:
+        def ask(resources: Resources) -> Answer:
+            due = asked is None or is_due(resources, asked, found)
+            with resources.api(ISONE) as api:
                 return api.fetch(own.key, found, asked, hour=hour, due=due)
 
         (answer,) = await in_threads(self._home, [ask])

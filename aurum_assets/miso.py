@@ -31,9 +31,6 @@ from aurum_assets.ingest.days import (
 )
 from aurum_assets.ingest.normalize import conform
 from aurum_assets.ingest.rejecting import rejecting
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.miso.cts import MISO_CTS
-from aurum_assets.markets.miso.source import MISO
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import DaysFailed, MalformedPayload, SourceRefused
@@ -41,8 +38,11 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.said import of_type
 from aurum_assets.model.shown import Plain, Shown, as_html
 from aurum_assets.model.table import UNREADABLE_RULE
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.resources.api import checked_base
-from aurum_assets.resources.settings import Home, Settings, open_home
+from aurum_assets.resources.settings import Resources, Settings, open_resources
 
 __all__ = [
     "DaysFailed",
@@ -83,10 +83,10 @@ class MisoApiConfig(Shown):
         if self.base_url:
             checked_base(MISO.name, self.base_url)
 
-    def home(self, folder: Path | str | None = None) -> Home:
+    def resources(self, folder: Path | str | None = None) -> Resources:
         """The home of the environment, or in ``folder``, that asks as this says."""
         address = self.base_url or None
-        return open_home(
+        return open_resources(
             DATASETS, Settings.read(home=folder and Path(folder), miso_base_url=address)
         )
 
@@ -212,7 +212,7 @@ class MisoCtsCollector(Shown):
     ) -> None:
         said = MisoApiConfig() if config is None else config
         self._config = of_type(said, MisoApiConfig, 'config=MisoApiConfig(base_url="…")')
-        self._home = self._config.home(home)
+        self._home = self._config.resources(home)
 
     def facts(self) -> dict[str, object]:
         """The dataset, the home and where it asks."""
@@ -252,7 +252,7 @@ class MisoCtsCollector(Shown):
         home = self._home
         feeds = narrowed(home, MISO_CTS, filters) if filters else None
         feed = (feeds or due_feeds(home, MISO_CTS, day, None))[0]
-        base = home.base_urls.get(MISO.name) or home.configuration.sources[MISO.name].base_url
+        base = home.base_urls.get(MISO.name) or home.configuration.operators[MISO.name].base_url
         asked = None if feed.asks == "now" else day
         url = httpx.URL(base.rstrip("/") + feed.endpoints[0].url_path(asked))
         year, month, number = day.key.split("-")
@@ -275,10 +275,12 @@ class MisoCtsCollector(Shown):
         their day can be read; they are kept under ``rejected/``.
         """
 
-        def ask(home: Home) -> MisoCtsContent:
+        def ask(resources: Resources) -> MisoCtsContent:
             day = MISO_CTS.day(candidate.day)
-            done = collect(home, MISO_CTS, day, feeds=[candidate.feed], filters=candidate.filters)
-            return _content(home, done)
+            done = collect(
+                resources, MISO_CTS, day, feeds=[candidate.feed], filters=candidate.filters
+            )
+            return _content(resources, done)
 
         (content,) = await in_threads(self._home, [ask])
         return content
@@ -353,13 +355,13 @@ class MisoCtsCollector(Shown):
     collect_sync = synchronous(collect)
 
 
-def _content(home: Home, done: Collected) -> MisoCtsContent:
+def _content(resources: Resources, done: Collected) -> MisoCtsContent:
     """The one answer of ``done``, from the archive."""
     if not done.archived:
         raise SourceRefused(done.refusal)
     found = done.archived[0]
     identifier = found.path.rpartition("/")[2].partition(".")[0]
-    snapshot = home.archive.snapshot(MISO_CTS.archive_name, found.day, identifier)
+    snapshot = resources.archive.snapshot(MISO_CTS.archive_name, found.day, identifier)
     content = MisoCtsContent(snapshot, found.path, found.outcome == "stored")
     rules = MISO_CTS.dialect(content.envelope.dialect).snapshot_rules
     if done.refusal and not rules:  # where there are, rule 9 is among them
@@ -367,12 +369,12 @@ def _content(home: Home, done: Collected) -> MisoCtsContent:
     return content
 
 
-def _lenient(home: Home) -> Home:
+def _lenient(resources: Resources) -> Resources:
     """A home whose config lets broken records be told apart from the others."""
-    configuration = home.configuration
-    config = replace(home.config(MISO_CTS), on_broken_row="quarantine")
+    configuration = resources.configuration
+    config = replace(resources.config(MISO_CTS), on_broken_row="quarantine")
     datasets = {**configuration.datasets, MISO_CTS.key: config}
-    return replace(home, configuration=replace(configuration, datasets=datasets))
+    return replace(resources, configuration=replace(configuration, datasets=datasets))
 
 
 def _findings(quarantined: pl.DataFrame) -> Iterator[Finding]:

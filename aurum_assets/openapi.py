@@ -1,4 +1,4 @@
-"""The operators' endpoints that we ask, as OpenAPI 3.1: ``config/openapi/{source}.json``.
+"""The operators' endpoints that we ask, as OpenAPI 3.1: ``config/openapi/{operator}.json``.
 
 Made of what there is already: paths, feeds and filters of the dataset configs, records and
 wrappers of the declared dialects, words of ``expected_fields``. ``python -m aurum_assets.openapi``
@@ -19,12 +19,13 @@ from typing import Any, get_args
 
 import msgspec
 
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.source import Info
-from aurum_assets.markets.miso.cts import LMP_DIRECTIONS, QUALITIES, VOLUME_DIRECTIONS
-from aurum_assets.model.dataset import Dataset, Dialect, Endpoint, Feed, Source, SourceConfig
+from aurum_assets.model.dataset import Dataset, Dialect, Endpoint, Feed, Operator, OperatorConfig
 from aurum_assets.model.drift import Expected, field_of
-from aurum_assets.resources.settings import PROJECT, Configuration, load_config
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.operator import Info
+from aurum_assets.operators.miso.cts import LMP_DIRECTIONS, QUALITIES, VOLUME_DIRECTIONS
+from aurum_assets.resources.configuration import Configuration, load_config
+from aurum_assets.resources.settings import PROJECT
 
 Schema = dict[str, Any]
 
@@ -99,9 +100,9 @@ class _Use:
         return f"{self.dataset.key}.{self.dialect.name}"
 
 
-def describe(source: Source, configuration: Configuration) -> Schema:
+def describe(operator: Operator, configuration: Configuration) -> Schema:
     """The OpenAPI 3.1 description of ``source``'s endpoints that ``configuration`` asks."""
-    datasets = [d for d in DATASETS if d.source is source]
+    datasets = [d for d in DATASETS if d.operator is operator]
     feeds = [(d, feed) for d in datasets for feed in configuration.datasets[d.key].feeds]
     uses: defaultdict[str, list[_Use]] = defaultdict(list)
     for dataset, feed in feeds:
@@ -109,21 +110,23 @@ def describe(source: Source, configuration: Configuration) -> Schema:
             live = configuration.datasets[dataset.key].is_live(endpoint)
             uses[endpoint.path.partition("?")[0]].append(_Use(dataset, feed, endpoint, live))
     xml = any(use.endpoint.format == "xml" for many in uses.values() for use in many)
-    paths = {path: {"get": _operation(source, path, many, xml=xml)} for path, many in uses.items()}
+    paths = {
+        path: {"get": _operation(operator, path, many, xml=xml)} for path, many in uses.items()
+    }
     probes = {f.probe.path: d for d, f in feeds if f.probe is not None}
-    paths |= {path: {"get": _probe(source, path, d)} for path, d in probes.items()}
+    paths |= {path: {"get": _probe(operator, path, d)} for path, d in probes.items()}
     info = {"info": _object(Info, {})} if probes else {}
     spoken = {use.schema: use for many in uses.values() for use in many}
     return {
         "openapi": "3.1.0",
-        "info": _info(source, configuration.sources[source.name]),
-        "servers": [{"url": configuration.sources[source.name].base_url}],
-        **({"security": [{"basic": []}, {"key": []}]} if source.credentials else {}),
+        "info": _info(operator, configuration.operators[operator.name]),
+        "servers": [{"url": configuration.operators[operator.name].base_url}],
+        **({"security": [{"basic": []}, {"key": []}]} if operator.credentials else {}),
         "tags": [{"name": d.key, "description": d.doc.partition("\n\n")[0]} for d in datasets],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": _schemas(spoken.values(), configuration) | info,
-            **({"securitySchemes": _SECURITY} if source.credentials else {}),
+            **({"securitySchemes": _SECURITY} if operator.credentials else {}),
         },
     }
 
@@ -134,19 +137,19 @@ _SECURITY: Schema = {
 }
 
 
-def _info(source: Source, config: SourceConfig) -> Schema:
+def _info(operator: Operator, config: OperatorConfig) -> Schema:
     limits = " and ".join(f"{x.requests} in {x.seconds:g} s" for x in config.limits)
     return {
-        "title": f"{source.title}: what Aurum assets asks for",
+        "title": f"{operator.title}: what Aurum assets asks for",
         "version": "1",
-        "description": f"{_ABOUT[source.name]} We keep to {limits}.",
+        "description": f"{_ABOUT[operator.name]} We keep to {limits}.",
     }
 
 
 # --- operations --------------------------------------------------------------------------------
 
 
-def _operation(source: Source, path: str, uses: Sequence[_Use], *, xml: bool) -> Schema:
+def _operation(operator: Operator, path: str, uses: Sequence[_Use], *, xml: bool) -> Schema:
     names = dict.fromkeys(use.schema for use in uses)
     refs: list[Schema] = [{"$ref": f"#/components/schemas/{name}"} for name in names]
     asked = dict.fromkeys(
@@ -161,7 +164,7 @@ def _operation(source: Source, path: str, uses: Sequence[_Use], *, xml: bool) ->
         "summary": uses[0].dataset.table.doc,
         "description": " ".join(asked),
         **_parameters(path, uses),
-        "responses": {"200": _answer("The records.", content), **_refusals(source)},
+        "responses": {"200": _answer("The records.", content), **_refusals(operator)},
     }
 
 
@@ -175,14 +178,14 @@ def _name(path: str) -> str:
     return re.sub(r"\W+", "_", path).strip("_")
 
 
-def _probe(source: Source, path: str, dataset: Dataset) -> Schema:
+def _probe(operator: Operator, path: str, dataset: Dataset) -> Schema:
     schema = {"$ref": "#/components/schemas/info"}
     content = {_JSON: {"schema": schema}, _XML: {"schema": {"description": "The same, as XML."}}}
     return {
         "operationId": _name(path),
         "tags": [dataset.key],
         "summary": "How fresh the resource is.",
-        "responses": {"200": _answer("The newest interval.", content), **_refusals(source)},
+        "responses": {"200": _answer("The newest interval.", content), **_refusals(operator)},
     }
 
 
@@ -206,13 +209,13 @@ def _answer(what: str, content: Schema) -> Schema:
     return {"description": what, "content": content}
 
 
-def _refusals(source: Source) -> Schema:
+def _refusals(operator: Operator) -> Schema:
     page = {_HTML: {"schema": {"type": "string"}}}
     wait = {"description": "Seconds, or an HTTP date.", "schema": {"type": "string"}}
     who = {"401": _answer("Nobody is answered without credentials.", page)}
     return {
         "400": _answer("The day, hour or mark is none.", page),
-        **(who if source.credentials else {}),
+        **(who if operator.credentials else {}),
         "404": _answer("There is no such path, or nothing is published for this day.", page),
         "429": {**_answer("Too many requests.", page), "headers": {"Retry-After": wait}},
     }
@@ -291,13 +294,13 @@ def _value(hint: Any, expected: Expected, dotted: str) -> Schema:  # noqa: ANN40
 
 def files(configuration: Configuration, folder: Path = FOLDER) -> dict[Path, str]:
     """The text of each file, by where it belongs."""
-    sources = dict.fromkeys(d.source for d in DATASETS)
+    operators = dict.fromkeys(d.operator for d in DATASETS)
     return {
-        folder / f"{source.name}.json": json.dumps(
-            describe(source, configuration), indent=1, ensure_ascii=False
+        folder / f"{operator.name}.json": json.dumps(
+            describe(operator, configuration), indent=1, ensure_ascii=False
         )
         + "\n"
-        for source in sources
+        for operator in operators
     }
 
 

@@ -20,13 +20,14 @@ from pydantic import SecretStr
 from aurum_assets import ingest
 from aurum_assets.cli import main
 from aurum_assets.ingest.collect import Received
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.reading import sniff
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources import logs, redaction
 from aurum_assets.resources.api import Credentials
-from aurum_assets.resources.settings import PROJECT, Configuration, Home, load_config
+from aurum_assets.resources.configuration import Configuration, load_config
+from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.servers.postgres import Postgres
@@ -72,7 +73,7 @@ class Brought:
 class Desk:
     """A home whose clock can be set, and the way through it for payloads given by hand."""
 
-    home: Home
+    resources: Resources
     clock: SetClock
 
     def take(
@@ -101,22 +102,22 @@ class Desk:
             asked=asked,
             filters=filters or {},
         )
-        return ingest.accept(self.home, dataset, received, force=force)
+        return ingest.accept(self.resources, dataset, received, force=force)
 
     def bring(self, dataset: Dataset, body: bytes, **options: Any) -> Brought:  # noqa: ANN401  those of take
         """Archive, normalize and check."""
         brought = Brought(self.take(dataset, body, **options))
         if brought.archived.day:
             key = brought.archived.day
-            done = ingest.normalize(self.home, dataset, dataset.day(key))
+            done = ingest.normalize(self.resources, dataset, dataset.day(key))
             brought.days[key] = done
-            brought.verdicts = {v.check: v for v in ingest.check(self.home, done)}
+            brought.verdicts = {v.check: v for v in ingest.check(self.resources, done)}
         return brought
 
     def rows(self, dataset: Dataset, day: str | None = None) -> pl.DataFrame:
         """What the table holds."""
         partition = {"operating_day": dt.date.fromisoformat(day)} if day else None
-        return self.home.lake.read(dataset.table, partition)
+        return self.resources.lake.read(dataset.table, partition)
 
 
 @pytest.fixture(scope="session")
@@ -130,10 +131,10 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def home(tmp_path: Path, configuration: Configuration, clock: SetClock) -> Home:
+def resources(tmp_path: Path, configuration: Configuration, clock: SetClock) -> Resources:
     """A fresh home that reaches no operator."""
     nowhere = "http://127.0.0.1:1"
-    return Home(
+    return Resources(
         root=tmp_path / "aurum",
         configuration=configuration,
         base_urls={"isone": nowhere, "miso": nowhere},
@@ -188,8 +189,8 @@ def log_lines() -> Iterator[list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def desk(home: Home, clock: SetClock) -> Desk:
-    return Desk(home, clock)
+def desk(resources: Resources, clock: SetClock) -> Desk:
+    return Desk(resources, clock)
 
 
 @pytest.fixture
@@ -200,10 +201,10 @@ def market(clock: SetClock) -> Iterator[Running]:
 
 
 @pytest.fixture
-def live_desk(home: Home, clock: SetClock, market: Running) -> Desk:
+def live_desk(resources: Resources, clock: SetClock, market: Running) -> Desk:
     """A desk that reaches the simulated operators."""
     urls = {"isone": market.isone_url, "miso": market.miso_url}
-    return Desk(replace(home, base_urls=urls), clock)
+    return Desk(replace(resources, base_urls=urls), clock)
 
 
 @pytest.fixture(scope="session")
@@ -258,7 +259,7 @@ def run_feeds(
 
     rooms = [dg.AssetKey([room, key]) for key in feeds for room in ("raw", "market")]
     return (
-        build(desk.home)
+        build(desk.resources)
         .resolve_job_def(job)
         .execute_in_process(
             partition_key=day,

@@ -28,18 +28,18 @@ from aurum_assets.graph import alerts as wiring
 from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.graph.health import HEALTH, KINDS, Reported, events_of
 from aurum_assets.ingest import watch
-from aurum_assets.ingest.keep import bring_up
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
+from aurum_assets.ingest.keep import drain_spool
 from aurum_assets.model.clock import DAY, HOUR
 from aurum_assets.model.errors import AurumError, SourceError
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Severity, Trouble
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Backends, Home, Settings
+from aurum_assets.resources.settings import Backends, Resources, Settings
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, utc
@@ -52,22 +52,22 @@ MINUTE = dt.timedelta(minutes=1)
 spawn = multiprocessing.get_context("spawn")
 
 
-def open_alerts(home: Home) -> set[tuple[str, str, str]]:
-    return {(a.kind, a.dataset, a.subject) for a in home.alerts.open}
+def open_alerts(resources: Resources) -> set[tuple[str, str, str]]:
+    return {(a.kind, a.dataset, a.subject) for a in resources.alerts.open}
 
 
 def look(desk: Desk, *, after: dt.timedelta = dt.timedelta()) -> set[tuple[str, str, str]]:
     """What is open after another look, some time later."""
     desk.clock.set(desk.clock() + after)
-    ingest.look(desk.home, DATASETS)
-    return open_alerts(desk.home)
+    ingest.look(desk.resources, DATASETS)
+    return open_alerts(desk.resources)
 
 
 def daemon_look(desk: Desk, *, after: dt.timedelta = dt.timedelta()) -> set[tuple[str, str, str]]:
     """The same by one who looks every five minutes."""
     desk.clock.set(desk.clock() + after)
-    ingest.look(desk.home, DATASETS, pause=HOUR)
-    return open_alerts(desk.home)
+    ingest.look(desk.resources, DATASETS, pause=HOUR)
+    return open_alerts(desk.resources)
 
 
 # --- what is said of one alert -------------------------------------------------------------------
@@ -277,8 +277,10 @@ def hooked(live_desk: Desk, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPa
     settings = Settings.read()
     redaction.learn(settings)
     url = settings.webhook_url
-    home = replace(live_desk.home, backends=Backends(webhook_url=url, environment="staging"))
-    return Desk(home, live_desk.clock)
+    resources = replace(
+        live_desk.resources, backends=Backends(webhook_url=url, environment="staging")
+    )
+    return Desk(resources, live_desk.clock)
 
 
 def texts(httpserver: HTTPServer) -> list[str]:
@@ -287,10 +289,10 @@ def texts(httpserver: HTTPServer) -> list[str]:
 
 def test_a_webhook_is_told_in_slacks_words(hooked: Desk, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/services/T0/B0/canary-webhook", "POST").respond_with_data("ok")
-    hooked.home.alerts.raise_(TROUBLE)
-    ingest.send(hooked.home)
-    hooked.home.alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
-    ingest.send(hooked.home)
+    hooked.resources.alerts.raise_(TROUBLE)
+    ingest.send(hooked.resources)
+    hooked.resources.alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
+    ingest.send(hooked.resources)
     opened, over = texts(httpserver)
     assert opened.startswith(f"[staging] WARN drift {LOAD.key} {TODAY}: field Mw is new — Compare")
     assert over == (
@@ -305,27 +307,27 @@ def test_a_webhook_that_refuses_is_told_at_a_later_look(
     address = "/services/T0/B0/canary-webhook"
     httpserver.expect_ordered_request(address).respond_with_data("no", status)
     httpserver.expect_ordered_request(address).respond_with_data("ok")
-    hooked.home.alerts.raise_(TROUBLE)
-    ingest.send(hooked.home)
-    assert hooked.home.alerts.waiting == 1
+    hooked.resources.alerts.raise_(TROUBLE)
+    ingest.send(hooked.resources)
+    assert hooked.resources.alerts.waiting == 1
     said = caplog.text
     assert f"it answered {status}" in said
     assert "canary" not in said
-    ingest.send(hooked.home)
-    assert hooked.home.alerts.waiting == 0
+    ingest.send(hooked.resources)
+    assert hooked.resources.alerts.waiting == 0
 
 
 def test_a_webhook_that_is_not_there_holds_up_nothing_and_is_told_later(
     hooked: Desk, httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = SecretStr("http://127.0.0.1:1/canary-webhook")
-    down = replace(hooked.home, backends=Backends(webhook_url=gone))
+    down = replace(hooked.resources, backends=Backends(webhook_url=gone))
     down.alerts.raise_(TROUBLE)
     ingest.send(down)
     assert "an alert waits for its receiver" in caplog.text
     assert "canary" not in caplog.text
     httpserver.expect_request("/services/T0/B0/canary-webhook").respond_with_data("ok")
-    ingest.send(hooked.home)
+    ingest.send(hooked.resources)
     assert len(texts(httpserver)) == 1
 
 
@@ -343,11 +345,11 @@ def test_a_webhook_that_drips_is_cut_after_seconds(
     monkeypatch.setattr(module, "_SECONDS", 0.3)
     httpserver.expect_request("/services/T0/B0/canary-webhook").respond_with_handler(drip)
     for subject in ("one", "two", "three"):
-        hooked.home.alerts.raise_(replace(TROUBLE, subject=subject))
+        hooked.resources.alerts.raise_(replace(TROUBLE, subject=subject))
     began = time.monotonic()
-    ingest.send(hooked.home)
+    ingest.send(hooked.resources)
     assert time.monotonic() - began < 2, "one timeout a look, however much waits"
-    assert hooked.home.alerts.waiting == 3
+    assert hooked.resources.alerts.waiting == 3
 
 
 def test_no_secret_is_in_an_alert(alerts: Alerts, heard: Heard) -> None:
@@ -365,19 +367,19 @@ def test_a_lake_out_of_reach_is_an_alert_and_holds_up_no_other(
 ) -> None:
     """Its catalog answers, the files of its tables do not."""
     live_desk.bring(LOAD, recording(LOAD.key, "live", "ordinary").body)
-    held = live_desk.home.lake.catalog.properties
+    held = live_desk.resources.lake.catalog.properties
     nowhere = {"s3.endpoint": "http://127.0.0.1:1", "s3.region": "us-east-1"}
     keys = {"s3.access-key-id": "canary-id", "s3.secret-access-key": "canary-key"}
-    path = live_desk.home.root / "lake" / "catalog.sqlite"
+    path = live_desk.resources.root / "lake" / "catalog.sqlite"
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("update iceberg_tables set metadata_location = 's3://lake/m.json'")
     lake = Lake({**held, **nowhere, **keys, "warehouse": "s3://lake"}, patience=0.1)
-    live_desk.home.lake = lake  # a cached property, put in its place
-    live_desk.home.alerts._events = heard  # noqa: SLF001  a receiver
-    live_desk.home.alerts.raise_(replace(TROUBLE, kind="late_feed"))
-    ingest.look(live_desk.home, DATASETS)
+    live_desk.resources.lake = lake  # a cached property, put in its place
+    live_desk.resources.alerts._events = heard  # noqa: SLF001  a receiver
+    live_desk.resources.alerts.raise_(replace(TROUBLE, kind="late_feed"))
+    ingest.look(live_desk.resources, DATASETS)
     lake.catalog.close()
-    (lost,) = [a for a in live_desk.home.alerts.open if a.kind == "degraded"]
+    (lost,) = [a for a in live_desk.resources.alerts.open if a.kind == "degraded"]
     assert (lost.subject, lost.severity) == ("lake", "ERROR")
     assert "the lake's warehouse (s3://lake) was out of reach" in lost.sentence
     assert "canary" not in lost.sentence
@@ -392,10 +394,10 @@ def test_what_cannot_be_measured_stops_no_judging_and_no_sending(
         raise ZeroDivisionError(msg)
 
     monkeypatch.setattr(watch, "measure", broken)
-    desk.home.alerts._events = heard  # noqa: SLF001  a receiver
-    desk.home.alerts.raise_(replace(TROUBLE, kind="breaker_open"))
+    desk.resources.alerts._events = heard  # noqa: SLF001  a receiver
+    desk.resources.alerts.raise_(replace(TROUBLE, kind="breaker_open"))
     with pytest.raises(ZeroDivisionError):
-        ingest.look(desk.home, DATASETS)
+        ingest.look(desk.resources, DATASETS)
     assert heard.notices == ["opened", "recovered"]
 
 
@@ -403,8 +405,8 @@ def test_what_cannot_be_measured_stops_no_judging_and_no_sending(
 
 
 def bring(desk: Desk, dataset: Any, day: str, *feeds: str) -> None:  # noqa: ANN401  a Dataset
-    ingest.collect(desk.home, dataset, dataset.day(day), feeds=feeds)
-    ingest.normalize(desk.home, dataset, dataset.day(day))
+    ingest.collect(desk.resources, dataset, dataset.day(day), feeds=feeds)
+    ingest.normalize(desk.resources, dataset, dataset.day(day))
 
 
 def test_a_fresh_home_misses_nothing(desk: Desk) -> None:
@@ -429,7 +431,7 @@ def test_a_late_feed_that_comes_again_is_over(live_desk: Desk) -> None:
     assert look(live_desk) == set()
     (alert,) = look(live_desk, after=2 * HOUR)
     assert alert == ("late_feed", LOAD.key, "now")
-    assert "at most 27 min is expected" in live_desk.home.alerts.open[0].sentence
+    assert "at most 27 min is expected" in live_desk.resources.alerts.open[0].sentence
     bring(live_desk, LOAD, TODAY, "now")
     assert look(live_desk) == set()
 
@@ -438,7 +440,7 @@ def test_a_feed_that_stops_while_the_daemon_is_away_is_told_of_soon_after(
     live_desk: Desk, heard: Heard
 ) -> None:
     """Lateness counts from the first look after a pause, and ends only when the feed comes."""
-    live_desk.home.alerts._events = heard  # noqa: SLF001  a receiver
+    live_desk.resources.alerts._events = heard  # noqa: SLF001  a receiver
     late = ("late_feed", LOAD.key, "now")
     bring(live_desk, LOAD, TODAY, "now")
     assert daemon_look(live_desk) == set()
@@ -460,8 +462,8 @@ def test_a_weekend_without_a_daemon_ends_no_alert_about_an_operators_feed(
     bring(live_desk, LOAD, TODAY, "now")
     assert daemon_look(live_desk) == set()
     assert daemon_look(live_desk, after=50 * MINUTE) == late
-    (live_desk.home.root / "origin").write_text("real")
-    live_desk.home.alerts._events = heard  # noqa: SLF001  a receiver
+    (live_desk.resources.root / "origin").write_text("real")
+    live_desk.resources.alerts._events = heard  # noqa: SLF001  a receiver
     assert daemon_look(live_desk, after=63 * HOUR) == late
     assert "recovered" not in heard.notices
 
@@ -506,7 +508,7 @@ def test_an_old_home_opens_calm_although_the_last_version_left_alerts_open(
     live_desk: Desk,
 ) -> None:
     bring(live_desk, LOAD, TODAY, "now")
-    live_desk.home.alerts.raise_(Trouble("late_feed", LOAD.key, "now", "12 h ago"))
+    live_desk.resources.alerts.raise_(Trouble("late_feed", LOAD.key, "now", "12 h ago"))
     assert daemon_look(live_desk, after=DAY) == {("late_feed", LOAD.key, "now")}
     assert daemon_look(live_desk, after=100 * DAY) == set()
 
@@ -558,19 +560,19 @@ def test_a_final_value_is_late_after_its_days_of_grace(live_desk: Desk) -> None:
 def test_a_breaker_that_opens_is_told_until_the_operator_answers(
     live_desk: Desk, market: Running
 ) -> None:
-    home = live_desk.home
-    source = home.configuration.sources["isone"]
-    sources = {**home.configuration.sources, "isone": replace(source, attempts=1)}
-    home.configuration = replace(home.configuration, sources=sources)
-    market.simulator.fail(next="500", times=source.breaker_failures * 3)
-    for n in range(source.breaker_failures):
+    resources = live_desk.resources
+    operator = resources.configuration.operators["isone"]
+    operators = {**resources.configuration.operators, "isone": replace(operator, attempts=1)}
+    resources.configuration = replace(resources.configuration, operators=operators)
+    market.simulator.fail(next="500", times=operator.breaker_failures * 3)
+    for n in range(operator.breaker_failures):
         assert look(live_desk) == set(), n
         with pytest.raises(SourceError):
             bring(live_desk, LOAD, TODAY, "now")
     assert look(live_desk) == {("breaker_open", "", "isone")}
-    assert "5 times in a row" in home.alerts.open[0].sentence
-    for key in home.state.keys("breaker:"):
-        home.state.delete(key)
+    assert "5 times in a row" in resources.alerts.open[0].sentence
+    for key in resources.state.keys("breaker:"):
+        resources.state.delete(key)
     assert look(live_desk) == set()
 
 
@@ -583,14 +585,14 @@ def test_a_quarantine_that_grows_is_told_and_one_that_stays_is_not(desk: Desk) -
     assert grows not in look(desk), "nobody knows since when"
     desk.bring(LMP, body.replace(b'"LossComponent": ', b'"LossComponent": 8', 1), force=True)
     assert grows in look(desk, after=5 * MINUTE)
-    sentence = next(a.sentence for a in desk.home.alerts.open if a.kind == grows[0])
+    sentence = next(a.sentence for a in desk.resources.alerts.open if a.kind == grows[0])
     assert sentence.startswith("1 records more than at 2026-07-21T16:00Z")
     look(desk, after=HOUR)
     assert grows not in look(desk, after=HOUR)
 
 
 def test_a_registry_out_of_reach_is_told_until_it_is_back(desk: Desk) -> None:
-    state = desk.home.root / "state.sqlite"
+    state = desk.resources.root / "state.sqlite"
     state.parent.mkdir(parents=True)
     state.write_bytes(b"no database, and long enough to be seen as none" * 100)
     assert look(desk) == {("degraded", "", "registry")}
@@ -599,9 +601,9 @@ def test_a_registry_out_of_reach_is_told_until_it_is_back(desk: Desk) -> None:
 
 
 def test_an_archive_out_of_reach_is_told_until_it_is_back(desk: Desk) -> None:
-    day = LOAD.source.day_of(NOON)
+    day = LOAD.operator.day_of(NOON)
     first = DATASETS[0]
-    place = desk.home.root / "archive/sourcing" / first.archive_name
+    place = desk.resources.root / "archive/sourcing" / first.archive_name
     place = place / f"year={day.key[:4]}/month={day.key[5:7]}/day={day.key[8:]}"
     place.parent.mkdir(parents=True)
     place.write_text("not a folder")
@@ -613,11 +615,11 @@ def test_an_archive_out_of_reach_is_told_until_it_is_back(desk: Desk) -> None:
 def test_what_waits_in_the_spool_is_told_until_it_went_up(desk: Desk) -> None:
     first = DATASETS[0]
     rejection = Rejection(first.key, "e", NOON, hashlib.sha256(b"x").hexdigest(), "unreadable")
-    desk.home.spool.reject(rejection, b"x")
+    desk.resources.spool.reject(rejection, b"x")
     assert look(desk) == {("degraded", "", "archive")}
-    (alert,) = desk.home.alerts.open
+    (alert,) = desk.resources.alerts.open
     assert re.search(r"1 answers wait in the spool, the oldest since \d{4}-", alert.sentence)
-    bring_up(desk.home, first)
+    drain_spool(desk.resources, first)
     assert look(desk) == set()
 
 
@@ -641,11 +643,11 @@ class Waiting(Heard):
 def test_a_broker_that_takes_nothing_is_told_after_ten_minutes_until_it_does(desk: Desk) -> None:
     events = Waiting()
     events.down = True
-    vars(desk.home)["events"] = events
+    vars(desk.resources)["events"] = events
     assert look(desk) == look(desk, after=9 * MINUTE) == set()
     assert look(desk, after=MINUTE) == {("degraded", "", "kafka")}
     events.down = False
-    ingest.send(desk.home)
+    ingest.send(desk.resources)
     assert look(desk) == set()
     assert events.notices == ["opened", "recovered"]
 
@@ -665,7 +667,7 @@ class Ticks:
     def __init__(self, desk: Desk, instance: dg.DagsterInstance, sensor: str) -> None:
         made = {s.name: s for s in alert_sensors(DATASETS, running=True)}
         self._sensor = made[sensor]
-        self._home, self._instance = desk.home, instance
+        self._home, self._instance = desk.resources, instance
         self.cursor: str | None = None
         self.said: str | None = None
         self.reported: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
@@ -674,7 +676,7 @@ class Ticks:
         context = dg.build_sensor_context(
             instance=self._instance,
             cursor=self.cursor,
-            resources={"home": self._home},
+            resources={"resources": self._home},
         )
         done = self._sensor.evaluate_tick(context)
         errors = [r.error for r in done.dagster_run_reactions or () if r.error]
@@ -698,7 +700,7 @@ def run(live_desk: Desk, instance: dg.DagsterInstance) -> Run:
     """A run of the system load, as the schedule asks for it."""
 
     keys = [dg.AssetKey([room, LOAD.key]) for room in ("raw", "market")]
-    job = build(live_desk.home).resolve_job_def("isone_five_minutes")
+    job = build(live_desk.resources).resolve_job_def("isone_five_minutes")
 
     def execute(day: str = TODAY, feed: str = "now", **tags: str) -> dg.ExecuteInProcessResult:
         return job.execute_in_process(
@@ -733,9 +735,9 @@ def test_a_run_that_fails_is_told_with_its_sentence_and_over_when_one_succeeds(
     assert not run().success
     assert [a.alert_id for a in failures()] == [alert.alert_id]
     checks()
-    assert open_alerts(live_desk.home) == {FAILED}
-    for key in live_desk.home.state.keys("refused:"):
-        live_desk.home.state.delete(key)
+    assert open_alerts(live_desk.resources) == {FAILED}
+    for key in live_desk.resources.state.keys("refused:"):
+        live_desk.resources.state.delete(key)
     assert run().success
     assert checks() == []
 
@@ -916,8 +918,8 @@ def test_health_is_red_while_an_alert_is_open_and_says_what_it_is(
 def test_health_is_as_bad_as_the_worst_alert_and_shows_the_first_five(desk: Desk) -> None:
     for n in range(7):
         severity: Severity = "ERROR" if n == 6 else "WARN"
-        desk.home.alerts.raise_(replace(TROUBLE, subject=f"check {n}", severity=severity))
-    (made, *checks), _ = events_of(desk.home.alerts.open, None, NOON)
+        desk.resources.alerts.raise_(replace(TROUBLE, subject=f"check {n}", severity=severity))
+    (made, *checks), _ = events_of(desk.resources.alerts.open, None, NOON)
     assert made.description == (
         f"7 alerts are open: {', '.join([f'drift {LOAD.key}'] * 5)} and 2 more"
     )
@@ -933,16 +935,16 @@ def test_health_is_reported_when_it_changes_else_once_an_hour_or_a_day(desk: Des
         """The ticks, every five minutes, at which something is reported."""
         found = []
         for n in range(ticks):
-            events, before = events_of(desk.home.alerts.open, before, NOON + n * 5 * MINUTE)
+            events, before = events_of(desk.resources.alerts.open, before, NOON + n * 5 * MINUTE)
             assert len(events) in {0, 1 + len(KINDS)}
             found += [n] * bool(events)
         return found, before
 
     assert reports(None, 2 * 288)[0] == [0, 288], "once a day while none is open"
-    desk.home.alerts.raise_(TROUBLE)
+    desk.resources.alerts.raise_(TROUBLE)
     found, before = reports(None, 288)
     assert found == [n * 12 for n in range(24)], "once an hour while one is"
-    desk.home.alerts.raise_(replace(TROUBLE, severity="ERROR"))
+    desk.resources.alerts.raise_(replace(TROUBLE, severity="ERROR"))
     assert reports(before, 1)[0] == [0], "it is worse now"
 
 
@@ -950,10 +952,10 @@ def test_what_health_shows_is_no_alert_itself(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
     bring(live_desk, LOAD, TODAY, "now")
-    ingest.look(live_desk.home, DATASETS)
+    ingest.look(live_desk.resources, DATASETS)
     live_desk.clock.set(NOON + HOUR)
     job = dg.define_asset_job("by_hand", dg.AssetSelection.checks_for_assets(HEALTH))
-    whole = dg.Definitions.merge(build(live_desk.home), dg.Definitions(jobs=[job]))
+    whole = dg.Definitions.merge(build(live_desk.resources), dg.Definitions(jobs=[job]))
     result = whole.resolve_job_def("by_hand").execute_in_process(instance=instance)
     said = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
     assert said == {kind: kind != "late_feed" for kind in KINDS}
@@ -967,7 +969,7 @@ def test_what_health_shows_is_no_alert_itself(
 def test_the_command_shows_what_is_open_and_looks_when_asked(live_desk: Desk) -> None:
     bring(live_desk, LOAD, TODAY, "now")
     later = (NOON + HOUR).isoformat()
-    environment = {"AURUM_HOME": str(live_desk.home.root), "AURUM_NOW": later}
+    environment = {"AURUM_HOME": str(live_desk.resources.root), "AURUM_NOW": later}
     runner = CliRunner(env=environment)
     quiet = runner.invoke(main, ["alerts"])
     assert (quiet.exit_code, quiet.stdout) == (0, "")

@@ -23,7 +23,7 @@ import trustme
 from pydantic import SecretStr
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Endpoint, Feed, Limit, Source, SourceConfig
+from aurum_assets.model.dataset import Endpoint, Feed, Limit, Operator, OperatorConfig
 from aurum_assets.model.errors import (
     ConfigError,
     NotYetPublished,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("error")
 spawn = multiprocessing.get_context("spawn")
 
-OPEN = Source("op", "The Operator", "Etc/GMT+5", "https://op.example/register")
+OPEN = Operator("op", "The Operator", "Etc/GMT+5", "https://op.example/register")
 CLOSED = replace(OPEN, credentials=("ISONE_USERNAME and ISONE_PASSWORD", "ISONE_API_KEY"))
 PASSWORD, KEY = "s3cret-pässword", "s3cret-key"
 US = Credentials("me", SecretStr(PASSWORD), SecretStr(KEY))
@@ -76,7 +76,7 @@ def says(status: int = 200, body: bytes = b'{"a": 1}', **headers: str) -> bytes:
 
 
 @dataclass
-class Operator:
+class Server:
     """A server that answers each path along a script; the last reply of a path repeats."""
 
     script: dict[str, list[Reply]] = field(default_factory=dict)
@@ -111,11 +111,11 @@ class Operator:
 
 
 @pytest.fixture
-def operators() -> Iterator[Callable[..., Operator]]:
+def operators() -> Iterator[Callable[..., Server]]:
     running: list[tuple[socketserver.ThreadingTCPServer, threading.Thread]] = []
 
-    def begin(tls: ssl.SSLContext | None = None) -> Operator:
-        operator = Operator(tls=tls)
+    def begin(tls: ssl.SSLContext | None = None) -> Server:
+        operator = Server(tls=tls)
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
@@ -144,7 +144,7 @@ def operators() -> Iterator[Callable[..., Operator]]:
 
 
 @pytest.fixture
-def operator(operators: Callable[..., Operator]) -> Operator:
+def operator(operators: Callable[..., Server]) -> Server:
     return operators()
 
 
@@ -178,7 +178,7 @@ class Desk:
     """One machine: its clock and shared state; clients of it stand for its processes."""
 
     folder: Path
-    operator: Operator
+    operator: Server
     line: Timeline = field(default_factory=Timeline)
     open: list[ApiClient] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
@@ -195,7 +195,7 @@ class Desk:
 
     def client(
         self,
-        source: Source = OPEN,
+        whose: Operator = OPEN,
         credentials: Credentials | None = None,
         transport: httpx.BaseTransport | None = None,
         limits: tuple[Limit, ...] = (Limit(1000, 1),),
@@ -203,7 +203,7 @@ class Desk:
     ) -> ApiClient:
         scheme = "http" if self.operator.tls is None else "https"
         base = f"{scheme}://127.0.0.1:{self.operator.port}"
-        config = replace(SourceConfig("op", base, limits, attempts=3), **tuned)  # type: ignore[arg-type]
+        config = replace(OperatorConfig("op", base, limits, attempts=3), **tuned)  # type: ignore[arg-type]
         limiter = SqliteLimiter(
             self.folder / "limits.sqlite",
             config,
@@ -213,7 +213,7 @@ class Desk:
         )
         client = ApiClient(
             config,
-            source,
+            whose,
             self.state,
             limiter,
             credentials=credentials,
@@ -228,7 +228,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(request: pytest.FixtureRequest, tmp_path: Path, operator: Operator) -> Iterator[Desk]:
+def desk(request: pytest.FixtureRequest, tmp_path: Path, operator: Server) -> Iterator[Desk]:
     desk = Desk(tmp_path, operator)
     if getattr(request, "param", "") == "redis":
         desk.line.redis = request.getfixturevalue("redis")
@@ -330,7 +330,7 @@ def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(key: str) 
 
 
 def test_a_base_address_with_a_password_is_refused_without_being_shown(tmp_path: Path) -> None:
-    config = SourceConfig("op", "http://me:hunter2@op.example", (Limit(1, 1),))
+    config = OperatorConfig("op", "http://me:hunter2@op.example", (Limit(1, 1),))
     state = SqliteState(tmp_path / "s")
     with pytest.raises(ConfigError) as caught:
         ApiClient(config, OPEN, state, SqliteLimiter(tmp_path / "l", config, state))
@@ -668,7 +668,7 @@ def test_a_drip_is_cut_at_the_deadline(desk: Desk, head: bytes, kept: bytes) -> 
 
 
 def test_a_drip_over_tls_is_cut_and_an_unknown_certificate_is_no_connection(
-    desk: Desk, operators: Callable[..., Operator]
+    desk: Desk, operators: Callable[..., Server]
 ) -> None:
     authority = trustme.CA()
     ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -700,7 +700,7 @@ def test_a_redirect_within_the_origin_keeps_the_credentials(desk: Desk) -> None:
 
 
 def test_a_redirect_to_another_port_loses_the_credentials_for_good(
-    desk: Desk, operators: Callable[..., Operator]
+    desk: Desk, operators: Callable[..., Server]
 ) -> None:
     other = operators()
     desk.operator.will("/a", says(307, Location=f"http://u:p@127.0.0.1:{other.port}/x"))
@@ -852,7 +852,7 @@ def test_a_probe_that_waits_for_its_slot_stays_the_only_one(desk: Desk) -> None:
     assert all(held)
 
 
-def _probe(folder: Path, config: SourceConfig, out: "Queue[str]") -> None:
+def _probe(folder: Path, config: OperatorConfig, out: "Queue[str]") -> None:
     state = SqliteState(folder / "state.sqlite")
     limiter = SqliteLimiter(folder / "limits.sqlite", config, state)
     with ApiClient(config, OPEN, state, limiter) as client:
@@ -865,7 +865,7 @@ def _probe(folder: Path, config: SourceConfig, out: "Queue[str]") -> None:
 
 
 def test_of_four_processes_exactly_one_probes_a_half_open_source(
-    tmp_path: Path, operator: Operator
+    tmp_path: Path, operator: Server
 ) -> None:
     others_are_refused = threading.Event()
 
@@ -875,7 +875,7 @@ def test_of_four_processes_exactly_one_probes_a_half_open_source(
 
     operator.will("/a", says(500), slowly)
     base = f"http://127.0.0.1:{operator.port}"
-    config = SourceConfig(
+    config = OperatorConfig(
         "op", base, (Limit(100, 1),), attempts=1, breaker_failures=1, breaker_seconds=0.3
     )
     out: Queue[str] = spawn.Queue()

@@ -32,7 +32,7 @@ logging.basicConfig(level="DEBUG")
 logging.getLogger().handlers[0].setFormatter(All())
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources import settings
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 settings.open_home(DATASETS)
 names = ["ISONE_PASSWORD", "ISONE_API_KEY"] + sys.argv[1:]
 ours, plain = get_logger("aurum_assets.here"), logging.getLogger("aurum_assets.here")
@@ -57,7 +57,7 @@ ODD = """
 import logging, os
 logging.basicConfig(format="%(message)s")
 from aurum_assets.resources.settings import open_home
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 open_home(DATASETS)
 class Odd:
     def __str__(self):

@@ -20,12 +20,12 @@ from pathlib import Path
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.errors import ContractBroken, MalformedPayload, StoreUnavailable
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.archive import (
     Archive,
     DaySize,
@@ -37,7 +37,7 @@ from aurum_assets.resources.archive import (
     sealed,
 )
 from aurum_assets.resources.objects import Folder, bounded_client
-from aurum_assets.resources.settings import Backends, Home
+from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import READABLE, Recording, recording
 from aurum_assets_tests.servers.s3 import S3Server
@@ -126,20 +126,20 @@ def backends(request: pytest.FixtureRequest) -> Backends:
 
 
 @pytest.fixture
-def home(home: Home, backends: Backends) -> Home:
-    return replace(home, backends=backends)
+def resources(resources: Resources, backends: Backends) -> Resources:
+    return replace(resources, backends=backends)
 
 
 @pytest.fixture
-def archive(home: Home) -> Archive:
-    return home.archive
+def archive(resources: Resources) -> Archive:
+    return resources.archive
 
 
 @pytest.fixture
-def behind(request: pytest.FixtureRequest, home: Home) -> Behind:
-    if not home.backends.archive:
-        return Folded(home.root / "archive")
-    return Bucketed(request.getfixturevalue("s3"), home.backends.archive.rpartition("/")[2])
+def behind(request: pytest.FixtureRequest, resources: Resources) -> Behind:
+    if not resources.backends.archive:
+        return Folded(resources.root / "archive")
+    return Bucketed(request.getfixturevalue("s3"), resources.backends.archive.rpartition("/")[2])
 
 
 on_a_folder = pytest.mark.parametrize("backends", ["folder"], indirect=True)
@@ -437,7 +437,7 @@ def test_an_answer_lies_under_the_day_of_its_content_whatever_was_asked(
 ) -> None:
     taken = desk.take(recorded.dataset, recorded.body, dialect=recorded.dialect, asked="2026-07-19")
     assert taken.day == recorded.expected["day"]
-    archive = desk.home.archive
+    archive = desk.resources.archive
     assert archive.days(recorded.dataset.archive_name) == [recorded.expected["day"]]
     (kept,) = archive.identifiers(recorded.dataset.archive_name, taken.day)
     snapshot = archive.snapshot(recorded.dataset.archive_name, taken.day, kept)
@@ -480,7 +480,7 @@ def test_the_same_answer_again_is_a_duplicate_and_no_object(desk: Desk) -> None:
     again = desk.take(LOAD, LOADS[0], at=minutes(desk, 5))
     assert (first.outcome, again.outcome) == ("stored", "duplicate")
     assert again.path == first.path
-    assert desk.home.archive.size(LOAD.archive_name)[0] == 1
+    assert desk.resources.archive.size(LOAD.archive_name)[0] == 1
 
 
 def test_an_answer_that_goes_back_to_what_it_was_is_two_changes(desk: Desk) -> None:
@@ -492,9 +492,9 @@ def test_an_answer_that_goes_back_to_what_it_was_is_two_changes(desk: Desk) -> N
 
 
 def test_what_another_machine_archived_meanwhile_is_no_duplicate_of_before(desk: Desk) -> None:
-    shared = desk.home.archive
-    other = Desk(replace(desk.home, root=desk.home.root / "other"), desk.clock)
-    other.home.archive = shared  # a cached property, put in its place: another registry
+    shared = desk.resources.archive
+    other = Desk(replace(desk.resources, root=desk.resources.root / "other"), desk.clock)
+    other.resources.archive = shared  # a cached property, put in its place: another registry
     outcomes = [
         one.take(LOAD, LOADS[n], at=minutes(desk, 5 * i)).outcome
         for i, (one, n) in enumerate([(desk, 0), (other, 1), (desk, 0), (other, 1), (other, 1)])
@@ -517,7 +517,7 @@ def test_an_answer_takes_one_look_at_the_day(desk: Desk) -> None:
             looks.append(prefix)
             return super().below(prefix)
 
-    desk.home.archive = Archive(Watched(desk.home.root / "archive"))
+    desk.resources.archive = Archive(Watched(desk.resources.root / "archive"))
     for i, n in enumerate([0, 1, 1, 0]):
         desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * i))
     assert len(looks) == 4
@@ -526,19 +526,19 @@ def test_an_answer_takes_one_look_at_the_day(desk: Desk) -> None:
 def test_force_archives_even_what_was_said_before(desk: Desk) -> None:
     desk.take(LOAD, LOADS[0])
     assert desk.take(LOAD, LOADS[0], at=minutes(desk, 5), force=True).outcome == "stored"
-    assert desk.home.archive.size(LOAD.archive_name)[0] == 2
+    assert desk.resources.archive.size(LOAD.archive_name)[0] == 2
 
 
 @pytest.mark.parametrize("lost", ["flushed", "gone"])
 def test_without_the_registry_duplicates_are_still_known(desk: Desk, lost: str) -> None:
     desk.take(LOAD, LOADS[0])
-    state = desk.home.root / "state.sqlite"
-    desk = Desk(replace(desk.home), desk.clock)
+    state = desk.resources.root / "state.sqlite"
+    desk = Desk(replace(desk.resources), desk.clock)
     if lost == "gone":
         for path in state.parent.glob("state.sqlite*"):
             path.unlink()
     else:
-        desk.home.registry._state.delete("newest:isone_system_load:2026-07-20:load?")  # noqa: SLF001  the flush
+        desk.resources.registry._state.delete("newest:isone_system_load:2026-07-20:load?")  # noqa: SLF001  the flush
     assert desk.take(LOAD, LOADS[0], at=minutes(desk, 5)).outcome == "duplicate"
     assert desk.take(LOAD, LOADS[1], at=minutes(desk, 10)).outcome == "stored"
 
@@ -561,7 +561,7 @@ def test_final_values_that_equal_the_preliminary_ones_are_no_duplicates(
     path.write_bytes(recording("isone_rt_lmp", "live", "ordinary").body)
     when = utc("2026-07-21T12:00:00Z")
     for finality in ("prelim", "final"):
-        done = ingest.load(desk.home, LMP, [path], finality=finality, fetched_at=when)
+        done = ingest.load(desk.resources, LMP, [path], finality=finality, fetched_at=when)
         assert done.count("stored") == 1, finality
     rows = desk.rows(LMP)
     assert sorted(rows["finality"].value_counts().rows()) == [("final", 5), ("prelim", 5)]
@@ -579,9 +579,9 @@ def test_a_gzip_bomb_is_cut_short_and_what_is_no_gzip_is_kept_as_it_is(
 ) -> None:
     path = tmp_path / "broken.json.gz"
     path.write_bytes(gzip.compress(LOADS[0], mtime=0)[:-12])
-    done = ingest.load(desk.home, LOAD, [path])
+    done = ingest.load(desk.resources, LOAD, [path])
     assert done.count("rejected") == 1
-    (kept,) = desk.home.archive.rejections(LOAD.key)
+    (kept,) = desk.resources.archive.rejections(LOAD.key)
     assert kept.raw_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -592,7 +592,7 @@ def test_a_gzip_of_two_members_is_read_to_its_end(desk: Desk, tmp_path: Path) ->
         gzip.compress(LOADS[0][:half], mtime=0) + gzip.compress(LOADS[0][half:], mtime=0)
     )
     assert gzip.decompress(path.read_bytes()) == LOADS[0]
-    done = ingest.load(desk.home, LOAD, [path])
+    done = ingest.load(desk.resources, LOAD, [path])
     assert (done.count("stored"), done.rows) == (1, 1)
 
 
@@ -600,8 +600,8 @@ def test_a_file_that_cannot_be_opened_is_an_error_and_nothing_is_stored(
     desk: Desk, tmp_path: Path
 ) -> None:
     with pytest.raises(OSError, match="absent"):
-        ingest.load(desk.home, LOAD, [tmp_path / "absent.json"])
-    assert desk.home.archive.size(LOAD.archive_name) == (0, 0)
+        ingest.load(desk.resources, LOAD, [tmp_path / "absent.json"])
+    assert desk.resources.archive.size(LOAD.archive_name) == (0, 0)
 
 
 # --- verify --------------------------------------------------------------------------------------
@@ -612,12 +612,12 @@ def loaded(desk: Desk) -> str:
 
 
 def problems(desk: Desk) -> list[str]:
-    return ingest.verify(desk.home, LOAD, LOAD.day("2026-07-20")).problems
+    return ingest.verify(desk.resources, LOAD, LOAD.day("2026-07-20")).problems
 
 
 def test_what_was_kept_verifies(desk: Desk) -> None:
     loaded(desk)
-    found = ingest.verify(desk.home, LOAD, LOAD.day("2026-07-20"))
+    found = ingest.verify(desk.resources, LOAD, LOAD.day("2026-07-20"))
     assert (found.objects, found.rows, found.problems) == (1, 1, [])
 
 
@@ -649,13 +649,13 @@ def test_an_edited_envelope_is_damage_on_every_store(desk: Desk, behind: Behind)
     behind.edit(path, "endpoint", "another")
     assert "the envelope is not the one that was archived" in problems(desk)[0]
     with pytest.raises(ContractBroken, match="the archive lacks"):
-        ingest.replay(desk.home, LOAD, LOAD.day("2026-07-20"))
+        ingest.replay(desk.resources, LOAD, LOAD.day("2026-07-20"))
     assert desk.rows(LOAD).equals(before)
 
 
 def test_a_seal_is_the_same_at_each_put_and_any_gunzip_reads_it(desk: Desk) -> None:
     path = loaded(desk)
-    packed, words = desk.home.archive.store.get(path)
+    packed, words = desk.resources.archive.store.get(path)
     assert seal_of(packed) == digest_of(words)
     plain = gzip.compress(LOADS[0], compresslevel=6, mtime=0)
     assert sealed(plain, words) == packed
@@ -663,12 +663,12 @@ def test_a_seal_is_the_same_at_each_put_and_any_gunzip_reads_it(desk: Desk) -> N
     assert done.stdout == LOADS[0]
 
 
-def test_long_words_that_lie_beside_an_object_are_sealed_too(home: Home) -> None:
+def test_long_words_that_lie_beside_an_object_are_sealed_too(resources: Resources) -> None:
     long = envelope(filters={"name": "x" * 3000})
-    stored = home.archive.put("isone_rt_lmp", long, BODY)
-    packed, words = home.archive.store.get(stored.path)
+    stored = resources.archive.put("isone_rt_lmp", long, BODY)
+    packed, words = resources.archive.store.get(stored.path)
     assert seal_of(packed) == digest_of(words)
-    assert home.archive.snapshot("isone_rt_lmp", long.day, long.identifier).body == BODY
+    assert resources.archive.snapshot("isone_rt_lmp", long.day, long.identifier).body == BODY
 
 
 def test_bytes_that_are_not_those_that_were_archived_are_never_merged(
@@ -678,13 +678,13 @@ def test_bytes_that_are_not_those_that_were_archived_are_never_merged(
     before = desk.rows(LOAD)
     behind.write(path, gzip.compress(LOADS[1], mtime=0))
     with pytest.raises(ContractBroken, match="the archive lacks"):
-        ingest.replay(desk.home, LOAD, LOAD.day("2026-07-20"))
+        ingest.replay(desk.resources, LOAD, LOAD.day("2026-07-20"))
     assert desk.rows(LOAD).equals(before)
 
 
 def test_verify_writes_nothing(desk: Desk) -> None:
     loaded(desk)
-    lake = desk.home.root / "lake"
+    lake = desk.resources.root / "lake"
     before = {p: p.stat().st_mtime_ns for p in lake.rglob("*.parquet")}
     metadata = sorted(p.name for p in lake.rglob("*.metadata.json"))
     assert problems(desk) == []

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aurum_assets import ingest
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.cases import CaseGap, case_gaps, strip_of_cases
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import FIFTEEN_MINUTES
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.cts import documented_records, live_records
 from aurum_assets_tests.conftest import Brought, Desk
 
@@ -94,20 +94,20 @@ def test_an_open_day_lacks_only_what_is_due(desk: Desk, cases: int, missing: int
 
 def test_a_day_of_which_nothing_is_there_lacks_all_that_is_due(desk: Desk) -> None:
     desk.bring(CTS, body(lambda _: False))
-    done = ingest.look_again(desk.home, CTS, DAY)
-    verdict = next(v for v in ingest.check(desk.home, done) if v.check == "completeness")
+    done = ingest.look_again(desk.resources, CTS, DAY)
+    verdict = next(v for v in ingest.check(desk.resources, done) if v.check == "completeness")
     assert verdict.count == 96
     assert verdict.strip.splitlines()[0] == "." * 24
 
 
 def test_how_far_apart_cases_may_be_is_configuration(desk: Desk) -> None:
-    config = desk.home.configuration
+    config = desk.resources.configuration
     patient = replace(config.datasets[CTS.key], case_gap_seconds=9_000.0)
-    home = replace(
-        desk.home,
+    resources = replace(
+        desk.resources,
         configuration=replace(config, datasets={**config.datasets, CTS.key: patient}),
     )
-    assert completeness(Desk(home, desk.clock).bring(CTS, body(between(10, 12)))).passed
+    assert completeness(Desk(resources, desk.clock).bring(CTS, body(between(10, 12)))).passed
 
 
 def test_the_documented_dialect_is_complete_by_its_intervals(desk: Desk) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import ConfigError, LakeUnreachable
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources import catalog as catalogs
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Home, open_home
+from aurum_assets.resources.settings import Resources, open_resources
 from aurum_assets_tests.servers.aws import CREDENTIALS, aws_server
 from aurum_assets_tests.servers.rest import rest_catalog
 from aurum_assets_tests.servers.s3 import S3Server
@@ -37,10 +37,10 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     return monkeypatch
 
 
-def opened(environment: pytest.MonkeyPatch, **given: str) -> Home:
+def opened(environment: pytest.MonkeyPatch, **given: str) -> Resources:
     for name, value in given.items():
         environment.setenv(name if "_" in name else f"AURUM_CATALOG_{name}", value)
-    return open_home(DATASETS)
+    return open_resources(DATASETS)
 
 
 # --- what the environment says -------------------------------------------------------------------

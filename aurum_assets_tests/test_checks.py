@@ -11,16 +11,17 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.graph.translate import verdict_metadata
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.checks import CHECKS, Evidence, Verdict, Volume, checks_of, evaluate
 from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.drift import SCHEMA_RULE, Drift
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.settings import PROJECT, load_config
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator import lmp as simulated
 from aurum_assets.simulator import load as simulated_load
 from aurum_assets_tests.conftest import Brought, Desk, utc
@@ -502,7 +503,7 @@ def test_volume_reads_no_row_and_counts_what_the_lake_holds(desk: Desk) -> None:
         body = json.dumps({"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}).encode()
         brought = desk.bring(LOAD, body)
         assert brought.verdicts["volume"].passed is (number < 3)
-    held = desk.home.lake.volumes(LOAD.table, dt.date(2026, 7, 17), dt.date(2026, 7, 19))
+    held = desk.resources.lake.volumes(LOAD.table, dt.date(2026, 7, 17), dt.date(2026, 7, 19))
     assert held == {
         dt.date(2026, 7, 17): (288, 1),
         dt.date(2026, 7, 18): (288, 1),
@@ -788,9 +789,9 @@ def test_what_is_wrong_with_an_archived_day_is_said_by_its_checks(
     assert failed(brought) == fires
     assert len(desk.rows(LMP)) == stored
     kept_out = fires.get("contract", 0) + fires.get("lmp_arithmetic", 0)
-    assert len(desk.home.lake.read(QUARANTINE)) == brought.done.quarantined == kept_out
-    again = ingest.replay(desk.home, LMP, JULY)
-    assert {v.check: v.count for v in ingest.check(desk.home, again) if not v.passed} == fires
+    assert len(desk.resources.lake.read(QUARANTINE)) == brought.done.quarantined == kept_out
+    again = ingest.replay(desk.resources, LMP, JULY)
+    assert {v.check: v.count for v in ingest.check(desk.resources, again) if not v.passed} == fires
 
 
 def test_the_quarantined_record_can_be_put_right_by_a_later_answer(desk: Desk) -> None:
@@ -809,15 +810,15 @@ def test_an_empty_answer_never_replaces_a_good_day(desk: Desk) -> None:
     brought = desk.bring(LMP, b'{"FiveMinLmps":""}', asked="2026-07-20")
     assert failed(brought) == {"empty_answer": 1}
     assert desk.rows(LMP).equals(before)
-    assert ingest.replay(desk.home, LMP, JULY).merged.snapshot_id is None
+    assert ingest.replay(desk.resources, LMP, JULY).merged.snapshot_id is None
     assert desk.rows(LMP).equals(before)
 
 
 def test_the_same_day_looked_at_again_gives_the_same_verdicts(desk: Desk) -> None:
     bring(desk, first("LmpTotal", 9999.0))
-    again = ingest.normalize(desk.home, LMP, JULY)
+    again = ingest.normalize(desk.resources, LMP, JULY)
     assert again.merged.snapshot_id is None
-    verdicts = {v.check: v.count for v in ingest.check(desk.home, again) if not v.passed}
+    verdicts = {v.check: v.count for v in ingest.check(desk.resources, again) if not v.passed}
     assert verdicts == {"lmp_arithmetic": 1, "completeness": 1}
 
 
@@ -828,21 +829,21 @@ def test_freshness_after_ingest_follows_the_clock(desk: Desk) -> None:
     body = json.dumps({"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}).encode()
     assert failed(desk.bring(LOAD, body)) == {}
     desk.clock.set(desk.clock() + dt.timedelta(hours=1))
-    done = ingest.normalize(desk.home, LOAD, today)
-    said = {v.check for v in ingest.check(desk.home, done) if not v.passed}
+    done = ingest.normalize(desk.resources, LOAD, today)
+    said = {v.check for v in ingest.check(desk.resources, done) if not v.passed}
     assert said == {"freshness", "completeness"}
 
 
 def test_a_config_that_rejects_whole_snapshots_keeps_every_row_out(desk: Desk) -> None:
-    config = desk.home.configuration
+    config = desk.resources.configuration
     strict = replace(config.datasets[LMP.key], on_broken_row="reject")
-    desk.home.configuration = replace(config, datasets={**config.datasets, LMP.key: strict})
+    desk.resources.configuration = replace(config, datasets={**config.datasets, LMP.key: strict})
     brought = bring(desk, first("LmpTotal", 9999.0))
     assert desk.rows(LMP).is_empty()
     assert "lmp_is_the_sum_of_its_parts" in brought.done.rejected[0]
-    (kept,) = desk.home.archive.rejections(LMP.key)
+    (kept,) = desk.resources.archive.rejections(LMP.key)
     assert kept.reason == brought.done.rejected[0]
-    assert len(desk.home.archive.identifiers(LMP.key, JULY.key)) == 1
+    assert len(desk.resources.archive.identifiers(LMP.key, JULY.key)) == 1
 
 
 def test_no_check_is_unknown_to_these_tests() -> None:

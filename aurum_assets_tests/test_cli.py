@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from aurum_assets.cli import COMMANDS, main
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 from aurum_assets_tests.conftest import NOON, Aurum, said
 from aurum_assets_tests.recordings import Recording, recording
 

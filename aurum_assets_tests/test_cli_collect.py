@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from aurum_assets.cli.backends import overridden
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Settings
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, said
@@ -116,7 +116,7 @@ def test_an_unknown_dataset_is_answered_with_the_near_ones_and_where_all_are(
     assert "collect isone --help` lists them" in stderr
     text = " ".join(collect("isone", "--help").output.split())
     for dataset in DATASETS:
-        assert (dataset.key in text) == (dataset.source.name == "isone")
+        assert (dataset.key in text) == (dataset.operator.name == "isone")
 
 
 def test_a_node_that_is_not_answered_for_is_said(collect: Collect) -> None:

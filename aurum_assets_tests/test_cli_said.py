@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aurum_assets.cli import COMMANDS, main
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.conftest import NOON, Aurum, said, variables
 from aurum_assets_tests.recordings import recording

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import PROJECT
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording

@@ -20,10 +20,11 @@ import httpx
 import pytest
 from dagster._core.scheduler.instigation import InstigatorType, ScheduleInstigatorData
 
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.checks import checks_of
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import PROJECT, Configuration
+from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.servers.redis import free_port
 
@@ -118,7 +119,7 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
 
         run("dagster", "api", "grpc", "-m", "aurum_assets.definitions", "-p", str(code))
         run("dagster-webserver", *workspace, "-h", "127.0.0.1", "-p", str(web))
-        today = LOAD.source.day_of(dt.datetime.now(dt.UTC))
+        today = LOAD.operator.day_of(dt.datetime.now(dt.UTC))
         days = [today.plus(-n).key for n in range(DAYS, 0, -1)]
         found = Operated(f"http://127.0.0.1:{web}", root, days)
         found.waits_for(lambda: str(answering(found.url)), "True", ())

@@ -11,7 +11,7 @@ import pytest
 from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.translate import feeds_config
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.settings import PROJECT
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.servers.postgres import Postgres
@@ -45,7 +45,7 @@ def test_a_run_is_stored_in_postgres_and_read_back_and_the_password_is_nowhere_i
         patch.setenv(URL, url)
         with dg.DagsterInstance.from_config(str(folder)) as instance:
             done = (
-                build(live_desk.home)
+                build(live_desk.resources)
                 .resolve_job_def("isone_five_minutes")
                 .execute_in_process(
                     partition_key=TODAY,

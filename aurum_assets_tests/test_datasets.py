@@ -8,16 +8,16 @@ import msgspec
 import polars as pl
 import pytest
 
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.drift import field_of
 from aurum_assets.model.errors import DataError
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.reading import glance, read
+from aurum_assets.model.reading import inspect_answer, read
 from aurum_assets.model.table import Table
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.lake import iceberg_schema
-from aurum_assets.resources.settings import Configuration
 from aurum_assets_tests.conftest import PROVENANCE, Brought, Desk
 from aurum_assets_tests.recordings import FETCHED_AT, OWED, READABLE, RECORDINGS, REFUSED, Recording
 
@@ -46,7 +46,7 @@ def written(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 def parsed(recorded: Recording) -> pl.DataFrame:
     """What the parser alone makes of a recording."""
-    seen = glance(recorded.dataset, recorded.body, recorded.format)
+    seen = inspect_answer(recorded.dataset, recorded.body, recorded.format)
     envelope = Envelope(
         dataset=recorded.dataset.key,
         endpoint="recorded",
@@ -91,8 +91,8 @@ def test_a_recording_becomes_the_rows_that_stand_beside_it(desk: Desk, recorded:
     if not recorded.readable:
         assert brought.archived.outcome == "rejected"
         assert recorded.expected["error"] in brought.archived.reason
-        assert desk.home.archive.size(recorded.dataset.archive_name) == (0, 0)
-        (kept,) = desk.home.archive.rejections(recorded.dataset.key)
+        assert desk.resources.archive.size(recorded.dataset.archive_name) == (0, 0)
+        (kept,) = desk.resources.archive.rejections(recorded.dataset.key)
         assert kept.reason == brought.archived.reason
         return
     assert (brought.archived.outcome, brought.archived.day) == ("stored", recorded.expected["day"])
@@ -132,7 +132,7 @@ def test_json_and_xml_of_the_same_answer_parse_alike(recorded: Recording) -> Non
 @pytest.mark.parametrize("recorded", REFUSED, ids=str)
 def test_bytes_without_a_shape_are_one_clear_error(recorded: Recording) -> None:
     with pytest.raises(DataError) as caught:
-        glance(recorded.dataset, recorded.body, recorded.format)
+        inspect_answer(recorded.dataset, recorded.body, recorded.format)
     assert recorded.expected["error"] in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -248,12 +248,12 @@ def test_every_endpoints_path_can_be_filled_in(
 def test_keys_of_config_and_code_agree(dataset: Dataset, configuration: Configuration) -> None:
     config = configuration.datasets[dataset.key]
     assert config.key == dataset.key == dataset.table.name
-    assert dataset.source.name in configuration.sources
-    limits = configuration.sources[dataset.source.name].endpoint_limits
+    assert dataset.operator.name in configuration.operators
+    limits = configuration.operators[dataset.operator.name].endpoint_limits
     endpoints = {
         e.name
         for d in DATASETS
-        if d.source is dataset.source
+        if d.operator is dataset.operator
         for feed in configuration.datasets[d.key].feeds
         for e in feed.endpoints
     }

@@ -22,14 +22,15 @@ from aurum_assets.api import OpenLake
 from aurum_assets.cli import main
 from aurum_assets.demo import Demo
 from aurum_assets.graph.alerts import DEMO
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import DAY, HOUR
 from aurum_assets.model.dataset import CADENCE_MINUTES
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.settings import Configuration, Home
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, utc
@@ -50,41 +51,41 @@ def small() -> Iterator[None]:
         yield
 
 
-def home_at(root: Path, configuration: Configuration, now: dt.datetime) -> Home:
+def home_at(root: Path, configuration: Configuration, now: dt.datetime) -> Resources:
     nowhere = "http://127.0.0.1:1"
     urls = {"isone": nowhere, "miso": nowhere}
-    return Home(root=root, configuration=configuration, base_urls=urls, clock=SetClock(now))
+    return Resources(root=root, configuration=configuration, base_urls=urls, clock=SetClock(now))
 
 
-def set_to(home: Home, now: dt.datetime) -> None:
-    assert isinstance(home.clock, SetClock)
-    home.clock.set(now)
+def set_to(resources: Resources, now: dt.datetime) -> None:
+    assert isinstance(resources.clock, SetClock)
+    resources.clock.set(now)
 
 
 @pytest.fixture(scope="module")
-def home(
+def resources(
     tmp_path_factory: pytest.TempPathFactory, configuration: Configuration, small: None
-) -> Home:
+) -> Resources:
     del small
     return home_at(tmp_path_factory.mktemp("demo") / "aurum", configuration, NOON)
 
 
 @pytest.fixture(scope="module")
-def first(home: Home) -> Result:
+def first(resources: Resources) -> Result:
     """The command, as ``make demo`` calls it, at noon."""
-    environment = {"AURUM_HOME": str(home.root), "AURUM_NOW": NOON.isoformat()}
+    environment = {"AURUM_HOME": str(resources.root), "AURUM_NOW": NOON.isoformat()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [AURUM, "demo"])
         return CliRunner().invoke(main, ["demo"], env=environment)
 
 
 @pytest.fixture(scope="module")
-def again(home: Home, first: Result) -> Demo:
+def again(resources: Resources, first: Result) -> Demo:
     """A second one on the same day, hours later."""
     assert first.exit_code == 0, first.output
-    set_to(home, NOON + 5 * HOUR)
-    found = demo.run_demo(home, lambda _: None)
-    set_to(home, NOON)
+    set_to(resources, NOON + 5 * HOUR)
+    found = demo.run_demo(resources, lambda _: None)
+    set_to(resources, NOON)
     return found
 
 
@@ -94,9 +95,9 @@ def lines(result: Result) -> Mapping[str, Mapping[str, str]]:
     return {row[0]: dict(zip(rows[0], row, strict=True)) for row in rows[1:]}
 
 
-def lake(home: Home) -> OpenLake:
+def lake(resources: Resources) -> OpenLake:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AURUM_HOME", str(home.root))
+        patch.setenv("AURUM_HOME", str(resources.root))
         return OpenLake()
 
 
@@ -122,9 +123,9 @@ def test_progress_is_told_step_by_step(first: Result) -> None:
     assert sum("live tick" in line for line in told) == demo.TICKS + demo.TICKS // 3
 
 
-def test_yesterday_is_whole_and_today_is_whole_so_far(home: Home, first: Result) -> None:
+def test_yesterday_is_whole_and_today_is_whole_so_far(resources: Resources, first: Result) -> None:
     assert first.exit_code == 0
-    held = lake(home).scan(LMP.key).group_by("operating_day").len().collect()
+    held = lake(resources).scan(LMP.key).group_by("operating_day").len().collect()
     until = utc("2026-07-21T15:57:00Z")  # the newest beat
     due = sum(
         mark + dt.timedelta(seconds=25) <= until for mark in LMP.day(TODAY).marks(LMP.interval())
@@ -135,7 +136,9 @@ def test_yesterday_is_whole_and_today_is_whole_so_far(home: Home, first: Result)
     }
 
 
-def test_a_second_one_on_the_same_day_adds_nothing(home: Home, first: Result, again: Demo) -> None:
+def test_a_second_one_on_the_same_day_adds_nothing(
+    resources: Resources, first: Result, again: Demo
+) -> None:
     before = lines(first)
     assert again.failures == []
     assert {line.rows_added for line in again.lines.values()} == {0}
@@ -143,10 +146,10 @@ def test_a_second_one_on_the_same_day_adds_nothing(home: Home, first: Result, ag
     assert {key: str(line.rows) for key, line in again.lines.items()} == {
         key: line["rows"] for key, line in before.items()
     }
-    assert len(home.lake.read(QUARANTINE)) == 1
+    assert len(resources.lake.read(QUARANTINE)) == 1
 
 
-def test_a_price_was_corrected_and_is_known_as_it_was(home: Home, first: Result) -> None:
+def test_a_price_was_corrected_and_is_known_as_it_was(resources: Resources, first: Result) -> None:
     assert first.exit_code == 0
     noon = utc("2026-07-20T12:00:00-04:00")
     hub = (pl.col("location_id") == HUB) & (pl.col("interval_start") == noon)
@@ -154,19 +157,22 @@ def test_a_price_was_corrected_and_is_known_as_it_was(home: Home, first: Result)
     def price(rows: pl.LazyFrame) -> float:
         return float(rows.filter(hub).select("lmp").collect().item())
 
-    (was,) = lake(home).scan(f"{LMP.key}_history").filter(hub).collect()["lmp"].to_list()
-    became = price(lake(home).scan(LMP.key))
+    (was,) = lake(resources).scan(f"{LMP.key}_history").filter(hub).collect()["lmp"].to_list()
+    became = price(lake(resources).scan(LMP.key))
     assert was != became
-    assert price(lake(home).as_of(LMP.key, utc("2026-07-20T12:45:00-04:00"))) == was
-    assert price(lake(home).as_of(LMP.key, NOON)) == became
+    assert price(lake(resources).as_of(LMP.key, utc("2026-07-20T12:45:00-04:00"))) == was
+    assert price(lake(resources).as_of(LMP.key, NOON)) == became
 
 
 def test_there_is_congestion_and_every_price_is_the_sum_of_its_parts(
-    home: Home, first: Result
+    resources: Resources, first: Result
 ) -> None:
     assert first.exit_code == 0
     rows = (
-        lake(home).scan(LMP.key).filter(pl.col("operating_day") == dt.date(2026, 7, 20)).collect()
+        lake(resources)
+        .scan(LMP.key)
+        .filter(pl.col("operating_day") == dt.date(2026, 7, 20))
+        .collect()
     )
     apart = (pl.col("lmp") - pl.col("energy") - pl.col("congestion") - pl.col("loss")).abs()
     felt = pl.col("congestion").abs()
@@ -175,9 +181,9 @@ def test_there_is_congestion_and_every_price_is_the_sum_of_its_parts(
     assert rows.filter(apart.round(6) > 0.01).is_empty()
 
 
-def test_final_values_stand_beside_preliminary_ones(home: Home, first: Result) -> None:
+def test_final_values_stand_beside_preliminary_ones(resources: Resources, first: Result) -> None:
     assert first.exit_code == 0
-    rows = lake(home).scan(ISONE_RT_HOURLY_LMP.key).group_by("operating_day", "finality").len()
+    rows = lake(resources).scan(ISONE_RT_HOURLY_LMP.key).group_by("operating_day", "finality").len()
     assert set(rows.collect().rows()) == {
         (dt.date(2026, 7, 19), "prelim", 24 * 16),
         (dt.date(2026, 7, 19), "final", 24 * 16),
@@ -203,15 +209,15 @@ def test_what_the_demo_says_to_run_next_runs_as_printed_and_shows_rows(first: Re
 
 
 @pytest.fixture
-def opened(home: Home, again: Demo) -> Iterator[Home]:
+def opened(resources: Resources, again: Demo) -> Iterator[Resources]:
     """The demo's home as a daemon opens it: its looks are forgotten after each test."""
     assert again.failures == []
     words = ["looked", *(f"gaps:{d.key}" for d in DATASETS)]
-    yield home
+    yield resources
     for word in words:
-        home.state.delete(word)
-    home.alerts.settle_others("late_feed", set())
-    set_to(home, NOON)
+        resources.state.delete(word)
+    resources.alerts.settle_others("late_feed", set())
+    set_to(resources, NOON)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +230,9 @@ def opened(home: Home, again: Demo) -> Iterator[Home]:
         (500 * DAY, 5),
     ],
 )
-def test_dev_opens_calm_however_long_after(opened: Home, later: dt.timedelta, repairs: int) -> None:
+def test_dev_opens_calm_however_long_after(
+    opened: Resources, later: dt.timedelta, repairs: int
+) -> None:
     set_to(opened, NOON + later)
     assert ingest.look(opened, DATASETS, pause=HOUR) == []
     found = ingest.find_gaps(opened, DATASETS)
@@ -233,43 +241,43 @@ def test_dev_opens_calm_however_long_after(opened: Home, later: dt.timedelta, re
     assert all(NOON.date() <= day for day in asked)
 
 
-def test_after_500_days_nothing_older_than_yesterday_is_repaired(opened: Home) -> None:
+def test_after_500_days_nothing_older_than_yesterday_is_repaired(opened: Resources) -> None:
     opened = replace(opened, repairs=1000)
     set_to(opened, NOON + 500 * DAY)
     found = ingest.find_gaps(opened, DATASETS)
-    today = LOAD.source.day_of(opened.now())
+    today = LOAD.operator.day_of(opened.now())
     days = {repair.gap.day.key for repair in found.repairs}
     assert days == {today.plus(-1).key, today.key}
     assert found.postponed == 0
     assert ingest.find_finals(opened, DATASETS).out == []
 
 
-def test_once_the_schedules_ran_everything_is_fresh(opened: Home) -> None:
+def test_once_the_schedules_ran_everything_is_fresh(opened: Resources) -> None:
     """Long after: yesterday and today are repaired, the beats go on, and nobody is alarmed."""
     clock = opened.clock
     assert isinstance(clock, SetClock)
     set_to(opened, NOON + 500 * DAY)
     with Simulator(clock, locations=3, nodes=2, limits={}).serve() as running:
-        home = replace(demo.demo_home(opened, running, clock), repairs=4)
+        resources = replace(demo.demo_resources(opened, running, clock), repairs=4)
         for _ in range(3):
-            assert ingest.look(home, DATASETS, pause=HOUR) == []
-            for repair in ingest.find_gaps(home, DATASETS).repairs:
+            assert ingest.look(resources, DATASETS, pause=HOUR) == []
+            for repair in ingest.find_gaps(resources, DATASETS).repairs:
                 gap = repair.gap
-                ingest.collect(home, gap.dataset, gap.day, feeds=gap.feeds, hours=gap.hours)
-                ingest.normalize(home, gap.dataset, gap.day)
+                ingest.collect(resources, gap.dataset, gap.day, feeds=gap.feeds, hours=gap.hours)
+                ingest.normalize(resources, gap.dataset, gap.day)
             for dataset in DATASETS:
                 ticking = [
-                    f.name for f in home.config(dataset).feeds if f.cadence in CADENCE_MINUTES
+                    f.name for f in resources.config(dataset).feeds if f.cadence in CADENCE_MINUTES
                 ]
                 if ticking:
-                    today = dataset.source.day_of(home.now())
-                    ingest.collect(home, dataset, today, feeds=ticking)
-                    ingest.normalize(home, dataset, today)
+                    today = dataset.operator.day_of(resources.now())
+                    ingest.collect(resources, dataset, today, feeds=ticking)
+                    ingest.normalize(resources, dataset, today)
             clock.set(clock() + dt.timedelta(minutes=15))
-        assert ingest.look(home, DATASETS, pause=HOUR) == []
-        assert ingest.find_gaps(home, DATASETS).repairs == []
+        assert ingest.look(resources, DATASETS, pause=HOUR) == []
+        assert ingest.find_gaps(resources, DATASETS).repairs == []
         clock.set(clock() + HOUR)
-        late = ingest.look(home, DATASETS, pause=HOUR)
+        late = ingest.look(resources, DATASETS, pause=HOUR)
     assert {a.dataset for a in late} == {
         "isone_rt_lmp",
         "isone_system_load",

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.demo import demo_home
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.resources.settings import PROJECT, Configuration, Home
+from aurum_assets.demo import demo_resources
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from benchmarks.prove_dev import free_port, run_dev
@@ -62,9 +63,11 @@ def test_the_console_tells_of_runs_and_nothing_else_and_an_interrupt_ends_all(
     root = tmp_path / "aurum"
     clock = SetClock(dt.datetime(2025, 7, 14, 16, tzinfo=dt.UTC))
     with Simulator(clock, limits={}).serve() as running:
-        home = demo_home(Home(root=root, configuration=configuration), running, clock)
-        ingest.collect(home, LOAD, LOAD.day("2025-07-14"), feeds=["day"])
-        ingest.normalize(home, LOAD, LOAD.day("2025-07-14"))
+        resources = demo_resources(
+            Resources(root=root, configuration=configuration), running, clock
+        )
+        ingest.collect(resources, LOAD, LOAD.day("2025-07-14"), feeds=["day"])
+        ingest.normalize(resources, LOAD, LOAD.day("2025-07-14"))
     console = run_dev(root, lambda seen: len(seen.runs) >= 2, 120)
     assert console.others == []
     assert len(console.runs) >= 2
@@ -75,7 +78,7 @@ def test_the_console_tells_of_runs_and_nothing_else_and_an_interrupt_ends_all(
     assert console.code == 0
     assert console.seconds_to_end < 15
     assert console.left == []
-    assert home.alerts.open == []
+    assert resources.alerts.open == []
 
 
 def test_make_starts_it_and_waits_for_its_end() -> None:

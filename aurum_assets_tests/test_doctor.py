@@ -17,9 +17,9 @@ from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.ingest import doctor
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import Credentials
-from aurum_assets.resources.settings import Backends, Home
+from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, said
 from aurum_assets_tests.servers.redis import free_port, redis_process
@@ -43,19 +43,19 @@ PARTS = [
 ]
 
 
-def look(home: Home, **backends: Any) -> dict[str, ingest.Finding]:  # noqa: ANN401  those of Backends
+def look(resources: Resources, **backends: Any) -> dict[str, ingest.Finding]:  # noqa: ANN401  those of Backends
     """What the doctor finds with these backends; in bounded time, and without a secret."""
     started = time.monotonic()
-    found = ingest.examine(replace(home, backends=Backends(**backends)))
+    found = ingest.examine(replace(resources, backends=Backends(**backends)))
     assert time.monotonic() - started < doctor.DEADLINE + 2
     assert CANARY not in str([f.as_dict() for f in found])
     return {f.part: f for f in found}
 
 
 @pytest.fixture
-def home(live_desk: Desk) -> Home:
-    (live_desk.home.root / "archive").mkdir(parents=True)
-    return live_desk.home
+def resources(live_desk: Desk) -> Resources:
+    (live_desk.resources.root / "archive").mkdir(parents=True)
+    return live_desk.resources
 
 
 @pytest.fixture
@@ -84,12 +84,12 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_where_no_home_is_all_else_is_looked_at_and_none_is_made(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
     (tmp_path / "t").mkdir()
-    shutil.rmtree(home.root)
-    found = look(home)
+    shutil.rmtree(resources.root)
+    found = look(resources)
     assert list(found) == PARTS
     defaults = {p for p, f in found.items() if f.state == "embedded default"}
     assert defaults == {"archive", "catalog", "redis", "dagster"}
@@ -104,16 +104,16 @@ def test_where_no_home_is_all_else_is_looked_at_and_none_is_made(
     assert {p for p, f in found.items() if f.state == "ok"} == {"config", "isone", "miso"}
     assert (found["home"].state, found["home"].said) == ("unsure", "there is no home here yet")
     assert "aurum collect" in found["home"].remedy
-    assert not home.root.exists(), "none is made by looking"
+    assert not resources.root.exists(), "none is made by looking"
 
 
-def test_looking_leaves_no_trace_but_in_the_limits(home: Home, market: Running) -> None:
-    found = look(home)
+def test_looking_leaves_no_trace_but_in_the_limits(resources: Resources, market: Running) -> None:
+    found = look(resources)
     assert {found["home"].state, found["place"].state} == {"ok"}
     assert [seen.operator for seen in market.simulator.requests if seen.status == 200] != []
     assert len(market.simulator.requests) == 3  # one of what is only documented
-    assert home.origin == ""
-    assert {p.name.partition("-")[0] for p in home.root.iterdir()} <= {
+    assert resources.origin == ""
+    assert {p.name.partition("-")[0] for p in resources.root.iterdir()} <= {
         "archive",
         "limits.sqlite",
         "state.sqlite",
@@ -133,26 +133,30 @@ def test_the_command_reports_it_and_is_exit_code_0(aurum: Aurum) -> None:
 # --- this machine --------------------------------------------------------------------------------
 
 
-def test_a_home_that_cannot_be_written_is_broken(home: Home, tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_written_is_broken(resources: Resources, tmp_path: Path) -> None:
     file = tmp_path / "a file"
     file.touch()
-    found = look(replace(home, root=file))
+    found = look(replace(resources, root=file))
     assert (found["home"].state, found["archive"].state) == ("broken", "broken")
     assert "AURUM_HOME" in found["home"].remedy
 
 
-def test_a_folder_may_be_the_archive_and_a_file_take_metrics(home: Home, tmp_path: Path) -> None:
-    found = look(home, archive=f"file:{tmp_path}/raw", metrics_file=tmp_path / "aurum.prom")
+def test_a_folder_may_be_the_archive_and_a_file_take_metrics(
+    resources: Resources, tmp_path: Path
+) -> None:
+    found = look(resources, archive=f"file:{tmp_path}/raw", metrics_file=tmp_path / "aurum.prom")
     assert (found["archive"].state, found["archive"].where) == ("ok", f"{tmp_path}/raw")
     assert found["metrics"].state == "ok"
-    assert look(home, metrics_file=tmp_path / "aurum.txt")["metrics"].state == "unsure"
+    assert look(resources, metrics_file=tmp_path / "aurum.txt")["metrics"].state == "unsure"
 
 
 # --- S3 ------------------------------------------------------------------------------------------
 
 
-def test_a_bucket_is_put_to_read_from_listed_and_left_as_it_was(home: Home, bucket: str) -> None:
-    found = look(home, archive="s3://raw/desk", s3_endpoint=bucket)
+def test_a_bucket_is_put_to_read_from_listed_and_left_as_it_was(
+    resources: Resources, bucket: str
+) -> None:
+    found = look(resources, archive="s3://raw/desk", s3_endpoint=bucket)
     assert found["archive"].state == "ok", found["archive"]
     assert found["archive"].milliseconds is not None
     assert "put" in found["archive"].said
@@ -161,14 +165,14 @@ def test_a_bucket_is_put_to_read_from_listed_and_left_as_it_was(home: Home, buck
     assert "Contents" not in boto3.client("s3", endpoint_url=bucket).list_objects_v2(Bucket="raw")
 
 
-def test_a_bucket_that_is_not_there_is_broken(home: Home, bucket: str) -> None:
-    found = look(home, archive="s3://absent", s3_endpoint=bucket)["archive"]
+def test_a_bucket_that_is_not_there_is_broken(resources: Resources, bucket: str) -> None:
+    found = look(resources, archive="s3://absent", s3_endpoint=bucket)["archive"]
     assert (found.state, found.said) == ("broken", "may not put an object: NoSuchBucket")
     assert "make the bucket" in found.remedy
 
 
-def test_an_unknown_profile_is_broken(home: Home, bucket: str) -> None:
-    found = look(home, archive="s3://raw", s3_endpoint=bucket, aws_profile="nobody")["archive"]
+def test_an_unknown_profile_is_broken(resources: Resources, bucket: str) -> None:
+    found = look(resources, archive="s3://raw", s3_endpoint=bucket, aws_profile="nobody")["archive"]
     assert (found.state, found.said) == ("broken", "cannot find credentials: ProfileNotFound")
 
 
@@ -176,7 +180,7 @@ def test_an_unknown_profile_is_broken(home: Home, bucket: str) -> None:
 
 
 def test_a_configured_catalog_is_asked_and_its_warehouse_written(
-    home: Home, tmp_path: Path
+    resources: Resources, tmp_path: Path
 ) -> None:
     warehouse = tmp_path / "warehouse"
     warehouse.mkdir()
@@ -185,54 +189,56 @@ def test_a_configured_catalog_is_asked_and_its_warehouse_written(
         "uri": f"sqlite:///{tmp_path}/catalog.sqlite",
         "warehouse": f"file://{warehouse}",
     }
-    found = look(home, catalog=catalog)["catalog"]
+    found = look(resources, catalog=catalog)["catalog"]
     assert (found.state, found.said) == ("ok", f"0 tables; warehouse {warehouse}")
     assert list(warehouse.iterdir()) == []
     catalog["warehouse"] = f"file://{tmp_path}/catalog.sqlite/below"
-    assert "cannot be written" in look(home, catalog=catalog)["catalog"].said
+    assert "cannot be written" in look(resources, catalog=catalog)["catalog"].said
 
 
-def test_a_redis_is_written_to_and_its_memory_policy_read(home: Home, tmp_path: Path) -> None:
+def test_a_redis_is_written_to_and_its_memory_policy_read(
+    resources: Resources, tmp_path: Path
+) -> None:
     with redis_process(tmp_path, password=CANARY) as process:
         url, port = process.url, process.port
-        found = look(home, redis_url=SecretStr(url))
+        found = look(resources, redis_url=SecretStr(url))
         assert found["redis"].state == "ok", found["redis"]
         assert (found["redis"].where, found["clock"].state) == (f"127.0.0.1:{port}/0", "ok")
         with process.client() as client:
             assert client.keys("aurum:doctor:*") == []
             client.config_set("maxmemory-policy", "allkeys-lru")
-        found = look(home, redis_url=SecretStr(url))
+        found = look(resources, redis_url=SecretStr(url))
         assert (found["redis"].state, found["redis"].said) == (
             "unsure",
             "evicts words (allkeys-lru)",
         )
         wrong = f"redis://:{CANARY}-not@127.0.0.1:{port}/0"
-        found = look(home, redis_url=SecretStr(wrong))
+        found = look(resources, redis_url=SecretStr(wrong))
         assert (found["redis"].state, found["redis"].said) == (
             "broken",
             "does not accept who we are",
         )
 
 
-def test_brokers_are_asked_for_our_topics(home: Home) -> None:
+def test_brokers_are_asked_for_our_topics(resources: Resources) -> None:
     broker = Producer({"bootstrap.servers": "ignored:1", "test.mock.num.brokers": 1})
     servers = ",".join(f"{b.host}:{b.port}" for b in broker.list_topics().brokers.values())
-    found = look(home, kafka_brokers=servers)["kafka"]
+    found = look(resources, kafka_brokers=servers)["kafka"]
     assert found.state == "unsure"
     assert found.said == f"1 brokers, 0 of our topics, {len(DATASETS)} missing"
-    for config in home.configuration.datasets.values():
+    for config in resources.configuration.datasets.values():
         broker.produce(config.topic, b"")
     broker.flush()
-    assert look(home, kafka_brokers=servers)["kafka"].state == "ok"
+    assert look(resources, kafka_brokers=servers)["kafka"].state == "ok"
 
 
 def test_what_nobody_answers_is_broken_and_says_what_to_do(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "PATIENCE", 1.0)
     dead = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv("AURUM_DAGSTER_POSTGRES_URL", f"postgresql://user:{CANARY}@{dead}/db")
-    found = look(home, **everything_at(dead))
+    found = look(resources, **everything_at(dead))
     for part in ("archive", "catalog", "redis", "kafka", "dagster", "webhook"):
         assert found[part].state == "broken", found[part]
         assert "could not be looked at" not in found[part].said, found[part]
@@ -240,14 +246,14 @@ def test_what_nobody_answers_is_broken_and_says_what_to_do(
 
 
 def test_what_never_answers_is_given_up_in_time(
-    home: Home, silent: int, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "PATIENCE", 1.0)
     monkeypatch.setattr(doctor, "DEADLINE", 2.0)
     place = f"127.0.0.1:{silent}"
     monkeypatch.setenv("AURUM_DAGSTER_POSTGRES_URL", f"postgresql://user:{CANARY}@{place}/db")
     urls = {"isone": f"http://{place}", "miso": f"http://{place}"}
-    found = look(replace(home, base_urls=urls), **everything_at(place))
+    found = look(replace(resources, base_urls=urls), **everything_at(place))
     for part in ("archive", "catalog", "redis", "kafka", "dagster", "isone", "miso"):
         assert found[part].state == "broken", found[part]
 
@@ -280,22 +286,22 @@ def everything_at(place: str) -> dict[str, Any]:
     ids=str,
 )
 def test_what_makes_no_sense_is_broken_and_not_repeated(
-    home: Home, backends: dict[str, Any]
+    resources: Resources, backends: dict[str, Any]
 ) -> None:
-    assert "broken" in {f.state for f in look(home, **backends).values()}
+    assert "broken" in {f.state for f in look(resources, **backends).values()}
 
 
 # --- operators -----------------------------------------------------------------------------------
 
 
-def test_an_operator_without_credentials_is_off_and_says_what_to_set(home: Home) -> None:
-    found = look(replace(home, credentials={}))["isone"]
+def test_an_operator_without_credentials_is_off_and_says_what_to_set(resources: Resources) -> None:
+    found = look(replace(resources, credentials={}))["isone"]
     assert found.state == "off"
     assert "ISONE_USERNAME and ISONE_PASSWORD" in found.remedy
 
 
-def test_credentials_that_are_not_accepted_are_broken(home: Home) -> None:
-    found = look(replace(home, credentials={"isone": Credentials("u", SecretStr(CANARY))}))
+def test_credentials_that_are_not_accepted_are_broken(resources: Resources) -> None:
+    found = look(replace(resources, credentials={"isone": Credentials("u", SecretStr(CANARY))}))
     assert found["isone"].state == "broken"
     assert "did not accept who is asking (401)" in found["isone"].said
 

@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset, Dialect, Endpoint, Envelope, Feed, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, ExpectedField, field_of
 from aurum_assets.model.errors import ContractBroken, MalformedPayload
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.reading import Reading, glance, read
-from aurum_assets.resources.settings import PROJECT, load_config
+from aurum_assets.model.reading import Reading, inspect_answer, read
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.feeds import answer
 from aurum_assets.simulator.lmp import lmp_records, render_lmp_hour
 from aurum_assets.simulator.payloads import records_of, render, wrapped
@@ -294,7 +295,7 @@ def simulated(
     path, _, query = path.partition("?")
     asked = dict(pair.split("=") for pair in query.split("&") if pair)
     try:
-        found = answer(dataset.source.name, WORLD, Ask(path, now, endpoint.format, asked))
+        found = answer(dataset.operator.name, WORLD, Ask(path, now, endpoint.format, asked))
     except Refusal:
         return None
     return found.fast(endpoint.format) if found.fast else render(found.tree(), endpoint.format)
@@ -462,7 +463,7 @@ def test_what_drifted_by_an_error_is_quarantined_whole_and_as_received(
     brought = desk.bring(LMP, body)
     assert desk.rows(LMP).is_empty()
     assert brought.done.rejected == []
-    out = desk.home.lake.read(QUARANTINE)
+    out = desk.resources.lake.read(QUARANTINE)
     assert len(out) == brought.done.quarantined == 36
     assert all(SCHEMA_RULE in rules.split(",") for rules in out["rules"])
     assert all(f"{SCHEMA_RULE}: " in reason for reason in out["reason"])
@@ -484,11 +485,11 @@ def test_what_drifted_touches_nothing_that_is_stored_and_replay_agrees(
     assert kind in {d.kind for d in brought.done.drift}
     assert desk.rows(LMP).equals(before)
     assert len(before) == 36
-    out = desk.home.lake.read(QUARANTINE)
-    again = ingest.replay(desk.home, LMP, JULY)
+    out = desk.resources.lake.read(QUARANTINE)
+    again = ingest.replay(desk.resources, LMP, JULY)
     assert again.merged.snapshot_id is None
     assert desk.rows(LMP).equals(before)
-    assert desk.home.lake.read(QUARANTINE).equals(out)
+    assert desk.resources.lake.read(QUARANTINE).equals(out)
     assert again.quarantined == len(out)
 
 
@@ -542,15 +543,17 @@ def test_rows_of_what_counts_as_drifted_now_are_not_dropped_by_a_rebuild(desk: D
     desk.bring(LMP, hour_body(lambda r: r))
     later = desk.clock() + dt.timedelta(minutes=5)
     desk.take(LMP, hour_body(lambda r: r.update(LmpTotal=r["LmpTotal"])), at=later, force=True)
-    config = desk.home.config(LMP)
+    config = desk.resources.config(LMP)
     fields = {**config.expected_fields["live"], "Unheard": "number"}
     stricter = replace(config, expected_fields={"live": fields})
-    datasets = {**desk.home.configuration.datasets, LMP.key: stricter}
-    home = replace(desk.home, configuration=replace(desk.home.configuration, datasets=datasets))
+    datasets = {**desk.resources.configuration.datasets, LMP.key: stricter}
+    resources = replace(
+        desk.resources, configuration=replace(desk.resources.configuration, datasets=datasets)
+    )
     with pytest.raises(ContractBroken, match="not the one that config expects now"):
-        ingest.replay(home, LMP, JULY)
+        ingest.replay(resources, LMP, JULY)
     assert len(desk.rows(LMP)) == 36
-    assert ingest.replay(home, LMP, JULY, force=True).merged.removed == 36
+    assert ingest.replay(resources, LMP, JULY, force=True).merged.removed == 36
 
 
 def test_a_warning_stores(desk: Desk) -> None:
@@ -572,15 +575,15 @@ def test_a_retyped_value_keeps_out_its_own_record_alone(desk: Desk) -> None:
     records_of(tree)[7]["LmpTotal"] = "39.16"
     brought = desk.bring(LMP, json.dumps(tree).encode())
     assert len(desk.rows(LMP)) == 35
-    (out,) = desk.home.lake.read(QUARANTINE).to_dicts()
+    (out,) = desk.resources.lake.read(QUARANTINE).to_dicts()
     assert out["rules"] == "record_can_be_read"
     assert brought.verdicts["schema_drift"].severity == "ERROR"
 
 
 def test_drift_rejects_the_snapshot_where_config_says_so(desk: Desk) -> None:
-    config = desk.home.configuration
+    config = desk.resources.configuration
     strict = replace(config.datasets[LMP.key], on_broken_row="reject")
-    desk.home.configuration = replace(config, datasets={**config.datasets, LMP.key: strict})
+    desk.resources.configuration = replace(config, datasets={**config.datasets, LMP.key: strict})
     brought = desk.bring(LMP, hour_body(BLOCKING[1][1]))
     assert desk.rows(LMP).is_empty()
     assert SCHEMA_RULE in brought.done.rejected[0]
@@ -613,4 +616,4 @@ def test_two_fields_that_vanish_for_one_that_came_are_not_guessed_at() -> None:
 
 def test_a_shape_that_no_dialect_has_is_no_drift() -> None:
     with pytest.raises(MalformedPayload):
-        glance(LMP, b'{"Other": []}', "json")
+        inspect_answer(LMP, b'{"Other": []}', "json")

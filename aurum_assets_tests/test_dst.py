@@ -11,11 +11,11 @@ from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.translate import feeds_config
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.cts import live_records
 from aurum_assets_tests.conftest import Desk, utc
 
@@ -27,10 +27,10 @@ def collected(desk: Desk, dataset: Dataset, key: str, feed: str) -> pl.DataFrame
     """The table's day after the whole of it was asked for on the morning after."""
     day = dataset.day(key)
     desk.clock.set(day.end + dt.timedelta(hours=8))
-    done = ingest.collect(desk.home, dataset, day, feeds=[feed])
+    done = ingest.collect(desk.resources, dataset, day, feeds=[feed])
     assert done.days == [key]
-    normalized = ingest.normalize(desk.home, dataset, day)
-    for verdict in ingest.check(desk.home, normalized):
+    normalized = ingest.normalize(desk.resources, dataset, day)
+    for verdict in ingest.check(desk.resources, normalized):
         assert verdict.passed, verdict.reason
     return desk.rows(dataset, key)
 
@@ -91,15 +91,15 @@ def test_the_repeated_hour_is_asked_for_once_and_stored_twice(live_desk: Desk) -
     rows = collected(live_desk, LMP, "2024-11-03", "prelim_hours")
     local = rows["interval_start"].dt.convert_time_zone("America/New_York")
     assert (local.dt.hour() == 1).sum() == 24 * LOCATIONS
-    identifiers = live_desk.home.archive.identifiers(LMP.key, "2024-11-03")
+    identifiers = live_desk.resources.archive.identifiers(LMP.key, "2024-11-03")
     assert len(identifiers) == 24
 
 
 def test_the_hour_that_spring_skips_is_never_asked_for(live_desk: Desk) -> None:
     collected(live_desk, LMP, "2024-03-10", "prelim_hours")
     days = [
-        live_desk.home.archive.envelope(LMP.key, "2024-03-10", i).filters["hour"]
-        for i in live_desk.home.archive.identifiers(LMP.key, "2024-03-10")
+        live_desk.resources.archive.envelope(LMP.key, "2024-03-10", i).filters["hour"]
+        for i in live_desk.resources.archive.identifiers(LMP.key, "2024-03-10")
     ]
     assert len(days) == 23
     assert "02" not in days
@@ -112,7 +112,7 @@ def tick(desk: Desk, day: str) -> dg.ExecuteInProcessResult:
     """One five-minute beat of prices and load for ``day``, through Dagster."""
     with dg.DagsterInstance.ephemeral() as instance:
         return (
-            build(desk.home)
+            build(desk.resources)
             .resolve_job_def("isone_five_minutes")
             .execute_in_process(
                 partition_key=day,
@@ -144,7 +144,7 @@ def test_a_stale_answer_after_midnight_is_stored_under_yesterday(live_desk: Desk
     for dataset in (LMP, LOAD):
         rows = live_desk.rows(dataset)
         assert rows["operating_day"].unique().to_list() == [dt.date(2026, 7, 20)]
-        assert live_desk.home.archive.days(dataset.key) == ["2026-07-20"]
+        assert live_desk.resources.archive.days(dataset.key) == ["2026-07-20"]
     evaluations = result.get_asset_check_evaluations()
     assert {e.partition for e in evaluations} == {"2026-07-20"}
     assert len(evaluations) == 10 + 7
@@ -173,4 +173,4 @@ def test_a_beat_for_yesterday_just_after_midnight_completes_it(live_desk: Desk) 
 def test_new_years_night_is_yesterday_in_all_of_its_folders(live_desk: Desk) -> None:
     live_desk.clock.set(utc("2026-01-01T00:00:10-05:00"))
     assert tick(live_desk, "2026-01-01").success
-    assert live_desk.home.archive.days(LMP.key) == ["2025-12-31"]
+    assert live_desk.resources.archive.days(LMP.key) == ["2025-12-31"]

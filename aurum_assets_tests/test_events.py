@@ -25,7 +25,6 @@ from aurum_assets.cli import main
 from aurum_assets.ingest import publish
 from aurum_assets.ingest.publish import landed, write_schemas
 from aurum_assets.ingest.watch import send
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.message import (
@@ -36,20 +35,15 @@ from aurum_assets.model.message import (
     key_columns,
 )
 from aurum_assets.model.table import Table
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources import events
 from aurum_assets.resources.alerts import Trouble
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.resources.outbox import Outbox
-from aurum_assets.resources.settings import (
-    PROJECT,
-    Backends,
-    Home,
-    Settings,
-    load_config,
-    open_home,
-)
+from aurum_assets.resources.settings import PROJECT, Backends, Resources, Settings, open_resources
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, log_lines
 from aurum_assets_tests.recordings import READABLE, recording
@@ -78,7 +72,7 @@ def told(desk: Desk, kafka: KafkaCluster) -> Desk:
 
 def telling(desk: Desk, brokers: str) -> Desk:
     """The desk in its next run: another process would have the same home, and its own events."""
-    return Desk(replace(desk.home, backends=Backends(kafka_brokers=brokers)), desk.clock)
+    return Desk(replace(desk.resources, backends=Backends(kafka_brokers=brokers)), desk.clock)
 
 
 def corrected(body: bytes, records: int | None = 1) -> bytes:
@@ -125,9 +119,9 @@ def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
     told: Desk, kafka: KafkaCluster
 ) -> None:
     ordinary = {r.dataset.key: r for r in READABLE if r.case == "ordinary" and r.format == "json"}
-    topics = {d.key: told.home.config(d).topic for d in DATASETS}
-    told.home.alerts.raise_(Trouble("late_feed", LMP.key, "now", "no row came"))
-    send(told.home)
+    topics = {d.key: told.resources.config(d).topic for d in DATASETS}
+    told.resources.alerts.raise_(Trouble("late_feed", LMP.key, "now", "no row came"))
+    send(told.resources)
     for recorded in ordinary.values():
         told.bring(
             recorded.dataset,
@@ -162,7 +156,7 @@ def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
         assert Path(snapshot["object"].removeprefix("file://")).exists()
         assert snapshot["topic"] == topics[dataset.key]
     assert values(read[ALERTS_TOPIC])[0]["sentence"] == "no row came"
-    assert not told.home.events.outbox.waits((0, 0))
+    assert not told.resources.events.outbox.waits((0, 0))
 
 
 def test_the_schemas_are_those_of_the_tables(tmp_path: Path) -> None:
@@ -214,7 +208,7 @@ def test_what_the_table_holds_is_not_told_again_after_the_registry_was_lost(
     told: Desk, kafka: KafkaCluster
 ) -> None:
     told.bring(LMP, ORDINARY.body)
-    (told.home.root / "state.sqlite").unlink()
+    (told.resources.root / "state.sqlite").unlink()
     told.clock.set(told.clock() + FIVE_MINUTES)
     told.bring(LMP, corrected(ORDINARY.body))
     assert len(kafka.messages(TOPIC)) == len(told.rows(LMP)) + 1
@@ -224,10 +218,10 @@ def test_what_the_table_holds_is_not_told_again_after_the_registry_was_lost(
 def test_a_replay_tells_nothing_but_where_it_is_asked_to(told: Desk, kafka: KafkaCluster) -> None:
     told.bring(LMP, ORDINARY.body)
     before = kafka.messages(TOPIC)
-    ingest.replay(told.home, LMP, LMP.day(DAY))
+    ingest.replay(told.resources, LMP, LMP.day(DAY))
     assert len(kafka.messages(TOPIC)) == len(before)
     environment = {
-        "AURUM_HOME": str(told.home.root),
+        "AURUM_HOME": str(told.resources.root),
         "AURUM_NOW": NOON.isoformat(),
         "AURUM_KAFKA_BROKERS": kafka.bootstrap,
     }
@@ -241,9 +235,9 @@ def test_a_replay_tells_nothing_but_where_it_is_asked_to(told: Desk, kafka: Kafk
 
 def test_without_brokers_nothing_is_written_or_sent(desk: Desk) -> None:
     desk.bring(LMP, ORDINARY.body)
-    desk.home.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is told"})
-    ingest.drain(desk.home)
-    assert not list(desk.home.root.glob("outbox*"))
+    desk.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is told"})
+    ingest.drain(desk.resources)
+    assert not list(desk.resources.root.glob("outbox*"))
 
 
 # --- faults --------------------------------------------------------------------------------------
@@ -265,8 +259,8 @@ def test_a_run_without_any_broker_succeeds_in_bounded_time_and_the_next_one_deli
     told: Desk, kafka: KafkaCluster
 ) -> None:
     kafka.down(*kafka.brokers)
-    counting = _Counting(told.home.root / "outbox.sqlite", Brokers(kafka.bootstrap))
-    told.home.events = counting
+    counting = _Counting(told.resources.root / "outbox.sqlite", Brokers(kafka.bootstrap))
+    told.resources.events = counting
     began = time.monotonic()
     with log_lines() as logs:
         brought = told.bring(LMP, ORDINARY.body)
@@ -279,7 +273,7 @@ def test_a_run_without_any_broker_succeeds_in_bounded_time_and_the_next_one_deli
     assert "brokers are down" in reason
     assert "waits in the outbox" in reason
     kafka.up(*kafka.brokers)
-    ingest.drain(telling(told, kafka.bootstrap).home)
+    ingest.drain(telling(told, kafka.bootstrap).resources)
     assert {m.key: m.headers["record_hash"] for m in kafka.messages(TOPIC)}.items() == owed(told)
     assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
 
@@ -288,17 +282,17 @@ def test_a_home_that_lives_on_tries_again_after_a_while(
     told: Desk, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kafka.down(*kafka.brokers)
-    told.home.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is there"})
+    told.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is there"})
     with log_lines() as logs:
-        send(told.home)
+        send(told.resources)
         kafka.up(*kafka.brokers)
-        send(told.home)
+        send(told.resources)
     assert len(warned(logs)) == 1
-    assert told.home.events.degraded
-    assert told.home.events.outbox.waits((0, 0))
+    assert told.resources.events.degraded
+    assert told.resources.events.outbox.waits((0, 0))
     monkeypatch.setattr(events, "AGAIN", 0.0)
-    send(told.home)
-    assert not told.home.events.degraded
+    send(told.resources)
+    assert not told.resources.events.degraded
     assert [m.key for m in kafka.messages(ALERTS_TOPIC)] == ["key"]
 
 
@@ -307,26 +301,26 @@ def test_one_of_three_brokers_is_not_missed(told: Desk, kafka: KafkaCluster) -> 
     kafka.lose(2, TOPIC, SNAPSHOTS_TOPIC)
     told.clock.set(told.clock() + FIVE_MINUTES)
     told.bring(LMP, corrected(ORDINARY.body))
-    assert not told.home.events.degraded
+    assert not told.resources.events.degraded
     kafka.up(2)
     last = {m.key: m.headers["record_hash"] for m in kafka.messages(TOPIC)}
     assert set(last.items()) == owed(told)
-    assert not told.home.events.outbox.waits((0, 0))
+    assert not told.resources.events.outbox.waits((0, 0))
 
 
 def test_brokers_that_stop_answering_are_left_alone_after_a_while(
     told: Desk, kafka: KafkaCluster
 ) -> None:
-    path = told.home.root / "outbox.sqlite"
-    told.home.events = Events(path, Brokers(kafka.bootstrap), patience=1.0)
+    path = told.resources.root / "outbox.sqlite"
+    told.resources.events = Events(path, Brokers(kafka.bootstrap), patience=1.0)
     kafka.slow(5000, *kafka.brokers)
     began = time.monotonic()
     told.bring(LMP, ORDINARY.body)
     assert time.monotonic() - began < 15
-    assert "acknowledged anything for 1 s" in told.home.events.degraded
-    assert told.home.events.outbox.waits((0, 0))
+    assert "acknowledged anything for 1 s" in told.resources.events.degraded
+    assert told.resources.events.outbox.waits((0, 0))
     kafka.slow(0, *kafka.brokers)
-    ingest.drain(telling(told, kafka.bootstrap).home)
+    ingest.drain(telling(told, kafka.bootstrap).resources)
     assert known_by(kafka.messages(TOPIC)) == owed(told)
 
 
@@ -347,15 +341,17 @@ def test_a_drain_begins_nothing_after_its_time_and_the_next_one_goes_on(
     told: Desk, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for key in ("first", "second"):
-        told.home.events.publish(ALERTS_TOPIC, key, {"reason": key})
-    told.home.events = _Pausing(told.home.root / "outbox.sqlite", Brokers(kafka.bootstrap))
+        told.resources.events.publish(ALERTS_TOPIC, key, {"reason": key})
+    told.resources.events = _Pausing(
+        told.resources.root / "outbox.sqlite", Brokers(kafka.bootstrap)
+    )
     monkeypatch.setattr(publish, "LONGEST", _Pausing.seconds - 0.5)
-    ingest.drain(told.home)
+    ingest.drain(told.resources)
     assert [m.key for m in kafka.messages(ALERTS_TOPIC)] == ["first"]
-    assert "begins nothing more" in told.home.events.degraded
-    ingest.drain(telling(told, kafka.bootstrap).home)
+    assert "begins nothing more" in told.resources.events.degraded
+    ingest.drain(telling(told, kafka.bootstrap).resources)
     assert {m.key for m in kafka.messages(ALERTS_TOPIC)} == {"first", "second"}
-    assert not told.home.events.outbox.waits((0, 0))
+    assert not told.resources.events.outbox.waits((0, 0))
 
 
 class _Pausing(Events):
@@ -377,7 +373,7 @@ def test_a_message_that_is_refused_for_a_while_is_sent_once(
 ) -> None:
     kafka.fail_produce(NOT_ENOUGH_REPLICAS, 3)
     told.bring(LMP, ORDINARY.body)
-    assert not told.home.events.degraded
+    assert not told.resources.events.degraded
     messages = kafka.messages(TOPIC)
     assert known_by(messages) == owed(told)
     assert len(messages) == len(told.rows(LMP))
@@ -389,9 +385,9 @@ def test_a_topic_that_may_not_be_written_holds_up_no_other(told: Desk, kafka: Ka
     load = recording("isone_system_load", "live", "ordinary")
     run = telling(told, kafka.bootstrap)
     run.bring(load.dataset, load.body)
-    assert f"{TOPIC} refuses messages" in run.home.events.degraded
+    assert f"{TOPIC} refuses messages" in run.resources.events.degraded
     assert known_by(kafka.messages("aurum.iso.isone.system_load.v1")) == owed(run, load.dataset)
-    (left,) = run.home.events.outbox.due()
+    (left,) = run.resources.events.outbox.due()
     assert left.dataset == LMP.key
 
 
@@ -411,17 +407,17 @@ def test_a_topic_that_turns_out_not_to_exist_amid_a_delivery_holds_up_no_other(
 def test_a_message_that_is_too_large_stays_with_a_loud_word_and_holds_up_no_other(
     told: Desk, kafka: KafkaCluster, size: int
 ) -> None:
-    outbox = told.home.events.outbox
+    outbox = told.resources.events.outbox
     outbox.put(Message(ALERTS_TOPIC, "large", b"x" * size, "hash"))
     kafka.fail_produce(MSG_SIZE_TOO_LARGE, 1 if size < 16_000_000 else 0)
     with log_lines() as logs:
-        ingest.drain(told.home)
+        ingest.drain(told.resources)
     (error,) = [entry for entry in logs if entry["level"] == "error"]
     assert error["reason"] == f"message large is too large for {ALERTS_TOPIC} (MSG_SIZE_TOO_LARGE)"
     assert "raise max.message.bytes" in error["remedy"]
     assert [message.key for _, message in outbox.messages()] == ["large"]
-    assert not told.home.events.degraded
-    told.home.events.publish(ALERTS_TOPIC, "small", {"reason": "told"})
+    assert not told.resources.events.degraded
+    told.resources.events.publish(ALERTS_TOPIC, "small", {"reason": "told"})
     told.bring(LMP, ORDINARY.body)
     assert "small" in [m.key for m in kafka.messages(ALERTS_TOPIC)]
     assert known_by(kafka.messages(TOPIC)) == owed(told)
@@ -432,8 +428,8 @@ def test_a_client_that_is_not_installed_is_a_sentence(
 ) -> None:
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     assert told.bring(LMP, ORDINARY.body).done.merged.new
-    assert "pip install 'aurum-assets[kafka]'" in told.home.events.degraded
-    assert told.home.events.outbox.waits((0, 0))
+    assert "pip install 'aurum-assets[kafka]'" in told.resources.events.degraded
+    assert told.resources.events.outbox.waits((0, 0))
 
 
 def test_a_snapshot_that_the_archive_lost_holds_up_no_other(
@@ -443,19 +439,19 @@ def test_a_snapshot_that_the_archive_lost_holds_up_no_other(
     told.bring(LMP, ORDINARY.body)
     told.clock.set(told.clock() + FIVE_MINUTES)
     told.bring(LMP, corrected(ORDINARY.body))
-    lost, kept = told.home.archive.identifiers(LMP.archive_name, DAY)
-    (envelope,) = (told.home.root / "archive").rglob(f"{lost}.meta.json")
+    lost, kept = told.resources.archive.identifiers(LMP.archive_name, DAY)
+    (envelope,) = (told.resources.root / "archive").rglob(f"{lost}.meta.json")
     envelope.unlink()
     kafka.up(*kafka.brokers)
     run = telling(told, kafka.bootstrap)
-    ingest.drain(run.home)
-    assert "the object or its envelope is lost" in run.home.events.degraded
+    ingest.drain(run.resources)
+    assert "the object or its envelope is lost" in run.resources.events.degraded
     assert [s["identifier"] for s in values(kafka.messages(SNAPSHOTS_TOPIC))] == [kept]
-    assert [i.identifier for i in run.home.events.outbox.due()] == [lost]
+    assert [i.identifier for i in run.resources.events.outbox.due()] == [lost]
 
 
 def test_an_outbox_that_cannot_be_written_is_not_in_the_way(told: Desk) -> None:
-    (told.home.root / "outbox.sqlite").mkdir(parents=True)
+    (told.resources.root / "outbox.sqlite").mkdir(parents=True)
     with log_lines() as logs:
         assert told.bring(LMP, ORDINARY.body).done.merged.new
     (reason,) = warned(logs)
@@ -465,15 +461,15 @@ def test_an_outbox_that_cannot_be_written_is_not_in_the_way(told: Desk) -> None:
 def test_two_that_drain_at_once_do_not_tell_everything_twice(
     told: Desk, kafka: KafkaCluster
 ) -> None:
-    outbox = told.home.events.outbox
-    told.home.events.publish(ALERTS_TOPIC, "key", {"reason": "once"})
-    with outbox.turn() as ours:
+    outbox = told.resources.events.outbox
+    told.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "once"})
+    with outbox.lock() as ours:
         assert ours
-        ingest.drain(telling(told, kafka.bootstrap).home)
+        ingest.drain(telling(told, kafka.bootstrap).resources)
     assert outbox.waits((0, 0))
     assert kafka.messages(ALERTS_TOPIC) == []
-    ingest.drain(told.home)
-    ingest.drain(told.home)
+    ingest.drain(told.resources)
+    ingest.drain(told.resources)
     assert len(kafka.messages(ALERTS_TOPIC)) == 1
 
 
@@ -522,26 +518,26 @@ class _DiesBeforeForgetting(Events):
         return done
 
 
-def _in_intent_and_commit(home: Home) -> None:
-    root = home.root / "lake"
-    home.lake = _DiesBeforeCommit.local(root)
+def _in_intent_and_commit(resources: Resources) -> None:
+    root = resources.root / "lake"
+    resources.lake = _DiesBeforeCommit.local(root)
 
 
-def _in_commit_and_landing(home: Home) -> None:
-    home.events.outbox = _DiesBeforeLanding(home.root / "outbox.sqlite")
+def _in_commit_and_landing(resources: Resources) -> None:
+    resources.events.outbox = _DiesBeforeLanding(resources.root / "outbox.sqlite")
 
 
-def _in_landing_and_publish(home: Home) -> None:
-    brokers = Brokers(home.backends.kafka_brokers)
-    home.events = _DiesBeforePublishing(home.root / "outbox.sqlite", brokers)
+def _in_landing_and_publish(resources: Resources) -> None:
+    brokers = Brokers(resources.backends.kafka_brokers)
+    resources.events = _DiesBeforePublishing(resources.root / "outbox.sqlite", brokers)
 
 
-def _in_publish_and_forgetting(home: Home) -> None:
-    brokers = Brokers(home.backends.kafka_brokers)
-    home.events = _DiesBeforeForgetting(home.root / "outbox.sqlite", brokers)
+def _in_publish_and_forgetting(resources: Resources) -> None:
+    brokers = Brokers(resources.backends.kafka_brokers)
+    resources.events = _DiesBeforeForgetting(resources.root / "outbox.sqlite", brokers)
 
 
-MOMENTS: Mapping[str, Callable[[Home], None]] = {
+MOMENTS: Mapping[str, Callable[[Resources], None]] = {
     "in_intent_and_commit": _in_intent_and_commit,
     "in_commit_and_landing": _in_commit_and_landing,
     "in_landing_and_publish": _in_landing_and_publish,
@@ -553,8 +549,8 @@ MOMENTS: Mapping[str, Callable[[Home], None]] = {
 PRELOADED = [__name__, "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "confluent_kafka"]
 
 
-def _home(root: Path, brokers: str) -> Home:
-    return Home(
+def _home(root: Path, brokers: str) -> Resources:
+    return Resources(
         root=root,
         configuration=load_config(PROJECT / "config", DATASETS),
         clock=SetClock(NOON),
@@ -595,13 +591,13 @@ def _run_again(root: Path, kafka: KafkaCluster, moment: str, snapshots: int) -> 
     desk = Desk(_home(root, kafka.bootstrap), SetClock(NOON))
     before = len(desk.rows(LMP))
     assert bool(before) == (moment != "in_intent_and_commit")
-    ingest.normalize(desk.home, LMP, LMP.day(DAY))
-    ingest.drain(desk.home)
+    ingest.normalize(desk.resources, LMP, LMP.day(DAY))
+    ingest.drain(desk.resources)
     read = kafka.read(TOPIC, SNAPSHOTS_TOPIC)
     assert known_by(read[TOPIC]) == owed(desk)
     assert len(known_by(read[SNAPSHOTS_TOPIC])) == snapshots
-    assert not desk.home.events.outbox.waits((0, 0))
-    assert not desk.home.events.outbox.unsettled(LMP.key)
+    assert not desk.resources.events.outbox.waits((0, 0))
+    assert not desk.resources.events.outbox.unsettled(LMP.key)
     times = len(read[SNAPSHOTS_TOPIC]) // snapshots
     assert len(read[TOPIC]) == times * len(owed(desk))
     return times
@@ -611,11 +607,11 @@ def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(
     told: Desk, kafka: KafkaCluster
 ) -> None:
     told.take(LMP, ORDINARY.body)
-    (identifier,) = told.home.archive.identifiers(LMP.archive_name, DAY)
-    outbox = told.home.events.outbox
+    (identifier,) = told.resources.archive.identifiers(LMP.archive_name, DAY)
+    outbox = told.resources.events.outbox
     outbox.intend(LMP.key, DAY, [identifier])
     outbox.intend(LMP.key, "2026-07-01", ["20260701T000000000000Z-now-0123456789abcdef"])
-    quiet = replace(told.home, backends=Backends())
+    quiet = replace(told.resources, backends=Backends())
     ingest.normalize(quiet, LMP, LMP.day(DAY))
     later = recording("isone_rt_lmp", "live", "autumn")
     told.bring(LMP, later.body)
@@ -630,20 +626,20 @@ def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_t
 ) -> None:
     told.bring(LMP, ORDINARY.body)
     told.clock.set(told.clock() + FIVE_MINUTES)
-    quiet = Desk(replace(told.home, backends=Backends()), told.clock)
+    quiet = Desk(replace(told.resources, backends=Backends()), told.clock)
     quiet.bring(LMP, corrected(ORDINARY.body, None))
-    first, second = told.home.archive.identifiers(LMP.archive_name, DAY)
+    first, second = told.resources.archive.identifiers(LMP.archive_name, DAY)
     assert set(told.rows(LMP)["raw_sha256"].str.slice(0, 16)) == {order_of(second)[1]}
     silent = "20260720T160000000000Z-now-0123456789abcdef"  # it changed nothing
-    uuid = told.home.lake.uuid(LMP.table)
-    told.home.registry.mark_merged(LMP.key, DAY, uuid, frozenset({silent}))
-    outbox = told.home.events.outbox
+    uuid = told.resources.lake.uuid(LMP.table)
+    told.resources.registry.mark_merged(LMP.key, DAY, uuid, frozenset({silent}))
+    outbox = told.resources.events.outbox
     outbox.intend(LMP.key, DAY, [first, silent])
-    landed(told.home, LMP, LMP.day("2026-07-01"), {})
+    landed(told.resources, LMP, LMP.day("2026-07-01"), {})
     assert not outbox.unsettled(LMP.key)
     assert {i.identifier for i in outbox.due()} == {first, silent}
     outbox.forget(i.id for i in outbox.due() if i.identifier == silent)
-    ingest.drain(told.home)
+    ingest.drain(told.resources)
     keys = [m.key for m in kafka.messages(SNAPSHOTS_TOPIC)]
     assert keys.count(f"{LMP.key}/{DAY}/{first}") == 2
 
@@ -705,7 +701,7 @@ def test_a_wrong_variable_is_named_and_never_shown(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigError, match=named) as caught:
-        open_home(DATASETS)
+        open_resources(DATASETS)
     assert SECRET not in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -713,7 +709,7 @@ def test_a_wrong_variable_is_named_and_never_shown(
 def test_the_environment_reaches_the_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_CONNECTION_STRING", f"u:{SECRET}@b1:9092,b2:9092")
     monkeypatch.setenv("AURUM_KAFKA_MECHANISM", "SCRAM-SHA-512")
-    backends = open_home(DATASETS, Settings.read()).backends
+    backends = open_resources(DATASETS, Settings.read()).backends
     assert backends.kafka_brokers == "b1:9092,b2:9092"
     assert (backends.kafka_username, backends.kafka_protocol) == ("u", "SASL_SSL")
     assert backends.kafka_mechanism == "SCRAM-SHA-512"
@@ -729,20 +725,22 @@ def test_the_password_is_in_no_output(
         kafka_password=SecretStr(SECRET),
         kafka_protocol="SASL_PLAINTEXT",
     )
-    home = replace(desk.home, backends=backends)
-    home.events = Events(
-        home.root / "outbox.sqlite",
+    resources = replace(desk.resources, backends=backends)
+    resources.events = Events(
+        resources.root / "outbox.sqlite",
         Brokers(kafka.bootstrap, "trader", SECRET, "SASL_PLAINTEXT"),
         patience=2.0,
     )
     logging.basicConfig(level=logging.DEBUG, force=True)
-    Desk(home, desk.clock).bring(LMP, ORDINARY.body)
-    assert home.events.degraded
-    said = "".join(capfd.readouterr()) + repr((home, home.events, vars(home.events), backends))
-    said += home.events.degraded
+    Desk(resources, desk.clock).bring(LMP, ORDINARY.body)
+    assert resources.events.degraded
+    said = "".join(capfd.readouterr()) + repr(
+        (resources, resources.events, vars(resources.events), backends)
+    )
+    said += resources.events.degraded
     assert "librdkafka" in said or "Kafka" in said
     assert SECRET not in said
-    assert b"hunter2" not in (home.root / "outbox.sqlite").read_bytes()
+    assert b"hunter2" not in (resources.root / "outbox.sqlite").read_bytes()
 
 
 def test_a_row_has_no_column_that_its_message_names_otherwise() -> None:

@@ -12,11 +12,11 @@ from pyiceberg.table import Table as IcebergTable
 
 from aurum_assets import ingest
 from aurum_assets.api import OpenLake
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.ancillary import ISONE_ANCILLARY_SERVICES, ISONE_REGULATION_PRICES
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ContractBroken
 from aurum_assets.model.table import Column, Table
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.ancillary import ISONE_ANCILLARY_SERVICES, ISONE_REGULATION_PRICES
 from aurum_assets.resources.lake import Lake
 from aurum_assets.simulator.day_ahead_reserves import reserve_data_records
 from aurum_assets.simulator.payloads import wrapped_newer
@@ -218,17 +218,17 @@ def body(day: str) -> bytes:
 def test_a_home_of_before_answers_as_of_sql_and_scan_and_is_completed_by_a_replay(
     aurum: Aurum, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, desk: Desk
 ) -> None:
-    home = replace(desk.home, root=Path(environment["AURUM_HOME"]))
+    resources = replace(desk.resources, root=Path(environment["AURUM_HOME"]))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    made_before(home.lake)
+    made_before(resources.lake)
     lake = OpenLake()
     assert lake.scan(TABLE.name).collect()["requirement"].to_list() == [None]
     before = lake.as_of(TABLE.name, utc("2026-07-20T13:00:00Z")).collect()
     assert (before["price"].to_list(), before["requirement"].to_list()) == ([5.0], [None])
     query = "select price, requirement from isone_ancillary_services"
     assert said(aurum("sql", query, "--json"))["data"] == [{"price": 5.25, "requirement": None}]
-    home.lake.merge(TABLE, rows(5.5, 615, at=LATER))
+    resources.lake.merge(TABLE, rows(5.5, 615, at=LATER))
     assert said(aurum("sql", query, "--json"))["data"] == [{"price": 5.5, "requirement": 615.0}]
     known = lake.as_of(TABLE.name, utc("2026-07-21T12:30:00Z")).collect()
     assert (known["price"].to_list(), known["requirement"].to_list()) == ([5.25], [None])
@@ -247,9 +247,11 @@ def test_a_replay_fills_the_label_that_the_earlier_version_dropped(desk: Desk) -
     tree = {"FiveMinRcps": {"FiveMinRcp": [record]}}
     desk.bring(ISONE_REGULATION_PRICES, json.dumps(tree).encode())
     rows = desk.rows(ISONE_REGULATION_PRICES)
-    desk.home.lake.catalog.drop_table(table.identifier)
-    desk.home.lake.merge(old, rows.select(old.names))
+    desk.resources.lake.catalog.drop_table(table.identifier)
+    desk.resources.lake.merge(old, rows.select(old.names))
     assert desk.rows(ISONE_REGULATION_PRICES)["hour_ending"].to_list() == [None]
-    assert desk.home.lake.merge(table, rows).unchanged == 1  # a name is no value
-    ingest.replay(desk.home, ISONE_REGULATION_PRICES, ISONE_REGULATION_PRICES.day("2026-07-20"))
+    assert desk.resources.lake.merge(table, rows).unchanged == 1  # a name is no value
+    ingest.replay(
+        desk.resources, ISONE_REGULATION_PRICES, ISONE_REGULATION_PRICES.day("2026-07-20")
+    )
     assert desk.rows(ISONE_REGULATION_PRICES)["hour_ending"].to_list() == ["18"]

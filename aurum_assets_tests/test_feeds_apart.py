@@ -8,9 +8,9 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.ingest.days import collect_days
-from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES
-from aurum_assets.markets.isone.lmp import ISONE_RT_HOURLY_LMP
 from aurum_assets.model.errors import DaysFailed, SourceRefused, SourceUnavailable
+from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES
+from aurum_assets.operators.isone.lmp import ISONE_RT_HOURLY_LMP
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, run_feeds, said
 
@@ -22,7 +22,7 @@ PRELIM = "/hourlylmp/rt/prelim/"
 def collect(desk: Desk, *feeds: str) -> ingest.Collected:
     done = ingest.Collected()
     day = HOURLY.day(DAY)
-    ingest.collect(desk.home, HOURLY, day, feeds=feeds or None, into=done)
+    ingest.collect(desk.resources, HOURLY, day, feeds=feeds or None, into=done)
     return done
 
 
@@ -34,7 +34,7 @@ def test_a_missing_prelim_does_not_block_the_final(live_desk: Desk, market: Runn
     market.simulator.fail("404", match=PRELIM, times=9)
     done = ingest.Collected()
     with pytest.raises(SourceRefused, match="hourlylmp_rt_prelim_day") as caught:
-        ingest.collect(live_desk.home, HOURLY, HOURLY.day(DAY), into=done)
+        ingest.collect(live_desk.resources, HOURLY, HOURLY.day(DAY), into=done)
     assert caught.value.status == 404
     assert list(done.failed) == ["prelim_day"]
     assert [a.outcome for a in done.archived] == ["stored"]
@@ -76,7 +76,7 @@ def test_the_command_line_stores_the_final_and_says_what_failed(
 def test_the_python_api_stores_the_final_and_raises(live_desk: Desk, market: Running) -> None:
     market.simulator.fail("404", match=PRELIM, times=9)
     with pytest.raises(DaysFailed, match="hourlylmp_rt_prelim_day"):
-        asyncio.run(collect_days(live_desk.home, HOURLY, [HOURLY.day(DAY)]))
+        asyncio.run(collect_days(live_desk.resources, HOURLY, [HOURLY.day(DAY)]))
     assert finalities(live_desk) == ["final"]
 
 
@@ -86,10 +86,10 @@ def test_several_feeds_that_fail_are_one_error_with_every_reason(
     """Asking again helps where one of them was an outage."""
     market.simulator.fail("404", match="/fiveminutercp/prelim/", times=9)
     market.simulator.fail("500", match="/hourlyrcp/final/", times=99)
-    live_desk.home.sleep = lambda _: None
+    live_desk.resources.sleep = lambda _: None
     done = ingest.Collected()
     with pytest.raises(SourceUnavailable) as caught:
-        ingest.collect(live_desk.home, REGULATION, REGULATION.day(DAY), into=done)
+        ingest.collect(live_desk.resources, REGULATION, REGULATION.day(DAY), into=done)
     assert "fiveminutercp_prelim_day (404)" in str(caught.value)
     assert "hourlyrcp_final_day" in str(caught.value)
     assert list(done.failed) == ["prelim_day", "final_hourly"]
@@ -107,9 +107,9 @@ def test_another_try_asks_for_nothing_that_was_answered(live_desk: Desk, market:
     market.simulator.fail("404", match=PRELIM, times=2)
     day = HOURLY.day(DAY)
     with pytest.raises(SourceRefused):
-        ingest.collect(live_desk.home, HOURLY, day, attempts_of="run")
+        ingest.collect(live_desk.resources, HOURLY, day, attempts_of="run")
     before = len(market.simulator.requests)
-    done = ingest.collect(live_desk.home, HOURLY, day, attempts_of="run")
+    done = ingest.collect(live_desk.resources, HOURLY, day, attempts_of="run")
     assert (done.count("stored"), done.count("resumed")) == (1, 1)
     assert len(market.simulator.requests) == before + 1
 

@@ -8,12 +8,12 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES
-from aurum_assets.markets.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import NotYetPublished
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES
+from aurum_assets.operators.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, run_feeds, utc
 
@@ -31,13 +31,13 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def bring(desk: Desk, dataset: Dataset, *feeds: str) -> None:
     day = dataset.day(DAY)
-    done = ingest.collect(desk.home, dataset, day, feeds=feeds)
+    done = ingest.collect(desk.resources, dataset, day, feeds=feeds)
     for key in done.days:
-        ingest.normalize(desk.home, dataset, dataset.day(key))
+        ingest.normalize(desk.resources, dataset, dataset.day(key))
 
 
 def look(desk: Desk, *datasets: Dataset) -> ingest.Finals:
-    return ingest.find_finals(desk.home, datasets or (HOURLY,))
+    return ingest.find_finals(desk.resources, datasets or (HOURLY,))
 
 
 def probes(market: Running, path: str = INFO) -> int:
@@ -53,7 +53,7 @@ def test_every_feed_of_finals_is_probed_from_the_next_day_on_and_asked_again(
     finals = {
         (d.key, f.name): f
         for d in DATASETS
-        for f in desk.home.config(d).feeds
+        for f in desk.resources.config(d).feeds
         if f.finality == "final" and f.cadence == "daily" and f.offset_days <= 0
     }
     assert {key for key, _ in finals} == {
@@ -121,7 +121,7 @@ def test_a_home_asks_for_no_finals_from_before_its_first_day(
 def test_a_day_that_a_run_is_about_is_left_to_it(live_desk: Desk) -> None:
     live_desk.clock.set(FINAL_MORNING)
     bring(live_desk, HOURLY, "prelim_day")
-    assert ingest.find_finals(live_desk.home, [HOURLY], busy={(HOURLY.key, DAY)}).out == []
+    assert ingest.find_finals(live_desk.resources, [HOURLY], busy={(HOURLY.key, DAY)}).out == []
 
 
 @pytest.mark.parametrize(("status", "asked"), [("404", 1), ("401", 3), ("500", 3)])
@@ -146,12 +146,14 @@ def test_the_sensor_asks_for_the_day_by_the_job_of_its_dataset(
 ) -> None:
     live_desk.clock.set(FINAL_MORNING)
     bring(live_desk, HOURLY, "prelim_day")
-    repository = build(live_desk.home).get_repository_def()
+    repository = build(live_desk.resources).get_repository_def()
     sensor = repository.get_sensor_def("finals")
 
     def tick() -> tuple[list[dg.RunRequest], str]:
         context = dg.build_sensor_context(
-            instance=instance, repository_def=repository, resources={"home": live_desk.home}
+            instance=instance,
+            repository_def=repository,
+            resources={"resources": live_desk.resources},
         )
         done = sensor.evaluate_tick(context)
         return list(done.run_requests or []), done.skip_message or ""
@@ -187,8 +189,10 @@ def test_preliminary_values_that_are_not_there_are_red_still(
     market.simulator.fail("404", match="/rt/prelim/", times=99)
     done = ingest.Collected()
     with pytest.raises(NotYetPublished):
-        ingest.collect(live_desk.home, HOURLY, HOURLY.day(DAY), feeds=["prelim_day"], into=done)
-    assert not ingest.may_come_later(live_desk.home, HOURLY, done.not_yet)
+        ingest.collect(
+            live_desk.resources, HOURLY, HOURLY.day(DAY), feeds=["prelim_day"], into=done
+        )
+    assert not ingest.may_come_later(live_desk.resources, HOURLY, done.not_yet)
 
 
 def test_finals_that_were_corrected_since_replace_the_earlier_ones(
@@ -199,7 +203,7 @@ def test_finals_that_were_corrected_since_replace_the_earlier_ones(
     bring(live_desk, HOURLY, "final_day")
     first = live_desk.rows(HOURLY, DAY)
     live_desk.clock.set(utc("2026-07-27T06:30:00-04:00"))
-    done = ingest.collect(live_desk.home, HOURLY, HOURLY.day(DAY), feeds=["final_day"])
+    done = ingest.collect(live_desk.resources, HOURLY, HOURLY.day(DAY), feeds=["final_day"])
     assert (done.requests, done.count("duplicate")) == (1, 1)
     market.simulator.world = type(market.simulator.world)(seed=9, locations=3)
     bring(live_desk, HOURLY, "final_day")

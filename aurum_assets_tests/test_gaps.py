@@ -8,15 +8,18 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.ingest.gaps import TRIES, Tried, next_attempt, pause_after, wanted_days
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES
-from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE, ISONE_GENERATION_MIX
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import DAY, FIVE_MINUTES, HOUR, every_day
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES
+from aurum_assets.operators.isone.generation import (
+    ISONE_GENERATION_BY_RESOURCE,
+    ISONE_GENERATION_MIX,
+)
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.load import load_records
 from aurum_assets.simulator.payloads import render, wrapped
 from aurum_assets_tests.conftest import Desk, utc
@@ -33,13 +36,13 @@ def payload(day: str, intervals: range) -> bytes:
 
 def bring(desk: Desk, dataset: Dataset, day: str, *feeds: str) -> None:
     """Have a day collected and stored, by ``feeds`` (by all that can where there are none)."""
-    done = ingest.collect(desk.home, dataset, dataset.day(day), feeds=feeds or None)
+    done = ingest.collect(desk.resources, dataset, dataset.day(day), feeds=feeds or None)
     for key in done.days:
-        ingest.normalize(desk.home, dataset, dataset.day(key))
+        ingest.normalize(desk.resources, dataset, dataset.day(key))
 
 
 def look(desk: Desk, *datasets: Dataset) -> ingest.Found:
-    return ingest.find_gaps(desk.home, datasets or (LOAD,))
+    return ingest.find_gaps(desk.resources, datasets or (LOAD,))
 
 
 def asked(found: ingest.Found) -> list[str]:
@@ -57,11 +60,11 @@ def test_a_day_of_which_every_feed_brought_everything_lacks_nothing(
 ) -> None:
     live_desk.clock.set(dataset.day(day).plus(8).start + 12 * HOUR)
     bring(live_desk, dataset, day, *_all_beats(live_desk, dataset))
-    assert ingest.gap_of(live_desk.home, dataset, dataset.day(day)) is None
+    assert ingest.gap_of(live_desk.resources, dataset, dataset.day(day)) is None
 
 
 def _all_beats(desk: Desk, dataset: Dataset) -> list[str]:
-    owed = ingest.debts(dataset, desk.home.config(dataset))
+    owed = ingest.debts(dataset, desk.resources.config(dataset))
     return list(dict.fromkeys(name for debt in owed for name in debt.feeds))
 
 
@@ -69,9 +72,9 @@ def _all_beats(desk: Desk, dataset: Dataset) -> list[str]:
 def test_a_day_without_rows_lacks_everything_and_names_who_can_bring_it(
     desk: Desk, dataset: Dataset
 ) -> None:
-    gap = ingest.gap_of(desk.home, dataset, dataset.day("2026-07-10"), stored=False)
+    gap = ingest.gap_of(desk.resources, dataset, dataset.day("2026-07-10"), stored=False)
     assert gap is not None
-    feeds = {f.name: f for f in desk.home.config(dataset).feeds}
+    feeds = {f.name: f for f in desk.resources.config(dataset).feeds}
     assert gap.feeds
     assert all(feeds[name].asks != "now" for name in gap.feeds)
     assert str(gap).startswith(f"{dataset.key} 2026-07-10: ")
@@ -79,8 +82,8 @@ def test_a_day_without_rows_lacks_everything_and_names_who_can_bring_it(
 
 @pytest.mark.parametrize("dataset", [ISONE_GENERATION_BY_RESOURCE, ISONE_LOCATIONS])
 def test_what_answers_for_now_only_is_beyond_repair(desk: Desk, dataset: Dataset) -> None:
-    assert ingest.debts(dataset, desk.home.config(dataset)) == []
-    assert ingest.gap_of(desk.home, dataset, dataset.day("2026-07-10"), stored=False) is None
+    assert ingest.debts(dataset, desk.resources.config(dataset)) == []
+    assert ingest.gap_of(desk.resources, dataset, dataset.day("2026-07-10"), stored=False) is None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_what_answers_for_now_only_is_beyond_repair(desk: Desk, dataset: Dataset
 )
 def test_a_day_owes_the_intervals_that_its_calendar_has(desk: Desk, day: str, hours: int) -> None:
     desk.clock.set(LOAD.day(day).plus(2).start)
-    gap = ingest.gap_of(desk.home, LOAD, LOAD.day(day), stored=False)
+    gap = ingest.gap_of(desk.resources, LOAD, LOAD.day(day), stored=False)
     assert gap is not None
     assert gap.missing == hours * 12
 
@@ -104,14 +107,14 @@ def test_an_interval_is_missing_once_it_is_due_and_not_a_minute_before(
     desk.bring(LOAD, payload(day, range(36)))  # three hours, whatever the clock shows
     due = first + 3 * HOUR + FIVE_MINUTES + dt.timedelta(minutes=15)
     desk.clock.set(due - dt.timedelta(minutes=1 - late))
-    gap = ingest.gap_of(desk.home, LOAD, LOAD.day(day))
+    gap = ingest.gap_of(desk.resources, LOAD, LOAD.day(day))
     assert (gap.missing if gap else 0) == late
 
 
 def test_a_late_interval_is_named(desk: Desk) -> None:
     desk.bring(LOAD, payload("2026-07-20", range(100)))
     desk.bring(LOAD, payload("2026-07-20", range(101, 288)))
-    gap = ingest.gap_of(desk.home, LOAD, LOAD.day("2026-07-20"))
+    gap = ingest.gap_of(desk.resources, LOAD, LOAD.day("2026-07-20"))
     assert gap is not None
     assert (gap.missing, gap.feeds) == (1, ("day",))
     assert "2026-07-20 12:20Z" in gap.lacks
@@ -129,7 +132,7 @@ def test_final_prices_are_missed_once_their_days_of_grace_are_over(
     desk: Desk, now: str, feeds: tuple[str, ...]
 ) -> None:
     desk.clock.set(utc(now))
-    gap = ingest.gap_of(desk.home, LMP, LMP.day("2026-07-20"), stored=False)
+    gap = ingest.gap_of(desk.resources, LMP, LMP.day("2026-07-20"), stored=False)
     assert gap is not None
     assert gap.feeds == feeds
 
@@ -137,7 +140,7 @@ def test_final_prices_are_missed_once_their_days_of_grace_are_over(
 def test_preliminary_prices_do_not_pay_for_final_ones(live_desk: Desk) -> None:
     dataset = ISONE_RT_HOURLY_LMP
     bring(live_desk, dataset, "2026-07-10", "prelim_day")
-    gap = ingest.gap_of(live_desk.home, dataset, dataset.day("2026-07-10"))
+    gap = ingest.gap_of(live_desk.resources, dataset, dataset.day("2026-07-10"))
     assert gap is not None
     assert (gap.missing, gap.feeds) == (24, ("final_day",))
     assert gap.lacks.startswith("final: ")
@@ -146,7 +149,7 @@ def test_preliminary_prices_do_not_pay_for_final_ones(live_desk: Desk) -> None:
 def test_hourly_prices_do_not_pay_for_five_minute_ones_of_the_same_table(live_desk: Desk) -> None:
     dataset = ISONE_REGULATION_PRICES
     bring(live_desk, dataset, "2026-07-10", "prelim_day", "final_hourly")
-    gap = ingest.gap_of(live_desk.home, dataset, dataset.day("2026-07-10"))
+    gap = ingest.gap_of(live_desk.resources, dataset, dataset.day("2026-07-10"))
     assert gap is not None
     assert (gap.missing, gap.feeds) == (288, ("final_day",))
 
@@ -154,17 +157,17 @@ def test_hourly_prices_do_not_pay_for_five_minute_ones_of_the_same_table(live_de
 def test_the_irregular_mix_lacks_half_hours_never_instants(live_desk: Desk) -> None:
     dataset, day = ISONE_GENERATION_MIX, "2026-07-18"
     bring(live_desk, dataset, day)
-    assert ingest.gap_of(live_desk.home, dataset, dataset.day(day)) is None
-    none = ingest.gap_of(live_desk.home, dataset, dataset.day("2026-07-17"), stored=False)
+    assert ingest.gap_of(live_desk.resources, dataset, dataset.day(day)) is None
+    none = ingest.gap_of(live_desk.resources, dataset, dataset.day("2026-07-17"), stored=False)
     assert none is not None
     assert none.missing == 48
 
 
 def test_tomorrow_is_owed_day_ahead_once_it_begins(desk: Desk) -> None:
     dataset, tomorrow = ISONE_DA_LMP, ISONE_DA_LMP.day("2026-07-22")
-    assert ingest.gap_of(desk.home, dataset, tomorrow, stored=False) is None
+    assert ingest.gap_of(desk.resources, dataset, tomorrow, stored=False) is None
     desk.clock.set(tomorrow.start)
-    gap = ingest.gap_of(desk.home, dataset, tomorrow, stored=False)
+    gap = ingest.gap_of(desk.resources, dataset, tomorrow, stored=False)
     assert gap is not None
     assert gap.missing == 24
 
@@ -175,12 +178,15 @@ def test_live_forecasts_of_a_quarter_hour_pay_the_day_that_documented_ones_would
     live_desk.clock.set(utc("2026-07-20T23:58:00-05:00"))
     bring(live_desk, MISO_CTS, "2026-07-20", "now")
     live_desk.clock.set(utc("2026-07-21T03:00:00-05:00"))
-    assert ingest.gap_of(live_desk.home, MISO_CTS, MISO_CTS.day("2026-07-20")) is None
+    assert ingest.gap_of(live_desk.resources, MISO_CTS, MISO_CTS.day("2026-07-20")) is None
 
 
 def test_a_day_that_answers_once_it_is_over_is_not_asked_for_before(live_desk: Desk) -> None:
-    assert ingest.gap_of(live_desk.home, MISO_CTS, MISO_CTS.day("2026-07-21"), stored=False) is None
-    gap = ingest.gap_of(live_desk.home, MISO_CTS, MISO_CTS.day("2026-07-20"), stored=False)
+    assert (
+        ingest.gap_of(live_desk.resources, MISO_CTS, MISO_CTS.day("2026-07-21"), stored=False)
+        is None
+    )
+    gap = ingest.gap_of(live_desk.resources, MISO_CTS, MISO_CTS.day("2026-07-20"), stored=False)
     assert gap is not None
     assert (gap.missing, gap.feeds) == (96, ("day",))
 
@@ -208,9 +214,9 @@ def test_a_day_that_is_archived_only_is_held_too(desk: Desk) -> None:
 
 def test_nothing_is_asked_for_that_the_operator_no_longer_shows(desk: Desk) -> None:
     desk.bring(LOAD, payload("2026-07-01", range(288)))
-    config = desk.home.configuration
+    config = desk.resources.configuration
     short = replace(config.datasets[LOAD.key], repair_days=2)
-    desk.home.configuration = replace(config, datasets={**config.datasets, LOAD.key: short})
+    desk.resources.configuration = replace(config, datasets={**config.datasets, LOAD.key: short})
     assert asked(look(desk)) == ["2026-07-21", "2026-07-20", "2026-07-19"]
 
 
@@ -247,10 +253,10 @@ def wanted_of(desk: Desk, held: list[str], origin: str) -> tuple[str, str]:
     """The first and the last day that is wanted of a home that holds these."""
     for day in held:
         desk.bring(LOAD, payload(day, range(288 if day < "2026-07-21" else 140)))
-    (desk.home.root / "origin").write_text(origin)
-    owed = ingest.debts(LOAD, desk.home.config(LOAD))
-    stored = set(desk.home.lake.days(LOAD.table))
-    wanted = wanted_days(desk.home, LOAD, stored, owed)
+    (desk.resources.root / "origin").write_text(origin)
+    owed = ingest.debts(LOAD, desk.resources.config(LOAD))
+    stored = set(desk.resources.lake.days(LOAD.table))
+    wanted = wanted_days(desk.resources, LOAD, stored, owed)
     return wanted[-1].key, wanted[0].key
 
 
@@ -267,7 +273,7 @@ def test_a_look_asks_for_no_more_than_the_bound_of_each_source(desk: Desk) -> No
 
 def test_no_repair_is_asked_for_where_the_bound_is_none(desk: Desk) -> None:
     desk.bring(LOAD, payload("2026-07-18", range(288)))
-    desk.home.repairs = 0
+    desk.resources.repairs = 0
     assert look(desk).repairs == []
 
 
@@ -286,7 +292,7 @@ def test_datasets_of_a_source_share_its_bound_day_by_day(live_desk: Desk) -> Non
 def test_a_day_that_a_run_is_about_is_left_to_it(desk: Desk) -> None:
     desk.bring(LOAD, payload("2026-07-19", range(288)))
     busy = {(LOAD.key, "2026-07-21")}
-    found = ingest.find_gaps(desk.home, [LOAD], busy=busy)
+    found = ingest.find_gaps(desk.resources, [LOAD], busy=busy)
     assert (asked(found), found.postponed) == (["2026-07-20"], 1)
     assert asked(look(desk)) == ["2026-07-21"], "and its turn comes"
 
@@ -309,7 +315,7 @@ def test_rows_that_went_after_a_day_was_complete_are_missed(live_desk: Desk) -> 
     for day in ("2026-07-20", "2026-07-21"):
         bring(live_desk, LOAD, day)
     assert look(live_desk).repairs == []
-    live_desk.home.lake.replace(
+    live_desk.resources.lake.replace(
         LOAD.table, LOAD.table.empty(), {"operating_day": dt.date(2026, 7, 20)}
     )
     assert asked(look(live_desk)) == ["2026-07-20"]
@@ -321,12 +327,12 @@ def test_an_operator_that_stays_empty_is_asked_ever_more_rarely_then_left_alone(
     desk.bring(LOAD, payload("2026-07-19", range(288)))
     desk.clock.set(utc("2026-07-21T01:00:00-04:00"))
     desk.bring(LOAD, payload("2026-07-21", range(1)))
-    desk.home.repairs = 99  # so that no day waits for another
+    desk.resources.repairs = 99  # so that no day waits for another
     tries, given_up = [], []
     start = desk.clock()
     for hour in range(5 * 24):
         desk.clock.set(start + hour * HOUR)
-        found = ingest.find_gaps(desk.home, [LOAD])
+        found = ingest.find_gaps(desk.resources, [LOAD])
         tries += [
             (repair.attempt, desk.clock())
             for repair in found.repairs

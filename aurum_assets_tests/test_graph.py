@@ -21,14 +21,10 @@ from aurum_assets.definitions import build
 from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH
-from aurum_assets.graph.jobs import asked_by, beats
+from aurum_assets.graph.jobs import asked_by, schedule_groups
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import Retries, failures_in_words, feeds_config, tried_again
 from aurum_assets.ingest.reference import REFERENCES
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.checks import CHECKS, checks_of
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
@@ -40,7 +36,12 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from aurum_assets.resources.settings import PROJECT, Configuration, Home
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk, utc
 
@@ -92,7 +93,7 @@ def run(
     raise_on_error: bool = True,
 ) -> dg.ExecuteInProcessResult:
     return (
-        build(desk.home)
+        build(desk.resources)
         .resolve_job_def(job)
         .execute_in_process(
             partition_key=partition,
@@ -129,9 +130,9 @@ def outcomes(
 # --- what is there -------------------------------------------------------------------------------
 
 
-def test_the_definitions_load_without_a_warning(home: Home) -> None:
+def test_the_definitions_load_without_a_warning(resources: Resources) -> None:
     """Warnings are errors in these tests, previews and betas of Dagster's among them."""
-    definitions = build(home)
+    definitions = build(resources)
     dg.Definitions.validate_loadable(definitions)
     assert {a.key for a in definitions.resolve_asset_graph().asset_nodes} == {
         *(make(d) for d in DATASETS for make in (raw_key, table_key)),
@@ -162,30 +163,30 @@ def test_dagster_definitions_validate_is_clean(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
 def test_an_asset_says_who_owns_it_what_it_is_and_where_it_belongs(
-    home: Home, dataset: Dataset
+    resources: Resources, dataset: Dataset
 ) -> None:
-    graph = build(home).resolve_asset_graph()
+    graph = build(resources).resolve_asset_graph()
     for key, kind in ((raw_key(dataset), "gzip"), (table_key(dataset), "iceberg")):
         node = graph.get(key)
         assert node.owners == ["team:market-data"]
-        assert node.group_name == dataset.source.name
+        assert node.group_name == dataset.operator.name
         assert kind in node.kinds
         assert node.tags["aurum/series"] == dataset.group
         assert node.tags["aurum/room"] == key.path[0]
         assert "\n\nCaveats: " in (node.description or "")
-        offered = bool(home.config(dataset).live_dialects)  # nothing else is ever stale
+        offered = bool(resources.config(dataset).live_dialects)  # nothing else is ever stale
         assert (node.freshness_policy is not None) == offered
     assert graph.get(table_key(dataset)).parent_keys == {raw_key(dataset)}
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
 def test_every_check_of_a_table_is_a_partitioned_check_of_its_asset(
-    home: Home, dataset: Dataset
+    resources: Resources, dataset: Dataset
 ) -> None:
-    graph = build(home).resolve_asset_graph()
+    graph = build(resources).resolve_asset_graph()
     key = table_key(dataset)
     found = {k.name for k in graph.asset_check_keys if k.asset_key == key}
-    assert found == set(checks_of(dataset.table, home.config(dataset)))
+    assert found == set(checks_of(dataset.table, resources.config(dataset)))
     days = graph.get(key).partitions_def
     assert days is not None
     for name in found:
@@ -197,9 +198,9 @@ def test_every_check_of_a_table_is_a_partitioned_check_of_its_asset(
 
 @pytest.mark.parametrize(("dataset", "zone"), [(LMP, "America/New_York"), (CTS, "Etc/GMT+5")])
 def test_partitions_are_operating_days_in_the_operators_zone_today_included(
-    home: Home, dataset: Dataset, zone: str
+    resources: Resources, dataset: Dataset, zone: str
 ) -> None:
-    days = build(home).resolve_asset_graph().get(table_key(dataset)).partitions_def
+    days = build(resources).resolve_asset_graph().get(table_key(dataset)).partitions_def
     assert isinstance(days, dg.DailyPartitionsDefinition)
     assert days.timezone == zone
     keys = days.get_partition_keys(current_time=utc("2026-07-21T04:30:00Z"))
@@ -208,15 +209,15 @@ def test_partitions_are_operating_days_in_the_operators_zone_today_included(
     assert {"2024-03-10", "2024-11-03"} <= set(keys)
 
 
-def test_raw_and_table_share_one_partitions_definition(home: Home) -> None:
-    graph = build(home).resolve_asset_graph()
+def test_raw_and_table_share_one_partitions_definition(resources: Resources) -> None:
+    graph = build(resources).resolve_asset_graph()
     for dataset in DATASETS:
         raw, table = graph.get(raw_key(dataset)), graph.get(table_key(dataset))
         assert raw.partitions_def == table.partitions_def
 
 
-def test_the_columns_are_shown_with_their_units(home: Home) -> None:
-    metadata = build(home).resolve_asset_graph().get(table_key(LMP)).metadata
+def test_the_columns_are_shown_with_their_units(resources: Resources) -> None:
+    metadata = build(resources).resolve_asset_graph().get(table_key(LMP)).metadata
     schema = metadata["dagster/column_schema"]
     assert isinstance(schema, dg.TableSchema)
     columns = {c.name: c for c in schema.columns}
@@ -226,10 +227,10 @@ def test_the_columns_are_shown_with_their_units(home: Home) -> None:
     assert not columns["location_id"].constraints.nullable
 
 
-def described(home: Home) -> Iterator[tuple[str, str | None]]:
+def described(resources: Resources) -> Iterator[tuple[str, str | None]]:
     """Everything of the repository that the UI shows a description of."""
-    repository = build(home).get_repository_def()
-    graph = build(home).resolve_asset_graph()
+    repository = build(resources).get_repository_def()
+    graph = build(resources).resolve_asset_graph()
     for schedule in repository.schedule_defs:
         yield schedule.name, schedule.description
     for sensor in repository.sensor_defs:
@@ -247,34 +248,34 @@ def described(home: Home) -> Iterator[tuple[str, str | None]]:
         yield name, resource.description
 
 
-def test_everything_says_in_whole_sentences_what_it_is(home: Home) -> None:
-    found = dict(described(home))
-    assert {"home", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(found)
+def test_everything_says_in_whole_sentences_what_it_is(resources: Resources) -> None:
+    found = dict(described(resources))
+    assert {"resources", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(found)
     for name, said in found.items():
         assert said, f"{name} says nothing"
         assert said.endswith("."), f"{name}: {said}"
 
 
-def test_no_description_shows_markup_where_the_ui_does_not_render_it(home: Home) -> None:
+def test_no_description_shows_markup_where_the_ui_does_not_render_it(resources: Resources) -> None:
     columns = [
         (f"{node.key.to_user_string()} {column.name}", column.description)
-        for node in build(home).resolve_asset_graph().asset_nodes
+        for node in build(resources).resolve_asset_graph().asset_nodes
         for schema in [node.metadata.get("dagster/column_schema")]
         if isinstance(schema, dg.TableSchema)
         for column in schema.columns
     ]
     assert len(columns) > 100
     markup = re.compile(r"`|\*|^- |^#|\]\(|<\w|\b_\w+_\b", re.MULTILINE)
-    for name, said in [*described(home), *columns]:
+    for name, said in [*described(resources), *columns]:
         assert not markup.search(said or ""), f"{name}: {said}"
 
 
 def test_a_dataset_that_config_switches_off_has_no_asset(
-    home: Home, configuration: Configuration
+    resources: Resources, configuration: Configuration
 ) -> None:
     off = replace(configuration.datasets[LOAD.key], enabled=False)
     datasets = {**configuration.datasets, LOAD.key: off}
-    reduced = replace(home, configuration=replace(configuration, datasets=datasets))
+    reduced = replace(resources, configuration=replace(configuration, datasets=datasets))
     keys = {a.key for a in build(reduced).resolve_asset_graph().asset_nodes}
     assert raw_key(LOAD) not in keys
     assert raw_key(LMP) in keys
@@ -283,9 +284,11 @@ def test_a_dataset_that_config_switches_off_has_no_asset(
 # --- schedules -----------------------------------------------------------------------------------
 
 
-def ticks(home: Home, schedule: str, at: str) -> list[tuple[str | None, dict[str, list[str]]]]:
+def ticks(
+    resources: Resources, schedule: str, at: str
+) -> list[tuple[str | None, dict[str, list[str]]]]:
     """(partition, feeds by dataset) of the runs that a beat at ``at`` requests."""
-    repository = build(home).get_repository_def()
+    repository = build(resources).get_repository_def()
     context = dg.build_schedule_context(scheduled_execution_time=utc(at), repository_def=repository)
     requests = repository.get_schedule_def(schedule).evaluate_tick(context).run_requests or []
     assert len({r.run_key for r in requests}) == len(requests)
@@ -403,13 +406,13 @@ YESTERDAY = {  # what has just ended, and may be final already
     ],
 )
 def test_a_beat_asks_for_today_and_around_midnight_for_yesterday_too(
-    home: Home, schedule: str, at: str, requests: list[tuple[str, dict[str, list[str]]]]
+    resources: Resources, schedule: str, at: str, requests: list[tuple[str, dict[str, list[str]]]]
 ) -> None:
-    assert ticks(home, f"{schedule}_schedule", at) == requests
+    assert ticks(resources, f"{schedule}_schedule", at) == requests
 
 
-def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home) -> None:
-    repository = build(home).get_repository_def()
+def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: Resources) -> None:
+    repository = build(resources).get_repository_def()
     names = {s.name for s in repository.schedule_defs}
     assert names == {
         "isone_five_minutes_schedule",
@@ -420,13 +423,13 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home)
         "reference_daily_schedule",  # asks no operator
         "maintenance_schedule",  # nor does this one
     }
-    pairs = [(d, home.config(d)) for d in DATASETS]
+    pairs = [(d, resources.config(d)) for d in DATASETS]
     more = {n for _, c in pairs for f in c.feeds for n in f.again_days}
     again = {NOON.date() - dt.timedelta(days=n) for n in more}
     asked = [
         (key, feed)
-        for beat in beats(pairs)
-        for day, by_dataset in asked_by(beat, NOON).items()
+        for group in schedule_groups(pairs)
+        for day, by_dataset in asked_by(group, NOON).items()
         if dt.date.fromisoformat(day) not in again
         for key, feeds in by_dataset.items()
         for feed in feeds
@@ -436,10 +439,10 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(home: Home)
 
 
 def test_schedules_run_only_where_the_environment_says_so(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def statuses() -> set[dg.DefaultScheduleStatus]:
-        return {s.default_status for s in build(home).get_repository_def().schedule_defs}
+        return {s.default_status for s in build(resources).get_repository_def().schedule_defs}
 
     monkeypatch.delenv("AURUM_SCHEDULES", raising=False)
     assert statuses() == {dg.DefaultScheduleStatus.STOPPED}
@@ -463,10 +466,10 @@ def test_a_beat_is_green_and_says_what_it_did(
         assert set(raw) >= RAW_METADATA
         assert set(table) >= TABLE_METADATA
         assert (raw["stored"].value, raw["requests"].value, raw["records"].value) == (1, 1, rows)
-        assert (live_desk.home.root / "archive" / str(raw["object"].value)).exists()
+        assert (live_desk.resources.root / "archive" / str(raw["object"].value)).exists()
         assert (table["new"].value, table["dagster/partition_row_count"].value) == (rows, rows)
         assert table["dagster/table_name"].value == f"market.{dataset.key}"
-        owed = set(checks_of(dataset.table, live_desk.home.config(dataset)))
+        owed = set(checks_of(dataset.table, live_desk.resources.config(dataset)))
         assert set(outcomes(result, dataset)) == owed
         assert {partition for _, partition in outcomes(result, dataset).values()} == {TODAY}
     assert isinstance(said["market/isone_rt_lmp"].metadata["max_lmp_residual"].value, float)
@@ -507,7 +510,7 @@ def test_final_values_stand_beside_the_preliminary_ones(
 def test_miso_is_asked_every_quarter_hour(live_desk: Desk, instance: dg.DagsterInstance) -> None:
     result = run(live_desk, instance, "miso_fifteen_minutes", TODAY, {CTS.key: ["now"]})
     assert result.success
-    assert set(outcomes(result, CTS)) == set(checks_of(CTS.table, live_desk.home.config(CTS)))
+    assert set(outcomes(result, CTS)) == set(checks_of(CTS.table, live_desk.resources.config(CTS)))
     assert len(live_desk.rows(CTS)) > 100
 
 
@@ -532,7 +535,7 @@ def test_a_broken_record_is_a_failed_check_in_a_run_that_succeeds(
 
 
 def rows_of_table(desk: Desk, dataset: Dataset) -> tuple[int, list[dt.date]]:
-    return len(desk.rows(dataset)), desk.home.lake.days(dataset.table)
+    return len(desk.rows(dataset)), desk.resources.lake.days(dataset.table)
 
 
 def of_the_table_alone(
@@ -544,7 +547,7 @@ def of_the_table_alone(
         selection=dg.AssetSelection.assets(table_key(dataset)),
         executor_def=dg.in_process_executor,
     )
-    whole = dg.Definitions.merge(build(desk.home), dg.Definitions(jobs=[job]))
+    whole = dg.Definitions.merge(build(desk.resources), dg.Definitions(jobs=[job]))
     return whole.resolve_job_def("by_hand").execute_in_process(
         partition_key=day, instance=instance, raise_on_error=False
     )
@@ -571,7 +574,7 @@ def test_a_day_whose_archive_is_gone_keeps_the_rows_that_it_has(
     day = "2026-07-20"
     assert run(live_desk, instance, "isone_five_minutes", day, {LOAD.key: ["day"]}).success
     held = rows_of_table(live_desk, LOAD)
-    for path in (live_desk.home.root / "archive").rglob("*.json*"):
+    for path in (live_desk.resources.root / "archive").rglob("*.json*"):
         path.unlink()
     result = of_the_table_alone(live_desk, instance, LOAD, day)
     assert not result.success
@@ -582,7 +585,7 @@ def of_the_table_in_its_job(
     desk: Desk, instance: dg.DagsterInstance, dataset: Dataset, day: str
 ) -> dg.ExecuteInProcessResult:
     """As a schedule has it: the asset's step reports its checks."""
-    job = build(desk.home).resolve_job_def("isone_five_minutes")
+    job = build(desk.resources).resolve_job_def("isone_five_minutes")
     chosen = [table_key(dataset)]
     return job.execute_in_process(partition_key=day, instance=instance, asset_selection=chosen)
 
@@ -642,7 +645,7 @@ def test_the_error_of_a_failed_run_begins_with_the_sentence(
 ) -> None:
     """And has one trace: what caused it is not told a second time."""
     monkeypatch.setattr(assets, "ASKED_AGAIN", replace(assets.ASKED_AGAIN, seconds=0))
-    live_desk.home.sleep = lambda _: None
+    live_desk.resources.sleep = lambda _: None
     market.simulator.fail(next=fault, times=100)
     feeds = {LOAD.key: ["now"]}
     result = run(live_desk, instance, "isone_five_minutes", TODAY, feeds, raise_on_error=False)
@@ -696,7 +699,7 @@ def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
     (data,) = failures(result).values()
     assert "says 'no data'" in data.user_failure_data.description
     assert "the bytes are kept at rejected/miso_cts/" in data.user_failure_data.description
-    assert len(list(live_desk.home.archive.rejections(CTS.key))) == 1
+    assert len(list(live_desk.resources.archive.rejections(CTS.key))) == 1
 
 
 @pytest.mark.parametrize(
@@ -732,7 +735,7 @@ def replay(
     desk: Desk, instance: dg.DagsterInstance, *, raise_on_error: bool = True, **config: object
 ) -> dg.ExecuteInProcessResult:
     return (
-        build(desk.home)
+        build(desk.resources)
         .resolve_job_def("replay_from_raw")
         .execute_in_process(
             instance=instance,
@@ -745,7 +748,7 @@ def replay(
 def test_replay_reports_every_day_by_itself(live_desk: Desk, instance: dg.DagsterInstance) -> None:
     days = ["2026-07-18", "2026-07-19", "2026-07-20"]
     for day in days:
-        ingest.collect(live_desk.home, LOAD, LOAD.day(day))
+        ingest.collect(live_desk.resources, LOAD, LOAD.day(day))
     result = replay(live_desk, instance, dataset=LOAD.key, first=days[0], last=days[-1])
     assert result.success
     said = [
@@ -757,7 +760,9 @@ def test_replay_reports_every_day_by_itself(live_desk: Desk, instance: dg.Dagste
     assert [m.metadata["new"].value for m in said] == [288] * 3
     evaluations = result.get_asset_check_evaluations()
     assert {(e.check_name, e.partition) for e in evaluations} == {
-        (name, day) for name in checks_of(LOAD.table, live_desk.home.config(LOAD)) for day in days
+        (name, day)
+        for name in checks_of(LOAD.table, live_desk.resources.config(LOAD))
+        for day in days
     }
     assert all(e.passed for e in evaluations)
     again = replay(live_desk, instance, dataset=LOAD.key, first=days[0], last=days[-1])
@@ -773,9 +778,9 @@ def test_a_day_that_cannot_be_replayed_does_not_hold_up_the_others(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
     for day in ("2026-07-19", "2026-07-20"):
-        ingest.collect(live_desk.home, LOAD, LOAD.day(day))
-        ingest.normalize(live_desk.home, LOAD, LOAD.day(day))
-    folder = live_desk.home.root / "archive" / "sourcing" / LOAD.key
+        ingest.collect(live_desk.resources, LOAD, LOAD.day(day))
+        ingest.normalize(live_desk.resources, LOAD, LOAD.day(day))
+    folder = live_desk.resources.root / "archive" / "sourcing" / LOAD.key
     for path in folder.rglob("day=19/*.json.gz"):
         path.unlink()
     result = replay(
@@ -801,14 +806,14 @@ def test_a_day_that_cannot_be_replayed_does_not_hold_up_the_others(
 def test_a_day_of_which_nothing_is_archived_cannot_be_replayed(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
-    ingest.collect(live_desk.home, LOAD, LOAD.day("2026-07-19"))
+    ingest.collect(live_desk.resources, LOAD, LOAD.day("2026-07-19"))
     days = {"first": "2026-07-18", "last": "2026-07-19"}
     result = replay(live_desk, instance, raise_on_error=False, dataset=LOAD.key, **days)
     (data,) = failures(result).values()
     assert data.user_failure_data.description == (
         f"2026-07-18: {LOAD.key}: nothing archived of 2026-07-18: collect the day first"
     )
-    assert live_desk.home.lake.days(LOAD.table) == [dt.date(2026, 7, 19)]
+    assert live_desk.resources.lake.days(LOAD.table) == [dt.date(2026, 7, 19)]
 
 
 def test_replay_of_an_unknown_dataset_names_the_known_ones(
@@ -836,7 +841,7 @@ def test_replay_of_what_is_no_day_says_what_a_day_is(
 def asked(live_desk: Desk, market: Running, tags: dict[str, str]) -> int:
     """How many requests a run of yesterday's prices by the hour makes."""
     before = len(market.simulator.ledger.seen)
-    job = build(live_desk.home).resolve_job_def("isone_five_minutes")
+    job = build(live_desk.resources).resolve_job_def("isone_five_minutes")
     with dg.DagsterInstance.ephemeral() as instance:
         done = job.execute_in_process(
             partition_key="2026-07-20",

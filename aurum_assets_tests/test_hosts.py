@@ -18,8 +18,8 @@ import pytest
 from aurum_assets.graph import assets
 from aurum_assets.graph.translate import Retries, tried_again
 from aurum_assets.ingest.days import collect_days
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.model.errors import HostUnknown
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.resources import hosts, lake
 from aurum_assets.resources.lake import Lake
 from aurum_assets.simulator.server import Running
@@ -152,7 +152,7 @@ def known_while(monkeypatch: pytest.MonkeyPatch, known: Callable[[], bool]) -> N
 def named_desk(live_desk: Desk, market: Running) -> Desk:
     """A desk that reaches the simulated operator by ``HOST``."""
     urls = {"isone": market.isone_url.replace("127.0.0.1", HOST)}
-    return Desk(replace(live_desk.home, base_urls=urls), live_desk.clock)
+    return Desk(replace(live_desk.resources, base_urls=urls), live_desk.clock)
 
 
 def hours(desk: Desk) -> int:
@@ -164,7 +164,7 @@ def test_what_came_before_a_name_was_unknown_is_in_the_table(
 ) -> None:
     known_while(monkeypatch, lambda: len(market.simulator.requests) < ANSWERED)
     with pytest.raises(HostUnknown, match=SAID):
-        asyncio.run(collect_days(named_desk.home, ISONE_RT_LMP, [ISONE_RT_LMP.day(DAY)]))
+        asyncio.run(collect_days(named_desk.resources, ISONE_RT_LMP, [ISONE_RT_LMP.day(DAY)]))
     assert hours(named_desk) == ANSWERED
 
 

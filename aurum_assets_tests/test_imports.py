@@ -14,14 +14,14 @@ OURS = "aurum_assets"
 # Room -> the rooms that it may import. What is not named here may import anything of ours.
 MAY_IMPORT = {
     "model": set(),
-    "markets": {"model"},
+    "operators": {"model"},
     "reference": {"model"},
     "resources": {"model"},
-    "ingest": {"model", "markets", "reference", "resources"},
-    "simulator": {"model", "markets"},
-    "definitions": {"graph", "resources", "markets"},
-    "openapi": {"markets", "model", "resources"},
-    "dev": {"markets", "model", "resources", "simulator"},
+    "ingest": {"model", "operators", "reference", "resources"},
+    "simulator": {"model", "operators"},
+    "definitions": {"graph", "resources", "operators"},
+    "openapi": {"operators", "model", "resources"},
+    "dev": {"operators", "model", "resources", "simulator"},
 }
 NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
 HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka", "redis"}
@@ -75,9 +75,9 @@ def test_dagster_is_known_to_the_wiring_only() -> None:
     assert knowing == DAGSTER_ROOMS
 
 
-def test_markets_and_reference_know_no_outside_world() -> None:
+def test_operators_and_reference_know_no_outside_world() -> None:
     for path in FILES:
-        if room(module(path)) in {"markets", "reference"}:
+        if room(module(path)) in {"operators", "reference"}:
             outside = {name.split(".")[0] for name in imported(path)}
             assert not outside & NOT_IN_MARKETS, path
 
@@ -138,7 +138,7 @@ def owner(target: str, known: dict[str, Path]) -> str | None:
 
 
 def test_every_dataset_is_one_line_of_the_list() -> None:
-    text = (ROOT / "markets" / "__init__.py").read_text()
+    text = (ROOT / "operators" / "__init__.py").read_text()
     listed = text.partition("DATASETS: tuple[Dataset, ...] = (\n")[2].partition(")")[0]
     assert all(line.strip().endswith(",") for line in listed.splitlines())
     assert (PROJECT / "config").is_dir()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.lake import Lake
 from aurum_assets.simulator.faults import Fault
 from aurum_assets.simulator.server import Running

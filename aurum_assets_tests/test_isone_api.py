@@ -25,10 +25,10 @@ from aurum_assets.isone import (
     IsoNeDatasetConfig,
     load_isone_dataset_configs,
 )
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.errors import ConfigError, NotYetPublished, SourceRefused
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.wire import Bounds, Wire
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON
@@ -265,16 +265,16 @@ def test_a_cancelled_collection_leaves_no_thread_behind_and_asks_no_more(
 
 
 def test_no_request_follows_once_the_caller_is_cancelled_whoever_is_told_of_the_progress(
-    home: Home, market: Running
+    resources: Resources, market: Running
 ) -> None:
-    own_market = replace(home, base_urls={"isone": market.isone_url})
+    own_market = replace(resources, base_urls={"isone": market.isone_url})
     answered, go_on = threading.Event(), threading.Event()
 
     def progress(_: str) -> None:
         answered.set()
         go_on.wait()
 
-    def job(own: Home) -> None:
+    def job(own: Resources) -> None:
         collect(own, ISONE_RT_LMP, ISONE_RT_LMP.day("2026-07-20"), progress=progress)
 
     async def run() -> None:
@@ -290,7 +290,7 @@ def test_no_request_follows_once_the_caller_is_cancelled_whoever_is_told_of_the_
 
 
 def test_a_request_of_another_caller_is_not_cut(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though its thread has the identifier of one that has ended."""
     wire = Wire(Bounds(5, 5, 5, 10**6), agent="test")
@@ -320,7 +320,7 @@ def test_a_request_of_another_caller_is_not_cut(
             asked[0].recv(4096)
 
     monkeypatch.setattr(days, "ThreadPoolExecutor", Pool)
-    asyncio.run(in_threads(home, [lambda _: None]))
+    asyncio.run(in_threads(resources, [lambda _: None]))
     with operator, contextlib.closing(wire), asked[0]:
         asked[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
         for other in others:
@@ -328,15 +328,15 @@ def test_a_request_of_another_caller_is_not_cut(
     assert answers == [b"{}"]
 
 
-def test_waiting_for_a_turn_ends_when_the_caller_is_cancelled(home: Home) -> None:
+def test_waiting_for_a_turn_ends_when_the_caller_is_cancelled(resources: Resources) -> None:
     began = threading.Event()
 
-    def job(own: Home) -> None:
+    def job(own: Resources) -> None:
         began.set()
         own.sleep(60)
 
     async def run() -> float:
-        task = asyncio.create_task(in_threads(home, [job]))
+        task = asyncio.create_task(in_threads(resources, [job]))
         await asyncio.to_thread(began.wait)
         cancelled = time.monotonic()
         task.cancel()
@@ -346,32 +346,32 @@ def test_waiting_for_a_turn_ends_when_the_caller_is_cancelled(home: Home) -> Non
     assert asyncio.run(run()) < 1
 
 
-def test_a_new_home_is_opened_by_many_at_once(home: Home, tmp_path: Path) -> None:
+def test_a_new_home_is_opened_by_many_at_once(resources: Resources, tmp_path: Path) -> None:
     together = threading.Barrier(8)
 
-    def open_it(own: Home) -> str:
+    def open_it(own: Resources) -> str:
         together.wait()
         own.api(ISONE).close()
         return own.origin
 
     for i in range(12):
-        fresh = replace(home, root=tmp_path / f"home{i}")
+        fresh = replace(resources, root=tmp_path / f"home{i}")
         assert set(asyncio.run(in_threads(fresh, [open_it] * 8, 8))) == {"simulated"}
         assert [p.name for p in fresh.root.iterdir() if "origin" in p.name] == ["origin"]
 
 
-def test_an_error_of_one_job_ends_the_others_and_is_raised(home: Home) -> None:
-    def fail(own: Home) -> None:
+def test_an_error_of_one_job_ends_the_others_and_is_raised(resources: Resources) -> None:
+    def fail(own: Resources) -> None:
         del own
         msg = "a job of no use"
         raise KeyError(msg)
 
-    def wait(own: Home) -> None:
+    def wait(own: Resources) -> None:
         own.sleep(60)
 
     began = time.monotonic()
     with pytest.raises(KeyError, match="a job of no use"):
-        asyncio.run(in_threads(home, [wait, fail, wait], 2))
+        asyncio.run(in_threads(resources, [wait, fail, wait], 2))
     assert time.monotonic() - began < 1
 
 

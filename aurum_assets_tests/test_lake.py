@@ -14,11 +14,11 @@ from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 from aurum_assets import ingest
 from aurum_assets.ingest.reference import REFERENCES
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.errors import ContractBroken, LakeUnreachable
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table, fold
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, Lake
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT
 from aurum_assets_tests.conftest import Desk, utc
@@ -126,8 +126,8 @@ def test_a_dropped_table_is_filled_again_from_the_archive(desk: Desk) -> None:
     desk.bring(ISONE_SYSTEM_LOAD, recording("isone_system_load", "live", "ordinary").body)
     before = desk.rows(ISONE_SYSTEM_LOAD)
     assert len(before) == 3
-    desk.home.lake.catalog.drop_table(TABLE.identifier)
-    ingest.normalize(desk.home, ISONE_SYSTEM_LOAD, DAY)
+    desk.resources.lake.catalog.drop_table(TABLE.identifier)
+    ingest.normalize(desk.resources, ISONE_SYSTEM_LOAD, DAY)
     assert desk.rows(ISONE_SYSTEM_LOAD).equals(before)
 
 

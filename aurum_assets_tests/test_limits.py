@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import Limit, SourceConfig
+from aurum_assets.model.dataset import Limit, OperatorConfig
 from aurum_assets.resources.limits import SqliteLimiter, retry_after, share
 from aurum_assets.resources.redis import RedisLimiter, RedisServer
 from aurum_assets.resources.state import SqliteState
@@ -60,7 +60,7 @@ def limiter(
     name: str = "op",
     endpoints: dict[str, tuple[Limit, ...]] | None = None,
 ) -> SqliteLimiter:
-    config = SourceConfig(name, "http://op.example", limits, endpoints or {})
+    config = OperatorConfig(name, "http://op.example", limits, endpoints or {})
     state = SqliteState(folder / "state.sqlite", time_line)
     file, sleep = folder / "limits.sqlite", time_line.sleep
     if time_line.redis is None:
@@ -251,7 +251,7 @@ def shared_limiter(
         RedisServer(SecretStr(redis.url)),
         "aurum:",
         folder / "limits.sqlite",
-        SourceConfig("op", "http://op.example", limits),
+        OperatorConfig("op", "http://op.example", limits),
         SqliteState(folder / "state.sqlite", time_line),
         machines=machines,
         clock=time_line,

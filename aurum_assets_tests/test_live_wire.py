@@ -10,13 +10,13 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.ingest.days import collect_days
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import DAY
 from aurum_assets.model.errors import DaysFailed, NotOffered, SourceRefused
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.generation import ISONE_GENERATION_BY_RESOURCE
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, run_feeds, said, utc
 
@@ -56,9 +56,9 @@ def test_a_live_only_simulator_does_not_have_what_is_only_documented(
 def test_a_404_of_what_is_only_documented_is_not_awaited(live_desk: Desk, market: Running) -> None:
     cts = next(d for d in DATASETS if d.key == "miso_cts")
     urls = {"isone": market.isone_url, "miso": f"{market.miso_url}/nowhere"}
-    home = replace(live_desk.home, base_urls=urls)
-    day = cts.source.day_of(home.now()).plus(-1)  # not due yet, were it offered
-    done = ingest.collect(home, cts, day, feeds=["day"])
+    resources = replace(live_desk.resources, base_urls=urls)
+    day = cts.operator.day_of(resources.now()).plus(-1)  # not due yet, were it offered
+    done = ingest.collect(resources, cts, day, feeds=["day"])
     assert set(done.not_offered) == {"day"}
     assert done.not_yet == {}
 
@@ -99,7 +99,7 @@ def test_what_is_not_offered_stands_in_no_other_feeds_way(
     live_desk: Desk, live_market: Running
 ) -> None:
     del live_market
-    home, day = live_desk.home, ISONE_DA_LMP.day(TODAY)
+    home, day = live_desk.resources, ISONE_DA_LMP.day(TODAY)
     done = ingest.collect(home, ISONE_DA_LMP, day, feeds=["now", "day"])
     assert list(done.not_offered) == ["now"]
     assert done.days == [TODAY]
@@ -111,7 +111,7 @@ def test_a_404_of_a_live_endpoint_for_a_day_that_is_due_is_a_failure_still(
 ) -> None:
     live_market.simulator.fail("404", match="/locations/all", times=2)
     with pytest.raises(SourceRefused) as caught:
-        ingest.collect(live_desk.home, LOCATIONS, LOCATIONS.day(TODAY), feeds=["now"])
+        ingest.collect(live_desk.resources, LOCATIONS, LOCATIONS.day(TODAY), feeds=["now"])
     assert not isinstance(caught.value, NotOffered)
     assert caught.value.status == 404
 
@@ -121,11 +121,11 @@ def test_a_403_of_what_is_only_documented_is_a_failure(
 ) -> None:
     live_market.simulator.fail("403", match="/generation/resource", times=2)
     with pytest.raises(SourceRefused, match="403"):
-        ingest.collect(live_desk.home, ROSTER, ROSTER.day(TODAY))
+        ingest.collect(live_desk.resources, ROSTER, ROSTER.day(TODAY))
 
 
 def test_a_documented_server_is_asked_as_ever(live_desk: Desk) -> None:
-    done = ingest.collect(live_desk.home, ROSTER, ROSTER.day(TODAY))
+    done = ingest.collect(live_desk.resources, ROSTER, ROSTER.day(TODAY))
     assert done.not_offered == {}
     assert done.count("stored") == 1
 
@@ -138,10 +138,10 @@ def test_a_gap_that_only_a_documented_endpoint_could_fill_is_asked_for_once_and_
 ) -> None:
     """MISO's live file is today's, whatever day is asked for."""
     live_desk.clock.set(utc("2026-07-20T12:00:00-05:00"))
-    ingest.collect(live_desk.home, CTS, CTS.day(YESTERDAY), feeds=["now"])
-    ingest.normalize(live_desk.home, CTS, CTS.day(YESTERDAY))
+    ingest.collect(live_desk.resources, CTS, CTS.day(YESTERDAY), feeds=["now"])
+    ingest.normalize(live_desk.resources, CTS, CTS.day(YESTERDAY))
     live_desk.clock.set(utc("2026-07-21T12:00:00-05:00"))
-    (repair,) = ingest.find_gaps(live_desk.home, [CTS]).repairs
+    (repair,) = ingest.find_gaps(live_desk.resources, [CTS]).repairs
     before = len(live_market.simulator.requests)
     done = run_feeds(
         live_desk, "miso_fifteen_minutes", YESTERDAY, {CTS.key: list(repair.gap.feeds)}
@@ -149,28 +149,28 @@ def test_a_gap_that_only_a_documented_endpoint_could_fill_is_asked_for_once_and_
     assert done.success
     assert len(live_market.simulator.requests) == before + 1
     live_desk.clock.set(live_desk.clock() + DAY)
-    assert ingest.find_gaps(live_desk.home, [CTS]).repairs == []
+    assert ingest.find_gaps(live_desk.resources, [CTS]).repairs == []
 
 
 def test_what_the_operator_no_longer_offers_is_not_late(
     live_desk: Desk, market: Running, live_market: Running
 ) -> None:
     market.simulator.world = replace(market.simulator.world, live_only=False)
-    ingest.collect(live_desk.home, ROSTER, ROSTER.day(TODAY))
-    ingest.normalize(live_desk.home, ROSTER, ROSTER.day(TODAY))
-    assert ingest.look(live_desk.home, [ROSTER]) == []
+    ingest.collect(live_desk.resources, ROSTER, ROSTER.day(TODAY))
+    ingest.normalize(live_desk.resources, ROSTER, ROSTER.day(TODAY))
+    assert ingest.look(live_desk.resources, [ROSTER]) == []
     for _ in range(3):
         live_desk.clock.set(live_desk.clock() + DAY)
-        ingest.look(live_desk.home, [ROSTER])
-    (late,) = ingest.look(live_desk.home, [ROSTER])
+        ingest.look(live_desk.resources, [ROSTER])
+    (late,) = ingest.look(live_desk.resources, [ROSTER])
     assert (late.kind, late.subject) == ("late_feed", "now")
     live_market.simulator.world = replace(market.simulator.world, live_only=True)
-    ingest.collect(live_desk.home, ROSTER, ROSTER.day("2026-07-24"))
-    assert ingest.look(live_desk.home, [ROSTER]) == []
+    ingest.collect(live_desk.resources, ROSTER, ROSTER.day("2026-07-24"))
+    assert ingest.look(live_desk.resources, [ROSTER]) == []
 
 
 def test_an_asset_of_which_nothing_is_live_is_never_stale(live_desk: Desk) -> None:
-    graph = build(live_desk.home).resolve_asset_graph()
+    graph = build(live_desk.resources).resolve_asset_graph()
     stale = {
         key.path[-1]: graph.get(key).freshness_policy
         for d in DATASETS
@@ -218,7 +218,7 @@ def test_doctor_says_what_is_not_offered_and_is_content(aurum: Aurum, live_marke
 def test_the_python_api_raises_what_is_not_offered(live_desk: Desk, live_market: Running) -> None:
     del live_market
     with pytest.raises(DaysFailed, match="not offered") as caught:
-        asyncio.run(collect_days(live_desk.home, ROSTER, [ROSTER.day(TODAY)]))
+        asyncio.run(collect_days(live_desk.resources, ROSTER, [ROSTER.day(TODAY)]))
     assert isinstance(caught.value.errors[TODAY], NotOffered)
 
 
@@ -228,8 +228,8 @@ def test_every_dataset_names_its_live_dialects_and_the_documented_paths_are_not_
     dead = {
         endpoint.path
         for d in DATASETS
-        for feed in live_desk.home.config(d).feeds
+        for feed in live_desk.resources.config(d).feeds
         for endpoint in feed.endpoints
-        if not live_desk.home.config(d).is_live(endpoint)
+        if not live_desk.resources.config(d).is_live(endpoint)
     }
     assert dead == {*DOCUMENTED_ONLY, "/CoordinatedTransactionScheduling?date={day}"}

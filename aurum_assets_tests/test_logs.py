@@ -18,13 +18,13 @@ from aurum_assets import ingest
 from aurum_assets.cli import main
 from aurum_assets.definitions import build
 from aurum_assets.graph import translate
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.errors import SourceUnavailable
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources import logs, redaction
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
-from aurum_assets.resources.settings import Settings, open_home
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk
 
@@ -128,8 +128,8 @@ def test_a_collection_logs_json_with_dataset_day_endpoint_attempt_and_environmen
 ) -> None:
     logs.configure("info", "json", "staging", anew=True)
     market.simulator.fail(next="500", times=1)
-    ingest.collect(live_desk.home, LOAD, LOAD.day("2026-07-20"), feeds=["day"])
-    ingest.normalize(live_desk.home, LOAD, LOAD.day("2026-07-20"))
+    ingest.collect(live_desk.resources, LOAD, LOAD.day("2026-07-20"), feeds=["day"])
+    ingest.normalize(live_desk.resources, LOAD, LOAD.day("2026-07-20"))
     found = lines(capsys.readouterr().err)
     assert {(x["environment"], x["dataset"], x["day"]) for x in found} == {
         ("staging", LOAD.key, "2026-07-20")
@@ -146,14 +146,14 @@ def test_what_is_bound_ends_with_its_verb(
     live_desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logs.configure("info", "json", "dev", anew=True)
-    ingest.collect(live_desk.home, LOAD, LOAD.day("2026-07-20"), feeds=["day"])
+    ingest.collect(live_desk.resources, LOAD, LOAD.day("2026-07-20"), feeds=["day"])
     get_logger("ours").info("after")
     assert "dataset" not in lines(capsys.readouterr().err)[-1]
 
 
 def test_a_run_of_dagsters_logs_its_id(live_desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json", "dev", anew=True)
-    job = build(live_desk.home).resolve_job_def("isone_five_minutes")
+    job = build(live_desk.resources).resolve_job_def("isone_five_minutes")
     keys = [dg.AssetKey(["raw", LOAD.key]), dg.AssetKey(["market", LOAD.key])]
     done = job.execute_in_process(partition_key="2026-07-21", asset_selection=keys)
     found = {x["event"]: x for x in lines(capsys.readouterr().err) if x.get("run_id")}
@@ -325,4 +325,4 @@ def test_reading_the_settings_is_enough_for_a_process_to_keep_quiet(
     assert isinstance(line["environ"], dict)
     assert len(line["environ"]) > len(secrets)
     assert "canary" not in done.stderr.lower()
-    assert open_home(DATASETS).backends.webhook_url.get_secret_value().startswith("https")
+    assert open_resources(DATASETS).backends.webhook_url.get_secret_value().startswith("https")

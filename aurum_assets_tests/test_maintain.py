@@ -17,12 +17,12 @@ from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.ingest.leftovers import clear
 from aurum_assets.ingest.maintain import closed_before
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.errors import LakeBusy
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import logs
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.load import load_records
 from aurum_assets.simulator.payloads import render, wrapped
 from aurum_assets_tests.conftest import NOON, Aurum, Desk, said
@@ -58,9 +58,9 @@ def an_hour_later() -> dt.datetime:
     return dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
 
 
-def maintained(home: Home, *, dry_run: bool = False) -> dict[str, ingest.Upkeep]:
-    parts = ingest.parts_of(home, dry_run=dry_run, now=an_hour_later())
-    return {done.part: done for done in ingest.maintain(home, parts)}
+def maintained(resources: Resources, *, dry_run: bool = False) -> dict[str, ingest.Upkeep]:
+    parts = ingest.parts_of(resources, dry_run=dry_run, now=an_hour_later())
+    return {done.part: done for done in ingest.maintain(resources, parts)}
 
 
 def make_old(path: Path, hours: float = 25) -> Path:
@@ -77,7 +77,7 @@ def make_old(path: Path, hours: float = 25) -> Path:
 
 def test_each_table_the_leftovers_and_each_store_is_a_part(desk: Desk) -> None:
     bring_ticks(desk)
-    found = maintained(desk.home)
+    found = maintained(desk.resources)
     assert len([name for name in found if "." in name and ".sqlite" not in name]) == TABLES
     assert {"leftovers", "state.sqlite", "metrics.sqlite"} <= set(found)
     assert [done for done in found.values() if done.failed] == []
@@ -89,20 +89,20 @@ def test_closed_days_become_one_file_and_a_second_pass_finds_nothing_to_rewrite(
     bring_ticks(desk)
     bring_ticks(desk, "2026-07-20")  # not closed yet
     before = desk.rows(LOAD)
-    first = maintained(desk.home)[LOAD.table.identifier]
+    first = maintained(desk.resources)[LOAD.table.identifier]
     assert (first.days, first.rewritten) == (1, 3)
     assert first.manifests_after < first.manifests_before
     assert desk.rows(LOAD).equals(before)
-    assert maintained(desk.home)[LOAD.table.identifier].days == 0
+    assert maintained(desk.resources)[LOAD.table.identifier].days == 0
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(desk: Desk) -> None:
     bring_ticks(desk)
-    draft = make_old(desk.home.root / "archive" / "sourcing" / f".{'a' * 32}.tmp")
-    before = everything(desk.home.root)
-    would = maintained(desk.home, dry_run=True)
-    assert everything(desk.home.root) == before
-    did = maintained(desk.home)
+    draft = make_old(desk.resources.root / "archive" / "sourcing" / f".{'a' * 32}.tmp")
+    before = everything(desk.resources.root)
+    would = maintained(desk.resources, dry_run=True)
+    assert everything(desk.resources.root) == before
+    did = maintained(desk.resources)
     assert would[LOAD.table.identifier].days == did[LOAD.table.identifier].days == 1
     assert would["leftovers"] == did["leftovers"]
     assert not draft.exists()
@@ -120,9 +120,9 @@ def test_a_part_that_fails_is_reported_and_the_others_are_done(desk: Desk) -> No
         raise RuntimeError(msg)
 
     logs.configure("warning", "json", "dev")
-    ours = ingest.parts_of(desk.home, now=an_hour_later())
+    ours = ingest.parts_of(desk.resources, now=an_hour_later())
     parts = [("busy", busy), ("broken", broken), *ours]
-    found = list(ingest.maintain(desk.home, parts))
+    found = list(ingest.maintain(desk.resources, parts))
     assert [d.failed for d in found[:2]] == [
         "others commit all the time",
         "RuntimeError: unforeseen",
@@ -147,23 +147,23 @@ def test_a_damaged_table_stops_no_other(aurum: Aurum, environment: dict[str, str
 
 def test_a_day_is_closed_two_days_after_its_end_by_the_operators_clock(desk: Desk) -> None:
     desk.clock.set(dt.datetime(2026, 7, 21, 3, 59, tzinfo=dt.UTC))  # 23:59 in New York
-    assert closed_before(desk.home, LOAD) == dt.date(2026, 7, 18)
-    assert closed_before(desk.home, CTS) == dt.date(2026, 7, 18)
+    assert closed_before(desk.resources, LOAD) == dt.date(2026, 7, 18)
+    assert closed_before(desk.resources, CTS) == dt.date(2026, 7, 18)
     desk.clock.set(dt.datetime(2026, 7, 21, 4, 0, tzinfo=dt.UTC))
-    assert closed_before(desk.home, LOAD) == dt.date(2026, 7, 19)
-    assert closed_before(desk.home, CTS) == dt.date(2026, 7, 18)  # midnight EST is at 05:00Z
+    assert closed_before(desk.resources, LOAD) == dt.date(2026, 7, 19)
+    assert closed_before(desk.resources, CTS) == dt.date(2026, 7, 18)  # midnight EST is at 05:00Z
 
 
 def test_a_day_for_which_something_waits_is_not_closed_but_what_waits_for_weeks_closes_it(
     desk: Desk,
 ) -> None:
-    owed = desk.home.root / "spool" / "owed" / LOAD.archive_name
+    owed = desk.resources.root / "spool" / "owed" / LOAD.archive_name
     (owed / OLD).mkdir(parents=True)
     (owed / OLD / "identifier").touch()
-    assert closed_before(desk.home, LOAD) == dt.date.fromisoformat(OLD)
-    assert closed_before(desk.home, CTS) == dt.date(2026, 7, 19)
+    assert closed_before(desk.resources, LOAD) == dt.date.fromisoformat(OLD)
+    assert closed_before(desk.resources, CTS) == dt.date(2026, 7, 19)
     desk.clock.set(NOON + dt.timedelta(days=20))
-    assert closed_before(desk.home, LOAD) == dt.date(2026, 8, 8)
+    assert closed_before(desk.resources, LOAD) == dt.date(2026, 8, 8)
 
 
 def test_maintenance_runs_beside_a_merge_and_both_keep_their_rows(desk: Desk) -> None:
@@ -179,22 +179,22 @@ def test_maintenance_runs_beside_a_merge_and_both_keep_their_rows(desk: Desk) ->
 
     writer = threading.Thread(target=ticks)
     writer.start()
-    found = maintained(desk.home)
+    found = maintained(desk.resources)
     over.set()
     writer.join()
     assert [done for done in found.values() if done.failed] == []
     assert len(desk.rows(LOAD)) == 4 + len(merged)
-    maintained(desk.home)
+    maintained(desk.resources)
     assert len(desk.rows(LOAD)) == 4 + len(merged)
 
 
 # --- leftovers -----------------------------------------------------------------------------------
 
 
-def test_drafts_older_than_a_day_go_and_nothing_else_does(home: Home) -> None:
-    root, key = home.root, "a1" * 16
+def test_drafts_older_than_a_day_go_and_nothing_else_does(resources: Resources) -> None:
+    root, key = resources.root, "a1" * 16
     file = root.parent / "metrics" / "aurum.prom"
-    home = replace(home, backends=replace(home.backends, metrics_file=file))
+    resources = replace(resources, backends=replace(resources.backends, metrics_file=file))
     drafts = [
         root / "archive" / "sourcing" / "x" / "year=2026" / f".{key}.tmp",
         root / "spool" / "sourcing" / "x" / f".{key}.tmp",
@@ -219,9 +219,9 @@ def test_drafts_older_than_a_day_go_and_nothing_else_does(home: Home) -> None:
         make_old(path)
     for path in young:
         make_old(path, hours=23)
-    would = clear(home, dry_run=True)
+    would = clear(resources, dry_run=True)
     assert all(path.exists() for path in (*drafts, *kept, *young))
-    assert clear(home) == would
+    assert clear(resources) == would
     assert would.drafts == len(drafts)
     assert [path for path in drafts if path.exists()] == []
     assert all(path.exists() for path in (*kept, *young))
@@ -233,24 +233,24 @@ def test_a_mark_goes_once_its_snapshot_is_merged_or_nowhere_and_stays_while_it_w
     folder = LOAD.archive_name
     bring_ticks(desk, count=1)
     desk.take(LOAD, payload(OLD, range(1, 2)))  # archived, not normalized
-    merged, waits = sorted(desk.home.archive.identifiers(folder, OLD))
-    marks = desk.home.root / "spool" / "owed" / folder / OLD
+    merged, waits = sorted(desk.resources.archive.identifiers(folder, OLD))
+    marks = desk.resources.root / "spool" / "owed" / folder / OLD
     for name in (merged, waits, "20260710T000000000000Z-gone-0"):
         make_old(marks / name)
     make_old(marks / "20260710T000000000001Z-young-0", hours=1)
-    assert clear(desk.home).marks == 2
+    assert clear(desk.resources).marks == 2
     left = sorted(path.name for path in marks.iterdir())
     assert left == sorted([waits, "20260710T000000000001Z-young-0"])
 
 
-def test_empty_folders_of_the_spool_go(home: Home) -> None:
-    day = home.root / "spool" / "sourcing" / "x" / "year=2026" / "month=07" / "day=10"
+def test_empty_folders_of_the_spool_go(resources: Resources) -> None:
+    day = resources.root / "spool" / "sourcing" / "x" / "year=2026" / "month=07" / "day=10"
     day.mkdir(parents=True)
     for folder in (day, *day.parents[:5]):
         os.utime(folder, (0, 0))
-    clear(home)
+    clear(resources)
     assert not day.exists()
-    assert (home.root / "spool").exists()
+    assert (resources.root / "spool").exists()
 
 
 # --- the command ---------------------------------------------------------------------------------
@@ -329,7 +329,9 @@ def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
 
 def run_job(desk: Desk, instance: dg.DagsterInstance) -> dict[str, dg.MetadataValue]:
     """The metadata that a run of the job shows."""
-    done = build(desk.home).resolve_job_def("maintenance").execute_in_process(instance=instance)
+    done = (
+        build(desk.resources).resolve_job_def("maintenance").execute_in_process(instance=instance)
+    )
     assert done.success
     (output,) = [e for e in done.all_events if e.event_type_value == "STEP_OUTPUT"]
     return dict(output.step_output_data.metadata)
@@ -346,16 +348,16 @@ def test_the_scheduled_job_does_it_shows_it_as_a_table_and_a_second_run_changes_
     assert parts[LOAD.table.identifier]["days"] == 1
     assert {c.name for c in table.schema.columns} == set(parts[LOAD.table.identifier])
     assert first["parts"].value == TABLES + len(["dagster", "leftovers"]) + len(
-        list(desk.home.root.glob("*.sqlite"))
+        list(desk.resources.root.glob("*.sqlite"))
     )
-    assert ingest.last_maintained(desk.home) == NOON
+    assert ingest.last_maintained(desk.resources) == NOON
     second = run_job(desk, instance)
     assert second["days"].value == 0
     assert "maintained" not in second
 
 
-def test_the_job_runs_daily_at_a_quiet_hour_without_any_asset(home: Home) -> None:
-    repository = build(home).get_repository_def()
+def test_the_job_runs_daily_at_a_quiet_hour_without_any_asset(resources: Resources) -> None:
+    repository = build(resources).get_repository_def()
     schedule = repository.get_schedule_def("maintenance_schedule")
     assert (schedule.job_name, schedule.cron_schedule) == ("maintenance", "10 4 * * *")
     assert repository.get_job("maintenance").asset_layer.executable_asset_keys == set()
@@ -365,9 +367,9 @@ def test_a_part_that_fails_fails_the_run_with_the_table_of_the_others(
     desk: Desk, instance: dg.DagsterInstance
 ) -> None:
     bring_ticks(desk)
-    (desk.home.root / "outbox.sqlite").write_bytes(b"no database " * 100)
+    (desk.resources.root / "outbox.sqlite").write_bytes(b"no database " * 100)
     done = (
-        build(desk.home)
+        build(desk.resources)
         .resolve_job_def("maintenance")
         .execute_in_process(instance=instance, raise_on_error=False)
     )
@@ -379,10 +381,10 @@ def test_a_part_that_fails_fails_the_run_with_the_table_of_the_others(
     assert isinstance(table, dg.TableMetadataValue)
     failed = {record.data["part"]: bool(record.data["failed"]) for record in table.records}
     assert failed == {LOAD.table.identifier: False, "outbox.sqlite": True}
-    assert ingest.last_maintained(desk.home) is None
+    assert ingest.last_maintained(desk.resources) is None
 
 
-def test_all_datasets_have_their_tables_maintained(home: Home) -> None:
-    names = {name for name, _ in ingest.parts_of(home)}
+def test_all_datasets_have_their_tables_maintained(resources: Resources) -> None:
+    names = {name for name, _ in ingest.parts_of(resources)}
     for dataset in DATASETS:
         assert {dataset.table.identifier, dataset.table.history.identifier} <= names

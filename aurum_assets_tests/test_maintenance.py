@@ -111,7 +111,7 @@ def test_the_closed_days_of_all_months_are_rewritten_by_one_run(lake: Lake) -> N
 
 
 def test_history_and_quarantine_are_maintained_alike(desk: Desk) -> None:
-    lake = desk.home.lake
+    lake = desk.resources.lake
     for number in range(3):
         lake.merge(TABLE, frame({1: 10.0 + number}, fetch=number))
     assert maintain(lake, 1, TABLE.history).days_rewritten == 1
@@ -269,24 +269,24 @@ def test_threads_share_what_manifests_tell(lake: Lake) -> None:
 
 
 def test_status_counts_the_quarantine_without_reading_it(desk: Desk, opened: list[str]) -> None:
-    from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
+    from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 
-    desk.home.lake.merge(QUARANTINE, refused(ISONE_SYSTEM_LOAD.key, 1))
-    desk.home.lake.merge(QUARANTINE, refused("another", 1))
+    desk.resources.lake.merge(QUARANTINE, refused(ISONE_SYSTEM_LOAD.key, 1))
+    desk.resources.lake.merge(QUARANTINE, refused("another", 1))
     opened.clear()
-    assert ingest.status(desk.home, (ISONE_SYSTEM_LOAD,))[0].quarantined == 1
+    assert ingest.status(desk.resources, (ISONE_SYSTEM_LOAD,))[0].quarantined == 1
     assert not [name for name in opened if name.endswith(".parquet")]
 
 
 def test_status_reads_anew_what_another_version_remembers_otherwise(desk: Desk) -> None:
-    from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD as LOAD
+    from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 
-    desk.home.lake.table(LOAD.table)
-    desk.home.archive.sizes(LOAD.archive_name, {})
-    before = ingest.status(desk.home, (LOAD,))
-    desk.home.state.set(f"table-summary:{LOAD.table.identifier}", '{"rows": 7}', 60)
-    desk.home.state.set(f"archive-sizes:{LOAD.archive_name}", '{"2026-07-20": 7}', 60)
-    assert ingest.status(desk.home, (LOAD,)) == before
+    desk.resources.lake.table(LOAD.table)
+    desk.resources.archive.sizes(LOAD.archive_name, {})
+    before = ingest.status(desk.resources, (LOAD,))
+    desk.resources.state.set(f"table-summary:{LOAD.table.identifier}", '{"rows": 7}', 60)
+    desk.resources.state.set(f"archive-sizes:{LOAD.archive_name}", '{"2026-07-20": 7}', 60)
+    assert ingest.status(desk.resources, (LOAD,)) == before
 
 
 # --- snapshots and files -------------------------------------------------------------------------
@@ -452,7 +452,7 @@ def test_two_days_of_ticks_with_maintenance_lose_nothing_and_leave_a_days_files(
     tmp_path: Path,
 ) -> None:
     year = Year(tmp_path)
-    home = year.home()
+    home = year.resources()
     for _ in range(2):
         year.live_through(home, measure=False)
     assert year.lost_or_doubled(home.lake) == []

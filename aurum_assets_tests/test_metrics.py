@@ -20,14 +20,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from aurum_assets import ingest
 from aurum_assets.cli import main
 from aurum_assets.ingest.watch import Seen, measure
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.errors import SourceError
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.metrics import METRICS, Metrics
-from aurum_assets.resources.settings import Backends, Home
+from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk
 from aurum_assets_tests.recordings import recording
@@ -49,15 +49,15 @@ def parsed(exposition: str | bytes) -> dict[tuple[str, frozenset[tuple[str, str]
     }
 
 
-def sample(home: Home, name: str, dataset: str = LOAD.key, **labels: str) -> float | None:
-    of = {"dataset": dataset, "environment": home.backends.environment, **labels}
-    return parsed(home.metrics.exposition()).get((name, frozenset(of.items())))
+def sample(resources: Resources, name: str, dataset: str = LOAD.key, **labels: str) -> float | None:
+    of = {"dataset": dataset, "environment": resources.backends.environment, **labels}
+    return parsed(resources.metrics.exposition()).get((name, frozenset(of.items())))
 
 
 def bring(desk: Desk) -> None:
     """One day's collection, as a run has it."""
-    ingest.collect(desk.home, LOAD, LOAD.day("2026-07-20"), feeds=["day"])
-    ingest.check(desk.home, ingest.normalize(desk.home, LOAD, LOAD.day("2026-07-20")))
+    ingest.collect(desk.resources, LOAD, LOAD.day("2026-07-20"), feeds=["day"])
+    ingest.check(desk.resources, ingest.normalize(desk.resources, LOAD, LOAD.day("2026-07-20")))
 
 
 # --- what is counted -----------------------------------------------------------------------------
@@ -66,17 +66,17 @@ def bring(desk: Desk) -> None:
 def test_a_collection_is_counted_timed_and_measured(live_desk: Desk) -> None:
     bring(live_desk)
     bring(live_desk)
-    home = live_desk.home
-    assert sample(home, "aurum_collected_total") == 1
-    assert sample(home, "aurum_duplicates_total") == 1
-    assert sample(home, "aurum_api_seconds_count") == 2
-    assert sample(home, "aurum_upload_seconds_count") == 1
-    assert sample(home, "aurum_snapshot_rows_bucket", le="100.0") == 0
-    assert sample(home, "aurum_snapshot_rows_bucket", le="300.0") == 1
-    assert sample(home, "aurum_snapshot_rows_sum") == 288
+    resources = live_desk.resources
+    assert sample(resources, "aurum_collected_total") == 1
+    assert sample(resources, "aurum_duplicates_total") == 1
+    assert sample(resources, "aurum_api_seconds_count") == 2
+    assert sample(resources, "aurum_upload_seconds_count") == 1
+    assert sample(resources, "aurum_snapshot_rows_bucket", le="100.0") == 0
+    assert sample(resources, "aurum_snapshot_rows_bucket", le="300.0") == 1
+    assert sample(resources, "aurum_snapshot_rows_sum") == 288
     passed = {"check": "completeness", "severity": "WARN", "passed": "true"}
-    assert sample(home, "aurum_checks_total", **passed) == 2
-    assert sample(home, "aurum_last_answer_timestamp_seconds", feed="day") == NOON.timestamp()
+    assert sample(resources, "aurum_checks_total", **passed) == 2
+    assert sample(resources, "aurum_last_answer_timestamp_seconds", feed="day") == NOON.timestamp()
 
 
 def test_a_failure_is_counted_with_its_verb_and_error(live_desk: Desk, market: Running) -> None:
@@ -84,7 +84,7 @@ def test_a_failure_is_counted_with_its_verb_and_error(live_desk: Desk, market: R
     with pytest.raises(SourceError):
         bring(live_desk)
     failed = {"verb": "collect", "error": "SourceRefused"}
-    assert sample(live_desk.home, "aurum_failures_total", **failed) == 1
+    assert sample(live_desk.resources, "aurum_failures_total", **failed) == 1
 
 
 def test_what_was_kept_out_is_counted_once(desk: Desk) -> None:
@@ -93,8 +93,8 @@ def test_what_was_kept_out_is_counted_once(desk: Desk) -> None:
     assert broken != body
     desk.bring(CTS, broken, dialect="documented")
     desk.take(CTS, b"<html>sorry</html>")
-    desk.home.metrics.flush()
-    rejected = sample(desk.home, "aurum_rejected_snapshots_total", CTS.key)
+    desk.resources.metrics.flush()
+    rejected = sample(desk.resources, "aurum_rejected_snapshots_total", CTS.key)
     assert rejected is not None
     assert rejected >= 1
 
@@ -102,7 +102,7 @@ def test_what_was_kept_out_is_counted_once(desk: Desk) -> None:
 def test_the_operators_word_on_its_data_is_counted(desk: Desk) -> None:
     done = desk.bring(CTS, recording("miso_cts", "documented", "ordinary").body).done
     (value,) = done.rows["data_quality"].unique()
-    counted = sample(desk.home, "aurum_data_quality_total", CTS.key, value=value)
+    counted = sample(desk.resources, "aurum_data_quality_total", CTS.key, value=value)
     assert counted == len(done.rows) > 0
 
 
@@ -112,9 +112,9 @@ def test_quarantined_rows_are_counted_when_they_are_new(desk: Desk) -> None:
     lmp = next(d for d in DATASETS if d.key == "isone_rt_lmp")
     assert desk.bring(lmp, broken).done.quarantined == 1
     desk.bring(lmp, broken, force=True)
-    assert sample(desk.home, "aurum_quarantined_rows_total", lmp.key) == 1
-    measure(Seen(desk.home, DATASETS, desk.home.now()))
-    assert sample(desk.home, "aurum_quarantine_rows", lmp.key) == 1
+    assert sample(desk.resources, "aurum_quarantined_rows_total", lmp.key) == 1
+    measure(Seen(desk.resources, DATASETS, desk.resources.now()))
+    assert sample(desk.resources, "aurum_quarantine_rows", lmp.key) == 1
 
 
 # --- gauges --------------------------------------------------------------------------------------
@@ -123,27 +123,27 @@ def test_quarantined_rows_are_counted_when_they_are_new(desk: Desk) -> None:
 def test_the_lag_is_that_of_the_tables_at_the_scrape_and_grows_while_nothing_runs(
     live_desk: Desk,
 ) -> None:
-    home = live_desk.home
-    ingest.collect(home, LOAD, LOAD.day("2026-07-21"), feeds=["now"])
-    ingest.normalize(home, LOAD, LOAD.day("2026-07-21"))
-    measure(Seen(home, DATASETS, home.now()))
+    resources = live_desk.resources
+    ingest.collect(resources, LOAD, LOAD.day("2026-07-21"), feeds=["now"])
+    ingest.normalize(resources, LOAD, LOAD.day("2026-07-21"))
+    measure(Seen(resources, DATASETS, resources.now()))
     until = max(live_desk.rows(LOAD)["interval_end"])
-    assert sample(home, "aurum_interval_lag_seconds") == (NOON - until).total_seconds()
+    assert sample(resources, "aurum_interval_lag_seconds") == (NOON - until).total_seconds()
     live_desk.clock.set(NOON + HOUR)
-    assert sample(home, "aurum_fetch_lag_seconds") == 3600
-    assert sample(home, "aurum_answer_lag_seconds", feed="now") == 3600
+    assert sample(resources, "aurum_fetch_lag_seconds") == 3600
+    assert sample(resources, "aurum_answer_lag_seconds", feed="now") == 3600
 
 
 def test_degraded_mode_is_a_gauge_that_falls_again(desk: Desk, tmp_path: Path) -> None:
-    home = desk.home
+    resources = desk.resources
     broken = tmp_path / "aurum" / "state.sqlite"
     broken.parent.mkdir(parents=True)
     broken.write_bytes(b"no database, and long enough to be seen as none" * 100)
-    measure(Seen(home, DATASETS, home.now()))
-    assert sample(home, "aurum_degraded", "", part="registry") == 1
+    measure(Seen(resources, DATASETS, resources.now()))
+    assert sample(resources, "aurum_degraded", "", part="registry") == 1
     broken.unlink()
-    measure(Seen(home, DATASETS, home.now()))
-    assert sample(home, "aurum_degraded", "", part="registry") == 0
+    measure(Seen(resources, DATASETS, resources.now()))
+    assert sample(resources, "aurum_degraded", "", part="registry") == 0
 
 
 # --- processes -----------------------------------------------------------------------------------
@@ -218,18 +218,18 @@ def test_a_file_that_cannot_be_written_fails_no_verb(live_desk: Desk, tmp_path: 
 
 
 def test_the_exposition_holds_every_metric_with_its_type_and_is_read_back(desk: Desk) -> None:
-    home = desk.home
+    resources = desk.resources
     for name, metric in METRICS.items():
         more = ['a"b\n\\c'] * len(metric.labels)
         if metric.kind == "counter":
-            home.metrics.count(name, LOAD, *more)
+            resources.metrics.count(name, LOAD, *more)
         elif metric.kind == "gauge":
-            home.metrics.hold(name, LOAD, 1, *more)
+            resources.metrics.hold(name, LOAD, 1, *more)
         else:
-            home.metrics.observe(name, LOAD, 1e9)
-    home.metrics.flush()
+            resources.metrics.observe(name, LOAD, 1e9)
+    resources.metrics.flush()
     families = {
-        f.name: f for f in text_string_to_metric_families(home.metrics.exposition().decode())
+        f.name: f for f in text_string_to_metric_families(resources.metrics.exposition().decode())
     }
     assert {n: f.type for n, f in families.items()} == {
         f"aurum_{n}": m.kind for n, m in METRICS.items()
@@ -247,8 +247,10 @@ def test_the_file_is_written_after_each_verb_and_never_seen_half(
     live_desk: Desk, tmp_path: Path
 ) -> None:
     file = tmp_path / "textfile" / "aurum.prom"
-    home = replace(live_desk.home, backends=Backends(metrics_file=file, environment="prod"))
-    bring(Desk(home, live_desk.clock))
+    resources = replace(
+        live_desk.resources, backends=Backends(metrics_file=file, environment="prod")
+    )
+    bring(Desk(resources, live_desk.clock))
     of = frozenset({"dataset": LOAD.key, "environment": "prod"}.items())
     assert parsed(file.read_bytes())["aurum_collected_total", of] == 1
     assert [p.name for p in file.parent.iterdir()] == ["aurum.prom"]
@@ -257,7 +259,7 @@ def test_the_file_is_written_after_each_verb_and_never_seen_half(
 @pytest.fixture
 def environment(live_desk: Desk) -> Mapping[str, str]:
     bring(live_desk)
-    return {"AURUM_HOME": str(live_desk.home.root), "AURUM_NOW": NOON.isoformat()}
+    return {"AURUM_HOME": str(live_desk.resources.root), "AURUM_NOW": NOON.isoformat()}
 
 
 def test_the_command_prints_them_once(environment: Mapping[str, str]) -> None:
@@ -313,9 +315,9 @@ def test_prometheus_client_is_not_imported_by_a_run_that_shows_nothing(tmp_path:
 
 def test_a_day_that_is_out_ahead_lags_by_less_than_nothing(live_desk: Desk) -> None:
     live_desk.clock.set(NOON + 3 * HOUR)
-    home = live_desk.home
-    ingest.collect(home, ISONE_DA_LMP, ISONE_DA_LMP.day("2026-07-22"), feeds=["day"])
-    ingest.normalize(home, ISONE_DA_LMP, ISONE_DA_LMP.day("2026-07-22"))
-    measure(Seen(home, DATASETS, home.now()))
-    lag = sample(home, "aurum_interval_lag_seconds", ISONE_DA_LMP.key)
+    resources = live_desk.resources
+    ingest.collect(resources, ISONE_DA_LMP, ISONE_DA_LMP.day("2026-07-22"), feeds=["day"])
+    ingest.normalize(resources, ISONE_DA_LMP, ISONE_DA_LMP.day("2026-07-22"))
+    measure(Seen(resources, DATASETS, resources.now()))
+    lag = sample(resources, "aurum_interval_lag_seconds", ISONE_DA_LMP.key)
     assert lag == -33 * 3600

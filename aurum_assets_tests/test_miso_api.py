@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.miso import (
     DaysFailed,
     MisoApiConfig,
@@ -21,6 +20,7 @@ from aurum_assets.miso import (
 )
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import ConfigError, MalformedPayload, SourceRefused
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets_tests.conftest import NOON

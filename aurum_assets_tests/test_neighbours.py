@@ -10,14 +10,14 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from aurum_assets import ingest
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.drift import Drift
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.neighbours import drift_of_neighbours, neighbours_of
-from aurum_assets.model.reading import glance, read
+from aurum_assets.model.reading import inspect_answer, read
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.lmp import lmp_records
 from aurum_assets.simulator.load import load_records
 from aurum_assets.simulator.payloads import render
@@ -80,14 +80,14 @@ def test_an_answer_that_says_that_it_is_not_all_is_partial(name: str, said: byte
     (found,) = drift_of(said)
     assert (found.kind, found.severity, found.refuses) == ("partial", "ERROR", False)
     assert name.removeprefix("@") in found.detail
-    assert glance(LMP, said, "json").partial == found.detail
+    assert inspect_answer(LMP, said, "json").partial == found.detail
 
 
 @pytest.mark.parametrize(("name", "said"), HARMLESS, ids=[n for n, _ in HARMLESS])
 def test_an_unknown_neighbour_is_new_and_the_answer_is_whole(name: str, said: bytes) -> None:
     (found,) = drift_of(said)
     assert (found.kind, found.field, found.severity) == ("added", name, "WARN")
-    assert glance(LMP, said, "json").partial == ""
+    assert inspect_answer(LMP, said, "json").partial == ""
 
 
 @pytest.mark.parametrize(("name", "said"), [PARTIAL[0], PARTIAL[-1]], ids=["page", "records"])
@@ -154,9 +154,9 @@ def test_the_live_forecast_has_its_header_and_nothing_else() -> None:
     record = {"CASEAPPROVALDATE": "2026-07-20 8:04:09 AM", "SOLUTIONTIME": "2026-07-20 8:00:00 AM"}
     record["PJMFORECASTEDLMP"] = "45.73"
     tree = {"RefId": "20-Jul-2026 - Interval 08:00 EST", "Interval": [record]}
-    assert glance(CTS, json.dumps(tree).encode(), "json").partial == ""
+    assert inspect_answer(CTS, json.dumps(tree).encode(), "json").partial == ""
     said = json.dumps(tree | {"Status": "PARTIAL"}).encode()
-    assert "Status 'PARTIAL'" in glance(CTS, said, "json").partial
+    assert "Status 'PARTIAL'" in inspect_answer(CTS, said, "json").partial
 
 
 @pytest.mark.parametrize(
@@ -169,11 +169,11 @@ def test_the_live_forecast_has_its_header_and_nothing_else() -> None:
 )
 def test_an_error_beside_no_records_is_no_empty_day(said: bytes) -> None:
     with pytest.raises(MalformedPayload, match=r"error|PARTIAL"):
-        glance(LMP, said, "json")
+        inspect_answer(LMP, said, "json")
 
 
 def test_an_empty_day_is_still_one() -> None:
-    assert glance(LMP, b'{"FiveMinLmps":""}', "json").records == 0
+    assert inspect_answer(LMP, b'{"FiveMinLmps":""}', "json").records == 0
 
 
 def test_the_whole_answer_that_comes_later_puts_it_right(desk: Desk) -> None:
@@ -181,9 +181,9 @@ def test_the_whole_answer_that_comes_later_puts_it_right(desk: Desk) -> None:
     desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
     brought = desk.bring(LMP, body(RECORDS + lmp_records(DAY, [110], locations=3)))
     assert brought.verdicts["schema_drift"].passed
-    again = ingest.replay(desk.home, LMP, DAY)
+    again = ingest.replay(desk.resources, LMP, DAY)
     assert again.merged.snapshot_id is None
-    assert {v.check: v for v in ingest.check(desk.home, again)}["schema_drift"].passed
+    assert {v.check: v for v in ingest.check(desk.resources, again)}["schema_drift"].passed
     assert len(desk.rows(LMP)) == 12
 
 
@@ -215,10 +215,12 @@ def test_a_partial_answer_is_asked_for_again_by_the_next_attempt(
     operator.expect_request("/fiveminutesystemload/day/20260720").respond_with_data(
         said, content_type="application/json"
     )
-    home = replace(desk.home, base_urls={**desk.home.base_urls, "isone": operator.url_for("")})
+    resources = replace(
+        desk.resources, base_urls={**desk.resources.base_urls, "isone": operator.url_for("")}
+    )
     day = LOAD.day("2026-07-20")
     for outcome in outcomes:
-        done = ingest.collect(home, LOAD, day, feeds=["day"], attempts_of="a backfill")
+        done = ingest.collect(resources, LOAD, day, feeds=["day"], attempts_of="a backfill")
         assert [a.outcome for a in done.archived] == [outcome]
         desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
     assert len(operator.log) == len(outcomes) - outcomes.count("resumed")
@@ -232,6 +234,8 @@ def test_a_wrapper_three_deep_is_looked_at_on_every_level() -> None:
         lambda: {"isone_web_services": {"five_min_estimated_zonal_loads": {**inner, "next": "/2"}}},
     ]
     for level in levels:
-        assert "next" in glance(ISONE_ZONAL_LOAD, json.dumps(level()).encode(), "json").partial
+        assert (
+            "next" in inspect_answer(ISONE_ZONAL_LOAD, json.dumps(level()).encode(), "json").partial
+        )
     whole = {"isone_web_services": {"five_min_estimated_zonal_loads": inner}}
-    assert glance(ISONE_ZONAL_LOAD, json.dumps(whole).encode(), "json").partial == ""
+    assert inspect_answer(ISONE_ZONAL_LOAD, json.dumps(whole).encode(), "json").partial == ""

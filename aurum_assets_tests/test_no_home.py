@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from aurum_assets import open_lake
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.limits import SqliteLimiter
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording
 
@@ -110,16 +110,16 @@ def test_what_looks_outside_does_without_a_home_and_makes_none(
         assert {parts[operator]["state"] for operator in ("isone", "miso")} == {"ok"}
 
 
-def test_requests_counted_without_a_home_count_in_one_that_is_made(home: Home) -> None:
+def test_requests_counted_without_a_home_count_in_one_that_is_made(resources: Resources) -> None:
     """Also those that SQLite has in its log only, for another process has the file open."""
-    counted = home.stand_in().root / "limits.sqlite"
-    limiter = SqliteLimiter(counted, home.configuration.sources[ISONE.name], home.state)
+    counted = resources.stand_in().root / "limits.sqlite"
+    limiter = SqliteLimiter(counted, resources.configuration.operators[ISONE.name], resources.state)
     limiter.take("first")
     with contextlib.closing(sqlite3.connect(counted)) as other:
         other.execute("SELECT * FROM slot").fetchall()
         limiter.take("second")
-        home.api(ISONE).close()
-    with contextlib.closing(sqlite3.connect(home.root / "limits.sqlite")) as db:
+        resources.api(ISONE).close()
+    with contextlib.closing(sqlite3.connect(resources.root / "limits.sqlite")) as db:
         slots = db.execute("SELECT endpoint FROM slot ORDER BY endpoint").fetchall()
     assert slots == [("first",), ("second",)]
 

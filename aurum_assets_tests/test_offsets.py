@@ -12,15 +12,16 @@ from dagster._utils.schedules import cron_string_iterator
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
-from aurum_assets.graph.jobs import Beat, asked_by, beats
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.source import ISONE
-from aurum_assets.markets.miso.cts import MISO_CTS
-from aurum_assets.markets.miso.source import MISO
+from aurum_assets.graph.jobs import ScheduleGroup, asked_by, schedule_groups
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.model.dataset import DatasetConfig
-from aurum_assets.resources.settings import Configuration, Home
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator import feeds
 from aurum_assets.simulator.cts import live_records
 from aurum_assets.simulator.server import Running
@@ -37,14 +38,14 @@ CURRENT = {
 }
 
 
-def beat_of(configuration: Configuration, name: str) -> Beat:
-    found = beats([(d, configuration.datasets[d.key]) for d in DATASETS])
-    return next(beat for beat in found if beat.name == name)
+def beat_of(configuration: Configuration, name: str) -> ScheduleGroup:
+    found = schedule_groups([(d, configuration.datasets[d.key]) for d in DATASETS])
+    return next(group for group in found if group.name == name)
 
 
-def instants(beat: Beat, start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
+def instants(group: ScheduleGroup, start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
     """The ticks of ``beat``'s own cron."""
-    for at in cron_string_iterator(start.timestamp(), beat.cron, "UTC"):
+    for at in cron_string_iterator(start.timestamp(), group.cron, "UTC"):
         if at >= end:
             return
         yield at.astimezone(dt.UTC)
@@ -63,9 +64,9 @@ def instants(beat: Beat, start: dt.datetime, end: dt.datetime) -> Iterator[dt.da
     ],
 )
 def test_the_cron_of_a_schedule_follows_from_the_offset(
-    home: Home, schedule: str, cron: str
+    resources: Resources, schedule: str, cron: str
 ) -> None:
-    assert build(home).get_repository_def().get_schedule_def(schedule).cron_schedule == cron
+    assert build(resources).get_repository_def().get_schedule_def(schedule).cron_schedule == cron
 
 
 @pytest.mark.parametrize(
@@ -77,21 +78,21 @@ def test_the_cron_of_a_schedule_follows_from_the_offset(
     ],
 )
 def test_every_offset_has_its_cron(cadence: str, offset: int, cron: str) -> None:
-    assert Beat("any", ISONE, cadence, (), offset).cron == cron
+    assert ScheduleGroup("any", ISONE, cadence, (), offset).cron == cron
 
 
 def test_a_feed_of_another_offset_has_a_schedule_of_its_own(configuration: Configuration) -> None:
     pairs = [(d, configuration.datasets[d.key]) for d in DATASETS]
     own = [(d, _shifted(c, 4) if d == LMP else c) for d, c in pairs]
-    found = {b.name: (b.cron, [d.key for d, _ in b.pairs]) for b in beats(own)}
+    found = {b.name: (b.cron, [d.key for d, _ in b.pairs]) for b in schedule_groups(own)}
     assert found["isone_five_minutes_plus_4"] == ("4-59/5 * * * *", [LMP.key])
     shared = ["isone_system_load", "isone_zonal_load"]
     assert found["isone_five_minutes"] == ("2-59/5 * * * *", shared)
     asked = [
         (key, feed)
-        for beat in beats(own)
-        if beat.cadence == "five_minutes"
-        for by_dataset in asked_by(beat, utc("2026-07-21T12:00:00Z")).values()
+        for group in schedule_groups(own)
+        if group.cadence == "five_minutes"
+        for by_dataset in asked_by(group, utc("2026-07-21T12:00:00Z")).values()
         for key, names in by_dataset.items()
         for feed in names
     ]
@@ -108,9 +109,9 @@ def _shifted(config: DatasetConfig, minutes: int) -> DatasetConfig:
 
 
 def test_no_partition_before_the_first_day_is_asked_for(configuration: Configuration) -> None:
-    beat = beat_of(configuration, "isone_daily")
+    group = beat_of(configuration, "isone_daily")
     began = dt.date(2026, 7, 19)
-    young = replace(beat, pairs=tuple((d, replace(c, first_day=began)) for d, c in beat.pairs))
+    young = replace(group, pairs=tuple((d, replace(c, first_day=began)) for d, c in group.pairs))
     assert list(asked_by(young, utc("2026-07-20T10:30:00Z"))) == ["2026-07-19", "2026-07-20"]
 
 
@@ -124,16 +125,16 @@ def test_the_last_case_of_a_day_is_had_before_the_file_rolls_over(
     """Midnight EST, whatever clock New York has: the file of a day is gone at its first case."""
     market.simulator.world = replace(market.simulator.world, live_only=True, miso_dialect="live")
     today = CTS.day(day)
-    beat = beat_of(configuration, "miso_fifteen_minutes")
-    around = list(instants(beat, today.end - 10 * FIVE_MINUTES, today.end + 2 * FIVE_MINUTES))
+    group = beat_of(configuration, "miso_fifteen_minutes")
+    around = list(instants(group, today.end - 10 * FIVE_MINUTES, today.end + 2 * FIVE_MINUTES))
     clocks = [(at - today.end) // dt.timedelta(minutes=1) for at in around]
     assert clocks == [-38, -23, -8, 7]
     for at in around:
         live_desk.clock.set(at)
-        for asked, names in asked_by(beat, at).items():
-            done = ingest.collect(live_desk.home, CTS, CTS.day(asked), feeds=names[CTS.key])
+        for asked, names in asked_by(group, at).items():
+            done = ingest.collect(live_desk.resources, CTS, CTS.day(asked), feeds=names[CTS.key])
             for key in done.days:
-                ingest.normalize(live_desk.home, CTS, CTS.day(key))
+                ingest.normalize(live_desk.resources, CTS, CTS.day(key))
     cases = live_desk.rows(CTS, day)["published_at"].unique().sort()
     assert len(cases) == 96
     assert today.end - cases[-1] < dt.timedelta(minutes=12), "the case of 23:45"
@@ -144,8 +145,8 @@ def test_each_poll_of_miso_reads_a_case_that_is_minutes_old(configuration: Confi
     day = OperatingDay.parse(DAY, MISO.zone)
     said = {f"{record['CASEAPPROVALDATE']} -0500" for record in live_records(day)}
     approved = [dt.datetime.strptime(text, "%Y-%m-%d %I:%M:%S %p %z") for text in said]
-    beat = beat_of(configuration, "miso_fifteen_minutes")
-    ages = [min(at - a for a in approved if a <= at) for at in instants(beat, day.start, day.end)]
+    group = beat_of(configuration, "miso_fifteen_minutes")
+    ages = [min(at - a for a in approved if a <= at) for at in instants(group, day.start, day.end)]
     assert len(ages) == 96
     assert max(ages) < FRESH
 
@@ -161,12 +162,12 @@ def test_a_day_whose_publications_jitter_leaves_no_gap_and_costs_one_request_a_t
     world = World(seed=5, jitter=True, locations=1)
     day = OperatingDay.parse(DAY, ISONE.zone)
     lag = random.Random(5)  # noqa: S311  repeatable, no secret
-    beat = beat_of(configuration, "isone_five_minutes")
+    group = beat_of(configuration, "isone_five_minutes")
     path, stamp = CURRENT[key]
     asked, had = 0, set()
-    ticks = list(instants(beat, day.start, day.end + 2 * FIVE_MINUTES))
+    ticks = list(instants(group, day.start, day.end + 2 * FIVE_MINUTES))
     for tick in ticks:
-        runs = [by_dataset for by_dataset in asked_by(beat, tick).values() if key in by_dataset]
+        runs = [by_dataset for by_dataset in asked_by(group, tick).values() if key in by_dataset]
         for _ in runs:
             asked += 1
             now = tick + dt.timedelta(seconds=lag.uniform(0, 50))
@@ -204,12 +205,12 @@ def test_a_missing_interval_costs_the_request_of_its_hour_and_no_other(
     table = live_desk.rows(LMP, day)
     gone = [utc(text) for text in missing]
     kept = table.filter(~pl.col("interval_start").is_in(gone))
-    live_desk.home.lake.replace(LMP.table, kept, {"operating_day": today.date})
-    (repair,) = ingest.find_gaps(live_desk.home, [LMP]).repairs
+    live_desk.resources.lake.replace(LMP.table, kept, {"operating_day": today.date})
+    (repair,) = ingest.find_gaps(live_desk.resources, [LMP]).repairs
     assert (repair.gap.missing, repair.gap.hours) == (len(missing), {"prelim_hours": hours})
     before = len(market.simulator.requests)
     done = ingest.collect(
-        live_desk.home,
+        live_desk.resources,
         LMP,
         today,
         feeds=repair.gap.feeds,
@@ -219,20 +220,22 @@ def test_a_missing_interval_costs_the_request_of_its_hour_and_no_other(
 
 
 def _bring(desk: Desk, day: str) -> None:
-    ingest.collect(desk.home, LMP, LMP.day(day), feeds=["prelim_hours"])
-    ingest.normalize(desk.home, LMP, LMP.day(day))
+    ingest.collect(desk.resources, LMP, LMP.day(day), feeds=["prelim_hours"])
+    ingest.normalize(desk.resources, LMP, LMP.day(day))
 
 
 def test_the_run_that_repairs_a_gap_is_told_the_hours(live_desk: Desk, market: Running) -> None:
     today = LMP.day(DAY)
     live_desk.clock.set(today.start + 3 * HOUR)
     hours = {"prelim_hours": ("00", "02")}
-    ingest.collect(live_desk.home, LMP, today, feeds=["prelim_hours"], hours=hours)
-    ingest.normalize(live_desk.home, LMP, today)
-    repository = build(live_desk.home).get_repository_def()
+    ingest.collect(live_desk.resources, LMP, today, feeds=["prelim_hours"], hours=hours)
+    ingest.normalize(live_desk.resources, LMP, today)
+    repository = build(live_desk.resources).get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(
-            instance=instance, repository_def=repository, resources={"home": live_desk.home}
+            instance=instance,
+            repository_def=repository,
+            resources={"resources": live_desk.resources},
         )
         tick = repository.get_sensor_def("gaps").evaluate_tick(context)
         (request,) = (r for r in tick.run_requests or [] if LMP.key in r.tags["aurum/repair"])
@@ -240,7 +243,7 @@ def test_the_run_that_repairs_a_gap_is_told_the_hours(live_desk: Desk, market: R
         assert request.run_config == {"ops": {f"raw__{LMP.key}": {"config": config}}}
         before = len(market.simulator.requests)
         done = (
-            build(live_desk.home)
+            build(live_desk.resources)
             .resolve_job_def(request.job_name or "")
             .execute_in_process(
                 partition_key=request.partition_key,

@@ -18,11 +18,11 @@ import pytest
 from pyiceberg.types import StringType
 
 from aurum_assets import ingest
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError, HomeMoved
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON
@@ -39,7 +39,7 @@ ROWS = {
 
 
 @pytest.fixture
-def old(home: Home, clock: SetClock, market: Running) -> Iterator[Home]:
+def old(resources: Resources, clock: SetClock, market: Running) -> Iterator[Resources]:
     """The old home a quarter of an hour after its last tick, with the operators in reach."""
     with Path(tempfile.gettempdir(), "aurum-home-0.1.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -48,7 +48,7 @@ def old(home: Home, clock: SetClock, market: Running) -> Iterator[Home]:
             packed.extractall(PLACE.parent, filter="data")
         clock.set(NOON + dt.timedelta(minutes=30))
         urls = {"isone": market.isone_url, "miso": market.miso_url}
-        yield replace(home, root=PLACE, base_urls=urls)
+        yield replace(resources, root=PLACE, base_urls=urls)
         shutil.rmtree(PLACE)
 
 
@@ -56,7 +56,7 @@ def _known(key: str) -> Dataset:
     return next(d for d in DATASETS if d.key == key)
 
 
-def test_a_home_of_the_version_before_is_read_as_it_was(old: Home) -> None:
+def test_a_home_of_the_version_before_is_read_as_it_was(old: Resources) -> None:
     assert {key: len(old.lake.read(_known(key).table)) for key in ROWS} == ROWS
     assert len(old.lake.read(QUARANTINE)) == 1
     statuses = {s.dataset: s for s in ingest.status(old, DATASETS)}
@@ -64,10 +64,12 @@ def test_a_home_of_the_version_before_is_read_as_it_was(old: Home) -> None:
     assert statuses["isone_system_load"].rejected == 1
 
 
-def test_a_home_of_the_version_before_takes_a_tick_of_each_dataset_that_ticks(old: Home) -> None:
+def test_a_home_of_the_version_before_takes_a_tick_of_each_dataset_that_ticks(
+    old: Resources,
+) -> None:
     for key in ("isone_rt_lmp", "isone_system_load", "isone_ancillary_services", "miso_cts"):
         dataset = _known(key)
-        day = dataset.source.day_of(old.now())
+        day = dataset.operator.day_of(old.now())
         collected = ingest.collect(old, dataset, day)
         for spoken in collected.days:
             ingest.normalize(old, dataset, dataset.day(spoken))
@@ -81,7 +83,7 @@ def test_a_home_of_the_version_before_takes_a_tick_of_each_dataset_that_ticks(ol
 
 @pytest.mark.parametrize("key", list(ROWS))
 def test_a_home_of_the_version_before_is_rebuilt_from_its_archive_without_a_loss(
-    old: Home, key: str
+    old: Resources, key: str
 ) -> None:
     dataset = _known(key)
     key_of = dataset.table.key
@@ -96,7 +98,9 @@ def test_a_home_of_the_version_before_is_rebuilt_from_its_archive_without_a_loss
     assert after.select(key_of).equals(before)
 
 
-def test_a_home_of_the_version_before_verifies_and_quick_reads_its_days_in_full(old: Home) -> None:
+def test_a_home_of_the_version_before_verifies_and_quick_reads_its_days_in_full(
+    old: Resources,
+) -> None:
     found = [v for d in DATASETS for v in ingest.verify_days(old, d, quick=True)]
     assert {v.dataset for v in found} >= set(ROWS)
     lacking = {v.dataset for v in found if v.problems}
@@ -105,20 +109,20 @@ def test_a_home_of_the_version_before_verifies_and_quick_reads_its_days_in_full(
     assert sum(v.unsealed for v in found) == sum(v.objects for v in found)
 
 
-def test_a_home_of_the_version_before_is_maintained_without_losing_a_row(old: Home) -> None:
+def test_a_home_of_the_version_before_is_maintained_without_losing_a_row(old: Resources) -> None:
     done = list(ingest.maintain(old, ingest.parts_of(old)))
     assert [part for part in done if part.failed] == []
     assert {key: len(old.lake.read(_known(key).table)) for key in ROWS} == ROWS
 
 
-def test_a_dropped_table_of_a_home_without_ledgers_is_a_loss(old: Home) -> None:
+def test_a_dropped_table_of_a_home_without_ledgers_is_a_loss(old: Resources) -> None:
     load = _known("isone_system_load")
     old.lake.catalog.drop_table(load.table.identifier)
     assert [p for v in ingest.verify_days(old, load) for p in v.problems if "missing" in p]
 
 
 def test_a_home_of_the_version_before_is_relocated_to_where_it_was_copied(
-    old: Home, tmp_path: Path
+    old: Resources, tmp_path: Path
 ) -> None:
     copy = replace(old, root=shutil.copytree(old.root, tmp_path / "copy"))
     with pytest.raises(HomeMoved, match=f"{tmp_path}/copy was made in {PLACE}, "):
@@ -129,11 +133,11 @@ def test_a_home_of_the_version_before_is_relocated_to_where_it_was_copied(
     assert len(copy.lake.read(QUARANTINE)) == 1
 
 
-def test_a_table_of_a_newer_version_takes_no_rows_and_rejects_no_snapshot(old: Home) -> None:
+def test_a_table_of_a_newer_version_takes_no_rows_and_rejects_no_snapshot(old: Resources) -> None:
     load = _known("isone_system_load")
     with old.lake.table(load.table).update_schema() as update:
         update.add_column("later", StringType())
-    collected = ingest.collect(old, load, load.source.day_of(old.now()))
+    collected = ingest.collect(old, load, load.operator.day_of(old.now()))
     with pytest.raises(ConfigError, match="column later, which this version"):
         ingest.normalize(old, load, load.day(collected.days[0]))
     assert len(list(old.archive.rejections(load.key))) == 1, "as before"

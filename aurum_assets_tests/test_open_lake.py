@@ -8,11 +8,11 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.api import OpenLake
 from aurum_assets.ingest.reference import REFERENCES
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.errors import ConfigError
-from aurum_assets.resources.settings import open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.resources.settings import open_resources
 from aurum_assets_tests.recordings import recording
 
 LMP = ISONE_RT_LMP
@@ -23,14 +23,14 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenLake:
     """Two prices, of which the first is final too, and by then another one."""
     monkeypatch.setenv("AURUM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("POLARS_ICEBERG_PLANNER", "pyiceberg")
-    home = open_home(DATASETS)
+    resources = open_resources(DATASETS)
     prelim = recording("isone_rt_lmp", "live", "ordinary").body
     final = recording("isone_rt_lmp", "live", "single").body.replace(b"39.16", b"39.17")
     paths = {"prelim": tmp_path / "prelim.json", "final": tmp_path / "final.json"}
     paths["prelim"].write_bytes(prelim)
     paths["final"].write_bytes(final.replace(b"00:00:00.000", b"17:20:00.000"))
     for finality, path in paths.items():
-        assert ingest.load(home, LMP, [path], finality=finality).rows > 0
+        assert ingest.load(resources, LMP, [path], finality=finality).rows > 0
     return OpenLake()
 
 
@@ -65,7 +65,7 @@ def test_the_best_value_is_the_final_one_else_the_preliminary_one(lake: OpenLake
 def test_the_best_of_a_table_without_finality_is_all_of_it(lake: OpenLake, tmp_path: Path) -> None:
     path = tmp_path / "load.json"
     path.write_bytes(recording("isone_system_load", "live", "ordinary").body)
-    assert ingest.load(open_home(DATASETS), ISONE_SYSTEM_LOAD, [path]).rows > 0
+    assert ingest.load(open_resources(DATASETS), ISONE_SYSTEM_LOAD, [path]).rows > 0
     best = lake.best("isone_system_load").collect()
     assert best.height == lake.scan("isone_system_load").collect().height > 0
 

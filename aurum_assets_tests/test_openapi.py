@@ -21,9 +21,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from aurum_assets import openapi
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Limit
-from aurum_assets.resources.settings import Configuration
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.configuration import Configuration
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON
@@ -92,7 +92,7 @@ def test_the_file_is_openapi(name: str) -> None:
 
 def test_every_endpoint_and_probe_of_config_is_described(configuration: Configuration) -> None:
     for dataset in DATASETS:
-        paths = DOCUMENTS[dataset.source.name]["paths"]
+        paths = DOCUMENTS[dataset.operator.name]["paths"]
         for feed in configuration.datasets[dataset.key].feeds:
             asked = [e.path.partition("?")[0] for e in feed.endpoints]
             asked += [feed.probe.path] if feed.probe else []
@@ -108,7 +108,7 @@ def test_shapes_that_nobody_captured_say_where_they_are_from() -> None:
 
 
 def validator(recorded: Recording) -> jsonschema.Draft202012Validator:
-    document = DOCUMENTS[recorded.dataset.source.name]
+    document = DOCUMENTS[recorded.dataset.operator.name]
     name = f"{recorded.dataset.key}.{recorded.dialect}"
     return jsonschema.Draft202012Validator(
         {"$ref": f"#/components/schemas/{name}", "components": document["components"]}

@@ -9,17 +9,18 @@ import polars as pl
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES
-from aurum_assets.markets.isone.generation import ISONE_GENERATION_MIX
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.table import BOUNDS, Conformed, Table
-from aurum_assets.resources.settings import PROJECT, load_config
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES
+from aurum_assets.operators.isone.generation import ISONE_GENERATION_MIX
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.cts import live_records
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import FETCHED_AT, READABLE, Recording
@@ -40,7 +41,7 @@ def framed(recorded: Recording) -> pl.DataFrame:
         "operating_day": day.date,
         "interval_start": day.start,
         "interval_end": day.end,
-        "source_timezone": recorded.dataset.source.zone,
+        "source_timezone": recorded.dataset.operator.zone,
         "finality": recorded.expected.get("finality"),
         "fetched_at": FETCHED_AT,
         "raw_sha256": "0" * 64,
@@ -207,7 +208,7 @@ def test_a_forecast_is_of_an_interval_within_two_days_of_its_day(key: str) -> No
 
 
 def test_the_slack_between_two_clocks_is_the_configs(desk: Desk) -> None:
-    config = desk.home.config(MISO_CTS)
+    config = desk.resources.config(MISO_CTS)
     assert config.clock_slack == dt.timedelta(minutes=10)
     approved = "2026-07-20 8:04:09 AM"  # 13:04:09 UTC
     body = {
@@ -223,10 +224,10 @@ def test_the_slack_between_two_clocks_is_the_configs(desk: Desk) -> None:
     fetched = utc("2026-07-20T13:02:00Z")
     assert desk.bring(MISO_CTS, json.dumps(body).encode(), at=fetched).done.quarantined == 0
     strict = replace(config, clock_slack_minutes=1)
-    configuration = desk.home.configuration
+    configuration = desk.resources.configuration
     datasets = {**configuration.datasets, MISO_CTS.key: strict}
-    home = replace(desk.home, configuration=replace(configuration, datasets=datasets))
-    ingest.replay(home, MISO_CTS, MISO_CTS.day("2026-07-20"))
+    resources = replace(desk.resources, configuration=replace(configuration, datasets=datasets))
+    ingest.replay(resources, MISO_CTS, MISO_CTS.day("2026-07-20"))
     assert len(desk.rows(MISO_CTS)) == 0  # what the rule refuses now moves with a replay
 
 
@@ -265,14 +266,14 @@ def test_a_row_that_an_earlier_version_let_in_is_reported(desk: Desk) -> None:
         .with_columns(published_at=pl.lit(utc("9999-07-20T00:00:00Z"), CTS.schema["published_at"]))
     )
     frame = frame.with_columns(record_hash=CTS.record_hash()).select(CTS.names)
-    desk.home.lake.merge(CTS, frame)
+    desk.resources.lake.merge(CTS, frame)
     day = frame["operating_day"][0].isoformat()
     stamp = frame["operating_day"][0].strftime("%d-%b-%Y")
     body["RefId"] = f"{stamp} - Interval 08:00 EST"
     desk.take(MISO_CTS, json.dumps(body).encode())
-    ingest.normalize(desk.home, MISO_CTS, MISO_CTS.day(day))
-    done = ingest.normalize(desk.home, MISO_CTS, MISO_CTS.day(day))
-    verdicts = {v.check: v for v in ingest.check(desk.home, done)}
+    ingest.normalize(desk.resources, MISO_CTS, MISO_CTS.day(day))
+    done = ingest.normalize(desk.resources, MISO_CTS, MISO_CTS.day(day))
+    verdicts = {v.check: v for v in ingest.check(desk.resources, done)}
     assert not verdicts["contract"].passed
     assert "published_at_is_possible" in verdicts["contract"].reason
 

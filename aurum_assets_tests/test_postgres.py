@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.errors import AurumError, ConfigError, LakeBusy, LakeUnreachable
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources import catalog as catalogs
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Home, Settings, open_home
+from aurum_assets.resources.settings import Resources, Settings, open_resources
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.severing import Severing
 from aurum_assets_tests.test_lake import TABLE, frame, loads
@@ -252,10 +252,10 @@ def test_a_row_that_another_one_locks_is_busy_and_not_away(
     close(lake)
 
 
-def opened(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Home:
+def opened(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Resources:
     monkeypatch.setenv("AURUM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AURUM_CATALOG_URI", url)
-    return open_home(DATASETS)
+    return open_resources(DATASETS)
 
 
 def test_the_address_alone_puts_the_catalog_into_postgres_and_the_tables_into_the_home(
@@ -319,13 +319,13 @@ def test_dagster_may_try_again_what_only_had_nobody_to_answer(tmp_path: Path) ->
 
 
 def test_writers_of_one_machine_take_turns_whatever_the_catalog(
-    home: Home, tmp_path: Path, postgres_url: str
+    resources: Resources, tmp_path: Path, postgres_url: str
 ) -> None:
     remote = replace(
-        home, backends=replace(home.backends, catalog=catalog_at(tmp_path, postgres_url))
+        resources, backends=replace(resources.backends, catalog=catalog_at(tmp_path, postgres_url))
     )
     remote.lake.merge(TABLE, frame({1: 10}))
-    assert (home.root / "lake" / "market.isone_system_load.lock").exists()
+    assert (resources.root / "lake" / "market.isone_system_load.lock").exists()
     close(remote.lake)
 
 
@@ -335,12 +335,12 @@ def test_writers_of_one_machine_take_turns_whatever_the_catalog(
 def test_a_lake_that_homes_share_holds_what_one_side_said_and_never_both(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    source = ISONE_SYSTEM_LOAD.source
+    operator = ISONE_SYSTEM_LOAD.operator
     home = opened(postgres_url, monkeypatch, tmp_path)
     simulated = replace(home, base_urls={"isone": "http://127.0.0.1:1/api"})
-    simulated.api(source).close()
+    simulated.api(operator).close()
     other = replace(home, root=tmp_path / "b", base_urls={"isone": "https://real.invalid/api"})
     with pytest.raises(ConfigError, match="the lake holds simulated data"):
-        other.api(source)
+        other.api(operator)
     for one in (simulated, other):
         close(one.lake)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.operators import DATASETS
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, said
 
@@ -24,7 +24,7 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def probed(desk: Desk, *datasets: Dataset) -> dict[str, ingest.Probed]:
-    return {p.endpoint: p for p in ingest.probe(desk.home, datasets)}
+    return {p.endpoint: p for p in ingest.probe(desk.resources, datasets)}
 
 
 def test_each_endpoint_is_asked_once_and_speaks_as_config_says(
@@ -40,17 +40,17 @@ def test_each_endpoint_is_asked_once_and_speaks_as_config_says(
 
 
 def test_a_probe_leaves_no_trace_but_in_the_limits(live_desk: Desk, market: Running) -> None:
-    (live_desk.home.root / "archive").mkdir(parents=True)
+    (live_desk.resources.root / "archive").mkdir(parents=True)
     market.simulator.fail("403", times=3)
     probed(live_desk, LOAD, CTS)
-    home = live_desk.home
-    assert home.origin == ""
-    assert {p.name.partition("-")[0] for p in home.root.iterdir()} <= {
+    resources = live_desk.resources
+    assert resources.origin == ""
+    assert {p.name.partition("-")[0] for p in resources.root.iterdir()} <= {
         "archive",
         "limits.sqlite",
         "state.sqlite",
     }
-    assert home.state.keys("") == []
+    assert resources.state.keys("") == []
 
 
 def test_drift_is_said_in_words(live_desk: Desk, market: Running) -> None:
@@ -84,14 +84,14 @@ def test_what_an_operator_refuses_or_cannot_say_is_told_apart(
 
 
 def test_nobody_waits_for_a_limit(live_desk: Desk, market: Running) -> None:
-    desk = replace(live_desk, home=replace(live_desk.home, limit_scale=1))
+    desk = replace(live_desk, resources=replace(live_desk.resources, limit_scale=1))
     assert probed(desk, CTS)["cts_live"].state == "ok"
     again = probed(desk, CTS)["cts_live"]
     assert again.state == "not asked"
     assert "waiting for the limit: next request in 6" in again.reason
     assert len(market.simulator.requests) == 3
-    assert not desk.home.root.exists(), "none is made by looking"
-    (desk.home.root / "archive").mkdir(parents=True)
+    assert not desk.resources.root.exists(), "none is made by looking"
+    (desk.resources.root / "archive").mkdir(parents=True)
     assert probed(desk, CTS)["cts_live"].state == "not asked", "what was asked before it counts"
 
 

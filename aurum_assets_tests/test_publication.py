@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from aurum_assets.markets.isone.source import ISONE, latest_begin
-from aurum_assets.markets.miso.source import MISO
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
+from aurum_assets.operators.isone.operator import ISONE, latest_begin
+from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.simulator import feeds
 from aurum_assets.simulator.cts import live_records
 from aurum_assets.simulator.payloads import render

@@ -23,11 +23,11 @@ from aurum_assets.isone import (
     IsoNeCollector,
     load_isone_dataset_configs,
 )
-from aurum_assets.markets import DATASETS
 from aurum_assets.miso import MisoApiConfig, MisoCtsCollector
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError, DaysFailed, QueryRefused
 from aurum_assets.model.shown import Shown
+from aurum_assets.operators import DATASETS
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, variables
 

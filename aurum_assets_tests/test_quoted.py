@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.ancillary import ISONE_ANCILLARY_SERVICES
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.quoted import clean_number
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.ancillary import ISONE_ANCILLARY_SERVICES
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
 from aurum_assets.simulator.day_ahead_reserves import reserve_data_records
 from aurum_assets.simulator.load import load_records
 from aurum_assets.simulator.payloads import render, wrapped, wrapped_newer
@@ -102,7 +102,7 @@ def test_anything_else_in_quotes_is_quarantined_and_its_siblings_are_stored(
 
     brought = desk.bring(ZONAL, json.dumps(zonal(spoil)).encode())
     assert len(desk.rows(ZONAL)) == len(zonal_records(ZONAL.day(DAY), range(100, 112))) - 1
-    (out,) = desk.home.lake.read(QUARANTINE).to_dicts()
+    (out,) = desk.resources.lake.read(QUARANTINE).to_dicts()
     assert out["rules"] == "record_can_be_read"
     assert {d.kind for d in brought.done.drift} == {"retyped"}
 

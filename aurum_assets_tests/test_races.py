@@ -3,14 +3,14 @@
 import uuid
 from pathlib import Path
 
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.clock import OperatingDay
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, Lake
 from aurum_assets_tests.servers.postgres import Postgres
 from benchmarks.proof import close, frame_of, values_of
 from benchmarks.prove_races import prove_races
 
-DAY = OperatingDay.parse("2025-07-14", ISONE_SYSTEM_LOAD.source.zone)
+DAY = OperatingDay.parse("2025-07-14", ISONE_SYSTEM_LOAD.operator.zone)
 
 
 def test_racing_merges_and_rewrites_all_succeed_and_no_row_is_lost_or_stands_twice() -> None:

@@ -11,17 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset, Envelope, Snapshot
 from aurum_assets.model.drift import Expected
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.reading import (
     Reading,
     careful_reading,
-    glance,
+    inspect_answer,
     local_days,
     read,
     record_as_received,
@@ -29,6 +25,10 @@ from aurum_assets.model.reading import (
     strict_reading,
 )
 from aurum_assets.model.table import UTC, Conformed
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import READABLE, Recording, recording
 
@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 
 def snapshot(dataset: Dataset, body: bytes, *, asked: str | None = None) -> Snapshot:
-    seen = glance(dataset, body, sniff(body))
+    seen = inspect_answer(dataset, body, sniff(body))
     envelope = Envelope(
         dataset=dataset.key,
         endpoint="recorded",
@@ -234,7 +234,7 @@ def outcome(said: Json) -> tuple[Conformed, Reading]:
     day = CTS.day("2025-01-20")
     frame = found.frame.with_columns(
         operating_day=pl.lit(day.date),
-        source_timezone=pl.lit(CTS.source.zone),
+        source_timezone=pl.lit(CTS.operator.zone),
         fetched_at=pl.lit(utc("2025-01-20T14:13:00Z"), dtype=UTC),
         raw_sha256=pl.lit("0" * 64),
     )
@@ -406,7 +406,7 @@ def test_the_asked_day_rules_out_a_stale_answer_through_ingest(desk: Desk) -> No
     assert brought.archived.outcome == "stored"
     assert "operating_day_is_the_asked_one" in brought.done.rejected[0]
     assert desk.rows(CTS).is_empty()
-    (kept,) = desk.home.archive.rejections(CTS.key)
+    (kept,) = desk.resources.archive.rejections(CTS.key)
     assert "asked for 2025-01-21" in kept.reason
 
 
@@ -416,7 +416,7 @@ def test_the_asked_day_rules_out_a_stale_answer_through_ingest(desk: Desk) -> No
 def test_a_dialect_is_known_by_its_shape() -> None:
     for name in ("documented", "live"):
         body = recording("miso_cts", name, "ordinary").body
-        assert glance(CTS, body, "json").dialect.name == name
+        assert inspect_answer(CTS, body, "json").dialect.name == name
 
 
 @pytest.mark.parametrize(
@@ -444,7 +444,7 @@ def test_a_dialect_is_known_by_its_shape() -> None:
 )
 def test_bytes_without_a_known_shape_are_one_sentence(body: bytes, sentence: str) -> None:
     with pytest.raises(MalformedPayload) as caught:
-        glance(LMP, body, sniff(body))
+        inspect_answer(LMP, body, sniff(body))
     assert sentence in str(caught.value)
     assert len(str(caught.value)) < 300
 
@@ -452,7 +452,7 @@ def test_bytes_without_a_known_shape_are_one_sentence(body: bytes, sentence: str
 @pytest.mark.parametrize("text", ['""', "{}", "null", '{"FiveMinLmp":[]}', '{"FiveMinLmp":""}'])
 def test_all_spellings_of_an_empty_day_are_empty(text: str) -> None:
     body = f'{{"FiveMinLmps":{text}}}'.encode()
-    assert glance(LMP, body, "json").records == 0
+    assert inspect_answer(LMP, body, "json").records == 0
     found = read(LMP, snapshot(LMP, body), {"live": {"BeginDate": "string"}})
     assert (len(found.frame), found.drift) == (0, ())
 
@@ -469,7 +469,7 @@ def test_a_byte_order_mark_is_no_part_of_the_payload() -> None:
 
 def content(dataset: Dataset, said: Json | bytes) -> str:
     body = said if isinstance(said, bytes) else json.dumps(said).encode()
-    return glance(dataset, body, sniff(body)).content_sha256
+    return inspect_answer(dataset, body, sniff(body)).content_sha256
 
 
 def test_white_space_and_the_order_of_fields_are_no_content() -> None:
@@ -618,7 +618,7 @@ def test_whatever_is_done_to_the_bytes_the_answer_is_rows_or_one_of_our_errors(
             body[at_byte:at_byte] = body[at_byte : at_byte + 30]
         body = body or bytearray(b" ")
     try:
-        seen = glance(recorded.dataset, bytes(body), recorded.format)
+        seen = inspect_answer(recorded.dataset, bytes(body), recorded.format)
         found = read(recorded.dataset, snapshot_of(recorded, bytes(body), seen.dialect.name))
     except MalformedPayload:
         return
@@ -653,7 +653,7 @@ def test_the_fast_way_reads_what_the_careful_way_reads_or_leaves_it_to_it(
     body = text.encode()
     dialect = recorded.dataset.dialects[0].name
     with contextlib.suppress(MalformedPayload):
-        dialect = glance(recorded.dataset, body, "json").dialect.name
+        dialect = inspect_answer(recorded.dataset, body, "json").dialect.name
     envelope = snapshot_of(recorded, body, dialect).envelope
     fast = None
     with contextlib.suppress(MalformedPayload):

@@ -15,13 +15,13 @@ from pytest_httpserver import HTTPServer
 
 from aurum_assets import ingest
 from aurum_assets.graph.translate import raw_metadata
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import SILENT_SECONDS, OutOfReach, RedisServer, RedisState
-from aurum_assets.resources.settings import Backends, Home, Settings, open_home
+from aurum_assets.resources.settings import Backends, Resources, Settings, open_resources
 from aurum_assets.resources.state import SqliteState
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, log_lines
@@ -229,9 +229,11 @@ def payload(count: int) -> bytes:
 
 def joined(desk: Desk, redis: RedisProcess, **backends: Any) -> Desk:  # noqa: ANN401  those of Backends
     """The desk as a new process that knows of a Redis."""
-    home = replace(desk.home, backends=Backends(redis_url=SecretStr(redis.url), **backends))
-    home.redis = RedisServer(SecretStr(redis.url))  # a cached property: a process of its own
-    return Desk(home, desk.clock)
+    resources = replace(
+        desk.resources, backends=Backends(redis_url=SecretStr(redis.url), **backends)
+    )
+    resources.redis = RedisServer(SecretStr(redis.url))  # a cached property: a process of its own
+    return Desk(resources, desk.clock)
 
 
 @pytest.mark.parametrize("failure", ["none", *FAILURES, "flushed"])
@@ -247,33 +249,35 @@ def test_a_redis_that_fails_half_way_and_comes_back_stale_changes_no_row_and_no_
             process.bring(LOAD, payload(1), at=desk.clock())  # it has spoken with Redis
             FAILURES[failure][0](redis)
         process.bring(LOAD, payload(count), at=desk.clock() + n * minutes)
-        assert bool(process.home.degraded) == (n == 2 and failure in FAILURES), n
+        assert bool(process.resources.degraded) == (n == 2 and failure in FAILURES), n
         if n == 2:
             redis.recover()
     rows = desk.rows(LOAD)
     assert rows["load"].to_list() == [15_004.0] * 4
     assert rows["fetched_at"].unique().to_list() == [desk.clock() + 3 * minutes]
-    assert desk.home.archive.size(LOAD.key)[0] == 4
-    again = ingest.replay(desk.home, LOAD, LOAD.day("2026-07-20"))
+    assert desk.resources.archive.size(LOAD.key)[0] == 4
+    again = ingest.replay(desk.resources, LOAD, LOAD.day("2026-07-20"))
     assert again.merged.snapshot_id is None
 
 
 def test_homes_with_archives_of_their_own_do_not_read_each_others_words(
     desk: Desk, redis: RedisProcess, tmp_path: Path
 ) -> None:
-    other = Desk(replace(desk.home, root=tmp_path / "other"), desk.clock)
+    other = Desk(replace(desk.resources, root=tmp_path / "other"), desk.clock)
     for one in (desk, other):
         assert joined(one, redis).take(LOAD, payload(2)).outcome == "stored"
         assert joined(one, redis).take(LOAD, payload(2)).outcome == "duplicate"
-    first, second = (joined(one, redis).home for one in (desk, other))
+    first, second = (joined(one, redis).resources for one in (desk, other))
     first.state.set("gaps:x", "1", 60)
     assert second.state.get("gaps:x") is None
-    assert joined(desk, redis).home.state.get("gaps:x") == "1"
+    assert joined(desk, redis).resources.state.get("gaps:x") == "1"
 
 
 def test_machines_with_one_archive_on_s3_share_their_words(desk: Desk, tmp_path: Path) -> None:
     here, there, elsewhere = (
-        Home(tmp_path / str(n), desk.home.configuration, backends=Backends(archive=archive))
+        Resources(
+            tmp_path / str(n), desk.resources.configuration, backends=Backends(archive=archive)
+        )
         for n, archive in enumerate(["s3://bucket/a", "s3://bucket/a", "s3://bucket/b"])
     )
     assert here.identity == there.identity != elsewhere.identity
@@ -284,8 +288,8 @@ def test_homes_that_ask_one_operator_share_its_limits_and_a_simulated_one_is_ano
     desk: Desk, redis: RedisProcess, tmp_path: Path
 ) -> None:
     def names(base_url: str, root: str) -> set[str]:
-        home = replace(desk.home, root=tmp_path / root, base_urls={"isone": base_url})
-        asking = joined(Desk(home, desk.clock), redis, environment="staging").home
+        resources = replace(desk.resources, root=tmp_path / root, base_urls={"isone": base_url})
+        asking = joined(Desk(resources, desk.clock), redis, environment="staging").resources
         with asking.api(ISONE) as api:
             slot = api._limiter.take("x")  # noqa: SLF001  what the home has made
             api._limiter.landed(slot)  # noqa: SLF001
@@ -301,8 +305,8 @@ def test_homes_that_ask_one_operator_share_its_limits_and_a_simulated_one_is_ano
 
 
 def test_without_redis_a_machine_keeps_to_its_share_of_the_limits(desk: Desk) -> None:
-    home = replace(desk.home, backends=Backends(machines=4), limit_scale=1)
-    with home.api(ISONE) as api:
+    resources = replace(desk.resources, backends=Backends(machines=4), limit_scale=1)
+    with resources.api(ISONE) as api:
         limiter = api._limiter  # noqa: SLF001  what the home has made
     assert isinstance(limiter, SqliteLimiter)
     assert [x.requests for x in limiter._rates.source] == [15, 250]  # noqa: SLF001  60, 1000
@@ -312,12 +316,12 @@ def test_a_degraded_run_says_so_in_its_metadata(
     desk: Desk, redis: RedisProcess, market: Running
 ) -> None:
     urls = {"isone": market.isone_url, "miso": market.miso_url}
-    process = joined(Desk(replace(desk.home, base_urls=urls), desk.clock), redis)
+    process = joined(Desk(replace(desk.resources, base_urls=urls), desk.clock), redis)
     redis.kill()
-    today = LOAD.source.day_of(desk.clock())
-    done = ingest.collect(process.home, LOAD, today, feeds=["now"])
+    today = LOAD.operator.day_of(desk.clock())
+    done = ingest.collect(process.resources, LOAD, today, feeds=["now"])
     assert done.count("stored") == 1
-    assert "cannot be reached" in raw_metadata(process.home, done)["degraded"]
+    assert "cannot be reached" in raw_metadata(process.resources, done)["degraded"]
 
 
 @pytest.mark.parametrize(
@@ -358,7 +362,7 @@ def test_an_address_that_can_be_none_is_refused_at_once_without_repeating_it(
     assert ":pw@" not in str(caught.value)
 
 
-def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str]) -> Home:
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str]) -> Resources:
     """The home of an environment with these variables of Redis and no others."""
     for name in ("AURUM_REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_DB"):
         monkeypatch.delenv(name, raising=False)
@@ -366,4 +370,4 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str,
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AURUM_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    return open_home(DATASETS, Settings.read())
+    return open_resources(DATASETS, Settings.read())

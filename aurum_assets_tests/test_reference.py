@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.errors import ConfigError, ContractBroken
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.generation import ISONE_GENERATION_BY_RESOURCE
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.reference.checks import CHECKS, Known, evaluate
 from aurum_assets.reference.crosswalk import (
     BAR,

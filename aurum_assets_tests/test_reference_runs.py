@@ -27,17 +27,17 @@ from aurum_assets.ingest.reference import (
     project_file,
     recall,
 )
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.generation import ISONE_GENERATION_BY_RESOURCE
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.reference.checks import CHECKS, checks_of
 from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
-from aurum_assets.resources.settings import PROJECT, Home
+from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk, utc, variables
 from aurum_assets_tests.recordings import recording
@@ -57,17 +57,17 @@ def filled(desk: Desk) -> Desk:
     return desk
 
 
-def rows(home: Home, reference: Reference = ISO_NODES) -> dict[str, dict[str, Any]]:
+def rows(resources: Resources, reference: Reference = ISO_NODES) -> dict[str, dict[str, Any]]:
     """The newest row of each thing."""
-    return {row[reference.id]: row for row in crosswalk(home, reference).to_dicts()}
+    return {row[reference.id]: row for row in crosswalk(resources, reference).to_dicts()}
 
 
 # --- the verb ------------------------------------------------------------------------------------
 
 
 def test_a_day_is_seen_in_every_table_that_names_a_location(filled: Desk) -> None:
-    done = observe(filled.home, ISO_NODES, DAY)
-    held = rows(filled.home)
+    done = observe(filled.resources, ISO_NODES, DAY)
+    held = rows(filled.resources)
     assert done.seen == done.merged.new == 8
     assert sorted(held) == ["321", "328", "4000", "4001", "4011", "7505", "8503"]
     hub = held["4000"]
@@ -79,15 +79,15 @@ def test_a_day_is_seen_in_every_table_that_names_a_location(filled: Desk) -> Non
     said = {v.check: v.reason for v in done.verdicts if not v.passed}
     assert set(said) == {"unknown", "shared_names"}
     assert "4011 (.I.ROSETON 345 1)" in said["unknown"]  # priced, but not in this list
-    seen = filled.home.lake.read(ISO_NODES.sightings)
+    seen = filled.resources.lake.read(ISO_NODES.sightings)
     known = {*filled.rows(ISONE_RT_LMP)["raw_sha256"], *filled.rows(ISONE_LOCATIONS)["raw_sha256"]}
     assert set(seen["raw_sha256"]) == known, "a sighting says from which bytes it came"
     assert set(seen["operating_day"]) == {DAY}
 
 
 def test_generators_come_from_unit_nodes_and_from_generation_by_resource(filled: Desk) -> None:
-    done = observe(filled.home, GENERATORS, DAY)
-    held = rows(filled.home, GENERATORS)
+    done = observe(filled.resources, GENERATORS, DAY)
+    held = rows(filled.resources, GENERATORS)
     assert sorted(held) == ["328", "332", "340"]
     assert (held["328"]["fuel"], held["328"]["capacity_seen"]) == ("Hydro", 12.5)
     assert held["328"]["seen_in"] == "isone_generation_by_resource, isone_locations"
@@ -96,14 +96,16 @@ def test_generators_come_from_unit_nodes_and_from_generation_by_resource(filled:
 
 def test_a_second_look_at_a_day_changes_no_table_and_no_file(filled: Desk) -> None:
     for reference in REFERENCES:
-        observe(filled.home, reference, DAY)
-        path = home_file(filled.home, reference)
-        heads = [filled.home.lake.table(t).current_snapshot() for t in tables(reference)]
+        observe(filled.resources, reference, DAY)
+        path = home_file(filled.resources, reference)
+        heads = [filled.resources.lake.table(t).current_snapshot() for t in tables(reference)]
         before = (path.read_bytes(), path.stat().st_mtime_ns)
-        done = observe(filled.home, reference, DAY)
+        done = observe(filled.resources, reference, DAY)
         assert (done.merged.new, done.filed.added, done.filed.completed) == (0, 0, 0)
         assert (path.read_bytes(), path.stat().st_mtime_ns) == before
-        assert [filled.home.lake.table(t).current_snapshot() for t in tables(reference)] == heads
+        assert [
+            filled.resources.lake.table(t).current_snapshot() for t in tables(reference)
+        ] == heads
 
 
 def tables(reference: Reference) -> list[Any]:
@@ -112,20 +114,21 @@ def tables(reference: Reference) -> list[Any]:
 
 def test_days_observed_backwards_give_the_same_tables_and_files(desk: Desk, tmp_path: Path) -> None:
     later = LISTED.replace(b"UN.ASHLAND 13.8ASH1", b"UN.ASHLAND 13.8ASH9")
-    other = replace(desk.home, root=tmp_path / "other")
-    for one in (desk, replace(desk, home=other)):
+    other = replace(desk.resources, root=tmp_path / "other")
+    for one in (desk, replace(desk, resources=other)):
         one.bring(ISONE_LOCATIONS, LISTED, at=utc("2026-07-20T12:00:00Z"))
         one.bring(ISONE_LOCATIONS, later, at=utc("2026-07-21T12:00:00Z"))
     for reference in REFERENCES:
         for day in (DAY, NEXT):
-            observe(desk.home, reference, day)
+            observe(desk.resources, reference, day)
         for day in (NEXT, DAY):
             observe(other, reference, day)
-        assert crosswalk(other, reference).equals(crosswalk(desk.home, reference))
+        assert crosswalk(other, reference).equals(crosswalk(desk.resources, reference))
         assert (
-            home_file(other, reference).read_text() == home_file(desk.home, reference).read_text()
+            home_file(other, reference).read_text()
+            == home_file(desk.resources, reference).read_text()
         )
-    spans = crosswalk(desk.home, ISO_NODES).filter(location_id="328")
+    spans = crosswalk(desk.resources, ISO_NODES).filter(location_id="328")
     assert spans.select("location_name", "valid_from", "valid_to").rows() == [
         ("UN.ASHLAND 13.8ASH1", DAY, NEXT),
         ("UN.ASHLAND 13.8ASH9", NEXT, None),
@@ -133,12 +136,12 @@ def test_days_observed_backwards_give_the_same_tables_and_files(desk: Desk, tmp_
 
 
 def test_rows_that_left_a_market_table_are_still_known(filled: Desk) -> None:
-    observe(filled.home, ISO_NODES, DAY)
-    before = crosswalk(filled.home, ISO_NODES)
+    observe(filled.resources, ISO_NODES, DAY)
+    before = crosswalk(filled.resources, ISO_NODES)
     empty = ISONE_RT_LMP.table.empty()
-    filled.home.lake.replace(ISONE_RT_LMP.table, empty, {"operating_day": DAY})
-    observe(filled.home, ISO_NODES, DAY)
-    assert crosswalk(filled.home, ISO_NODES).equals(before)
+    filled.resources.lake.replace(ISONE_RT_LMP.table, empty, {"operating_day": DAY})
+    observe(filled.resources, ISO_NODES, DAY)
+    assert crosswalk(filled.resources, ISO_NODES).equals(before)
 
 
 # --- the home's file -----------------------------------------------------------------------------
@@ -151,13 +154,13 @@ def edit(path: Path, was: str, becomes: str) -> None:
 
 
 def test_what_a_person_types_survives_every_run_and_flows_into_the_table(filled: Desk) -> None:
-    observe(filled.home, ISO_NODES, DAY)
-    path = home_file(filled.home, ISO_NODES)
+    observe(filled.resources, ISO_NODES, DAY)
+    path = home_file(filled.resources, ISO_NODES)
     line = "isone,328,UN.ASHLAND 13.8ASH1,NETWORK NODE,INTERNAL,UNIT,,,,"
     edit(path, line, line.replace("UNIT,,,,", "UNIT,Ashland 1,ME,7000,checked"))
     filled.bring(ISONE_LOCATIONS, LISTED.replace(b"ASH1", b"ASH9"), at=NOON)
     before = path.read_text().splitlines()
-    observe(filled.home, ISO_NODES, NEXT)
+    observe(filled.resources, ISO_NODES, NEXT)
     after = path.read_text().splitlines()
     assert [(a, b) for a, b in zip(before, after, strict=True) if a != b] == [
         (
@@ -165,7 +168,7 @@ def test_what_a_person_types_survives_every_run_and_flows_into_the_table(filled:
             before[2].replace("ASH1,", "ASH1 | UN.ASHLAND 13.8ASH9,"),
         )
     ]
-    row = rows(filled.home)["328"]
+    row = rows(filled.resources)["328"]
     said = (row["canonical_name"], row["location_name"], row["zone"], row["reserve_zone"])
     assert said == ("Ashland 1", "UN.ASHLAND 13.8ASH9", "ME", "7000")
 
@@ -175,12 +178,12 @@ def test_the_homes_file_begins_as_the_projects_and_takes_in_what_is_reviewed_the
 ) -> None:
     folder = tmp_path / "config"
     shutil.copytree(PROJECT / "config", folder)
-    home = replace(filled.home, config_folder=folder)
-    observe(home, GENERATORS, DAY)
-    edit(project_file(home, GENERATORS), "note\n", "note\nisone,328,,,,ME,asked the owner\n")
-    observe(home, GENERATORS, DAY)
-    assert rows(home, GENERATORS)["328"]["zone"] == "ME"
-    own = home_file(home, GENERATORS).read_text()
+    resources = replace(filled.resources, config_folder=folder)
+    observe(resources, GENERATORS, DAY)
+    edit(project_file(resources, GENERATORS), "note\n", "note\nisone,328,,,,ME,asked the owner\n")
+    observe(resources, GENERATORS, DAY)
+    assert rows(resources, GENERATORS)["328"]["zone"] == "ME"
+    own = home_file(resources, GENERATORS).read_text()
     assert "isone,328,UN.ASHLAND 13.8ASH1,Hydro,,ME,asked the owner\n" in own
 
 
@@ -188,25 +191,25 @@ def test_one_run_at_a_time_writes_a_file(filled: Desk) -> None:
     done = threading.Event()
 
     def run() -> None:
-        observe(filled.home, GENERATORS, DAY)
+        observe(filled.resources, GENERATORS, DAY)
         done.set()
 
     thread = threading.Thread(target=run)
-    with filled.home.turn("reference_generators"):
+    with filled.resources.lock("reference_generators"):
         thread.start()
         assert not done.wait(0.5)
-        assert not home_file(filled.home, GENERATORS).exists()
+        assert not home_file(filled.resources, GENERATORS).exists()
     thread.join(30)
     assert done.is_set()
-    assert home_file(filled.home, GENERATORS).exists()
+    assert home_file(filled.resources, GENERATORS).exists()
 
 
 def test_a_file_that_cannot_be_read_stops_the_run_and_is_left_as_it_is(filled: Desk) -> None:
-    path = home_file(filled.home, ISO_NODES)
+    path = home_file(filled.resources, ISO_NODES)
     path.parent.mkdir(parents=True)
     path.write_text("half a li")
     with pytest.raises(ConfigError, match=r"iso_nodes\.csv, line 1: expected the columns"):
-        observe(filled.home, ISO_NODES, DAY)
+        observe(filled.resources, ISO_NODES, DAY)
     assert path.read_text() == "half a li"
 
 
@@ -214,18 +217,20 @@ def test_a_file_that_cannot_be_read_stops_the_run_and_is_left_as_it_is(filled: D
 
 
 @pytest.fixture
-def exporting(filled: Desk, tmp_path: Path) -> Home:
+def exporting(filled: Desk, tmp_path: Path) -> Resources:
     """A home of real data, with a config folder of its own."""
     folder = tmp_path / "config"
     shutil.copytree(PROJECT / "config", folder)
-    (filled.home.root / "origin").write_text("real")
-    home = replace(filled.home, config_folder=folder)
+    (filled.resources.root / "origin").write_text("real")
+    resources = replace(filled.resources, config_folder=folder)
     for reference in REFERENCES:
-        observe(home, reference, DAY)
-    return home
+        observe(resources, reference, DAY)
+    return resources
 
 
-def test_export_completes_the_projects_files_and_changes_no_filled_cell(exporting: Home) -> None:
+def test_export_completes_the_projects_files_and_changes_no_filled_cell(
+    exporting: Resources,
+) -> None:
     path = project_file(exporting, ISO_NODES)
     edit(path, "isone,4001,,LOAD ZONE,,,,ME,,", "isone,4001,,LOAD ZONE,,,Maine zone,ME,,by hand")
     before = path.read_text().splitlines()
@@ -241,7 +246,7 @@ def test_export_completes_the_projects_files_and_changes_no_filled_cell(exportin
     assert [(f.added, f.completed) for f in export(exporting)] == [(0, 0), (0, 0)]
 
 
-def test_names_that_no_operator_gave_are_never_exported(exporting: Home) -> None:
+def test_names_that_no_operator_gave_are_never_exported(exporting: Resources) -> None:
     marker = exporting.root / "origin"
     before = project_file(exporting, ISO_NODES).read_bytes()
     marker.write_text("simulated")
@@ -254,9 +259,9 @@ def test_names_that_no_operator_gave_are_never_exported(exporting: Home) -> None
 
 
 def test_a_home_knows_whose_data_it_holds(live_desk: Desk) -> None:
-    assert live_desk.home.origin == ""
-    ingest.collect(live_desk.home, ISONE_LOCATIONS, ISONE_LOCATIONS.day("2026-07-21"))
-    assert live_desk.home.origin == "simulated"
+    assert live_desk.resources.origin == ""
+    ingest.collect(live_desk.resources, ISONE_LOCATIONS, ISONE_LOCATIONS.day("2026-07-21"))
+    assert live_desk.resources.origin == "simulated"
 
 
 # --- the graph -----------------------------------------------------------------------------------
@@ -268,8 +273,10 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def run(home: Home, instance: dg.DagsterInstance, partition: str) -> dg.ExecuteInProcessResult:
-    job = build(home).resolve_job_def("reference_daily")
+def run(
+    resources: Resources, instance: dg.DagsterInstance, partition: str
+) -> dg.ExecuteInProcessResult:
+    job = build(resources).resolve_job_def("reference_daily")
     return job.execute_in_process(partition_key=partition, instance=instance)
 
 
@@ -296,9 +303,9 @@ def said(
 
 @pytest.mark.parametrize("reference", REFERENCES, ids=lambda r: r.key)
 def test_a_reference_asset_says_who_owns_it_and_on_what_it_rests(
-    home: Home, reference: Reference
+    resources: Resources, reference: Reference
 ) -> None:
-    graph = build(home).resolve_asset_graph()
+    graph = build(resources).resolve_asset_graph()
     node = graph.get(reference_key(reference))
     assert node.key.to_user_string() == f"reference/{reference.key}"
     assert (node.group_name, node.owners) == ("reference", ["team:market-data"])
@@ -313,8 +320,8 @@ def test_a_reference_asset_says_who_owns_it_and_on_what_it_rests(
         assert (check.description, check.partitions_def) == (CHECKS[name][0], node.partitions_def)
 
 
-def test_prices_of_another_days_key_are_the_same_days_whichever_zone(home: Home) -> None:
-    graph = build(home).resolve_asset_graph()
+def test_prices_of_another_days_key_are_the_same_days_whichever_zone(resources: Resources) -> None:
+    graph = build(resources).resolve_asset_graph()
     node = graph.get(reference_key(ISO_NODES))
     for dataset in (MISO_CTS, ISONE_DA_LMP):
         mapping = node.partition_mappings[table_key(dataset)]
@@ -324,14 +331,14 @@ def test_prices_of_another_days_key_are_the_same_days_whichever_zone(home: Home)
 def test_a_day_materializes_both_tables_and_reports_their_checks(
     filled: Desk, instance: dg.DagsterInstance
 ) -> None:
-    result = run(filled.home, instance, "2026-07-20")
+    result = run(filled.resources, instance, "2026-07-20")
     assert result.success
     done = materialized(result)
     assert set(done) == {"reference/iso_nodes", "reference/generators"}
     metadata = done["reference/iso_nodes"]
     assert metadata["dagster/partition_row_count"] == metadata["new_sightings"] == 8
     assert metadata["dagster/row_count"] == 7
-    assert metadata["file"] == str(home_file(filled.home, ISO_NODES))
+    assert metadata["file"] == str(home_file(filled.resources, ISO_NODES))
     assert said(result, ISO_NODES) == {
         "unknown": (False, "2026-07-20"),
         "renamed": (True, "2026-07-20"),
@@ -343,12 +350,12 @@ def test_a_day_materializes_both_tables_and_reports_their_checks(
 def test_what_changed_overnight_is_reported_in_a_run_that_succeeds(
     filled: Desk, instance: dg.DagsterInstance
 ) -> None:
-    assert run(filled.home, instance, "2026-07-20").success
+    assert run(filled.resources, instance, "2026-07-20").success
     tree = json.loads(LISTED.replace(b"UN.ASHLAND 13.8ASH1", b"UN.ASHLAND 13.8ASH9"))
     listed = tree["Locations"]["Location"]
     tree["Locations"]["Location"] = [r for r in listed if r["LocationID"] != 321]
     filled.bring(ISONE_LOCATIONS, json.dumps(tree).encode(), at=NOON)
-    result = run(filled.home, instance, "2026-07-21")
+    result = run(filled.resources, instance, "2026-07-21")
     assert result.success
     failed = {name for name, (passed, _) in said(result, ISO_NODES).items() if not passed}
     assert failed == {"renamed", "vanished", "shared_names"}
@@ -358,7 +365,7 @@ def test_what_changed_overnight_is_reported_in_a_run_that_succeeds(
     tree["Locations"]["Location"].append({**unit, "NetworkNodeType": "UNIT"})
     filled.bring(ISONE_LOCATIONS, json.dumps(tree).encode(), at=utc("2026-07-22T16:00:00Z"))
     filled.clock.set(utc("2026-07-22T16:00:00Z"))
-    result = run(filled.home, instance, "2026-07-22")
+    result = run(filled.resources, instance, "2026-07-22")
     assert not said(result, GENERATORS)["without_fuel"][0]
     assert all(said(result, ISO_NODES)[name][0] for name in ("unknown", "renamed", "vanished"))
 
@@ -366,7 +373,7 @@ def test_what_changed_overnight_is_reported_in_a_run_that_succeeds(
 def test_a_day_on_which_nothing_was_seen_is_not_materialized(
     desk: Desk, instance: dg.DagsterInstance
 ) -> None:
-    result = run(desk.home, instance, "2026-07-20")
+    result = run(desk.resources, instance, "2026-07-20")
     assert result.success
     assert materialized(result) == {}
     assert said(result, ISO_NODES) == {}
@@ -375,7 +382,7 @@ def test_a_day_on_which_nothing_was_seen_is_not_materialized(
 def test_a_materialization_from_the_ui_runs_its_checks_once(
     filled: Desk, instance: dg.DagsterInstance
 ) -> None:
-    definitions = build(filled.home)
+    definitions = build(filled.resources)
     job = dg.define_asset_job(
         "by_hand",
         selection=dg.AssetSelection.assets(reference_key(ISO_NODES)),
@@ -388,14 +395,14 @@ def test_a_materialization_from_the_ui_runs_its_checks_once(
     evaluations = result.get_asset_check_evaluations()
     judged = [name for name in checks_of(ISO_NODES) if name != "vanished"]  # no earlier day
     assert [e.check_name for e in evaluations] == judged
-    again = recall(filled.home, ISO_NODES, DAY)
+    again = recall(filled.resources, ISO_NODES, DAY)
     assert {e.check_name: e.passed for e in evaluations} == {
         v.check: v.passed for v in again if not v.skipped
     }
 
 
-def test_the_daily_schedule_looks_at_yesterday_and_today(home: Home) -> None:
-    repository = build(home).get_repository_def()
+def test_the_daily_schedule_looks_at_yesterday_and_today(resources: Resources) -> None:
+    repository = build(resources).get_repository_def()
     schedule = repository.get_schedule_def("reference_daily_schedule")
     assert (schedule.cron_schedule, schedule.execution_timezone) == (
         "45 7 * * *",

@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from aurum_assets import ingest
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.dataset import Envelope
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.archive import Stored
 from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.registry import TTL, Registry
@@ -164,14 +164,14 @@ PAYLOADS = [
 def test_a_lost_registry_changes_no_row_and_no_object(desk: Desk, lost: str) -> None:
     for n, body in enumerate([*PAYLOADS, PAYLOADS[3]]):
         if lost == "always" or (lost == "half way" and n == 2):
-            desk.home.registry = Registry(Unreachable())  # a cached property, put in its place
+            desk.resources.registry = Registry(Unreachable())  # a cached property, put in its place
         elif lost == "half way" and n == 3:
-            desk = Desk(replace(desk.home), desk.clock)
+            desk = Desk(replace(desk.resources), desk.clock)
         at = desk.clock() + dt.timedelta(minutes=5 * n)
         desk.bring(LOAD, body, at=at)
     rows = desk.rows(LOAD)
     assert rows["load"].to_list() == [15_003.0] * 4
     assert rows["fetched_at"].unique().to_list() == [desk.clock() + dt.timedelta(minutes=15)]
-    assert desk.home.archive.size(LOAD.key)[0] == 4
-    again = ingest.replay(desk.home, LOAD, LOAD.day("2026-07-20"))
+    assert desk.resources.archive.size(LOAD.key)[0] == 4
+    again = ingest.replay(desk.resources, LOAD, LOAD.day("2026-07-20"))
     assert again.merged.snapshot_id is None

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from aurum_assets import ingest
 from aurum_assets.cli import main
 from aurum_assets.ingest.rejecting import named, one_day, rejecting
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import LakeBusy, MalformedPayload, Unexpected
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Rule, Table
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.simulator.load import load_records
 from aurum_assets_tests.conftest import Desk
@@ -85,13 +85,13 @@ def test_what_a_parser_raises_rejects_its_snapshot_and_the_day_goes_on(
     assert [name in reason for reason in bad.done.rejected] == [True]
     assert not bad.verdicts["contract"].passed
     assert name in bad.verdicts["contract"].reason
-    (rejection,) = desk.home.archive.rejections(LOAD.key)
+    (rejection,) = desk.resources.archive.rejections(LOAD.key)
     assert name in rejection.reason
     desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
     good = desk.bring(dataset, load_body(DAYS[0]))
     assert len(desk.rows(dataset)) == 3, "the day still accepts a good answer"
     assert good.done.rejected == []
-    again = ingest.replay(desk.home, dataset, dataset.day(DAYS[0]))
+    again = ingest.replay(desk.resources, dataset, dataset.day(DAYS[0]))
     assert again.merged.snapshot_id is None
     assert len(again.rejected) == 1
 
@@ -171,7 +171,7 @@ def test_an_instant_beyond_the_calendar_rejects_its_snapshot_alone(
     good = desk.bring(dataset, cts_body("2026-07-20 8:19:00 AM"))
     assert good.done.rejected == []
     assert len(desk.rows(dataset)) == 2
-    again = ingest.replay(desk.home, dataset, dataset.day("2026-07-20"))
+    again = ingest.replay(desk.resources, dataset, dataset.day("2026-07-20"))
     assert again.merged.snapshot_id is None
     assert len(again.rejected) == 1
     assert len(desk.rows(dataset)) == 2
@@ -214,7 +214,7 @@ class UnwritableLake(Lake):
 
 def test_rows_that_cannot_be_written_reject_their_snapshot_alone(desk: Desk) -> None:
     """With what was kept out of it: its bytes are kept whole, under ``rejected/``."""
-    desk.home.lake = UnwritableLake.local(desk.home.root / "lake")  # a cached property
+    desk.resources.lake = UnwritableLake.local(desk.resources.root / "lake")  # a cached property
     records = load_records(LOAD.day(DAYS[0]), range(100, 103))
     records[0]["LoadMw"], records[1]["LoadMw"] = HOSTILE, -1
     tree = {"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}
@@ -224,12 +224,12 @@ def test_rows_that_cannot_be_written_reject_their_snapshot_alone(desk: Desk) -> 
         reason == "isone_system_load: writing its rows failed: ArithmeticError: no file can hold it"
     )
     assert not bad.verdicts["contract"].passed
-    assert [r.reason for r in desk.home.archive.rejections(LOAD.key)] == [reason]
-    assert desk.home.lake.read(QUARANTINE).is_empty()
+    assert [r.reason for r in desk.resources.archive.rejections(LOAD.key)] == [reason]
+    assert desk.resources.lake.read(QUARANTINE).is_empty()
     desk.clock.set(desk.clock() + dt.timedelta(minutes=5))
     good = desk.bring(LOAD, load_body(DAYS[0]))
     assert (good.done.merged.new, good.done.rejected) == (3, [])
-    again = ingest.replay(desk.home, LOAD, LOAD.day(DAYS[0]))
+    again = ingest.replay(desk.resources, LOAD, LOAD.day(DAYS[0]))
     assert again.rejected == [reason]
     assert len(desk.rows(LOAD)) == 3
 
@@ -237,12 +237,12 @@ def test_rows_that_cannot_be_written_reject_their_snapshot_alone(desk: Desk) -> 
 def test_what_can_be_written_leaves_no_trace_where_it_is_tried(desk: Desk) -> None:
     desk.bring(LOAD, load_body(DAYS[0]))
     rows = desk.rows(LOAD)
-    warehouse = sorted((desk.home.root / "lake").rglob("*.parquet"))
-    desk.home.lake.write_nowhere(LOAD.table, rows)
-    assert sorted((desk.home.root / "lake").rglob("*.parquet")) == warehouse
+    warehouse = sorted((desk.resources.root / "lake").rglob("*.parquet"))
+    desk.resources.lake.write_nowhere(LOAD.table, rows)
+    assert sorted((desk.resources.root / "lake").rglob("*.parquet")) == warehouse
     late = rows.with_columns(pl.col("interval_end").dt.offset_by("7990y"))
     with pytest.raises(OverflowError):
-        desk.home.lake.write_nowhere(LOAD.table, late)
+        desk.resources.lake.write_nowhere(LOAD.table, late)
 
 
 # --- other days and files go on ------------------------------------------------------------------
@@ -274,21 +274,21 @@ class FailingLake(Lake):
 
 @pytest.fixture
 def failing(desk: Desk) -> Desk:
-    desk.home.lake = FailingLake.local(desk.home.root / "lake")  # a cached property
+    desk.resources.lake = FailingLake.local(desk.resources.root / "lake")  # a cached property
     return desk
 
 
 def test_a_failure_that_no_snapshot_causes_rejects_none(failing: Desk) -> None:
     failing.take(LOAD, load_body(DAYS[1]))
     with pytest.raises(RuntimeError, match="nobody thought of this"):
-        ingest.normalize(failing.home, LOAD, LOAD.day(DAYS[1]))
-    assert list(failing.home.archive.rejections(LOAD.key)) == []
+        ingest.normalize(failing.resources, LOAD, LOAD.day(DAYS[1]))
+    assert list(failing.resources.archive.rejections(LOAD.key)) == []
 
 
 def test_a_day_that_fails_is_named_and_the_others_are_normalized(failing: Desk) -> None:
     for key in DAYS:
         failing.take(LOAD, load_body(key))
-    outcomes = dict(ingest.normalize_each(failing.home, LOAD, DAYS, LOAD.day(DAYS[0])))
+    outcomes = dict(ingest.normalize_each(failing.resources, LOAD, DAYS, LOAD.day(DAYS[0])))
     failed = outcomes[LOAD.day(DAYS[1])]
     assert isinstance(failed, Unexpected)
     assert str(failed).startswith(f"isone_system_load {DAYS[1]}: RuntimeError: nobody thought")
@@ -299,7 +299,7 @@ def test_load_takes_the_other_days_and_says_which_one_failed(failing: Desk, tmp_
     files = [tmp_path / f"{key}.json" for key in DAYS]
     for file, key in zip(files, DAYS, strict=True):
         file.write_bytes(load_body(key))
-    done = ingest.load(failing.home, LOAD, files, fetched_at=failing.clock())
+    done = ingest.load(failing.resources, LOAD, files, fetched_at=failing.clock())
     assert list(done.failed) == [DAYS[1]]
     assert "nobody thought of this" in done.failed[DAYS[1]]
     assert [d.day.key for d in done.days] == [DAYS[0], DAYS[2]]
@@ -308,7 +308,7 @@ def test_load_takes_the_other_days_and_says_which_one_failed(failing: Desk, tmp_
 def test_replay_of_a_day_that_fails_is_one_of_our_errors(failing: Desk) -> None:
     failing.take(LOAD, load_body(DAYS[1]))
     with pytest.raises(Unexpected, match="RuntimeError: nobody thought of this"):
-        ingest.replay(failing.home, LOAD, LOAD.day(DAYS[1]))
+        ingest.replay(failing.resources, LOAD, LOAD.day(DAYS[1]))
 
 
 def test_requeue_says_which_day_fails_and_reads_the_others(failing: Desk) -> None:
@@ -317,10 +317,10 @@ def test_requeue_says_which_day_fails_and_reads_the_others(failing: Desk) -> Non
         records[0]["LoadMw"] = -1
         body = {"FiveMinSystemLoads": {"FiveMinSystemLoad": records}}
         failing.take(LOAD, json.dumps(body).encode())
-    failing.home.lake = Lake.local(failing.home.root / "lake")
-    list(ingest.normalize_each(failing.home, LOAD, DAYS, LOAD.day(DAYS[0])))
-    failing.home.lake = FailingLake.local(failing.home.root / "lake")
-    done = ingest.requeue(failing.home, LOAD)
+    failing.resources.lake = Lake.local(failing.resources.root / "lake")
+    list(ingest.normalize_each(failing.resources, LOAD, DAYS, LOAD.day(DAYS[0])))
+    failing.resources.lake = FailingLake.local(failing.resources.root / "lake")
+    done = ingest.requeue(failing.resources, LOAD)
     assert [r.day for r in done] == list(DAYS)
     assert [bool(r.failed) for r in done] == [False, True, False]
 
@@ -328,7 +328,7 @@ def test_requeue_says_which_day_fails_and_reads_the_others(failing: Desk) -> Non
 def test_a_dry_run_of_requeue_tells_what_a_parser_raises(desk: Desk) -> None:
     dataset = stumbling(unknown_column)
     desk.bring(dataset, load_body(DAYS[0], load=HOSTILE))
-    (done,) = ingest.requeue(desk.home, dataset, dry_run=True)
+    (done,) = ingest.requeue(desk.resources, dataset, dry_run=True)
     assert done.rejected_after == 1
     assert "ColumnNotFoundError" in done.reasons[0]
 

@@ -20,14 +20,15 @@ from pyiceberg.catalog import Catalog
 
 from aurum_assets import cli, ingest, open_lake
 from aurum_assets.isone import IsoNeApiConfig
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.miso import MisoApiConfig
 from aurum_assets.model.errors import ConfigError, HomeMoved, LakeBusy
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Configuration, Home, open_home
+from aurum_assets.resources.settings import Resources, open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording
@@ -67,20 +68,20 @@ COMMANDS = {
 def original(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration) -> Path:
     """A home with prices, a correction of one, a load, and a row in quarantine."""
     root = tmp_path_factory.mktemp("made") / "aurum"
-    fill(Home(root, configuration), root.parent)
+    fill(Resources(root, configuration), root.parent)
     return root
 
 
-def fill(home: Home, folder: Path) -> None:
+def fill(resources: Resources, folder: Path) -> None:
     changed = (PRICES.replace(b"39.16", value) for value in (b"39.17", b"99.99"))
     for number, body in enumerate((PRICES, *changed)):
         path = folder / f"prices-{number}.json"
         path.write_bytes(body)
         os.utime(path, (1_790_000_000 + number, 1_790_000_000 + number))
-        ingest.load(home, LMP, [path])
+        ingest.load(resources, LMP, [path])
     path = folder / "load.json"
     path.write_bytes(recording("isone_system_load", "live", "ordinary").body)
-    ingest.load(home, LOAD, [path])
+    ingest.load(resources, LOAD, [path])
 
 
 @pytest.fixture
@@ -89,8 +90,8 @@ def copy(original: Path, tmp_path: Path) -> Path:
     return shutil.copytree(original, tmp_path / "a copy of #1")
 
 
-def at(root: Path, configuration: Configuration) -> Home:
-    return Home(root, configuration)
+def at(root: Path, configuration: Configuration) -> Resources:
+    return Resources(root, configuration)
 
 
 def files(root: Path) -> dict[str, str]:
@@ -102,15 +103,15 @@ def files(root: Path) -> dict[str, str]:
     }
 
 
-def rows(home: Home) -> list[pl.DataFrame]:
-    return [home.lake.read(table) for table in TABLES]
+def rows(resources: Resources) -> list[pl.DataFrame]:
+    return [resources.lake.read(table) for table in TABLES]
 
 
-def history(home: Home) -> dict[str, list[tuple[int, int]]]:
+def history(resources: Resources) -> dict[str, list[tuple[int, int]]]:
     """Each snapshot of each table, and how many rows a look back to it gives."""
     found = {}
     for table in TABLES:
-        one = home.lake.table(table)
+        one = resources.lake.table(table)
         counts = [
             (s.snapshot_id, len(one.scan(snapshot_id=s.snapshot_id).to_arrow()))
             for s in one.metadata.snapshots
@@ -161,7 +162,7 @@ def test_a_copied_home_is_refused_by_python_too(
     original: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AURUM_HOME", str(copy))
-    for opened in (open_lake, IsoNeApiConfig().home, MisoApiConfig().home):
+    for opened in (open_lake, IsoNeApiConfig().resources, MisoApiConfig().resources):
         with pytest.raises(HomeMoved, match=f"was made in {original}, "):
             opened()
 
@@ -200,7 +201,7 @@ def test_a_home_reached_by_another_name_is_the_same(
 def test_to_notice_costs_a_few_milliseconds_and_no_library(original: Path) -> None:
     code = """
 import sys, time
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import open_home
 home = open_home(DATASETS)
 took = []
@@ -349,7 +350,7 @@ def test_a_copy_is_refused_however_long_its_catalog_was_locked(
     monkeypatch.setenv("AURUM_HOME", str(copy))
     threading.Timer(5.5, held.rollback).start()  # more than SQLite waits by itself
     with pytest.raises(HomeMoved):
-        open_home(DATASETS)
+        open_resources(DATASETS)
 
 
 def test_a_catalog_that_stays_locked_is_said_and_not_opened(
@@ -369,7 +370,7 @@ def test_a_catalog_that_cannot_be_opened_is_said(
     catalog.unlink()
     catalog.mkdir()
     with pytest.raises(ConfigError, match=r"catalog\.sqlite.* cannot be opened .* set AURUM_HOME"):
-        open_home(DATASETS)
+        open_resources(DATASETS)
 
 
 # --- killed --------------------------------------------------------------------------------------
@@ -469,15 +470,15 @@ def test_a_warehouse_and_an_archive_on_s3_are_relocated_to_another_prefix(
 
     for name, value in environment("one").items():
         monkeypatch.setenv(name, value)
-    made = open_home(DATASETS)
+    made = open_resources(DATASETS)
     fill(made, tmp_path)
     expected, looked_back = rows(made), history(made)
     made.lake.close()
     client = boto3.client("s3", endpoint_url=s3.url)
     before = objects(s3, "one/")
     for key in before:
-        source = f"raw/one/{key}"
-        client.copy_object(Bucket="raw", Key=f"two/{key}", CopySource=source)
+        operator = f"raw/one/{key}"
+        client.copy_object(Bucket="raw", Key=f"two/{key}", CopySource=operator)
     for name, value in environment("two").items():
         monkeypatch.setenv(name, value)
     copied = objects(s3, "two/")
@@ -492,7 +493,7 @@ def test_a_warehouse_and_an_archive_on_s3_are_relocated_to_another_prefix(
     assert {p["part"]: p["state"] for p in parts}["place"] == "broken"
     done = said(aurum("relocate", "--json", **environment("two")))
     assert (done["from"], done["to"]) == ("s3://raw/one/warehouse", "s3://raw/two/warehouse")
-    found = open_home(DATASETS)
+    found = open_resources(DATASETS)
     assert all(one.equals(other) for one, other in zip(rows(found), expected, strict=True))
     assert history(found) == looked_back
     assert {place.startswith("s3://raw/two/") for place in named(found.lake.catalog)} == {True}

@@ -18,10 +18,6 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.graph.translate import failures_in_words
 from aurum_assets.ingest.keep import waiting as in_spool
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
     ConfigError,
@@ -29,11 +25,15 @@ from aurum_assets.model.errors import (
     NothingArchived,
     StoreUnavailable,
 )
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import objects
 from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.objects import S3, bounded_client, open_store, s3_properties
-from aurum_assets.resources.settings import PROJECT, Backends, Home, Settings, open_home
+from aurum_assets.resources.settings import PROJECT, Backends, Resources, Settings, open_resources
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.servers.s3 import S3Server
 from aurum_assets_tests.test_archive import BODY, envelope, minutes, put
@@ -59,19 +59,19 @@ def archive(store: S3) -> Archive:
 
 
 @pytest.fixture
-def on_s3(home: Home, s3: S3Server) -> Home:
+def on_s3(resources: Resources, s3: S3Server) -> Resources:
     place = f"s3://raw/{uuid.uuid4().hex}"
-    return replace(home, backends=Backends(archive=place, s3_endpoint=s3.url))
+    return replace(resources, backends=Backends(archive=place, s3_endpoint=s3.url))
 
 
 @pytest.fixture
-def desk(on_s3: Home, desk: Desk) -> Desk:
+def desk(on_s3: Resources, desk: Desk) -> Desk:
     return Desk(on_s3, desk.clock)
 
 
 def waiting(desk: Desk) -> list[Path]:
     """The objects in the spool."""
-    return sorted((desk.home.root / "spool").rglob("*.gz"))
+    return sorted((desk.resources.root / "spool").rglob("*.gz"))
 
 
 # --- what an object is ---------------------------------------------------------------------------
@@ -278,22 +278,25 @@ def test_dagster_asks_again_later() -> None:
 
 
 def test_what_cannot_be_archived_is_spooled_and_goes_up_with_the_next_run(
-    live_desk: Desk, s3: S3Server, on_s3: Home
+    live_desk: Desk, s3: S3Server, on_s3: Resources
 ) -> None:
-    desk = Desk(replace(on_s3, base_urls=live_desk.home.base_urls), live_desk.clock)
-    today = CTS.source.day_of(desk.home.now())
+    desk = Desk(replace(on_s3, base_urls=live_desk.resources.base_urls), live_desk.clock)
+    today = CTS.operator.day_of(desk.resources.now())
     with s3.out_of_reach(), pytest.raises(StoreUnavailable, match=r"kept in file:.*/spool"):
-        ingest.collect(desk.home, CTS, today)
+        ingest.collect(desk.resources, CTS, today)
     (kept,) = waiting(desk)
-    assert kept.relative_to(desk.home.root / "spool").parts[:2] == ("sourcing", CTS.archive_name)
-    live_desk.clock.set(desk.home.now().replace(minute=30))
-    done = ingest.collect(desk.home, CTS, today)
+    assert kept.relative_to(desk.resources.root / "spool").parts[:2] == (
+        "sourcing",
+        CTS.archive_name,
+    )
+    live_desk.clock.set(desk.resources.now().replace(minute=30))
+    done = ingest.collect(desk.resources, CTS, today)
     assert waiting(desk) == []
     assert done.days == [today.key]
-    names = desk.home.archive.identifiers(CTS.archive_name, today.key)
+    names = desk.resources.archive.identifiers(CTS.archive_name, today.key)
     assert kept.name.partition(".")[0] in names
-    ingest.normalize(desk.home, CTS, today)
-    assert ingest.verify(desk.home, CTS, today).problems == []
+    ingest.normalize(desk.resources, CTS, today)
+    assert ingest.verify(desk.resources, CTS, today).problems == []
     assert kept.name[-24:-8] in {raw[:16] for raw in desk.rows(CTS)["raw_sha256"]}
 
 
@@ -304,21 +307,21 @@ def test_every_tick_of_an_outage_is_kept_and_repeats_go_up_once(desk: Desk, s3: 
             with pytest.raises(StoreUnavailable):
                 desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * (i + 1)))
     assert len(waiting(desk)) == 4
-    done = ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    done = ingest.normalize(desk.resources, LOAD, LOAD.day(DAY))
     assert waiting(desk) == []
-    assert len(desk.home.archive.identifiers(LOAD.archive_name, DAY)) == 3
+    assert len(desk.resources.archive.identifiers(LOAD.archive_name, DAY)) == 3
     assert done.rows["load"].to_list() == [15_002.0]
     assert done.rows["fetched_at"].to_list() == [minutes(desk, 20)]
-    assert ingest.verify(desk.home, LOAD, LOAD.day(DAY)).problems == []
+    assert ingest.verify(desk.resources, LOAD, LOAD.day(DAY)).problems == []
 
 
 def test_rejected_bytes_are_spooled_too(desk: Desk, s3: S3Server) -> None:
     with s3.out_of_reach(), pytest.raises(StoreUnavailable, match="kept in"):
         desk.take(LOAD, BROKEN)
     with pytest.raises(NothingArchived):  # what was spooled goes up first
-        ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
-    (rejection,) = desk.home.archive.rejections(LOAD.key)
-    assert desk.home.archive.rejected_body(rejection) == BROKEN
+        ingest.normalize(desk.resources, LOAD, LOAD.day(DAY))
+    (rejection,) = desk.resources.archive.rejections(LOAD.key)
+    assert desk.resources.archive.rejected_body(rejection) == BROKEN
     assert waiting(desk) == []
 
 
@@ -329,31 +332,31 @@ def test_where_the_store_refuses_the_bytes_are_kept_as_well(desk: Desk, s3: S3Se
 
 
 def test_an_outage_does_not_keep_the_next_answer_from_being_fetched(
-    live_desk: Desk, s3: S3Server, on_s3: Home
+    live_desk: Desk, s3: S3Server, on_s3: Resources
 ) -> None:
-    desk = Desk(replace(on_s3, base_urls=live_desk.home.base_urls), live_desk.clock)
-    today = LOAD.source.day_of(desk.home.now())
+    desk = Desk(replace(on_s3, base_urls=live_desk.resources.base_urls), live_desk.clock)
+    today = LOAD.operator.day_of(desk.resources.now())
     with s3.out_of_reach():
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="spool"):
-                ingest.collect(desk.home, LOAD, today, feeds=["now"])
+                ingest.collect(desk.resources, LOAD, today, feeds=["now"])
             live_desk.clock.set(minutes(desk, 5))
     assert len(waiting(desk)) == 2
 
 
 def test_a_day_that_came_up_from_the_spool_is_owed_until_it_is_normalized(
-    live_desk: Desk, s3: S3Server, on_s3: Home
+    live_desk: Desk, s3: S3Server, on_s3: Resources
 ) -> None:
-    desk = Desk(replace(on_s3, base_urls=live_desk.home.base_urls), live_desk.clock)
-    today = LOAD.source.day_of(desk.home.now())
+    desk = Desk(replace(on_s3, base_urls=live_desk.resources.base_urls), live_desk.clock)
+    today = LOAD.operator.day_of(desk.resources.now())
     with s3.out_of_reach(), pytest.raises(StoreUnavailable):
         desk.take(LOAD, LOADS[0])
     for _ in range(2):  # as after a kill between archive and table
-        done = ingest.collect(desk.home, LOAD, today, feeds=["now"])
+        done = ingest.collect(desk.resources, LOAD, today, feeds=["now"])
         assert done.days == [DAY, today.key]
     for key in done.days:
-        ingest.normalize(desk.home, LOAD, LOAD.day(key))
-    assert ingest.collect(desk.home, LOAD, today, feeds=["now"]).days == [today.key]
+        ingest.normalize(desk.resources, LOAD, LOAD.day(key))
+    assert ingest.collect(desk.resources, LOAD, today, feeds=["now"]).days == [today.key]
     assert len(desk.rows(LOAD, DAY)) == 1
 
 
@@ -364,15 +367,16 @@ def test_a_kill_between_upload_and_removal_loses_and_doubles_nothing(
         for n in range(2):
             with pytest.raises(StoreUnavailable):
                 desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * n))
-    backends, root = (desk.home.backends, desk.home.root)
+    backends, root = (desk.resources.backends, desk.resources.root)
     program = f"""
 import os, signal
 from dataclasses import replace
 from pathlib import Path
 from aurum_assets.ingest.keep import bring_up
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD as LOAD
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources import archive
-from aurum_assets.resources.settings import Backends, Home, Configuration
+from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.settings import Backends, Home
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 archive.Archive.discard = die
 bring_up(Home(Path({str(root)!r}), Configuration({{}}, {{}}),
@@ -381,10 +385,10 @@ bring_up(Home(Path({str(root)!r}), Configuration({{}}, {{}}),
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=False)  # noqa: S603  our own lines
     assert done.returncode == -9
     assert len(waiting(desk)) == 2
-    assert len(desk.home.archive.identifiers(LOAD.archive_name, DAY)) == 1
-    ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    assert len(desk.resources.archive.identifiers(LOAD.archive_name, DAY)) == 1
+    ingest.normalize(desk.resources, LOAD, LOAD.day(DAY))
     assert waiting(desk) == []
-    assert len(desk.home.archive.identifiers(LOAD.archive_name, DAY)) == 2
+    assert len(desk.resources.archive.identifiers(LOAD.archive_name, DAY)) == 2
     assert desk.rows(LOAD)["load"].to_list() == [15_001.0]
     assert not list((root / "spool" / "owed").rglob("*Z-*"))
 
@@ -395,9 +399,9 @@ def test_a_damaged_file_in_the_spool_does_not_hold_up_the_others(desk: Desk, s3:
             with pytest.raises(StoreUnavailable):
                 desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * n))
     waiting(desk)[0].write_bytes(b"damaged")
-    ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    ingest.normalize(desk.resources, LOAD, LOAD.day(DAY))
     assert len(waiting(desk)) == 1
-    assert len(desk.home.archive.identifiers(LOAD.archive_name, DAY)) == 1
+    assert len(desk.resources.archive.identifiers(LOAD.archive_name, DAY)) == 1
 
 
 def test_a_damaged_reason_in_the_spool_does_not_hold_up_the_others(
@@ -409,10 +413,10 @@ def test_a_damaged_reason_in_the_spool_does_not_hold_up_the_others(
                 desk.take(LOAD, body)
         with pytest.raises(ConfigError):
             desk.take(LOAD, LOADS[0])
-    min((desk.home.root / "spool").rglob("*.reason.json")).write_bytes(b"")
-    ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    min((desk.resources.root / "spool").rglob("*.reason.json")).write_bytes(b"")
+    ingest.normalize(desk.resources, LOAD, LOAD.day(DAY))
     assert len(waiting(desk)) == 1
-    assert len(list(desk.home.archive.rejections(LOAD.key))) == 1
+    assert len(list(desk.resources.archive.rejections(LOAD.key))) == 1
     assert len(desk.rows(LOAD)) == 1
 
 
@@ -423,7 +427,7 @@ def test_a_correction_back_is_no_repetition_while_what_it_corrects_waits_in_the_
     with s3.out_of_reach("403"), pytest.raises(ConfigError):
         desk.take(LOAD, LOADS[1], at=minutes(desk, 5))
     assert desk.take(LOAD, LOADS[0], at=minutes(desk, 10)).outcome == "stored"
-    ingest.normalize(desk.home, LOAD, LOAD.day(DAY))
+    ingest.normalize(desk.resources, LOAD, LOAD.day(DAY))
     (row,) = desk.rows(LOAD).iter_rows(named=True)
     assert (row["load"], row["fetched_at"]) == (15_000.0, minutes(desk, 10))
     assert desk.take(LOAD, LOADS[0], at=minutes(desk, 15)).outcome == "duplicate"
@@ -433,7 +437,7 @@ def test_a_correction_back_is_no_repetition_while_what_it_corrects_waits_in_the_
 def on_a_disk_that_is_gone(desk: Desk, tmp_path: Path) -> Desk:
     (tmp_path / "mount").write_text("no folder any more")
     backends = Backends(archive=f"file:{tmp_path}/mount/archive")
-    return Desk(replace(desk.home, backends=backends), desk.clock)
+    return Desk(replace(desk.resources, backends=backends), desk.clock)
 
 
 def test_what_a_disk_does_not_take_is_spooled_too(on_a_disk_that_is_gone: Desk) -> None:
@@ -446,44 +450,46 @@ def test_what_a_disk_does_not_take_is_spooled_too(on_a_disk_that_is_gone: Desk) 
 
 def test_a_spool_that_takes_nothing_is_a_sentence(on_a_disk_that_is_gone: Desk) -> None:
     desk = on_a_disk_that_is_gone
-    desk.home.root.mkdir()
-    (desk.home.root / "spool").write_text("no folder")
+    desk.resources.root.mkdir()
+    (desk.resources.root / "spool").write_text("no folder")
     with pytest.raises(StoreUnavailable, match=r"mount/archive is out.*lost: file:.*/spool is out"):
         desk.take(LOAD, LOADS[0])
 
 
 def test_a_spool_that_cannot_be_read_keeps_nothing_out_of_the_archive(desk: Desk) -> None:
-    desk.home.root.mkdir()
-    (desk.home.root / "spool").write_text("no folder")
+    desk.resources.root.mkdir()
+    (desk.resources.root / "spool").write_text("no folder")
     assert desk.take(LOAD, LOADS[0]).outcome == "stored"
 
 
 def test_an_outage_stops_no_feed_and_no_hour_and_a_retry_asks_only_what_was_not_answered(
     live_desk: Desk, on_a_disk_that_is_gone: Desk, tmp_path: Path
 ) -> None:
-    urls = live_desk.home.base_urls
-    home = replace(
-        on_a_disk_that_is_gone.home, base_urls=urls, credentials=live_desk.home.credentials
+    urls = live_desk.resources.base_urls
+    resources = replace(
+        on_a_disk_that_is_gone.resources,
+        base_urls=urls,
+        credentials=live_desk.resources.credentials,
     )
-    day = LMP.source.day_of(home.now()).plus(-1)
+    day = LMP.operator.day_of(resources.now()).plus(-1)
     (hourly, *_) = [
-        f for f in home.config(LMP).feeds if f.asks == "hour" and f.finality == "prelim"
+        f for f in resources.config(LMP).feeds if f.asks == "hour" and f.finality == "prelim"
     ]
 
     def collect() -> ingest.Collected:
         done = ingest.Collected()
         with pytest.raises(StoreUnavailable, match="out of reach"):
-            ingest.collect(home, LMP, day, feeds=[hourly.name], attempts_of="run", into=done)
+            ingest.collect(resources, LMP, day, feeds=[hourly.name], attempts_of="run", into=done)
         return done
 
     assert len(collect().spooled) == 24
     again = collect()
     assert (again.requests, again.count("resumed")) == (0, 24)
     (tmp_path / "mount").unlink()
-    done = ingest.collect(home, LMP, day, feeds=[hourly.name], attempts_of="run")
+    done = ingest.collect(resources, LMP, day, feeds=[hourly.name], attempts_of="run")
     assert (done.requests, done.count("resumed"), done.days) == (0, 24, [day.key])
-    assert len(home.archive.identifiers(LMP.archive_name, day.key)) == 24
-    assert in_spool(home) == (0, None)
+    assert len(resources.archive.identifiers(LMP.archive_name, day.key)) == 24
+    assert in_spool(resources) == (0, None)
 
 
 def test_a_table_is_not_touched_while_its_archive_is_out_of_reach(desk: Desk, s3: S3Server) -> None:
@@ -491,7 +497,7 @@ def test_a_table_is_not_touched_while_its_archive_is_out_of_reach(desk: Desk, s3
     before = desk.rows(LOAD)
     for verb in (ingest.normalize, ingest.replay, ingest.verify):
         with s3.out_of_reach(), pytest.raises(StoreUnavailable):
-            verb(desk.home, LOAD, LOAD.day(DAY))
+            verb(desk.resources, LOAD, LOAD.day(DAY))
     assert desk.rows(LOAD).equals(before)
 
 
@@ -499,7 +505,7 @@ def test_a_table_is_not_touched_while_its_archive_is_out_of_reach(desk: Desk, s3
 
 
 def test_no_secret_is_in_an_error_nor_in_what_led_to_it(
-    home: Home, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+    resources: Resources, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "CANARYKEY")
@@ -517,7 +523,7 @@ def test_no_secret_is_in_an_error_nor_in_what_led_to_it(
                 put(place)
             said.append("".join(traceback.format_exception(found.value, limit=0)))
     with pytest.raises(ConfigError) as wrong:
-        open_store(Backends(archive="s3://CANARYKEY:canary-secret@raw"), home.root)
+        open_store(Backends(archive="s3://CANARYKEY:canary-secret@raw"), resources.root)
     said.append("".join(traceback.format_exception(wrong.value, limit=0)))
     assert "canary" not in "".join(said).lower()
 
@@ -547,9 +553,9 @@ def test_the_profile_that_was_set_for_us_wins_over_that_of_the_shell(
 @pytest.mark.parametrize(
     "wrong", ["/folder", "raw", "s3://", "s3:raw", "file:folder", "gs://raw/x", "s3://raw?x=1"]
 )
-def test_a_wrong_place_is_one_sentence(home: Home, wrong: str) -> None:
+def test_a_wrong_place_is_one_sentence(resources: Resources, wrong: str) -> None:
     with pytest.raises(ConfigError, match="AURUM_ARCHIVE: expected file:/folder or s3://bucket"):
-        _ = replace(home, backends=Backends(archive=wrong)).archive
+        _ = replace(resources, backends=Backends(archive=wrong)).archive
 
 
 def test_the_place_is_what_the_environment_names(
@@ -558,7 +564,7 @@ def test_the_place_is_what_the_environment_names(
     def uri(**settings: str) -> str:
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        return open_home(DATASETS, Settings.read()).archive.uri
+        return open_resources(DATASETS, Settings.read()).archive.uri
 
     monkeypatch.setenv("AURUM_HOME", str(tmp_path))
     assert uri() == (tmp_path / "archive").as_uri()
@@ -572,14 +578,14 @@ def test_the_place_is_what_the_environment_names(
 
 @pytest.mark.parametrize("dataset", [LOAD, CTS], ids=lambda d: d.key)
 def test_collect_normalize_replay_and_verify_give_the_same_rows_as_on_a_folder(
-    live_desk: Desk, on_s3: Home, dataset: Dataset
+    live_desk: Desk, on_s3: Resources, dataset: Dataset
 ) -> None:
-    urls = live_desk.home.base_urls
-    day = dataset.source.day_of(live_desk.home.now())
+    urls = live_desk.resources.base_urls
+    day = dataset.operator.day_of(live_desk.resources.now())
     rows = []
     for home in (
-        live_desk.home,
-        replace(on_s3, root=live_desk.home.root.with_name("other"), base_urls=urls),
+        live_desk.resources,
+        replace(on_s3, root=live_desk.resources.root.with_name("other"), base_urls=urls),
     ):
         for key in ingest.collect(home, dataset, day).days:
             ingest.normalize(home, dataset, dataset.day(key))
@@ -599,11 +605,11 @@ def test_a_warehouse_lies_on_the_same_s3(desk: Desk, s3: S3Server, tmp_path: Pat
             "type": "sql",
             "uri": f"sqlite:///{tmp_path}/catalog.sqlite",
             "warehouse": "s3://lake/warehouse",
-            **s3_properties(desk.home.backends),
+            **s3_properties(desk.resources.backends),
         },
         locks=tmp_path,
     )
-    desk.home.lake = lake  # a cached property, put in its place
+    desk.resources.lake = lake  # a cached property, put in its place
     for n in range(3):
         desk.bring(LOAD, LOADS[n], at=minutes(desk, 5 * n))
     assert desk.rows(LOAD)["load"].to_list() == [15_002.0]
@@ -615,27 +621,27 @@ def test_a_warehouse_lies_on_the_same_s3(desk: Desk, s3: S3Server, tmp_path: Pat
 
 
 def test_an_archive_that_homes_share_holds_what_one_side_said_and_never_both(
-    on_s3: Home, tmp_path: Path
+    on_s3: Resources, tmp_path: Path
 ) -> None:
     simulated = replace(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"})
-    simulated.api(LOAD.source).close()
+    simulated.api(LOAD.operator).close()
     other = replace(on_s3, root=tmp_path / "other", base_urls={"isone": "https://real.invalid/api"})
     with pytest.raises(ConfigError, match=r"holds simulated data.*set AURUM_ARCHIVE"):
-        other.api(LOAD.source)
+        other.api(LOAD.operator)
     again = replace(on_s3, root=tmp_path / "again", base_urls=simulated.base_urls)
-    again.api(LOAD.source).close()
+    again.api(LOAD.operator).close()
 
 
 def test_an_archive_out_of_reach_is_asked_whose_it_is_once_it_is_back(
-    on_s3: Home, s3: S3Server, tmp_path: Path
+    on_s3: Resources, s3: S3Server, tmp_path: Path
 ) -> None:
-    replace(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"}).api(LOAD.source).close()
+    replace(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"}).api(LOAD.operator).close()
     other = replace(on_s3, root=tmp_path / "other", base_urls={"isone": "https://real.invalid/api"})
     for kind in ("reset", "403"):
         with s3.out_of_reach(kind):
-            other.api(LOAD.source).close()
+            other.api(LOAD.operator).close()
     with pytest.raises(ConfigError, match="holds simulated data"):
-        other.api(LOAD.source)
+        other.api(LOAD.operator)
 
 
 class Claimed:
@@ -658,12 +664,12 @@ class Claimed:
     ],
 )
 def test_a_lake_is_asked_again_when_it_is_elsewhere_and_not_when_a_password_is_new(
-    home: Home, uri: str, asked: int
+    resources: Resources, uri: str, asked: int
 ) -> None:
     lake = Claimed()
     for one in ("postgresql+psycopg2://user:old@db/lake", uri):
         catalog = {"type": "sql", "uri": one, "warehouse": "s3://lake/warehouse"}
-        there = replace(home, backends=Backends(catalog=catalog))
+        there = replace(resources, backends=Backends(catalog=catalog))
         vars(there)["lake"] = lake
-        there.api(LOAD.source).close()
+        there.api(LOAD.operator).close()
     assert lake.asked == asked

@@ -9,14 +9,6 @@ import polars as pl
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.markets.isone.ancillary import (
-    ISONE_ANCILLARY_SERVICES,
-    ISONE_REGULATION_PRICES,
-    ISONE_RESERVE_PRICES,
-)
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, confirmed
@@ -28,6 +20,14 @@ from aurum_assets.model.magnitudes import (
     sizes_by_hour,
 )
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.operators.isone.ancillary import (
+    ISONE_ANCILLARY_SERVICES,
+    ISONE_REGULATION_PRICES,
+    ISONE_RESERVE_PRICES,
+)
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.ancillary import regulation_records, reserve_records
 from aurum_assets.simulator.cts import live_records
 from aurum_assets.simulator.day_ahead_reserves import reserve_data_records
@@ -146,13 +146,13 @@ def test_a_whole_day_of_scarcity_is_stored_with_a_warning_at_most(
         desk.bring(DA, da_lmp(DA.day("2026-07-19")))
     brought = desk.bring(dataset, body(dataset.day(DAY)))
     assert brought.done.rejected == []
-    assert desk.home.lake.read(QUARANTINE).is_empty()
+    assert desk.resources.lake.read(QUARANTINE).is_empty()
     assert len(desk.rows(dataset, DAY)) >= rows
     assert all(v.passed or v.severity == "WARN" for v in brought.verdicts.values())
 
 
 def test_a_fer_price_of_1050_is_within_the_one_declaration_of_prices(desk: Desk) -> None:
-    config = desk.home.config(ISONE_ANCILLARY_SERVICES)
+    config = desk.resources.config(ISONE_ANCILLARY_SERVICES)
     assert config.price_bounds == (0, 2800)
     field: Any = config.expected["live"]["fer_clearing_price"]
     assert field.magnitude == price_magnitude((0, 2800)) == (0.06, 7000)
@@ -180,7 +180,7 @@ def test_all_fields_off_by_the_same_power_of_ten_keep_the_snapshot_out(desk: Des
     assert kinds(brought) == {("rescaled", "ERROR")}
     assert "10^-2 brings all of them back" in brought.done.drift[0].detail
     assert desk.rows(LOAD).is_empty()
-    assert len(desk.home.lake.read(QUARANTINE)) == 288
+    assert len(desk.resources.lake.read(QUARANTINE)) == 288
     assert brought.verdicts["schema_drift"].severity == "ERROR"
 
 
@@ -189,7 +189,7 @@ def test_a_total_that_no_longer_adds_up_is_the_second_sign(desk: Desk) -> None:
     assert kinds(brought) == {("rescaled", "ERROR")}
     assert "rows break the sum rule" in brought.done.drift[0].detail
     assert desk.rows(DA).is_empty()
-    out = desk.home.lake.read(QUARANTINE)
+    out = desk.resources.lake.read(QUARANTINE)
     assert all(SCHEMA_RULE in rules.split(",") for rules in out["rules"])
 
 
@@ -197,11 +197,11 @@ def test_what_is_kept_out_does_not_depend_on_the_days_before(desk: Desk) -> None
     """Replay reads a day alone, and must keep out what was kept out live."""
     desk.bring(LOAD, load(LOAD.day("2026-07-19"), scaled("LoadMw")))
     desk.bring(LOAD, load(LOAD.day(DAY), scaled("LoadMw")))
-    before, out = desk.rows(LOAD, DAY), desk.home.lake.read(QUARANTINE)
-    again = ingest.replay(desk.home, LOAD, LOAD.day(DAY))
+    before, out = desk.rows(LOAD, DAY), desk.resources.lake.read(QUARANTINE)
+    again = ingest.replay(desk.resources, LOAD, LOAD.day(DAY))
     assert again.merged.snapshot_id is None
     assert desk.rows(LOAD, DAY).equals(before)
-    assert desk.home.lake.read(QUARANTINE).equals(out)
+    assert desk.resources.lake.read(QUARANTINE).equals(out)
 
 
 @pytest.mark.parametrize(("broken", "agrees"), [(50, False), (51, True)])

@@ -98,7 +98,7 @@ for width, line in json.loads(Path(sys.argv[1]).read_text()):
     if line == ["demo"]:  # which takes minutes: what it ends with
         from aurum_assets.cli.simulate import report
         from aurum_assets.demo import Demo, Line
-        from aurum_assets.markets import DATASETS
+        from aurum_assets.operators import DATASETS
         from aurum_assets.model.clock import OperatingDay
         from aurum_assets.resources.settings import open_home
         lines = [

@@ -11,10 +11,10 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.isone.source import latest_begin
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.isone.operator import latest_begin
 from aurum_assets.resources.api import Credentials
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, utc
@@ -35,8 +35,8 @@ class Ticks:
     """A sensor, evaluated time after time as the daemon would."""
 
     def __init__(self, desk: Desk, instance: dg.DagsterInstance, sensor: str) -> None:
-        self._repository = build(desk.home).get_repository_def()
-        self._home = desk.home
+        self._repository = build(desk.resources).get_repository_def()
+        self._home = desk.resources
         self._instance = instance
         self._sensor = self._repository.get_sensor_def(sensor)
         self.cursor: str | None = None
@@ -47,7 +47,7 @@ class Ticks:
             instance=self._instance,
             cursor=self.cursor,
             repository_def=self._repository,
-            resources={"home": self._home},
+            resources={"resources": self._home},
         )
         done = self._sensor.evaluate_tick(context)
         self.cursor = done.cursor
@@ -55,15 +55,15 @@ class Ticks:
 
 
 def bring(desk: Desk, day: str) -> None:
-    ingest.collect(desk.home, LOAD, LOAD.day(day), feeds=["day"])
-    ingest.normalize(desk.home, LOAD, LOAD.day(day))
+    ingest.collect(desk.resources, LOAD, LOAD.day(day), feeds=["day"])
+    ingest.normalize(desk.resources, LOAD, LOAD.day(day))
 
 
 def execute(desk: Desk, instance: dg.DagsterInstance, request: dg.RunRequest) -> None:
     """What the daemon makes of a request."""
     assert request.job_name is not None
     done = (
-        build(desk.home)
+        build(desk.resources)
         .resolve_job_def(request.job_name)
         .execute_in_process(
             partition_key=request.partition_key,
@@ -167,7 +167,7 @@ def test_a_tick_asks_for_no_more_than_the_bound(
     seen = []
     for _ in range(3):
         requests, _ = tick()
-        assert len(requests) == live_desk.home.repairs == 4
+        assert len(requests) == live_desk.resources.repairs == 4
         seen += [r.run_key for r in requests]
     assert len(set(seen)) == 12
 
@@ -184,7 +184,7 @@ def test_a_fresh_home_is_quiet_and_told_once_what_is_beyond_repair(
 def test_every_sensor_has_its_beat(desk: Desk) -> None:
     every = {
         s.name: s.minimum_interval_seconds
-        for s in build(desk.home).get_repository_def().sensor_defs
+        for s in build(desk.resources).get_repository_def().sensor_defs
     }
     alerts = {"failed_runs": 30, "check_alerts": 60, "watch": 300}
     assert every == {GAPS: 900, "finals": 900, IS_OUT: 300, **alerts}
@@ -194,7 +194,7 @@ def test_sensors_run_only_where_the_environment_says_so(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def statuses() -> set[dg.DefaultSensorStatus]:
-        return {s.default_status for s in build(desk.home).get_repository_def().sensor_defs}
+        return {s.default_status for s in build(desk.resources).get_repository_def().sensor_defs}
 
     monkeypatch.delenv("AURUM_SCHEDULES", raising=False)
     assert statuses() == {dg.DefaultSensorStatus.STOPPED}
@@ -335,10 +335,10 @@ def test_a_probe_waits_for_no_slot_within_the_limits(
     live_desk: Desk, market: Running, instance: dg.DagsterInstance
 ) -> None:
     live_desk.clock.set(utc("2026-07-21T13:05:00-04:00"))
-    home = live_desk.home
-    home.limit_scale = 1 / 60
+    resources = live_desk.resources
+    resources.limit_scale = 1 / 60
     tick = Ticks(live_desk, instance, IS_OUT)
-    ingest.newest_published(home, DA, home.config(DA).feeds[0])
+    ingest.newest_published(resources, DA, resources.config(DA).feeds[0])
     requests, why = tick()
     assert requests == []
     assert "waiting for the limit: next request in" in why
@@ -349,16 +349,16 @@ def test_a_probe_without_credentials_says_what_to_set(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
     live_desk.clock.set(utc("2026-07-21T13:05:00-04:00"))
-    live_desk.home.credentials = {"isone": Credentials()}
+    live_desk.resources.credentials = {"isone": Credentials()}
     requests, why = Ticks(live_desk, instance, IS_OUT)()
     assert requests == []
     assert "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY" in why
 
 
 def test_a_feed_without_a_probe_says_so(desk: Desk) -> None:
-    feed = replace(desk.home.config(DA).feeds[0], probe=None)
+    feed = replace(desk.resources.config(DA).feeds[0], probe=None)
     with pytest.raises(ConfigError, match="feed day has no probe in config"):
-        ingest.newest_published(desk.home, DA, feed)
+        ingest.newest_published(desk.resources, DA, feed)
 
 
 @pytest.mark.parametrize(
@@ -390,5 +390,5 @@ def test_a_hasty_client_gives_up_at_once_where_a_patient_one_would_ask_again(
 ) -> None:
     market.simulator.fail(next="500", times=99, match=INFO)
     with pytest.raises(AurumError, match="in 1 attempt"):
-        ingest.newest_published(live_desk.home, DA, live_desk.home.config(DA).feeds[0])
+        ingest.newest_published(live_desk.resources, DA, live_desk.resources.config(DA).feeds[0])
     assert httpx.get(f"{market.isone_url}/hourlylmp/da/final/info").status_code == 500

@@ -10,18 +10,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import logs
-from aurum_assets.resources.settings import (
-    PROJECT,
-    Configuration,
-    Home,
-    Settings,
-    load_config,
-    open_home,
-)
+from aurum_assets.resources.configuration import Configuration, load_config
+from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
 
 FILE = "isone_ingest_datasets.json"
 LOAD_AT = 3  # where the system load stands in the file
@@ -187,15 +181,18 @@ def test_a_wrong_key_of_a_dataset_is_one_sentence_with_everything_in_it(
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
-        (lambda s: s["source"].update(limits=[{"requests": 60}]), ("source.limits.0", "seconds")),
-        (lambda s: s["source"].update(attempts="many"), ("source.attempts", "'many'")),
-        (lambda s: s["source"].update(attempts=0), ("source", "attempts", "0", "more than")),
         (
-            lambda s: s["source"]["limits"][0].update(requests=0),
-            ("source", "limits", "requests=0", "more than"),
+            lambda s: s["operator"].update(limits=[{"requests": 60}]),
+            ("operator.limits.0", "seconds"),
         ),
-        (lambda s: s["source"].update(tiemout=3), ("source.tiemout", "3")),
-        (lambda s: s.pop("source"), ("source", "required")),
+        (lambda s: s["operator"].update(attempts="many"), ("operator.attempts", "'many'")),
+        (lambda s: s["operator"].update(attempts=0), ("operator", "attempts", "0", "more than")),
+        (
+            lambda s: s["operator"]["limits"][0].update(requests=0),
+            ("operator", "limits", "requests=0", "more than"),
+        ),
+        (lambda s: s["operator"].update(tiemout=3), ("operator.tiemout", "3")),
+        (lambda s: s.pop("operator"), ("operator", "required")),
         (lambda s: s.update(datasetz=[]), ("datasetz",)),
     ],
 )
@@ -266,7 +263,7 @@ def test_a_key_beside_its_old_name_is_refused(folder: Path) -> None:
 
 def test_the_projects_own_config_is_right(configuration: Configuration) -> None:
     assert set(configuration.datasets) == {d.key for d in DATASETS}
-    assert set(configuration.sources) == {d.source.name for d in DATASETS}
+    assert set(configuration.operators) == {d.operator.name for d in DATASETS}
 
 
 # --- the environment -----------------------------------------------------------------------------
@@ -274,10 +271,10 @@ def test_the_projects_own_config_is_right(configuration: Configuration) -> None:
 
 def test_nothing_needs_to_be_set(environment: pytest.MonkeyPatch) -> None:
     del environment
-    home = open_home(DATASETS)
-    assert home.root == Path(".aurum")
-    assert home.credentials == {}
-    assert abs(home.now() - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=5)
+    resources = open_resources(DATASETS)
+    assert resources.root == Path(".aurum")
+    assert resources.credentials == {}
+    assert abs(resources.now() - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +293,7 @@ def test_a_wrong_variable_is_named(
 ) -> None:
     environment.setenv(variable, value)
     with pytest.raises(ConfigError) as caught:
-        open_home(DATASETS)
+        open_resources(DATASETS)
     assert f"environment variable {variable}" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -310,11 +307,11 @@ def test_the_environment_is_what_a_home_is_made_of(
     environment.setenv("ISONE_BASE_URL", "http://127.0.0.1:9/api/v1.1")
     environment.setenv("ISONE_USERNAME", "somebody")
     environment.setenv("ISONE_PASSWORD", "hunter2")
-    home = open_home(DATASETS)
-    assert home.root == tmp_path / "here"
-    assert home.now() == dt.datetime(2026, 7, 27, 21, 25, tzinfo=dt.UTC)
-    assert home.base_urls["isone"] == "http://127.0.0.1:9/api/v1.1"
-    assert home.credentials["isone"].given
+    resources = open_resources(DATASETS)
+    assert resources.root == tmp_path / "here"
+    assert resources.now() == dt.datetime(2026, 7, 27, 21, 25, tzinfo=dt.UTC)
+    assert resources.base_urls["isone"] == "http://127.0.0.1:9/api/v1.1"
+    assert resources.credentials["isone"].given
     assert not (tmp_path / "here").exists(), "reading the environment writes nothing"
 
 
@@ -325,8 +322,8 @@ def test_a_password_is_shown_by_nothing_that_can_be_printed(
     environment.setenv("ISONE_PASSWORD", "hunter2")
     environment.setenv("ISONE_API_KEY", "key-7")
     settings = Settings.read()
-    home = open_home(DATASETS, settings)
-    for text in (repr(settings), str(settings), settings.model_dump_json(), repr(home)):
+    resources = open_resources(DATASETS, settings)
+    for text in (repr(settings), str(settings), settings.model_dump_json(), repr(resources)):
         assert "hunter2" not in text
         assert "key-7" not in text
     assert settings.isone_password == SecretStr("hunter2")
@@ -345,11 +342,11 @@ def test_a_wrong_variable_does_not_show_a_secret_beside_it(
 def test_limits_are_those_of_config_unless_they_are_scaled(
     configuration: Configuration, tmp_path: Path
 ) -> None:
-    limits = configuration.sources["isone"].limits
+    limits = configuration.operators["isone"].limits
     assert [(x.requests, x.seconds) for x in limits] == [(60, 60), (1000, 3600)]
-    miso = configuration.sources["miso"]
+    miso = configuration.operators["miso"]
     assert [(x.requests, x.seconds) for x in miso.limits] == [(50, 60)]
     assert [(x.requests, x.seconds) for x in miso.endpoint_limits["cts_live"]] == [(1, 60)]
-    home = Home(root=tmp_path, configuration=configuration)
-    with home.api(ISONE):
-        assert home.configuration is configuration
+    resources = Resources(root=tmp_path, configuration=configuration)
+    with resources.api(ISONE):
+        assert resources.configuration is configuration

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from aurum_assets.cli import output
 from aurum_assets.ingest.reference import crosswalk, home_file, observe
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.model.shown import as_cells, from_cell, to_cell, visible
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources import logs
@@ -133,12 +133,12 @@ def test_names_of_an_operator_that_would_run_are_kept_exactly_and_written_harmle
     day = desk.bring(ISONE_LOCATIONS, locations()).done.day.date
     for reference in (ISO_NODES, GENERATORS):
         for _ in range(2):  # the second reads what the first wrote
-            observe(desk.home, reference, day)
-        path = home_file(desk.home, reference)
+            observe(desk.resources, reference, day)
+        path = home_file(desk.resources, reference)
         cells = [cell for row in csv.reader(io.StringIO(path.read_text())) for cell in row]
         assert not any(cell.startswith(("=", "+", "@")) for cell in cells)
         assert not BARE.search(path.read_text())
-        rows = crosswalk(desk.home, reference)
+        rows = crosswalk(desk.resources, reference)
         held = dict(rows.select(reference.id, reference.called).iter_rows())
         assert NAMES.items() <= held.items()
         names = dict(rows.select(reference.id, "names").iter_rows())

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
-from aurum_assets.resources.settings import Configuration
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.configuration import Configuration
 from aurum_assets.simulator import (
     ancillary,
     day_ahead_reserves,
@@ -214,7 +214,7 @@ def test_every_endpoint_of_the_configuration_is_answered_in_its_format(
 ) -> None:
     simulator = Simulator(at("2026-07-27T14:00:00-04:00"), locations=2, nodes=1, limits={})
     for dataset in DATASETS:
-        if dataset.source.name != "isone":
+        if dataset.operator.name != "isone":
             continue
         for feed in configuration.datasets[dataset.key].feeds:
             for endpoint in feed.endpoints:

@@ -14,13 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Limit, Snapshot
 from aurum_assets.model.errors import MalformedPayload
-from aurum_assets.model.reading import Reading, glance, read
+from aurum_assets.model.reading import Reading, inspect_answer, read
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator import cts, faults, ledger, lmp, load
 from aurum_assets.simulator.payloads import render, wrapped
 from aurum_assets.simulator.places import places
@@ -80,7 +80,7 @@ def lmp_distance(record: dict[str, Any]) -> Decimal:
 
 def reading(dataset: Dataset, body: bytes, fmt: str = "json", asked: str = "") -> Reading:
     """What the product makes of ``body``."""
-    seen = glance(dataset, body, fmt)
+    seen = inspect_answer(dataset, body, fmt)
     envelope = Envelope(
         dataset=dataset.key,
         endpoint="simulated",
@@ -607,7 +607,7 @@ def test_a_short_length_cuts_the_answer_and_is_noticed(
     cut = client.get(url, headers={"Accept-Encoding": "identity"})
     assert cut.status_code == 200
     with pytest.raises(MalformedPayload):
-        glance(LMP, cut.content, "json")
+        inspect_answer(LMP, cut.content, "json")
 
 
 @pytest.mark.parametrize("kind", ["malformed", "html", "empty", "no_data", "nan_token"])
@@ -618,7 +618,7 @@ def test_bytes_that_are_no_answer_come_with_200(
     reply = client.get(f"{running.isone_url}/fiveminutelmp/current/all")
     assert reply.status_code == 200
     with pytest.raises(MalformedPayload):
-        glance(LMP, reply.content, "json")
+        inspect_answer(LMP, reply.content, "json")
 
 
 @pytest.mark.parametrize(

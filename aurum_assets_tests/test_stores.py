@@ -11,9 +11,9 @@ import pytest
 from pydantic import SecretStr
 from redis import Redis
 
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.model.dataset import Limit, SourceConfig
+from aurum_assets.model.dataset import Limit, OperatorConfig
 from aurum_assets.model.errors import StoreUnavailable
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.alerts import Alerts, Trouble
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.metrics import Metrics
@@ -69,7 +69,7 @@ def test_of_three_years_the_registry_holds_the_days_of_one(tmp_path: Path) -> No
 
 def test_a_year_of_requests_leaves_those_of_the_longest_window(tmp_path: Path) -> None:
     seconds, file = Seconds(), tmp_path / "limits.sqlite"
-    config = SourceConfig("isone", "http://127.0.0.1:1", (Limit(10, 60.0),))
+    config = OperatorConfig("isone", "http://127.0.0.1:1", (Limit(10, 60.0),))
     state = SqliteState(tmp_path / "state.sqlite", seconds)
     limiter = SqliteLimiter(file, config, state, clock=seconds, sleep=lambda _: None)
     for _ in range(50):
@@ -109,7 +109,7 @@ def test_every_key_in_redis_has_an_end(redis: RedisProcess, tmp_path: Path) -> N
     )
     state.set("answered:isone_rt_lmp:now", "endpoint", 60.0)
     assert state.claim("breaker:isone:probe", 60.0)
-    config = SourceConfig("isone", "http://127.0.0.1:1", (Limit(10, 60.0),))
+    config = OperatorConfig("isone", "http://127.0.0.1:1", (Limit(10, 60.0),))
     limiter = RedisLimiter(server, "aurum:dev:isone:", tmp_path / "limits.sqlite", config, here)
     limiter.landed(limiter.take("any"))
     limiter.pause(1.0)

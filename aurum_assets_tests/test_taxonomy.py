@@ -10,18 +10,18 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.ingest.reference import crosswalk, home_file, observe
-from aurum_assets.markets.isone.ancillary import (
+from aurum_assets.model.drift import field_of
+from aurum_assets.operators.isone.ancillary import (
     ISONE_ANCILLARY_SERVICES,
     ISONE_REGULATION_PRICES,
     ISONE_RESERVE_PRICES,
 )
-from aurum_assets.markets.isone.generation import ISONE_GENERATION_MIX
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
-from aurum_assets.model.drift import field_of
+from aurum_assets.operators.isone.generation import ISONE_GENERATION_MIX
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.reference.nodes import ISO_NODES
-from aurum_assets.resources.settings import Configuration
+from aurum_assets.resources.configuration import Configuration
 from aurum_assets.simulator.ancillary import regulation_records, reserve_records
 from aurum_assets.simulator.day_ahead_reserves import reserve_data_records
 from aurum_assets.simulator.generation import mix_records
@@ -104,8 +104,8 @@ def test_7000_is_the_system_and_no_reserve_zone(desk: Desk, listed: bool) -> Non
         desk.bring(ISONE_LOCATIONS, json.dumps(tree).encode(), at=DAY.start)
     tree = reserves(reserve_records(0, DAY, [0], "prelim"))
     desk.bring(ISONE_RESERVE_PRICES, json.dumps(tree).encode(), at=DAY.end)
-    observe(desk.home, ISO_NODES, DAY.date)
-    rows = crosswalk(desk.home, ISO_NODES).filter(pl.col("location_id").str.starts_with("700"))
+    observe(desk.resources, ISO_NODES, DAY.date)
+    rows = crosswalk(desk.resources, ISO_NODES).filter(pl.col("location_id").str.starts_with("700"))
     assert dict(rows.select("location_id", "location_type").iter_rows()) == {
         "7000": "SYSTEM",
         "7001": "RESERVE ZONE",
@@ -119,15 +119,15 @@ def test_7000_is_the_system_and_no_reserve_zone(desk: Desk, listed: bool) -> Non
 
 def test_a_file_of_before_does_not_make_the_system_a_reserve_zone(desk: Desk) -> None:
     """Version 0.1 seeded every home's file so."""
-    path = home_file(desk.home, ISO_NODES)
+    path = home_file(desk.resources, ISO_NODES)
     path.parent.mkdir(parents=True)
     names = ",".join(ISO_NODES.reviewed_columns)
     path.write_text(f"{names}\nisone,7000,,RESERVE ZONE,,,,,,reserve zone by its number\n")
     records = [r for r in location_records() if r["LocationID"] == 7000]
     tree = wrapped("Locations", "Location", records)
     desk.bring(ISONE_LOCATIONS, json.dumps(tree).encode(), at=DAY.start)
-    observe(desk.home, ISO_NODES, DAY.date)
-    (row,) = crosswalk(desk.home, ISO_NODES).filter(location_id="7000").to_dicts()
+    observe(desk.resources, ISO_NODES, DAY.date)
+    (row,) = crosswalk(desk.resources, ISO_NODES).filter(location_id="7000").to_dicts()
     assert (row["location_type"], row["reserve_zone"]) == ("SYSTEM", None)
 
 
@@ -164,7 +164,7 @@ def test_a_zone_says_null_or_nothing_of_ten_minutes(desk: Desk, null: bool) -> N
 
 
 def test_the_interval_of_a_reserve_price_is_the_one_that_is_named() -> None:
-    from aurum_assets.markets.isone.ancillary import parse_reserve_prices
+    from aurum_assets.operators.isone.ancillary import parse_reserve_prices
 
     fields = dict.fromkeys(ISONE_RESERVE_PRICES.dialects[0].record.__struct_fields__)
     stamps = [
@@ -310,5 +310,5 @@ def test_a_zone_with_much_sun_may_draw_less_than_nothing(desk: Desk) -> None:
 def test_every_recording_of_the_taxonomy_is_listed_as_it_came(desk: Desk) -> None:
     brought = bring(desk, recording("isone_locations", "live", "taxonomy"))
     quiet(brought)
-    done = ingest.normalize(desk.home, ISONE_LOCATIONS, brought.done.day)
+    done = ingest.normalize(desk.resources, ISONE_LOCATIONS, brought.done.day)
     assert set(done.rows["location_type"]) >= NEW_TYPES

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.model.errors import Overtaken
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources.lake import Lake, Merged
-from aurum_assets.resources.settings import Backends, Home
+from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets_tests.conftest import Desk
 from benchmarks.proof import catalog_at
 
@@ -33,7 +33,8 @@ def machines(desk: Desk, tmp_path: Path) -> tuple[Desk, Desk]:
     (shared / "lake").mkdir(parents=True)
     backends = Backends(archive=f"file:{shared}/archive", catalog=catalog_at(shared / "lake"))
     first, second = (
-        replace(desk.home, root=tmp_path / name, backends=backends) for name in ("first", "second")
+        replace(desk.resources, root=tmp_path / name, backends=backends)
+        for name in ("first", "second")
     )
     return Desk(first, desk.clock), Desk(second, desk.clock)
 
@@ -42,8 +43,8 @@ def loads(desk: Desk) -> list[float]:
     return sorted(desk.rows(LOAD)["load"].to_list())
 
 
-def histories(home: Home) -> pl.DataFrame:
-    return home.lake.read(LOAD.table.history)
+def histories(resources: Resources) -> pl.DataFrame:
+    return resources.lake.read(LOAD.table.history)
 
 
 def test_an_older_snapshot_never_replaces_what_another_machine_merged_of_a_newer_one(
@@ -51,17 +52,19 @@ def test_an_older_snapshot_never_replaces_what_another_machine_merged_of_a_newer
 ) -> None:
     slow, fast = machines
     slow.take(LOAD, answer(15_000))
-    held = slow.home.archive.identifiers(LOAD.archive_name, DAY.key)
-    slow.home.registry.mark_merged(LOAD.key, DAY.key, "", frozenset())
+    held = slow.resources.archive.identifiers(LOAD.archive_name, DAY.key)
+    slow.resources.registry.mark_merged(LOAD.key, DAY.key, "", frozenset())
     fast.clock.set(fast.clock() + LOAD.interval())
     fast.take(LOAD, answer(16_000))
-    ingest.normalize(fast.home, LOAD, DAY)
-    archive = slow.home.archive
-    vars(slow.home)["archive"] = _Yesterdays(archive, held)  # it listed the day before the other
-    done = ingest.normalize(slow.home, LOAD, DAY)
+    ingest.normalize(fast.resources, LOAD, DAY)
+    archive = slow.resources.archive
+    vars(slow.resources)["archive"] = _Yesterdays(
+        archive, held
+    )  # it listed the day before the other
+    done = ingest.normalize(slow.resources, LOAD, DAY)
     assert done.rebuilt
     assert loads(slow) == loads(fast) == [16_000]
-    assert histories(slow.home)["load"].to_list() == [15_000]
+    assert histories(slow.resources)["load"].to_list() == [15_000]
 
 
 class _Yesterdays:
@@ -95,16 +98,16 @@ def test_a_rebuild_drops_nothing_that_another_machine_merges_meanwhile(
             if more.get("keeps") is not None and not said:
                 said.append("once")
                 fast.take(LOAD, answer(15_200, 15_300))
-                ingest.normalize(fast.home, LOAD, DAY)
+                ingest.normalize(fast.resources, LOAD, DAY)
             return super().replace(*arguments, **more)  # type: ignore[arg-type]  # as they came
 
     said: list[str] = []
-    vars(slow.home)["lake"] = Overtaking(slow.home.backends.catalog)
-    ingest.normalize(slow.home, LOAD, DAY)
+    vars(slow.resources)["lake"] = Overtaking(slow.resources.backends.catalog)
+    ingest.normalize(slow.resources, LOAD, DAY)
     assert said == ["once"]
     assert loads(slow) == [15_200, 15_300]
-    assert sorted(histories(slow.home)["load"].to_list()) == [15_000, 15_100]
-    assert not ingest.verify(slow.home, LOAD, DAY).problems
+    assert sorted(histories(slow.resources)["load"].to_list()) == [15_000, 15_100]
+    assert not ingest.verify(slow.resources, LOAD, DAY).problems
 
 
 def test_the_lake_says_that_it_was_overtaken_and_commits_nothing(
@@ -116,7 +119,7 @@ def test_the_lake_says_that_it_was_overtaken_and_commits_nothing(
     older = rows.with_columns(pl.col("fetched_at") - LOAD.interval(), load=pl.lit(1.0))
     older = older.with_columns(record_hash=LOAD.table.record_hash())
     with pytest.raises(Overtaken, match="later snapshots"):
-        desk.home.lake.merge(LOAD.table, older)
+        desk.resources.lake.merge(LOAD.table, older)
     assert desk.rows(LOAD).equals(rows)
 
 
@@ -125,30 +128,30 @@ def test_what_another_machine_superseded_or_quarantined_meanwhile_stays(
 ) -> None:
     slow, fast = machines
     slow.bring(LOAD, answer(15_000))
-    held = slow.home.archive.identifiers(LOAD.archive_name, DAY.key)
+    held = slow.resources.archive.identifiers(LOAD.archive_name, DAY.key)
     fast.clock.set(fast.clock() + LOAD.interval())
     broken = answer(16_000, 16_100).replace(b'"LoadMw":16100', b'"LoadMw":"much"')
     fast.bring(LOAD, broken)
-    history, kept_out = histories(fast.home), fast.home.lake.read(QUARANTINE)
+    history, kept_out = histories(fast.resources), fast.resources.lake.read(QUARANTINE)
     assert (len(history), len(kept_out)) == (1, 1)
-    vars(slow.home)["archive"] = _Yesterdays(slow.home.archive, held)
-    ingest.replay(slow.home, LOAD, DAY)
+    vars(slow.resources)["archive"] = _Yesterdays(slow.resources.archive, held)
+    ingest.replay(slow.resources, LOAD, DAY)
     assert loads(slow) == [16_000]
-    assert histories(fast.home).equals(history)
-    assert fast.home.lake.read(QUARANTINE).equals(kept_out)
+    assert histories(fast.resources).equals(history)
+    assert fast.resources.lake.read(QUARANTINE).equals(kept_out)
 
 
 def test_a_day_that_cannot_be_normalized_keeps_no_other_day_out(desk: Desk) -> None:
     yesterday = answer(14_000).replace(b"2026-07-20", b"2026-07-19")
     desk.bring(LOAD, yesterday)
-    for path in (desk.home.root / "archive").rglob("day=19/*"):
+    for path in (desk.resources.root / "archive").rglob("day=19/*"):
         path.unlink()
     for load in (b"14001", b"14002"):  # two: the day is folded again, and lacks what it had
         desk.clock.set(desk.clock() + LOAD.interval())
         desk.take(LOAD, yesterday.replace(b"14000", load))
     desk.take(LOAD, answer(15_000))
     days = ["2026-07-19", "2026-07-20"]
-    outcomes = list(ingest.normalize_each(desk.home, LOAD, days, DAY))
+    outcomes = list(ingest.normalize_each(desk.resources, LOAD, days, DAY))
     assert [day.key for day, _ in outcomes] == days[::-1]
     assert isinstance(outcomes[0][1], ingest.Normalized)
     assert "bytes that the archive lacks" in str(outcomes[1][1])

@@ -19,7 +19,7 @@ from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged, Lake
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import seal_of
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Aurum, Desk, said
 from benchmarks.damage import KINDS, LMP, LOAD, files_of, fill, forget, held, objects
 
@@ -29,23 +29,23 @@ TABLE = LOAD.table
 
 
 @pytest.fixture
-def filled(home: Home) -> Home:
-    fill(home, observed=False)
-    return home
+def filled(resources: Resources) -> Resources:
+    fill(resources, observed=False)
+    return resources
 
 
-def verified(home: Home, *, quick: bool = False) -> list[ingest.Verified]:
-    return [v for d in (LOAD, LMP) for v in ingest.verify_days(home, d, quick=quick)]
+def verified(resources: Resources, *, quick: bool = False) -> list[ingest.Verified]:
+    return [v for d in (LOAD, LMP) for v in ingest.verify_days(resources, d, quick=quick)]
 
 
-def problems(home: Home, *, quick: bool = False) -> list[str]:
-    return [p for v in verified(forget(home), quick=quick) for p in v.problems]
+def problems(resources: Resources, *, quick: bool = False) -> list[str]:
+    return [p for v in verified(forget(resources), quick=quick) for p in v.problems]
 
 
 # --- loss ----------------------------------------------------------------------------------------
 
 
-def test_a_home_that_lost_nothing_has_no_problem_and_quick_reads_no_row(filled: Home) -> None:
+def test_a_home_that_lost_nothing_has_no_problem_and_quick_reads_no_row(filled: Resources) -> None:
     assert problems(filled) == []
     quickly = verified(forget(filled), quick=True)
     assert [(v.dataset, v.day, v.rows, v.quick, v.problems) for v in quickly] == [
@@ -55,7 +55,7 @@ def test_a_home_that_lost_nothing_has_no_problem_and_quick_reads_no_row(filled: 
     ]
 
 
-def test_each_loss_of_rows_is_seen_by_quick_and_full_and_replay_mends_it(filled: Home) -> None:
+def test_each_loss_of_rows_is_seen_by_quick_and_full_and_replay_mends_it(filled: Resources) -> None:
     tables = (TABLE, TABLE.history, LMP.table, QUARANTINE)
     before = [filled.lake.read(t) for t in tables]
     kinds = [k for k in KINDS if k.mended == "replay"]
@@ -77,7 +77,7 @@ def test_each_loss_of_rows_is_seen_by_quick_and_full_and_replay_mends_it(filled:
     assert problems(filled) == []
 
 
-def test_the_counts_say_what_is_missing_extra_and_changed(filled: Home) -> None:
+def test_the_counts_say_what_is_missing_extra_and_changed(filled: Resources) -> None:
     lake = filled.lake
     rows = lake.read(TABLE, PARTITION)
     wrong = rows[1:].with_columns(pl.col("load") + 1)
@@ -88,27 +88,29 @@ def test_the_counts_say_what_is_missing_extra_and_changed(filled: Home) -> None:
     assert (found.missing, found.extra, found.changed) == (1, 1, 1)
 
 
-def test_a_quick_look_reads_a_day_in_full_that_has_no_ledger(filled: Home) -> None:
+def test_a_quick_look_reads_a_day_in_full_that_has_no_ledger(filled: Resources) -> None:
     filled.registry.forget_ledger(LOAD.key, DAY.key)
     (full,) = (v for v in verified(filled, quick=True) if not v.quick)
     assert (full.dataset, full.day, full.problems) == (LOAD.key, DAY.key, [])
 
 
-def test_a_loss_is_seen_even_where_registry_and_ledger_are_gone(filled: Home) -> None:
+def test_a_loss_is_seen_even_where_registry_and_ledger_are_gone(filled: Resources) -> None:
     filled.lake.replace(TABLE, filled.lake.read(TABLE, PARTITION)[1:], PARTITION)
     (filled.root / "state.sqlite").unlink()
     assert problems(filled, quick=True) == problems(filled)
     assert "1 rows that the archive gives are missing" in problems(filled)[0]
 
 
-def test_a_deleted_day_is_seen_even_where_its_objects_are_deleted_too(filled: Home) -> None:
+def test_a_deleted_day_is_seen_even_where_its_objects_are_deleted_too(filled: Resources) -> None:
     shutil.rmtree(objects(filled)[0].parent)
     for table in (TABLE, TABLE.history):
         filled.lake.replace(table, table.empty(), PARTITION)
     assert ["are gone from the archive" in p for p in problems(filled)] == [True]
 
 
-def test_what_is_archived_and_not_merged_is_pending_and_no_loss(desk: Desk, filled: Home) -> None:
+def test_what_is_archived_and_not_merged_is_pending_and_no_loss(
+    desk: Desk, filled: Resources
+) -> None:
     body = objects_body(filled).replace(b"2026-07-20", b"2026-07-18")
     desk.take(LOAD, body)
     for quick in (True, False):
@@ -118,21 +120,21 @@ def test_what_is_archived_and_not_merged_is_pending_and_no_loss(desk: Desk, fill
         assert found.notes == [f"1 snapshots are archived and not merged: {remedy}"]
 
 
-def test_a_pending_snapshot_hides_no_loss(desk: Desk, filled: Home) -> None:
+def test_a_pending_snapshot_hides_no_loss(desk: Desk, filled: Resources) -> None:
     desk.take(LOAD, objects_body(filled).replace(b"10001", b"10009"))
     filled.lake.replace(TABLE, filled.lake.read(TABLE, PARTITION)[1:], PARTITION)
     found = ingest.verify(filled, LOAD, DAY)
     assert (found.pending, found.missing) == (1, 1)
 
 
-def objects_body(home: Home) -> bytes:
-    archive, folder = home.archive, LOAD.archive_name
+def objects_body(resources: Resources) -> bytes:
+    archive, folder = resources.archive, LOAD.archive_name
     first = archive.identifiers(folder, DAY.key)[0]
     return archive.snapshot(folder, DAY.key, first).body
 
 
 def test_rejected_snapshots_and_kills_before_the_ledger_are_no_false_alarm(
-    desk: Desk, filled: Home, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, filled: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.bring(LOAD, objects_body(filled).replace(b'"LoadMw"', b'"Megawatts"'))
     desk.take(LOAD, objects_body(filled).replace(b"10002", b"10003"))
@@ -153,7 +155,7 @@ def _killed(*_: object) -> None:
 
 
 def test_each_damage_of_the_archive_is_seen_and_its_day_refused(
-    filled: Home, tmp_path: Path
+    filled: Resources, tmp_path: Path
 ) -> None:
     kinds = [k for k in KINDS if k.mended == "never"]
     assert len(kinds) == 7
@@ -172,7 +174,7 @@ def test_each_damage_of_the_archive_is_seen_and_its_day_refused(
     assert problems(filled) == []
 
 
-def test_an_edited_envelope_is_damage_although_the_bytes_are_whole(filled: Home) -> None:
+def test_an_edited_envelope_is_damage_although_the_bytes_are_whole(filled: Resources) -> None:
     meta = objects(filled)[0].with_name(objects(filled)[0].name.replace(".json.gz", ".meta.json"))
     document = json.loads(meta.read_text())
     meta.write_text(json.dumps(document | {"finality": "final"}))
@@ -183,7 +185,7 @@ def test_an_edited_envelope_is_damage_although_the_bytes_are_whole(filled: Home)
 
 
 def test_rejected_bytes_that_were_swapped_or_whose_reason_was_edited_are_seen(
-    desk: Desk, filled: Home
+    desk: Desk, filled: Resources
 ) -> None:
     desk.take(LOAD, b"no JSON")
     assert problems(filled) == []
@@ -196,7 +198,9 @@ def test_rejected_bytes_that_were_swapped_or_whose_reason_was_edited_are_seen(
     assert "the envelope is not the one that was archived" in problems(filled)[0]
 
 
-def test_an_object_without_a_seal_stays_readable_and_is_counted(aurum: Aurum, filled: Home) -> None:
+def test_an_object_without_a_seal_stays_readable_and_is_counted(
+    aurum: Aurum, filled: Resources
+) -> None:
     import gzip
 
     path = objects(filled)[0]
@@ -212,7 +216,7 @@ def test_an_object_without_a_seal_stays_readable_and_is_counted(aurum: Aurum, fi
 
 @pytest.mark.parametrize("again", [False, True], ids=["new", "nothing-new"])
 def test_a_table_that_lost_merged_rows_is_healed_by_the_next_load_and_says_so(
-    desk: Desk, filled: Home, caplog: pytest.LogCaptureFixture, *, again: bool
+    desk: Desk, filled: Resources, caplog: pytest.LogCaptureFixture, *, again: bool
 ) -> None:
     before = filled.lake.read(TABLE)
     filled.lake.replace(TABLE, TABLE.empty(), PARTITION)
@@ -228,7 +232,7 @@ def test_a_table_that_lost_merged_rows_is_healed_by_the_next_load_and_says_so(
     assert problems(filled, quick=True) == problems(filled) == []
 
 
-def test_a_home_without_ledgers_heals_an_emptied_day_once(filled: Home) -> None:
+def test_a_home_without_ledgers_heals_an_emptied_day_once(filled: Resources) -> None:
     filled.registry.forget_ledger(LOAD.key, DAY.key)
     filled.lake.replace(TABLE, TABLE.empty(), PARTITION)
     assert ingest.normalize(filled, LOAD, DAY).healed
@@ -237,7 +241,7 @@ def test_a_home_without_ledgers_heals_an_emptied_day_once(filled: Home) -> None:
 
 
 def test_a_days_first_merge_that_was_killed_before_its_rows_is_pending(
-    desk: Desk, filled: Home, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, filled: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive, folder = filled.archive, LMP.archive_name
     (identifier,) = archive.identifiers(folder, DAY.key)
@@ -271,7 +275,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("part", ["metadata", "manifest list", "manifest", "data"])
 def test_a_damaged_file_is_one_sentence_with_file_and_remedy_from_every_command_at_once(
-    aurum: Aurum, filled: Home, part: str
+    aurum: Aurum, filled: Resources, part: str
 ) -> None:
     path = files_of(filled, TABLE)[part]
     # Not cut short: the Avro reader may find what is missing in the memory of this very process.
@@ -288,7 +292,7 @@ def test_a_damaged_file_is_one_sentence_with_file_and_remedy_from_every_command_
         assert "Traceback" not in result.output
 
 
-def test_a_damaged_file_is_not_waited_for_by_a_writer(desk: Desk, filled: Home) -> None:
+def test_a_damaged_file_is_not_waited_for_by_a_writer(desk: Desk, filled: Resources) -> None:
     path = files_of(filled, TABLE)["metadata"]
     path.write_bytes(path.read_bytes().replace(b'"schemas"', b'"schemes"'))
     began = time.monotonic()
@@ -305,7 +309,9 @@ CATALOGS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", CATALOGS)
-def test_a_damaged_catalog_is_one_sentence_and_no_new_one_is_begun(filled: Home, kind: str) -> None:
+def test_a_damaged_catalog_is_one_sentence_and_no_new_one_is_begun(
+    filled: Resources, kind: str
+) -> None:
     home = forget(filled)
     CATALOGS[kind](home.root / "lake" / "catalog.sqlite")
     for ask in (lambda: ingest.status(home, (LOAD,)), lambda: ingest.normalize(home, LOAD, DAY)):
@@ -317,27 +323,27 @@ def test_a_damaged_catalog_is_one_sentence_and_no_new_one_is_begun(filled: Home,
 
 
 def test_rebuild_makes_the_lake_anew_keeps_the_old_one_and_verifies(
-    aurum: Aurum, home: Home
+    aurum: Aurum, resources: Resources
 ) -> None:
-    fill(home)
-    before = held(home)
-    home = forget(home)
-    (home.root / "lake" / "catalog.sqlite").write_bytes(b"garbage " * 512)
-    environment = {"AURUM_HOME": str(home.root)}
+    fill(resources)
+    before = held(resources)
+    resources = forget(resources)
+    (resources.root / "lake" / "catalog.sqlite").write_bytes(b"garbage " * 512)
+    environment = {"AURUM_HOME": str(resources.root)}
     result = aurum("replay", "--all", "--rebuild", "--json", **environment)
     assert result.exit_code == 0, result.output
     document = said(result)
     assert document["rebuilt"] == {"days": 3, "rows": 6, "failed": 0, "verified": 3}
-    (kept,) = home.root.glob("lake-aside-*")
+    (kept,) = resources.root.glob("lake-aside-*")
     assert document["kept"] == [f"the lake as it was is in {kept}"]
     assert (kept / "catalog.sqlite").read_bytes().startswith(b"garbage")
-    after = held(replace(home))
+    after = held(replace(resources))
     assert all(after[name].equals(rows) for name, rows in before.items())
     assert len(after["reference.iso_nodes"]) == 2
     one = aurum("replay", LOAD.key, "--all", "--rebuild", **environment)
     assert one.exit_code == 0, one.output
     assert "KEPT market.isone_system_load: its files are in" in one.output
-    again = held(replace(home))
+    again = held(replace(resources))
     assert all(again[name].equals(rows) for name, rows in before.items())
 
 
@@ -404,7 +410,7 @@ def test_what_sqlite_says_is_told_truly_and_at_once(
     assert time.monotonic() - began < 1
 
 
-def test_a_home_that_cannot_be_written_is_one_sentence(filled: Home) -> None:
+def test_a_home_that_cannot_be_written_is_one_sentence(filled: Resources) -> None:
     shutil.rmtree(filled.root / "locks")
     (filled.root / "locks").write_text("no folder")
     with pytest.raises(ConfigError, match=r"cannot be written .*set AURUM_HOME"):
@@ -412,8 +418,8 @@ def test_a_home_that_cannot_be_written_is_one_sentence(filled: Home) -> None:
 
 
 @pytest.mark.parametrize("name", ["per%41cent", "what? #1"])
-def test_a_home_may_have_any_name(home: Home, tmp_path: Path, name: str) -> None:
-    own = replace(home, root=tmp_path / name)
+def test_a_home_may_have_any_name(resources: Resources, tmp_path: Path, name: str) -> None:
+    own = replace(resources, root=tmp_path / name)
     fill(own, observed=False)
     with contextlib.closing(sqlite3.connect(own.root / "lake" / "catalog.sqlite")) as db:
         assert db.execute("select count(*) from iceberg_tables").fetchone()[0] >= 4

@@ -73,8 +73,8 @@ def merges(prepared: Path, rounds: int) -> list[Figure]:
 
 def scheduled_run(prepared: Path, rounds: int) -> list[Figure]:
     """D: both kinds of runs in turn."""
-    with scheduled.beats(prepared / "dagster") as beats:
-        runs = {"run": beats.run, "empty": beats.empty}
+    with scheduled.schedule_groups(prepared / "dagster") as schedule_groups:
+        runs = {"run": schedule_groups.run, "empty": schedule_groups.empty}
         return figures.run_figures(alternate(runs, rounds, tell))
 
 

@@ -21,12 +21,12 @@ from aurum_assets import ingest
 from aurum_assets.ingest.collect import Received
 from aurum_assets.ingest.query import known_tables
 from aurum_assets.ingest.reference import REFERENCES, observe
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.resources.settings import Resources
 
 LOAD, LMP = ISONE_SYSTEM_LOAD, ISONE_RT_LMP
 NOW = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)
@@ -42,12 +42,12 @@ class Kind:
     """
 
     name: str
-    hurt: Callable[[Home], None]
+    hurt: Callable[[Resources], None]
     mended: Literal["replay", "rebuild", "never"]
     counted: bool = True
 
 
-def fill(home: Home, *, observed: bool = True) -> None:
+def fill(resources: Resources, *, observed: bool = True) -> None:
     """Bring what is to be damaged; the references too where they are ``observed``."""
     at = NOW - dt.timedelta(hours=1)
     for minute, day, loads in ((0, 20, (1, 2)), (1, 20, (1, 3)), (2, 19, (4, 5))):
@@ -56,19 +56,19 @@ def fill(home: Home, *, observed: bool = True) -> None:
             for i, load in enumerate(loads)
         )
         body = f'{{"FiveMinSystemLoads":{{"FiveMinSystemLoad":[{records}]}}}}'
-        _bring(home, LOAD, body, at + dt.timedelta(minutes=minute))
+        _bring(resources, LOAD, body, at + dt.timedelta(minutes=minute))
     prices = ",".join(
         f'{{"BeginDate":"2026-07-20T17:20:00.000-04:00","Location":{{"@LocId":"{4000 + i}",'
         f'"@LocType":"LOAD ZONE","$":".Z.{i}"}},"LmpTotal":{total},"EnergyComponent":39,'
         '"CongestionComponent":0,"LossComponent":1}'
         for i, total in enumerate((40, 99, 40))
     )
-    _bring(home, LMP, f'{{"FiveMinLmps":{{"FiveMinLmp":[{prices}]}}}}', at)
+    _bring(resources, LMP, f'{{"FiveMinLmps":{{"FiveMinLmp":[{prices}]}}}}', at)
     for reference in REFERENCES if observed else ():
-        observe(home, reference, DAY["operating_day"])
+        observe(resources, reference, DAY["operating_day"])
 
 
-def _bring(home: Home, dataset: Dataset, body: str, at: dt.datetime) -> None:
+def _bring(resources: Resources, dataset: Dataset, body: str, at: dt.datetime) -> None:
     received = Received(
         body=body.encode(),
         endpoint="load",
@@ -77,91 +77,93 @@ def _bring(home: Home, dataset: Dataset, body: str, at: dt.datetime) -> None:
         fetched_at=at,
         finality="prelim" if "finality" in dataset.table.names else None,
     )
-    day = ingest.accept(home, dataset, received).day
-    ingest.normalize(home, dataset, dataset.day(day))
+    day = ingest.accept(resources, dataset, received).day
+    ingest.normalize(resources, dataset, dataset.day(day))
 
 
-def held(home: Home) -> dict[str, pl.DataFrame]:
+def held(resources: Resources) -> dict[str, pl.DataFrame]:
     """All rows of all tables, by table."""
-    return {t.identifier: home.lake.read(t) for t in known_tables()}
+    return {t.identifier: resources.lake.read(t) for t in known_tables()}
 
 
-def forget(home: Home) -> Home:
+def forget(resources: Resources) -> Resources:
     """``home`` as a new process would open it."""
     from pyiceberg.manifest import clear_manifest_cache
 
-    home.lake.close()
+    resources.lake.close()
     clear_manifest_cache()
-    return replace(home)
+    return replace(resources)
 
 
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def _replace(home: Home, table: Table, rows: pl.DataFrame, where: Mapping[str, Any] = DAY) -> None:
-    home.lake.replace(table, rows, where)
+def _replace(
+    resources: Resources, table: Table, rows: pl.DataFrame, where: Mapping[str, Any] = DAY
+) -> None:
+    resources.lake.replace(table, rows, where)
 
 
-def _day_deleted(home: Home) -> None:
-    _replace(home, _TABLE, _TABLE.empty())
+def _day_deleted(resources: Resources) -> None:
+    _replace(resources, _TABLE, _TABLE.empty())
 
 
-def _row_deleted(home: Home) -> None:
-    _replace(home, _TABLE, home.lake.read(_TABLE, DAY)[1:])
+def _row_deleted(resources: Resources) -> None:
+    _replace(resources, _TABLE, resources.lake.read(_TABLE, DAY)[1:])
 
 
-def _row_added(home: Home) -> None:
-    rows = home.lake.read(_TABLE, DAY)
+def _row_added(resources: Resources) -> None:
+    rows = resources.lake.read(_TABLE, DAY)
     more = rows[-1:].with_columns(pl.col("interval_start", "interval_end") + dt.timedelta(hours=1))
     more = more.with_columns(record_hash=_TABLE.record_hash())
-    _replace(home, _TABLE, pl.concat([rows, more]))
+    _replace(resources, _TABLE, pl.concat([rows, more]))
 
 
-def _value_changed(home: Home) -> None:
-    rows = home.lake.read(_TABLE, DAY).with_columns(pl.col("load") + 1)
-    _replace(home, _TABLE, rows.with_columns(record_hash=_TABLE.record_hash()))
+def _value_changed(resources: Resources) -> None:
+    rows = resources.lake.read(_TABLE, DAY).with_columns(pl.col("load") + 1)
+    _replace(resources, _TABLE, rows.with_columns(record_hash=_TABLE.record_hash()))
 
 
-def _provenance_changed(home: Home) -> None:
-    rows = home.lake.read(_TABLE, DAY)
-    _replace(home, _TABLE, rows.with_columns(pl.col("fetched_at") - dt.timedelta(seconds=1)))
+def _provenance_changed(resources: Resources) -> None:
+    rows = resources.lake.read(_TABLE, DAY)
+    _replace(resources, _TABLE, rows.with_columns(pl.col("fetched_at") - dt.timedelta(seconds=1)))
 
 
-def _history_emptied(home: Home) -> None:
-    _replace(home, _TABLE.history, _TABLE.history.empty())
+def _history_emptied(resources: Resources) -> None:
+    _replace(resources, _TABLE.history, _TABLE.history.empty())
 
 
-def _quarantine_emptied(home: Home) -> None:
-    _replace(home, QUARANTINE, QUARANTINE.empty(), DAY | {"dataset": LMP.key})
+def _quarantine_emptied(resources: Resources) -> None:
+    _replace(resources, QUARANTINE, QUARANTINE.empty(), DAY | {"dataset": LMP.key})
 
 
 # --- the catalog ---------------------------------------------------------------------------------
 
 
-def _table_dropped(home: Home) -> None:
-    home.lake.catalog.drop_table(_TABLE.identifier)
+def _table_dropped(resources: Resources) -> None:
+    resources.lake.catalog.drop_table(_TABLE.identifier)
 
 
-def _catalog_file(home: Home) -> Path:
-    home.lake.close()
-    return home.root / "lake" / "catalog.sqlite"
+def _catalog_file(resources: Resources) -> Path:
+    resources.lake.close()
+    return resources.root / "lake" / "catalog.sqlite"
 
 
-def _catalog_emptied(home: Home) -> None:
-    with contextlib.closing(sqlite3.connect(_catalog_file(home))) as db, db:
+def _catalog_emptied(resources: Resources) -> None:
+    with contextlib.closing(sqlite3.connect(_catalog_file(resources))) as db, db:
         db.execute("DELETE FROM iceberg_tables")
 
 
-def _catalog_zero(home: Home) -> None:
-    _catalog_file(home).write_bytes(b"")
+def _catalog_zero(resources: Resources) -> None:
+    _catalog_file(resources).write_bytes(b"")
 
 
-def _catalog_garbage(home: Home) -> None:
-    _catalog_file(home).write_bytes(b"garbage " * 4096)
+def _catalog_garbage(resources: Resources) -> None:
+    _catalog_file(resources).write_bytes(b"garbage " * 4096)
 
 
-def _catalog_gone(home: Home) -> None:
-    _catalog_file(home).unlink()
+def _catalog_gone(resources: Resources) -> None:
+    _catalog_file(resources).unlink()
 
 
 # --- files of a table ----------------------------------------------------------------------------
@@ -190,9 +192,9 @@ def _path(location: str) -> Path:
     return Path(location.removeprefix("file://"))
 
 
-def files_of(home: Home, table: Table) -> dict[str, Path]:
+def files_of(resources: Resources, table: Table) -> dict[str, Path]:
     """A file of each kind that a read of the table's day takes."""
-    found = home.lake.table(table)
+    found = resources.lake.table(table)
     snapshot = found.current_snapshot()
     if snapshot is None:
         msg = f"{table.identifier} holds nothing"
@@ -214,50 +216,52 @@ def files_of(home: Home, table: Table) -> dict[str, Path]:
     }
 
 
-def _file(what: str, how: Callable[[Path], None], table: Table = _TABLE) -> Callable[[Home], None]:
+def _file(
+    what: str, how: Callable[[Path], None], table: Table = _TABLE
+) -> Callable[[Resources], None]:
     return lambda home: how(files_of(home, table)[what])
 
 
 # --- the archive ---------------------------------------------------------------------------------
 
 
-def objects(home: Home) -> list[Path]:
+def objects(resources: Resources) -> list[Path]:
     """The objects of the day of load, in their order."""
-    return sorted((home.root / "archive" / "sourcing" / LOAD.key).glob("*/*/day=20/*.gz"))
+    return sorted((resources.root / "archive" / "sourcing" / LOAD.key).glob("*/*/day=20/*.gz"))
 
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name.partition('.')[0]}.meta.json")
 
 
-def _envelope_edited(home: Home) -> None:
-    path = _beside(objects(home)[0])
+def _envelope_edited(resources: Resources) -> None:
+    path = _beside(objects(resources)[0])
     said = json.loads(path.read_text())
     path.write_text(json.dumps(said | {"fetched_at": "2026-07-21T15:30:00Z"}))
 
 
-def _object_swapped(home: Home) -> None:
-    first, second = objects(home)
+def _object_swapped(resources: Resources) -> None:
+    first, second = objects(resources)
     first.write_bytes(second.read_bytes())
     said = json.loads(_beside(first).read_text())
     raw = json.loads(_beside(second).read_text())["raw_sha256"]
     _beside(first).write_text(json.dumps(said | {"raw_sha256": raw}))
 
 
-def _object_rewritten(home: Home) -> None:
-    objects(home)[0].write_bytes(gzip.compress(b"{}", mtime=0))
+def _object_rewritten(resources: Resources) -> None:
+    objects(resources)[0].write_bytes(gzip.compress(b"{}", mtime=0))
 
 
-def _of_object(how: Callable[[Path], None]) -> Callable[[Home], None]:
+def _of_object(how: Callable[[Path], None]) -> Callable[[Resources], None]:
     return lambda home: how(objects(home)[1])
 
 
-def _envelope_gone(home: Home) -> None:
-    _beside(objects(home)[0]).unlink()
+def _envelope_gone(resources: Resources) -> None:
+    _beside(objects(resources)[0]).unlink()
 
 
-def _folder_gone(home: Home) -> None:
-    shutil.rmtree(objects(home)[0].parent)
+def _folder_gone(resources: Resources) -> None:
+    shutil.rmtree(objects(resources)[0].parent)
 
 
 KINDS = (

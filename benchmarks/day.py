@@ -18,10 +18,10 @@ from typing import Any
 
 import polars as pl
 
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.miso.cts import MISO_CTS
 from benchmarks.measure import Clock, import_all, peak_mb
 from benchmarks.prepare import bring, home_at
 from benchmarks.sampling import Sampler

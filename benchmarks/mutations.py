@@ -490,8 +490,8 @@ def bits_flipped(body: bytes, chance: Chance) -> bytes:
 def bytes_changed(body: bytes, chance: Chance) -> bytes:
     """A stretch replaced by noise, or by another stretch."""
     at, length = chance.randrange(len(body)), chance.randint(1, 20)
-    source = chance.randrange(len(body))
-    other = chance.choice((chance.randbytes(length), body[source : source + length]))
+    operator = chance.randrange(len(body))
+    other = chance.choice((chance.randbytes(length), body[operator : operator + length]))
     return body[:at] + other + body[at + length :]
 
 

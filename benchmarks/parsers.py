@@ -19,11 +19,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.reading import read
-from aurum_assets.resources.settings import PROJECT, load_config
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.feeds import answer
 from aurum_assets.simulator.world import Ask, World
 from benchmarks.measure import median
@@ -42,13 +43,13 @@ def payload(dataset: Dataset, dialect: Dialect, records: int = RECORDS) -> bytes
     feed, endpoint = next(
         (feed, e) for feed in whole_days_first for e in feed.endpoints if e.dialect == dialect.name
     )
-    day = OperatingDay(_DATE, dataset.source.zone)
+    day = OperatingDay(_DATE, dataset.operator.zone)
     asked = None if feed.asks == "now" else day
     now = day.start + (_LATER if asked else _NOON)
     world = World(locations=50, miso_dialect=_spoken(dialect))
     path, _, query = endpoint.url_path(asked, "10" if feed.asks == "hour" else "").partition("?")
     ask = Ask(path, now, query=dict(parse_qsl(query)))
-    tree: Any = answer(dataset.source.name, world, ask).tree()
+    tree: Any = answer(dataset.operator.name, world, ask).tree()
     if dialect.path[0] not in tree:  # the operator drops the plural here
         tree = {dialect.path[0]: tree}
     inner = tree

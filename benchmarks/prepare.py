@@ -25,13 +25,14 @@ import polars as pl
 from aurum_assets import ingest
 from aurum_assets.ingest.collect import Received
 from aurum_assets.ingest.normalize import Normalized, conform
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Snapshot
-from aurum_assets.resources.settings import PROJECT, Home, load_config
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets.simulator.cts import documented_records
 from aurum_assets.simulator.lmp import lmp_records, render_lmp_hour
 from aurum_assets.simulator.payloads import render, wrapped
@@ -62,7 +63,7 @@ def cts_day() -> OperatingDay:
     return MISO_CTS.day(DATE)
 
 
-def home_at(root: Path, archive: Path | None = None) -> Home:
+def home_at(root: Path, archive: Path | None = None) -> Resources:
     """A home with nothing in it but, where given, an ``archive`` made earlier.
 
     Its clock stands at the morning after, so that the whole day is due.
@@ -71,13 +72,13 @@ def home_at(root: Path, archive: Path | None = None) -> Home:
     if archive is not None:
         (root / "archive").symlink_to(archive.resolve(), target_is_directory=True)
     morning = lmp_day().end + _LATER
-    return Home(root, load_config(PROJECT / "config", DATASETS), clock=lambda: morning)
+    return Resources(root, load_config(PROJECT / "config", DATASETS), clock=lambda: morning)
 
 
-def bring(home: Home, dataset: Dataset) -> tuple[Normalized, list[Verdict]]:
+def bring(resources: Resources, dataset: Dataset) -> tuple[Normalized, list[Verdict]]:
     """From the archive's objects to committed, checked rows: what benchmarks A and B time."""
-    done = ingest.normalize(home, dataset, dataset.day(DATE))
-    return done, ingest.check(home, done)
+    done = ingest.normalize(resources, dataset, dataset.day(DATE))
+    return done, ingest.check(resources, done)
 
 
 def prepare(folder: Path, sizes: Sizes) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def prepare(folder: Path, sizes: Sizes) -> dict[str, Any]:
     return facts
 
 
-def _archive_day(home: Home, sizes: Sizes) -> dict[str, int]:
+def _archive_day(resources: Resources, sizes: Sizes) -> dict[str, int]:
     day = lmp_day()
     size = packed = 0
     for hour in day.local_hours():
@@ -113,11 +114,11 @@ def _archive_day(home: Home, sizes: Sizes) -> dict[str, int]:
             filters={"hour": hour},
         )
         size += len(body)
-        packed += ingest.accept(home, ISONE_RT_LMP, received).bytes
+        packed += ingest.accept(resources, ISONE_RT_LMP, received).bytes
     return {"objects": len(day.local_hours()), "json_bytes": size, "gzip_bytes": packed}
 
 
-def _archive_cts(home: Home, sizes: Sizes) -> dict[str, int]:
+def _archive_cts(resources: Resources, sizes: Sizes) -> dict[str, int]:
     day = cts_day()
     fetched = day.end - dt.timedelta(minutes=30)
     metadata = {
@@ -128,11 +129,11 @@ def _archive_cts(home: Home, sizes: Sizes) -> dict[str, int]:
     records = documented_records(day, sizes.nodes)
     body = msgspec.json.encode({"data": records, "metadata": metadata})
     received = Received(body, "cts_day", "documented", "json", fetched, asked=day.key)
-    packed = ingest.accept(home, MISO_CTS, received).bytes
+    packed = ingest.accept(resources, MISO_CTS, received).bytes
     return {"objects": 1, "json_bytes": len(body), "gzip_bytes": packed, "records": len(records)}
 
 
-def _ticks(home: Home, sizes: Sizes) -> pl.DataFrame:
+def _ticks(resources: Resources, sizes: Sizes) -> pl.DataFrame:
     """The conformed rows of each tick's own snapshot, one after the other."""
     day = lmp_day()
     frames = []
@@ -151,7 +152,7 @@ def _ticks(home: Home, sizes: Sizes) -> pl.DataFrame:
             content_sha256=raw,
             finality="prelim",
         )
-        conformed = conform(home, ISONE_RT_LMP, day, Snapshot(envelope, body))
+        conformed = conform(resources, ISONE_RT_LMP, day, Snapshot(envelope, body))
         if len(conformed.quarantined):
             msg = f"the tick at {mark} has rows that break a rule"
             raise ValueError(msg)

@@ -13,14 +13,15 @@ from pathlib import Path
 import polars as pl
 from pydantic import SecretStr
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.table import Table
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.catalog import catalog_properties
+from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import PROJECT, Home, load_config
+from aurum_assets.resources.settings import PROJECT, Resources
 
 UNLIMITED = 1_000.0
 _SHOWN = 5
@@ -63,9 +64,9 @@ def home_at(
     now: dt.datetime,
     urls: Mapping[str, str] | None = None,
     limit_scale: float = UNLIMITED,
-) -> Home:
+) -> Resources:
     """A home in ``root`` whose clock stands at ``now``, with ``urls`` for the operators."""
-    return Home(
+    return Resources(
         root=root,
         configuration=load_config(PROJECT / "config", DATASETS),
         base_urls=urls or {},

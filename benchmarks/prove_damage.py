@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aurum_assets import ingest
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError, ContractBroken
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources
 from benchmarks.damage import KINDS, LMP, LOAD, NOW, Kind, fill, forget, held
 from benchmarks.proof import Proof, home_at
 
@@ -19,23 +19,23 @@ _SECONDS = 10.0  # in which a damage is told: nobody waits for it to pass
 _REMEDIES = ("aurum replay", "restore")
 
 
-def _problems(home: Home, *, quick: bool) -> list[str]:
+def _problems(resources: Resources, *, quick: bool) -> list[str]:
     """What ``verify`` says of both datasets, or the sentence with which it fails."""
     try:
-        found = [v for d in (LOAD, LMP) for v in ingest.verify_days(home, d, quick=quick)]
+        found = [v for d in (LOAD, LMP) for v in ingest.verify_days(resources, d, quick=quick)]
     except AurumError as error:
         return [str(error)]
     return [problem for v in found for problem in v.problems]
 
 
-def _mend(home: Home, kind: Kind) -> list[str]:
+def _mend(resources: Resources, kind: Kind) -> list[str]:
     """Why mending failed, if it did."""
-    days = ingest.archived_days(home, DATASETS)
+    days = ingest.archived_days(resources, DATASETS)
     if kind.mended == "rebuild":
-        done = ingest.remake(home, DATASETS, days)
+        done = ingest.remake(resources, DATASETS, days)
         return [*done.failed, *(p for v in done.verified for p in v.problems)]
     for dataset, day in days:
-        ingest.replay(home, dataset, day)
+        ingest.replay(resources, dataset, day)
     return []
 
 
@@ -70,14 +70,14 @@ def _one(proof: Proof, kind: Kind, root: Path) -> None:
     proof.add("seen and made equal again")
 
 
-def _refuses(proof: Proof, kind: Kind, home: Home) -> None:
+def _refuses(proof: Proof, kind: Kind, resources: Resources) -> None:
     """The day keeps its rows: a replay refuses to lose them."""
     day = LOAD.day("2026-07-20")
-    before = home.lake.read(LOAD.table)
+    before = resources.lake.read(LOAD.table)
     try:
-        ingest.replay(home, LOAD, day)
+        ingest.replay(resources, LOAD, day)
     except ContractBroken:
-        kept = home.lake.read(LOAD.table).equals(before)
+        kept = resources.lake.read(LOAD.table).equals(before)
         proof.holds(f"{kind.name}: rows were lost", where=kept)
         proof.add("seen, and the day refused: the bytes are gone")
     else:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from aurum_assets import demo, ingest
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 from aurum_assets.simulator.server import Simulator
 from benchmarks.proof import Proof, home_at
 

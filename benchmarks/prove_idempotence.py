@@ -22,14 +22,14 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.ingest.collect import Received
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import as_of
+from aurum_assets.operators import DATASETS
 from benchmarks.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
     from aurum_assets.model.dataset import Dataset
-    from aurum_assets.resources.settings import Home
+    from aurum_assets.resources.settings import Resources
 
 DAY = "2025-07-14"
 BROKEN = -1
@@ -230,7 +230,7 @@ class Desk:
         self.kind, self.root = kind, root
         self.dataset: Dataset = _DATASETS[kind.partition(" ")[0]]
         self.day = self.dataset.day(DAY)
-        self.home: Home = home_at(root, _LATER)
+        self.home: Resources = home_at(root, _LATER)
 
     def accept(self, arrival: Arrival, *, force: bool = False) -> str:
         """Take an answer into the archive."""

@@ -27,11 +27,11 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.graph.assets import raw_asset, table_asset
-from aurum_assets.markets import DATASETS as EVERY
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators import DATASETS as EVERY
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.lmp import lmp_records
 from aurum_assets.simulator.payloads import wrapped
 from aurum_assets.simulator.server import Running, Simulator
@@ -64,7 +64,7 @@ class Place:
     files: Path
     now: dt.datetime = _EVENING
 
-    def home(self, now: dt.datetime | None = None) -> Home:
+    def resources(self, now: dt.datetime | None = None) -> Resources:
         """The home there."""
         return home_at(self.root, now or self.now, self.urls)
 
@@ -77,16 +77,16 @@ def _ahead(place: Place, now: dt.datetime) -> None:
 def _assets(place: Place, step: Step) -> None:
     import dagster as dg
 
-    home = place.home()
+    home = place.resources()
     for dataset in DATASETS:
         step(f"materializing {dataset.key}")
         assets = [make(dataset, home.config(dataset)) for make in (raw_asset, table_asset)]
-        dg.materialize(assets, partition_key=_DAY, resources={"home": home}, run_config=_QUIET)
+        dg.materialize(assets, partition_key=_DAY, resources={"resources": home}, run_config=_QUIET)
     close(home.lake)
 
 
 def _whole_day(place: Place, step: Step) -> None:
-    home = place.home()
+    home = place.resources()
     for dataset in DATASETS:
         day = dataset.day(_DAY)
         step(f"collecting {dataset.key}")
@@ -101,7 +101,7 @@ def _ticks(place: Place, step: Step) -> None:
     for number in range(_TICKS):
         now = start + number * _TICK
         _ahead(place, now)
-        home = place.home(now)
+        home = place.resources(now)
         for dataset in DATASETS:
             step(f"collecting {dataset.key}")
             ingest.collect(home, dataset, dataset.day(_DAY), feeds=["now"])
@@ -111,7 +111,7 @@ def _ticks(place: Place, step: Step) -> None:
 
 
 def _load(place: Place, step: Step) -> None:
-    home = place.home()
+    home = place.resources()
     for number, path in enumerate(sorted(place.files.iterdir())):
         fetched_at = place.now - dt.timedelta(minutes=_FILES - number)
         step(f"loading {path.name}")
@@ -142,16 +142,16 @@ def write_files(folder: Path) -> None:
         (folder / f"{number}.json").write_text(json.dumps(document))
 
 
-def read(home: Home) -> Tables:
+def read(resources: Resources) -> Tables:
     """Every table with rows, as a reader sees them now."""
     owned = [table for d in DATASETS for table in (d.table, d.table.history)]
-    return {table.name: home.lake.read(table) for table in (*owned, QUARANTINE)}
+    return {table.name: resources.lake.read(table) for table in (*owned, QUARANTINE)}
 
 
-def tables(home: Home) -> Tables:
+def tables(resources: Resources) -> Tables:
     """The same, and the catalog let go."""
-    frames = read(home)
-    close(home.lake)
+    frames = read(resources)
+    close(resources.lake)
     return frames
 
 
@@ -229,10 +229,10 @@ def _clean(way: str, place: Place, before: Path | None) -> Clean:
 
     def step(what: str) -> None:
         if not what.startswith("normalizing"):  # there, nothing was committed since the last step
-            found.note(tables(place.home()))
+            found.note(tables(place.resources()))
 
     WAYS[way](place, step)
-    found.note(tables(place.home()))
+    found.note(tables(place.resources()))
     _begin(place, before)
     found.seconds = _Victim(way, place).run(None)
     return found
@@ -307,15 +307,15 @@ def _prove_way(
         clock.set(late.now)
         _begin(late, before)
         WAYS[way](late, lambda _: None)
-        afterwards = tables(late.home())
+        afterwards = tables(late.resources())
         clock.set(place.now)
     victim = _Victim(way, place)
     for number in range(times):
         _begin(place, before)
-        reader = place.home()
+        reader = place.resources()
 
-        def watch(home: Home = reader) -> None:
-            _see(proof, home, clean, f"{way}, while it runs")
+        def watch(resources: Resources = reader) -> None:
+            _see(proof, resources, clean, f"{way}, while it runs")
 
         victim.run(chance.uniform(0, clean.seconds), watch if number % 2 else None)
         close(reader.lake)
@@ -329,24 +329,24 @@ def _prove_way(
             clock.set(late.now)
             WAYS[way](late, lambda _: None)
             clock.set(place.now)
-            _compare(proof, tables(late.home()), afterwards, what, same=_same_content)
+            _compare(proof, tables(late.resources()), afterwards, what, same=_same_content)
         else:
             WAYS[way](place, lambda _: None)
-            _compare(proof, tables(place.home()), clean.last, what, same=_same_rows)
+            _compare(proof, tables(place.resources()), clean.last, what, same=_same_rows)
         _verify(proof, place, f"{what} and run again")
         proof.add("kills")
 
 
 def _look(proof: Proof, place: Place, clean: Clean, what: str) -> None:
     """A reader sees what a clean run commits, in whole steps; every object and row is sound."""
-    home = place.home()
+    home = place.resources()
     _see(proof, home, clean, what)
     close(home.lake)
     _verify(proof, place, what)
 
 
-def _see(proof: Proof, home: Home, clean: Clean, what: str) -> None:
-    for name, frame in read(home).items():
+def _see(proof: Proof, resources: Resources, clean: Clean, what: str) -> None:
+    for name, frame in read(resources).items():
         whole = any(frame.equals(state) for state in clean.states[name])
         most = max(map(len, clean.states[name]))
         proof.holds(f"{what}: {name} shows {len(frame)} rows of {most}", where=whole)
@@ -354,7 +354,7 @@ def _see(proof: Proof, home: Home, clean: Clean, what: str) -> None:
 
 
 def _verify(proof: Proof, place: Place, what: str) -> None:
-    home = place.home()
+    home = place.resources()
     for dataset in DATASETS:
         found = ingest.verify(home, dataset, dataset.day(_DAY))
         proof.broken += [f"{what}: {dataset.key}: {problem}" for problem in found.problems]

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import AurumError, ConfigError
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.catalog import open_catalog
 from aurum_assets.resources.lake import Lake
 from benchmarks.proof import Proof, catalog_at, close, frame_of, lake_at, twice_said, values_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SPAWN = multiprocessing.get_context("spawn")
 _TABLE = ISONE_SYSTEM_LOAD.table
-_DAY = OperatingDay(dt.date(2025, 7, 14), ISONE_SYSTEM_LOAD.source.zone)
+_DAY = OperatingDay(dt.date(2025, 7, 14), ISONE_SYSTEM_LOAD.operator.zone)
 _PARTITION = {"operating_day": _DAY.date}
 _KEYS = 48
 _LONGEST = 240.0

@@ -22,14 +22,15 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.source import ISONE
-from aurum_assets.model.dataset import Feed, Limit, SourceConfig
+from aurum_assets.model.dataset import Feed, Limit, OperatorConfig
 from aurum_assets.model.errors import AurumError
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.api import ApiClient, Credentials
+from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.limits import STRETCH, Limiter, SqliteLimiter
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState
-from aurum_assets.resources.settings import PROJECT, load_config
+from aurum_assets.resources.settings import PROJECT
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
@@ -86,7 +87,7 @@ class _Place:
     """What a process needs to know."""
 
     folder: Path
-    config: SourceConfig
+    config: OperatorConfig
     redis_url: str
     feed: Feed
 
@@ -162,7 +163,7 @@ def _begin(race: Race, stack: ExitStack) -> _Running:
     feeds = {key: replace(feed, endpoints=feed.endpoints[:1]) for key, feed in feeds.items()}
     tight = feeds[_TIGHT].endpoints[0]
     config = replace(
-        configuration.sources["isone"],
+        configuration.operators["isone"],
         base_url=running.isone_url,
         limits=race.limits,
         endpoint_limits={tight.name: (race.tight,)} if race.tight else {},

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 from aurum_assets import ingest
 from aurum_assets.ingest.offers import is_known_not_offered
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.clock import FIFTEEN_MINUTES, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset
 from aurum_assets.model.errors import AurumError, NotYetPublished
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from benchmarks.proof import Proof, close, home_at
@@ -53,7 +53,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  where it is there: what a disk takes i
 class Live:
     """A home, the definitions over it, and the operators that it reaches, on one clock."""
 
-    home: Home
+    resources: Resources
     clock: SetClock
     simulator: Simulator
     proof: Proof
@@ -66,7 +66,7 @@ class Live:
     def __post_init__(self) -> None:
         from aurum_assets.definitions import build
 
-        self.definitions = build(self.home)
+        self.definitions = build(self.resources)
         self.repository = self.definitions.get_repository_def()
 
     def live(self, start: dt.datetime, end: dt.datetime) -> None:
@@ -86,10 +86,12 @@ class Live:
         self._bring_up()
 
     def _ticks(self, start: dt.datetime, end: dt.datetime) -> list[Iterator[tuple[float, str]]]:
-        from aurum_assets.graph.jobs import beats
+        from aurum_assets.graph.jobs import schedule_groups
 
-        pairs = [(d, self.home.config(d)) for d in DATASETS]
-        asking = [self.repository.get_schedule_def(f"{b.name}_schedule") for b in beats(pairs)]
+        pairs = [(d, self.resources.config(d)) for d in DATASETS]
+        asking = [
+            self.repository.get_schedule_def(f"{b.name}_schedule") for b in schedule_groups(pairs)
+        ]
         sensors = [self.repository.get_sensor_def(name) for name in _SENSORS]
         return [
             *(_cron_ticks(s, start, end) for s in asking),
@@ -125,7 +127,7 @@ class Live:
             instance=self.instance,
             cursor=self.cursors.get(name),
             repository_def=self.repository,
-            resources={"home": self.home},
+            resources={"resources": self.resources},
         ) as context:
             tick = sensor.evaluate_tick(context)
         self.cursors[name] = tick.cursor
@@ -174,7 +176,7 @@ class Live:
         done = ingest.Collected()
         try:
             ingest.collect(
-                self.home,
+                self.resources,
                 dataset,
                 day,
                 feeds=config["feeds"],
@@ -182,7 +184,7 @@ class Live:
                 into=done,
             )
         except NotYetPublished as error:
-            final = ingest.may_come_later(self.home, dataset, done.not_yet)
+            final = ingest.may_come_later(self.resources, dataset, done.not_yet)
             return "" if final else str(error), done
         except AurumError as error:
             return str(error), done
@@ -191,7 +193,7 @@ class Live:
     def _bring_up(self) -> None:
         for key, day in sorted(self.archived):
             dataset = _KNOWN[key]
-            normalized = ingest.normalize(self.home, dataset, dataset.day(day))
+            normalized = ingest.normalize(self.resources, dataset, dataset.day(day))
             self.proof.add("rows", normalized.merged.new)
         self.archived.clear()
 
@@ -229,8 +231,8 @@ def prove_live(
         dg.DagsterInstance.ephemeral() as instance,
     ):
         urls = {"isone": running.isone_url, "miso": running.miso_url}
-        home = _begun(replace(home_at(Path(name), first.start, urls), clock=clock))
-        live = Live(home, clock, simulator, proof, instance, through_dagster=True)
+        resources = _begun(replace(home_at(Path(name), first.start, urls), clock=clock))
+        live = Live(resources, clock, simulator, proof, instance, through_dagster=True)
         change = first.start + through_dagster * HOUR
         end = first.start + hours * HOUR
         live.live(first.start, change)
@@ -238,22 +240,22 @@ def prove_live(
         live.live(change, end)
         _count(live, first.start, end)
         _look(live, first, OperatingDay.of(end, first.zone))
-        close(home.lake)
+        close(resources.lake)
     return proof
 
 
-def _begun(home: Home) -> Home:
+def _begun(resources: Resources) -> Resources:
     """The home with nothing wanted from before the month."""
-    config = home.configuration
+    config = resources.configuration
     datasets = {key: replace(c, first_day=FIRST) for key, c in config.datasets.items()}
-    return replace(home, configuration=replace(config, datasets=datasets))
+    return replace(resources, configuration=replace(config, datasets=datasets))
 
 
 def _count(live: Live, start: dt.datetime, end: dt.datetime) -> None:
     """What the operators saw, beside what is planned."""
     proof, seen = live.proof, live.simulator.requests
     current = sum("/current" in s.path or s.operator == "miso" for s in seen)
-    ticks, daily = planned(live.home, start, end)
+    ticks, daily = planned(live.resources, start, end)
     proof.add("requests for the newest interval", current)
     proof.add("of them planned: one a tick and feed", ticks)
     proof.holds(f"{current} requests at {ticks} ticks", where=ticks <= current <= MOST * ticks)
@@ -264,14 +266,14 @@ def _count(live: Live, start: dt.datetime, end: dt.datetime) -> None:
     proof.holds(f"{len(seen)} requests for {ticks + daily} planned", where=len(seen) <= most)
 
 
-def planned(home: Home, start: dt.datetime, end: dt.datetime) -> tuple[int, int]:
+def planned(resources: Resources, start: dt.datetime, end: dt.datetime) -> tuple[int, int]:
     """How many requests the ticks take, one a feed, and how many the days asked for daily."""
     ticks = daily = 0
     for dataset in DATASETS:
-        zone = dataset.source.zone
+        zone = dataset.operator.zone
         began = max(start, OperatingDay(FIRST, zone).start)
         days = every_day(OperatingDay.of(began, zone), OperatingDay.of(end, zone).plus(-1))
-        for feed in home.config(dataset).feeds:
+        for feed in resources.config(dataset).feeds:
             if minutes := CADENCE_MINUTES.get(feed.cadence):
                 ticks += int((end - began).total_seconds()) // (60 * minutes)
             elif feed.cadence == "daily":
@@ -283,7 +285,7 @@ def planned(home: Home, start: dt.datetime, end: dt.datetime) -> tuple[int, int]
 
 def _look(live: Live, first: OperatingDay, last: OperatingDay) -> None:
     """No day that is over has a gap, and MISO's has every case."""
-    home, proof, days = live.home, live.proof, every_day(first, last)
+    home, proof, days = live.resources, live.proof, every_day(first, last)
     for dataset in DATASETS:
         absent = [
             f.name for f in home.config(dataset).feeds if is_known_not_offered(home, dataset, f)

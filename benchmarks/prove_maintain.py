@@ -21,8 +21,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.clock import OperatingDay
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.maintenance import Ages, Maintained, maintain_table
 from benchmarks.proof import Proof, close, frame_of, lake_at, twice_said, values_of
@@ -30,7 +30,7 @@ from benchmarks.proof import Proof, close, frame_of, lake_at, twice_said, values
 _SPAWN = multiprocessing.get_context("spawn")
 _TABLE = ISONE_SYSTEM_LOAD.table
 _TABLES = (_TABLE, _TABLE.history)
-_FIRST = OperatingDay(dt.date(2025, 4, 1), ISONE_SYSTEM_LOAD.source.zone)
+_FIRST = OperatingDay(dt.date(2025, 4, 1), ISONE_SYSTEM_LOAD.operator.zone)
 _FIXED, _PARTS, _PART = 3, 4, 5  # days that nobody writes any more: merges, intervals a merge
 _CLOSED_BEFORE = dt.date(2025, 9, 1)
 _A_DAY = 60  # rounds of a writer until it goes on to its next day

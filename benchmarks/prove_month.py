@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING
 import httpx
 
 from aurum_assets.ingest.collect import due_feeds, hours_asked
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.ledger import LIMITS, scaled
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
@@ -57,26 +57,26 @@ class Month:
     control_url: str
     days: int
 
-    def home(self, root: Path, now: dt.datetime) -> Home:
+    def resources(self, root: Path, now: dt.datetime) -> Resources:
         """The home in ``root``, at an instant; the operators' clock is set to the same."""
         answer = httpx.post(f"{self.control_url}/clock", json={"now": now.isoformat()})
         answer.raise_for_status()
         urls = {"isone": self.isone_url, "miso": self.miso_url}
         return home_at(root / "home", now, urls, limit_scale=SCALE)
 
-    def steps(self, root: Path) -> Iterator[tuple[Home, OperatingDay, list[Dataset]]]:
+    def steps(self, root: Path) -> Iterator[tuple[Resources, OperatingDay, list[Dataset]]]:
         """Each day with the datasets to materialize, and a home at the instant to ask for them.
 
         What answers only for now is asked on the evening of each day, all else after the month.
         """
-        every = {d.key: self.home(root, _noon()).config(d) for d in DATASETS}
+        every = {d.key: self.resources(root, _noon()).config(d) for d in DATASETS}
         only_now = [d for d in DATASETS if all(f.asks == "now" for f in every[d.key].feeds)]
         for day in days_of(only_now[0], self.days):
-            yield self.home(root, day.start + _EVENING), day, only_now
-        for zone in dict.fromkeys(d.source.zone for d in DATASETS):
-            ours = [d for d in DATASETS if d.source.zone == zone and d not in only_now]
+            yield self.resources(root, day.start + _EVENING), day, only_now
+        for zone in dict.fromkeys(d.operator.zone for d in DATASETS):
+            ours = [d for d in DATASETS if d.operator.zone == zone and d not in only_now]
             days = days_of(ours[0], self.days)
-            home = self.home(root, days[-1].end + _FINAL)
+            home = self.resources(root, days[-1].end + _FINAL)
             for day in days:
                 yield home, day, ours
 
@@ -87,14 +87,14 @@ def _noon() -> dt.datetime:
 
 def days_of(dataset: Dataset, count: int) -> list[OperatingDay]:
     """The days of the month in the dataset's zone."""
-    first = OperatingDay(_FIRST, dataset.source.zone)
+    first = OperatingDay(_FIRST, dataset.operator.zone)
     return every_day(first, first.plus(count - 1))
 
 
-def planned(home: Home, dataset: Dataset, day: OperatingDay) -> int:
+def planned(resources: Resources, dataset: Dataset, day: OperatingDay) -> int:
     """How many requests the day takes."""
-    feeds = due_feeds(home, dataset, day, None)
-    return sum(len(hours_asked(home, feed, day)) for feed in feeds)
+    feeds = due_feeds(resources, dataset, day, None)
+    return sum(len(hours_asked(resources, feed, day)) for feed in feeds)
 
 
 def work(folder: Path) -> None:
@@ -112,7 +112,7 @@ def work(folder: Path) -> None:
                     [make(d, home.config(d)) for d in some for make in (raw_asset, table_asset)],
                     partition_key=day.key,
                     instance=instance,
-                    resources={"home": home},
+                    resources={"resources": home},
                     run_config=_QUIET,
                     tags=_BACKFILL,
                 )
@@ -130,13 +130,13 @@ def _is_there(instance: "dg.DagsterInstance", dataset: Dataset, day: OperatingDa
     return day.key in instance.get_materialized_partitions(table_key(dataset))
 
 
-def _together(home: Home, datasets: Sequence[Dataset]) -> list[list[Dataset]]:
+def _together(resources: Resources, datasets: Sequence[Dataset]) -> list[list[Dataset]]:
     """Datasets by their partitions: one run holds what has the same."""
     from aurum_assets.graph.assets import partitions
 
     found: dict[object, list[Dataset]] = {}
     for dataset in datasets:
-        found.setdefault(partitions(dataset, home.config(dataset)), []).append(dataset)
+        found.setdefault(partitions(dataset, resources.config(dataset)), []).append(dataset)
     return list(found.values())
 
 

@@ -26,11 +26,11 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.ingest.collect import Received
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources
 from benchmarks import oracle
 from benchmarks.mutations import BOMB, Case, bombs, cases, instant
 from benchmarks.oracle import Answer, May
@@ -61,7 +61,7 @@ def _template(root: Path) -> None:
     close(home.lake)
 
 
-def _home(template: Path, root: Path, now: dt.datetime) -> Home:
+def _home(template: Path, root: Path, now: dt.datetime) -> Resources:
     shutil.copytree(template / "lake", root / "lake", ignore=shutil.ignore_patterns("warehouse"))
     # A catalog of its own, over the files of the template, which no commit changes.
     (root / "lake" / "warehouse").symlink_to(template / "lake" / "warehouse")
@@ -84,12 +84,12 @@ def take(case: Case, number: int, template: Path, folder: Path) -> Seen:
     return seen
 
 
-def _take(home: Home, dataset: Dataset, case: Case, number: int) -> Seen:
+def _take(resources: Resources, dataset: Dataset, case: Case, number: int) -> Seen:
     fetched_at = instant(number)
     if number % 2 or case.file is not case.body:
-        path = home.root / "payload"
+        path = resources.root / "payload"
         path.write_bytes(case.file)
-        done = ingest.load(home, dataset, [path], day=case.asked, fetched_at=fetched_at)
+        done = ingest.load(resources, dataset, [path], day=case.asked, fetched_at=fetched_at)
         for why in done.failed.values():
             raise AurumError(why)
         rejected = done.rejected
@@ -104,21 +104,21 @@ def _take(home: Home, dataset: Dataset, case: Case, number: int) -> Seen:
             "prelim" if "finality" in dataset.table.names else None,
             case.asked,
         )
-        archived = ingest.accept(home, dataset, received)
+        archived = ingest.accept(resources, dataset, received)
         rejected = [archived.reason] if archived.outcome == "rejected" else []
         days = [archived.day] if archived.day else []
         for day in days:
-            normalized = ingest.normalize(home, dataset, dataset.day(day))
-            ingest.check(home, normalized)
+            normalized = ingest.normalize(resources, dataset, dataset.day(day))
+            ingest.check(resources, normalized)
             rejected = rejected + normalized.rejected
-    return _look(home, dataset, case, rejected, days)
+    return _look(resources, dataset, case, rejected, days)
 
 
 def _look(
-    home: Home, dataset: Dataset, case: Case, rejected: list[str], days: Sequence[str]
+    resources: Resources, dataset: Dataset, case: Case, rejected: list[str], days: Sequence[str]
 ) -> Seen:
-    frame = home.lake.read(dataset.table)
-    quarantine = home.lake.read(QUARANTINE)
+    frame = resources.lake.read(dataset.table)
+    quarantine = resources.lake.read(QUARANTINE)
     seen = Seen("rejected" if rejected else "taken", reasons=rejected)
     seen.stored = frame.to_dicts()
     seen.quarantined = len(quarantine)
@@ -129,7 +129,7 @@ def _look(
     seen.problems += ["a record was quarantined without a reason"] * bool(len(silent))
     if rejected:
         raw = {hashlib.sha256(content).hexdigest() for content in (case.body, case.file)}
-        kept = [r for r in home.archive.rejections(dataset.key) if r.raw_sha256 in raw]
+        kept = [r for r in resources.archive.rejections(dataset.key) if r.raw_sha256 in raw]
         seen.problems += ["rejected bytes were not kept with a reason"] * (
             not any(r.reason for r in kept)
         )
@@ -258,7 +258,7 @@ def _share(
         for index, case in islice(enumerate(cases(count, seed)), number, None, of):
             slowest = max(slowest, _one(proof, case, index, folder))
         if number == 0:
-            cap = home_at(folder, instant(0)).configuration.sources["isone"].body_cap_mb
+            cap = home_at(folder, instant(0)).configuration.operators["isone"].body_cap_mb
             found = islice(bombs(cap), most_bombs)
             for index, case in enumerate(found, start=count):
                 _one(proof, case, index, folder)

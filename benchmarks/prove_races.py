@@ -16,15 +16,15 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import AurumError
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import Lake
 from benchmarks.proof import Proof, close, frame_of, lake_at, twice_said, union, values_of
 
 _SPAWN = multiprocessing.get_context("spawn")
 _TABLE = ISONE_SYSTEM_LOAD.table
-_SHARED = OperatingDay(dt.date(2025, 7, 14), ISONE_SYSTEM_LOAD.source.zone)
+_SHARED = OperatingDay(dt.date(2025, 7, 14), ISONE_SYSTEM_LOAD.operator.zone)
 _CLOSED = _SHARED.plus(-1)
 _CONTESTED = 287
 _EDITIONS = (dict.fromkeys(range(288), 1.0), dict.fromkeys(range(288), 2.0))

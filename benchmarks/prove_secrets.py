@@ -22,9 +22,10 @@ from pathlib import Path
 
 import polars as pl
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.message import ALERTS_TOPIC, SNAPSHOTS_TOPIC
-from aurum_assets.resources.settings import PROJECT, load_config
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.servers.kafka import KafkaCluster
@@ -88,7 +89,7 @@ def scenes() -> list[Scene]:
     ask = ("collect", "isone", "system_load")
     wrong = {"ISONE_PASSWORD": WRONG.value, "ISONE_API_KEY": ""}
     wrong_key = {"ISONE_PASSWORD": "", "ISONE_API_KEY": WRONG.core}
-    show = "from aurum_assets.markets import DATASETS as d; from aurum_assets.resources.settings "
+    show = "from aurum_assets.operators import DATASETS as d; from aurum_assets.resources.settings "
     show += "import Settings, open_home; s = Settings.read(); h = open_home(d); "
     return [
         _aurum("collect", *ask),
@@ -322,7 +323,7 @@ def _one_attempt(folder: Path) -> None:
     shutil.copytree(PROJECT / "config", folder)
     for path in folder.glob("*_ingest_datasets.json"):
         said = json.loads(path.read_text())
-        said["source"]["attempts"] = 1
+        said["operator"]["attempts"] = 1
         path.write_text(json.dumps(said))
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from aurum_assets.markets.isone.source import ISONE
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.settings import PROJECT
 from benchmarks.proof import Proof
 from benchmarks.prove_dev import free_port
@@ -221,12 +221,12 @@ def wait_for(what: Callable[[], bool], said: str, patience: float = _PATIENCE) -
 # --- the walk ------------------------------------------------------------------------------------
 
 
-def prove_tour(source: Path = PROJECT) -> Proof:
+def prove_tour(operator: Path = PROJECT) -> Proof:
     """Walk the first hour in a clone of ``source``; needs ``git`` and ``make``, takes minutes."""
     proof = Proof("What a person meets in the first hour is calm, true, and stops when told to")
     with tempfile.TemporaryDirectory(prefix="aurum-tour-") as folder:
         clone = Path(folder) / "clone"
-        command = ["git", "clone", "-q", str(source), str(clone)]
+        command = ["git", "clone", "-q", str(operator), str(clone)]
         subprocess.run(command, check=True)  # noqa: S603  our own
         tour = Tour(clone, proof)
         _the_demo(tour)

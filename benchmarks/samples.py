@@ -21,15 +21,16 @@ from typing import Any
 import polars as pl
 
 from aurum_assets import ingest
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.generation import ISONE_GENERATION_MIX
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import MalformedPayload
-from aurum_assets.model.reading import glance
-from aurum_assets.resources.settings import PROJECT, Home, load_config
+from aurum_assets.model.reading import inspect_answer
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.generation import ISONE_GENERATION_MIX
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.settings import PROJECT, Resources
 
 _LMP_FILE = "isone_fiveminutelmp_current.json"
 _LOAD_FILE = "isone_fiveminutesystemload_current.json"
@@ -52,8 +53,10 @@ class Differs(Exception):
 def look(folder: Path) -> list[str]:
     """Load the files, compare, and say what was seen. Raises ``Differs``."""
     with tempfile.TemporaryDirectory(prefix="aurum-samples-") as place:
-        home = Home(Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED)
-        said = [part(home, folder) for part in (_lmp, _load, _mix, _cts)]
+        resources = Resources(
+            Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
+        )
+        said = [part(resources, folder) for part in (_lmp, _load, _mix, _cts)]
     return said + _each(folder)
 
 
@@ -70,7 +73,7 @@ def _each(folder: Path) -> list[str]:
 
 def _reads(dataset: Dataset, path: Path) -> bool:
     try:
-        seen = glance(dataset, path.read_bytes(), "json")
+        seen = inspect_answer(dataset, path.read_bytes(), "json")
     except MalformedPayload:
         return False
     return bool(seen.records)
@@ -79,20 +82,22 @@ def _reads(dataset: Dataset, path: Path) -> bool:
 def _quiet(dataset: Dataset, path: Path) -> str:
     """Load a file into a home of its own. Raises ``Differs`` where a check is not content."""
     with tempfile.TemporaryDirectory(prefix="aurum-sample-") as place:
-        home = Home(Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED)
-        done = ingest.load(home, dataset, [path], fetched_at=_FETCHED)
+        resources = Resources(
+            Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
+        )
+        done = ingest.load(resources, dataset, [path], fetched_at=_FETCHED)
         _same(f"what was rejected of {path.name}", done.rejected, [])
         _same(f"what was quarantined of {path.name}", done.quarantined, 0)
         passed = []
-        for verdict in (v for day in done.days for v in ingest.check(home, day)):
+        for verdict in (v for day in done.days for v in ingest.check(resources, day)):
             if verdict.check not in _OF_A_WHOLE_DAY:
                 _same(f"{verdict.check} of {path.name} ({verdict.reason})", verdict.passed, True)
                 passed.append(verdict.check)
     return f"{path.name}: {dataset.key}, no warning of {', '.join(passed)}"
 
 
-def _lmp(home: Home, folder: Path) -> str:
-    rows = _stored(home, ISONE_RT_LMP, folder / _LMP_FILE)
+def _lmp(resources: Resources, folder: Path) -> str:
+    rows = _stored(resources, ISONE_RT_LMP, folder / _LMP_FILE)
     said = {
         record["Location"]["@LocId"]: record["LmpTotal"]
         for record in _decimals(folder / _LMP_FILE)["FiveMinLmps"]["FiveMinLmp"]
@@ -105,8 +110,8 @@ def _lmp(home: Home, folder: Path) -> str:
     return f"{ISONE_RT_LMP.key}: {len(rows)} rows at {_LMP_AT:%H:%MZ}, the hub at {hub} USD/MWh"
 
 
-def _load(home: Home, folder: Path) -> str:
-    rows = _stored(home, ISONE_SYSTEM_LOAD, folder / _LOAD_FILE)
+def _load(resources: Resources, folder: Path) -> str:
+    rows = _stored(resources, ISONE_SYSTEM_LOAD, folder / _LOAD_FILE)
     said = [record["LoadMw"] for record in _decimals(folder / _LOAD_FILE)["FiveMinSystemLoad"]]
     _same("the interval", rows["interval_start"].to_list(), [_LOAD_AT])
     _same("the load", _as_decimals(rows["load"]), said)
@@ -114,8 +119,8 @@ def _load(home: Home, folder: Path) -> str:
     return f"{ISONE_SYSTEM_LOAD.key}: {len(rows)} row at {_LOAD_AT:%H:%MZ}, {load} MW"
 
 
-def _mix(home: Home, folder: Path) -> str:
-    rows = _stored(home, ISONE_GENERATION_MIX, folder / _MIX_FILE)
+def _mix(resources: Resources, folder: Path) -> str:
+    rows = _stored(resources, ISONE_GENERATION_MIX, folder / _MIX_FILE)
     records = _decimals(folder / _MIX_FILE)["GenFuelMixes"]["GenFuelMix"]
     said = {r["FuelCategory"]: r["GenMw"] for r in records}
     _same("the instant, to the second", rows["interval_start"].unique().to_list(), [_MIX_AT])
@@ -123,8 +128,8 @@ def _mix(home: Home, folder: Path) -> str:
     return f"{ISONE_GENERATION_MIX.key}: {len(rows)} fuels at {_MIX_AT:%H:%M:%SZ}"
 
 
-def _cts(home: Home, folder: Path) -> str:
-    rows = _stored(home, MISO_CTS, folder / _CTS_FILE).sort("interval_start")
+def _cts(resources: Resources, folder: Path) -> str:
+    rows = _stored(resources, MISO_CTS, folder / _CTS_FILE).sort("interval_start")
     said = [Decimal(r["PJMFORECASTEDLMP"]) for r in _decimals(folder / _CTS_FILE)["Interval"]]
     _same("the intervals", rows["interval_start"].to_list(), _CTS_AT)
     _same("the publication", rows["published_at"].unique().to_list(), [_CTS_PUBLISHED])
@@ -136,12 +141,12 @@ def _cts(home: Home, folder: Path) -> str:
     )
 
 
-def _stored(home: Home, dataset: Dataset, path: Path) -> pl.DataFrame:
+def _stored(resources: Resources, dataset: Dataset, path: Path) -> pl.DataFrame:
     """The rows that the table holds once the file is loaded; nothing may have been kept out."""
-    done = ingest.load(home, dataset, [path], fetched_at=_FETCHED)
+    done = ingest.load(resources, dataset, [path], fetched_at=_FETCHED)
     _same(f"what was rejected of {path.name}", done.rejected, [])
     _same(f"what was quarantined of {path.name}", done.quarantined, 0)
-    return home.lake.read(dataset.table)
+    return resources.lake.read(dataset.table)
 
 
 def _decimals(path: Path) -> Any:  # noqa: ANN401  whatever JSON holds

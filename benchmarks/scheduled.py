@@ -109,18 +109,18 @@ def asked_at(now: dt.datetime) -> list[tuple[str, dict[str, Any]]]:
     """Partition and run config that the schedule asks for at ``now``."""
     from aurum_assets.graph import jobs
     from aurum_assets.graph.translate import feeds_config
-    from aurum_assets.markets import DATASETS
-    from aurum_assets.resources.settings import load_config
+    from aurum_assets.operators import DATASETS
+    from aurum_assets.resources.configuration import load_config
 
     configuration = load_config(PROJECT / "config", DATASETS)
-    every = jobs.beats([(d, configuration.datasets[d.key]) for d in DATASETS])
-    (beat,) = (b for b in every if b.name == JOB)
-    asked = jobs.asked_by(beat, now)
+    every = jobs.schedule_groups([(d, configuration.datasets[d.key]) for d in DATASETS])
+    (group,) = (b for b in every if b.name == JOB)
+    asked = jobs.asked_by(group, now)
     return [(day, feeds_config(feeds)) for day, feeds in asked.items()]
 
 
 @contextmanager
-def beats(folder: Path) -> Iterator[Beats]:
+def schedule_groups(folder: Path) -> Iterator[Beats]:
     """Homes for both kinds of runs below ``folder``, and an operator that answers meanwhile."""
     from aurum_assets.simulator.server import Simulator
     from aurum_assets.simulator.world import SetClock

@@ -31,14 +31,14 @@ import polars as pl
 from aurum_assets import ingest
 from aurum_assets.ingest.gaps import find_gaps
 from aurum_assets.ingest.watch import look
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table, fold
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.maintenance import Ages, Maintained, maintain_table
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from benchmarks.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _TABLE = ISONE_RT_LMP.table
 _TABLES = (_TABLE, _TABLE.history, QUARANTINE)
-_FIRST = OperatingDay(dt.date(2025, 1, 1), ISONE_RT_LMP.source.zone)
+_FIRST = OperatingDay(dt.date(2025, 1, 1), ISONE_RT_LMP.operator.zone)
 _LOCATIONS = 12
 _SHOWN = (1, 2, 30, 100, 365)
 _ROUNDS = 3
@@ -155,33 +155,33 @@ class Year:
     maintenance: list[float] = field(default_factory=list)
     deleted: int = 0
 
-    def home(self) -> Home:
+    def resources(self) -> Resources:
         """A home that was just opened, at the end of the day."""
         return home_at(self.root, _day(self.number).end)
 
-    def live_through(self, home: Home, *, measure: bool) -> None:
+    def live_through(self, resources: Resources, *, measure: bool) -> None:
         """A day of merges, its measures, and maintenance."""
         self.number += 1
         self.began = dt.datetime.now(dt.UTC)
         ticks, fresh = [], []
         for hour in range(24):
-            self._archive(home, hour)
+            self._archive(resources, hour)
             if measure and hour in _FRESH:
                 fresh.append(_tick_in_a_new_process(self.root, self.number, hour))
                 continue
             frame, before = prices(self.number, hour), time.process_time()
-            home.lake.merge(_TABLE, frame)
+            resources.lake.merge(_TABLE, frame)
             ticks.append(time.process_time() - before)
-        home.lake.merge(QUARANTINE, _refused(self.number))
-        home.state.delete(f"quarantine-was:{ISONE_RT_LMP.key}")  # it grows every day: no alert
-        self.maintain(home.lake)
+        resources.lake.merge(QUARANTINE, _refused(self.number))
+        resources.state.delete(f"quarantine-was:{ISONE_RT_LMP.key}")  # it grows every day: no alert
+        self.maintain(resources.lake)
         if measure:
             self.measured[self.number] = {
                 "tick, warm process, ms": 1000 * statistics.median(ticks),
                 "tick, new process, ms": 1000 * min(f["merge"] for f in fresh),
                 "the same with imports and a warm-up, ms": 1000 * min(f["process"] for f in fresh),
                 **self._looks(),
-                **self._sizes(home.lake),
+                **self._sizes(resources.lake),
             }
 
     def maintain(self, lake: Lake) -> list[Maintained]:
@@ -195,7 +195,7 @@ class Year:
         self.deleted += sum(sum(m.files_deleted.values()) for m in done)
         return done
 
-    def _archive(self, home: Home, hour: int) -> None:
+    def _archive(self, resources: Resources, hour: int) -> None:
         day, word = _day(self.number), f"{self.number:04d}{hour:02d}"
         at = day.start + (hour + 1) * HOUR
         envelope = Envelope(
@@ -208,11 +208,11 @@ class Year:
             raw_sha256=word.zfill(64),
             content_sha256=word.zfill(64),
         )
-        home.archive.put(ISONE_RT_LMP.archive_name, envelope, b"{}")
+        resources.archive.put(ISONE_RT_LMP.archive_name, envelope, b"{}")
 
     def _looks(self) -> dict[str, float]:
         """Seconds on the wall, the best of some homes that were just opened."""
-        asked: dict[str, Callable[[Home], object]] = {
+        asked: dict[str, Callable[[Resources], object]] = {
             "status, s": lambda home: ingest.status(home, (ISONE_RT_LMP,)),
             "days(), s": lambda home: home.lake.days(_TABLE),
             "gap look, s": lambda home: find_gaps(home, (ISONE_RT_LMP,)),
@@ -222,7 +222,7 @@ class Year:
         for name, ask in asked.items():
             took = []
             for _ in range(_ROUNDS):
-                home = self.home()
+                home = self.resources()
                 home.lake.find(_TABLE)  # the catalog is open, as in a sensor
                 before = time.perf_counter()
                 ask(home)

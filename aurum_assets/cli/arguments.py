@@ -14,11 +14,11 @@ from typing import Any
 import click
 import click.shell_completion
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.said import instant_of, named, names_day, short_names
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 KEYS = [d.key for d in DATASETS]
@@ -60,11 +60,13 @@ def find(key: str) -> Dataset:
     return next(d for d in DATASETS if d.key == key)
 
 
-def day_of(home: Home, dataset: Dataset, text: str, option: str = "--day") -> OperatingDay:
+def day_of(
+    resources: Resources, dataset: Dataset, text: str, option: str = "--day"
+) -> OperatingDay:
     """``text`` as an operating day of the dataset's operator, whose clock says what today is."""
     ahead = _WORDS.get(text.strip().lower())
     if ahead is not None:
-        return dataset.source.day_of(home.now()).plus(ahead)
+        return dataset.operator.day_of(resources.now()).plus(ahead)
     try:
         if names_day(text):
             return dataset.day(text.strip())
@@ -99,20 +101,20 @@ class Days:
         """Whether any option named a day."""
         return bool(self.day or self.start or self.end)
 
-    def of(self, dataset: Dataset, home: Home) -> list[OperatingDay]:
+    def of(self, dataset: Dataset, resources: Resources) -> list[OperatingDay]:
         """The days asked for, in order; today at the operator where none was."""
         if self.day is not None:
             if self.start is not None or self.end is not None:
                 msg = "--day (--date) does not go with --start-date and --end-date"
                 raise click.UsageError(msg)
-            return [day_of(home, dataset, self.day)]
+            return [day_of(resources, dataset, self.day)]
         if self.start is None and self.end is None:
-            return [dataset.source.day_of(home.now())]
+            return [dataset.operator.day_of(resources.now())]
         if self.start is None or self.end is None:
             msg = "--start-date and --end-date go together; for one day say --day"
             raise click.UsageError(msg)
-        first = day_of(home, dataset, self.start, "--start-date")
-        last = day_of(home, dataset, self.end, "--end-date")
+        first = day_of(resources, dataset, self.start, "--start-date")
+        last = day_of(resources, dataset, self.end, "--end-date")
         if last < first:
             msg = f"--end-date {last} lies before --start-date {first}"
             raise click.UsageError(msg)

@@ -36,7 +36,6 @@ from aurum_assets.cli.output import (
     say,
     warn,
 )
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
@@ -47,9 +46,10 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from aurum_assets.resources.settings import Home, Settings, open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources, Settings, open_resources
 
-_ISONE = [key for key in KEYS if find(key).source.name == "isone"]
+_ISONE = [key for key in KEYS if find(key).operator.name == "isone"]
 _SHOWN: dict[str, Shown] = {
     **{n: n for n in ("day", "candidates", "collected", "duplicates", "failed")},
     "rows": lambda row: row["new"] + row["changed"],
@@ -195,8 +195,8 @@ def isone(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  #
     rejected, or an answer says that it is not all.
     """
     found = find(dataset)
-    if found.source.name != "isone":
-        msg = f"{dataset} is {found.source.title}'s: `aurum collect miso-cts` asks for it"
+    if found.operator.name != "isone":
+        msg = f"{dataset} is {found.operator.title}'s: `aurum collect miso-cts` asks for it"
         raise click.UsageError(msg)
     _collect(settings, found, days, {}, more)
 
@@ -208,28 +208,32 @@ def _collect(
     filters: Mapping[str, str | None],
     more: Mapping[str, Any],
 ) -> None:
-    home = open_home(DATASETS, settings)
-    asked = days.of(dataset, home)
+    resources = open_resources(DATASETS, settings)
+    asked = days.of(dataset, resources)
     wish = Wish(
-        feeds=_known_feeds(home, dataset, more["feeds"]),
+        feeds=_known_feeds(resources, dataset, more["feeds"]),
         filters=_checked(filters),
         force=more["force"],
         raw_only=more["raw_only"],
     )
-    _refuse_what_nobody_answers(home, dataset, wish, asked)
+    _refuse_what_nobody_answers(resources, dataset, wish, asked)
     started = time.monotonic()
     with progress(
         len(asked), f"collecting {dataset.key}", "days collected", "what was archived is kept"
     ) as step:
-        done = _collect_all(home, dataset, wish, asked, step)
-    _report(home, dataset, wish, asked, done, time.monotonic() - started, as_json=more["as_json"])
+        done = _collect_all(resources, dataset, wish, asked, step)
+    _report(
+        resources, dataset, wish, asked, done, time.monotonic() - started, as_json=more["as_json"]
+    )
 
 
 # --- refusing --------------------------------------------------------------------------------
 
 
-def _known_feeds(home: Home, dataset: Dataset, names: Sequence[str]) -> Sequence[str] | None:
-    known = [f.name for f in home.config(dataset).feeds]
+def _known_feeds(
+    resources: Resources, dataset: Dataset, names: Sequence[str]
+) -> Sequence[str] | None:
+    known = [f.name for f in resources.config(dataset).feeds]
     for name in names:
         if name not in known:
             msg = f"{dataset.key} has no feed {name!r}; it has {', '.join(known)}"
@@ -254,24 +258,24 @@ def _checked(filters: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _refuse_what_nobody_answers(
-    home: Home, dataset: Dataset, wish: Wish, days: Sequence[OperatingDay]
+    resources: Resources, dataset: Dataset, wish: Wish, days: Sequence[OperatingDay]
 ) -> None:
     """Refuse days that the operator has not, and filters that no feed takes."""
-    config = home.config(dataset)
+    config = resources.config(dataset)
     if days[0].date < config.first_day:
         msg = f"{days[0]} lies before the first day of {dataset.key}, which is {config.first_day}"
         raise click.UsageError(msg)
-    today = dataset.source.day_of(home.now())
+    today = dataset.operator.day_of(resources.now())
     newest = today.plus(max(0, *(f.offset_days for f in config.feeds)))
     if days[-1] > newest:
         msg = (
-            f"{days[-1]} lies ahead: at {dataset.source.title} it is {today} now, and the newest "
+            f"{days[-1]} lies ahead: at {dataset.operator.title} it is {today} now, and the newest "
             f"day of {dataset.key} is {newest}"
         )
         raise click.UsageError(msg)
     if wish.filters:
         try:
-            ingest.narrowed(home, dataset, wish.filters, wish.feeds)
+            ingest.narrowed(resources, dataset, wish.filters, wish.feeds)
         except AurumError as error:
             raise click.UsageError(str(error)) from error
 
@@ -280,7 +284,7 @@ def _refuse_what_nobody_answers(
 
 
 def _collect_all(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     wish: Wish,
     days: Sequence[OperatingDay],
@@ -288,9 +292,9 @@ def _collect_all(
 ) -> list[Day]:
     """Each day in turn, until one fails in a way in which all would."""
     done: list[Day] = []
-    in_a_row, most = 0, home.configuration.sources[dataset.source.name].breaker_failures
+    in_a_row, most = 0, resources.configuration.operators[dataset.operator.name].breaker_failures
     for day in days:
-        found = _collect_day(home, dataset, wish, day, step)
+        found = _collect_day(resources, dataset, wish, day, step)
         done.append(found)
         step(f"{dataset.key} {day}")
         in_a_row = in_a_row + 1 if found.unavailable else 0
@@ -299,12 +303,14 @@ def _collect_all(
     return done
 
 
-def _collect_day(home: Home, dataset: Dataset, wish: Wish, day: OperatingDay, step: Step) -> Day:
-    feeds = ingest.asked_feeds(home, dataset, day, wish.feeds, wish.filters)
-    found = Day(day, sum(len(ingest.hours_asked(home, feed, day)) for feed in feeds))
+def _collect_day(
+    resources: Resources, dataset: Dataset, wish: Wish, day: OperatingDay, step: Step
+) -> Day:
+    feeds = ingest.asked_feeds(resources, dataset, day, wish.feeds, wish.filters)
+    found = Day(day, sum(len(ingest.hours_asked(resources, feed, day)) for feed in feeds))
     try:
         ingest.collect(
-            home,
+            resources,
             dataset,
             day,
             feeds=wish.feeds,
@@ -333,13 +339,13 @@ def _collect_day(home: Home, dataset: Dataset, wish: Wish, day: OperatingDay, st
         answers = found.collected.archived
         found.rejected += [a.reason for a in answers if a.outcome == "rejected"]
     if not wish.raw_only:
-        _normalize(home, dataset, found)
+        _normalize(resources, dataset, found)
     return found
 
 
-def _normalize(home: Home, dataset: Dataset, found: Day) -> None:
+def _normalize(resources: Resources, dataset: Dataset, found: Day) -> None:
     """Bring what was archived into the table."""
-    for _, done in ingest.normalize_each(home, dataset, found.collected.days, found.day):
+    for _, done in ingest.normalize_each(resources, dataset, found.collected.days, found.day):
         if isinstance(done, ingest.Normalized):
             found.normalized.append(done)
         else:
@@ -352,7 +358,7 @@ def _normalize(home: Home, dataset: Dataset, found: Day) -> None:
 
 
 def _report(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     wish: Wish,
     asked: Sequence[OperatingDay],
@@ -370,7 +376,7 @@ def _report(
     of_what = "".join(f" for --{name} {value}" for name, value in wish.filters.items())
     hint = "; check the name" if "node" in wish.filters else ""
     empty = [
-        f"{dataset.source.title} answered nothing{of_what} of {d.day}{hint}"
+        f"{dataset.operator.title} answered nothing{of_what} of {d.day}{hint}"
         for d in done
         if d.empty
     ]
@@ -384,8 +390,8 @@ def _report(
         "days_not_asked": left,
         "not_offered": len(absent),
     }
-    if home.degraded:
-        warn(f"degraded: {home.degraded}")
+    if resources.degraded:
+        warn(f"degraded: {resources.degraded}")
     if as_json:
         reasons = {
             "failed_because": failed,
@@ -394,7 +400,7 @@ def _report(
             "not_offered_because": list(absent),
             "empty": empty,
         }
-        print_json({**summary, "archive": home.archive.uri, "days": rows, **reasons})
+        print_json({**summary, "archive": resources.archive.uri, "days": rows, **reasons})
     else:
         print_rows(rows, shown=_SHOWN, spare=("seconds",))
         print_summary({**summary, "seconds": f"{seconds:.1f}"})

@@ -21,10 +21,10 @@ from aurum_assets.cli.output import (
     size,
     span,
 )
-from aurum_assets.markets import DATASETS
-from aurum_assets.resources.settings import open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import open_resources
 
-_SOURCES = sorted({d.source.name for d in DATASETS})
+_SOURCES = sorted({d.operator.name for d in DATASETS})
 
 
 @click.command()
@@ -35,7 +35,7 @@ def status(as_json: bool) -> None:
     lag: since the newest interval began. gaps today: intervals of the operator's today that are due
     and not there. kept out: records in quarantine and answers that could not be read.
     """
-    rows = [s.as_dict() for s in ingest.status(open_home(DATASETS, needs="lake"), DATASETS)]
+    rows = [s.as_dict() for s in ingest.status(open_resources(DATASETS, needs="lake"), DATASETS)]
     if as_json:
         print_json({"datasets": rows})
         return
@@ -79,7 +79,7 @@ def doctor(as_json: bool) -> None:
 
     Exit code: 0 all that is configured works, 1 something does not.
     """
-    found = ingest.examine(open_home(DATASETS, even_moved=True))
+    found = ingest.examine(open_resources(DATASETS, even_moved=True))
     broken = [f for f in found if f.state == "broken"]
     if as_json:
         print_json({"parts": [f.as_dict() for f in found], "broken": [f.part for f in broken]})
@@ -131,17 +131,19 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
     operator, 1 one has no endpoint that answers, 2 wrong use, 3 one drifted so that records would
     be kept out.
     """
-    home = open_home(DATASETS)
+    resources = open_resources(DATASETS)
     asked = [
         d
         for d in DATASETS
-        if (not keys or d.key in keys) and (source is None or d.source.name == source)
+        if (not keys or d.key in keys) and (source is None or d.operator.name == source)
     ]
     if not asked:
         msg = f"{', '.join(keys)} is not a dataset of {source}"
         raise click.UsageError(msg)
-    with progress(len(ingest.endpoints_of(home, asked)), "probing", "endpoints probed") as step:
-        found = ingest.probe(home, asked, step)
+    with progress(
+        len(ingest.endpoints_of(resources, asked)), "probing", "endpoints probed"
+    ) as step:
+        found = ingest.probe(resources, asked, step)
     if as_json:
         print_json({"probed": [p.as_dict() for p in found]})
     else:

@@ -26,9 +26,9 @@ from aurum_assets.cli.output import (
     say,
     verdict_row,
 )
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.resources.settings import open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import open_resources
 
 
 @click.command(epilog=KNOWN)
@@ -64,7 +64,7 @@ def load(
 
     Exit code: 0 all stored, 3 something quarantined or rejected, 2 wrong use, 1 failure.
     """
-    home, found = open_home(DATASETS), find(dataset)
+    home, found = open_resources(DATASETS), find(dataset)
     asked = day_of(home, found, day).key if day else None
     with progress(len(files), f"loading {dataset}", "files archived", GOES_ON) as step:
         done = ingest.load(

@@ -9,8 +9,8 @@ import click
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import KNOWN, dataset_name, find, json_option
 from aurum_assets.cli.output import print_json, print_rows, progress, say, size
-from aurum_assets.markets import DATASETS
-from aurum_assets.resources.settings import Home, open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources, open_resources
 
 
 @click.command(epilog=KNOWN)
@@ -41,17 +41,17 @@ def maintain(keys: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
 
     Exit code: 0 all is done, 1 a part failed (the others are done), 2 wrong use.
     """
-    home = open_home(DATASETS, needs="home")
-    others = [] if keys else list(_dagster(home, dry_run=dry_run))
-    parts = ingest.parts_of(home, [find(key) for key in keys], dry_run=dry_run, others=others)
+    resources = open_resources(DATASETS, needs="home")
+    others = [] if keys else list(_dagster(resources, dry_run=dry_run))
+    parts = ingest.parts_of(resources, [find(key) for key in keys], dry_run=dry_run, others=others)
     found = []
     with progress(len(parts), "maintaining", "parts done", "the next pass goes on") as step:
-        for done in ingest.maintain(home, parts, lambda text: step(text, 0)):
+        for done in ingest.maintain(resources, parts, lambda text: step(text, 0)):
             found.append(done)
             step(done.part)
     failed = [f"{done.part}: {done.failed}" for done in found if done.failed]
     if not (keys or dry_run or failed):
-        ingest.remember(home)
+        ingest.remember(resources)
     _print_json(found, dry_run=dry_run) if as_json else report(found, dry_run=dry_run)
     for sentence in failed:
         say(f"FAILED {sentence}", err=True)
@@ -101,9 +101,9 @@ def _print_json(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
     print_json({"dry_run": dry_run, "parts": [done.as_dict() for done in found], "total": totals})
 
 
-def _dagster(home: Home, *, dry_run: bool) -> "list[ingest.Part]":
+def _dagster(resources: Resources, *, dry_run: bool) -> "list[ingest.Part]":
     """Dagster's storage, where this home has one: its library takes seconds to import."""
-    folder = Path(os.environ.get("DAGSTER_HOME") or home.root / "dagster").resolve()
+    folder = Path(os.environ.get("DAGSTER_HOME") or resources.root / "dagster").resolve()
     if not (folder / "dagster.yaml").exists():
         return []
 
@@ -111,6 +111,6 @@ def _dagster(home: Home, *, dry_run: bool) -> "list[ingest.Part]":
         tell("Dagster: opening its storage")
         from aurum_assets.graph.maintenance import purged_at
 
-        return purged_at(folder, home, tell, dry_run=dry_run)
+        return purged_at(folder, resources, tell, dry_run=dry_run)
 
     return [("dagster", look)]

@@ -6,8 +6,8 @@ from aurum_assets.cli.arguments import DAY, Days, find, json_option
 from aurum_assets.cli.output import print_json, print_rows, say, verdict_row
 from aurum_assets.cli.tables import print_frame
 from aurum_assets.ingest.reference import REFERENCES, crosswalk, export, observe
-from aurum_assets.markets import DATASETS
-from aurum_assets.resources.settings import open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import open_resources
 
 
 @click.group()
@@ -23,9 +23,9 @@ def reference() -> None:
 @json_option
 def reference_observe(day: str | None, as_json: bool) -> None:
     """Add what the tables name on a day to what is known, as the reference assets do."""
-    home = open_home(DATASETS, needs="lake")
-    (when,) = Days(day, None, None).of(find("isone_locations"), home)
-    done = [observe(home, one, when.date) for one in REFERENCES]
+    resources = open_resources(DATASETS, needs="lake")
+    (when,) = Days(day, None, None).of(find("isone_locations"), resources)
+    done = [observe(resources, one, when.date) for one in REFERENCES]
     rows = [
         {
             "reference": d.reference.key,
@@ -65,7 +65,7 @@ def reference_observe(day: str | None, as_json: bool) -> None:
 def reference_show(name: str, as_json: bool) -> None:
     """The rows of reference table NAME: the first on a terminal, all where they are piped."""
     found = next(r for r in REFERENCES if r.key == name)
-    rows = crosswalk(open_home(DATASETS, needs="lake"), found).drop("record_hash")
+    rows = crosswalk(open_resources(DATASETS, needs="lake"), found).drop("record_hash")
     if as_json:
         print_json({name: rows.to_dicts()})
         return
@@ -80,7 +80,7 @@ def reference_export(as_json: bool) -> None:
 
     Only from a home that holds an operator's data; rows and cells are added, none is changed.
     """
-    done = export(open_home(DATASETS, needs="home"))
+    done = export(open_resources(DATASETS, needs="home"))
     rows = [{"file": str(f.path), "added": f.added, "completed": f.completed} for f in done]
     if as_json:
         print_json({"exported": rows})

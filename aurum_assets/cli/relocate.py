@@ -7,8 +7,8 @@ import click
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import json_option
 from aurum_assets.cli.output import GOES_ON, print_json, print_rows, progress, say
-from aurum_assets.markets import DATASETS
-from aurum_assets.resources.settings import open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import open_resources
 
 
 @click.command()
@@ -29,10 +29,10 @@ def relocate(dry_run: bool, as_json: bool) -> None:
     Exit code: 0 the tables name the files here, 1 a file is missing (nothing was changed) or it
     failed, 2 wrong use.
     """
-    home = open_home(DATASETS, needs="lake", even_moved=True)
-    steps = len(home.lake.elsewhere()) * (1 if dry_run else 2)
+    resources = open_resources(DATASETS, needs="lake", even_moved=True)
+    steps = len(resources.lake.elsewhere()) * (1 if dry_run else 2)
     with progress(steps, "relocating", "steps done", GOES_ON) as step:
-        done = ingest.relocate(home, dry_run=dry_run, step=step)
+        done = ingest.relocate(resources, dry_run=dry_run, step=step)
     tables = [asdict(table) for table in done.tables]
     if as_json:
         print_json({"from": done.there, "to": done.here, "dry_run": dry_run, "relocated": tables})

@@ -20,10 +20,10 @@ from aurum_assets.cli.arguments import (
     with_days,
 )
 from aurum_assets.cli.output import BROKEN, GOES_ON, Row, print_json, print_rows, progress, say
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
-from aurum_assets.resources.settings import Home, open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources, open_resources
 
 _SENTENCES = ("reasons", "failed")
 _AS_IT_WAS = "the lake is as it was; the same command begins anew"
@@ -67,7 +67,7 @@ def replay(
     """
     found = [find(dataset)] if dataset else list(DATASETS)
     # Of a moved home the whole lake is made anew where the home is now, or nothing is.
-    home = open_home(DATASETS, needs="archive", even_moved=rebuild and not dataset)
+    resources = open_resources(DATASETS, needs="archive", even_moved=rebuild and not dataset)
     if all_days and days.said:
         msg = "--all does not go with --day, --start-date and --end-date"
         raise click.UsageError(msg)
@@ -76,12 +76,12 @@ def replay(
         raise click.UsageError(msg)
     told: ingest.Publish = "everything" if publish else "nothing"
     if rebuild:
-        _require_rebuild(home, all_days=all_days, yes=yes)
-        _rebuild(home, found, told, as_json=as_json)
+        _require_rebuild(resources, all_days=all_days, yes=yes)
+        _rebuild(resources, found, told, as_json=as_json)
     asked = [
         (one, day)
         for one in found
-        for day in (ingest.held_days(home, one) if all_days else days.of(one, home))
+        for day in (ingest.held_days(resources, one) if all_days else days.of(one, resources))
     ]
     rows, failed = [], []
     with progress(
@@ -92,7 +92,9 @@ def replay(
     ) as step:
         for one, day in asked:
             try:
-                rows.append(_replayed(ingest.replay(home, one, day, force=force, publish=told)))
+                rows.append(
+                    _replayed(ingest.replay(resources, one, day, force=force, publish=told))
+                )
             except AurumError as error:
                 failed.append(f"{day}: {error}" if dataset else f"{one.key} {day}: {error}")
                 continue
@@ -131,11 +133,11 @@ def _replayed(done: ingest.Normalized) -> Row:
     }
 
 
-def _require_rebuild(home: Home, *, all_days: bool, yes: bool) -> None:
+def _require_rebuild(resources: Resources, *, all_days: bool, yes: bool) -> None:
     if not all_days:
         msg = "--rebuild makes whole tables anew: say --all as well"
         raise click.UsageError(msg)
-    if home.backends.catalog and not yes:
+    if resources.backends.catalog and not yes:
         msg = (
             "--rebuild drops our tables from the configured catalog, which others may use: "
             "say --yes if that is meant"
@@ -143,13 +145,15 @@ def _require_rebuild(home: Home, *, all_days: bool, yes: bool) -> None:
         raise click.UsageError(msg)
 
 
-def _rebuild(home: Home, found: list[Dataset], told: ingest.Publish, *, as_json: bool) -> NoReturn:
+def _rebuild(
+    resources: Resources, found: list[Dataset], told: ingest.Publish, *, as_json: bool
+) -> NoReturn:
     """Make the tables anew, report, and end with exit code 0 or 1."""
-    asked = ingest.archived_days(home, found)
-    half = home.backends.catalog or len(found) < len(DATASETS)
+    asked = ingest.archived_days(resources, found)
+    half = resources.backends.catalog or len(found) < len(DATASETS)
     after = _HALF if half else _AS_IT_WAS
     with progress(2 * len(asked), "rebuilding", "steps done", after) as step:
-        done = ingest.remake(home, found, asked, publish=told, step=step)
+        done = ingest.remake(resources, found, asked, publish=told, step=step)
     problems = [f"{v.dataset} {v.day}: {p}" for v in done.verified for p in v.problems]
     summary: Row = {
         "days": len(asked),
@@ -181,13 +185,13 @@ def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) 
 
     Exit code: 0 nothing is left, 3 something still fails, 2 wrong use, 1 failure.
     """
-    home = open_home(DATASETS, needs="archive")
+    resources = open_resources(DATASETS, needs="archive")
     found = [find(dataset)] if dataset else list(DATASETS)
     done: list[ingest.Requeued] = []
     with progress(None, "reading again", "days read again", GOES_ON) as step:
         for one in found:
-            asked = day_of(home, one, day) if day else None
-            done += ingest.requeue(home, one, day=asked, dry_run=dry_run, progress=step)
+            asked = day_of(resources, one, day) if day else None
+            done += ingest.requeue(resources, one, day=asked, dry_run=dry_run, progress=step)
     if as_json:
         print_json({"requeued": [r.as_dict() for r in done], "dry_run": dry_run})
     else:

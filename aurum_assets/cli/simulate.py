@@ -14,8 +14,8 @@ import click
 from aurum_assets.cli.arguments import INSTANT, INSTANTS, PORT, instant, json_option
 from aurum_assets.cli.interrupt import heard_here_alone, telling
 from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
-from aurum_assets.markets import DATASETS
-from aurum_assets.resources.settings import Home, open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources, open_resources
 
 
 def _checks(line: Row) -> str:
@@ -47,26 +47,28 @@ def demo(as_json: bool) -> None:
     from aurum_assets.demo import run_demo
 
     started, steps = time.monotonic(), itertools.count()
-    home = open_home(DATASETS)
+    resources = open_resources(DATASETS)
 
     def tell(text: str) -> None:
         next(steps)
         click.echo(text, err=True)
 
     with heard_here_alone(), telling(lambda: f"{max(next(steps) - 1, 0)} steps done; {GOES_ON}"):
-        found = run_demo(home, tell)
-    report(found, home, time.monotonic() - started, as_json=as_json)
+        found = run_demo(resources, tell)
+    report(found, resources, time.monotonic() - started, as_json=as_json)
     sys.exit(1 if found.failures else 0)
 
 
-def report(found: "Demo", home: Home, seconds: float, *, as_json: bool) -> None:
+def report(found: "Demo", resources: Resources, seconds: float, *, as_json: bool) -> None:
     """What the demo did, by table, how long it took in all, and what to look at next."""
     from aurum_assets.demo import looks
 
     lines = [asdict(line) for line in found.lines.values()]
     for line in lines:
         line["seconds"] = round(line["seconds"], 2)
-    commands = {title: f'{_this(home)} sql "{select}"' for title, select in looks(found).items()}
+    commands = {
+        title: f'{_this(resources)} sql "{select}"' for title, select in looks(found).items()
+    }
     if as_json:
         print_json({"demo": lines, "failures": found.failures, "commands": commands})
     else:
@@ -82,11 +84,11 @@ def report(found: "Demo", home: Home, seconds: float, *, as_json: bool) -> None:
         say(f"FAILED {failure}", err=True)
 
 
-def _this(home: Home) -> str:
+def _this(resources: Resources) -> str:
     """This command as it was called, for this home."""
     name = "aurum" if shutil.which("aurum") == sys.argv[0] else sys.argv[0]
-    elsewhere = f"AURUM_HOME={shlex.quote(str(home.root))} " * (
-        home.root.resolve() != Path(".aurum").resolve()
+    elsewhere = f"AURUM_HOME={shlex.quote(str(resources.root))} " * (
+        resources.root.resolve() != Path(".aurum").resolve()
     )
     return f"{elsewhere}{shlex.quote(name)}"
 

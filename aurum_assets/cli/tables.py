@@ -36,14 +36,14 @@ from aurum_assets.cli.output import (
     progress,
     say,
 )
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import QueryRefused
 from aurum_assets.model.said import names_day
 from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.scratch import draft
-from aurum_assets.resources.settings import Home, open_home
+from aurum_assets.resources.settings import Resources, open_resources
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,14 +78,14 @@ def as_of(
 
     What was corrected since is undone. On a terminal the first rows are shown; piped, all are.
     """
-    home = open_home(DATASETS)
-    when = instant(at, "--at", home.now())
+    resources = open_resources(DATASETS)
+    when = instant(at, "--at", resources.now())
     form = _form_of(output, None) if output else ""
     if output:
         _refuse_to_replace(output, force=force)
     rows = OpenLake().as_of(dataset, when)
     if day:
-        rows = rows.filter(pl.col("operating_day") == day_of(home, find(dataset), day).date)
+        rows = rows.filter(pl.col("operating_day") == day_of(resources, find(dataset), day).date)
     try:
         found = rows.collect()
     except Exception as error:
@@ -145,8 +145,8 @@ def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
         _refuse_to_replace(output, force=force)
     so_far = _UNWRITTEN if output else ""
     try:
-        home = open_home(DATASETS, needs="lake")
-        with telling(lambda: so_far), ingest.query(home, select) as batches:
+        resources = open_resources(DATASETS, needs="lake")
+        with telling(lambda: so_far), ingest.query(resources, select) as batches:
             if output:
                 rows = _write_file(_frames(batches), output, form)
                 _say_written(rows, output, as_json=as_json)
@@ -207,7 +207,7 @@ def export(
     Day by day: no more than one is in memory. Sorted by day, interval and location; times are UTC.
     Exit code 1 where there is no row: then no file is written.
     """
-    home, found = open_home(DATASETS, needs="lake"), find(dataset)
+    home, found = open_resources(DATASETS, needs="lake"), find(dataset)
     if not days.said:
         msg = "say which days: --day, or --start-date and --end-date"
         raise click.UsageError(msg)
@@ -235,7 +235,7 @@ def export(
 
 
 def _days_of(
-    home: Home,
+    resources: Resources,
     table: Table,
     days: Sequence[OperatingDay],
     *,
@@ -244,7 +244,7 @@ def _days_of(
 ) -> Iterator[pl.DataFrame]:
     """The rows of each day that has any, in the table's order."""
     for day in days:
-        rows = home.lake.read(table, {"operating_day": day.date})
+        rows = resources.lake.read(table, {"operating_day": day.date})
         if best and "finality" in table.key:
             key = [k for k in table.key if k != "finality"]
             rows = rows.sort("finality").unique(key, keep="first").sort(table.order)
@@ -255,7 +255,7 @@ def _days_of(
 
 def _unread(dataset: str, error: Exception) -> Exception:
     """``error`` of a scan in our words, and which file is damaged, if one is."""
-    lake, table = open_home(DATASETS).lake, find(dataset).table
+    lake, table = open_resources(DATASETS).lake, find(dataset).table
     damage = lake.damage(table, dataset) or lake.damage(table.history, dataset)
     return damage or (lake.in_words(dataset, error) if isinstance(error, OSError) else error)
 

@@ -8,11 +8,11 @@ import click
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import KNOWN, Days, dataset_name, find, json_option, with_days
 from aurum_assets.cli.output import Row, on_terminal, print_json, print_rows, progress, say
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import LakeDamaged
-from aurum_assets.resources.settings import Home, open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import Resources, open_resources
 
 _COUNTS = ("dataset", "day", "objects", "rows", "missing", "extra", "changed", "pending")
 
@@ -40,7 +40,7 @@ def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_
     if dataset and option:
         msg = "name the dataset once"
         raise click.UsageError(msg)
-    home, name = open_home(DATASETS, needs="lake"), dataset or option
+    home, name = open_resources(DATASETS, needs="lake"), dataset or option
     found = []
     for one in [find(name)] if name else DATASETS:
         asked = _asked(home, one, days)
@@ -55,10 +55,12 @@ def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_
     sys.exit(1 if any(v.problems for v in found) else 0)
 
 
-def _asked(home: Home, dataset: Dataset, days: Days) -> list[OperatingDay] | None:
+def _asked(resources: Resources, dataset: Dataset, days: Days) -> list[OperatingDay] | None:
     """The days asked for; None where the tables cannot say which they hold."""
     try:
-        return days.of(dataset, home) if days.said else ingest.verifiable_days(home, dataset)
+        return (
+            days.of(dataset, resources) if days.said else ingest.verifiable_days(resources, dataset)
+        )
     except LakeDamaged:
         return None
 

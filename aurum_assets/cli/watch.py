@@ -8,8 +8,8 @@ from aurum_assets import ingest
 from aurum_assets.cli.arguments import PORT, json_option
 from aurum_assets.cli.interrupt import telling
 from aurum_assets.cli.output import BROKEN, minute, on_terminal, print_json, print_rows, say
-from aurum_assets.markets import DATASETS
-from aurum_assets.resources.settings import open_home
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.settings import open_resources
 
 _POLL_SECONDS = 0.2  # a join without an end hears of no signal
 
@@ -27,7 +27,7 @@ def metrics(port: int, host: str, once: bool) -> None:
     """
     import prometheus_client
 
-    registry = ingest.Scraped(open_home(DATASETS, needs="home"), DATASETS).registry
+    registry = ingest.Scraped(open_resources(DATASETS, needs="home"), DATASETS).registry
     if once:
         click.echo(prometheus_client.generate_latest(registry).decode(), nl=False)
         return
@@ -57,11 +57,11 @@ def alerts(check: bool, as_json: bool) -> None:
 
     Exit code: 0 none is open, 3 some are, 1 failure.
     """
-    home = open_home(DATASETS, needs="lake" if check else "home")
-    found = ingest.look(home, DATASETS) if check else home.alerts.open
+    resources = open_resources(DATASETS, needs="lake" if check else "home")
+    found = ingest.look(resources, DATASETS) if check else resources.alerts.open
     rows = [a.as_dict() for a in found]
     if as_json:
-        print_json({"alerts": rows, "waiting": home.alerts.waiting})
+        print_json({"alerts": rows, "waiting": resources.alerts.waiting})
     else:
         columns = ("severity", "kind", "dataset", "subject", "day", "opened_at", "sentence")
         print_rows(

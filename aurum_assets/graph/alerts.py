@@ -18,7 +18,7 @@ from aurum_assets.graph.health import HEALTH, Reported, events_of, sentence_of
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.alerts import Kind, Severity, Trouble
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import recalled
 
 FAILED_SECONDS, CHECKS_SECONDS, WATCH_SECONDS = 30, 60, 300
@@ -56,14 +56,16 @@ def _failed_runs(
         description="Opens an alert for each dataset of which a run failed that is not run again "
         "by itself; the demo's are not told.",
     )
-    def failed_runs(context: dg.RunFailureSensorContext, home: dg.ResourceParam[Home]) -> None:
+    def failed_runs(
+        context: dg.RunFailureSensorContext, resources: dg.ResourceParam[Resources]
+    ) -> None:
         run = context.dagster_run
         if run.tags.get("dagster/will_retry") == "true" or DEMO in run.tags:
             return
         with translate.failures_in_words(run.run_id):
             for trouble in _troubles(context, datasets):
-                home.alerts.raise_(trouble)
-            ingest.send(home)
+                resources.alerts.raise_(trouble)
+            ingest.send(resources)
 
     return failed_runs
 
@@ -98,7 +100,7 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
         "ends the alert of those that failed.",
     )
     def check_alerts(
-        context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
+        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
     ) -> dg.SensorResult:
         instance = context.instance
         known = {table_key(d): d.key for d in datasets}
@@ -112,11 +114,11 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
                     if key == HEALTH:  # it tells of alerts, and is none itself
                         continue
                     dataset = known.get(key, "/".join(key.path))
-                    _judge(home, dataset, evaluation, run.tags.get("dagster/partition", ""))
+                    _judge(resources, dataset, evaluation, run.tags.get("dagster/partition", ""))
                 if succeeded:
-                    _settle_run(home, datasets, run)
-            ingest.send(home)
-        said = f"{len(finished)} runs finished; {len(home.alerts.open)} alerts are open"
+                    _settle_run(resources, datasets, run)
+            ingest.send(resources)
+        said = f"{len(finished)} runs finished; {len(resources.alerts.open)} alerts are open"
         return dg.SensorResult(
             skip_reason=dg.SkipReason(said), cursor=msgspec.json.encode(cursor).decode()
         )
@@ -165,27 +167,29 @@ def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.Asset
         cursor = page.cursor
 
 
-def _judge(home: Home, dataset: str, evaluation: dg.AssetCheckEvaluation, day: str) -> None:
+def _judge(
+    resources: Resources, dataset: str, evaluation: dg.AssetCheckEvaluation, day: str
+) -> None:
     """Open or end the alert of a check."""
     check, day = evaluation.check_name, evaluation.partition or day
     kind = _KINDS.get(check, "check_error")
     if evaluation.passed:
-        home.alerts.settle(kind, dataset, check, day)
+        resources.alerts.settle(kind, dataset, check, day)
     elif kind in _KINDS.values() or evaluation.severity == dg.AssetCheckSeverity.ERROR:
         sentence = f"{check}: {evaluation.description or 'it failed'}"
         serious = evaluation.severity == dg.AssetCheckSeverity.ERROR
         severity: Severity = "ERROR" if serious else "WARN"
-        home.alerts.raise_(Trouble(kind, dataset, check, sentence, severity, day))
+        resources.alerts.raise_(Trouble(kind, dataset, check, sentence, severity, day))
 
 
-def _settle_run(home: Home, datasets: Sequence[Dataset], run: dg.DagsterRun) -> None:
+def _settle_run(resources: Resources, datasets: Sequence[Dataset], run: dg.DagsterRun) -> None:
     """What a run brought is no longer failing."""
     chosen = run.asset_selection
     brought = {d.key for d in datasets if chosen is None or {raw_key(d), table_key(d)} & chosen}
-    for alert in home.alerts.open:
+    for alert in resources.alerts.open:
         ours = alert.kind == "failed_run" and alert.subject == run.job_name
         if ours and (not alert.dataset or alert.dataset in brought):
-            home.alerts.settle("failed_run", alert.dataset, alert.subject, alert.day)
+            resources.alerts.settle("failed_run", alert.dataset, alert.subject, alert.day)
 
 
 def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -197,11 +201,13 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
         "grows and servers that are out of reach; sends what waits to be sent, and reports the "
         "open alerts as the asset health.",
     )
-    def watch(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SensorResult:
+    def watch(
+        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
+    ) -> dg.SensorResult:
         with translate.failures_in_words():
-            there = ingest.look(home, datasets, pause=HOUR)
+            there = ingest.look(resources, datasets, pause=HOUR)
         before = recalled(context.cursor, Reported)
-        events, reported = events_of(there, before, home.now())
+        events, reported = events_of(there, before, resources.now())
         return dg.SensorResult(
             skip_reason=dg.SkipReason(sentence_of(there)),
             asset_events=events,

@@ -23,7 +23,7 @@ from aurum_assets.model.errors import (
     NotYetPublished,
     SourceError,
 )
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 OWNERS = ["team:market-data"]
 _FAIL_AFTER = {"five_minutes": 30, "fifteen_minutes": 60, "daily": 36 * 60, "backfill": 0}
@@ -63,7 +63,7 @@ def partitions(dataset: Dataset, config: DatasetConfig) -> dg.DailyPartitionsDef
     ahead = max(f.offset_days for f in config.feeds)
     return dg.DailyPartitionsDefinition(
         start_date=config.first_day.isoformat(),
-        timezone=dataset.source.zone,
+        timezone=dataset.operator.zone,
         end_offset=1 + max(ahead, 0),
     )
 
@@ -93,7 +93,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         description=f"Every answer, byte for byte.\n\n{translate.plain(dataset.doc)}",
         partitions_def=partitions(dataset, config),
         freshness_policy=freshness(config),
-        group_name=dataset.source.name,
+        group_name=dataset.operator.name,
         kinds={"python", "gzip"},
         owners=OWNERS,
         tags={"aurum/room": "raw", "aurum/series": dataset.group},
@@ -101,17 +101,19 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         output_required=False,
     )
     def collect(
-        context: dg.AssetExecutionContext, config: CollectConfig, home: dg.ResourceParam[Home]
+        context: dg.AssetExecutionContext,
+        config: CollectConfig,
+        resources: dg.ResourceParam[Resources],
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = dataset.day(context.partition_key)
         with translate.tried_again(context, ASKED_AGAIN):
-            collected = _collected(context, home, dataset, config, day)
+            collected = _collected(context, resources, dataset, config, day)
             others = [other for other in collected.days if other != day.key]
-            untold = _elsewhere(context, home, dataset, others, day)
+            untold = _elsewhere(context, resources, dataset, others, day)
             if untold and day.key not in collected.days:
                 raise untold[0]
         if day.key in collected.days:  # whatever became of other days, this one goes on
-            metadata = translate.raw_metadata(home, collected)
+            metadata = translate.raw_metadata(resources, collected)
             metadata |= {"not_normalized": "\n".join(map(str, untold))} if untold else {}
             yield dg.MaterializeResult(metadata=metadata)
         elif collected.days:
@@ -137,7 +139,7 @@ def _attempts_of(run: dg.DagsterRun) -> str:
 
 def _collected(
     context: dg.AssetExecutionContext,
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     config: CollectConfig,
     day: OperatingDay,
@@ -146,7 +148,7 @@ def _collected(
     collected = ingest.Collected()
     try:
         ingest.collect(
-            home,
+            resources,
             dataset,
             day,
             feeds=config.feeds or None,
@@ -157,11 +159,11 @@ def _collected(
             into=collected,
         )
     except NotYetPublished as error:
-        if not ingest.may_come_later(home, dataset, collected.not_yet):
+        if not ingest.may_come_later(resources, dataset, collected.not_yet):
             raise
         context.log.info("%s: not materialized; it is asked for once it is out", error)
     except (SourceError, HostUnknown):
-        _keep_what_came(context, home, dataset, collected, day)
+        _keep_what_came(context, resources, dataset, collected, day)
         raise
     for sentence in collected.not_offered.values():
         context.log.warning(sentence)
@@ -176,31 +178,31 @@ def _collected(
 
 def _keep_what_came(
     context: dg.AssetExecutionContext,
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     collected: ingest.Collected,
     day: OperatingDay,
 ) -> None:
     """Bring what some feeds gave into the table, although another failed and ends the step."""
     if day.key in collected.days:
-        metadata = translate.raw_metadata(home, collected)
+        metadata = translate.raw_metadata(resources, collected)
         context.log_event(
             dg.AssetMaterialization(raw_key(dataset), partition=day.key, metadata=metadata)
         )
-    _elsewhere(context, home, dataset, collected.days, day)
+    _elsewhere(context, resources, dataset, collected.days, day)
 
 
 def _elsewhere(
     context: dg.AssetExecutionContext,
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     days: Sequence[str],
     asked: OperatingDay,
 ) -> list[AurumError]:
     """Answers for other days than the asked one are merged where they belong; what failed."""
     failed = []
-    for day, done in ingest.normalize_each(home, dataset, days, asked):
-        outcome = _events_of(home, done) if isinstance(done, ingest.Normalized) else done
+    for day, done in ingest.normalize_each(resources, dataset, days, asked):
+        outcome = _events_of(resources, done) if isinstance(done, ingest.Normalized) else done
         if isinstance(outcome, AurumError):
             said = "%s %s: archived, but not in the table or not checked: %s"
             context.log.error(said, dataset.key, day, outcome)
@@ -212,25 +214,25 @@ def _elsewhere(
 
 
 def _events_of(
-    home: Home, done: ingest.Normalized
+    resources: Resources, done: ingest.Normalized
 ) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation] | AurumError:
     """What tells of a day that was merged, or why its checks could not be made."""
     try:
         with one_day(done.dataset, done.day.key):
-            return list(materialization(home, done))
+            return list(materialization(resources, done))
     except AurumError as error:
         return error
 
 
 def materialization(
-    home: Home, done: ingest.Normalized
+    resources: Resources, done: ingest.Normalized
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     """A table day that was written outside a step of its own asset: the event and its checks."""
     key = table_key(done.dataset)
     yield dg.AssetMaterialization(
-        asset_key=key, partition=done.day.key, metadata=translate.table_metadata(home, done)
+        asset_key=key, partition=done.day.key, metadata=translate.table_metadata(resources, done)
     )
-    yield from translate.check_evaluations(ingest.check(home, done), key, done.day.key)
+    yield from translate.check_evaluations(ingest.check(resources, done), key, done.day.key)
 
 
 def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
@@ -243,7 +245,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         description=translate.plain(dataset.doc),
         partitions_def=days,
         freshness_policy=freshness(config),
-        group_name=dataset.source.name,
+        group_name=dataset.operator.name,
         kinds={"iceberg", "polars"},
         owners=OWNERS,
         tags={"aurum/room": "market", "aurum/series": dataset.group},
@@ -254,20 +256,20 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         },
     )
     def normalize(
-        context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+        context: dg.AssetExecutionContext, resources: dg.ResourceParam[Resources]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
         with translate.tried_again(context, MERGED_AGAIN):
-            done = _normalized(home, dataset, dataset.day(context.partition_key))
+            done = _normalized(resources, dataset, dataset.day(context.partition_key))
             if reports_itself(context, _check_name(dataset)):
-                report(context, ingest.check(home, done), key)
-        return dg.MaterializeResult(metadata=translate.table_metadata(home, done))
+                report(context, ingest.check(resources, done), key)
+        return dg.MaterializeResult(metadata=translate.table_metadata(resources, done))
 
     return normalize
 
 
-def _normalized(home: Home, dataset: Dataset, day: OperatingDay) -> ingest.Normalized:
+def _normalized(resources: Resources, dataset: Dataset, day: OperatingDay) -> ingest.Normalized:
     try:
-        return ingest.normalize(home, dataset, day)
+        return ingest.normalize(resources, dataset, day)
     except NothingArchived:
         raw = raw_key(dataset).to_user_string()
         msg = f"nothing archived of {day}: materialize {raw} too"
@@ -277,8 +279,8 @@ def _normalized(home: Home, dataset: Dataset, day: OperatingDay) -> ingest.Norma
 def table_checks(dataset: Dataset, config: DatasetConfig) -> dg.AssetChecksDefinition:
     """The checks of a table."""
 
-    def look(home: Home, day: str) -> list[Verdict]:
-        return ingest.check(home, ingest.look_again(home, dataset, dataset.day(day)))
+    def look(resources: Resources, day: str) -> list[Verdict]:
+        return ingest.check(resources, ingest.look_again(resources, dataset, dataset.day(day)))
 
     described = {name: CHECKS[name][0] for name in checks_of(dataset.table, config)}
     return asset_checks(

@@ -10,7 +10,7 @@ import dagster as dg
 
 from aurum_assets.graph import translate
 from aurum_assets.model.checks import Verdict
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 
 def asset_checks(
@@ -18,7 +18,7 @@ def asset_checks(
     key: dg.AssetKey,
     days: dg.PartitionsDefinition,
     described: Mapping[str, str],
-    look: Callable[[Home, str], Iterable[Verdict]],
+    look: Callable[[Resources, str], Iterable[Verdict]],
 ) -> dg.AssetChecksDefinition:
     """The checks of ``key``, ``described`` by name, to be run by themselves or after a
     materialization from the UI; ``look`` gives their verdicts on a partition. A check that has
@@ -35,11 +35,11 @@ def asset_checks(
         can_subset=True,
     )
     def check(
-        context: dg.AssetCheckExecutionContext, home: dg.ResourceParam[Home]
+        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.name for key in context.selected_asset_check_keys}
         with translate.failures_in_words(context.run.run_id):
-            verdicts = [v for v in look(home, context.partition_key) if v.check in wanted]
+            verdicts = [v for v in look(resources, context.partition_key) if v.check in wanted]
         tell_skipped(context, verdicts)
         for verdict in verdicts:
             if not verdict.skipped:

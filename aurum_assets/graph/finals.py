@@ -10,7 +10,7 @@ from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.jobs import Job, asset_keys
 from aurum_assets.graph.under_way import Work, busy
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 FINALS_SECONDS = 900
 
@@ -19,9 +19,9 @@ def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefini
     """``finals``: a run for each day that has become final and lacks its final values."""
     found = {
         dataset.key: (dataset, job)
-        for beat, job in work
-        for dataset, config in beat.pairs
-        if any(feed.becomes_final for feed in beat.feeds(config))
+        for group, job in work
+        for dataset, config in group.pairs
+        if any(feed.becomes_final for feed in group.feeds(config))
     }
     jobs: dict[str, Job] = {job.name: job for _, job in found.values()}
 
@@ -34,16 +34,16 @@ def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefini
         "them, and for the final values of each such day.",
     )
     def finals(
-        context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
+        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
     ) -> dg.SensorResult:
         with translate.failures_in_words():
             datasets = [dataset for dataset, _ in found.values()]
-            seen = ingest.find_finals(home, datasets, busy=busy(context.instance, work))
+            seen = ingest.find_finals(resources, datasets, busy=busy(context.instance, work))
         for out in seen.out:
             context.log.info(str(out))
         for sentence in seen.silent:
             context.log.warning(sentence)
-        at = f"{home.now():%Y%m%dT%H%M%SZ}"
+        at = f"{resources.now():%Y%m%dT%H%M%SZ}"
         requests = [_run(out, found[out.dataset.key][1], at) for out in seen.out]
         return dg.SensorResult(
             run_requests=requests, skip_reason=None if requests else dg.SkipReason(str(seen))

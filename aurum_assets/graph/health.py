@@ -20,7 +20,7 @@ from aurum_assets.model.clock import DAY, HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.shown import visible
 from aurum_assets.resources.alerts import Alert, Kind
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 HEALTH = dg.AssetKey(["health"])
 _SHOWN, _MOST = 5, 50  # in a sentence; in a table
@@ -64,10 +64,10 @@ def health_definitions(datasets: Sequence[Dataset]) -> dg.Definitions:
         can_subset=True,
     )
     def check(
-        context: dg.AssetCheckExecutionContext, home: dg.ResourceParam[Home]
+        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
     ) -> Iterator[dg.AssetCheckResult]:
         with translate.failures_in_words(context.run.run_id):
-            alerts = ingest.look(home, datasets)
+            alerts = ingest.look(resources, datasets)
         wanted = {key.name for key in context.selected_asset_check_keys}
         for kind in KINDS:
             if kind in wanted:

@@ -17,9 +17,9 @@ from aurum_assets.graph import translate
 from aurum_assets.graph.assets import materialization, partitions, raw_key, table_key
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.clock import OperatingDay, every_day
-from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Feed, Source
+from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Feed, Operator
 from aurum_assets.model.errors import AurumError
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 _CADENCES = (*CADENCE_MINUTES, "daily")
 _DAILY = "30 6 * * *"
@@ -31,14 +31,14 @@ Pair = tuple[Dataset, DatasetConfig]
 
 
 @dataclass(frozen=True)
-class Beat:
+class ScheduleGroup:
     """What a job collects: ``pairs`` of one source, cadence and offset with the same partitions.
 
     ``offset`` is in minutes after each mark of the cadence.
     """
 
     name: str
-    source: Source
+    operator: Operator
     cadence: str
     pairs: tuple[Pair, ...]
     offset: int = 0
@@ -60,7 +60,7 @@ class Beat:
     @property
     def described(self) -> str:
         """What its schedule does, for the UI."""
-        said = f"{self.how_often.capitalize()}: asks {self.source.title} for"
+        said = f"{self.how_often.capitalize()}: asks {self.operator.title} for"
         if self.cadence in CADENCE_MINUTES:
             return f"{said} today's newest values, and after midnight for yesterday's last ones."
         if self._ahead:
@@ -80,7 +80,7 @@ class Beat:
         return self.cadence, self.offset
 
 
-def beats(pairs: Sequence[Pair]) -> list[Beat]:
+def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
     """The beats of all datasets: a job's assets must have the same partitions.
 
     Most datasets of a source share theirs, and so ``isone_daily``; one that begins on another day,
@@ -90,38 +90,41 @@ def beats(pairs: Sequence[Pair]) -> list[Beat]:
     found: defaultdict[tuple[str, str], defaultdict[int, list[Pair]]]
     found = defaultdict(lambda: defaultdict(list))
     for dataset, config in pairs:
-        beating = [(f.cadence, f.offset_minutes) for f in config.feeds if f.cadence in _CADENCES]
-        for cadence, offset in dict.fromkeys(beating):
-            found[dataset.source.name, cadence][offset].append((dataset, config))
+        cadences = [(f.cadence, f.offset_minutes) for f in config.feeds if f.cadence in _CADENCES]
+        for cadence, offset in dict.fromkeys(cadences):
+            found[dataset.operator.name, cadence][offset].append((dataset, config))
     made = []
     for (_, name), by_offset in found.items():
         usual = max(by_offset, key=lambda offset: len(by_offset[offset]))
         for offset, ours in by_offset.items():
             suffix = "" if offset == usual else f"_plus_{offset}"
-            made += _beats_at(name, offset, suffix, ours)
+            made += _groups_at(name, offset, suffix, ours)
     return made
 
 
-def _beats_at(cadence: str, offset: int, suffix: str, ours: Sequence[Pair]) -> list[Beat]:
+def _groups_at(cadence: str, offset: int, suffix: str, ours: Sequence[Pair]) -> list[ScheduleGroup]:
     """The beats of one source, cadence and offset: one a partitions definition."""
-    source = ours[0][0].source
+    operator = ours[0][0].operator
     usual = Counter(partitions(d, c) for d, c in ours).most_common(1)[0][0]
     shared = tuple((d, c) for d, c in ours if partitions(d, c) == usual)
     own = [(d, c) for d, c in ours if partitions(d, c) != usual]
     return [
-        Beat(f"{source.name}_{cadence}{suffix}", source, cadence, shared, offset),
-        *(Beat(f"{d.key}_{cadence}{suffix}", source, cadence, ((d, c),), offset) for d, c in own),
+        ScheduleGroup(f"{operator.name}_{cadence}{suffix}", operator, cadence, shared, offset),
+        *(
+            ScheduleGroup(f"{d.key}_{cadence}{suffix}", operator, cadence, ((d, c),), offset)
+            for d, c in own
+        ),
     ]
 
 
-def cadence_job(beat: Beat) -> Job:
+def cadence_job(group: ScheduleGroup) -> Job:
     """``isone_five_minutes`` and the like: raw and table assets of the datasets, in one process."""
     return dg.define_asset_job(
-        beat.name,
-        selection=dg.AssetSelection.assets(*asset_keys(d for d, _ in beat.pairs)).without_checks(),
+        group.name,
+        selection=dg.AssetSelection.assets(*asset_keys(d for d, _ in group.pairs)).without_checks(),
         executor_def=dg.in_process_executor,
-        description=f"Collects what {beat.source.title} publishes {beat.how_often}, and brings it "
-        "into the tables.",
+        description=f"Collects what {group.operator.title} publishes {group.how_often}, "
+        "and brings it into the tables.",
         tags={"dagster/priority": "10"},
     )
 
@@ -131,26 +134,26 @@ def asset_keys(datasets: Iterable[Dataset]) -> list[dg.AssetKey]:
     return [key for dataset in datasets for key in (raw_key(dataset), table_key(dataset))]
 
 
-def cadence_schedule(job: Job, beat: Beat, *, running: bool) -> dg.ScheduleDefinition:
+def cadence_schedule(job: Job, group: ScheduleGroup, *, running: bool) -> dg.ScheduleDefinition:
     """Asks for the partitions that the beat is about; around midnight for yesterday's too.
 
     A run holds the datasets that its partition is about, and no others of the job.
     """
-    known = {d.key: d for d, _ in beat.pairs}
+    known = {d.key: d for d, _ in group.pairs}
 
     @dg.schedule(
         job=job,
         name=f"{job.name}_schedule",
-        description=beat.described,
-        cron_schedule=beat.cron,
-        execution_timezone=beat.source.zone if beat.cadence == "daily" else "UTC",
+        description=group.described,
+        cron_schedule=group.cron,
+        execution_timezone=group.operator.zone if group.cadence == "daily" else "UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING
         if running
         else dg.DefaultScheduleStatus.STOPPED,
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         now = context.scheduled_execution_time
-        for day, feeds in asked_by(beat, now).items():
+        for day, feeds in asked_by(group, now).items():
             some = set(feeds) != set(known)
             yield dg.RunRequest(
                 run_key=f"{job.name}:{now.isoformat()}:{day}",
@@ -163,15 +166,15 @@ def cadence_schedule(job: Job, beat: Beat, *, running: bool) -> dg.ScheduleDefin
     return tick
 
 
-def asked_by(beat: Beat, now: dt.datetime) -> Mapping[str, dict[str, list[str]]]:
+def asked_by(group: ScheduleGroup, now: dt.datetime) -> Mapping[str, dict[str, list[str]]]:
     """Partition -> dataset -> feeds that ``beat`` asks for at ``now``: none before the first day.
 
     A feed with ``again_days`` is asked for those days too.
     """
     found: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for dataset, config in beat.pairs:
-        today = dataset.source.day_of(now)
-        for feed in beat.feeds(config):
+    for dataset, config in group.pairs:
+        today = dataset.operator.day_of(now)
+        for feed in group.feeds(config):
             days = [today.plus(feed.offset_days), *(today.plus(-n) for n in feed.again_days)]
             if feed.asks == "now" and now - today.start < _AFTER_MIDNIGHT:
                 days.append(today.plus(-1))
@@ -217,15 +220,15 @@ def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
         out={},
     )
     def replay(
-        context: dg.OpExecutionContext, config: ReplayConfig, home: dg.ResourceParam[Home]
+        context: dg.OpExecutionContext, config: ReplayConfig, resources: dg.ResourceParam[Resources]
     ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
         dataset, days = _asked_days(known, config)
         failed = []
         for day in days:
             try:
                 with one_day(dataset, day.key):
-                    done = ingest.replay(home, dataset, day, force=config.force)
-                    events = [*materialization(home, done)]
+                    done = ingest.replay(resources, dataset, day, force=config.force)
+                    events = [*materialization(resources, done)]
             except AurumError as error:
                 failed.append(f"{day}: {error}")
                 context.log.error(failed[-1])  # noqa: TRY400  the sentence says it all

@@ -12,8 +12,8 @@ from pydantic import Field
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.purge import purge
-from aurum_assets.markets.isone.source import ISONE
-from aurum_assets.resources.settings import Home
+from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.resources.settings import Resources
 
 _QUIET = "10 4 * * *"  # in New York: after both operators' midnights, before the daily jobs (06:30)
 _POSTGRES = "AURUM_DAGSTER_POSTGRES_URL"
@@ -28,7 +28,7 @@ class MaintenanceConfig(dg.Config):
 
 def dagster_part(
     instance: dg.DagsterInstance,
-    home: Home,
+    resources: Resources,
     *,
     dry_run: bool = False,
     limit: int | None = None,
@@ -36,7 +36,7 @@ def dagster_part(
     """Dagster's storage as a part of the maintenance: runs go that are older than the home says."""
 
     def look(tell: ingest.Tell) -> ingest.Upkeep:
-        before = dt.datetime.now(dt.UTC) - dt.timedelta(days=home.keep_runs_days)
+        before = dt.datetime.now(dt.UTC) - dt.timedelta(days=resources.keep_runs_days)
         done = purge(instance, before, dry_run=dry_run, limit=limit, tell=tell)
         said = [f"{done.trimmed:,} runs that stay lose their logs"] if done.trimmed else []
         said += [f"{done.left:,} older runs are left to the next pass"] if done.left else []
@@ -52,14 +52,14 @@ def dagster_part(
 
 
 def purged_at(
-    folder: Path, home: Home, tell: ingest.Tell, *, dry_run: bool = False
+    folder: Path, resources: Resources, tell: ingest.Tell, *, dry_run: bool = False
 ) -> ingest.Upkeep:
     """The same for the storage that ``dagster.yaml`` in ``folder`` names."""
     scheme, _, rest = os.environ.get(_POSTGRES, "").partition("://")
     if scheme in {"postgres", "postgresql"}:  # which SQLAlchemy reads as psycopg 3
         os.environ[_POSTGRES] = f"postgresql+psycopg2://{rest}"
     with dg.DagsterInstance.from_config(str(folder)) as instance:
-        _, look = dagster_part(instance, home, dry_run=dry_run)
+        _, look = dagster_part(instance, resources, dry_run=dry_run)
         return look(tell)
 
 
@@ -89,20 +89,22 @@ def maintenance_job() -> dg.JobDefinition:
         out=dg.Out(dg.Nothing),
     )
     def maintain(
-        context: dg.OpExecutionContext, config: MaintenanceConfig, home: dg.ResourceParam[Home]
+        context: dg.OpExecutionContext,
+        config: MaintenanceConfig,
+        resources: dg.ResourceParam[Resources],
     ) -> Iterator[dg.Output[None]]:
-        ours = dagster_part(context.instance, home, dry_run=config.dry_run, limit=_RUNS)
+        ours = dagster_part(context.instance, resources, dry_run=config.dry_run, limit=_RUNS)
         with translate.failures_in_words(context.run_id):
-            parts = ingest.parts_of(home, dry_run=config.dry_run, others=[ours])
+            parts = ingest.parts_of(resources, dry_run=config.dry_run, others=[ours])
             found = []
-            for done in ingest.maintain(home, parts):
+            for done in ingest.maintain(resources, parts):
                 found.append(done)
                 _log(context, done)
             failed = [f"{done.part}: {done.failed}" for done in found if done.failed]
             if failed:
                 raise dg.Failure("; ".join(failed), metadata=_metadata(found), allow_retries=False)
             if not config.dry_run:
-                ingest.remember(home)
+                ingest.remember(resources)
         yield dg.Output(None, metadata=_metadata(found))
 
     @dg.job(

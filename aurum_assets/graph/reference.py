@@ -13,12 +13,12 @@ from aurum_assets.graph import translate
 from aurum_assets.graph.assets import MERGED_AGAIN, OWNERS, partitions, table_key
 from aurum_assets.graph.checks import asset_checks, report, reports_itself
 from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.reference.checks import CHECKS, checks_of
 from aurum_assets.reference.crosswalk import Reference
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 _AFTER_THE_DATASETS = "45 7 * * *"  # theirs begin at 06:30
 _STALE = dt.timedelta(hours=36)
@@ -30,10 +30,10 @@ def reference_key(reference: Reference) -> dg.AssetKey:
 
 
 def reference_definitions(
-    home: Home, datasets: Sequence[Dataset], *, running: bool
+    resources: Resources, datasets: Sequence[Dataset], *, running: bool
 ) -> dg.Definitions:
     """Assets, checks, job and schedule of the reference tables, fed by ``datasets``."""
-    days = partitions(ISONE_LOCATIONS, home.config(ISONE_LOCATIONS))
+    days = partitions(ISONE_LOCATIONS, resources.config(ISONE_LOCATIONS))
     job = dg.define_asset_job(
         "reference_daily",
         selection=dg.AssetSelection.assets(*map(reference_key, REFERENCES)).without_checks(),
@@ -47,14 +47,14 @@ def reference_definitions(
         description="Every morning after the daily jobs: observes what the tables of yesterday and "
         "today name.",
         cron_schedule=_AFTER_THE_DATASETS,
-        execution_timezone=ISONE_LOCATIONS.source.zone,
+        execution_timezone=ISONE_LOCATIONS.operator.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING
         if running
         else dg.DefaultScheduleStatus.STOPPED,
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         now = context.scheduled_execution_time
-        today = ISONE_LOCATIONS.source.day_of(now)
+        today = ISONE_LOCATIONS.operator.day_of(now)
         for day in (today.plus(-1), today):  # yesterday is whole by now
             yield dg.RunRequest(
                 run_key=f"reference_daily:{now.isoformat()}:{day}", partition_key=day.key
@@ -97,17 +97,17 @@ def reference_asset(
         output_required=False,
     )
     def look(
-        context: dg.AssetExecutionContext, home: dg.ResourceParam[Home]
+        context: dg.AssetExecutionContext, resources: dg.ResourceParam[Resources]
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
         with translate.tried_again(context, MERGED_AGAIN):
-            done = observe(home, reference, dt.date.fromisoformat(context.partition_key))
+            done = observe(resources, reference, dt.date.fromisoformat(context.partition_key))
         if not done.seen:
             said = "%s: no table names anything on %s: not materialized"
             context.log.warning(said, reference.key, context.partition_key)
             return
         if reports_itself(context, _check_name(reference)):
             report(context, done.verdicts, key)
-        yield dg.MaterializeResult(metadata=_metadata(home, done))
+        yield dg.MaterializeResult(metadata=_metadata(resources, done))
 
     return look
 
@@ -117,8 +117,8 @@ def reference_checks(
 ) -> dg.AssetChecksDefinition:
     """The checks of a reference table."""
 
-    def look(home: Home, day: str) -> list[Verdict]:
-        return recall(home, reference, dt.date.fromisoformat(day))
+    def look(resources: Resources, day: str) -> list[Verdict]:
+        return recall(resources, reference, dt.date.fromisoformat(day))
 
     described = {name: CHECKS[name][0] for name in checks_of(reference)}
     return asset_checks(_check_name(reference), reference_key(reference), days, described, look)
@@ -128,7 +128,7 @@ def _check_name(reference: Reference) -> str:
     return f"check_{reference.key}"
 
 
-def _metadata(home: Home, done: Observed) -> dict[str, Any]:
+def _metadata(resources: Resources, done: Observed) -> dict[str, Any]:
     """What an observation did, for its materialization."""
     table = done.reference.table
     return {
@@ -136,7 +136,7 @@ def _metadata(home: Home, done: Observed) -> dict[str, Any]:
         "dagster/row_count": len(done.known.rows),
         "dagster/table_name": table.identifier,
         "dagster/column_schema": translate.column_schema(table),
-        "dagster/uri": home.lake.uri(table),
+        "dagster/uri": resources.lake.uri(table),
         "new_sightings": done.merged.new,
         "changed_sightings": done.merged.changed,
         "file": str(done.filed.path),

@@ -18,7 +18,7 @@ from aurum_assets.graph.under_way import Work, busy
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Probe
 from aurum_assets.model.errors import AurumError, SourceRefused
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 GAPS_SECONDS = 900
 _UNAUTHORIZED = 401
@@ -29,10 +29,10 @@ def sensors(work: Work, *, running: bool) -> list[dg.SensorDefinition]:
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
     probes = [
         _probe_sensor(work, job, dataset, feed, feed.probe, status)
-        for beat, job in work
-        for dataset, config in beat.pairs
+        for group, job in work
+        for dataset, config in group.pairs
         for feed in config.feeds
-        if feed.probe is not None and feed.cadence == beat.cadence and not feed.becomes_final
+        if feed.probe is not None and feed.cadence == group.cadence and not feed.becomes_final
     ]
     return [_gap_sensor(work, status), finals_sensor(work, status), *probes]
 
@@ -40,10 +40,10 @@ def sensors(work: Work, *, running: bool) -> list[dg.SensorDefinition]:
 def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     """``gaps``: repair runs for days with missing intervals, bounded, backing off."""
     jobs: dict[str, Job] = {}
-    for beat, job in work:
-        for dataset, _ in beat.pairs:
+    for group, job in work:
+        for dataset, _ in group.pairs:
             jobs.setdefault(dataset.key, job)
-    known = {dataset.key: dataset for beat, _ in work for dataset, _ in beat.pairs}
+    known = {dataset.key: dataset for group, _ in work for dataset, _ in group.pairs}
 
     @dg.sensor(
         name="gaps",
@@ -54,13 +54,15 @@ def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefiniti
         "them: at most AURUM_REPAIRS days of each operator at a tick, and less and less often "
         "while a day stays incomplete.",
     )
-    def gaps(context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]) -> dg.SensorResult:
-        beyond = [key for key, d in known.items() if not ingest.debts(d, home.config(d))]
+    def gaps(
+        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
+    ) -> dg.SensorResult:
+        beyond = [key for key, d in known.items() if not ingest.debts(d, resources.config(d))]
         said = ", ".join(beyond)
         if said and context.cursor != said:
             context.log.info("%s: no feed takes a day, so gaps there stay", said)
         with translate.failures_in_words():
-            found = ingest.find_gaps(home, known.values(), busy=busy(context.instance, work))
+            found = ingest.find_gaps(resources, known.values(), busy=busy(context.instance, work))
         for sentence in found.given_up:
             context.log.warning(sentence)
         for repair in found.repairs:
@@ -115,28 +117,28 @@ def _probe_sensor(
         job=job,
         minimum_interval_seconds=60 * probe.every_minutes,
         default_status=status,
-        description=f"Asks {probe.path} from {probe.earliest:%R} ({dataset.source.zone}) on "
+        description=f"Asks {probe.path} from {probe.earliest:%R} ({dataset.operator.zone}) on "
         "whether tomorrow is published, and for tomorrow once it is.",
     )
     def is_out(
-        context: dg.SensorEvaluationContext, home: dg.ResourceParam[Home]
+        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        now = home.now()
-        today = dataset.source.day_of(now)
+        now = resources.now()
+        today = dataset.operator.day_of(now)
         day = today.plus(feed.offset_days)
         with translate.failures_in_words():
-            waits = _why_not_now(context, home, dataset, day, today.at(probe.earliest))
+            waits = _why_not_now(context, resources, dataset, day, today.at(probe.earliest))
         if waits or (dataset.key, day.key) in busy(context.instance, work):
             yield dg.SkipReason(waits or f"a run for {day} is queued or under way")
             return
         try:
-            newest = ingest.newest_published(home, dataset, feed)
+            newest = ingest.newest_published(resources, dataset, feed)
         except AurumError as error:
             until = _left_alone(error, now, day)
             context.update_cursor(f"{day} {until.isoformat()}")
             yield dg.SkipReason(f"the probe says nothing, the schedule asks anyway: {error}")
             return
-        if dataset.source.day_of(newest) < day:
+        if dataset.operator.day_of(newest) < day:
             yield dg.SkipReason(f"{day} is not out: the newest interval begins {newest:%F %R}Z")
             return
         context.update_cursor(f"{day} {day.start.isoformat()}")
@@ -154,16 +156,16 @@ def _probe_sensor(
 
 def _why_not_now(
     context: dg.SensorEvaluationContext,
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     earliest: dt.datetime,
 ) -> str:
     """Why nothing is asked at this tick; empty where it is."""
-    now = home.now()
+    now = resources.now()
     if now < earliest:
         return f"{day} is not looked for before {earliest:%F %R}Z"
-    if home.lake.counts(dataset.table, {"operating_day": day.date})[0]:
+    if resources.lake.counts(dataset.table, {"operating_day": day.date})[0]:
         return f"{day} is here"
     about, _, until = (context.cursor or "").partition(" ")
     if about == day.key and now < dt.datetime.fromisoformat(until):

@@ -26,7 +26,7 @@ from aurum_assets.model.table import Table
 from aurum_assets.resources import logs
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 
@@ -155,7 +155,7 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
+def raw_metadata(resources: Resources, collected: Collected) -> dict[str, Any]:
     """What a collection did, for its materialization."""
     newest = [a for a in collected.archived if a.stored is not None]
     metadata: dict[str, Any] = {
@@ -167,7 +167,7 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
         "bytes": sum(a.bytes for a in collected.archived),
         "requests": collected.requests,
         "api_seconds": round(collected.api_seconds, 3),
-        "dagster/uri": home.archive.uri,
+        "dagster/uri": resources.archive.uri,
     }
     if newest and newest[-1].stored:
         stored = newest[-1].stored
@@ -176,8 +176,8 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
             "etag": stored.etag,
             "version": stored.version or "none",
         }
-    if home.degraded:
-        metadata["degraded"] = redacted(home.degraded)
+    if resources.degraded:
+        metadata["degraded"] = redacted(resources.degraded)
     told = {
         "rejected_because": [a.reason for a in collected.archived if a.outcome == "rejected"],
         "partial_because": [a.partial for a in collected.archived if a.partial],
@@ -188,16 +188,16 @@ def raw_metadata(home: Home, collected: Collected) -> dict[str, Any]:
     return metadata | {name: redacted("\n".join(said)) for name, said in told.items() if said}
 
 
-def table_metadata(home: Home, done: Normalized) -> dict[str, Any]:
+def table_metadata(resources: Resources, done: Normalized) -> dict[str, Any]:
     """What a normalization did, for its materialization."""
     table = done.dataset.table
-    in_day, total = home.lake.counts(table, {"operating_day": done.day.date})
+    in_day, total = resources.lake.counts(table, {"operating_day": done.day.date})
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": in_day,
         "dagster/row_count": total,
         "dagster/table_name": table.identifier,
         "dagster/column_schema": column_schema(table),
-        "dagster/uri": home.lake.uri(table),
+        "dagster/uri": resources.lake.uri(table),
         "new": done.merged.new,
         "changed": done.merged.changed,
         "unchanged": done.merged.unchanged,
@@ -207,11 +207,11 @@ def table_metadata(home: Home, done: Normalized) -> dict[str, Any]:
         "rebuilt": done.rebuilt,
         "healed": done.healed,
     }
-    if home.events.degraded:
-        metadata["degraded"] = home.events.degraded
+    if resources.events.degraded:
+        metadata["degraded"] = resources.events.degraded
     if done.newest_fetch is not None:
         metadata["snapshot_age_seconds"] = round(
-            (home.now() - done.newest_fetch).total_seconds(), 1
+            (resources.now() - done.newest_fetch).total_seconds(), 1
         )
     if done.max_residual is not None:
         metadata["max_lmp_residual"] = done.max_residual

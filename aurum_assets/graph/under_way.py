@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from aurum_assets.graph.assets import raw_key
-from aurum_assets.graph.jobs import Beat, Job
+from aurum_assets.graph.jobs import Job, ScheduleGroup
 
 UNDER_WAY = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -15,14 +15,14 @@ UNDER_WAY = [
     dg.DagsterRunStatus.CANCELING,
 ]
 
-Work = Sequence[tuple[Beat, Job]]
+Work = Sequence[tuple[ScheduleGroup, Job]]
 
 
 def busy(instance: dg.DagsterInstance, work: Work) -> set[tuple[str, str]]:
     """(dataset, day) of the runs that are queued or under way."""
     found = set()
-    whole = {job.name: {d.key for d, _ in beat.pairs} for beat, job in work}
-    by_asset = {raw_key(d): d.key for beat, _ in work for d, _ in beat.pairs}
+    whole = {job.name: {d.key for d, _ in group.pairs} for group, job in work}
+    by_asset = {raw_key(d): d.key for group, _ in work for d, _ in group.pairs}
     for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):
         day = run.tags.get("dagster/partition")
         chosen = run.asset_selection

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from aurum_assets.ingest.keep import bring_up, keep, keep_rejected, owed_days
+from aurum_assets.ingest.keep import drain_spool, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.model.clock import OperatingDay
@@ -26,11 +26,11 @@ from aurum_assets.model.errors import (
     SourceUnavailable,
     StoreUnavailable,
 )
-from aurum_assets.model.reading import Glance, glance
+from aurum_assets.model.reading import Inspection, inspect_answer
 from aurum_assets.resources.api import ApiClient
 from aurum_assets.resources.archive import Rejection, Stored
 from aurum_assets.resources.logs import bound, get_logger
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 Progress = Callable[[str], None]
@@ -107,7 +107,7 @@ class Collected:
 
 
 def collect(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     *,
@@ -135,27 +135,32 @@ def collect(
     What was spooled before goes up first.
     """
     done = Collected() if into is None else into
-    asked = asked_feeds(home, dataset, day, feeds, filters)
+    asked = asked_feeds(resources, dataset, day, feeds, filters)
     if not asked:
         done.refusal = (
-            f"{dataset.key}: no feed of it speaks of {day}, seen from {home.now():%F %R}Z"
+            f"{dataset.key}: no feed of it speaks of {day}, seen from {resources.now():%F %R}Z"
         )
         return done
-    said, counted = bound(dataset=dataset.key, day=day.key), home.metrics.verb("collect", dataset)
-    with said, counted, home.api(dataset.source, tell=progress or (lambda _: None)) as api:
+    said, counted = (
+        bound(dataset=dataset.key, day=day.key),
+        resources.metrics.verb("collect", dataset),
+    )
+    with said, counted, resources.api(dataset.operator, tell=progress or (lambda _: None)) as api:
         away: StoreUnavailable | ConfigError | None = None
         try:
-            bring_up(home, dataset)
+            drain_spool(resources, dataset)
         except (StoreUnavailable, ConfigError) as error:
             away = error  # what is asked now goes to the spool too
-        done.owed = owed_days(home, dataset)
+        done.owed = owed_days(resources, dataset)
         errors: list[SourceError] = []
         for feed in asked:
             only = (hours or {}).get(feed.name)
             asking = _Asking(dataset, feed, day, "", attempts_of, filters or {})
-            missed = _ask_feed(home, api, asking, done, only=only, force=force, progress=progress)
+            missed = _ask_feed(
+                resources, api, asking, done, only=only, force=force, progress=progress
+            )
             for failure in missed:
-                errors += _noted(home, asking, failure, done)
+                errors += _noted(resources, asking, failure, done)
         _raise_what_failed(done, errors)
         _raise_spooled(done, away)
     rejected = [a for a in done.archived if a.outcome == "rejected"]
@@ -177,7 +182,7 @@ def collect(
 
 
 def _ask_feed(
-    home: Home,
+    resources: Resources,
     api: ApiClient,
     asking: "_Asking",
     done: Collected,
@@ -194,9 +199,9 @@ def _ask_feed(
     dataset, feed, day = asking.dataset, asking.feed, asking.day
     errors: list[SourceError] = []
     failed_before = False
-    for hour in hours_asked(home, feed, day, only):
+    for hour in hours_asked(resources, feed, day, only):
         try:
-            archived = _ask(home, api, replace(asking, hour=hour), done, force=force)
+            archived = _ask(resources, api, replace(asking, hour=hour), done, force=force)
         except SourceError as error:
             errors.append(error)
             if failed_before or _ends_the_feed(error):
@@ -207,18 +212,18 @@ def _ask_feed(
         if progress and hour:
             progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
         if feed.asks != "now" and archived.day not in ("", day.key):
-            home.state.set(f"shows-today-only:{dataset.key}", day.key, _TODAY_ONLY)
+            resources.state.set(f"shows-today-only:{dataset.key}", day.key, _TODAY_ONLY)
             done.refusal = (
                 f"{dataset.key}: asked for {day}, the operator answered with "
                 f"{archived.day}: it shows only that day now, and earlier days are "
                 "those that were collected then"
             )
-            if home.config(dataset).is_documented_only(feed):
+            if resources.config(dataset).is_documented_only(feed):
                 done.not_offered[feed.name] = done.refusal
-                remember_not_offered(home, dataset, feed)
+                remember_not_offered(resources, dataset, feed)
             return errors
-    if not errors and home.config(dataset).is_documented_only(feed):
-        forget_not_offered(home, dataset, feed)
+    if not errors and resources.config(dataset).is_documented_only(feed):
+        forget_not_offered(resources, dataset, feed)
     return errors
 
 
@@ -229,7 +234,7 @@ def _ends_the_feed(error: SourceError) -> bool:
 
 
 def _noted(
-    home: Home, asking: "_Asking", error: SourceError, done: Collected
+    resources: Resources, asking: "_Asking", error: SourceError, done: Collected
 ) -> Sequence[SourceError]:
     """Note in ``done`` why a feed brought no answer; the error again where it is a failure.
 
@@ -241,7 +246,7 @@ def _noted(
         raise error
     if isinstance(error, NotOffered):
         done.not_offered[feed.name] = str(error)
-        remember_not_offered(home, dataset, feed)
+        remember_not_offered(resources, dataset, feed)
         log.info("not offered", dataset=dataset.key, feed=feed.name, reason=str(error))
         return []
     said = {"dataset": dataset.key, "feed": feed.name, "reason": str(error)}
@@ -307,42 +312,44 @@ class _Asking:
         return "answered:" + ":".join(words) + "".join(f":{k}={v}" for k, v in self.filters.items())
 
 
-def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force: bool) -> Archived:
+def _ask(
+    resources: Resources, api: ApiClient, asking: _Asking, done: Collected, *, force: bool
+) -> Archived:
     """One request, and its answer into archive or spool; neither where an earlier attempt did it.
 
     Raises ``StoreUnavailable`` where the answer could not even be spooled.
     """
     dataset, feed, day = asking.dataset, asking.feed, asking.day
     asked = None if feed.asks == "now" else day
-    held = home.state.get(asking.key) if asking.key and not force else None
+    held = resources.state.get(asking.key) if asking.key and not force else None
     if held is not None:
         done.archived.append(Archived("resumed", held, day.key))
         return done.archived[-1]
-    if feed.asks != "now" and home.state.get(f"shows-today-only:{dataset.key}"):
+    if feed.asks != "now" and resources.state.get(f"shows-today-only:{dataset.key}"):
         msg = f"{dataset.key}: asked for {day}, but the operator shows only its newest day now"
-        if home.config(dataset).is_documented_only(feed):
+        if resources.config(dataset).is_documented_only(feed):
             done.refusal = msg
             raise NotOffered(msg)
         raise SourceRefused(msg)
     try:
         # What is only documented is not awaited: its 404 says that it is not offered.
-        due = home.config(dataset).is_documented_only(feed) or is_due(home, day, feed)
+        due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
         answer = api.fetch(
             dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters
         )
     except SourceUnavailable as error:
         if error.body:
-            _keep_truncated(home, asking, error)
+            _keep_truncated(resources, asking, error)
         raise
     except SourceRefused as error:
-        if error.status == _NOT_FOUND and home.config(dataset).is_documented_only(feed):
+        if error.status == _NOT_FOUND and resources.config(dataset).is_documented_only(feed):
             raise NotOffered(not_offered(dataset, feed), status=_NOT_FOUND) from error
         raise
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
-    home.metrics.observe("api_seconds", dataset, answer.seconds)
+    resources.metrics.observe("api_seconds", dataset, answer.seconds)
     answered = answer.fetched_at.timestamp()
-    home.metrics.hold("last_answer_timestamp_seconds", dataset, answered, feed.name)
+    resources.metrics.hold("last_answer_timestamp_seconds", dataset, answered, feed.name)
     received = Received(
         body=answer.body,
         endpoint=answer.endpoint.name,
@@ -353,18 +360,18 @@ def _ask(home: Home, api: ApiClient, asking: _Asking, done: Collected, *, force:
         asked=asked.key if asked else None,
         filters=asking.all_filters,
     )
-    archived = _kept(home, dataset, received, force=force)
+    archived = _kept(resources, dataset, received, force=force)
     (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
     if asking.key and archived.day == day.key and not archived.partial:
-        home.state.set(asking.key, archived.path, _RESUMED)
+        resources.state.set(asking.key, archived.path, _RESUMED)
     return archived
 
 
 def due_feeds(
-    home: Home, dataset: Dataset, day: OperatingDay, names: Sequence[str] | None
+    resources: Resources, dataset: Dataset, day: OperatingDay, names: Sequence[str] | None
 ) -> list[Feed]:
     """The feeds that ``names`` ask for; where None, those that can speak of ``day`` by now."""
-    feeds = home.config(dataset).feeds
+    feeds = resources.config(dataset).feeds
     if names is not None:
         unknown = sorted(set(names) - {f.name for f in feeds})
         if unknown:
@@ -372,12 +379,12 @@ def due_feeds(
             msg = f"{dataset.key} has no feed {unknown[0]!r}; it has {known}"
             raise ConfigError(msg)
         return [f for f in feeds if f.name in names]
-    today = dataset.source.day_of(home.now())
+    today = dataset.operator.day_of(resources.now())
     return [f for f in feeds if _speaks_of(f, day, today)]
 
 
 def asked_feeds(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     names: Sequence[str] | None = None,
@@ -385,18 +392,21 @@ def asked_feeds(
 ) -> list[Feed]:
     """The feeds that are asked for ``day``: see ``narrowed`` and ``due_feeds``."""
     if filters:
-        return narrowed(home, dataset, filters, names)
-    return due_feeds(home, dataset, day, names)
+        return narrowed(resources, dataset, filters, names)
+    return due_feeds(resources, dataset, day, names)
 
 
 def narrowed(
-    home: Home, dataset: Dataset, filters: Mapping[str, str], names: Sequence[str] | None = None
+    resources: Resources,
+    dataset: Dataset,
+    filters: Mapping[str, str],
+    names: Sequence[str] | None = None,
 ) -> list[Feed]:
     """The feeds (of ``names``) that take all of ``filters``.
 
     Raises ``ConfigError`` where there is none.
     """
-    feeds = [f for f in home.config(dataset).feeds if names is None or f.name in names]
+    feeds = [f for f in resources.config(dataset).feeds if names is None or f.name in names]
     found = [f for f in feeds if set(filters) <= set(f.filters)]
     if not found:
         known = sorted({name for f in feeds for name in f.filters})
@@ -415,63 +425,65 @@ def _speaks_of(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     return day <= today.plus(feed.offset_days)
 
 
-def may_come_later(home: Home, dataset: Dataset, names: Iterable[str]) -> bool:
+def may_come_later(resources: Resources, dataset: Dataset, names: Iterable[str]) -> bool:
     """Whether the feeds of ``names`` give final values or days ahead, which may be out late.
 
     Sensors ask for them again, and an alert tells of what is late.
     """
-    feeds = {f.name: f for f in home.config(dataset).feeds}
+    feeds = {f.name: f for f in resources.config(dataset).feeds}
     return all(feeds[name].becomes_final or feeds[name].offset_days > 0 for name in names)
 
 
-def is_due(home: Home, day: OperatingDay, feed: Feed) -> bool:
+def is_due(resources: Resources, day: OperatingDay, feed: Feed) -> bool:
     """Whether the operator should have published by now what ``feed`` asks of ``day``."""
-    return day.plus(feed.due_days).start <= home.now()
+    return day.plus(feed.due_days).start <= resources.now()
 
 
 def hours_asked(
-    home: Home, feed: Feed, day: OperatingDay, only: Sequence[str] | None = None
+    resources: Resources, feed: Feed, day: OperatingDay, only: Sequence[str] | None = None
 ) -> Sequence[str]:
     """The requests that a feed takes for a day: one for each hour that has begun (and is among
     ``only``, where given), or just one.
     """
     if feed.asks != "hour":
         return [""]
-    now = home.now()
+    now = resources.now()
     begun = [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
     return begun if only is None else [hour for hour in begun if hour in only]
 
 
-def _keep_truncated(home: Home, asking: _Asking, error: SourceUnavailable) -> None:
+def _keep_truncated(resources: Resources, asking: _Asking, error: SourceUnavailable) -> None:
     feed = asking.feed
     rejection = Rejection(
         dataset=asking.dataset.key,
         endpoint=feed.name,
-        fetched_at=home.now(),
+        fetched_at=resources.now(),
         raw_sha256=hashlib.sha256(error.body).hexdigest(),
         reason=str(error),
         finality=feed.finality,
         asked=None if feed.asks == "now" else asking.day.key,
         filters=asking.all_filters,
     )
-    trouble = keep_rejected(home, rejection, error.body).trouble
+    trouble = keep_rejected(resources, rejection, error.body).trouble
     if trouble is not None:
         raise trouble
 
 
-def accept(home: Home, dataset: Dataset, received: Received, *, force: bool = False) -> Archived:
+def accept(
+    resources: Resources, dataset: Dataset, received: Received, *, force: bool = False
+) -> Archived:
     """Archive an answer under the day that it speaks of, unless its request was answered so last.
 
     Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.
     Raises ``StoreUnavailable`` or ``ConfigError`` where they had to be spooled.
     """
-    archived = _kept(home, dataset, received, force=force)
+    archived = _kept(resources, dataset, received, force=force)
     if archived.trouble is not None:
         raise archived.trouble
     return archived
 
 
-def _kept(home: Home, dataset: Dataset, received: Received, *, force: bool) -> Archived:
+def _kept(resources: Resources, dataset: Dataset, received: Received, *, force: bool) -> Archived:
     """As ``accept``; an answer that had to be spooled comes back as such."""
     raw = hashlib.sha256(received.body).hexdigest()
     try:
@@ -490,10 +502,10 @@ def _kept(home: Home, dataset: Dataset, received: Received, *, force: bool) -> A
             asked=received.asked,
             filters=received.filters,
         )
-        kept = keep_rejected(home, rejection, received.body)
+        kept = keep_rejected(resources, rejection, received.body)
         if kept.trouble is not None:
             return Archived("spooled", kept.path, reason=str(error), trouble=kept.trouble)
-        home.metrics.count("rejected_snapshots", dataset)
+        resources.metrics.count("rejected_snapshots", dataset)
         return Archived("rejected", kept.path, reason=str(error))
     spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
     envelope = Envelope(
@@ -509,17 +521,17 @@ def _kept(home: Home, dataset: Dataset, received: Received, *, force: bool) -> A
         asked=received.asked,
         filters=received.filters,
     )
-    kept = keep(home, dataset, envelope, received.body, force=force)
+    kept = keep(resources, dataset, envelope, received.body, force=force)
     if kept.trouble is not None:
         return Archived("spooled", kept.path, day.key, trouble=kept.trouble, partial=seen.partial)
     if seen.partial:
         log.warning("the answer is partial", dataset=dataset.key, because=seen.partial)
     stored = kept.stored
     if stored is None or (force and not stored.created):
-        home.metrics.count("duplicates", dataset)
+        resources.metrics.count("duplicates", dataset)
         return Archived("duplicate", kept.path, day.key, records=seen.records, partial=seen.partial)
-    home.metrics.count("collected", dataset)
-    home.metrics.observe("snapshot_rows", dataset, seen.records)
+    resources.metrics.count("collected", dataset)
+    resources.metrics.observe("snapshot_rows", dataset, seen.records)
     return Archived(
         "stored",
         kept.path,
@@ -532,19 +544,19 @@ def _kept(home: Home, dataset: Dataset, received: Received, *, force: bool) -> A
     )
 
 
-def place(dataset: Dataset, received: Received) -> tuple[Glance, OperatingDay]:
+def place(dataset: Dataset, received: Received) -> tuple[Inspection, OperatingDay]:
     """What an answer says at a glance, and the operating day that it belongs to.
 
     Raises ``MalformedPayload`` where it has no shape that the dataset knows, or no believable day.
     """
     with rejecting(dataset, f"an answer of {received.endpoint}"):
-        seen = glance(dataset, received.body, received.format)
+        seen = inspect_answer(dataset, received.body, received.format)
         return seen, _day_of(dataset, received, seen.days)
 
 
 def _day_of(dataset: Dataset, received: Received, said: tuple[str, ...]) -> OperatingDay:
     """The operating day of a snapshot: what its content says, else what was asked for."""
-    fetched = dataset.source.day_of(received.fetched_at)
+    fetched = dataset.operator.day_of(received.fetched_at)
     text = said[0] if said else received.asked or fetched.key
     try:
         day = dataset.day(text)

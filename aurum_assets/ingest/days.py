@@ -23,7 +23,7 @@ from aurum_assets.ingest.collect import Collected, collect
 from aurum_assets.ingest.normalize import Normalized, normalize_each
 from aurum_assets.ingest.waiting import waited_for
 from aurum_assets.model.clock import OperatingDay, every_day
-from aurum_assets.model.dataset import Dataset, Source
+from aurum_assets.model.dataset import Dataset, Operator
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
@@ -34,7 +34,7 @@ from aurum_assets.model.errors import (
     SourceError,
     SourceRefused,
 )
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.wire import Abandoned, abandon, asker
 
 Day = dt.date | dt.datetime | str
@@ -46,7 +46,7 @@ _UNAUTHORIZED = 401
 _SHOWN = 5
 
 
-def asked_day(source: Source, day: Day) -> OperatingDay:
+def asked_day(operator: Operator, day: Day) -> OperatingDay:
     """``day`` as an operating day of ``source``.
 
     A date is one; an instant with an offset lies in one; a ``datetime`` without an offset stands
@@ -60,16 +60,16 @@ def asked_day(source: Source, day: Day) -> OperatingDay:
     except ValueError:
         said = None
     if isinstance(said, dt.datetime):
-        return source.day_of(said) if said.tzinfo else OperatingDay(said.date(), source.zone)
+        return operator.day_of(said) if said.tzinfo else OperatingDay(said.date(), operator.zone)
     if isinstance(said, dt.date):
-        return OperatingDay(said, source.zone)
+        return OperatingDay(said, operator.zone)
     msg = f"{day!r} is no day: expected a date, a datetime or ISO 8601 text such as '2024-03-10'"
     raise ValueError(msg)
 
 
-def asked_days(source: Source, start: Day, end: Day) -> list[OperatingDay]:
+def asked_days(operator: Operator, start: Day, end: Day) -> list[OperatingDay]:
     """The operating days from ``start`` to ``end``, both included. Raises ``ValueError``."""
-    first, last = asked_day(source, start), asked_day(source, end)
+    first, last = asked_day(operator, start), asked_day(operator, end)
     if last < first:
         msg = f"the end, {last}, lies before the start, {first}"
         raise ValueError(msg)
@@ -77,7 +77,7 @@ def asked_days(source: Source, start: Day, end: Day) -> list[OperatingDay]:
 
 
 async def in_threads(
-    home: Home, jobs: Sequence[Callable[[Home], _T]], at_once: int = 1
+    resources: Resources, jobs: Sequence[Callable[[Resources], _T]], at_once: int = 1
 ) -> list[_T]:
     """What each of ``jobs`` gives, in their order, ``at_once`` of them at a time.
 
@@ -90,9 +90,9 @@ async def in_threads(
         if stop.wait(seconds):
             raise Abandoned
 
-    own = replace(home, sleep=sleep)
+    own = replace(resources, sleep=sleep)
 
-    def run(job: Callable[[Home], _T]) -> _T:
+    def run(job: Callable[[Resources], _T]) -> _T:
         asker.set(stop)
         return job(own)
 
@@ -156,7 +156,7 @@ def synchronous(
 
 
 async def collect_days(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     days: Sequence[OperatingDay],
     *,
@@ -182,15 +182,15 @@ async def collect_days(
         if progress:
             progress(day.key, len(done), len(days))
 
-    def job(day: OperatingDay) -> Callable[[Home], AurumError | None]:
-        def run(own: Home) -> AurumError | None:
+    def job(day: OperatingDay) -> Callable[[Resources], AurumError | None]:
+        def run(own: Resources) -> AurumError | None:
             error = _failure(own, dataset, day, filters, force=force)
             loop.call_soon_threadsafe(tell, day)
             return error
 
         return run
 
-    outcomes = await in_threads(home, [job(day) for day in days], at_once)
+    outcomes = await in_threads(resources, [job(day) for day in days], at_once)
     errors = {d.key: e for d, e in zip(days, outcomes, strict=True) if e is not None}
     if errors:
         shown = [f"{key}: {error}" for key, error in list(errors.items())[:_SHOWN]]
@@ -198,18 +198,18 @@ async def collect_days(
         said = "; ".join(shown + more)
         msg = f"{dataset.key}: {len(errors)} of {len(days)} days failed: {said}"
         raise DaysFailed(msg, errors=errors)
-    (rows,) = await in_threads(home, [lambda own: held_rows(own, dataset, days)])
+    (rows,) = await in_threads(resources, [lambda own: held_rows(own, dataset, days)])
     return rows
 
 
-def held_rows(home: Home, dataset: Dataset, days: Sequence[OperatingDay]) -> pl.DataFrame:
+def held_rows(resources: Resources, dataset: Dataset, days: Sequence[OperatingDay]) -> pl.DataFrame:
     """The rows that the table holds of ``days``, sorted as the table is within each day."""
-    held = [home.lake.read(dataset.table, {"operating_day": day.date}) for day in days]
+    held = [resources.lake.read(dataset.table, {"operating_day": day.date}) for day in days]
     return pl.concat([dataset.table.empty(), *held])
 
 
 def _failure(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     filters: Mapping[str, str] | None,
@@ -218,7 +218,7 @@ def _failure(
 ) -> AurumError | None:
     """Collect and normalize one day; why it failed, if it did. Raises what all days would meet."""
     try:
-        collect_day(home, dataset, day, filters=filters, force=force)
+        collect_day(resources, dataset, day, filters=filters, force=force)
     except ConfigError:
         raise
     except SourceRefused as error:
@@ -231,7 +231,7 @@ def _failure(
 
 
 def collect_day(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     *,
@@ -250,17 +250,17 @@ def collect_day(
     asked = Collected()
     try:
         collect(
-            home,
+            resources,
             dataset,
             day,
             filters=filters,
             force=force,
-            progress=lambda _: home.sleep(0),
+            progress=lambda _: resources.sleep(0),
             into=asked,
         )
     except (SourceError, HostUnknown) as error:
         failed = error  # once what other feeds brought is in the table
-    outcomes = [done for _, done in normalize_each(home, dataset, asked.days, day)]
+    outcomes = [done for _, done in normalize_each(resources, dataset, asked.days, day)]
     merged = [done for done in outcomes if isinstance(done, Normalized)]
     for done in outcomes:
         if not isinstance(done, Normalized):

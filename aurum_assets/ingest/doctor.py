@@ -28,8 +28,7 @@ from urllib.parse import unquote, urlsplit
 from aurum_assets.ingest.maintain import last_maintained
 from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
 from aurum_assets.ingest.query import known_tables
-from aurum_assets.markets import DATASETS
-from aurum_assets.model.dataset import Source
+from aurum_assets.model.dataset import Operator
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
@@ -39,9 +38,10 @@ from aurum_assets.model.errors import (
     LakeUnreachable,
     SourceError,
 )
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.scratch import draft
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 State = Literal["ok", "embedded default", "off", "unsure", "broken"]
 
@@ -83,10 +83,10 @@ class _Trouble(Exception):
         self.said, self.remedy, self.state, self.where = said, remedy, state, ""
 
 
-_Look = Callable[[Home], Finding]
+_Look = Callable[[Resources], Finding]
 
 
-def examine(home: Home) -> list[Finding]:
+def examine(resources: Resources) -> list[Finding]:
     """Look at every part of ``home``; takes at most ``DEADLINE`` seconds. Raises nothing."""
     looks: dict[str, _Look] = {
         "home": _home,
@@ -98,24 +98,24 @@ def examine(home: Home) -> list[Finding]:
         "kafka": _kafka,
         "dagster": _dagster,
         "maintenance": _maintenance,
-        **{d.source.name: partial(_operator, source=d.source) for d in DATASETS},
+        **{d.operator.name: partial(_operator, operator=d.operator) for d in DATASETS},
         "webhook": _webhook,
         "metrics": _metrics,
     }
-    started = {part: _start(part, look, home) for part, look in looks.items()}
+    started = {part: _start(part, look, resources) for part, look in looks.items()}
     wait(started.values(), timeout=DEADLINE)
     found = [_outcome(part, future) for part, future in started.items()]
     return [*found, _clock(found)]
 
 
-def _start(part: str, look: _Look, home: Home) -> "Future[Finding]":
+def _start(part: str, look: _Look, resources: Resources) -> "Future[Finding]":
     """Look in a thread that holds nobody up: an executor would wait for it at the end."""
     future: Future[Finding] = Future()
 
     def run() -> None:
         started = time.monotonic()
         try:
-            found = look(home)
+            found = look(resources)
             took = found.milliseconds
             if took is None and found.state in {"ok", "unsure"}:
                 took = round((time.monotonic() - started) * 1000) or None
@@ -170,28 +170,28 @@ def _at(where: str) -> Iterator[None]:
 # --- this machine ------------------------------------------------------------------------------
 
 
-def _home(home: Home) -> Finding:
-    where = str(home.root.resolve())
+def _home(resources: Resources) -> Finding:
+    where = str(resources.root.resolve())
     with _at(where):
-        _require_writable(home.root, "set AURUM_HOME to a folder that can be written")
-    if not home.exists:
+        _require_writable(resources.root, "set AURUM_HOME to a folder that can be written")
+    if not resources.exists:
         remedy = "make one with `aurum collect`, `aurum load` or `aurum demo`, or set AURUM_HOME"
         return Finding("home", "unsure", where, "there is no home here yet", remedy)
-    free = shutil.disk_usage(_existing(home.root)).free
-    said = f"{home.origin or 'no'} data, {free / 1e9:,.0f} GB free"
+    free = shutil.disk_usage(_existing(resources.root)).free
+    said = f"{resources.origin or 'no'} data, {free / 1e9:,.0f} GB free"
     if free < _LITTLE_SPACE:
         return Finding("home", "unsure", where, said, "make room, or set AURUM_HOME elsewhere")
     return Finding("home", "ok", where, said)
 
 
-def _place(home: Home) -> Finding:
+def _place(resources: Resources) -> Finding:
     """Whether the tables name their files where home and warehouse are now."""
-    catalog = home.backends.catalog
-    if not (catalog or home.exists):
+    catalog = resources.backends.catalog
+    if not (catalog or resources.exists):
         return Finding("place", "off", said="there is no table yet")
     if catalog and catalog["type"] != "sql":
         return Finding("place", "off", said="the catalog decides where its tables are")
-    lake = Lake(catalog, patience=PATIENCE) if catalog else home.lake
+    lake = Lake(catalog, patience=PATIENCE) if catalog else resources.lake
     try:
         lake.refuse_elsewhere()
     except (LakeUnreachable, LakeBusy):
@@ -201,15 +201,15 @@ def _place(home: Home) -> Finding:
     )
 
 
-def _config(home: Home) -> Finding:
-    configs = home.configuration.datasets.values()
+def _config(resources: Resources) -> Finding:
+    configs = resources.configuration.datasets.values()
     enabled = sum(c.enabled for c in configs)
-    said = f"{enabled} of {len(configs)} datasets enabled, {home.backends.environment}"
-    return Finding("config", "ok", str(home.config_folder.resolve()), said, milliseconds=None)
+    said = f"{enabled} of {len(configs)} datasets enabled, {resources.backends.environment}"
+    return Finding("config", "ok", str(resources.config_folder.resolve()), said, milliseconds=None)
 
 
-def _metrics(home: Home) -> Finding:
-    file = home.backends.metrics_file
+def _metrics(resources: Resources) -> Finding:
+    file = resources.backends.metrics_file
     if file is None:
         return Finding("metrics", "off")
     with _at(str(file)):
@@ -220,15 +220,17 @@ def _metrics(home: Home) -> Finding:
     return Finding("metrics", "ok", str(file), "can be written")
 
 
-def _maintenance(home: Home) -> Finding:
+def _maintenance(resources: Resources) -> Finding:
     """When ``aurum maintain`` or its job last ended well, once there is something to maintain."""
-    marks = [path for path in (home.root / "origin", home.root / "identity") if path.exists()]
+    marks = [
+        path for path in (resources.root / "origin", resources.root / "identity") if path.exists()
+    ]
     if not marks:
         return Finding("maintenance", "off", said="there is nothing to maintain yet")
-    last = last_maintained(home)
+    last = last_maintained(resources)
     since = dt.datetime.fromtimestamp(min(p.stat().st_mtime for p in marks), dt.UTC)
     said = f"last ended well on {last:%F %R}Z" if last else "has not run to its end yet"
-    if home.now() - (last or since) <= _MAINTAINED_WITHIN:
+    if resources.now() - (last or since) <= _MAINTAINED_WITHIN:
         return Finding("maintenance", "ok", said=said, milliseconds=None)
     remedy = "run `aurum maintain`, or switch its schedule on in the UI (AURUM_SCHEDULES=running)"
     return Finding("maintenance", "unsure", said=said, remedy=remedy)
@@ -257,26 +259,26 @@ def _require_writable(folder: Path, remedy: str) -> None:
 # --- archive -----------------------------------------------------------------------------------
 
 
-def _archive(home: Home) -> Finding:
-    configured = home.backends.archive
+def _archive(resources: Resources) -> Finding:
+    configured = resources.backends.archive
     if configured.startswith("s3://"):
         with _at(configured):
-            return _s3(home, configured)
+            return _s3(resources, configured)
     path = unquote(urlsplit(configured).path) if configured else ""
-    folder = Path(path) if path else home.root / "archive"
+    folder = Path(path) if path else resources.root / "archive"
     with _at(str(folder.resolve())):
         _require_writable(folder, "set AURUM_ARCHIVE to a folder that can be written")
     state: State = "ok" if configured else "embedded default"
     return Finding("archive", state, str(folder.resolve()), "can be written")
 
 
-def _s3(home: Home, configured: str) -> Finding:
+def _s3(resources: Resources, configured: str) -> Finding:
     """Put, get, list and delete a tiny object, and see whether a name can be taken but once."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    backends, split = home.backends, urlsplit(configured)
+    backends, split = resources.backends, urlsplit(configured)
     prefix = split.path.strip("/")
     key = f"{prefix}/.aurum-doctor-{uuid.uuid4().hex}".lstrip("/")
     where: dict[str, Any] = {"Bucket": split.netloc, "Key": key}
@@ -370,26 +372,26 @@ def _s3_remedy(code: str) -> str:
 # --- catalog and lake --------------------------------------------------------------------------
 
 
-def _catalog(home: Home) -> Finding:
-    properties = home.backends.catalog
+def _catalog(resources: Resources) -> Finding:
+    properties = resources.backends.catalog
     if not properties:
-        return _embedded_lake(home)
+        return _embedded_lake(resources)
     kind = properties.get("type", "")
     where = f"{kind if kind in _CATALOGS else ''} {_masked(properties.get('uri', ''))}".strip()
     with _at(where):
         return _configured_catalog(properties, where)
 
 
-def _embedded_lake(home: Home) -> Finding:
-    folder = home.root / "lake"
+def _embedded_lake(resources: Resources) -> Finding:
+    folder = resources.root / "lake"
     where = str(folder.resolve())
     with _at(where):
         _require_writable(folder, "set AURUM_HOME to a folder that can be written")
     if not (folder / "catalog.sqlite").exists() and not (folder / "warehouse").exists():
         return Finding("catalog", "embedded default", where, "is made by the first run")
-    if home.lake.elsewhere():
+    if resources.lake.elsewhere():
         return Finding("catalog", "embedded default", where, "SQLite; see place")
-    held = sum(home.lake.find(table) is not None for table in known_tables())
+    held = sum(resources.lake.find(table) is not None for table in known_tables())
     return Finding("catalog", "embedded default", where, f"{held} tables, SQLite")
 
 
@@ -447,8 +449,8 @@ def _require_warehouse(properties: dict[str, str], warehouse: str) -> None:
 # --- redis, kafka, postgres, webhook -------------------------------------------------------------
 
 
-def _redis(home: Home) -> Finding:
-    url = home.backends.redis_url.get_secret_value()
+def _redis(resources: Resources) -> Finding:
+    url = resources.backends.redis_url.get_secret_value()
     if not url:
         return Finding("redis", "embedded default", "", "SQLite in AURUM_HOME stands in")
     where = _masked(url)
@@ -514,16 +516,16 @@ def _policy_of(client: Any) -> str:  # noqa: ANN401  a redis client
     return ""
 
 
-def _kafka(home: Home) -> Finding:
-    backends = home.backends
+def _kafka(resources: Resources) -> Finding:
+    backends = resources.backends
     if not backends.kafka_brokers:
         return Finding("kafka", "off")
     where = backends.kafka_brokers.rpartition("@")[2]
     with _at(where):
-        return _configured_kafka(home, where)
+        return _configured_kafka(resources, where)
 
 
-def _configured_kafka(home: Home, where: str) -> Finding:
+def _configured_kafka(resources: Resources, where: str) -> Finding:
     """Ask the brokers for their topics."""
     try:
         from confluent_kafka import KafkaError, KafkaException
@@ -531,7 +533,7 @@ def _configured_kafka(home: Home, where: str) -> Finding:
     except ImportError:
         remedy = "pip install 'aurum-assets[kafka]'"
         raise _Trouble(said="confluent-kafka is not installed", remedy=remedy) from None
-    backends = home.backends
+    backends = resources.backends
     settings: dict[str, Any] = {
         "bootstrap.servers": where,
         "socket.connection.setup.timeout.ms": int(PATIENCE * 1000),
@@ -568,7 +570,7 @@ def _configured_kafka(home: Home, where: str) -> Finding:
             else "look at AURUM_KAFKA_BROKERS and AURUM_KAFKA_PROTOCOL, and whether they are up"
         )
         raise _Trouble(said=said, remedy=remedy) from None
-    topics = {c.topic for c in home.configuration.datasets.values() if c.enabled}
+    topics = {c.topic for c in resources.configuration.datasets.values() if c.enabled}
     missing = sorted(topics - set(held.topics))
     said = f"{len(held.brokers)} brokers, {len(topics) - len(missing)} of our topics"
     if missing:
@@ -577,10 +579,10 @@ def _configured_kafka(home: Home, where: str) -> Finding:
     return Finding("kafka", "ok", where, said, "", took)
 
 
-def _dagster(home: Home) -> Finding:
+def _dagster(resources: Resources) -> Finding:
     url = os.environ.get("AURUM_DAGSTER_POSTGRES_URL", "")
     if not url:
-        where = os.environ.get("DAGSTER_HOME", str((home.root / "dagster").resolve()))
+        where = os.environ.get("DAGSTER_HOME", str((resources.root / "dagster").resolve()))
         return Finding("dagster", "embedded default", where, "SQLite")
     where = _masked(url)
     with _at(where):
@@ -628,8 +630,8 @@ def _words_of_postgres(text: str, variable: str) -> tuple[str, str]:
     return "cannot be used", f"look at {variable}: postgresql+psycopg2://user:password@host:5432/db"
 
 
-def _webhook(home: Home) -> Finding:
-    url = home.backends.webhook_url.get_secret_value()
+def _webhook(resources: Resources) -> Finding:
+    url = resources.backends.webhook_url.get_secret_value()
     if not url:
         return Finding("webhook", "off")
     split = urlsplit(url)
@@ -648,26 +650,29 @@ def _webhook(home: Home) -> Finding:
 # --- the operators -------------------------------------------------------------------------------
 
 
-def _operator(home: Home, source: Source) -> Finding:
+def _operator(resources: Resources, operator: Operator) -> Finding:
     """Ask for the smallest thing that the operator has."""
-    base = home.base_urls.get(source.name) or home.configuration.sources[source.name].base_url
+    base = (
+        resources.base_urls.get(operator.name)
+        or resources.configuration.operators[operator.name].base_url
+    )
     where = _masked(base)
-    credentials = home.credentials.get(source.name)
-    if source.credentials and (credentials is None or not credentials.given):
-        variables = ", or ".join(source.credentials)
-        said, remedy = "no credentials", f"set {variables} (register at {source.registration})"
-        return Finding(source.name, "off", where, said, remedy)
-    with _at(where), looking(home, source) as api:
+    credentials = resources.credentials.get(operator.name)
+    if operator.credentials and (credentials is None or not credentials.given):
+        variables = ", or ".join(operator.credentials)
+        said, remedy = "no credentials", f"set {variables} (register at {operator.registration})"
+        return Finding(operator.name, "off", where, said, remedy)
+    with _at(where), looking(resources, operator) as api:
         started = time.monotonic()
         try:
-            said = newest_published_by(home, api, source)
+            said = newest_published_by(resources, api, operator)
             took = round((time.monotonic() - started) * 1000)
-            said = "; ".join([said, *not_offered_by(home, api, source)])
+            said = "; ".join([said, *not_offered_by(resources, api, operator)])
         except (SourceError, ConfigError) as error:
             raise _Trouble(said=str(error), remedy="") from None
         except AurumError as error:
             raise _Trouble(said=str(error), remedy="", state="unsure") from None
-    return Finding(source.name, "ok", where, said, "", took)
+    return Finding(operator.name, "ok", where, said, "", took)
 
 
 def _masked(url: str) -> str:

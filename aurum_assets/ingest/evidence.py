@@ -10,7 +10,7 @@ from aurum_assets.model.checks import Volume
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.magnitudes import measured, sizes_by_hour
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 _RECENT_DAYS = 3  # of which the typical values are read
 
@@ -28,7 +28,7 @@ class Intervals:
 
 
 def intervals_of(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     rows: pl.DataFrame | None,
@@ -45,7 +45,7 @@ def intervals_of(
     by_cases = [d for d in dataset.dialects if d.complete_by == "published_at"]
     wanted = (*wanted, "published_at") if by_cases else wanted
     if rows is None:
-        rows = home.lake.read(dataset.table, {"operating_day": day.date}, wanted)
+        rows = resources.lake.read(dataset.table, {"operating_day": day.date}, wanted)
     found, every = rows.select(wanted).unique(), every or dataset.dialects[0].every
     if len(lengths) > 1:
         length = pl.col("interval_end") - pl.col("interval_start")
@@ -58,7 +58,7 @@ def intervals_of(
 
 
 def recent_sizes(
-    home: Home, dataset: Dataset, day: OperatingDay, held: Sequence[Volume]
+    resources: Resources, dataset: Dataset, day: OperatingDay, held: Sequence[Volume]
 ) -> tuple[pl.DataFrame, ...]:
     """How large the values of the newest days before are that are ``held``, hour by hour."""
     columns = measured(dataset.table)
@@ -67,6 +67,6 @@ def recent_sizes(
     found = []
     for earlier in [v.day for v in held if v.day < day][-_RECENT_DAYS:]:
         partition = {"operating_day": earlier.date}
-        rows = home.lake.read(dataset.table, partition, ("interval_start", *columns))
+        rows = resources.lake.read(dataset.table, partition, ("interval_start", *columns))
         found.append(sizes_by_hour(dataset.table, rows, earlier))
     return tuple(found)

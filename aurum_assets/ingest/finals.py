@@ -15,7 +15,7 @@ from aurum_assets.ingest.probe import newest_published
 from aurum_assets.model.clock import DAY, HOUR, OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Probe
 from aurum_assets.model.errors import AurumError, SourceRefused
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 _REMEMBERED = 7 * 86_400.0
 _UNAUTHORIZED = 401
@@ -50,7 +50,7 @@ class Finals:
 
 
 def find_finals(
-    home: Home, datasets: Iterable[Dataset], *, busy: Collection[tuple[str, str]] = ()
+    resources: Resources, datasets: Iterable[Dataset], *, busy: Collection[tuple[str, str]] = ()
 ) -> Finals:
     """Look once at the feeds of ``datasets`` whose time has come.
 
@@ -59,10 +59,10 @@ def find_finals(
     found = Finals()
     for dataset in datasets:
         by_day: dict[OperatingDay, list[tuple[Feed, str]]] = {}
-        for feed in home.config(dataset).feeds:
+        for feed in resources.config(dataset).feeds:
             if feed.probe is None or not feed.becomes_final:
                 continue
-            for day, said in _published(home, dataset, feed, feed.probe, found):
+            for day, said in _published(resources, dataset, feed, feed.probe, found):
                 if (dataset.key, day.key) not in busy:
                     by_day.setdefault(day, []).append((feed, said))
         for day, feeds in sorted(by_day.items()):
@@ -72,20 +72,20 @@ def find_finals(
 
 
 def _published(
-    home: Home, dataset: Dataset, feed: Feed, probe: Probe, found: Finals
+    resources: Resources, dataset: Dataset, feed: Feed, probe: Probe, found: Finals
 ) -> list[tuple[OperatingDay, str]]:
     """The days that ``feed`` could bring by now, and what the probe said; none before its time."""
-    now, key = home.now(), f"finals:{dataset.key}:{feed.name}"
-    until = home.state.get(key)
+    now, key = resources.now(), f"finals:{dataset.key}:{feed.name}"
+    until = resources.state.get(key)
     if until and now < dt.datetime.fromisoformat(until):
         return []
-    if now < dataset.source.day_of(now).at(probe.earliest):
+    if now < dataset.operator.day_of(now).at(probe.earliest):
         return []
     pause, published = dt.timedelta(minutes=probe.every_minutes), []
-    days = pending_days(home, dataset, feed)
+    days = pending_days(resources, dataset, feed)
     if days:
         try:
-            newest = newest_published(home, dataset, feed)
+            newest = newest_published(resources, dataset, feed)
         except AurumError as error:
             found.silent.append(f"{probe.path} says nothing: {error}")
             if isinstance(error, SourceRefused):
@@ -95,18 +95,20 @@ def _published(
             # a day is out once its last hour is
             published = [(day, said) for day in days if day.end <= newest + HOUR]
             found.waiting += len(published) < len(days)
-    home.state.set(key, (now + pause).isoformat(), _REMEMBERED)
+    resources.state.set(key, (now + pause).isoformat(), _REMEMBERED)
     return published
 
 
-def pending_days(home: Home, dataset: Dataset, feed: Feed) -> list[OperatingDay]:
+def pending_days(resources: Resources, dataset: Dataset, feed: Feed) -> list[OperatingDay]:
     """The days, oldest first, that may be final by now, are not yet a gap, and of which the table
     holds nothing from ``feed``, since the first day that the table holds.
     """
-    config, today = home.config(dataset), dataset.source.day_of(home.now())
-    held = home.lake.days(dataset.table)
+    config, today = resources.config(dataset), dataset.operator.day_of(resources.now())
+    held = resources.lake.days(dataset.table)
     if not held:
         return []
-    oldest = max(first_wanted(home, held, today.date), config.first_day)
+    oldest = max(first_wanted(resources, held, today.date), config.first_day)
     days = [today.plus(-n) for n in range(feed.due_days - 1, -feed.offset_days - 1, -1)]
-    return [day for day in days if day.date >= oldest and not has_brought(home, dataset, day, feed)]
+    return [
+        day for day in days if day.date >= oldest and not has_brought(resources, dataset, day, feed)
+    ]

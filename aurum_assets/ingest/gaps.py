@@ -22,7 +22,7 @@ from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import recalled
 
 TRIES = 8
@@ -159,10 +159,10 @@ def _due(feed: Feed, newest: int) -> int:
     return (1 if feed.cadence == "daily" else 0) - newest
 
 
-def offered_debts(home: Home, dataset: Dataset) -> list[Debt]:
+def offered_debts(resources: Resources, dataset: Dataset) -> list[Debt]:
     """As ``debts``, less what the operator was found not to offer."""
-    config = home.config(dataset)
-    without = {f.name for f in config.feeds if is_known_not_offered(home, dataset, f)}
+    config = resources.config(dataset)
+    without = {f.name for f in config.feeds if is_known_not_offered(resources, dataset, f)}
     return debts(dataset, config, without)
 
 
@@ -173,14 +173,16 @@ def _able(feed: Feed, config: DatasetConfig) -> list[Feed]:
     return [f for f in config.feeds if f.asks != "now" and f.finality == feed.finality]
 
 
-def gap_of(home: Home, dataset: Dataset, day: OperatingDay, *, stored: bool = True) -> Gap | None:
+def gap_of(
+    resources: Resources, dataset: Dataset, day: OperatingDay, *, stored: bool = True
+) -> Gap | None:
     """What ``day`` lacks of all that is due; None where that is nothing.
 
     ``stored``: the table holds rows of the day (where not, none is looked for).
     """
-    config, now = home.config(dataset), home.now()
-    owed = offered_debts(home, dataset)
-    rows = _intervals(home, dataset, day, owed) if stored else None
+    config, now = resources.config(dataset), resources.now()
+    owed = offered_debts(resources, dataset)
+    rows = _intervals(resources, dataset, day, owed) if stored else None
     by_hour = {f.name for f in config.feeds if f.asks == "hour"}
     feeds: dict[str, None] = {}
     hours: dict[str, tuple[str, ...]] = {}
@@ -217,13 +219,13 @@ def _hours_lacking(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _intervals(
-    home: Home, dataset: Dataset, day: OperatingDay, owed: Sequence[Debt]
+    resources: Resources, dataset: Dataset, day: OperatingDay, owed: Sequence[Debt]
 ) -> pl.DataFrame:
     """The distinct intervals of the day, by finality; their lengths only where these differ."""
     names = ["interval_start"]
     names += ["finality"] if "finality" in dataset.table.names else []
     names += ["interval_end"] if len({debt.lengths for debt in owed}) > 1 else []
-    return home.lake.read(dataset.table, {"operating_day": day.date}, tuple(names)).unique()
+    return resources.lake.read(dataset.table, {"operating_day": day.date}, tuple(names)).unique()
 
 
 def _brought(dataset: Dataset, rows: pl.DataFrame | None, debt: Debt) -> pl.DataFrame:
@@ -238,34 +240,34 @@ def _brought(dataset: Dataset, rows: pl.DataFrame | None, debt: Debt) -> pl.Data
     return rows.select("interval_start").unique()
 
 
-def has_brought(home: Home, dataset: Dataset, day: OperatingDay, feed: Feed) -> bool:
+def has_brought(resources: Resources, dataset: Dataset, day: OperatingDay, feed: Feed) -> bool:
     """Whether the table holds anything of ``day`` that ``feed``, which asks for days, brings."""
-    owed = debts(dataset, home.config(dataset))
-    rows = _intervals(home, dataset, day, owed)
+    owed = debts(dataset, resources.config(dataset))
+    rows = _intervals(resources, dataset, day, owed)
     debt = next((debt for debt in owed if feed.name in debt.feeds), None)
     return debt is None or not _brought(dataset, rows, debt).is_empty()
 
 
 def wanted_days(
-    home: Home, dataset: Dataset, stored: Collection[dt.date], owed: Sequence[Debt]
+    resources: Resources, dataset: Dataset, stored: Collection[dt.date], owed: Sequence[Debt]
 ) -> list[OperatingDay]:
     """The days since the first that the home holds which the operator can be asked for, newest
     first: none where it holds none.
     """
-    archived = home.archive.first_day(dataset.archive_name) if owed else None
+    archived = resources.archive.first_day(dataset.archive_name) if owed else None
     held = {*stored, *([dt.date.fromisoformat(archived)] if archived else [])}
     if not held or not owed:
         return []
-    config = home.config(dataset)
-    today = dataset.source.day_of(home.now())
+    config = resources.config(dataset)
+    today = dataset.operator.day_of(resources.now())
     oldest = today.plus(-config.repair_days).date
     first = dataset.day(
-        max(first_wanted(home, held, today.date), oldest, config.first_day).isoformat()
+        max(first_wanted(resources, held, today.date), oldest, config.first_day).isoformat()
     )
     return every_day(first, today.plus(any(debt.ahead for debt in owed)))[::-1]
 
 
-def first_wanted(home: Home, held: Collection[dt.date], today: dt.date) -> dt.date:
+def first_wanted(resources: Resources, held: Collection[dt.date], today: dt.date) -> dt.date:
     """The day from which on what is missing is missed: the first of ``held``, which holds one.
 
     Nobody misses what is made up: of a simulated home it is the first day since the last pause of
@@ -273,7 +275,7 @@ def first_wanted(home: Home, held: Collection[dt.date], today: dt.date) -> dt.da
     """
     first = today - DAY
     earlier = sorted((day for day in held if day < first), reverse=True)
-    if home.origin != "simulated" or not earlier:
+    if resources.origin != "simulated" or not earlier:
         return min(held)
     for day in earlier:
         if first - day > PAUSE_DAYS * DAY:
@@ -283,7 +285,7 @@ def first_wanted(home: Home, held: Collection[dt.date], today: dt.date) -> dt.da
 
 
 def find_gaps(
-    home: Home, datasets: Iterable[Dataset], *, busy: Collection[tuple[str, str]] = ()
+    resources: Resources, datasets: Iterable[Dataset], *, busy: Collection[tuple[str, str]] = ()
 ) -> Found:
     """Look at ``datasets`` once: at most ``home.repairs`` repairs a source, newest days first.
 
@@ -293,34 +295,36 @@ def find_gaps(
     memories: dict[str, dict[str, Tried]] = {}
     ready: list[Gap] = []
     for dataset in datasets:
-        memories[dataset.key] = memory = _recalled(home, dataset)
-        ready += _look(home, dataset, memory, found)
+        memories[dataset.key] = memory = _recalled(resources, dataset)
+        ready += _look(resources, dataset, memory, found)
     asked: Counter[str] = Counter()
     for gap in sorted(ready, key=lambda g: g.day.date, reverse=True):
-        source, memory = gap.dataset.source.name, memories[gap.dataset.key]
+        source, memory = gap.dataset.operator.name, memories[gap.dataset.key]
         before = memory.get(gap.day.key)
         attempt = next_attempt(before, gap.missing)
         if attempt is None:
-            _give_up(gap, memory, home.now(), found)
-        elif asked[source] >= home.repairs or (gap.dataset.key, gap.day.key) in busy:
+            _give_up(gap, memory, resources.now(), found)
+        elif asked[source] >= resources.repairs or (gap.dataset.key, gap.day.key) in busy:
             found.postponed += 1
         else:
             asked[source] += 1
-            again = home.now() + pause_after(attempt)
+            again = resources.now() + pause_after(attempt)
             memory[gap.day.key] = Tried(attempt, gap.missing, again)
             found.repairs.append(Repair(gap, attempt, again))
     for key, memory in memories.items():
-        home.state.set(f"gaps:{key}", msgspec.json.encode(memory).decode(), _MEMORY_SECONDS)
+        resources.state.set(f"gaps:{key}", msgspec.json.encode(memory).decode(), _MEMORY_SECONDS)
     return found
 
 
-def _look(home: Home, dataset: Dataset, memory: dict[str, Tried], found: Found) -> list[Gap]:
+def _look(
+    resources: Resources, dataset: Dataset, memory: dict[str, Tried], found: Found
+) -> list[Gap]:
     """The gaps whose time has come; what else is known of the days goes into ``memory``."""
-    now, config = home.now(), home.config(dataset)
-    owed = offered_debts(home, dataset)
+    now, config = resources.now(), resources.config(dataset)
+    owed = offered_debts(resources, dataset)
     lateness = dt.timedelta(minutes=config.lateness_minutes)
-    stored = set(home.lake.days(dataset.table)) if owed else set()
-    days = wanted_days(home, dataset, stored, owed)
+    stored = set(resources.lake.days(dataset.table)) if owed else set()
+    days = wanted_days(resources, dataset, stored, owed)
     gaps, looks = [], LOOKS
     for day in days:
         has_rows, known = day.date in stored, memory.get(day.key)
@@ -330,7 +334,7 @@ def _look(home: Home, dataset: Dataset, memory: dict[str, Tried], found: Found) 
         if has_rows and not looks:
             continue
         looks -= has_rows
-        gap = gap_of(home, dataset, day, stored=has_rows)
+        gap = gap_of(resources, dataset, day, stored=has_rows)
         if gap is not None:
             gaps.append(gap)
             continue
@@ -380,5 +384,5 @@ def pause_after(attempt: int) -> dt.timedelta:
     return min(_FIRST_PAUSE * (1 << (attempt - 1)), _LONGEST_PAUSE)
 
 
-def _recalled(home: Home, dataset: Dataset) -> dict[str, Tried]:
-    return recalled(home.state.get(f"gaps:{dataset.key}"), dict[str, Tried]) or {}
+def _recalled(resources: Resources, dataset: Dataset) -> dict[str, Tried]:
+    return recalled(resources.state.get(f"gaps:{dataset.key}"), dict[str, Tried]) or {}

@@ -21,7 +21,7 @@ from aurum_assets.model.dataset import Dataset, Envelope
 from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreUnavailable
 from aurum_assets.resources.archive import Archive, Rejection, Stored, endpoint_of, order_of
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Kept:
 
 
 def keep(
-    home: Home, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
+    resources: Resources, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
 ) -> Kept:
     """Archive an answer, unless (without ``force``) its request was answered so last.
 
@@ -50,76 +50,78 @@ def keep(
     """
     folder = dataset.archive_name
     try:
-        return _archive(home, dataset, envelope, body, force=force)
+        return _archive(resources, dataset, envelope, body, force=force)
     except (StoreUnavailable, ConfigError) as error:
-        trouble = _spooled(home, error, lambda spool: spool.put(folder, envelope, body))
-        return Kept(home.spool.path(folder, envelope), trouble=trouble)
+        trouble = _spooled(resources, error, lambda spool: spool.put(folder, envelope, body))
+        return Kept(resources.spool.path(folder, envelope), trouble=trouble)
 
 
-def keep_rejected(home: Home, rejection: Rejection, body: bytes) -> Kept:
+def keep_rejected(resources: Resources, rejection: Rejection, body: bytes) -> Kept:
     """Keep bytes that cannot be read, as ``keep`` does; ``stored`` is None."""
     try:
-        return Kept(home.archive.reject(rejection, body))
+        return Kept(resources.archive.reject(rejection, body))
     except (StoreUnavailable, ConfigError) as error:
-        trouble = _spooled(home, error, lambda spool: spool.reject(rejection, body))
-        return Kept(home.spool.rejected_path(rejection), trouble=trouble)
+        trouble = _spooled(resources, error, lambda spool: spool.reject(rejection, body))
+        return Kept(resources.spool.rejected_path(rejection), trouble=trouble)
 
 
 def _spooled(
-    home: Home, error: StoreUnavailable | ConfigError, put: Callable[[Archive], object]
+    resources: Resources, error: StoreUnavailable | ConfigError, put: Callable[[Archive], object]
 ) -> StoreUnavailable | ConfigError:
     """``error``, and that the bytes wait in the spool, where ``put`` puts them."""
     try:
-        put(home.spool)
+        put(resources.spool)
     except StoreUnavailable as worse:
         msg = f"{error}; the spool takes the bytes neither, they are lost: {worse}"
         raise StoreUnavailable(msg) from None
-    return type(error)(f"{error}; the bytes are kept in {home.spool.uri} and go up with a next run")
+    return type(error)(
+        f"{error}; the bytes are kept in {resources.spool.uri} and go up with a next run"
+    )
 
 
-def waiting(home: Home) -> tuple[int, dt.datetime | None]:
+def waiting(resources: Resources) -> tuple[int, dt.datetime | None]:
     """How many answers wait in the spool, and since when (UTC, by this machine) the oldest does."""
     since = []
-    for path in (home.root / "spool").rglob("*.gz"):
+    for path in (resources.root / "spool").rglob("*.gz"):
         with suppress(FileNotFoundError):  # it went up meanwhile
             since.append(path.stat().st_mtime)
     return len(since), dt.datetime.fromtimestamp(min(since), dt.UTC) if since else None
 
 
-def bring_up(home: Home, dataset: Dataset) -> None:
+def drain_spool(resources: Resources, dataset: Dataset) -> None:
     """Bring up what the spool holds of ``dataset``, for at most about a minute.
 
     A kill between upload and removal brings it up again, and finds it there. Raises
     ``StoreUnavailable`` or ``ConfigError`` where the archive is still out of reach or refuses.
     """
-    if not (home.root / "spool").exists():
+    if not (resources.root / "spool").exists():
         return
-    with home.turn(f"spool-{dataset.key}"):
+    with resources.lock(f"spool-{dataset.key}"):
         until, folder = time.monotonic() + _DRAIN_SECONDS, dataset.archive_name
-        for day in home.spool.days(folder):
-            for identifier in home.spool.identifiers(folder, day):
+        for day in resources.spool.days(folder):
+            for identifier in resources.spool.identifiers(folder, day):
                 if time.monotonic() > until:
                     return
                 with _left_where_damaged():
-                    _bring_one_up(home, dataset, day, identifier)
-        for path in home.spool.unsettled(dataset.key):
+                    _drain_one(resources, dataset, day, identifier)
+        for path in resources.spool.unsettled(dataset.key):
             if time.monotonic() > until:
                 return
             with _left_where_damaged():
-                rejection = home.spool.rejection(path)
-                home.archive.reject(rejection, home.spool.rejected_body(rejection))
-                home.spool.discard_rejected(rejection)
+                rejection = resources.spool.rejection(path)
+                resources.archive.reject(rejection, resources.spool.rejected_body(rejection))
+                resources.spool.discard_rejected(rejection)
 
 
-def _bring_one_up(home: Home, dataset: Dataset, day: str, identifier: str) -> None:
-    snapshot = home.spool.snapshot(dataset.archive_name, day, identifier)
-    debt = _owed(home, dataset) / day / identifier
+def _drain_one(resources: Resources, dataset: Dataset, day: str, identifier: str) -> None:
+    snapshot = resources.spool.snapshot(dataset.archive_name, day, identifier)
+    debt = _owed(resources, dataset) / day / identifier
     debt.parent.mkdir(parents=True, exist_ok=True)
     debt.touch()
-    kept = _archive(home, dataset, snapshot.envelope, snapshot.body)
+    kept = _archive(resources, dataset, snapshot.envelope, snapshot.body)
     if kept.stored is None and identifier not in kept.path:
         debt.unlink(missing_ok=True)  # it repeats another answer: nothing came up
-    home.spool.discard(dataset.archive_name, snapshot.envelope)
+    resources.spool.discard(dataset.archive_name, snapshot.envelope)
 
 
 @contextmanager
@@ -130,73 +132,80 @@ def _left_where_damaged() -> Iterator[None]:
         log.warning("left in the spool", because=str(error))
 
 
-def owed_days(home: Home, dataset: Dataset) -> list[str]:
+def owed_days(resources: Resources, dataset: Dataset) -> list[str]:
     """The days that got something from the spool and were not normalized since, in order."""
-    return sorted({path.parent.name for path in _owed(home, dataset).glob("*/*")})
+    return sorted({path.parent.name for path in _owed(resources, dataset).glob("*/*")})
 
 
-def pay(home: Home, dataset: Dataset, day: OperatingDay, identifiers: Iterable[str]) -> None:
+def pay(
+    resources: Resources, dataset: Dataset, day: OperatingDay, identifiers: Iterable[str]
+) -> None:
     """Say that the table holds these snapshots of ``day``."""
-    owed = _owed(home, dataset) / day.key
+    owed = _owed(resources, dataset) / day.key
     if owed.exists():
         for identifier in identifiers:
             (owed / identifier).unlink(missing_ok=True)
 
 
-def settled(home: Home, dataset: Dataset) -> list[Path]:
+def settled(resources: Resources, dataset: Dataset) -> list[Path]:
     """The marks for which nothing is left to do: the table is known to hold their snapshot, or
     neither archive nor spool has it.
 
     Raises ``AurumError`` where archive or lake cannot be asked.
     """
-    marks = sorted(_owed(home, dataset).glob("*/*"))
-    table = home.lake.find(dataset.table) if marks else None
+    marks = sorted(_owed(resources, dataset).glob("*/*"))
+    table = resources.lake.find(dataset.table) if marks else None
     uuid = str(table.metadata.table_uuid) if table is not None else ""
     found = []
     for mark in marks:
         day, folder = mark.parent.name, dataset.archive_name
-        merged = home.registry.merged(dataset.key, day, uuid)
-        wanted = {*home.archive.identifiers(folder, day), *home.spool.identifiers(folder, day)}
+        merged = resources.registry.merged(dataset.key, day, uuid)
+        wanted = {
+            *resources.archive.identifiers(folder, day),
+            *resources.spool.identifiers(folder, day),
+        }
         if mark.name in merged or mark.name not in wanted:
             found.append(mark)
     return found
 
 
-def pending_days(home: Home, dataset: Dataset) -> list[str]:
+def pending_days(resources: Resources, dataset: Dataset) -> list[str]:
     """The days of which something waits in the spool, or came up and waits to be normalized."""
-    if not (home.root / "spool").exists():
+    if not (resources.root / "spool").exists():
         return []
-    return sorted({*owed_days(home, dataset), *home.spool.days(dataset.archive_name)})
+    return sorted({*owed_days(resources, dataset), *resources.spool.days(dataset.archive_name)})
 
 
-def _owed(home: Home, dataset: Dataset) -> Path:
-    return home.root / "spool" / "owed" / dataset.archive_name
+def _owed(resources: Resources, dataset: Dataset) -> Path:
+    return resources.root / "spool" / "owed" / dataset.archive_name
 
 
 def _archive(
-    home: Home, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
+    resources: Resources, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
 ) -> Kept:
     """One look at the day, and a put where the answer is new."""
     others = [
         identifier
-        for identifier in home.archive.identifiers(dataset.archive_name, envelope.day)
+        for identifier in resources.archive.identifiers(dataset.archive_name, envelope.day)
         if endpoint_of(identifier) == envelope.endpoint
     ]
     order = order_of(envelope.identifier)
     if not force:
-        repeated = _repeated(home, dataset, envelope, others)
+        repeated = _repeated(resources, dataset, envelope, others)
         if repeated is not None:
             return Kept(repeated)
     newest = all(order_of(identifier) <= order for identifier in others)
     if newest:
-        home.registry.forget_newest(envelope)
-    with home.metrics.seconds("upload_seconds", dataset):
-        stored = home.archive.put(dataset.archive_name, envelope, body)
-    home.registry.record(envelope, stored, newest=newest)
+        resources.registry.forget_newest(envelope)
+    with resources.metrics.seconds("upload_seconds", dataset):
+        stored = resources.archive.put(dataset.archive_name, envelope, body)
+    resources.registry.record(envelope, stored, newest=newest)
     return Kept(stored.path, stored)
 
 
-def _repeated(home: Home, dataset: Dataset, envelope: Envelope, others: list[str]) -> str | None:
+def _repeated(
+    resources: Resources, dataset: Dataset, envelope: Envelope, others: list[str]
+) -> str | None:
     """The path of the newest snapshot of the same request among ``others`` that is not after this
     one, where its content is the same.
 
@@ -209,23 +218,23 @@ def _repeated(home: Home, dataset: Dataset, envelope: Envelope, others: list[str
     try:
         spooled = {
             identifier
-            for identifier in home.spool.identifiers(dataset.archive_name, envelope.day)
+            for identifier in resources.spool.identifiers(dataset.archive_name, envelope.day)
             if endpoint_of(identifier) == envelope.endpoint and order_of(identifier) < order
         }
     except StoreUnavailable:
         return None
     before = {identifier for identifier in others if order_of(identifier) <= order}
-    known = home.registry.newest(dataset.key, envelope.day, envelope.request)
+    known = resources.registry.newest(dataset.key, envelope.day, envelope.request)
     for identifier in sorted(before | spooled, key=order_of, reverse=True):
         if identifier in spooled:
             return None
         if known is not None and known.identifier == identifier:
             return known.path if known.content_sha256 == envelope.content_sha256 else None
         try:
-            other = home.archive.envelope(dataset.archive_name, envelope.day, identifier)
+            other = resources.archive.envelope(dataset.archive_name, envelope.day, identifier)
         except MalformedPayload:
             continue  # a lost envelope says nothing; normalize reports it
         if other.request == envelope.request:
             same = other.content_sha256 == envelope.content_sha256
-            return home.archive.path(dataset.archive_name, other) if same else None
+            return resources.archive.path(dataset.archive_name, other) if same else None
     return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import order_of
 from aurum_assets.resources.registry import Ledger
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 if TYPE_CHECKING:
     from aurum_assets.ingest.normalize import Normalized
@@ -47,7 +47,7 @@ def lacks_rows(found: Ledger | None, uuid: str, rows: int, merged: Collection[st
 
 
 def record(
-    home: Home,
+    resources: Resources,
     done: "Normalized",
     uuid: str,
     identifiers: Collection[str],
@@ -64,21 +64,21 @@ def record(
     if first:
         before = Ledger(uuid, 0, 0, 0, "", "")
     if before is None and not done.rebuilt:
-        home.registry.forget_ledger(dataset.key, day.key)
+        resources.registry.forget_ledger(dataset.key, day.key)
         return
     partition = {"operating_day": day.date}
     history, quarantined = (0, 0) if before is None else (before.history, before.quarantined)
     if done.rebuilt or done.merged.changed:
         least = 0 if done.rebuilt else history + done.merged.changed
-        history = home.lake.counts(dataset.table.history, partition)[0]
+        history = resources.lake.counts(dataset.table.history, partition)[0]
         if history < least:
             return  # some of it is gone: the ledger before stays, and disagrees
     if done.rebuilt or done.quarantined:
         least = 0 if done.rebuilt else quarantined
-        quarantined = home.lake.counts(QUARANTINE, partition | {"dataset": dataset.key})[0]
+        quarantined = resources.lake.counts(QUARANTINE, partition | {"dataset": dataset.key})[0]
         if quarantined < least:
             return
     held = rows if done.merged.held is None else done.merged.held
     newest = max(identifiers, key=order_of, default="")
     ledger = Ledger(uuid, held, history, quarantined, listing_hash(identifiers), newest)
-    home.registry.keep_ledger(dataset.key, day.key, ledger)
+    resources.registry.keep_ledger(dataset.key, day.key, ledger)

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aurum_assets.ingest.keep import settled
-from aurum_assets.markets import DATASETS
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.objects import Folder
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 DRAFT_HOURS = 24
 _OBJECT = re.compile(r"\.[0-9a-f]{32}\.tmp")
@@ -40,30 +40,30 @@ class Cleared:
     bytes: int = 0
 
 
-def clear(home: Home, *, dry_run: bool = False) -> Cleared:
+def clear(resources: Resources, *, dry_run: bool = False) -> Cleared:
     """Remove the leftovers of ``home``. Raises ``AurumError`` where archive or lake are out of
     reach, ``OSError`` where a file cannot be removed.
     """
-    drafts = list(_drafts(home))
-    marks = [mark for d in DATASETS for mark in settled(home, d) if _is_old(mark)]
+    drafts = list(_drafts(resources))
+    marks = [mark for d in DATASETS for mark in settled(resources, d) if _is_old(mark)]
     size = sum(path.stat().st_size for path in drafts)
     if not dry_run:
         for path in (*drafts, *marks):
             path.unlink(missing_ok=True)
-        _remove_empty(home.root / "spool")
+        _remove_empty(resources.root / "spool")
     return Cleared(len(drafts), len(marks), size)
 
 
-def _drafts(home: Home) -> Iterator[Path]:
+def _drafts(resources: Resources) -> Iterator[Path]:
     """The drafts that have no writer any more; ages are those of the disk, by this machine."""
-    if isinstance(home.archive.store, Folder):
-        yield from _below(home.archive.store.root)
-    yield from _below(home.root / "spool")
-    file = home.backends.metrics_file
+    if isinstance(resources.archive.store, Folder):
+        yield from _below(resources.archive.store.root)
+    yield from _below(resources.root / "spool")
+    file = resources.backends.metrics_file
     places = [
-        (home.root, _STORE),
-        (home.root / "config", _REVIEWED),
-        (home.root / "dagster", _MADE),
+        (resources.root, _STORE),
+        (resources.root / "config", _REVIEWED),
+        (resources.root / "dagster", _MADE),
     ]
     if file is not None:
         places.append(

@@ -20,7 +20,7 @@ from aurum_assets.model.errors import (
     Unexpected,
 )
 from aurum_assets.model.reading import sniff
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 _AHEAD = dt.timedelta(minutes=1)
 _GZIP = b"\x1f\x8b"
@@ -65,7 +65,7 @@ class Loaded:
 
 
 def load(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     files: Sequence[Path],
     *,
@@ -84,7 +84,7 @@ def load(
     done = Loaded()
     settled = finality or default_finality(dataset)
     for path in files:
-        cap = home.configuration.sources[dataset.source.name].body_cap_mb
+        cap = resources.configuration.operators[dataset.operator.name].body_cap_mb
         body, broken = _unpacked(path.read_bytes(), cap)
         when = fetched_at or dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
         if when > dt.datetime.now(dt.UTC) + _AHEAD:  # the machine's clock, as the file's is
@@ -101,20 +101,20 @@ def load(
             asked=day,
             broken=broken,
         )
-        done.files.append((path, accept(home, dataset, received, force=True)))
+        done.files.append((path, accept(resources, dataset, received, force=True)))
         if progress:
             progress(path.name)
     for key in sorted({a.day for _, a in done.files if a.day}):
         try:
             with one_day(dataset, key):
-                normalized = normalize(home, dataset, dataset.day(key))
-                verdicts = check(home, normalized)
+                normalized = normalize(resources, dataset, dataset.day(key))
+                verdicts = check(resources, normalized)
         except (DataError, Unexpected, LakeBusy, LakeDamaged, Overtaken) as error:
             done.failed[key] = str(error)
         else:
             done.days.append(normalized)
             done.verdicts[key] = verdicts
-    home.metrics.flush()
+    resources.metrics.flush()
     return done
 
 

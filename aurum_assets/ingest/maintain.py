@@ -26,14 +26,14 @@ from typing import Any
 from aurum_assets.ingest.keep import pending_days
 from aurum_assets.ingest.leftovers import clear
 from aurum_assets.ingest.query import known_tables
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.table import Table
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.maintenance import maintain_table
 from aurum_assets.resources.redaction import redacted
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.stores import files_of, forget_expired, shrink, spare
 
 CLOSED_AFTER = 2  # days after an operating day's end
@@ -80,7 +80,7 @@ Part = tuple[str, Callable[[Tell], Upkeep]]
 
 
 def parts_of(
-    home: Home,
+    resources: Resources,
     only: Collection[Dataset] = (),
     *,
     dry_run: bool = False,
@@ -96,22 +96,26 @@ def parts_of(
     at = now or dt.datetime.now(dt.UTC)
     tables = [t for d in only for t in (d.table, d.table.history)] or known_tables()
     found: list[Part] = [
-        (t.identifier, partial(_table, home, t, now=at, dry_run=dry_run)) for t in tables
+        (t.identifier, partial(_table, resources, t, now=at, dry_run=dry_run)) for t in tables
     ]
     if only:
         return found
-    found.append(("leftovers", partial(_leftovers, home, dry_run=dry_run)))
+    found.append(("leftovers", partial(_leftovers, resources, dry_run=dry_run)))
     found += others
-    stores = [(file.name, partial(_store, file, dry_run=dry_run)) for file in files_of(home.root)]
+    stores = [
+        (file.name, partial(_store, file, dry_run=dry_run)) for file in files_of(resources.root)
+    ]
     return [*found, *stores]
 
 
-def maintain(home: Home, parts: Sequence[Part], tell: Tell = lambda _: None) -> Iterator[Upkeep]:
+def maintain(
+    resources: Resources, parts: Sequence[Part], tell: Tell = lambda _: None
+) -> Iterator[Upkeep]:
     """Do what each of ``parts`` needs, one after the other; one process of a machine at a time.
 
     Raises nothing for a part that fails: its ``Upkeep`` says so.
     """
-    with home.turn("maintenance"):
+    with resources.lock("maintenance"):
         for name, look in parts:
             tell(name)
             try:
@@ -124,36 +128,38 @@ def maintain(home: Home, parts: Sequence[Part], tell: Tell = lambda _: None) -> 
                 yield Upkeep(name, failed=redacted(f"{type(error).__name__}: {error}"))
 
 
-def remember(home: Home) -> None:
+def remember(resources: Resources) -> None:
     """Note that a pass over all parts ended without a failure."""
-    home.state.set(_LAST, home.now().isoformat(), _REMEMBERED)
+    resources.state.set(_LAST, resources.now().isoformat(), _REMEMBERED)
 
 
-def last_maintained(home: Home) -> dt.datetime | None:
+def last_maintained(resources: Resources) -> dt.datetime | None:
     """When a pass over all parts last ended without a failure; None where none ever did."""
-    text = home.state.get(_LAST)
+    text = resources.state.get(_LAST)
     return dt.datetime.fromisoformat(text) if text else None
 
 
-def closed_before(home: Home, dataset: Dataset) -> dt.date:
+def closed_before(resources: Resources, dataset: Dataset) -> dt.date:
     """The first operating day that is not closed: all earlier ones ended two days ago and wait for
     nothing.
 
     What has waited for long, for instance a damaged object, does not keep days open for ever: days
     are rewritten in optimistic commits, so closing one too early costs a rewrite and no row.
     """
-    today = dataset.source.day_of(home.now())
+    today = dataset.operator.day_of(resources.now())
     oldest = today.plus(-_LONGEST_PENDING).key
-    waiting = [dataset.day(key).date for key in pending_days(home, dataset) if key >= oldest]
+    waiting = [dataset.day(key).date for key in pending_days(resources, dataset) if key >= oldest]
     return min([today.plus(-CLOSED_AFTER).date, *waiting])
 
 
-def _table(home: Home, table: Table, tell: Tell, *, now: dt.datetime, dry_run: bool) -> Upkeep:
+def _table(
+    resources: Resources, table: Table, tell: Tell, *, now: dt.datetime, dry_run: bool
+) -> Upkeep:
     owners = [d for d in DATASETS if table in (d.table, d.table.history)] or DATASETS
     done = maintain_table(
-        home.lake,
+        resources.lake,
         table,
-        closed_before=min(closed_before(home, d) for d in owners),
+        closed_before=min(closed_before(resources, d) for d in owners),
         now=now,
         dry_run=dry_run,
         progress=tell,
@@ -170,9 +176,9 @@ def _table(home: Home, table: Table, tell: Tell, *, now: dt.datetime, dry_run: b
     )
 
 
-def _leftovers(home: Home, tell: Tell, *, dry_run: bool) -> Upkeep:
+def _leftovers(resources: Resources, tell: Tell, *, dry_run: bool) -> Upkeep:
     tell("leftovers: drafts of killed writes, settled marks")
-    done = clear(home, dry_run=dry_run)
+    done = clear(resources, dry_run=dry_run)
     return Upkeep("leftovers", deleted=done.drafts + done.marks, freed=done.bytes)
 
 

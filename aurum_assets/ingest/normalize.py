@@ -16,7 +16,7 @@ from functools import cached_property
 import polars as pl
 
 from aurum_assets.ingest.evidence import intervals_of, recent_sizes
-from aurum_assets.ingest.keep import bring_up, pay
+from aurum_assets.ingest.keep import drain_spool, pay
 from aurum_assets.ingest.ledger import agreed, lacks_rows, record
 from aurum_assets.ingest.publish import Publish, changes, drain, intend, landed
 from aurum_assets.ingest.rejecting import ANYTHING, one_day, rejecting, traceback_of
@@ -41,7 +41,7 @@ from aurum_assets.model.table import CALENDAR, UNREADABLE_RULE, UTC, fold
 from aurum_assets.resources.archive import Rejection, order_of
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.logs import bound, get_logger
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 _DAYS_BACK = 28  # among which a week of held days is looked for
@@ -119,17 +119,17 @@ class Normalized:
         return None if found is None else round(float(found), 6)
 
 
-def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
+def normalize(resources: Resources, dataset: Dataset, day: OperatingDay) -> Normalized:
     """Bring what the table does not hold yet of ``day`` into it.
 
     What was spooled goes up first. Raises ``NothingArchived`` where the archive holds nothing of
     the day, ``ContractBroken`` where rows would be lost, ``StoreUnavailable`` where the archive is
     out of reach, ``SourceError`` never.
     """
-    bring_up(home, dataset)
+    drain_spool(resources, dataset)
     said = bound(dataset=dataset.key, day=day.key)
-    with said, home.turn(dataset.key), home.metrics.verb("normalize", dataset):
-        done = _normalize(home, dataset, day)
+    with said, resources.lock(dataset.key), resources.metrics.verb("normalize", dataset):
+        done = _normalize(resources, dataset, day)
         log.info(
             "normalized",
             new=done.merged.new,
@@ -138,12 +138,12 @@ def normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
             rejected=len(done.unusable),
             rebuilt=done.rebuilt,
         )
-    drain(home)
+    drain(resources)
     return done
 
 
 def normalize_each(
-    home: Home, dataset: Dataset, days: Sequence[str], first: OperatingDay
+    resources: Resources, dataset: Dataset, days: Sequence[str], first: OperatingDay
 ) -> Iterator[tuple[OperatingDay, Normalized | AurumError]]:
     """``normalize`` for each of ``days``, ``first`` first: one that fails stops no other."""
     for key in sorted(days, key=lambda key: (key != first.key, key)):
@@ -151,19 +151,19 @@ def normalize_each(
         outcome: Normalized | AurumError
         try:
             with one_day(dataset, key):
-                outcome = normalize(home, dataset, day)
+                outcome = normalize(resources, dataset, day)
         except AurumError as error:
             outcome = error
         yield day, outcome
 
 
-def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
-    identifiers = home.archive.identifiers(dataset.archive_name, day.key)
+def _normalize(resources: Resources, dataset: Dataset, day: OperatingDay) -> Normalized:
+    identifiers = resources.archive.identifiers(dataset.archive_name, day.key)
     if not identifiers:
         raise nothing_archived(dataset, day)
-    uuid, rows = home.lake.held(dataset.table, {"operating_day": day.date})
-    merged = home.registry.merged(dataset.key, day.key, uuid)
-    ledger = home.registry.ledger(dataset.key, day.key)
+    uuid, rows = resources.lake.held(dataset.table, {"operating_day": day.date})
+    merged = resources.registry.merged(dataset.key, day.key, uuid)
+    ledger = resources.registry.ledger(dataset.key, day.key)
     lacking = lacks_rows(ledger, uuid, rows, merged)
     before = None if lacking else agreed(ledger, uuid, merged, identifiers)
     merged = frozenset() if lacking else merged
@@ -171,23 +171,23 @@ def _normalize(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
     newest = max(map(order_of, merged), default=("", ""))
     newer = not lacking and len(pending) == 1 and order_of(pending[0]) > newest
     if not pending:
-        pay(home, dataset, day, identifiers)
-        return look_again(home, dataset, day)
+        pay(resources, dataset, day, identifiers)
+        return look_again(resources, dataset, day)
     done = None
     if newer:
-        intend(home, dataset, day, pending)
+        intend(resources, dataset, day, pending)
         with contextlib.suppress(Overtaken):
-            done = _merge_newest(home, dataset, day, pending[0])
+            done = _merge_newest(resources, dataset, day, pending[0])
     if done is None:
         newer = False
-        done, identifiers = fold_again(home, dataset, day, publish="changes")
-    landed(home, dataset, day, done.told_of(pending if newer else identifiers))
+        done, identifiers = fold_again(resources, dataset, day, publish="changes")
+    landed(resources, dataset, day, done.told_of(pending if newer else identifiers))
     held = frozenset(identifiers) - done.lost
-    pay(home, dataset, day, held)
-    record(home, done, uuid, held, before, rows)
-    home.registry.mark_merged(dataset.key, day.key, uuid, held)
+    pay(resources, dataset, day, held)
+    record(resources, done, uuid, held, before, rows)
+    resources.registry.mark_merged(dataset.key, day.key, uuid, held)
     _say_healed(done, lacking=lacking)
-    _count(home, done, pending)
+    _count(resources, done, pending)
     return done
 
 
@@ -202,17 +202,17 @@ def _say_healed(done: Normalized, *, lacking: bool) -> None:
         log.warning("healed", rows=done.merged.new, because="the table lacked rows merged before")
 
 
-def _count(home: Home, done: Normalized, pending: Collection[str]) -> None:
+def _count(resources: Resources, done: Normalized, pending: Collection[str]) -> None:
     """What this brought, for the metrics; a snapshot that gives no rows counts once."""
     refused = {u.identifier for u in done.unusable} & set(pending) - done.lost
-    home.metrics.count("rejected_snapshots", done.dataset, by=len(refused))
+    resources.metrics.count("rejected_snapshots", done.dataset, by=len(refused))
     if "data_quality" in done.rows.columns:
         for value, rows in done.rows["data_quality"].drop_nulls().value_counts().iter_rows():
-            home.metrics.count("data_quality", done.dataset, value, by=rows)
+            resources.metrics.count("data_quality", done.dataset, value, by=rows)
 
 
 def fold_again(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     *,
@@ -226,9 +226,9 @@ def fold_again(
     """
     before: list[str] = []
     for _ in range(_FOLDS):
-        found = home.archive.identifiers(dataset.archive_name, day.key)
+        found = resources.archive.identifiers(dataset.archive_name, day.key)
         try:
-            return rebuild(home, dataset, day, found, force=force, publish=publish), found
+            return rebuild(resources, dataset, day, found, force=force, publish=publish), found
         except Overtaken as error:
             log.info("folded again", because=str(error))
         except ContractBroken:
@@ -240,7 +240,7 @@ def fold_again(
 
 
 def rebuild(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     identifiers: Sequence[str],
@@ -254,16 +254,18 @@ def rebuild(
     Raises ``ContractBroken`` where the table holds rows of bytes that the archive lacks: those
     would be lost (``force`` lets them go).
     """
-    snapshots, unusable = conform_all(home, dataset, day, identifiers)
+    snapshots, unusable = conform_all(resources, dataset, day, identifiers)
 
     def store(usable: list[Conformed], out: list[_Unusable]) -> Normalized:
-        return _rebuild(home, dataset, day, identifiers, usable, out, force=force, publish=publish)
+        return _rebuild(
+            resources, dataset, day, identifiers, usable, out, force=force, publish=publish
+        )
 
-    return _without_what_cannot_be_stored(home, dataset, day, snapshots, unusable, store)
+    return _without_what_cannot_be_stored(resources, dataset, day, snapshots, unusable, store)
 
 
 def _rebuild(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     identifiers: Sequence[str],
@@ -282,35 +284,37 @@ def _rebuild(
         known = [i for i in identifiers if i not in gone]
         others = ~_is_of([i for i in known if i not in drifted])
         unknown = ~_is_of(known)
-        _refuse_loss(home, dataset, day, unknown, others)
+        _refuse_loss(resources, dataset, day, unknown, others)
     quarantined = one_a_record([s.quarantined for s in snapshots])
     partition = {"operating_day": day.date, "dataset": dataset.key}
     newest = max((s.envelope.fetched_at for s in snapshots), default=None)
     later = None if force or newest is None else pl.col("superseded_at") > newest
-    if len(before) or home.lake.find(table.history):
-        home.lake.replace(table.history, before, {"operating_day": day.date}, keeps=later)
-    kept_out = home.lake.merge(QUARANTINE, quarantined)
-    home.metrics.count("quarantined_rows", dataset, by=kept_out.new)
-    intend(home, dataset, day, changes(home, dataset, day, identifiers, rows, publish))
-    merged = home.lake.replace(table, rows, {"operating_day": day.date}, keeps=others)
-    home.lake.replace(QUARANTINE, quarantined, partition, keeps=unknown)
+    if len(before) or resources.lake.find(table.history):
+        resources.lake.replace(table.history, before, {"operating_day": day.date}, keeps=later)
+    kept_out = resources.lake.merge(QUARANTINE, quarantined)
+    resources.metrics.count("quarantined_rows", dataset, by=kept_out.new)
+    intend(resources, dataset, day, changes(resources, dataset, day, identifiers, rows, publish))
+    merged = resources.lake.replace(table, rows, {"operating_day": day.date}, keeps=others)
+    resources.lake.replace(QUARANTINE, quarantined, partition, keeps=unknown)
     done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True)
     done.unusable = unusable
     return _described(done, snapshots, len(quarantined))
 
 
-def _merge_newest(home: Home, dataset: Dataset, day: OperatingDay, identifier: str) -> Normalized:
+def _merge_newest(
+    resources: Resources, dataset: Dataset, day: OperatingDay, identifier: str
+) -> Normalized:
     """Merge the one snapshot that is newer than all that the table holds."""
-    snapshots, unusable = conform_all(home, dataset, day, [identifier])
+    snapshots, unusable = conform_all(resources, dataset, day, [identifier])
 
     def store(usable: list[Conformed], out: list[_Unusable]) -> Normalized:
-        return _merge(home, dataset, day, usable, out)
+        return _merge(resources, dataset, day, usable, out)
 
-    return _without_what_cannot_be_stored(home, dataset, day, snapshots, unusable, store)
+    return _without_what_cannot_be_stored(resources, dataset, day, snapshots, unusable, store)
 
 
 def _merge(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     snapshots: Sequence[Conformed],
@@ -321,18 +325,18 @@ def _merge(
     if not snapshots:
         return done
     first = snapshots[0]
-    if first.dialect.volatile and _repeats_neighbour(home, dataset, first.envelope):
-        return look_again(home, dataset, day)
-    kept_out = home.lake.merge(QUARANTINE, first.quarantined)
-    home.metrics.count("quarantined_rows", dataset, by=kept_out.new)
+    if first.dialect.volatile and _repeats_neighbour(resources, dataset, first.envelope):
+        return look_again(resources, dataset, day)
+    kept_out = resources.lake.merge(QUARANTINE, first.quarantined)
+    resources.metrics.count("quarantined_rows", dataset, by=kept_out.new)
     done.rows, _ = fold(dataset.table, first.good)
-    done.merged = home.lake.merge(dataset.table, done.rows)
+    done.merged = resources.lake.merge(dataset.table, done.rows)
     done.snapshots = 1
     return _described(done, snapshots, len(first.quarantined))
 
 
 def _without_what_cannot_be_stored(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     snapshots: list[Conformed],
@@ -349,18 +353,18 @@ def _without_what_cannot_be_stored(
     except ANYTHING as error:
         if isinstance(error, AurumError) and not _is_of_writing(error):
             raise
-        reasons = {s.envelope.identifier: _unwritable(home, dataset, s) for s in snapshots}
+        reasons = {s.envelope.identifier: _unwritable(resources, dataset, s) for s in snapshots}
         out = [_Unusable(i, reason, lost=False) for i, reason in reasons.items() if reason]
         if not out:
             raise
     for one in out:
-        snapshot = home.archive.snapshot(dataset.archive_name, day.key, one.identifier)
-        _reject(home, dataset, snapshot, one.reason)
+        snapshot = resources.archive.snapshot(dataset.archive_name, day.key, one.identifier)
+        _reject(resources, dataset, snapshot, one.reason)
     partition = {"operating_day": day.date, "dataset": dataset.key}
-    kept_out = home.lake.read(QUARANTINE, partition)  # what the first try kept out of them
+    kept_out = resources.lake.read(QUARANTINE, partition)  # what the first try kept out of them
     others = kept_out.filter(~_is_of([one.identifier for one in out]))
     if len(others) < len(kept_out):
-        home.lake.replace(QUARANTINE, others, partition)
+        resources.lake.replace(QUARANTINE, others, partition)
     left = [s for s in snapshots if not reasons[s.envelope.identifier]]
     return store(left, [*unusable, *out])
 
@@ -370,31 +374,31 @@ def _is_of_writing(error: AurumError) -> bool:
     return isinstance(error, ContractBroken) and error.__cause__ is not None
 
 
-def _unwritable(home: Home, dataset: Dataset, snapshot: Conformed) -> str:
+def _unwritable(resources: Resources, dataset: Dataset, snapshot: Conformed) -> str:
     """Why the rows of ``snapshot`` cannot be written; empty where they can."""
     rows, _ = fold(dataset.table, snapshot.good)
     try:
         with rejecting(dataset, snapshot.envelope.identifier, "writing its rows"):
-            home.lake.write_nowhere(dataset.table, rows)
+            resources.lake.write_nowhere(dataset.table, rows)
     except DataError as error:
         return str(error)
     return ""
 
 
-def look_again(home: Home, dataset: Dataset, day: OperatingDay) -> Normalized:
+def look_again(resources: Resources, dataset: Dataset, day: OperatingDay) -> Normalized:
     """The day as it stands, for its checks: all stored rows, each request's newest snapshot."""
-    rows = home.lake.read(dataset.table, {"operating_day": day.date})
+    rows = resources.lake.read(dataset.table, {"operating_day": day.date})
     done = Normalized(dataset, day, Merged(), rows)
     newest: dict[str, str] = {}
-    for identifier in home.archive.identifiers(dataset.archive_name, day.key):
+    for identifier in resources.archive.identifiers(dataset.archive_name, day.key):
         try:
-            envelope = home.archive.envelope(dataset.archive_name, day.key, identifier)
+            envelope = resources.archive.envelope(dataset.archive_name, day.key, identifier)
         except MalformedPayload as error:
             done.unusable.append(_Unusable(identifier, str(error), lost=True))
         else:
             newest[envelope.request] = identifier
     chosen = sorted(newest.values(), key=order_of)
-    found, unusable = conform_all(home, dataset, day, chosen, keep=False)
+    found, unusable = conform_all(resources, dataset, day, chosen, keep=False)
     done.unusable += unusable
     return _described(done, found, len(one_a_record([s.quarantined for s in found])))
 
@@ -428,7 +432,7 @@ def _described(done: Normalized, snapshots: Sequence[Conformed], quarantined: in
 
 
 def conform_all(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     identifiers: Sequence[str],
@@ -443,7 +447,7 @@ def conform_all(
     """
 
     def conformed(identifier: str) -> Conformed | _Unusable:
-        return _conform_or_reject(home, dataset, day, identifier, keep=keep)
+        return _conform_or_reject(resources, dataset, day, identifier, keep=keep)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         outcomes = list(pool.map(conformed, identifiers))
@@ -461,43 +465,45 @@ def conform_all(
 
 
 def _conform_or_reject(
-    home: Home, dataset: Dataset, day: OperatingDay, identifier: str, *, keep: bool
+    resources: Resources, dataset: Dataset, day: OperatingDay, identifier: str, *, keep: bool
 ) -> Conformed | _Unusable:
     try:
-        snapshot = home.archive.snapshot(dataset.archive_name, day.key, identifier)
+        snapshot = resources.archive.snapshot(dataset.archive_name, day.key, identifier)
     except MalformedPayload as error:
         return _Unusable(identifier, str(error), lost=True)
     try:
         with rejecting(dataset, identifier):
-            return conform(home, dataset, day, snapshot)
+            return conform(resources, dataset, day, snapshot)
     except DataError as error:
         if isinstance(error, ContractBroken):  # of a parser or of a record: the place tells
             log.warning("rejected", snapshot=identifier, exception=traceback_of(error))
         if keep:
-            _reject(home, dataset, snapshot, str(error))
+            _reject(resources, dataset, snapshot, str(error))
         return _Unusable(identifier, str(error), lost=False)
 
 
-def _repeats_neighbour(home: Home, dataset: Dataset, envelope: Envelope) -> bool:
+def _repeats_neighbour(resources: Resources, dataset: Dataset, envelope: Envelope) -> bool:
     """Whether the snapshot before this one, asked for with the same filters, says the same."""
     folder = dataset.archive_name
-    for identifier in reversed(home.archive.identifiers(folder, envelope.day)):
+    for identifier in reversed(resources.archive.identifiers(folder, envelope.day)):
         if order_of(identifier) >= order_of(envelope.identifier):
             continue
-        before = home.archive.envelope(folder, envelope.day, identifier)
+        before = resources.archive.envelope(folder, envelope.day, identifier)
         if before.filters == envelope.filters:
             return before.content_sha256 == envelope.content_sha256
     return False
 
 
-def conform(home: Home, dataset: Dataset, day: OperatingDay, snapshot: Snapshot) -> Conformed:
+def conform(
+    resources: Resources, dataset: Dataset, day: OperatingDay, snapshot: Snapshot
+) -> Conformed:
     """Decode, parse and sort out one snapshot: the rows that may enter, and those that may not.
 
     None may where its schema drifted so that nobody can tell which of them are right.
     Raises ``MalformedPayload`` where no row can be read, ``ContractBroken`` where config says that
     one broken row rejects the snapshot (``on_broken_row: reject``).
     """
-    config = home.config(dataset)
+    config = resources.config(dataset)
     reading = read(dataset, snapshot, config.expected)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
     outcome = dataset.table.conform(frame, day, config.clock_slack)
@@ -538,7 +544,7 @@ def _with_provenance(
 ) -> pl.DataFrame:
     values: dict[str, pl.Expr] = {
         "operating_day": pl.lit(day.date),
-        "source_timezone": pl.lit(dataset.source.zone),
+        "source_timezone": pl.lit(dataset.operator.zone),
         "fetched_at": pl.lit(envelope.fetched_at, dtype=UTC),
         "raw_sha256": pl.lit(envelope.raw_sha256),
         "finality": pl.lit(envelope.finality, dtype=pl.String),
@@ -606,12 +612,12 @@ def one_a_record(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return first.sort(QUARANTINE.order)
 
 
-def _reject(home: Home, dataset: Dataset, snapshot: Snapshot, reason: str) -> None:
+def _reject(resources: Resources, dataset: Dataset, snapshot: Snapshot, reason: str) -> None:
     envelope = snapshot.envelope
     rejection = Rejection(
         dataset.key, envelope.endpoint, envelope.fetched_at, envelope.raw_sha256, reason
     )
-    home.archive.reject(rejection, snapshot.body)
+    resources.archive.reject(rejection, snapshot.body)
 
 
 def _is_of(identifiers: Sequence[str]) -> pl.Expr:
@@ -620,15 +626,15 @@ def _is_of(identifiers: Sequence[str]) -> pl.Expr:
 
 
 def _refuse_loss(
-    home: Home, dataset: Dataset, day: OperatingDay, unknown: pl.Expr, unusable: pl.Expr
+    resources: Resources, dataset: Dataset, day: OperatingDay, unknown: pl.Expr, unusable: pl.Expr
 ) -> None:
     """Refuse to drop rows whose bytes are ``unknown`` (gone), or ``unusable``: drifted by what
     config expects now.
     """
     partition = {"operating_day": day.date}
     table, column = dataset.table, ("raw_sha256",)
-    stored = pl.concat([home.lake.read(t, partition, column) for t in (table, table.history)])
-    kept_out = home.lake.read(QUARANTINE, partition | {"dataset": dataset.key}, column)
+    stored = pl.concat([resources.lake.read(t, partition, column) for t in (table, table.history)])
+    kept_out = resources.lake.read(QUARANTINE, partition | {"dataset": dataset.key}, column)
     lost = pl.concat([stored.filter(unusable), kept_out.filter(unknown)])
     if len(lost):
         msg = (
@@ -643,17 +649,17 @@ def _refuse_loss(
 # --- checks --------------------------------------------------------------------------------------
 
 
-def check(home: Home, done: Normalized) -> list[Verdict]:
+def check(resources: Resources, done: Normalized) -> list[Verdict]:
     """What the dataset's checks say of the day after ``done``."""
     dataset, day = done.dataset, done.day
     partition = {"operating_day": day.date}
-    held = intervals_of(home, dataset, day, done.rows if done.rebuilt else None, done.every)
-    quarantine = home.lake.read(QUARANTINE, partition | {"dataset": dataset.key})
+    held = intervals_of(resources, dataset, day, done.rows if done.rebuilt else None, done.every)
+    quarantine = resources.lake.read(QUARANTINE, partition | {"dataset": dataset.key})
     evidence = Evidence(
         table=dataset.table,
-        config=home.config(dataset),
+        config=resources.config(dataset),
         day=day,
-        now=home.now(),
+        now=resources.now(),
         rows=done.rows,
         intervals=held.frame,
         quarantine=quarantine,
@@ -664,23 +670,23 @@ def check(home: Home, done: Normalized) -> list[Verdict]:
         published=held.published,
     )
     if evidence.closed or any(d.kind == "rescaled" for d in done.drift):
-        volumes = _volumes(home, dataset, day)
-        evidence = replace(evidence, recent=recent_sizes(home, dataset, day, volumes))
+        volumes = _volumes(resources, dataset, day)
+        evidence = replace(evidence, recent=recent_sizes(resources, dataset, day, volumes))
         if evidence.closed:
             evidence = replace(evidence, volumes=volumes)
     if evidence.has_both_finalities and not done.rebuilt:
-        evidence = replace(evidence, day_rows=home.lake.read(dataset.table, partition))
-    with home.metrics.verb("check", dataset):
+        evidence = replace(evidence, day_rows=resources.lake.read(dataset.table, partition))
+    with resources.metrics.verb("check", dataset):
         verdicts = evaluate(evidence)
         for v in verdicts:
             passed = "skipped" if v.skipped else str(v.passed).lower()
-            home.metrics.count("checks", dataset, v.check, v.severity, passed)
+            resources.metrics.count("checks", dataset, v.check, v.severity, passed)
     return verdicts
 
 
-def _volumes(home: Home, dataset: Dataset, day: OperatingDay) -> tuple[Volume, ...]:
+def _volumes(resources: Resources, dataset: Dataset, day: OperatingDay) -> tuple[Volume, ...]:
     """How much the day and the days before it hold, oldest first; no row is read."""
-    held = home.lake.volumes(dataset.table, day.plus(-_DAYS_BACK).date, day.date)
+    held = resources.lake.volumes(dataset.table, day.plus(-_DAYS_BACK).date, day.date)
     return tuple(
         Volume(OperatingDay(date, day.zone), rows, finalities)
         for date, (rows, finalities) in held.items()

@@ -6,7 +6,7 @@ week: no gap of it is repaired and nothing of it is late. Losing the memory cost
 """
 
 from aurum_assets.model.dataset import Dataset, Endpoint, Feed
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 _REMEMBERED = 7 * 86_400.0
 
@@ -15,34 +15,34 @@ def not_offered(dataset: Dataset, feed: Feed, endpoint: Endpoint | None = None) 
     """The sentence that says so, of ``endpoint`` or the first of ``feed``."""
     path = (endpoint or feed.endpoints[0]).path
     return (
-        f"not offered: {dataset.source.title} has no {path} (404), from which feed {feed.name} of "
-        f"{dataset.key} would come; it is only documented"
+        f"not offered: {dataset.operator.title} has no {path} (404), from which feed {feed.name} "
+        f"of {dataset.key} would come; it is only documented"
     )
 
 
 def answered_otherwise(dataset: Dataset, feed: Feed, endpoint: Endpoint, spoken: str) -> str:
     """The sentence of a server that takes no notice of what is only documented."""
     return (
-        f"not offered: {dataset.source.title} answers {endpoint.path} with its {spoken} file of "
+        f"not offered: {dataset.operator.title} answers {endpoint.path} with its {spoken} file of "
         f"today, so feed {feed.name} of {dataset.key} has nothing; it is only documented"
     )
 
 
-def is_known_not_offered(home: Home, dataset: Dataset, feed: Feed) -> bool:
+def is_known_not_offered(resources: Resources, dataset: Dataset, feed: Feed) -> bool:
     """Whether the operator's server was found not to have ``feed``."""
-    if not home.config(dataset).is_documented_only(feed):
+    if not resources.config(dataset).is_documented_only(feed):
         return False
-    return home.state.get(_key(dataset, feed)) is not None
+    return resources.state.get(_key(dataset, feed)) is not None
 
 
-def remember_not_offered(home: Home, dataset: Dataset, feed: Feed) -> None:
+def remember_not_offered(resources: Resources, dataset: Dataset, feed: Feed) -> None:
     """The operator's server does not have ``feed``."""
-    home.state.set(_key(dataset, feed), home.now().isoformat(), _REMEMBERED)
+    resources.state.set(_key(dataset, feed), resources.now().isoformat(), _REMEMBERED)
 
 
-def forget_not_offered(home: Home, dataset: Dataset, feed: Feed) -> None:
+def forget_not_offered(resources: Resources, dataset: Dataset, feed: Feed) -> None:
     """The operator's server has ``feed``."""
-    home.state.delete(_key(dataset, feed))
+    resources.state.delete(_key(dataset, feed))
 
 
 def _key(dataset: Dataset, feed: Feed) -> str:

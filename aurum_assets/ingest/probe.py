@@ -14,9 +14,8 @@ from typing import Any, Literal
 
 from aurum_assets.ingest.offers import answered_otherwise, not_offered
 from aurum_assets.ingest.rejecting import rejecting
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Endpoint, Envelope, Feed, Snapshot, Source
+from aurum_assets.model.dataset import Dataset, Endpoint, Envelope, Feed, Operator, Snapshot
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
@@ -26,10 +25,11 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from aurum_assets.model.reading import glance, read
+from aurum_assets.model.reading import inspect_answer, read
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.scratch import scratch_folder
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import SqliteState
 
 State = Literal[
@@ -38,19 +38,19 @@ State = Literal[
 _NOT_FOUND = 404
 
 
-def newest_published(home: Home, dataset: Dataset, feed: Feed) -> dt.datetime:
+def newest_published(resources: Resources, dataset: Dataset, feed: Feed) -> dt.datetime:
     """The start (UTC) of the newest interval that the operator has published for ``feed``.
 
     Asks once and waits for nothing. Raises ``ConfigError`` where config names no probe,
     ``SourceError`` where no answer comes, ``MalformedPayload`` where it does not say, and plain
     ``AurumError`` where the limits leave no room at the moment.
     """
-    with home.api(dataset.source, hasty=True) as api:
+    with resources.api(dataset.operator, hasty=True) as api:
         return _newest(api, dataset, feed)
 
 
 def _newest(api: ApiClient, dataset: Dataset, feed: Feed) -> dt.datetime:
-    said = dataset.source.newest_said
+    said = dataset.operator.newest_said
     if feed.probe is None or said is None:
         msg = f"{dataset.key}: feed {feed.name} has no probe in config, so nobody says what is out"
         raise ConfigError(msg)
@@ -59,12 +59,12 @@ def _newest(api: ApiClient, dataset: Dataset, feed: Feed) -> dt.datetime:
     return said(api.fetch(dataset.key, asked).body)
 
 
-def newest_published_by(home: Home, api: ApiClient, source: Source) -> str:
+def newest_published_by(resources: Resources, api: ApiClient, operator: Operator) -> str:
     """What ``source`` says for the smallest request that config knows of, in words.
 
     Raises as ``newest_published`` does.
     """
-    ours = [(d, f) for d in DATASETS if d.source == source for f in home.config(d).feeds]
+    ours = [(d, f) for d in DATASETS if d.operator == operator for f in resources.config(d).feeds]
     for dataset, feed in ours:
         if feed.probe is not None:
             newest = _newest(api, dataset, feed)
@@ -74,14 +74,14 @@ def newest_published_by(home: Home, api: ApiClient, source: Source) -> str:
     return f"{answer.endpoint.name} gave {len(answer.body):,} bytes"
 
 
-def not_offered_by(home: Home, api: ApiClient, source: Source) -> list[str]:
+def not_offered_by(resources: Resources, api: ApiClient, operator: Operator) -> list[str]:
     """A sentence for each dataset that has no live endpoint in config and that ``source`` does not
     have: asked for once each. Raises as ``newest_published`` does.
     """
     said = []
     for dataset in DATASETS:
-        config = home.config(dataset)
-        if dataset.source != source or not all(map(config.is_documented_only, config.feeds)):
+        config = resources.config(dataset)
+        if dataset.operator != operator or not all(map(config.is_documented_only, config.feeds)):
             continue
         feed = next(f for f in config.feeds if f.asks == "now")
         try:
@@ -126,21 +126,21 @@ class Probed:
 
 
 @contextmanager
-def looking(home: Home, source: Source) -> Iterator[ApiClient]:
+def looking(resources: Resources, operator: Operator) -> Iterator[ApiClient]:
     """A client that keeps to the operator's limits and leaves no other trace in the home.
 
     No home is made where there is none.
     """
     with scratch_folder() as folder:
-        if not home.exists:
-            home = home.stand_in()
+        if not resources.exists:
+            resources = resources.stand_in()
         memory = SqliteState(folder / "memory.sqlite")
-        with home.api(source, hasty=True, memory=memory) as api:
+        with resources.api(operator, hasty=True, memory=memory) as api:
             yield api
 
 
 def probe(
-    home: Home, datasets: Sequence[Dataset], progress: Callable[[str], None] | None = None
+    resources: Resources, datasets: Sequence[Dataset], progress: Callable[[str], None] | None = None
 ) -> list[Probed]:
     """Ask each endpoint of the feeds of ``datasets`` once, and read what it says.
 
@@ -149,36 +149,38 @@ def probe(
     room is ``not asked``. Raises nothing for what an operator says.
     """
     found: list[Probed] = []
-    for source in {d.source.name: d.source for d in datasets}.values():
-        with looking(home, source) as api:
-            for dataset, feed, endpoint in endpoints_of(home, datasets, source):
+    for operator in {d.operator.name: d.operator for d in datasets}.values():
+        with looking(resources, operator) as api:
+            for dataset, feed, endpoint in endpoints_of(resources, datasets, operator):
                 if progress:
                     progress(f"{dataset.key} {endpoint.name}")
-                found.append(_probe(home, api, dataset, feed, endpoint))
+                found.append(_probe(resources, api, dataset, feed, endpoint))
     return found
 
 
 def endpoints_of(
-    home: Home, datasets: Sequence[Dataset], source: Source | None = None
+    resources: Resources, datasets: Sequence[Dataset], operator: Operator | None = None
 ) -> list[tuple[Dataset, Feed, Endpoint]]:
     """The endpoints of ``datasets`` (of ``source``), each path and format once."""
     distinct = {
-        (dataset.source.name, endpoint.path, endpoint.format): (dataset, feed, endpoint)
+        (dataset.operator.name, endpoint.path, endpoint.format): (dataset, feed, endpoint)
         for dataset in reversed(datasets)
-        if source is None or dataset.source == source
-        for feed in reversed(home.config(dataset).feeds)
+        if operator is None or dataset.operator == operator
+        for feed in reversed(resources.config(dataset).feeds)
         for endpoint in reversed(feed.endpoints)
     }
     return list(reversed(distinct.values()))
 
 
-def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: Endpoint) -> Probed:
+def _probe(
+    resources: Resources, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: Endpoint
+) -> Probed:
     """One endpoint, alone: nothing stands in for it."""
     day = None
     if feed.asks != "now":
         # of a feed that becomes final later, a day that has
         away = -feed.due_days if feed.becomes_final else feed.offset_days or -1
-        day = dataset.source.day_of(home.now()).plus(away)
+        day = dataset.operator.day_of(resources.now()).plus(away)
     hour = day.local_hours()[0] if day and feed.asks == "hour" else ""
     alone = replace(feed, endpoints=(endpoint,))
     started, took = time.monotonic(), 0.0
@@ -196,7 +198,7 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
             **more,
         )
 
-    due = day is None or day.end <= home.now()
+    due = day is None or day.end <= resources.now()
     try:
         try:
             answer = api.fetch(dataset.key, alone, day, hour=hour, due=due)
@@ -204,23 +206,25 @@ def _probe(home: Home, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: E
             took = time.monotonic() - started
     except AurumError as error:
         status = error.status if isinstance(error, SourceRefused) else None
-        if status == _NOT_FOUND and not home.config(dataset).is_live(endpoint):
+        if status == _NOT_FOUND and not resources.config(dataset).is_live(endpoint):
             return found("not offered", status, reason=not_offered(dataset, feed, endpoint))
         return found(_state_of(error), status, reason=str(error))
     try:
         with rejecting(dataset, endpoint.name):
-            said = _read(home, dataset, feed, day, answer)
+            said = _read(resources, dataset, feed, day, answer)
     except DataError as error:
         return found("unreadable", answer.status, reason=str(error))
-    if _answers_as_ever(home, dataset, endpoint, said["dialect"]):
+    if _answers_as_ever(resources, dataset, endpoint, said["dialect"]):
         reason = answered_otherwise(dataset, feed, endpoint, said["dialect"])
         return found("not offered", answer.status, dialect=said["dialect"], reason=reason)
     return found("drift" if said.pop("refuses") else "ok", answer.status, **said)
 
 
-def _answers_as_ever(home: Home, dataset: Dataset, endpoint: Endpoint, spoken: str) -> bool:
+def _answers_as_ever(
+    resources: Resources, dataset: Dataset, endpoint: Endpoint, spoken: str
+) -> bool:
     """Whether an endpoint that is only documented answered as the live server does to anything."""
-    config = home.config(dataset)
+    config = resources.config(dataset)
     return not config.is_live(endpoint) and config.is_spoken(spoken)
 
 
@@ -235,10 +239,10 @@ def _state_of(error: AurumError) -> State:
 
 
 def _read(
-    home: Home, dataset: Dataset, feed: Feed, day: OperatingDay | None, answer: Answer
+    resources: Resources, dataset: Dataset, feed: Feed, day: OperatingDay | None, answer: Answer
 ) -> dict[str, Any]:
     """Dialect, records and drift of an answer. Raises ``MalformedPayload`` where it has none."""
-    seen = glance(dataset, answer.body, answer.format)
+    seen = inspect_answer(dataset, answer.body, answer.format)
     spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
     named = answer.endpoint.dialect if answer.endpoint.dialect in spoken else seen.dialect.name
     envelope = Envelope(
@@ -246,14 +250,14 @@ def _read(
         endpoint=answer.endpoint.name,
         dialect=named,
         format=answer.format,
-        day=seen.days[0] if seen.days else dataset.source.day_of(answer.fetched_at).key,
+        day=seen.days[0] if seen.days else dataset.operator.day_of(answer.fetched_at).key,
         fetched_at=answer.fetched_at,
         raw_sha256=hashlib.sha256(answer.body).hexdigest(),
         content_sha256=seen.content_sha256,
         finality=feed.finality,
         asked=day.key if day and named == answer.endpoint.dialect else None,
     )
-    expected = home.config(dataset).expected
+    expected = resources.config(dataset).expected
     reading = read(dataset, Snapshot(envelope, answer.body), expected)
     drift = [f"{d.severity} {d.kind}: {d.detail}" for d in reading.drift]
     other = named != answer.endpoint.dialect

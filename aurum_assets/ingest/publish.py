@@ -20,7 +20,6 @@ from typing import Any, Literal
 import msgspec
 import polars as pl
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope
 from aurum_assets.model.errors import AurumError, ConfigError, DataError
@@ -33,10 +32,12 @@ from aurum_assets.model.message import (
     schemas,
     snapshot_message,
 )
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.outbox import Intent
-from aurum_assets.resources.settings import PROJECT, Home, load_config
+from aurum_assets.resources.settings import PROJECT, Resources
 
 Publish = Literal["nothing", "changes", "everything"]
 Seen = tuple[int, int]
@@ -50,7 +51,7 @@ _KNOWN = {d.key: d for d in DATASETS}
 
 
 def changes(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     identifiers: Sequence[str],
@@ -62,13 +63,13 @@ def changes(
     Also those that no run has merged and that bring no row. All of them where ``publish`` is
     ``everything``. Of what the table holds already, an earlier run has told.
     """
-    if not home.events.configured or publish == "nothing":
+    if not resources.events.configured or publish == "nothing":
         return []
     if publish == "everything":
         return list(identifiers)
     names = (*dataset.table.key, "record_hash", "raw_sha256")
-    known = home.lake.read(dataset.table, {"operating_day": day.date}, names)
-    merged = home.registry.merged(dataset.key, day.key, home.lake.uuid(dataset.table))
+    known = resources.lake.read(dataset.table, {"operating_day": day.date}, names)
+    merged = resources.registry.merged(dataset.key, day.key, resources.lake.uuid(dataset.table))
     fresh = _hashes(rows.join(known, on=[*dataset.table.key, "record_hash"], how="anti"))
     held = _hashes(known)
     return [
@@ -78,18 +79,20 @@ def changes(
     ]
 
 
-def intend(home: Home, dataset: Dataset, day: OperatingDay, identifiers: Collection[str]) -> None:
+def intend(
+    resources: Resources, dataset: Dataset, day: OperatingDay, identifiers: Collection[str]
+) -> None:
     """Before a commit: what these snapshots bring is to be told."""
-    if not home.events.configured or not identifiers:
+    if not resources.events.configured or not identifiers:
         return
     try:
-        home.events.outbox.intend(dataset.key, day.key, identifiers)
+        resources.events.outbox.intend(dataset.key, day.key, identifiers)
     except ConfigError as error:
-        home.events.give_up(f"{_untold(dataset, day)}: {error}")
+        resources.events.give_up(f"{_untold(dataset, day)}: {error}")
 
 
 def landed(
-    home: Home, dataset: Dataset, day: OperatingDay, qualities: Mapping[str, Quality]
+    resources: Resources, dataset: Dataset, day: OperatingDay, qualities: Mapping[str, Quality]
 ) -> None:
     """After a commit, in the same turn: these snapshots are in the table.
 
@@ -97,19 +100,19 @@ def landed(
     nobody else has the turn: what is not in the table now did not land, unless another machine
     superseded all of it since (it is in the history) or merged it (the registry says so).
     """
-    if not home.events.configured:
+    if not resources.events.configured:
         return
     try:
-        home.events.outbox.landed(dataset.key, day.key, qualities)
-        _settle(home, dataset)
+        resources.events.outbox.landed(dataset.key, day.key, qualities)
+        _settle(resources, dataset)
     except ConfigError as error:
-        home.events.give_up(f"{_untold(dataset, day)}: {error}")
+        resources.events.give_up(f"{_untold(dataset, day)}: {error}")
 
 
-def _settle(home: Home, dataset: Dataset) -> None:
-    outbox, dropped = home.events.outbox, []
+def _settle(resources: Resources, dataset: Dataset) -> None:
+    outbox, dropped = resources.events.outbox, []
     for intent in outbox.unsettled(dataset.key):
-        if _has_landed(home, dataset, intent):
+        if _has_landed(resources, dataset, intent):
             outbox.landed(dataset.key, intent.day, {intent.identifier: Quality()})
         else:
             dropped.append(intent.id)
@@ -117,19 +120,19 @@ def _settle(home: Home, dataset: Dataset) -> None:
         outbox.forget(dropped)
 
 
-def _has_landed(home: Home, dataset: Dataset, intent: Intent) -> bool:
-    uuid = home.lake.uuid(dataset.table)
-    if intent.identifier in home.registry.merged(dataset.key, intent.day, uuid):
+def _has_landed(resources: Resources, dataset: Dataset, intent: Intent) -> bool:
+    uuid = resources.lake.uuid(dataset.table)
+    if intent.identifier in resources.registry.merged(dataset.key, intent.day, uuid):
         return True
     partition = {"operating_day": dt.date.fromisoformat(intent.day)}
     held = (
-        _hashes(home.lake.read(table, partition, ("raw_sha256",)))
+        _hashes(resources.lake.read(table, partition, ("raw_sha256",)))
         for table in (dataset.table, dataset.table.history)
     )
     return any(order_of(intent.identifier)[1] in hashes for hashes in held)
 
 
-def drain(home: Home) -> None:
+def drain(resources: Resources) -> None:
     """Send what landed and was not told yet, by whichever run; never raises for Kafka or outbox.
 
     Begins no snapshot (or message) after ``LONGEST`` seconds, and finishes what it began by then,
@@ -138,16 +141,16 @@ def drain(home: Home) -> None:
     broker answers, and no time at all for five minutes after it failed with this home, or while
     another process drains.
     """
-    events, seen = home.events, (0, 0)
+    events, seen = resources.events, (0, 0)
     if not events.configured:
         return
     until = time.monotonic() + LONGEST
     try:
         while not events.degraded and events.outbox.waits(seen):
-            with events.outbox.turn() as ours:
+            with events.outbox.lock() as ours:
                 if not ours:
                     return
-                seen = _drain(home, seen, until)
+                seen = _drain(resources, seen, until)
     except (AurumError, OSError) as error:
         events.give_up(_waits(str(error)))
 
@@ -189,11 +192,11 @@ class _Batch:
     forget: Callable[[Iterable[int]], None]
 
 
-def _drain(home: Home, seen: Seen, until: float) -> Seen:
+def _drain(resources: Resources, seen: Seen, until: float) -> Seen:
     """Send what came into the outbox after ``seen``; gives up where some of it is left there."""
-    events, refusing = home.events, set[str]()
+    events, refusing = resources.events, set[str]()
     reasons: list[str] = []
-    batches, seen = _batches(home, seen)
+    batches, seen = _batches(resources, seen)
     for batch in batches:
         if batch.topics & refusing:
             continue
@@ -223,9 +226,9 @@ def _begun(parcels: Iterable[Parcel], until: float, reasons: list[str]) -> Itera
         yield parcel
 
 
-def _batches(home: Home, seen: Seen) -> tuple[list[_Batch], Seen]:
+def _batches(resources: Resources, seen: Seen) -> tuple[list[_Batch], Seen]:
     """Messages first, then one batch an operating day, the oldest first."""
-    outbox = home.events.outbox
+    outbox = resources.events.outbox
     messages, due = outbox.messages(seen[1]), outbox.due(seen[0])
     batches = []
     if messages:
@@ -235,8 +238,10 @@ def _batches(home: Home, seen: Seen) -> tuple[list[_Batch], Seen]:
     for intent in (i for i in due if i.dataset in _KNOWN):  # another version's wait for it
         by_day[_KNOWN[intent.dataset], intent.day].append(intent)
     for (dataset, _), intents in by_day.items():
-        topics = frozenset({home.config(dataset).topic, SNAPSHOTS_TOPIC})
-        batches.append(_Batch(topics, partial(_parcels, home, dataset, intents), outbox.forget))
+        topics = frozenset({resources.config(dataset).topic, SNAPSHOTS_TOPIC})
+        batches.append(
+            _Batch(topics, partial(_parcels, resources, dataset, intents), outbox.forget)
+        )
     return batches, (
         max((i.id for i in due), default=seen[0]),
         max((number for number, _ in messages), default=seen[1]),
@@ -248,35 +253,35 @@ def _waits(reason: str) -> str:
 
 
 def _parcels(
-    home: Home, dataset: Dataset, intents: Sequence[Intent], reasons: list[str]
+    resources: Resources, dataset: Dataset, intents: Sequence[Intent], reasons: list[str]
 ) -> list[tuple[int, Iterator[Message]]]:
     """The messages of snapshots of one day, of the rows that the table holds now."""
     found = []
     for intent in intents:
         try:
             name = (dataset.archive_name, intent.day, intent.identifier)
-            found.append((intent, home.archive.envelope(*name)))
+            found.append((intent, resources.archive.envelope(*name)))
         except DataError as error:
             reasons.append(str(error))
     partition: dict[str, Any] = {"operating_day": dt.date.fromisoformat(intents[0].day)}
     if len(found) == 1:
         partition["raw_sha256"] = found[0][1].raw_sha256
-    rows = home.lake.read(dataset.table, partition)
-    return [(i.id, _told(home, dataset, i, envelope, rows)) for i, envelope in found]
+    rows = resources.lake.read(dataset.table, partition)
+    return [(i.id, _told(resources, dataset, i, envelope, rows)) for i, envelope in found]
 
 
 def _told(
-    home: Home, dataset: Dataset, intent: Intent, envelope: Envelope, rows: pl.DataFrame
+    resources: Resources, dataset: Dataset, intent: Intent, envelope: Envelope, rows: pl.DataFrame
 ) -> Iterator[Message]:
     """What is told of one snapshot: the rows that it was the first to say, then itself."""
-    topic, environment = home.config(dataset).topic, home.events.environment
+    topic, environment = resources.config(dataset).topic, resources.events.environment
     first = (pl.col("raw_sha256") == envelope.raw_sha256) & (
         pl.col("fetched_at") == envelope.fetched_at
     )
     ours = rows.filter(first)
     yield from row_messages(dataset, topic, environment, ours)
-    known = home.registry.stored(envelope)
-    uri = f"{home.archive.uri}/{home.archive.path(dataset.archive_name, envelope)}"
+    known = resources.registry.stored(envelope)
+    uri = f"{resources.archive.uri}/{resources.archive.path(dataset.archive_name, envelope)}"
     place = Place(uri, known.etag or None, known.version or None) if known else Place(uri)
     yield snapshot_message(
         envelope, place, intent.quality, topic=topic, environment=environment, rows=len(ours)

@@ -12,14 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.ingest.reference import REFERENCES
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.said import named, short_names
 from aurum_assets.model.table import Table
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.evolve import missing
 from aurum_assets.resources.scratch import scratch_folder
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def known_tables() -> list[Table]:
 
 @contextmanager
 def query(
-    home: Home,
+    resources: Resources,
     text: str,
     connected: "Callable[[duckdb.DuckDBPyConnection], object]" = lambda _: None,
 ) -> "Iterator[pa.RecordBatchReader]":
@@ -65,7 +65,7 @@ def query(
         connected(db)
         try:
             _require_one_select(db, text)
-            _show(home, db, text)
+            _show(resources, db, text)
             db.execute(f"SET memory_limit = '{MEMORY}'")
             db.execute(f"SET temp_directory = '{spill}'")
             db.execute("SET search_path = 'main,market,reference,quality'")
@@ -78,17 +78,17 @@ def query(
             _require_names_apart(answer.columns)
             reader = answer.to_arrow_reader(BATCH_ROWS)
         except duckdb.Error as error:
-            raise _in_words(home, error) from None
-        yield pa.RecordBatchReader.from_batches(reader.schema, _batches(home, reader))
+            raise _in_words(resources, error) from None
+        yield pa.RecordBatchReader.from_batches(reader.schema, _batches(resources, reader))
 
 
-def _batches(home: Home, reader: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":
+def _batches(resources: Resources, reader: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":
     import duckdb
 
     try:
         yield from reader
     except (duckdb.Error, OSError) as error:  # as pyarrow passes on what DuckDB says midway
-        raise _in_words(home, error) from None
+        raise _in_words(resources, error) from None
 
 
 def names_of(table: Table) -> list[str]:
@@ -111,7 +111,7 @@ def _listed(*, described: bool) -> "pa.Table":
     return pa.Table.from_pylist(rows)
 
 
-def _show(home: Home, db: "duckdb.DuckDBPyConnection", text: str) -> None:
+def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> None:
     """Let ``text`` see the tables that it names; all, without rows, where it asks which exist."""
     everything = bool(_OF_TABLES.search(text))
     for table in known_tables():
@@ -119,7 +119,9 @@ def _show(home: Home, db: "duckdb.DuckDBPyConnection", text: str) -> None:
         asked = [n for n in names_of(table) if re.search(rf"\b{n}\b", text, re.IGNORECASE)]
         if asked:
             scan = partial(_scan, table=table)
-            db.register(f"__{table.name}", home.lake.reading(table, scan, table.empty().to_arrow()))
+            db.register(
+                f"__{table.name}", resources.lake.reading(table, scan, table.empty().to_arrow())
+            )
             for name in {table.name, *asked}:
                 db.execute(f"CREATE VIEW {table.namespace}.{name} AS FROM __{table.name}")
         elif everything:
@@ -144,15 +146,15 @@ def _require_names_apart(names: list[str]) -> None:
         raise QueryRefused(msg)
 
 
-def _in_words(home: Home, error: Exception) -> AurumError:
+def _in_words(resources: Resources, error: Exception) -> AurumError:
     import duckdb
 
     name, unread, why = str(error).partition(_UNREAD)[2].partition("' failed: ")
     if unread:  # not the question's fault
         lost = FileNotFoundError if "[errno 2]" in why else OSError
         table = next((t for t in known_tables() if f"__{t.name}" == name), None)
-        damage = table and home.lake.damage(table)
-        return damage or home.lake.in_words(table.identifier if table else name, lost(why))
+        damage = table and resources.lake.damage(table)
+        return damage or resources.lake.in_words(table.identifier if table else name, lost(why))
     sentence = str(error).partition("\n\nLINE")[0].replace("\n", " ").strip()
     absent = re.search(r"Table with name (\S+) does not exist", sentence)
     if isinstance(error, duckdb.CatalogException) and absent:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.operators import DATASETS
 from aurum_assets.reference.checks import Known, evaluate
 from aurum_assets.reference.crosswalk import (
     PROVENANCE,
@@ -27,7 +27,7 @@ from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.reviewed import read_reviewed, write_reviewed
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 REFERENCES: tuple[Reference, ...] = (ISO_NODES, GENERATORS)
 
@@ -58,105 +58,105 @@ class Observed:
         return evaluate(self.known)
 
 
-def observe(home: Home, reference: Reference, day: dt.date) -> Observed:
+def observe(resources: Resources, reference: Reference, day: dt.date) -> Observed:
     """Add what the lake's tables name on ``day`` to all that was seen, and write what follows.
 
     The home's file is seeded from, and completed by, the one of the config folder. Raises
     ``ConfigError`` where either cannot be read.
     """
-    with home.turn(f"reference_{reference.key}"):
-        seen = _seen(home, reference, day)
-        merged = home.lake.merge(reference.sightings, seen)
-        filed, known = _followed(home, reference, day)
+    with resources.lock(f"reference_{reference.key}"):
+        seen = _seen(resources, reference, day)
+        merged = resources.lake.merge(reference.sightings, seen)
+        filed, known = _followed(resources, reference, day)
     return Observed(reference, day, len(seen), merged, filed, known)
 
 
-def observe_again(home: Home, reference: Reference, days: Sequence[dt.date]) -> None:
+def observe_again(resources: Resources, reference: Reference, days: Sequence[dt.date]) -> None:
     """See ``observe``, of all ``days``: what follows from them is written once."""
-    with home.turn(f"reference_{reference.key}"):
+    with resources.lock(f"reference_{reference.key}"):
         for day in days:
-            home.lake.merge(reference.sightings, _seen(home, reference, day))
+            resources.lake.merge(reference.sightings, _seen(resources, reference, day))
         if days:
-            _followed(home, reference, days[-1])
+            _followed(resources, reference, days[-1])
 
 
-def _followed(home: Home, reference: Reference, day: dt.date) -> tuple[Filed, Known]:
+def _followed(resources: Resources, reference: Reference, day: dt.date) -> tuple[Filed, Known]:
     """Write what follows from all sightings: the reviewed file, then the table."""
-    reviewed = _reviewed(home, reference)
-    sightings = _sightings(home, reference)
+    reviewed = _reviewed(resources, reference)
+    sightings = _sightings(resources, reference)
     rows = conformed(reference.table, reference.follows(sightings, reviewed))
     reviewed = completed(reference, reviewed, as_reviewed(reference, rows))
-    filed = _file(home_file(home, reference), reference, reviewed)
+    filed = _file(home_file(resources, reference), reference, reviewed)
     for source in rows["source"].unique().sort():
         ours = rows.filter(source=source)
-        home.lake.replace(reference.table, ours, {"source": source})
+        resources.lake.replace(reference.table, ours, {"source": source})
     return filed, Known(reference, day, sightings, rows, reviewed)
 
 
-def recall(home: Home, reference: Reference, day: dt.date) -> list[Verdict]:
+def recall(resources: Resources, reference: Reference, day: dt.date) -> list[Verdict]:
     """What the checks say of ``day`` as things stand; nothing is written."""
-    rows = crosswalk(home, reference)
-    sightings = _sightings(home, reference)
-    return evaluate(Known(reference, day, sightings, rows, _reviewed(home, reference)))
+    rows = crosswalk(resources, reference)
+    sightings = _sightings(resources, reference)
+    return evaluate(Known(reference, day, sightings, rows, _reviewed(resources, reference)))
 
 
-def crosswalk(home: Home, reference: Reference) -> pl.DataFrame:
+def crosswalk(resources: Resources, reference: Reference) -> pl.DataFrame:
     """The reference table, as it is."""
-    return home.lake.read(reference.table)
+    return resources.lake.read(reference.table)
 
 
-def home_file(home: Home, reference: Reference) -> Path:
+def home_file(resources: Resources, reference: Reference) -> Path:
     """The reviewed file that runs complete."""
-    return home.root / "config" / f"{reference.key}.csv"
+    return resources.root / "config" / f"{reference.key}.csv"
 
 
-def project_file(home: Home, reference: Reference) -> Path:
+def project_file(resources: Resources, reference: Reference) -> Path:
     """The reviewed file of the config folder, which only ``export`` writes."""
-    return home.config_folder / f"{reference.key}.csv"
+    return resources.config_folder / f"{reference.key}.csv"
 
 
-def export(home: Home) -> list[Filed]:
+def export(resources: Resources) -> list[Filed]:
     """Complete the config folder's files by the home's.
 
     Raises ``ConfigError`` where the home does not hold an operator's data, or a file is unreadable.
     """
-    if home.origin != "real":
-        held = f"{home.origin} data" if home.origin else "nothing that was collected"
+    if resources.origin != "real":
+        held = f"{resources.origin} data" if resources.origin else "nothing that was collected"
         msg = (
-            f"{home.root} holds {held}: only names that an operator gave are exported; "
+            f"{resources.root} holds {held}: only names that an operator gave are exported; "
             "set AURUM_HOME to a home that collected from the real operators"
         )
         raise ConfigError(msg)
     done = []
     for reference in REFERENCES:
-        with home.turn(f"reference_{reference.key}"):
-            own = _read(home_file(home, reference), reference)
-            done.append(_file(project_file(home, reference), reference, own))
+        with resources.lock(f"reference_{reference.key}"):
+            own = _read(home_file(resources, reference), reference)
+            done.append(_file(project_file(resources, reference), reference, own))
     return done
 
 
-def _seen(home: Home, reference: Reference, day: dt.date) -> pl.DataFrame:
+def _seen(resources: Resources, reference: Reference, day: dt.date) -> pl.DataFrame:
     """The sightings of ``day`` in every table of the lake that names such things."""
     found = [reference.sightings.empty()]
     for dataset in DATASETS:
         columns = reference.reads(dataset.table)
         if columns:
             partition = {"operating_day": day}
-            rows = home.lake.read(dataset.table, partition, (*columns, *PROVENANCE))
-            found.append(sighted(reference, dataset.key, dataset.source.name, day, rows))
+            rows = resources.lake.read(dataset.table, partition, (*columns, *PROVENANCE))
+            found.append(sighted(reference, dataset.key, dataset.operator.name, day, rows))
     return pl.concat(found).sort(reference.sightings.order)
 
 
-def _sightings(home: Home, reference: Reference) -> pl.DataFrame:
+def _sightings(resources: Resources, reference: Reference) -> pl.DataFrame:
     table = reference.sightings
     columns = tuple(n for n in table.names if n not in {*PROVENANCE, "record_hash"})
-    return home.lake.read(table, columns=columns)
+    return resources.lake.read(table, columns=columns)
 
 
-def _reviewed(home: Home, reference: Reference) -> pl.DataFrame:
+def _reviewed(resources: Resources, reference: Reference) -> pl.DataFrame:
     """The home's file, completed by the config folder's."""
-    own = _read(home_file(home, reference), reference)
-    return completed(reference, own, _read(project_file(home, reference), reference))
+    own = _read(home_file(resources, reference), reference)
+    return completed(reference, own, _read(project_file(resources, reference), reference))
 
 
 def _read(path: Path, reference: Reference) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.catalog import described
 from aurum_assets.resources.relocation import Relocated
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Relocating:
 
 
 def relocate(
-    home: Home, *, dry_run: bool = False, step: Callable[[str], None] = lambda _: None
+    resources: Resources, *, dry_run: bool = False, step: Callable[[str], None] = lambda _: None
 ) -> Relocating:
     """Let the tables of ``home`` name their files where these are now.
 
@@ -35,23 +35,23 @@ def relocate(
     where a file is missing: ``LakeDamaged`` names the first. Raises ``ConfigError`` where the
     catalog decides by itself where its tables are (REST, Glue).
     """
-    catalog = home.backends.catalog
+    catalog = resources.backends.catalog
     if catalog and catalog["type"] != "sql":
         msg = (
             f"{described(catalog)} decides by itself where its tables are, so they cannot be "
             "relocated: `aurum replay --all --rebuild --yes` makes them anew from the archive"
         )
         raise ConfigError(msg)
-    with contextlib.nullcontext() if dry_run else home.turn("relocate"):
-        away = home.lake.elsewhere()
+    with contextlib.nullcontext() if dry_run else resources.lock("relocate"):
+        away = resources.lake.elsewhere()
         looked = []
         for table in away:
-            looked.append(home.lake.look_elsewhere(table))
+            looked.append(resources.lake.look_elsewhere(table))
             step(f"{table.identifier}: all files are here")
         if away and not (dry_run or catalog):
-            home.renew_identity()
+            resources.renew_identity()
         for table in () if dry_run else away:
-            home.lake.relocate(table)
+            resources.lake.relocate(table)
             step(f"{table.identifier}: relocated")
-    there = away[0].warehouse if away else home.lake.place
-    return Relocating(tuple(looked), there, home.lake.place)
+    there = away[0].warehouse if away else resources.lake.place
+    return Relocating(tuple(looked), there, resources.lake.place)

@@ -18,15 +18,15 @@ from aurum_assets.ingest.publish import Publish
 from aurum_assets.ingest.reference import REFERENCES, home_file, observe_again
 from aurum_assets.ingest.replay import replay
 from aurum_assets.ingest.verify import Verified, verify_days
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.operators import DATASETS
 from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.scratch import draft
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 Step = Callable[[str], None]
 
@@ -49,13 +49,15 @@ class Remade:
         return not self.failed and not any(v.problems for v in self.verified)
 
 
-def archived_days(home: Home, datasets: Sequence[Dataset]) -> list[tuple[Dataset, OperatingDay]]:
+def archived_days(
+    resources: Resources, datasets: Sequence[Dataset]
+) -> list[tuple[Dataset, OperatingDay]]:
     """Every day that the archive holds, by dataset."""
-    return [(d, d.day(key)) for d in datasets for key in home.archive.days(d.archive_name)]
+    return [(d, d.day(key)) for d in datasets for key in resources.archive.days(d.archive_name)]
 
 
 def remake(
-    home: Home,
+    resources: Resources,
     datasets: Sequence[Dataset],
     days: Sequence[tuple[Dataset, OperatingDay]],
     *,
@@ -68,24 +70,24 @@ def remake(
     ``StoreUnavailable`` where the archive is away, before anything is moved.
     """
     whole = set(datasets) == set(DATASETS)
-    sighted = {r.key: _sighted(home, r) for r in REFERENCES} if whole else {}
-    if not whole or home.backends.catalog:
-        done = Remade(kept=_set_aside(home, datasets, whole=whole))
-        _fill(replace(home), datasets, days, sighted, publish, step, done)
+    sighted = {r.key: _sighted(resources, r) for r in REFERENCES} if whole else {}
+    if not whole or resources.backends.catalog:
+        done = Remade(kept=_set_aside(resources, datasets, whole=whole))
+        _fill(replace(resources), datasets, days, sighted, publish, step, done)
         return done
-    done, place = Remade(), home.root / "lake-new"
+    done, place = Remade(), resources.root / "lake-new"
     shutil.rmtree(place, ignore_errors=True)  # of one that was killed
     with draft(place):
-        beside = replace(home)
+        beside = replace(resources)
         vars(beside)["lake"] = Lake.local(place)
         _fill(beside, datasets, days, sighted, publish, step, done)
         beside.lake.close()
-        done.kept = _take_the_place(home, place)
+        done.kept = _take_the_place(resources, place)
     return done
 
 
 def _fill(
-    home: Home,
+    resources: Resources,
     datasets: Sequence[Dataset],
     days: Sequence[tuple[Dataset, OperatingDay]],
     sighted: Mapping[str, list[dt.date] | None],
@@ -96,41 +98,41 @@ def _fill(
     """Replay ``days`` into the lake of ``home``, and verify them there."""
     for dataset, day in days:
         try:
-            done.rows += len(replay(home, dataset, day, publish=publish).rows)
+            done.rows += len(replay(resources, dataset, day, publish=publish).rows)
         except AurumError as error:
             done.failed.append(f"{dataset.key} {day}: {error}")
         step(f"replayed {dataset.key} {day}")
     for reference in (r for r in REFERENCES if r.key in sighted):
         held = sighted[reference.key]
-        observe_again(home, reference, _named(home, reference) if held is None else held)
+        observe_again(resources, reference, _named(resources, reference) if held is None else held)
     for dataset in datasets:
         ours = [day for found, day in days if found is dataset]
-        for found in verify_days(home, dataset, ours):
+        for found in verify_days(resources, dataset, ours):
             done.verified.append(found)
             step(f"verified {dataset.key} {found.day}")
 
 
-def _set_aside(home: Home, datasets: Sequence[Dataset], *, whole: bool) -> list[str]:
+def _set_aside(resources: Resources, datasets: Sequence[Dataset], *, whole: bool) -> list[str]:
     """Move the tables of ``datasets`` aside while no writer of this machine works."""
     tables = [t for d in datasets for t in (d.table, d.table.history)]
-    with _no_writers(home, datasets):
-        if home.backends.catalog:
+    with _no_writers(resources, datasets):
+        if resources.backends.catalog:
             if whole:
                 tables += [QUARANTINE, *(t for r in REFERENCES for t in (r.table, r.sightings))]
-            return home.lake.set_aside(tables, None)
-        return home.lake.set_aside(tables, _aside(home))
+            return resources.lake.set_aside(tables, None)
+        return resources.lake.set_aside(tables, _aside(resources))
 
 
-def _take_the_place(home: Home, place: Path) -> list[str]:
+def _take_the_place(resources: Resources, place: Path) -> list[str]:
     """Move the lake aside and the one in ``place`` to where it was, and relocate its tables.
 
     After a kill before that is done, `aurum relocate` does the rest.
     """
-    root, aside = home.root / "lake", _aside(home)
-    with _no_writers(home, DATASETS):
-        if home.lake.elsewhere():
-            home.renew_identity()
-        home.lake.close()
+    root, aside = resources.root / "lake", _aside(resources)
+    with _no_writers(resources, DATASETS):
+        if resources.lake.elsewhere():
+            resources.renew_identity()
+        resources.lake.close()
         place.mkdir(exist_ok=True)  # of an empty archive no table was made
         if root.exists():
             _move(root, aside)
@@ -147,16 +149,16 @@ def _take_the_place(home: Home, place: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _no_writers(home: Home, datasets: Sequence[Dataset]) -> Iterator[None]:
+def _no_writers(resources: Resources, datasets: Sequence[Dataset]) -> Iterator[None]:
     """Every writer of this machine waits meanwhile."""
     with contextlib.ExitStack() as writers:
         for name in sorted([d.key for d in datasets] + [f"reference_{r.key}" for r in REFERENCES]):
-            writers.enter_context(home.turn(name))
+            writers.enter_context(resources.lock(name))
         yield
 
 
-def _aside(home: Home) -> Path:
-    return home.root / f"lake-aside-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%fZ}"
+def _aside(resources: Resources) -> Path:
+    return resources.root / f"lake-aside-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%fZ}"
 
 
 def _move(folder: Path, place: Path) -> None:
@@ -167,20 +169,20 @@ def _move(folder: Path, place: Path) -> None:
         raise ConfigError(msg) from error
 
 
-def _sighted(home: Home, reference: Reference) -> list[dt.date] | None:
+def _sighted(resources: Resources, reference: Reference) -> list[dt.date] | None:
     """The days of which the reference holds sightings; None where that cannot be told.
 
     Whoever observed has a reviewed file: without one there were none.
     """
-    if not home_file(home, reference).exists():
+    if not home_file(resources, reference).exists():
         return []
     try:
-        return home.lake.days(reference.sightings) or None
+        return resources.lake.days(reference.sightings) or None
     except AurumError:
         return None
 
 
-def _named(home: Home, reference: Reference) -> list[dt.date]:
+def _named(resources: Resources, reference: Reference) -> list[dt.date]:
     """The days of which a table names such things."""
     tables = [d.table for d in DATASETS if reference.reads(d.table)]
-    return sorted({day for table in tables for day in home.lake.days(table)})
+    return sorted({day for table in tables for day in resources.lake.days(table)})

@@ -1,6 +1,6 @@
 """Replay: the archive is the truth, and a day of the tables is made from it again."""
 
-from aurum_assets.ingest.keep import bring_up, pay
+from aurum_assets.ingest.keep import drain_spool, pay
 from aurum_assets.ingest.ledger import record
 from aurum_assets.ingest.normalize import Normalized, fold_again, nothing_archived
 from aurum_assets.ingest.publish import Publish, drain, landed
@@ -8,11 +8,11 @@ from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.logs import bound
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 
 def replay(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     *,
@@ -26,31 +26,31 @@ def replay(
     for what nobody thought of, so that whoever replays a range goes on.
     """
     with one_day(dataset, day.key):
-        return _replay(home, dataset, day, force=force, publish=publish)
+        return _replay(resources, dataset, day, force=force, publish=publish)
 
 
 def _replay(
-    home: Home, dataset: Dataset, day: OperatingDay, *, force: bool, publish: Publish
+    resources: Resources, dataset: Dataset, day: OperatingDay, *, force: bool, publish: Publish
 ) -> Normalized:
-    bring_up(home, dataset)
+    drain_spool(resources, dataset)
     said = bound(dataset=dataset.key, day=day.key)
-    with said, home.turn(dataset.key), home.metrics.verb("replay", dataset):
-        done, identifiers = fold_again(home, dataset, day, force=force, publish=publish)
+    with said, resources.lock(dataset.key), resources.metrics.verb("replay", dataset):
+        done, identifiers = fold_again(resources, dataset, day, force=force, publish=publish)
         if not identifiers and not done.merged.removed:
             raise nothing_archived(dataset, day)
-        landed(home, dataset, day, done.told_of(identifiers))
+        landed(resources, dataset, day, done.told_of(identifiers))
         held = frozenset(identifiers) - done.lost
-        pay(home, dataset, day, held)
-        uuid = home.lake.uuid(dataset.table)
-        record(home, done, uuid, held)
-        home.registry.mark_merged(dataset.key, day.key, uuid, held)
+        pay(resources, dataset, day, held)
+        uuid = resources.lake.uuid(dataset.table)
+        record(resources, done, uuid, held)
+        resources.registry.mark_merged(dataset.key, day.key, uuid, held)
     if publish != "nothing":
-        drain(home)
+        drain(resources)
     return done
 
 
-def held_days(home: Home, dataset: Dataset) -> list[OperatingDay]:
+def held_days(resources: Resources, dataset: Dataset) -> list[OperatingDay]:
     """The days of which the archive or the table holds anything."""
-    archived = home.archive.days(dataset.archive_name)
-    stored = [day.isoformat() for day in home.lake.days(dataset.table)]
+    archived = resources.archive.days(dataset.archive_name)
+    stored = [day.isoformat() for day in resources.lake.days(dataset.table)]
     return [dataset.day(key) for key in sorted({*archived, *stored})]

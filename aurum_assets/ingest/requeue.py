@@ -21,7 +21,7 @@ from aurum_assets.model.errors import AurumError, DataError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import sniff
 from aurum_assets.resources.archive import Rejection
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 _SHOWN = 5
 
@@ -66,7 +66,7 @@ class _After:
 
 
 def requeue(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     *,
     day: OperatingDay | None = None,
@@ -77,14 +77,16 @@ def requeue(
 
     A dry run writes nothing. A day that cannot be replayed says so and does not hold up others.
     """
-    placed, lost = _placed(home, dataset, day, dry_run=dry_run)
-    quarantined = home.lake.read(QUARANTINE, {"dataset": dataset.key}, ("operating_day",))
+    placed, lost = _placed(resources, dataset, day, dry_run=dry_run)
+    quarantined = resources.lake.read(QUARANTINE, {"dataset": dataset.key}, ("operating_day",))
     days = {found.isoformat() for found in quarantined["operating_day"].unique()} | set(placed)
     done = [lost] if lost is not None and day is None else []
     for key in sorted(days):
         if day is None or key == day.key:
             done.append(
-                _requeue_day(home, dataset, dataset.day(key), placed.get(key, []), dry_run=dry_run)
+                _requeue_day(
+                    resources, dataset, dataset.day(key), placed.get(key, []), dry_run=dry_run
+                )
             )
             if progress:
                 progress(f"{dataset.key} {key}")
@@ -92,21 +94,21 @@ def requeue(
 
 
 def _placed(
-    home: Home, dataset: Dataset, only: OperatingDay | None, *, dry_run: bool
+    resources: Resources, dataset: Dataset, only: OperatingDay | None, *, dry_run: bool
 ) -> tuple[dict[str, list[Rejection]], Requeued | None]:
     """The rejected answers by the day that they belong to, archived where they can be.
 
     And those that still cannot be placed, as one entry without a day.
     """
-    rejections = list(home.archive.rejections(dataset.key))
-    archived = _archived_names(home, dataset) if rejections else {}
+    rejections = list(resources.archive.rejections(dataset.key))
+    archived = _archived_names(resources, dataset) if rejections else {}
     placed: defaultdict[str, list[Rejection]] = defaultdict(list)
     reasons = []
     for rejection in rejections:
         days = archived.get(rejection.name)
         if days is None:
             try:
-                days = [_take_again(home, dataset, rejection, only, dry_run=dry_run)]
+                days = [_take_again(resources, dataset, rejection, only, dry_run=dry_run)]
             except DataError as error:
                 reasons.append(f"{rejection.name}: {error}")
                 continue
@@ -121,17 +123,17 @@ def _placed(
     )
 
 
-def _archived_names(home: Home, dataset: Dataset) -> dict[str, list[str]]:
+def _archived_names(resources: Resources, dataset: Dataset) -> dict[str, list[str]]:
     """The name of every archived answer (endpoint and hash), and the days that hold it."""
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for key in home.archive.days(dataset.archive_name):
-        for identifier in home.archive.identifiers(dataset.archive_name, key):
+    for key in resources.archive.days(dataset.archive_name):
+        for identifier in resources.archive.identifiers(dataset.archive_name, key):
             found[identifier.partition("-")[2]].append(key)
     return found
 
 
 def _take_again(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     rejection: Rejection,
     only: OperatingDay | None,
@@ -145,7 +147,7 @@ def _take_again(
     if "finality" in dataset.table.names and rejection.finality is None:
         msg = "nobody wrote down of which finality it is: take it in by aurum load --finality"
         raise DataError(msg)
-    body = home.archive.rejected_body(rejection)
+    body = resources.archive.rejected_body(rejection)
     received = Received(
         body=body,
         endpoint=rejection.endpoint,
@@ -158,25 +160,25 @@ def _take_again(
     )
     _, day = place(dataset, received)
     if not dry_run and (only is None or day == only):
-        accept(home, dataset, received)
+        accept(resources, dataset, received)
     return day.key
 
 
 def _requeue_day(
-    home: Home,
+    resources: Resources,
     dataset: Dataset,
     day: OperatingDay,
     rejections: Sequence[Rejection],
     *,
     dry_run: bool,
 ) -> Requeued:
-    before = _quarantined(home, dataset, day)
+    before = _quarantined(resources, dataset, day)
     try:
         with one_day(dataset, day.key):
             if dry_run:
-                after = _as_it_would_be(home, dataset, day)
+                after = _as_it_would_be(resources, dataset, day)
             else:
-                after = _replayed(home, dataset, day, rejections)
+                after = _replayed(resources, dataset, day, rejections)
     except AurumError as error:
         return Requeued(
             dataset.key,
@@ -201,37 +203,37 @@ def _requeue_day(
     )
 
 
-def _quarantined(home: Home, dataset: Dataset, day: OperatingDay) -> dict[str, str]:
+def _quarantined(resources: Resources, dataset: Dataset, day: OperatingDay) -> dict[str, str]:
     """Why each quarantined record of the day was kept out, by its hash."""
     partition = {"operating_day": day.date, "dataset": dataset.key}
-    rows = home.lake.read(QUARANTINE, partition, ("received_hash", "reason"))
+    rows = resources.lake.read(QUARANTINE, partition, ("received_hash", "reason"))
     return dict(rows.iter_rows())
 
 
 def _replayed(
-    home: Home, dataset: Dataset, day: OperatingDay, rejections: Sequence[Rejection]
+    resources: Resources, dataset: Dataset, day: OperatingDay, rejections: Sequence[Rejection]
 ) -> _After:
     """The day rebuilt; answers that can be read now are settled."""
-    done = replay(home, dataset, day, publish="changes")
+    done = replay(resources, dataset, day, publish="changes")
     still = {u.identifier.partition("-")[2]: u.reason for u in done.unusable}
     for rejection in rejections:
         if rejection.name not in still:
-            home.archive.settle(rejection, day.key)
+            resources.archive.settle(rejection, day.key)
     rows = done.merged.new + done.merged.changed
-    return _After(_quarantined(home, dataset, day), still, rows)
+    return _After(_quarantined(resources, dataset, day), still, rows)
 
 
-def _as_it_would_be(home: Home, dataset: Dataset, day: OperatingDay) -> _After:
+def _as_it_would_be(resources: Resources, dataset: Dataset, day: OperatingDay) -> _After:
     """What a replay would leave. Of answers that are not archived yet, only whether they can be
     placed is known: what their rows are like, the replay says.
     """
     quarantined: dict[str, str] = {}
     still: dict[str, str] = {}
-    for identifier in home.archive.identifiers(dataset.archive_name, day.key):
+    for identifier in resources.archive.identifiers(dataset.archive_name, day.key):
         try:
-            snapshot = home.archive.snapshot(dataset.archive_name, day.key, identifier)
+            snapshot = resources.archive.snapshot(dataset.archive_name, day.key, identifier)
             with rejecting(dataset, identifier):
-                rows = conform(home, dataset, day, snapshot).quarantined
+                rows = conform(resources, dataset, day, snapshot).quarantined
         except DataError as error:
             still[identifier.partition("-")[2]] = str(error)
         else:

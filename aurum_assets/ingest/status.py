@@ -12,7 +12,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import DaySize
 from aurum_assets.resources.lake import TableSummary
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import recalled
 
 _REMEMBERED = 400 * 86_400.0
@@ -45,15 +45,15 @@ class Status:
         return asdict(self)
 
 
-def status(home: Home, datasets: tuple[Dataset, ...]) -> list[Status]:
+def status(resources: Resources, datasets: tuple[Dataset, ...]) -> list[Status]:
     """What is held of each of ``datasets``."""
-    quarantined = home.lake.counts_by(QUARANTINE, "dataset")
-    return [_status(home, dataset, quarantined.get(dataset.key, 0)) for dataset in datasets]
+    quarantined = resources.lake.counts_by(QUARANTINE, "dataset")
+    return [_status(resources, dataset, quarantined.get(dataset.key, 0)) for dataset in datasets]
 
 
-def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
-    objects, size = _archived(home, dataset.archive_name)
-    summary = _summary(home, dataset)
+def _status(resources: Resources, dataset: Dataset, quarantined: int) -> Status:
+    objects, size = _archived(resources, dataset.archive_name)
+    summary = _summary(resources, dataset)
     return Status(
         dataset=dataset.key,
         objects=objects,
@@ -63,27 +63,27 @@ def _status(home: Home, dataset: Dataset, quarantined: int) -> Status:
         first_interval=summary.first.isoformat() if summary and summary.first else None,
         last_interval=summary.last.isoformat() if summary and summary.last else None,
         quarantined=quarantined,
-        rejected=len(home.archive.unsettled(dataset.key)),
+        rejected=len(resources.archive.unsettled(dataset.key)),
         last_commit=summary.last_commit.isoformat() if summary and summary.last_commit else None,
-        lag_seconds=int((home.now() - summary.last).total_seconds())
+        lag_seconds=int((resources.now() - summary.last).total_seconds())
         if summary and summary.last
         else None,
-        missing_today=_missing_today(home, dataset, summary.last)
+        missing_today=_missing_today(resources, dataset, summary.last)
         if summary and summary.last
         else None,
     )
 
 
-def _missing_today(home: Home, dataset: Dataset, newest: dt.datetime) -> int:
+def _missing_today(resources: Resources, dataset: Dataset, newest: dt.datetime) -> int:
     """The intervals of the operator's today that are due and not there."""
-    day = dataset.source.day_of(home.now())
+    day = dataset.operator.day_of(resources.now())
     rows = dataset.table.empty() if newest < day.start else None  # None: those that are held
-    intervals = intervals_of(home, dataset, day, rows, None)
+    intervals = intervals_of(resources, dataset, day, rows, None)
     evidence = Evidence(
         table=dataset.table,
-        config=home.config(dataset),
+        config=resources.config(dataset),
         day=day,
-        now=home.now(),
+        now=resources.now(),
         rows=dataset.table.empty(),
         intervals=intervals.frame,
         quarantine=QUARANTINE.empty(),
@@ -93,25 +93,25 @@ def _missing_today(home: Home, dataset: Dataset, newest: dt.datetime) -> int:
     return completeness(evidence).count
 
 
-def _summary(home: Home, dataset: Dataset) -> TableSummary | None:
+def _summary(resources: Resources, dataset: Dataset) -> TableSummary | None:
     """The table in numbers; its manifests are read again only where something was committed."""
     key = f"table-summary:{dataset.table.identifier}"
-    known = recalled(home.state.get(key), TableSummary)
-    found = home.lake.summary(dataset.table, known=known)
+    known = recalled(resources.state.get(key), TableSummary)
+    found = resources.lake.summary(dataset.table, known=known)
     if found is not None and found != known:
-        home.state.set(key, msgspec.json.encode(found).decode(), _REMEMBERED)
+        resources.state.set(key, msgspec.json.encode(found).decode(), _REMEMBERED)
     return found
 
 
-def _archived(home: Home, folder: str) -> tuple[int, int]:
+def _archived(resources: Resources, folder: str) -> tuple[int, int]:
     """Objects and bytes in the archive. A folder's days are listed once, and again if they change;
     a bucket is listed whole, which costs a request for each thousand objects.
     """
-    if home.archive.uri.startswith("s3:"):
-        return home.archive.size(folder)
+    if resources.archive.uri.startswith("s3:"):
+        return resources.archive.size(folder)
     key = f"archive-sizes:{folder}"
-    known = recalled(home.state.get(key), dict[str, DaySize]) or {}
-    found = home.archive.sizes(folder, known)
+    known = recalled(resources.state.get(key), dict[str, DaySize]) or {}
+    found = resources.archive.sizes(folder, known)
     if found != known:
-        home.state.set(key, msgspec.json.encode(found).decode(), _REMEMBERED)
+        resources.state.set(key, msgspec.json.encode(found).decode(), _REMEMBERED)
     return sum(day.objects for day in found.values()), sum(day.bytes for day in found.values())

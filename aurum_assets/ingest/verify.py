@@ -21,7 +21,7 @@ from aurum_assets.model.errors import ConfigError, LakeDamaged, MalformedPayload
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table, fold
 from aurum_assets.resources.archive import Archive, order_of, seal_of
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 _LOOKS = 3
 
@@ -69,16 +69,16 @@ class _Counting(Archive):
         return body
 
 
-def verify(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
+def verify(resources: Resources, dataset: Dataset, day: OperatingDay) -> Verified:
     """Verify ``day`` in full. A problem is looked at again where somebody wrote meanwhile."""
     for _ in range(_LOOKS):
-        before = _state(home, dataset, day)
-        found = _verify_once(home, dataset, day)
+        before = _state(resources, dataset, day)
+        found = _verify_once(resources, dataset, day)
         if not found.problems:
             break
         try:
-            with home.turn(dataset.key):  # no writer of this machine is between two commits
-                if _state(home, dataset, day) == before:
+            with resources.lock(dataset.key):  # no writer of this machine is between two commits
+                if _state(resources, dataset, day) == before:
                     break
         except ConfigError:  # a home that cannot be written has no writers
             break
@@ -86,52 +86,58 @@ def verify(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
 
 
 def verify_days(
-    home: Home, dataset: Dataset, days: Sequence[OperatingDay] | None = None, *, quick: bool = False
+    resources: Resources,
+    dataset: Dataset,
+    days: Sequence[OperatingDay] | None = None,
+    *,
+    quick: bool = False,
 ) -> Iterator[Verified]:
     """Verify each of ``days``, of all that is held where None; a damaged table stops no other."""
     try:
-        asked = verifiable_days(home, dataset) if days is None else days
-        counts = _Counts(home, dataset) if quick else None
+        asked = verifiable_days(resources, dataset) if days is None else days
+        counts = _Counts(resources, dataset) if quick else None
     except LakeDamaged as error:
         yield Verified(dataset.key, "", problems=[str(error)])
         return
     if days is None and not quick:
-        yield from _rejected(home, dataset)
+        yield from _rejected(resources, dataset)
     for day in asked:
         try:
             found = counts.agree(day) if counts else None
-            yield found or verify(home, dataset, day)
+            yield found or verify(resources, dataset, day)
         except LakeDamaged as error:
             yield Verified(dataset.key, day.key, problems=[str(error)])
 
 
-def _rejected(home: Home, dataset: Dataset) -> Iterator[Verified]:
+def _rejected(resources: Resources, dataset: Dataset) -> Iterator[Verified]:
     """Rejected bytes, not settled since, that no longer are what was rejected."""
-    for path in home.archive.unsettled(dataset.key):
+    for path in resources.archive.unsettled(dataset.key):
         try:
-            home.archive.rejected_body(home.archive.rejection(path))
+            resources.archive.rejected_body(resources.archive.rejection(path))
         except (MalformedPayload, FileNotFoundError) as error:
             text = f"{error}; restore the object and its reason from a backup"
             yield Verified(dataset.key, "", objects=1, problems=[text])
 
 
-def verifiable_days(home: Home, dataset: Dataset) -> list[OperatingDay]:
+def verifiable_days(resources: Resources, dataset: Dataset) -> list[OperatingDay]:
     """The days of which archive, tables or ledger know."""
-    days = {day.key for day in held_days(home, dataset)}
-    days |= {day.isoformat() for day in home.lake.days(dataset.table.history)}
-    days |= {d.isoformat() for d, key in home.lake.partitions(QUARANTINE) if key == dataset.key}
-    days |= set(home.registry.ledger_days(dataset.key))
+    days = {day.key for day in held_days(resources, dataset)}
+    days |= {day.isoformat() for day in resources.lake.days(dataset.table.history)}
+    days |= {
+        d.isoformat() for d, key in resources.lake.partitions(QUARANTINE) if key == dataset.key
+    }
+    days |= set(resources.registry.ledger_days(dataset.key))
     return [dataset.day(key) for key in sorted(days)]
 
 
 class _Counts:
     """The rows of every day of a dataset by the manifests, read once."""
 
-    def __init__(self, home: Home, dataset: Dataset) -> None:
-        self._home, self._dataset = home, dataset
-        self._rows = home.lake.partitions(dataset.table)
-        self._history = home.lake.partitions(dataset.table.history)
-        self._quarantined = home.lake.partitions(QUARANTINE)
+    def __init__(self, resources: Resources, dataset: Dataset) -> None:
+        self._home, self._dataset = resources, dataset
+        self._rows = resources.lake.partitions(dataset.table)
+        self._history = resources.lake.partitions(dataset.table.history)
+        self._quarantined = resources.lake.partitions(QUARANTINE)
 
     def agree(self, day: OperatingDay) -> Verified | None:
         """The day by its counts; None where ledger, manifests and listing do not agree."""
@@ -151,22 +157,23 @@ class _Counts:
         return Verified(dataset.key, day.key, len(archived), rows, quick=True)
 
 
-def _state(home: Home, dataset: Dataset, day: OperatingDay) -> list[object]:
+def _state(resources: Resources, dataset: Dataset, day: OperatingDay) -> list[object]:
     """What changes when somebody writes: the archive's listing, the tables' snapshots."""
     tables = (dataset.table, dataset.table.history, QUARANTINE)
     heads: list[object] = [
-        home.lake.reading(t, lambda found: found.metadata.current_snapshot_id, None) for t in tables
+        resources.lake.reading(t, lambda found: found.metadata.current_snapshot_id, None)
+        for t in tables
     ]
-    return [*heads, *home.archive.identifiers(dataset.archive_name, day.key)]
+    return [*heads, *resources.archive.identifiers(dataset.archive_name, day.key)]
 
 
-def _verify_once(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
+def _verify_once(resources: Resources, dataset: Dataset, day: OperatingDay) -> Verified:
     found = Verified(dataset.key, day.key)
-    identifiers = home.archive.identifiers(dataset.archive_name, day.key)
-    counting = _Counting(home.archive)
-    own = replace(home)
+    identifiers = resources.archive.identifiers(dataset.archive_name, day.key)
+    counting = _Counting(resources.archive)
+    own = replace(resources)
     own.archive = counting
-    stored = _stored(home, dataset, day)
+    stored = _stored(resources, dataset, day)
     snapshots, unusable = conform_all(own, dataset, day, identifiers, keep=False)
     found.objects, found.rows = len(identifiers), len(stored.rows)
     found.unsealed = len(counting.unsealed)
@@ -176,7 +183,7 @@ def _verify_once(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
     ]
     expected = _folded(dataset.table, snapshots)
     if not stored.same_as(expected):
-        merged, gone = _merged(home, dataset, day, identifiers, stored)
+        merged, gone = _merged(resources, dataset, day, identifiers, stored)
         pending = [i for i in identifiers if i not in merged]
         if pending:
             found.pending = len(pending)
@@ -191,8 +198,8 @@ def _verify_once(home: Home, dataset: Dataset, day: OperatingDay) -> Verified:
         _add(found, compare(dataset.table, stored, expected, origins, remedy))
         _add_gone(found, gone, stored)
     else:
-        _add_gone(found, _merged(home, dataset, day, identifiers, stored)[1], stored)
-    _add_counts(home, dataset, day, stored, found, remedy)
+        _add_gone(found, _merged(resources, dataset, day, identifiers, stored)[1], stored)
+    _add_counts(resources, dataset, day, stored, found, remedy)
     return found
 
 
@@ -215,7 +222,12 @@ def _add_gone(found: Verified, gone: Collection[str], stored: Held) -> None:
 
 
 def _add_counts(
-    home: Home, dataset: Dataset, day: OperatingDay, stored: Held, found: Verified, remedy: str
+    resources: Resources,
+    dataset: Dataset,
+    day: OperatingDay,
+    stored: Held,
+    found: Verified,
+    remedy: str,
 ) -> None:
     """A manifest that counts other rows than its files hold."""
     partition = {"operating_day": day.date}
@@ -224,18 +236,18 @@ def _add_counts(
         (dataset.table.history, stored.history, partition),
         (QUARANTINE, stored.quarantined, partition | {"dataset": dataset.key}),
     ):
-        counted = home.lake.counts(table, where)[0]
+        counted = resources.lake.counts(table, where)[0]
         if counted != len(rows):
             text = f"its manifests count {counted} rows, its files hold {len(rows)}"
             found.problems.append(f"{table.identifier}: {text}: {remedy}")
 
 
-def _stored(home: Home, dataset: Dataset, day: OperatingDay) -> Held:
+def _stored(resources: Resources, dataset: Dataset, day: OperatingDay) -> Held:
     partition = {"operating_day": day.date}
     return Held(
-        home.lake.read(dataset.table, partition),
-        home.lake.read(dataset.table.history, partition),
-        home.lake.read(QUARANTINE, partition | {"dataset": dataset.key}),
+        resources.lake.read(dataset.table, partition),
+        resources.lake.read(dataset.table.history, partition),
+        resources.lake.read(QUARANTINE, partition | {"dataset": dataset.key}),
     )
 
 
@@ -256,7 +268,11 @@ def _half_merged(stored: Held, settled: Held, complete: Held) -> Held:
 
 
 def _merged(
-    home: Home, dataset: Dataset, day: OperatingDay, identifiers: Sequence[str], stored: Held
+    resources: Resources,
+    dataset: Dataset,
+    day: OperatingDay,
+    identifiers: Sequence[str],
+    stored: Held,
 ) -> tuple[set[str], set[str]]:
     """The archived snapshots that were merged, by registry, ledger and rows; and those of them
     that the archive no longer has.
@@ -264,11 +280,11 @@ def _merged(
     Where neither registry nor ledger knows of the day, all that are not newer than one whose rows
     are stored: a day is merged in order, and a late one brings all the others.
     """
-    table = home.lake.find(dataset.table)
-    ledger = home.registry.ledger(dataset.key, day.key)
+    table = resources.lake.find(dataset.table)
+    ledger = resources.registry.ledger(dataset.key, day.key)
     uuids = {str(table.metadata.table_uuid)} if table else set()
     uuids |= {ledger.uuid} if ledger else set()
-    known = {i for u in uuids for i in home.registry.merged(dataset.key, day.key, u)}
+    known = {i for u in uuids for i in resources.registry.merged(dataset.key, day.key, u)}
     gone = known - set(identifiers)
     if ledger and ledger.archived == listing_hash(identifiers):
         known |= set(identifiers)

@@ -24,7 +24,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.alerts import Alert, Kind, Trouble
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Home
+from aurum_assets.resources.settings import Resources
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -51,7 +51,7 @@ class Newest:
 class Seen:
     """What one look sees of a home: read once, when it is asked for."""
 
-    home: Home
+    resources: Resources
     datasets: Sequence[Dataset]
     now: dt.datetime
 
@@ -68,7 +68,7 @@ class Seen:
     @cached_property
     def _days(self) -> Mapping[str, list[dt.date]] | AurumError:
         try:
-            return {d.key: self.home.lake.days(d.table) for d in self.datasets}
+            return {d.key: self.resources.lake.days(d.table) for d in self.datasets}
         except AurumError as error:
             return error
 
@@ -81,7 +81,7 @@ class Seen:
     def quarantined(self) -> Mapping[str, int]:
         """How many records of each dataset are in quarantine; no row is read."""
         held = self.days  # where the lake is away, it is not waited for twice
-        count = self.home.lake.counts_by(QUARANTINE, "dataset")
+        count = self.resources.lake.counts_by(QUARANTINE, "dataset")
         return {key: count.get(key, 0) for key in held}
 
     @cached_property
@@ -101,37 +101,41 @@ class Seen:
         until = next((n for n in ("interval_end", "interval_start") if n in names), "fetched_at")
         finality = pl.col("finality") if "finality" in names else pl.lit("")
         wanted = {until, "fetched_at"} | ({"finality"} & set(names))
-        rows = self.home.lake.read(dataset.table, {"operating_day": day}, tuple(sorted(wanted)))
+        rows = self.resources.lake.read(
+            dataset.table, {"operating_day": day}, tuple(sorted(wanted))
+        )
         found = rows.group_by(finality.alias("of")).agg(
             until=pl.col(until).max(), fetched=pl.col("fetched_at").max()
         )
         return {r["of"]: Newest(r["until"], r["fetched"]) for r in found.iter_rows(named=True)}
 
     def _registry(self) -> str:
-        registry = self.home.registry
+        registry = self.resources.registry
         registry.degraded = ""  # of an earlier look: this process may live for days
         registry.newest("nothing", "", "")
-        return self.home.degraded
+        return self.resources.degraded
 
     def _archive(self) -> str:
         first, said = self.datasets[0], []
         try:
-            self.home.archive.identifiers(first.archive_name, first.source.day_of(self.now).key)
+            self.resources.archive.identifiers(
+                first.archive_name, first.operator.day_of(self.now).key
+            )
         except (AurumError, OSError) as error:
             said.append(f"the archive cannot be read: {error}")
-        count, since = waiting(self.home)
+        count, since = waiting(self.resources)
         if since is not None:
             said.append(f"{count} answers wait in the spool, the oldest since {since:%F %R}Z")
         return "; ".join(said)
 
     def _kafka(self) -> str:
         """Messages that nobody took between two looks; empty where no broker is configured."""
-        events = self.home.events
+        events = self.resources.events
         if not events.configured:
             return ""
         waiting = [i.id for i in events.outbox.due()], [n for n, _ in events.outbox.messages()]
         first = "-".join(str(min(some, default="")) for some in waiting)
-        since = _since(self.home, "kafka-waits", first, self.now)
+        since = _since(self.resources, "kafka-waits", first, self.now)
         count = sum(map(len, waiting))
         if not count or self.now - since < _STUCK:
             return ""
@@ -143,7 +147,7 @@ class Seen:
 
 def measure(seen: Seen) -> None:
     """Bring the gauges up to what is held now; a part that cannot be read keeps its last value."""
-    metrics = seen.home.metrics
+    metrics = seen.resources.metrics
     try:
         for part, why in seen.degraded.items():
             metrics.hold("degraded", None, bool(why), part)
@@ -164,13 +168,13 @@ def measure(seen: Seen) -> None:
 class Scraped:
     """What a scrape endpoint serves: the gauges are measured at each scrape."""
 
-    home: Home
+    resources: Resources
     datasets: Sequence[Dataset]
 
     def collect(self) -> "Iterator[Family]":
         """As a collector of prometheus_client."""
-        measure(Seen(self.home, self.datasets, self.home.now()))
-        yield from self.home.metrics.collect()
+        measure(Seen(self.resources, self.datasets, self.resources.now()))
+        yield from self.resources.metrics.collect()
 
     @property
     def registry(self) -> "CollectorRegistry":
@@ -185,14 +189,16 @@ class Scraped:
 # --- alerts --------------------------------------------------------------------------------------
 
 
-def look(home: Home, datasets: Sequence[Dataset], *, pause: dt.timedelta = _PAUSE) -> list[Alert]:
+def look(
+    resources: Resources, datasets: Sequence[Dataset], *, pause: dt.timedelta = _PAUSE
+) -> list[Alert]:
     """Measure, open and end alerts, send what is to be sent; the alerts that are open now.
 
     A home at which nobody looked for longer than ``pause`` was asleep: lateness counts from its
     first look on. Takes 20 seconds for receivers at most, beside what reading the newest day of
     each table takes: half a minute and one request where the lake is out of reach.
     """
-    seen = Seen(home, datasets, home.now())
+    seen = Seen(resources, datasets, resources.now())
     deciders: dict[Kind, Iterator[Trouble]] = {
         "degraded": _degraded(seen),
         "breaker_open": _tripped(seen),
@@ -200,23 +206,23 @@ def look(home: Home, datasets: Sequence[Dataset], *, pause: dt.timedelta = _PAUS
         "quarantine_growing": _growing(seen),
     }
     with ExitStack() as stack:  # each is done, last one first, whatever the others raise
-        stack.callback(send, home)
+        stack.callback(send, resources)
         for kind, found in deciders.items():
-            stack.callback(_judge, home, kind, found)
+            stack.callback(_judge, resources, kind, found)
         stack.callback(measure, seen)
-    return home.alerts.open
+    return resources.alerts.open
 
 
-def _looked_since(home: Home, pause: dt.timedelta) -> dt.datetime:
+def _looked_since(resources: Resources, pause: dt.timedelta) -> dt.datetime:
     """When the looks began that followed each other within ``pause``, up to this one."""
-    now, (since, _, last) = home.now(), (home.state.get("looked") or "").partition(" ")
+    now, (since, _, last) = resources.now(), (resources.state.get("looked") or "").partition(" ")
     awake = bool(last) and now - dt.datetime.fromisoformat(last) <= pause
     began = min(dt.datetime.fromisoformat(since), now) if awake else now
-    home.state.set("looked", f"{began.isoformat()} {now.isoformat()}", _REMEMBERED)
+    resources.state.set("looked", f"{began.isoformat()} {now.isoformat()}", _REMEMBERED)
     return began
 
 
-def _judge(home: Home, kind: Kind, found: Iterator[Trouble]) -> None:
+def _judge(resources: Resources, kind: Kind, found: Iterator[Trouble]) -> None:
     """Open and end the alerts of ``kind``; what cannot be found out now stays as it is."""
     try:
         troubles = list(found)
@@ -224,15 +230,15 @@ def _judge(home: Home, kind: Kind, found: Iterator[Trouble]) -> None:
         log.warning("cannot be judged now", kind=kind, reason=str(error))
         return
     for trouble in troubles:
-        home.alerts.raise_(trouble)
-    home.alerts.settle_others(kind, {t.key for t in troubles})
+        resources.alerts.raise_(trouble)
+    resources.alerts.settle_others(kind, {t.key for t in troubles})
 
 
-def send(home: Home) -> None:
+def send(resources: Resources) -> None:
     """Send what is to be sent: one process at a time, for 20 seconds at most, and Kafka's time."""
-    with home.turn("alerts"):
-        home.alerts.send()
-    drain(home)
+    with resources.lock("alerts"):
+        resources.alerts.send()
+    drain(resources)
 
 
 def _degraded(seen: Seen) -> Iterator[Trouble]:
@@ -242,14 +248,16 @@ def _degraded(seen: Seen) -> Iterator[Trouble]:
 
 
 def _tripped(seen: Seen) -> Iterator[Trouble]:
-    for source in {d.source.name: d.source for d in seen.datasets}.values():
-        config = seen.home.configuration.sources[source.name]
-        if Breaker(config, source, seen.home.known_of(source), seen.home.clock).tripped:
+    for operator in {d.operator.name: d.operator for d in seen.datasets}.values():
+        config = seen.resources.configuration.operators[operator.name]
+        if Breaker(
+            config, operator, seen.resources.known_of(operator), seen.resources.clock
+        ).tripped:
             sentence = (
-                f"{source.title} was unavailable {config.breaker_failures} times in a row: asked "
+                f"{operator.title} was unavailable {config.breaker_failures} times in a row: asked "
                 f"once in {config.breaker_seconds:g} s until it answers"
             )
-            yield Trouble("breaker_open", "", source.name, sentence)
+            yield Trouble("breaker_open", "", operator.name, sentence)
 
 
 def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
@@ -259,17 +267,17 @@ def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
     A feed that was late before stays so until it comes; of a simulated home, whose data is made up
     as long as somebody looks, unless nobody looked for a day.
     """
-    since = _looked_since(seen.home, pause)
-    simulated = seen.home.origin == "simulated"
+    since = _looked_since(seen.resources, pause)
+    simulated = seen.resources.origin == "simulated"
     told = {
         (a.dataset, a.subject)
-        for a in seen.home.alerts.open
+        for a in seen.resources.alerts.open
         if not simulated or seen.now - dt.datetime.fromisoformat(a.last_seen_at) <= _PAUSE
     }
     for dataset in seen.datasets:
-        for feed in seen.home.config(dataset).feeds:
+        for feed in seen.resources.config(dataset).feeds:
             if seen.days[dataset.key] and feed.cadence != "backfill":
-                if is_known_not_offered(seen.home, dataset, feed):
+                if is_known_not_offered(seen.resources, dataset, feed):
                     continue
                 late = _late_beat if feed.cadence in CADENCE_MINUTES else _late_day
                 counted = _EVER if (dataset.key, feed.name) in told else since
@@ -280,10 +288,10 @@ def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
 
 def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
     """Why a feed that beats within the hour is late; empty where it is not."""
-    beat = dt.timedelta(minutes=CADENCE_MINUTES[feed.cadence] + feed.offset_minutes)
+    group = dt.timedelta(minutes=CADENCE_MINUTES[feed.cadence] + feed.offset_minutes)
     every = max(dataset.dialect(e.dialect).every for e in feed.endpoints)
-    lateness = dt.timedelta(minutes=seen.home.config(dataset).lateness_minutes)
-    limit = every + lateness + beat
+    lateness = dt.timedelta(minutes=seen.resources.config(dataset).lateness_minutes)
+    limit = every + lateness + group
     newest = seen.newest[dataset.key].get(feed.finality or "")
     if newest is None:
         day = seen.days[dataset.key][-1]
@@ -302,16 +310,16 @@ def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) ->
 
 def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
     """Why a feed that beats once a day is late; empty where it is not."""
-    config, held = seen.home.config(dataset), seen.days[dataset.key]
+    config, held = seen.resources.config(dataset), seen.days[dataset.key]
     grace = feed.grace_days if feed.becomes_final else 0
     wait = dt.timedelta(minutes=config.lateness_minutes) + HOUR
-    asked_on = dataset.source.day_of(seen.now).plus(-grace)
+    asked_on = dataset.operator.day_of(seen.now).plus(-grace)
     at = _CLEARED_AT if feed.offset_days > 0 else _DAILY_AT
     while asked_on.plus(grace).at(at) + wait > seen.now:
         asked_on = asked_on.plus(-1)
     owed = asked_on.plus(feed.offset_days)
-    today = dataset.source.day_of(seen.now).date
-    if owed.date < max(first_wanted(seen.home, held, today), config.first_day):
+    today = dataset.operator.day_of(seen.now).date
+    if owed.date < max(first_wanted(seen.resources, held, today), config.first_day):
         return ""
     if asked_on.plus(grace).at(at) < looked:  # no beat since; from the next day on repairs ask
         repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
@@ -323,7 +331,7 @@ def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> 
     if feed.finality is None:
         return ""
     partition = {"operating_day": owed.date}
-    there = seen.home.lake.read(dataset.table, partition, ("finality",))["finality"].unique()
+    there = seen.resources.lake.read(dataset.table, partition, ("finality",))["finality"].unique()
     return "" if feed.finality in there else f"{said}, but no {feed.finality} row of it is held"
 
 
@@ -331,21 +339,21 @@ def _growing(seen: Seen) -> Iterator[Trouble]:
     """Datasets with more records in quarantine than an hour ago; the first look compares none."""
     for dataset in seen.datasets:
         key, count = f"quarantine-was:{dataset.key}", seen.quarantined[dataset.key]
-        before, _, at = (seen.home.state.get(key) or "").partition(" ")
+        before, _, at = (seen.resources.state.get(key) or "").partition(" ")
         if not before or seen.now - dt.datetime.fromisoformat(at) >= HOUR or count < int(before):
-            seen.home.state.set(key, f"{count} {seen.now.isoformat()}", _REMEMBERED)
+            seen.resources.state.set(key, f"{count} {seen.now.isoformat()}", _REMEMBERED)
         if before and count > int(before):
             more = count - int(before)
             sentence = f"{more} records more than at {at[:16]}Z are quarantined, {count} in all"
             yield Trouble("quarantine_growing", dataset.key, "", sentence, "WARN")
 
 
-def _since(home: Home, key: str, value: str, now: dt.datetime) -> dt.datetime:
+def _since(resources: Resources, key: str, value: str, now: dt.datetime) -> dt.datetime:
     """Since when looks have seen this ``value`` under ``key``."""
-    before, _, at = (home.state.get(key) or "").partition(" ")
+    before, _, at = (resources.state.get(key) or "").partition(" ")
     if before == value and at:
         return dt.datetime.fromisoformat(at)
-    home.state.set(key, f"{value} {now.isoformat()}", _REMEMBERED)
+    resources.state.set(key, f"{value} {now.isoformat()}", _REMEMBERED)
     return now
 
 

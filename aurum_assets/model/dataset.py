@@ -22,7 +22,7 @@ CADENCE_MINUTES: Mapping[str, int] = {"five_minutes": 5, "fifteen_minutes": 15} 
 
 
 @dataclass(frozen=True)
-class Source:
+class Operator:
     """A market operator: ``zone`` is where its operating days live.
 
     ``newest_said`` reads the answer to a ``Probe``: the start (UTC) of the newest interval that is
@@ -77,7 +77,7 @@ class Dataset:
     """A series that the project keeps: its table and how each dialect is read."""
 
     key: str
-    source: Source
+    operator: Operator
     table: Table
     dialects: tuple[Dialect, ...]
     doc: str
@@ -91,7 +91,7 @@ class Dataset:
 
     def day(self, text: str) -> OperatingDay:
         """``text`` (YYYY-MM-DD) as an operating day of this dataset's source."""
-        return OperatingDay.parse(text, self.source.zone)
+        return OperatingDay.parse(text, self.operator.zone)
 
     def dialect(self, name: str) -> Dialect:
         """The dialect called ``name``. Raises ``KeyError`` where the dataset does not speak it."""
@@ -243,7 +243,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class SourceConfig:
+class OperatorConfig:
     """What an operator of this project tunes of one source.
 
     ``endpoint_limits`` hold for one endpoint name, beside the source's own ``limits``.

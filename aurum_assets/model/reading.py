@@ -84,7 +84,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Glance:
+class Inspection:
     """What is read before the bytes are archived: dialect, days said, content hash.
 
     ``partial``: why the answer is not all that was asked for; empty where it does not say so.
@@ -121,7 +121,7 @@ class _Document:
 # --- recognising -----------------------------------------------------------------------------
 
 
-def glance(dataset: Dataset, body: bytes, fmt: str) -> Glance:
+def inspect_answer(dataset: Dataset, body: bytes, fmt: str) -> Inspection:
     """The dialect, the operating days and the content hash of ``body``.
 
     Raises ``MalformedPayload`` where the bytes have no shape that the dataset knows.
@@ -133,7 +133,7 @@ def glance(dataset: Dataset, body: bytes, fmt: str) -> Glance:
     days = document.dialect.days(records, document.header)
     content = _canonical(body, fmt, tree, document.dialect.volatile)
     ranked = tuple(day for day, _ in Counter(days).most_common())
-    return Glance(document.dialect, ranked, content, len(document.records), document.partial)
+    return Inspection(document.dialect, ranked, content, len(document.records), document.partial)
 
 
 def sniff(body: bytes) -> Literal["json", "xml"]:

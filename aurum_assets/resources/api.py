@@ -24,7 +24,7 @@ from typing import Literal, Self
 import httpx
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Endpoint, Feed, Source, SourceConfig
+from aurum_assets.model.dataset import Endpoint, Feed, Operator, OperatorConfig
 from aurum_assets.model.errors import (
     ConfigError,
     HostUnknown,
@@ -111,8 +111,8 @@ class ApiClient:
 
     def __init__(
         self,
-        config: SourceConfig,
-        source: Source,
+        config: OperatorConfig,
+        operator: Operator,
         state: State,
         limiter: Limiter,
         *,
@@ -125,14 +125,14 @@ class ApiClient:
     ) -> None:
         self._base = checked_base(config.name, config.base_url)
         self._config = config
-        self._source = source
+        self._operator = operator
         self._limiter = limiter
         self._credentials = credentials or Credentials()
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
         self._tell = tell
-        self._breaker = Breaker(config, source, state, clock)
+        self._breaker = Breaker(config, operator, state, clock)
         self._memory = EndpointMemory(state)
         bounds = Bounds(
             connect_seconds=config.connect_seconds,
@@ -218,7 +218,7 @@ class ApiClient:
             last = outcome
             log.warning(
                 "no usable answer",
-                source=self._source.name,
+                source=self._operator.name,
                 dataset=run.ask.dataset,
                 endpoint=endpoint.name,
                 attempt=attempt,
@@ -229,9 +229,10 @@ class ApiClient:
             if attempt < tries:
                 pause = self._jitter(min(FIRST_BACKOFF * 2 ** (attempt - 1), LONGEST_BACKOFF))
                 self._rest(pause, f"{last.reason}: next try", f"({attempt + 1} of {tries})")
+        times = f"{tries} attempt{'s' if tries > 1 else ''}"
         msg = (
-            f"{self._source.title} gave no usable answer for {run.ask.dataset} at {endpoint.name} "
-            f"in {tries} attempt{'s' if tries > 1 else ''}: {last.reason}; ask again later"
+            f"{self._operator.title} gave no usable answer for {run.ask.dataset} at "
+            f"{endpoint.name} in {times}: {last.reason}; ask again later"
         )
         error = SourceUnavailable(msg, body=last.body)
         return Failure(error, elsewhere=last.elsewhere and not run.probing)
@@ -251,7 +252,7 @@ class ApiClient:
         except NameUnknown:
             host = httpx.URL(self._base).host
             msg = (
-                f"{self._source.title} was not asked for {run.ask.dataset}: "
+                f"{self._operator.title} was not asked for {run.ask.dataset}: "
                 f"{hosts.unknown(host, f'{self._config.name.upper()}_BASE_URL')}"
             )
             raise HostUnknown(msg) from None
@@ -259,7 +260,7 @@ class ApiClient:
             return Again(broken.reason, body=broken.body, elsewhere=broken.reached)
         except Unusable as unusable:
             msg = (
-                f"{self._source.title}'s answer for {run.ask.dataset} at {endpoint.name} was "
+                f"{self._operator.title}'s answer for {run.ask.dataset} at {endpoint.name} was "
                 f"refused: {unusable.reason}; asking again would bring the same"
             )
             return Failure(SourceRefused(msg, status=int(httpx.codes.OK)), elsewhere=False)
@@ -292,7 +293,7 @@ class ApiClient:
             return Failure(SourceRefused(msg, status=status), elsewhere=False)
         if httpx.codes.is_client_error(status) and status not in {TIMED_OUT, TOO_MANY}:
             msg = (
-                f"{self._source.title} refused {ask.dataset} at {endpoint.name} ({status}): "
+                f"{self._operator.title} refused {ask.dataset} at {endpoint.name} ({status}): "
                 "look at the endpoint's path in the configuration, and at what the account may see"
             )
             return Failure(SourceRefused(msg, status=status), elsewhere=True)
@@ -316,7 +317,7 @@ class ApiClient:
         statuses = [error.status for error in errors if isinstance(error, SourceRefused)]
         if NOT_FOUND in statuses and not ask.due:
             msg = (
-                f"{self._source.title} has not yet published {ask.dataset} for "
+                f"{self._operator.title} has not yet published {ask.dataset} for "
                 f"{ask.day or 'this day'} (404, and it is not due yet): ask again later"
             )
             return NotYetPublished(msg)
@@ -358,15 +359,15 @@ class ApiClient:
         return str(httpx.URL(url).copy_merge_params(ask.filters)) if ask.filters else url
 
     def _require_credentials(self, dataset: str) -> None:
-        if self._source.credentials and not self._credentials.given:
+        if self._operator.credentials and not self._credentials.given:
             raise ConfigError(self._who_are_you(dataset, "answers nobody without credentials"))
 
     def _who_are_you(self, dataset: str, what: str) -> str:
-        variables = ", or ".join(self._source.credentials)
+        variables = ", or ".join(self._operator.credentials)
         remedy = f"set {variables}" if variables else "it used to need no credentials, which"
         return (
-            f"{self._source.title} {what}, so {dataset} was not fetched: {remedy} "
-            f"(register at {self._source.registration})"
+            f"{self._operator.title} {what}, so {dataset} was not fetched: {remedy} "
+            f"(register at {self._operator.registration})"
         )
 
 
@@ -414,7 +415,7 @@ def _refusing(failures: dict[Endpoint, Failure]) -> list[Endpoint]:
     ]
 
 
-def checked_base(source: str, base_url: str) -> str:
+def checked_base(operator: str, base_url: str) -> str:
     """The base address without its last slash; one that carries a password is refused."""
     try:
         url = httpx.URL(base_url)
@@ -422,7 +423,7 @@ def checked_base(source: str, base_url: str) -> str:
         url = httpx.URL("")
     if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query:
         msg = (
-            f"source {source}: base_url must be http(s)://host[:port][/path], without user "
+            f"operator {operator}: base_url must be http(s)://host[:port][/path], without user "
             "name, password or query; credentials have variables of their own"
         )
         raise ConfigError(msg)

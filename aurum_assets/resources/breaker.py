@@ -8,7 +8,7 @@ import datetime as dt
 import uuid
 from collections.abc import Callable
 
-from aurum_assets.model.dataset import Source, SourceConfig
+from aurum_assets.model.dataset import Operator, OperatorConfig
 from aurum_assets.model.errors import SourceUnavailable
 from aurum_assets.resources.state import State
 
@@ -23,12 +23,12 @@ class Breaker:
 
     def __init__(
         self,
-        config: SourceConfig,
-        source: Source,
+        config: OperatorConfig,
+        operator: Operator,
         state: State,
         clock: Callable[[], dt.datetime],
     ) -> None:
-        self._title = source.title
+        self._title = operator.title
         self._state = state
         self._clock = clock
         self._failures = config.breaker_failures

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from aurum_assets.model.dataset import Limit, SourceConfig
+from aurum_assets.model.dataset import Limit, OperatorConfig
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State, transaction
 
@@ -86,7 +86,7 @@ class SqliteLimiter:
     def __init__(
         self,
         path: Path,
-        config: SourceConfig,
+        config: OperatorConfig,
         state: State,
         *,
         machines: int = 1,
@@ -174,7 +174,7 @@ class SqliteLimiter:
 class Rates:
     """What one of ``machines`` keeps to: the limits of a source and of its endpoints."""
 
-    def __init__(self, config: SourceConfig, machines: int = 1) -> None:
+    def __init__(self, config: OperatorConfig, machines: int = 1) -> None:
         self.source = [share(limit, machines) for limit in config.limits]
         self._endpoints = {
             endpoint: [share(limit, machines) for limit in limits]

@@ -210,7 +210,7 @@ class Metrics:
 
     def _labels(self, name: str, dataset: Dataset | None, more: Labels) -> str:
         found = {
-            "source": dataset.source.name if dataset else "",
+            "source": dataset.operator.name if dataset else "",
             "dataset": dataset.key if dataset else "",
             "environment": self._environment,
         }

@@ -122,7 +122,7 @@ class Outbox:
         self._delete("message", messages)
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[bool]:
+    def lock(self) -> Iterator[bool]:
         """Whether nobody else is draining, and nobody will while this lasts. Never waits."""
         with self._path.with_suffix(".lock").open("a") as file:
             try:

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import SourceConfig
+from aurum_assets.model.dataset import OperatorConfig
 from aurum_assets.resources import hosts
 from aurum_assets.resources.limits import LONGEST_PAUSE, Rates, SqliteLimiter
 from aurum_assets.resources.logs import get_logger
@@ -384,7 +384,7 @@ class RedisLimiter(SqliteLimiter):
         server: RedisServer,
         prefix: str,
         path: Path,
-        config: SourceConfig,
+        config: OperatorConfig,
         state: State,
         *,
         machines: int = 1,

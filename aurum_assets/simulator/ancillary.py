@@ -8,8 +8,8 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from aurum_assets.markets.isone.source import ISONE, SYSTEM
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
+from aurum_assets.operators.isone.operator import ISONE, SYSTEM
 from aurum_assets.simulator.ancillary_series import (
     PRODUCTS,
     Finality,

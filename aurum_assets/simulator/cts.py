@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from aurum_assets.markets.miso.source import MISO
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES, OperatingDay
+from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.simulator.payloads import Tree, number
 from aurum_assets.simulator.shapes import (
     Floats,

@@ -6,8 +6,8 @@ Without a day in the path the newest day that is out is answered, as a whole.
 
 import datetime as dt
 
-from aurum_assets.markets.isone.source import ISONE, SYSTEM
 from aurum_assets.model.clock import HOUR, OperatingDay
+from aurum_assets.operators.isone.operator import ISONE, SYSTEM
 from aurum_assets.simulator.ancillary_series import day_ahead
 from aurum_assets.simulator.isone import (
     DAY,

@@ -33,6 +33,6 @@ def answer(operator: str, world: World, ask: Ask) -> Answer:
     for route in ROUTES:
         if route.documented and world.live_only:
             continue
-        if route.source.name == operator and (found := re.fullmatch(route.pattern, ask.path)):
+        if route.operator.name == operator and (found := re.fullmatch(route.pattern, ask.path)):
             return route.answer(world, ask, **found.groupdict())
     raise Refusal(404, f"there is no {ask.path}")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import HOUR, OperatingDay
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.publication import final_at, newest_final_day
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World

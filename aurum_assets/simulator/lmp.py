@@ -11,8 +11,8 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Literal
 
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.simulator.isone import (
     DAY,
     Fresh,

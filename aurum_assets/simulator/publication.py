@@ -8,8 +8,8 @@ between the first and the third day after, in order. Without it nothing is late,
 import datetime as dt
 from functools import lru_cache
 
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import HOUR, OperatingDay
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.simulator.shapes import draws
 from aurum_assets.simulator.world import World
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from aurum_assets.model.dataset import Source
+from aurum_assets.model.dataset import Operator
 from aurum_assets.simulator.payloads import Format, Tree
 from aurum_assets.simulator.places import PRICED
 
@@ -123,7 +123,7 @@ class Route:
     ``documented``: the live server has no such path.
     """
 
-    source: Source
+    operator: Operator
     pattern: str
     answer: Callable[..., Answer]
     documented: bool = False

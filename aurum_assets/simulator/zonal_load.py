@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.simulator.isone import DAY, Fresh, asked_day, info, latest_days, stamp
 from aurum_assets.simulator.load import kilowatts
 from aurum_assets.simulator.payloads import Tree, thousandths, wrapped_newer

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from aurum_assets.markets import DATASETS
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.operators import DATASETS
 
 FOLDER = Path(__file__).parent
 OWED = ("ordinary", "spring", "autumn", "single", "empty", "malformed")

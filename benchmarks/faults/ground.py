@@ -18,14 +18,14 @@ from typing import NamedTuple
 import polars as pl
 
 from aurum_assets import ingest
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.markets.miso.cts import MISO_CTS
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
-from aurum_assets.resources.settings import Backends, Home
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from benchmarks.proof import Proof, close, home_at, twice_said
@@ -49,7 +49,7 @@ class Clean(NamedTuple):
     snapshots: Mapping[str, int]
 
 
-MakeHome = Callable[[Path, dt.datetime, Mapping[str, str]], Home]
+MakeHome = Callable[[Path, dt.datetime, Mapping[str, str]], Resources]
 
 
 @dataclass
@@ -153,12 +153,12 @@ class Round:
     running: Running
     clock: SetClock
     make: MakeHome
-    home: Home = field(init=False)
+    resources: Resources = field(init=False)
 
     def __post_init__(self) -> None:
         self.home = self.another()
 
-    def another(self) -> Home:
+    def another(self) -> Resources:
         """The home as another process has it."""
         urls = {"isone": self.running.isone_url, "miso": self.running.miso_url}
         home = self.make(self.root, self.clock(), urls)
@@ -184,14 +184,14 @@ class Round:
         datasets: Sequence[Dataset] = DATASETS,
         *,
         timed: bool = False,
-        home: Home | None = None,
+        resources: Resources | None = None,
     ) -> dict[str, AurumError]:
         """Collect and normalize each; our errors by dataset. Any other error breaks the proof."""
         errors: dict[str, AurumError] = {}
         for dataset in datasets:
             began = time.perf_counter()
             try:
-                run(home or self.home, dataset)
+                run(resources or self.home, dataset)
             except AurumError as error:
                 errors[dataset.key] = error
             except Exception as error:  # noqa: BLE001  whatever it is, it is counted as broken
@@ -233,7 +233,7 @@ class Round:
         for name, frame in expected.items():
             self._compare(name, frame, found[name])
         for dataset in DATASETS:
-            verified = ingest.verify(self.home, dataset, dataset.source.day_of(self.clock()))
+            verified = ingest.verify(self.home, dataset, dataset.operator.day_of(self.clock()))
             for problem in verified.problems:
                 self.breaks(f"{dataset.key}: {problem}")
         close(self.home.lake)
@@ -263,11 +263,13 @@ class Round:
         self.holds(told, where=not (len(missing) or doubled or wrong))
 
 
-def run(home: Home, dataset: Dataset) -> None:
+def run(resources: Resources, dataset: Dataset) -> None:
     """What a tick does for one dataset."""
-    collected = ingest.collect(home, dataset, dataset.source.day_of(home.now()), feeds=["now"])
+    collected = ingest.collect(
+        resources, dataset, dataset.operator.day_of(resources.now()), feeds=["now"]
+    )
     for key in collected.days:
-        ingest.normalize(home, dataset, dataset.day(key))
+        ingest.normalize(resources, dataset, dataset.day(key))
 
 
 def instant(number: int, tick: int) -> dt.datetime:
@@ -275,14 +277,14 @@ def instant(number: int, tick: int) -> dt.datetime:
     return _NOON + (number % _STARTS * TICKS + tick) * _TICK
 
 
-def tables(home: Home) -> Tables:
+def tables(resources: Resources) -> Tables:
     """Every table, with all its rows."""
-    return {name: home.lake.read(table) for name, table in _tables().items()}
+    return {name: resources.lake.read(table) for name, table in _tables().items()}
 
 
-def snapshots(home: Home) -> Mapping[str, int]:
+def snapshots(resources: Resources) -> Mapping[str, int]:
     """How many snapshots the tables of the datasets have."""
-    return {d.key: len(home.lake.table(d.table).metadata.snapshots) for d in DATASETS}
+    return {d.key: len(resources.lake.table(d.table).metadata.snapshots) for d in DATASETS}
 
 
 @cache
@@ -291,7 +293,7 @@ def _tables() -> Mapping[str, Table]:
     return {t.name: t for t in (*owned, QUARANTINE)}
 
 
-def at_default(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Home:
+def at_default(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Resources:
     """A home on the embedded defaults."""
     return home_at(root, now, urls)
 
@@ -299,7 +301,7 @@ def at_default(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Home:
 def on(backends: Callable[[Path], Backends]) -> MakeHome:
     """Makes homes on the servers that ``backends`` names, given the home's folder."""
 
-    def make(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Home:
+    def make(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Resources:
         return replace(home_at(root, now, urls), backends=backends(root))
 
     return make

@@ -17,7 +17,7 @@ import msgspec
 from aurum_assets import ingest
 from aurum_assets.model.message import SNAPSHOTS_TOPIC, Message, key_columns
 from aurum_assets.resources.events import PATIENCE, Brokers, Delivery, Events
-from aurum_assets.resources.settings import Backends, Home
+from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets_tests.servers.kafka import KafkaCluster
 from benchmarks.faults.ground import (
     DATASETS,
@@ -70,7 +70,7 @@ CONFIGURED = Fault("Kafka timeouts, all as configured", FAULTS[2].strike, _quick
 def _home(kafka: KafkaCluster, patience: float) -> MakeHome:
     make = on(lambda _: Backends(kafka_brokers=kafka.bootstrap))
 
-    def made(*arguments: object) -> Home:
+    def made(*arguments: object) -> Resources:
         home = make(*arguments)  # type: ignore[arg-type]  # those of MakeHome
         events = Events(home.root / "outbox.sqlite", Brokers(kafka.bootstrap), patience=patience)
         home.__dict__["events"] = events
@@ -111,7 +111,7 @@ class Dying(Events):
         raise AssertionError
 
 
-def _die(make: Callable[[], Home], bootstrap: str, number: int) -> None:
+def _die(make: Callable[[], Resources], bootstrap: str, number: int) -> None:
     home = make()
     events = Dying(home.root / "outbox.sqlite", Brokers(bootstrap))
     events.after = bool(number % 2)
@@ -141,7 +141,7 @@ def _killed(number: int, proof: FaultTable, line: Line) -> None:
             _told(one, kafka)
 
 
-def _made(root: Path, now: object, urls: Mapping[str, str], bootstrap: str) -> Home:
+def _made(root: Path, now: object, urls: Mapping[str, str], bootstrap: str) -> Resources:
     return on(lambda _: Backends(kafka_brokers=bootstrap))(root, now, urls)  # type: ignore[arg-type]  # an instant
 
 
@@ -161,7 +161,7 @@ def _told(one: Round, kafka: KafkaCluster) -> None:
         told = {(m.key, m.headers["record_hash"]) for m in kafka.messages(topic)}
         lost += len(stored - told)
         wrong += len(told - stored)
-        day = dataset.source.day_of(one.clock()).key
+        day = dataset.operator.day_of(one.clock()).key
         held = home.archive.identifiers(dataset.archive_name, day)
         snapshots |= {f"{dataset.key}/{day}/{identifier}" for identifier in held}
     announced = {m.key for m in kafka.messages(SNAPSHOTS_TOPIC)}

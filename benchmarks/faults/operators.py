@@ -16,10 +16,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.model.dataset import Dataset, Source, SourceConfig
+from aurum_assets.model.dataset import Dataset, Operator, OperatorConfig
 from aurum_assets.model.errors import AurumError, SourceUnavailable
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.api import (
     FIRST_BACKOFF,
     FIRST_PAUSE,
@@ -28,8 +28,9 @@ from aurum_assets.resources.api import (
     ApiClient,
     full_jitter,
 )
+from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.limits import LONGEST_PAUSE, SqliteLimiter
-from aurum_assets.resources.settings import Configuration, Home
+from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.faults import Details
 from benchmarks.faults.ground import DATASETS, WORK, FaultTable, Line, MakeHome, Round, a_round
@@ -57,7 +58,7 @@ _SLACK = 0.01  # seconds by which two clocks of one machine may differ
 
 
 @dataclass
-class Hurried(Home):
+class Hurried(Resources):
     """A home whose waits go by ``pace`` times as fast; state, limiter and backoff alike."""
 
     pace: float = 1.0
@@ -80,7 +81,7 @@ class Hurried(Home):
 
     def api(
         self,
-        source: Source,
+        operator: Operator,
         *,
         hasty: bool = False,
         memory: State | None = None,
@@ -88,17 +89,17 @@ class Hurried(Home):
     ) -> ApiClient:
         """As ever, on the faster clock."""
         del hasty, memory
-        config = self.configuration.sources[source.name]
-        config = replace(config, base_url=self.base_urls[source.name], endpoint_limits={})
+        config = self.configuration.operators[operator.name]
+        config = replace(config, base_url=self.base_urls[operator.name], endpoint_limits={})
         limiter = SqliteLimiter(
             self.root / "limits.sqlite", config, self.state, clock=self.time, sleep=self.sleep
         )
         return ApiClient(
             config,
-            source,
+            operator,
             self.state,
             limiter,
-            credentials=self.credentials.get(source.name),
+            credentials=self.credentials.get(operator.name),
             clock=self.clock,
             sleep=self.sleep,
             jitter=full_jitter,
@@ -154,20 +155,20 @@ FAULTS = (
 def tuned(waits: Waits) -> MakeHome:
     """Makes homes with these waits, and with limits that are out of the way."""
 
-    def make(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Home:
+    def make(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Resources:
         plain = home_at(root, now, urls)
-        sources = {
+        operators = {
             name: replace(
                 config,
                 limits=tuple(replace(x, requests=x.requests * 1000) for x in config.limits),
                 read_seconds=waits.read,
                 total_seconds=waits.total,
             )
-            for name, config in plain.configuration.sources.items()
+            for name, config in plain.configuration.operators.items()
         }
         return Hurried(
             root=root,
-            configuration=Configuration(sources, plain.configuration.datasets),
+            configuration=Configuration(operators, plain.configuration.datasets),
             base_urls=urls,
             credentials=plain.credentials,
             clock=plain.clock,
@@ -199,8 +200,8 @@ def _victim(fault: Fault, number: int) -> Dataset:
     )
 
 
-def _config(one: Round, dataset: Dataset) -> SourceConfig:
-    return one.home.configuration.sources[dataset.source.name]
+def _config(one: Round, dataset: Dataset) -> OperatorConfig:
+    return one.home.configuration.operators[dataset.operator.name]
 
 
 def _passing(one: Round, fault: Fault, victim: Dataset, times: int) -> None:
@@ -227,7 +228,7 @@ def _beside(one: Round, others: list[Dataset]) -> None:
     ends = time.monotonic() + WORK
     while not home.state.keys("pause:isone:") and time.monotonic() < ends:
         time.sleep(0.001)
-    one.goes_well("another process", one.tick(others, home=home))
+    one.goes_well("another process", one.tick(others, resources=home))
     close(home.lake)
 
 
@@ -237,7 +238,7 @@ def _keeps_pauses(one: Round, fault: Fault, victim: Dataset, since: int) -> None
     A request that was under way when another one was refused is no offence, so that of the other
     datasets only the time after the first refusal counts.
     """
-    seen = [s for s in one.simulator.requests[since:] if s.operator == victim.source.name]
+    seen = [s for s in one.simulator.requests[since:] if s.operator == victim.operator.name]
     ours = [s for s in seen if PATHS[victim.key] in s.path]
     others = [s for s in seen if s not in ours]
     pairs = [*itertools.pairwise(ours), *((ours[0], other) for other in others)]
@@ -359,7 +360,7 @@ def away(number: int, proof: FaultTable, line: Line) -> None:
 
 def bound(fault: Fault, waits: Waits) -> float:
     """Seconds of one run by the policy: its attempts, pauses and backoffs, and the work itself."""
-    attempts = SourceConfig("", "", ()).attempts
+    attempts = OperatorConfig("", "", ()).attempts
     backoffs = [min(FIRST_BACKOFF * 2.0**n, LONGEST_BACKOFF) for n in range(attempts - 1)]
     pauses = [fault.pauses(n + 1) for n in range(attempts - 1)]
     others = _OTHERS if fault.falls_over else 0

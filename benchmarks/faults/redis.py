@@ -84,7 +84,7 @@ def _ticks_through(one: Round, fault: Fault, redis: RedisProcess, after: float) 
 def _archived_once(one: Round) -> None:
     """Each answer lies in the archive once, whatever the registry forgot."""
     for dataset in DATASETS:
-        day = dataset.source.day_of(one.clock())
+        day = dataset.operator.day_of(one.clock())
         verified = ingest.verify(one.another(), dataset, day)
         told = f"{dataset.key}: {verified.objects} answers are archived, not {TICKS}"
         one.holds(told, where=verified.objects == TICKS)

@@ -24,7 +24,6 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from aurum_assets.markets.miso.source import MISO
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope
@@ -32,6 +31,7 @@ from aurum_assets.model.ids import is_a_name
 from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
+from aurum_assets.operators.miso.operator import MISO
 
 _MONTHS = [
     "Jan",
@@ -229,7 +229,7 @@ CTS_RULES = (
 
 MISO_CTS = Dataset(
     key="miso_cts",
-    source=MISO,
+    operator=MISO,
     folder="miso_coordinated_transaction_scheduling",
     table=Table(
         name="miso_cts",

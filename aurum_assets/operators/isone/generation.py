@@ -16,13 +16,13 @@ import datetime as dt
 
 import polars as pl
 
-from aurum_assets.markets.isone.source import ISONE, days_said, utc_stamp
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.ids import is_a_name, is_a_number
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
+from aurum_assets.operators.isone.operator import ISONE, days_said, utc_stamp
 
 _HALF_HOUR = dt.timedelta(minutes=30)  # the longest gap seen is 18 minutes
 
@@ -52,7 +52,7 @@ def parse_generation_mix(records: pl.DataFrame) -> pl.DataFrame:
 
 ISONE_GENERATION_MIX = Dataset(
     key="isone_generation_mix",
-    source=ISONE,
+    operator=ISONE,
     table=Table(
         name="isone_generation_mix",
         columns=(
@@ -116,7 +116,7 @@ def parse_generation_by_resource(records: pl.DataFrame) -> pl.DataFrame:
 
 ISONE_GENERATION_BY_RESOURCE = Dataset(
     key="isone_generation_by_resource",
-    source=ISONE,
+    operator=ISONE,
     table=Table(
         name="isone_generation_by_resource",
         columns=(

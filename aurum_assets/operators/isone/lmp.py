@@ -17,7 +17,6 @@ from dataclasses import replace
 import msgspec
 import polars as pl
 
-from aurum_assets.markets.isone.source import FINALITY_IS_KNOWN, ISONE, days_said, utc_stamp
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset, Dialect
@@ -25,6 +24,7 @@ from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
+from aurum_assets.operators.isone.operator import FINALITY_IS_KNOWN, ISONE, days_said, utc_stamp
 
 
 class PricedLocation(Record):
@@ -86,7 +86,7 @@ def _lmp_dataset(key: str, title: str, dialects: tuple[Dialect, ...], doc: str) 
     """A dataset of prices by location: all of them have the same table, key and rules."""
     return Dataset(
         key=key,
-        source=ISONE,
+        operator=ISONE,
         table=Table(
             name=key,
             columns=(

@@ -3,9 +3,9 @@
 Source: MISO's public API. It asks for at most one request a minute to the live display.
 """
 
-from aurum_assets.model.dataset import Source
+from aurum_assets.model.dataset import Operator
 
-MISO = Source(
+MISO = Operator(
     name="miso",
     title="Midcontinent ISO",
     zone="Etc/GMT+5",

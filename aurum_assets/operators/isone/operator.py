@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from aurum_assets.model.dataset import Source
+from aurum_assets.model.dataset import Operator
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.reading import local_days
 from aurum_assets.model.table import Rule
@@ -45,7 +45,7 @@ def latest_begin(body: bytes) -> dt.datetime:
     return said.astimezone(dt.UTC)
 
 
-ISONE = Source(
+ISONE = Operator(
     name="isone",
     title="ISO New England",
     zone="America/New_York",

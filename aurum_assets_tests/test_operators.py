@@ -9,38 +9,38 @@ import polars as pl
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.markets import DATASETS
-from aurum_assets.markets.isone.ancillary import ISONE_REGULATION_PRICES as REGULATION
-from aurum_assets.markets.isone.generation import ISONE_GENERATION_BY_RESOURCE as RESOURCES
-from aurum_assets.markets.isone.lmp import ISONE_DA_LMP as DA_LMP
-from aurum_assets.markets.isone.lmp import ISONE_RT_LMP
-from aurum_assets.markets.isone.locations import ISONE_LOCATIONS as LOCATIONS
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import NotYetPublished
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES as REGULATION
+from aurum_assets.operators.isone.generation import ISONE_GENERATION_BY_RESOURCE as RESOURCES
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP as DA_LMP
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS as LOCATIONS
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import PROVENANCE, Desk
 
 ORDINARY, SPRING, AUTUMN = "2026-07-20", "2025-03-09", "2025-11-02"
 DATED = [d for d in DATASETS if d not in (RESOURCES, LOCATIONS)]  # these answer for now only
-SPEAKING_XML = [d for d in DATASETS if d.source.name == "isone"]
+SPEAKING_XML = [d for d in DATASETS if d.operator.name == "isone"]
 
 dated = pytest.mark.parametrize("dataset", DATED, ids=lambda d: d.key)
 
 
 def feeds_of(desk: Desk, dataset: Dataset, *, dated_only: bool) -> list[Feed]:
-    feeds = desk.home.config(dataset).feeds
+    feeds = desk.resources.config(dataset).feeds
     return [f for f in feeds if f.asks != "now" or not dated_only]
 
 
 def reordered(desk: Desk, dataset: Dataset, change: Callable[[Feed], Feed]) -> Desk:
     """A desk whose configuration has ``dataset``'s feeds changed."""
-    configuration = desk.home.configuration
+    configuration = desk.resources.configuration
     config = configuration.datasets[dataset.key]
     changed = replace(config, feeds=tuple(change(f) for f in config.feeds))
     datasets = {**configuration.datasets, dataset.key: changed}
-    home = replace(desk.home, configuration=replace(configuration, datasets=datasets))
-    return Desk(home, desk.clock)
+    resources = replace(desk.resources, configuration=replace(configuration, datasets=datasets))
+    return Desk(resources, desk.clock)
 
 
 def only(fmt: str) -> Callable[[Feed], Feed]:
@@ -52,12 +52,12 @@ def collected(desk: Desk, dataset: Dataset, key: str) -> pl.DataFrame:
     """The table's day once all that speaks of it was asked for, every check being green."""
     day = dataset.day(key)
     feeds = feeds_of(desk, dataset, dated_only=dataset in DATED)
-    done = ingest.collect(desk.home, dataset, day, feeds=[f.name for f in feeds])
+    done = ingest.collect(desk.resources, dataset, day, feeds=[f.name for f in feeds])
     assert done.count("rejected") == 0
     assert done.days == [key]
-    normalized = ingest.normalize(desk.home, dataset, day)
+    normalized = ingest.normalize(desk.resources, dataset, day)
     assert normalized.quarantined == 0
-    for verdict in ingest.check(desk.home, normalized):
+    for verdict in ingest.check(desk.resources, normalized):
         if verdict.check != "completeness" or dataset in DATED:  # now is not a whole day
             assert verdict.passed, f"{verdict.check}: {verdict.reason}"
     return desk.rows(dataset, key)
@@ -66,7 +66,7 @@ def collected(desk: Desk, dataset: Dataset, key: str) -> pl.DataFrame:
 def settle(desk: Desk, dataset: Dataset, key: str) -> str:
     """Set the clock to when ``key`` is final; feeds that answer for now are asked for that day."""
     desk.clock.set(dataset.day(key).plus(6).start + dt.timedelta(hours=12))
-    return key if dataset in DATED else dataset.source.day_of(desk.clock()).key
+    return key if dataset in DATED else dataset.operator.day_of(desk.clock()).key
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
@@ -74,7 +74,7 @@ def test_an_ordinary_day_of_every_dataset_is_green(live_desk: Desk, dataset: Dat
     rows = collected(live_desk, dataset, settle(live_desk, dataset, ORDINARY))
     assert len(rows) > 0
     if "finality" in rows.columns:
-        said = {f.finality for f in live_desk.home.config(dataset).feeds} - {None}
+        said = {f.finality for f in live_desk.resources.config(dataset).feeds} - {None}
         assert set(rows["finality"].unique()) == said
 
 
@@ -100,10 +100,10 @@ def test_a_day_in_xml_is_the_same_day_as_in_json(live_desk: Desk, dataset: Datas
     key = settle(live_desk, dataset, ORDINARY)
     frames = []
     for fmt in ("json", "xml"):
-        root = live_desk.home.root / fmt
-        desk = Desk(replace(live_desk.home, root=root), live_desk.clock)
+        root = live_desk.resources.root / fmt
+        desk = Desk(replace(live_desk.resources, root=root), live_desk.clock)
         rows = collected(reordered(desk, dataset, only(fmt)), dataset, key)
-        identifiers = desk.home.archive.identifiers(dataset.archive_name, key)
+        identifiers = desk.resources.archive.identifiers(dataset.archive_name, key)
         assert all(("_xml-" in i) == (fmt == "xml") for i in identifiers)
         frames.append(rows.drop("fetched_at", "raw_sha256"))
     assert frames[0].equals(frames[1], null_equal=True)
@@ -116,20 +116,20 @@ def test_a_day_that_only_the_fallback_answers_is_the_same_day(
 ) -> None:
     feeds = [f for f in feeds_of(live_desk, dataset, dated_only=True) if len(f.endpoints) > 1]
     if not feeds:
-        assert dataset.source.name == "miso"
+        assert dataset.operator.name == "miso"
         return
     key = settle(live_desk, dataset, ORDINARY)
     day = dataset.day(key)
     feed = next(f for f in feeds if f.asks == "day" or f is feeds[-1])
     first, second = feed.endpoints[:2]
     market.simulator.fail("404", times=1, match=first.path.partition("{")[0])
-    done = ingest.collect(live_desk.home, dataset, day, feeds=[feed.name])
+    done = ingest.collect(live_desk.resources, dataset, day, feeds=[feed.name])
     assert done.days == [key]
-    identifiers = live_desk.home.archive.identifiers(dataset.archive_name, key)
+    identifiers = live_desk.resources.archive.identifiers(dataset.archive_name, key)
     assert identifiers
     assert all(f"-{second.name}-" in i for i in identifiers)
-    normalized = ingest.normalize(live_desk.home, dataset, day)
-    for verdict in ingest.check(live_desk.home, normalized):
+    normalized = ingest.normalize(live_desk.resources, dataset, day)
+    for verdict in ingest.check(live_desk.resources, normalized):
         assert verdict.passed, f"{verdict.check}: {verdict.reason}"
     statuses = [seen.status for seen in market.simulator.requests]
     assert statuses[:2] == [404, 200]
@@ -137,11 +137,11 @@ def test_a_day_that_only_the_fallback_answers_is_the_same_day(
 
 def test_the_documented_day_ahead_prices_are_the_live_ones(live_desk: Desk) -> None:
     """At noon the newest day that is out is today's: the path that takes no day says it whole."""
-    today = DA_LMP.source.day_of(live_desk.clock())
+    today = DA_LMP.operator.day_of(live_desk.clock())
     for feed in ("day", "now"):
-        done = ingest.collect(live_desk.home, DA_LMP, today, feeds=[feed])
+        done = ingest.collect(live_desk.resources, DA_LMP, today, feeds=[feed])
         assert done.days == [today.key]
-    normalized = ingest.normalize(live_desk.home, DA_LMP, today)
+    normalized = ingest.normalize(live_desk.resources, DA_LMP, today)
     assert normalized.snapshots == 2
     rows = live_desk.rows(DA_LMP, today.key)
     assert len(rows) == 24 * 3
@@ -149,9 +149,9 @@ def test_the_documented_day_ahead_prices_are_the_live_ones(live_desk: Desk) -> N
 
 
 def test_tomorrow_is_day_ahead_from_one_oclock_on(live_desk: Desk) -> None:
-    tomorrow = DA_LMP.source.day_of(live_desk.clock()).plus(1)
+    tomorrow = DA_LMP.operator.day_of(live_desk.clock()).plus(1)
     with pytest.raises(NotYetPublished):
-        ingest.collect(live_desk.home, DA_LMP, tomorrow, feeds=["day"])
+        ingest.collect(live_desk.resources, DA_LMP, tomorrow, feeds=["day"])
     live_desk.clock.set(live_desk.clock() + dt.timedelta(hours=1))
     rows = collected(live_desk, DA_LMP, tomorrow.key)
     assert rows.drop(*PROVENANCE)["interval_start"].n_unique() == 24

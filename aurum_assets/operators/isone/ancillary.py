@@ -17,19 +17,19 @@ from typing import Any
 
 import polars as pl
 
-from aurum_assets.markets.isone.source import (
-    FINALITY_IS_KNOWN,
-    ISONE,
-    SYSTEM,
-    days_said,
-    utc_stamp,
-)
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.ids import is_a_name, is_a_number
 from aurum_assets.model.reading import Record, local_days
 from aurum_assets.model.table import Table
+from aurum_assets.operators.isone.operator import (
+    FINALITY_IS_KNOWN,
+    ISONE,
+    SYSTEM,
+    days_said,
+    utc_stamp,
+)
 
 
 class RegulationRecord(Record):
@@ -72,7 +72,7 @@ _REGULATION = Dialect(
 
 ISONE_REGULATION_PRICES = Dataset(
     key="isone_regulation_prices",
-    source=ISONE,
+    operator=ISONE,
     table=Table(
         name="isone_regulation_prices",
         columns=(
@@ -160,7 +160,7 @@ _REQUIREMENTS = (
 
 ISONE_RESERVE_PRICES = Dataset(
     key="isone_reserve_prices",
-    source=ISONE,
+    operator=ISONE,
     table=Table(
         name="isone_reserve_prices",
         columns=(
@@ -307,7 +307,7 @@ def _market_days(records: list[Any], header: Mapping[str, Any]) -> list[str]:
 
 ISONE_ANCILLARY_SERVICES = Dataset(
     key="isone_ancillary_services",
-    source=ISONE,
+    operator=ISONE,
     table=Table(
         name="isone_ancillary_services",
         columns=(

@@ -17,13 +17,13 @@ from typing import Any
 
 import polars as pl
 
-from aurum_assets.markets.isone.source import ISONE, days_said, utc_stamp
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.reading import Record, local_days
 from aurum_assets.model.table import Rule, Table
+from aurum_assets.operators.isone.operator import ISONE, days_said, utc_stamp
 
 
 class SystemLoadRecord(Record):
@@ -64,7 +64,7 @@ _LIVE = Dialect(
 
 ISONE_SYSTEM_LOAD = Dataset(
     key="isone_system_load",
-    source=ISONE,
+    operator=ISONE,
     table=Table(
         name="isone_system_load",
         columns=(
@@ -119,7 +119,7 @@ def _zonal_days(records: list[Any], header: Mapping[str, Any]) -> list[str]:
 
 ISONE_ZONAL_LOAD = Dataset(
     key="isone_zonal_load",
-    source=ISONE,
+    operator=ISONE,
     table=Table(
         name="isone_zonal_load",
         columns=(

@@ -14,13 +14,13 @@ from typing import Any
 
 import polars as pl
 
-from aurum_assets.markets.isone.source import ISONE
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import DAY
 from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Table
+from aurum_assets.operators.isone.operator import ISONE
 
 
 class LocationRecord(Record):
@@ -51,7 +51,7 @@ def _no_days(records: list[Any], header: Mapping[str, Any]) -> list[str]:
 
 ISONE_LOCATIONS = Dataset(
     key="isone_locations",
-    source=ISONE,
+    operator=ISONE,
     table=Table(
         name="isone_locations",
         columns=(

@@ -1,0 +1,29 @@
+"""ISO New England's datasets. Adding one: one file or entry, and one line here."""
+
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.operators.isone.ancillary import (
+    ISONE_ANCILLARY_SERVICES,
+    ISONE_REGULATION_PRICES,
+    ISONE_RESERVE_PRICES,
+)
+from aurum_assets.operators.isone.generation import (
+    ISONE_GENERATION_BY_RESOURCE,
+    ISONE_GENERATION_MIX,
+)
+from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
+from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+
+DATASETS: tuple[Dataset, ...] = (
+    ISONE_DA_LMP,
+    ISONE_RT_LMP,
+    ISONE_RT_HOURLY_LMP,
+    ISONE_SYSTEM_LOAD,
+    ISONE_ZONAL_LOAD,
+    ISONE_GENERATION_MIX,
+    ISONE_GENERATION_BY_RESOURCE,
+    ISONE_REGULATION_PRICES,
+    ISONE_RESERVE_PRICES,
+    ISONE_ANCILLARY_SERVICES,
+    ISONE_LOCATIONS,
+)

@@ -1,0 +1,262 @@
+"""The dataset files: ``config/*_ingest_datasets.json``, read, checked against the code.
+
+A wrong file is one ``ConfigError`` naming file, dataset, key, what it holds and what it should.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+from pydantic import TypeAdapter, ValidationError
+
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import (
+    CADENCE_MINUTES,
+    Dataset,
+    DatasetConfig,
+    Endpoint,
+    Feed,
+    OperatorConfig,
+    is_safe_name,
+)
+from aurum_assets.model.drift import ExpectedField, field_of
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.logs import get_logger
+
+_RENAMED = {"retention_days": "repair_days"}  # keys of a dataset: it never said what is retained
+_LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """One ``*_ingest_datasets.json``: a source and its datasets."""
+
+    operator: OperatorConfig
+    datasets: tuple[DatasetConfig, ...]
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  as pydantic reads it
+
+
+def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
+    """Read every ``*_ingest_datasets.json`` of ``folder``.
+
+    Raises ``ConfigError`` naming file, dataset, key, what was found and what was expected.
+    """
+    files = sorted(folder.glob("*_ingest_datasets.json"))
+    if not files:
+        msg = f"{folder}: no *_ingest_datasets.json here; set AURUM_CONFIG to the config folder"
+        raise ConfigError(msg)
+    operators: dict[str, OperatorConfig] = {}
+    configs: dict[str, DatasetConfig] = {}
+    known = {d.key: d for d in datasets}
+    for file in files:
+        found = _read_file(file)
+        _refuse_zeros(file, found.operator)
+        operators[found.operator.name] = found.operator
+        for config in found.datasets:
+            if config.key in configs:
+                raise _wrong(file, config.key, "key", "one entry", "it is there twice")
+            _check_against_code(file, config, known)
+            configs[config.key] = config
+    missing = sorted(set(known) - set(configs))
+    if missing:
+        names = ", ".join(f.name for f in files)
+        msg = f"{names}: no entry for dataset {missing[0]}; every dataset of the code needs one"
+        raise ConfigError(msg)
+    return Configuration(operators, configs)
+
+
+def _wrong(file: Path, dataset: str, key: str, expected: str, found: object) -> ConfigError:
+    return ConfigError(
+        f"{file.name}: dataset {dataset}, key {key}: expected {expected}; found {found}"
+    )
+
+
+def _refuse_zeros(file: Path, operator: OperatorConfig) -> None:
+    numbers = asdict(operator)
+    limits = [*operator.limits, *(x for many in operator.endpoint_limits.values() for x in many)]
+    found: list[tuple[str, object]] = [
+        (k, v) for k, v in numbers.items() if isinstance(v, int | float) and v <= 0
+    ]
+    found += [("limits", x) for x in limits if x.requests <= 0 or x.seconds <= 0]
+    if found:
+        key, value = found[0]
+        msg = (
+            f"{file.name}: operator {operator.name}, key {key}: expected more than 0; found {value}"
+        )
+        raise ConfigError(msg)
+
+
+def _read_file(file: Path) -> IngestConfig:
+    try:
+        return TypeAdapter(IngestConfig).validate_json(_renamed(file), strict=False)
+    except ValidationError as error:
+        first = max(error.errors(include_url=False), key=lambda e: len(e["loc"]))  # the innermost
+        raise ConfigError(_sentence(file, first["loc"], first["msg"], first["input"])) from None
+
+
+def _renamed(file: Path) -> bytes:
+    """The text of ``file``, keys that have another name since the last version under their new one.
+
+    Raises ``ConfigError`` where a dataset has both.
+    """
+    text = file.read_bytes()
+    try:
+        raw = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text  # refused in words that say where
+    entries = raw.get("datasets") if isinstance(raw, dict) else None
+    renamed: dict[str, str] = {}
+    if isinstance(raw, dict) and "source" in raw and "operator" not in raw:
+        raw["operator"] = raw.pop("source")
+        renamed["source"] = "operator"
+    for entry in entries if isinstance(entries, list) else []:
+        for old, new in _RENAMED.items():
+            if isinstance(entry, dict) and old in entry:
+                if new in entry:
+                    expected = f"{new} alone ({old} is its old name)"
+                    raise _wrong(file, str(entry.get("key")), old, expected, "both")
+                entry[new] = entry.pop(old)
+                renamed[old] = new
+    for old, new in renamed.items():
+        said = "a key has another name now; the old one is read by this version for the last time"
+        log.warning(said, file=file.name, old=old, new=new)
+    return msgspec.json.encode(raw) if renamed else text
+
+
+def _sentence(file: Path, loc: tuple[int | str, ...], message: str, found: object) -> str:
+    dataset = ""
+    if len(loc) > 1 and loc[0] == "datasets" and isinstance(loc[1], int):
+        try:
+            raw = msgspec.json.decode(file.read_bytes())
+            dataset = f" dataset {raw['datasets'][loc[1]]['key']},"
+        except (msgspec.DecodeError, KeyError, IndexError, TypeError):
+            dataset = f" dataset number {loc[1] + 1},"
+        loc = loc[2:]
+    shapes = ("literal[", ExpectedField.__name__)  # pydantic names which of two shapes it tried
+    key = ".".join(str(p) for p in loc if not str(p).startswith(shapes)) or "(the whole file)"
+    shown = repr(found)
+    shown = shown if len(shown) < 80 else shown[:77] + "..."  # noqa: PLR2004  a line of a terminal
+    return f"{file.name}:{dataset} key {key}: {message}; found {shown}"
+
+
+def _check_against_code(  # noqa: C901, PLR0912  a list of refusals
+    file: Path, config: DatasetConfig, known: Mapping[str, Dataset]
+) -> None:
+    """Refuse what pydantic cannot see: what the code has not, and what could never work."""
+    if config.key not in known:
+        raise _wrong(file, config.key, "key", f"one of {', '.join(sorted(known))}", config.key)
+    dialects = {d.name for d in known[config.key].dialects}
+    spoken = "one of " + ", ".join(sorted(dialects))
+    for dialect in config.expected_fields:
+        if dialect not in dialects:
+            raise _wrong(file, config.key, "expected_fields", spoken, repr(dialect))
+    for dialect in config.live_dialects or ():
+        if dialect not in dialects:
+            raise _wrong(file, config.key, "live_dialects", spoken, repr(dialect))
+    _check_expectations(file, config)
+    for name in ("lateness_minutes", "repair_days"):
+        if getattr(config, name) < 1:
+            raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
+    if not 0 <= config.clock_slack_minutes <= _LONGEST_SLACK:
+        expected = f"between 0 and {_LONGEST_SLACK}"
+        found = config.clock_slack_minutes
+        raise _wrong(file, config.key, "clock_slack_minutes", expected, found)
+    names: set[str] = set()
+    for feed in config.feeds:
+        _check_probe(file, known[config.key], feed)
+        _check_times(file, config.key, feed)
+        if not feed.endpoints:
+            raise _wrong(file, config.key, f"feeds.{feed.name}.endpoints", "at least one", "none")
+        for endpoint in feed.endpoints:
+            key = f"feeds.{feed.name}.endpoints.{endpoint.name}"
+            if endpoint.dialect not in dialects:
+                raise _wrong(file, config.key, f"{key}.dialect", spoken, repr(endpoint.dialect))
+            if endpoint.name in names or not is_safe_name(endpoint.name):
+                expected = "a name that is not there twice, of letters, digits, dot, dash, _"
+                raise _wrong(file, config.key, key, expected, repr(endpoint.name))
+            names.add(endpoint.name)
+            _check_path(file, config.key, key, feed, endpoint)
+
+
+def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
+    if feed.probe is None:
+        return
+    key, path = f"feeds.{feed.name}.probe", feed.probe.path
+    if dataset.operator.newest_said is None or feed.asks == "now":
+        expected = "none: its source has nothing to probe, or the feed asks for no day"
+        raise _wrong(file, dataset.key, key, expected, repr(path))
+    if not path.startswith("/") or "{" in path:
+        expected = "a path that starts with / and holds no placeholder"
+        raise _wrong(file, dataset.key, f"{key}.path", expected, repr(path))
+    if feed.probe.every_minutes < 1:
+        found = feed.probe.every_minutes
+        raise _wrong(file, dataset.key, f"{key}.every_minutes", "1 or more", found)
+
+
+def _check_times(file: Path, dataset: str, feed: Feed) -> None:
+    """Refuse offsets that lie beyond the next mark, and days that no schedule asks for."""
+    key = f"feeds.{feed.name}"
+    minutes = CADENCE_MINUTES.get(feed.cadence, 1)
+    if not 0 <= feed.offset_minutes < minutes:
+        expected = f"0 to {minutes - 1}, as its cadence is {feed.cadence}"
+        raise _wrong(file, dataset, f"{key}.offset_minutes", expected, feed.offset_minutes)
+    if feed.again_days and (feed.cadence != "daily" or feed.asks == "now"):
+        expected = "none: only a daily feed that asks for a day or its hours asks again"
+        raise _wrong(file, dataset, f"{key}.again_days", expected, list(feed.again_days))
+    if any(days <= -feed.offset_days for days in feed.again_days):
+        expected = f"more than {max(-feed.offset_days, 0)}, as it is asked for then anyway"
+        raise _wrong(file, dataset, f"{key}.again_days", expected, list(feed.again_days))
+    if feed.grace_days < 0:
+        raise _wrong(file, dataset, f"{key}.grace_days", "0 or more", feed.grace_days)
+
+
+def _check_expectations(file: Path, config: DatasetConfig) -> None:
+    for dialect, fields in config.expected_fields.items():
+        for name, said in fields.items():
+            if expected := _wrong_field(field_of(said), config):
+                key = f"expected_fields.{dialect}.{name}"
+                raise _wrong(file, config.key, key, expected, said)
+    if config.price_bounds is not None and config.price_bounds[0] >= config.price_bounds[1]:
+        raise _wrong(file, config.key, "price_bounds", "floor below cap", config.price_bounds)
+    for name in ("price_tolerance", "volume_tolerance", "case_gap_seconds"):
+        if not getattr(config, name) >= 0:
+            raise _wrong(file, config.key, name, "0 or more", getattr(config, name))
+
+
+def _wrong_field(field: ExpectedField, config: DatasetConfig) -> str:
+    """What is expected of a field's entry where it is not so."""
+    if field.enum and field.type not in ("string", "label"):
+        return "enum only where type is string or label"
+    if field.magnitude is None:
+        return ""
+    if field.type not in ("number", "string"):
+        return "magnitude only where type is number or string"
+    if field.magnitude == "price":
+        if config.price_bounds is None:
+            return "price_bounds beside it, from which the magnitude of a price follows"
+    elif not 0 < field.magnitude[0] < field.magnitude[1]:
+        return "magnitude as [low, high] with 0 < low < high"
+    return "" if field.at_least > 0 else "at_least of 1 or more"
+
+
+def _check_path(file: Path, dataset: str, key: str, feed: Feed, endpoint: Endpoint) -> None:
+    day = None if feed.asks == "now" else OperatingDay(dt.date(2024, 3, 10), "UTC")
+    try:
+        path = endpoint.url_path(day, "01" if feed.asks == "hour" else "")
+    except (KeyError, IndexError, ValueError):
+        known = {"now": "no {day} or other placeholder", "day": "{day} or {yyyymmdd}"}
+        expected = known.get(feed.asks, "{day} or {yyyymmdd}, and {hour}")
+        raise _wrong(file, dataset, f"{key}.path", expected, repr(endpoint.path)) from None
+    if not path.startswith("/"):
+        raise _wrong(file, dataset, f"{key}.path", "a path that starts with /", repr(path))
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the config folder holds: sources by name, datasets by key."""
+
+    operators: Mapping[str, OperatorConfig]
+    datasets: Mapping[str, DatasetConfig]
