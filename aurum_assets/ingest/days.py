@@ -33,6 +33,7 @@ from aurum_assets.model.errors import (
     NotOffered,
     SourceError,
     SourceRefused,
+    StoreRefused,
 )
 from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.wire import Abandoned, abandon, asker
@@ -219,7 +220,7 @@ def _failure(
     """Collect and normalize one day; why it failed, if it did. Raises what all days would meet."""
     try:
         collect_day(resources, dataset, day, filters=filters, force=force)
-    except ConfigError:
+    except (ConfigError, StoreRefused):
         raise
     except SourceRefused as error:
         if error.status == _UNAUTHORIZED:
