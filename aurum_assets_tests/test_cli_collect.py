@@ -52,7 +52,7 @@ def days(result: Result) -> list[dict[str, Any]]:
     [
         (("isone",), "Missing argument 'DATASET'"),
         (("isone", "isone_da_lnp"), "isone_da_lmp"),
-        (("isone", "miso_cts"), "`aurum collect miso-cts` asks for it"),
+        (("isone", "miso_cts"), "`aurum collect miso miso_cts` asks for it"),
         (("miso_cts",), "No such command"),
         ((*LMP, "--node", "4000"), "No such option"),
         ((*LMP, "--date", "20240230"), "is not a day of the calendar"),
