@@ -659,9 +659,7 @@ def _operator(resources: Resources, operator: Operator) -> Finding:
     where = _masked(base)
     credentials = resources.credentials.get(operator.name)
     if operator.credentials and (credentials is None or not credentials.given):
-        variables = ", or ".join(operator.credentials)
-        said, remedy = "no credentials", f"set {variables} (register at {operator.registration})"
-        return Finding(operator.name, "off", where, said, remedy)
+        return Finding(operator.name, "off", where, "no credentials", operator.how_to_register)
     with _at(where), looking(resources, operator) as api:
         started = time.monotonic()
         try:
