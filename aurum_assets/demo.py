@@ -96,7 +96,7 @@ def demo_resources(
     """``home`` on embedded defaults, the simulator for its operators, and its clock."""
     return replace(
         resources,
-        base_urls={"isone": running.isone_url, "miso": running.miso_url},
+        base_urls=running.urls,
         credentials={o.name: Credentials.of(o, *_demo(o)) for o in OPERATORS if o.auth},
         clock=clock,
         limit_scale=_RAISED,

@@ -1,6 +1,6 @@
 """``aurum``: the command line. Every command calls the same verbs as the assets do.
 
-    collect    ask an operator: ``collect miso-cts``, ``collect isone DATASET``
+    collect    ask an operator: ``collect OPERATOR DATASET``, ``collect miso-cts``
     load       payload files from disk
     replay     what the archive is asked for again: replay, requeue
     verify     whether archive and tables agree

@@ -7,9 +7,9 @@ import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
 from aurum_assets import ingest
@@ -24,7 +24,7 @@ from aurum_assets.resources.settings import Resources
 
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
-Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+Job = Any  # define_asset_job gives a type that Dagster has no public name for
 Pair = tuple[Dataset, DatasetConfig]
 
 

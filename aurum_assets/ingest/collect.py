@@ -81,9 +81,9 @@ class Archived:
 class Collected:
     """What one run of ``collect`` did. ``owed``: days that the spool brought up meanwhile.
 
-    ``spooled``: answers that wait for the archive, and are not among ``archived``. By feed, in
-    words: ``failed`` and ``not_yet`` what brought no answer, ``not_offered`` what the operator does
-    not have at all, which is no failure.
+    ``spooled``: answers that wait for the archive, and are not among ``archived``. By feed:
+    ``failed`` and ``not_yet`` why it brought no answer, ``not_offered`` that the operator does not
+    have it at all, which is no failure.
     """
 
     archived: list[Archived] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Collected:
     requests: int = 0
     api_seconds: float = 0.0
     refusal: str = ""
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, SourceError] = field(default_factory=dict)
     not_yet: dict[str, str] = field(default_factory=dict)
     not_offered: dict[str, str] = field(default_factory=dict)
 
@@ -242,7 +242,7 @@ def _noted(
     """
     dataset, feed = asking.dataset, asking.feed
     if isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED:
-        done.failed[feed.name] = str(error)
+        done.failed[feed.name] = error
         raise error
     if isinstance(error, NotOffered):
         done.not_offered[feed.name] = str(error)
@@ -254,7 +254,7 @@ def _noted(
         done.not_yet[feed.name] = str(error)
         log.info("not yet published", **said)
     else:
-        done.failed[feed.name] = str(error)
+        done.failed[feed.name] = error
         log.warning("a feed brought nothing", **said)
     return [error]
 
