@@ -112,7 +112,7 @@ def _ask(place: _Place, number: int, ready: Any, counts: Any, late: Any, out: An
         time.sleep(seconds)
 
     state, limiter = _shared(place, sleep)
-    credentials = Credentials("demo", SecretStr("demo-password"))
+    credentials = Credentials.of(ISONE, "demo", "demo-password")
     with ApiClient(place.config, ISONE, state, limiter, credentials=credentials) as api:
         ready.wait(_READY_WITHIN)
         while True:
