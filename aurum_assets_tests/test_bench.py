@@ -10,7 +10,7 @@ import pytest
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.simulator.lmp import lmp_records
+from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.payloads import wrapped
 from benchmarks import day, figures, floor, parsers, peer, samples, scheduled
 from benchmarks.figures import Figure

@@ -142,3 +142,9 @@ def test_every_dataset_is_one_line_of_the_list() -> None:
     listed = text.partition("DATASETS: tuple[Dataset, ...] = (\n")[2].partition(")")[0]
     assert all(line.strip().endswith(",") for line in listed.splitlines())
     assert (PROJECT / "config").is_dir()
+
+
+def test_nothing_private_of_dagster_is_imported() -> None:
+    for path in FILES:
+        private = {n for n in imported(path) if n.startswith("dagster") and "._" in n}
+        assert not private, path

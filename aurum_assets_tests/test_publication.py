@@ -9,7 +9,7 @@ from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.operators.isone.operator import ISONE, latest_begin
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.simulator import feeds
-from aurum_assets.simulator.cts import live_records
+from aurum_assets.simulator.miso.cts import live_records
 from aurum_assets.simulator.payloads import render
 from aurum_assets.simulator.publication import final_at, jitter, newest_final_day
 from aurum_assets.simulator.world import Ask, Refusal, World

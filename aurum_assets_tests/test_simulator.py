@@ -21,9 +21,11 @@ from aurum_assets.model.reading import Reading, inspect_answer, read
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.simulator import cts, faults, ledger, lmp, load
+from aurum_assets.simulator import faults, ledger
+from aurum_assets.simulator.isone import lmp, load
+from aurum_assets.simulator.isone.places import places
+from aurum_assets.simulator.miso import cts
 from aurum_assets.simulator.payloads import render, wrapped
-from aurum_assets.simulator.places import places
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.wire import Request
 from aurum_assets.simulator.world import SetClock

@@ -4,6 +4,7 @@ brings the archive into its Iceberg table and checks it.
 A partition is an operating day in the source's zone; a tick materializes the same partition again.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,11 +23,10 @@ from aurum_assets.model.errors import AurumError, NothingArchived
 from aurum_assets.resources.settings import Resources
 
 OWNERS = ["team:market-data"]
-_FAIL_AFTER = {"five_minutes": 30, "fifteen_minutes": 60, "daily": 36 * 60, "backfill": 0}
 _RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemon's, a person's
 ASKED_AGAIN = translate.Retries(most=1, seconds=15)
 MERGED_AGAIN = translate.Retries(most=2, seconds=10)
-_A_WEEK = 7 * 24 * 60
+_A_WEEK = dt.timedelta(days=7)
 
 
 class CollectConfig(dg.Config):
@@ -65,19 +65,14 @@ def partitions(dataset: Dataset, config: DatasetConfig) -> dg.DailyPartitionsDef
 
 
 def freshness(config: DatasetConfig) -> dg.FreshnessPolicy | None:
-    """Stale when the fastest feed has missed several of its beats, each at its offset.
+    """Stale when the fastest feed has missed several of its marks, as its cadence says.
 
     None where no endpoint is live: what the operator does not offer is never stale.
     """
-    import datetime as dt
-
     if all(config.is_documented_only(feed) for feed in config.feeds):
         return None
-    minutes = min(
-        (_FAIL_AFTER[f.cadence] + f.offset_minutes for f in config.feeds if _FAIL_AFTER[f.cadence]),
-        default=_A_WEEK,
-    )
-    fail = dt.timedelta(minutes=minutes)
+    stale = [feed.asked.stale_after for feed in config.feeds]
+    fail = min(filter(None, stale), default=_A_WEEK)
     return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail / 2)
 
 

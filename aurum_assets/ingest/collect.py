@@ -24,7 +24,7 @@ from aurum_assets.model.errors import (
     SourceError,
     SourceRefused,
     SourceUnavailable,
-    StoreUnavailable,
+    StoreError,
 )
 from aurum_assets.model.reading import Inspection, inspect_answer
 from aurum_assets.resources.api import ApiClient
@@ -73,7 +73,7 @@ class Archived:
     bytes: int = 0
     records: int = 0
     stored: Stored | None = None
-    trouble: StoreUnavailable | ConfigError | None = None
+    trouble: StoreError | ConfigError | None = None
     partial: str = ""
 
 
@@ -130,7 +130,7 @@ def collect(
     hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was done
     before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
-    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreUnavailable`` or
+    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreError`` or
     ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
     What was spooled before goes up first.
     """
@@ -146,10 +146,10 @@ def collect(
         resources.metrics.verb("collect", dataset),
     )
     with said, counted, resources.api(dataset.operator, tell=progress or (lambda _: None)) as api:
-        away: StoreUnavailable | ConfigError | None = None
+        away: StoreError | ConfigError | None = None
         try:
             drain_spool(resources, dataset)
-        except (StoreUnavailable, ConfigError) as error:
+        except (StoreError, ConfigError) as error:
             away = error  # what is asked now goes to the spool too
         done.owed = owed_days(resources, dataset)
         errors: list[SourceError] = []
@@ -277,7 +277,7 @@ def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
     raise SourceRefused(said, status=next(e.status for e in failed if isinstance(e, SourceRefused)))
 
 
-def _raise_spooled(done: Collected, away: StoreUnavailable | ConfigError | None) -> None:
+def _raise_spooled(done: Collected, away: StoreError | ConfigError | None) -> None:
     """Raise what kept an answer out of the archive, now or in an earlier attempt (``away``)."""
     if done.spooled:
         away = done.spooled[0].trouble
@@ -475,7 +475,7 @@ def accept(
     """Archive an answer under the day that it speaks of, unless its request was answered so last.
 
     Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.
-    Raises ``StoreUnavailable`` or ``ConfigError`` where they had to be spooled.
+    Raises ``StoreError`` or ``ConfigError`` where they had to be spooled.
     """
     archived = _kept(resources, dataset, received, force=force)
     if archived.trouble is not None:

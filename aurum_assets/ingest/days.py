@@ -29,6 +29,7 @@ from aurum_assets.model.errors import (
     DaysFailed,
     MalformedPayload,
     SourceRefused,
+    StoreRefused,
 )
 from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.wire import Abandoned, abandon, asker
@@ -165,8 +166,8 @@ async def collect_days(
 
     ``progress`` is called in the event loop after each day: its key, days done, days asked for.
     Raises ``DaysFailed`` after the last day where some failed; where one shows that all would fail
-    alike, the rest are not asked for and have its error. ``ConfigError`` and a 401 end it at the
-    first.
+    alike, the rest are not asked for and have its error. ``ConfigError``, ``StoreRefused`` and
+    a 401 end it at the first.
     """
     if at_once < 1:
         msg = f"at_once is {at_once}: at least one day must be asked for at a time"
@@ -237,4 +238,4 @@ def _failure(outcome: Outcome) -> AurumError | None:
 def _ends_at_once(error: AurumError) -> bool:
     """Whether ``error`` is the caller's to mend, whatever days were asked for."""
     unauthorized = isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED
-    return unauthorized or isinstance(error, ConfigError)
+    return unauthorized or isinstance(error, ConfigError | StoreRefused)

@@ -72,7 +72,7 @@ class Store(Protocol):
 
     What is put as a gzip with words is ``sealed`` with those that lie there.
 
-    Every method raises ``StoreUnavailable`` where the store is out of reach, and ``ConfigError``
+    Every method raises ``StoreUnavailable`` where the store is out of reach, and ``StoreRefused``
     where it refuses; neither is ever an empty answer.
     """
 

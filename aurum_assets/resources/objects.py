@@ -1,7 +1,7 @@
 """Where objects lie: in a folder of this machine, or in a bucket of S3. The two ``Store`` s.
 
 Here belongs how an object is put once and whole, and how a store's failures read in our words: out
-of reach (``StoreUnavailable``: ask again later), refused (``ConfigError``: somebody must change
+of reach (``StoreUnavailable``: ask again later), refused (``StoreRefused``: somebody must change
 something), damaged (``MalformedPayload``). What lies under which key is the archive's business.
 
 Every request to S3 is over after ``SECONDS``: three tries of 3 s to connect and 8 s of silence,
@@ -28,7 +28,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
+from aurum_assets.model.errors import (
+    AurumError,
+    ConfigError,
+    MalformedPayload,
+    StoreRefused,
+    StoreUnavailable,
+)
 from aurum_assets.resources import hosts
 from aurum_assets.resources.archive import Store, Stored, sealed
 
@@ -460,7 +466,7 @@ class S3:
                 f"{self.uri}: there is no bucket {self._bucket!r}: make it, or set AURUM_ARCHIVE "
                 "(and AURUM_S3_ENDPOINT, AURUM_S3_REGION) to where there is one"
             )
-            return ConfigError(msg)
+            return StoreRefused(msg)
         waits = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
         if code in _PASSING or waits or status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._out_of_reach(doing, said)
@@ -470,7 +476,7 @@ class S3:
         return StoreUnavailable(f"{self.uri} is out of reach ({doing}: {why}): ask again later")
 
     def _refused(self, doing: str, why: str) -> AurumError:
-        return ConfigError(
+        return StoreRefused(
             f"{self.uri}: S3 refuses to {doing} ({why}): check the credentials (AWS_PROFILE, "
             "AWS_ACCESS_KEY_ID or a role), AURUM_S3_REGION, and that they may s3:ListBucket, "
             "s3:GetObject, s3:PutObject and s3:DeleteObject there"

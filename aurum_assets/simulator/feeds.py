@@ -2,9 +2,8 @@
 
 import re
 
-from aurum_assets.simulator import (
+from aurum_assets.simulator.isone import (
     ancillary,
-    cts,
     day_ahead_reserves,
     generation,
     hourly_lmp,
@@ -13,6 +12,7 @@ from aurum_assets.simulator import (
     locations,
     zonal_load,
 )
+from aurum_assets.simulator.miso import cts
 from aurum_assets.simulator.world import Answer, Ask, Refusal, World
 
 ROUTES = (

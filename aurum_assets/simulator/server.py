@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from aurum_assets.model.dataset import Limit
 from aurum_assets.simulator import control, faults, feeds
 from aurum_assets.simulator.faults import SILENT, Details, Fault
+from aurum_assets.simulator.isone.places import PRICED
 from aurum_assets.simulator.ledger import LIMITS, Ledger, RetryAfter, Seen, retry_after
-from aurum_assets.simulator.places import PRICED
 from aurum_assets.simulator.replies import asked_format, refusal, replaced, written
 from aurum_assets.simulator.wire import Reply, Request, Server
 from aurum_assets.simulator.world import Ask, Clock, Refusal, World

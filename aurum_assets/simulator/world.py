@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from aurum_assets.model.dataset import Operator
+from aurum_assets.simulator.isone.places import PRICED
 from aurum_assets.simulator.payloads import Format, Tree
-from aurum_assets.simulator.places import PRICED
 
 Clock = Callable[[], dt.datetime]
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.isone import (
+from aurum_assets.simulator.isone.days import (
     DAY,
     Fresh,
     asked_day,
@@ -22,7 +22,8 @@ from aurum_assets.simulator.isone import (
     latest_days,
     stamp,
 )
-from aurum_assets.simulator.lmp_series import Edition, corrected_after, prices
+from aurum_assets.simulator.isone.lmp_series import Edition, corrected_after, prices
+from aurum_assets.simulator.isone.places import CORE, PRICED, Place, places
 from aurum_assets.simulator.payloads import (
     BLANK_NUMBER,
     Format,
@@ -34,7 +35,6 @@ from aurum_assets.simulator.payloads import (
     render,
     wrapped,
 )
-from aurum_assets.simulator.places import CORE, PRICED, Place, places
 from aurum_assets.simulator.publication import final_at, jitter, newest_final_day
 from aurum_assets.simulator.shapes import lateness, noon
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World

@@ -4,8 +4,8 @@ They are the same whatever the seed, the day and the number of locations that ar
 """
 
 from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.simulator.isone.places import listed
 from aurum_assets.simulator.payloads import Tree, wrapped
-from aurum_assets.simulator.places import listed
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
 _NODE = "NETWORK NODE"

@@ -10,7 +10,7 @@ from functools import partial
 
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.operators.isone.operator import ISONE, SYSTEM
-from aurum_assets.simulator.ancillary_series import (
+from aurum_assets.simulator.isone.ancillary_series import (
     PRODUCTS,
     Finality,
     late_seconds,
@@ -18,7 +18,7 @@ from aurum_assets.simulator.ancillary_series import (
     reserve_prices,
     reserve_quantities,
 )
-from aurum_assets.simulator.isone import (
+from aurum_assets.simulator.isone.days import (
     DAY,
     FINALITY,
     Fresh,
@@ -32,8 +32,8 @@ from aurum_assets.simulator.isone import (
     out,
     stamp,
 )
+from aurum_assets.simulator.isone.places import reserve_zones
 from aurum_assets.simulator.payloads import Tree, number, wrapped
-from aurum_assets.simulator.places import reserve_zones
 from aurum_assets.simulator.publication import newest_final_day
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 

@@ -8,8 +8,8 @@ import datetime as dt
 
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.operators.isone.operator import ISONE, SYSTEM
-from aurum_assets.simulator.ancillary_series import day_ahead
-from aurum_assets.simulator.isone import (
+from aurum_assets.simulator.isone.ancillary_series import day_ahead
+from aurum_assets.simulator.isone.days import (
     DAY,
     cleared_day,
     fresh_day_ahead,

@@ -12,10 +12,18 @@ import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.generation_series import ROLLUP, instants, marginal, mix
-from aurum_assets.simulator.isone import DAY, Fresh, asked_day, info, latest_days, newest, stamp
+from aurum_assets.simulator.isone.days import (
+    DAY,
+    Fresh,
+    asked_day,
+    info,
+    latest_days,
+    newest,
+    stamp,
+)
+from aurum_assets.simulator.isone.generation_series import ROLLUP, instants, marginal, mix
+from aurum_assets.simulator.isone.places import Place, units
 from aurum_assets.simulator.payloads import Tree, number, wrapped
-from aurum_assets.simulator.places import Place, units
 from aurum_assets.simulator.shapes import Floats, draws
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 

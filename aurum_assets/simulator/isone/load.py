@@ -11,7 +11,7 @@ import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.isone import DAY, Fresh, asked_day, info, latest_days, stamp
+from aurum_assets.simulator.isone.days import DAY, Fresh, asked_day, info, latest_days, stamp
 from aurum_assets.simulator.payloads import Tree, thousandths, wrapped
 from aurum_assets.simulator.publication import jitter
 from aurum_assets.simulator.shapes import Ints, bump, draws, hours, lateness, season, wander

@@ -10,7 +10,7 @@ from functools import partial
 
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.isone import (
+from aurum_assets.simulator.isone.days import (
     DAY,
     FINALITY,
     Fresh,
@@ -26,10 +26,10 @@ from aurum_assets.simulator.isone import (
     out,
     stamp,
 )
-from aurum_assets.simulator.lmp import lmp_record, priced_at
-from aurum_assets.simulator.lmp_series import Market, hourly_prices
+from aurum_assets.simulator.isone.lmp import lmp_record, priced_at
+from aurum_assets.simulator.isone.lmp_series import Market, hourly_prices
+from aurum_assets.simulator.isone.places import CORE, PRICED, Place, places
 from aurum_assets.simulator.payloads import Tree, number, wrapped
-from aurum_assets.simulator.places import CORE, PRICED, Place, places
 from aurum_assets.simulator.publication import newest_final_day
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
