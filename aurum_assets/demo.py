@@ -97,7 +97,7 @@ def demo_resources(
     """``home`` on embedded defaults, the simulator for its operators, and its clock."""
     return replace(
         resources,
-        base_urls={"isone": running.isone_url, "miso": running.miso_url},
+        base_urls=running.urls,
         credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
         clock=clock,
         limit_scale=_RAISED,

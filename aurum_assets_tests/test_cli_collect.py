@@ -353,7 +353,7 @@ def test_what_was_archived_before_a_failure_reaches_the_table(
 def test_an_operator_that_shows_today_only_ends_a_range_in_one_sentence(
     collect: Collect, market: Running
 ) -> None:
-    market.simulator.world = replace(market.simulator.world, miso_dialect="live")
+    market.simulator.world = replace(market.simulator.world, dialect="live")
     result = collect(*CTS, "--start-date", "2026-07-15", "--end-date", DAY, "--json")
     assert result.exit_code == 1
     assert len(market.simulator.requests) == 1

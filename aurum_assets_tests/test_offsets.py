@@ -23,8 +23,8 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.settings import Resources
-from aurum_assets.simulator import feeds
 from aurum_assets.simulator.miso.cts import live_records
+from aurum_assets.simulator.operators import answer
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import Ask, World
 from aurum_assets_tests.conftest import Desk, utc
@@ -124,7 +124,7 @@ def test_the_last_case_of_a_day_is_had_before_the_file_rolls_over(
     configuration: Configuration, live_desk: Desk, market: Running, day: str
 ) -> None:
     """Midnight EST, whatever clock New York has: the file of a day is gone at its first case."""
-    market.simulator.world = replace(market.simulator.world, live_only=True, miso_dialect="live")
+    market.simulator.world = replace(market.simulator.world, live_only=True, dialect="live")
     today = CTS.day(day)
     group = beat_of(configuration, "miso_fifteen_minutes")
     around = list(instants(group, today.end - 10 * FIVE_MINUTES, today.end + 2 * FIVE_MINUTES))
@@ -172,7 +172,7 @@ def test_a_day_whose_publications_jitter_leaves_no_gap_and_costs_one_request_a_t
         for _ in runs:
             asked += 1
             now = tick + dt.timedelta(seconds=lag.uniform(0, 50))
-            had.add(utc(_first(feeds.answer("isone", world, Ask(path, now)).tree(), stamp)))
+            had.add(utc(_first(answer("isone", world, Ask(path, now)).tree(), stamp)))
     assert set(day.marks(FIVE_MINUTES)) <= had
     assert len(ticks) <= asked <= 1.05 * len(ticks)
 

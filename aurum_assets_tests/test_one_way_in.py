@@ -66,7 +66,7 @@ class Place:
     def be_live(self) -> None:
         """Both operators as their live servers are: MISO answers with today's file always."""
         world = self.market.simulator.world
-        self.market.simulator.world = replace(world, live_only=True, miso_dialect="live")
+        self.market.simulator.world = replace(world, live_only=True, dialect="live")
 
     def configure(self, file: str, change: Callable[[dict[str, Any]], object]) -> None:
         """A config file with a change of its own."""

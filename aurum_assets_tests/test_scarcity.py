@@ -32,9 +32,9 @@ from aurum_assets.simulator.isone.ancillary import regulation_records, reserve_r
 from aurum_assets.simulator.isone.day_ahead_reserves import reserve_data_records
 from aurum_assets.simulator.isone.hourly_lmp import hourly_records
 from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import wrapped, wrapped_newer
 from aurum_assets.simulator.isone.places import places
 from aurum_assets.simulator.miso.cts import live_records
-from aurum_assets.simulator.payloads import wrapped, wrapped_newer
 from aurum_assets_tests.conftest import Brought, Desk
 
 Json = dict[str, Any]

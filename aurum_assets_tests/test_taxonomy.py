@@ -26,7 +26,7 @@ from aurum_assets.simulator.isone.ancillary import regulation_records, reserve_r
 from aurum_assets.simulator.isone.day_ahead_reserves import reserve_data_records
 from aurum_assets.simulator.isone.generation import mix_records
 from aurum_assets.simulator.isone.locations import location_records
-from aurum_assets.simulator.payloads import wrapped, wrapped_newer
+from aurum_assets.simulator.isone.payloads import wrapped, wrapped_newer
 from aurum_assets_tests.conftest import Brought, Desk
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.test_datasets import bring

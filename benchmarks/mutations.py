@@ -18,8 +18,8 @@ from typing import Any
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets.simulator.miso.cts import documented_records, live_records
-from aurum_assets.simulator.payloads import wrapped
 
 DAY = "2025-07-14"
 BOMB = "gzip bomb"

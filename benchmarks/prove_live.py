@@ -230,7 +230,7 @@ def prove_live(
         simulator.serve() as running,
         dg.DagsterInstance.ephemeral() as instance,
     ):
-        urls = {"isone": running.isone_url, "miso": running.miso_url}
+        urls = running.urls
         resources = _begun(replace(home_at(Path(name), first.start, urls), clock=clock))
         live = Live(resources, clock, simulator, proof, instance, through_dagster=True)
         change = first.start + through_dagster * HOUR

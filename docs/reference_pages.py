@@ -30,10 +30,10 @@ import aurum_assets  # noqa: E402  with a home that is not there: nothing of thi
 from aurum_assets import ingest  # noqa: E402
 from aurum_assets.cli import main  # noqa: E402
 from aurum_assets.definitions import defs  # noqa: E402
-from aurum_assets.markets import DATASETS  # noqa: E402
 from aurum_assets.model.dataset import Dataset, DatasetConfig  # noqa: E402
 from aurum_assets.model.table import Table  # noqa: E402
-from aurum_assets.resources.settings import IngestConfig, load_config  # noqa: E402
+from aurum_assets.operators import DATASETS  # noqa: E402
+from aurum_assets.resources.configuration import IngestConfig, load_config  # noqa: E402
 
 _MADE = "<!-- Written by docs/reference_pages.py; changes here are lost. -->\n\n"
 _HEADINGS = re.compile(r"^([A-Z][a-z]+): ")
@@ -225,7 +225,8 @@ def _environment() -> str:
     described = env_example()
     rows = []
     for name, (others, default, secret) in sorted(variables().items()):
-        text = described.get(name, "")
+        beside = next((n for n, t in described.items() if re.search(rf"\b{name}\b", t)), None)
+        text = described.get(name) or (f"See `{beside}`." if beside else "")
         if others:
             text += " Also read: " + ", ".join(f"`{o}`" for o in others) + "."
         shown = "secret" if secret else f"`{_shown(default)}`" if default not in ("", None) else ""

@@ -32,7 +32,22 @@ from collections.abc import Mapping
 
 
 class AurumError(Exception):
-    """Anything that this project raises on purpose."""
+    """Anything that this project raises on purpose.
+
+    ``cause``: the message without its last part ``remedy``, which says what to do.
+    """
+
+    remedy = ""
+
+    def __init__(self, message: str = "", *, remedy: str = "") -> None:
+        super().__init__(f"{message}: {remedy}" if remedy else message)
+        if remedy:
+            self.remedy = remedy
+
+    @property
+    def cause(self) -> str:
+        """What is wrong."""
+        return str(self).removesuffix(f": {self.remedy}") if self.remedy else str(self)
 
 
 class Transient(AurumError):

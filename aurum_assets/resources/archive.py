@@ -25,6 +25,7 @@ import msgspec
 
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.finding import Finding
 
 _T = TypeVar("_T")
 
@@ -103,6 +104,12 @@ class Store(Protocol):
     def remove(self, key: str) -> None:
         """Remove an object and its words; no error where there is none."""
 
+    def check(self, seconds: float) -> Finding:
+        """Put, get, list and remove a small object as a run does, each within ``seconds``.
+
+        Raises nothing.
+        """
+
 
 class DaySize(msgspec.Struct, frozen=True, array_like=True):
     """How many objects an operating day has, their bytes, and what ``Store.changed`` said."""
@@ -138,6 +145,10 @@ class Archive:
     def uri(self) -> str:
         """Where the archive is."""
         return self.store.uri
+
+    def check(self, seconds: float) -> Finding:
+        """See ``Store``."""
+        return self.store.check(seconds)
 
     def put(self, folder: str, envelope: Envelope, body: bytes) -> Stored:
         """Keep ``body`` with its envelope."""
