@@ -340,7 +340,7 @@ def _look(
     """The gaps whose next attempt is due; updates ``memory`` for the other days."""
     now, config = resources.now(), resources.config(dataset)
     required = offered_requirements(resources, dataset)
-    lateness = dt.timedelta(minutes=config.lateness_minutes)
+    lateness = config.lateness
     stored = set(resources.lake.days(dataset.table)) if required else set()
     days = wanted_days(resources, dataset, stored, required)
     gaps, looks = [], LOOKS

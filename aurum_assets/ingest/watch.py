@@ -18,7 +18,7 @@ from aurum_assets.ingest.keep import waiting
 from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.ingest.publish import drain
 from aurum_assets.model.clock import HOUR
-from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, Feed
+from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.alerts import Alert, Incident, Kind
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric as Family
 
-_DAILY_AT, _CLEARED_AT = dt.time(6, 30), dt.time(14, 30)  # local, as the schedules run
 _STUCK = dt.timedelta(minutes=10)
 _PAUSE = dt.timedelta(hours=26)  # where the watch runs once a day
 _REMEMBERED = 30 * 86_400.0
@@ -276,10 +275,10 @@ def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Incident]:
     }
     for dataset in seen.datasets:
         for feed in seen.resources.config(dataset).feeds:
-            if seen.days[dataset.key] and feed.cadence != "backfill":
+            if seen.days[dataset.key] and feed.asked.scheduled:
                 if is_known_not_offered(seen.resources, dataset, feed):
                     continue
-                late = _late_within_day if feed.cadence in CADENCE_MINUTES else _late_daily
+                late = _late_within_day if feed.asked.within_the_day else _late_daily
                 counted = _EVER if (dataset.key, feed.name) in open_before else since
                 sentence = late(seen, dataset, feed, counted)
                 if sentence:
@@ -287,11 +286,9 @@ def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Incident]:
 
 
 def _late_within_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
-    """Why a feed that is scheduled every few minutes is late; empty where it is not."""
-    between = dt.timedelta(minutes=CADENCE_MINUTES[feed.cadence] + feed.offset_minutes)
+    """Why a feed that is asked several times a day is late; empty where it is not."""
     every = max(dataset.dialect(e.dialect).every for e in feed.endpoints)
-    lateness = dt.timedelta(minutes=seen.resources.config(dataset).lateness_minutes)
-    limit = every + lateness + between
+    limit = every + seen.resources.config(dataset).lateness + feed.asked.longest_wait
     newest = seen.newest[dataset.key].get(feed.finality or "")
     if newest is None:
         day = seen.days[dataset.key][-1]
@@ -309,21 +306,17 @@ def _late_within_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.dateti
 
 
 def _late_daily(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
-    """Why a feed that is scheduled once a day is late; empty where it is not."""
+    """Why a feed that is asked once a day is late; empty where it is not."""
     config, held = seen.resources.config(dataset), seen.days[dataset.key]
-    grace = feed.grace_days if feed.becomes_final else 0
-    wait = dt.timedelta(minutes=config.lateness_minutes) + HOUR
+    at, grace, wait = feed.asked.at, feed.grace, config.lateness + HOUR
     asked_on = dataset.operator.day_of(seen.now).plus(-grace)
-    at = _CLEARED_AT if feed.offset_days > 0 else _DAILY_AT
     while asked_on.plus(grace).at(at) + wait > seen.now:
         asked_on = asked_on.plus(-1)
     due = asked_on.plus(feed.offset_days)
     today = dataset.operator.day_of(seen.now).date
     if due.date < max(first_wanted(seen.resources, held, today), config.first_day):
         return ""
-    if (
-        asked_on.plus(grace).at(at) < looked
-    ):  # not scheduled since; from the next day on repairs ask
+    if asked_on.plus(grace).at(at) < looked:  # not asked since; repairs ask from the next day on
         repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
         if feed.asks == "now" or repaired_by > seen.now:
             return ""
