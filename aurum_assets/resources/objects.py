@@ -144,14 +144,14 @@ class Folder:
         """See ``Store``."""
         return self.root.resolve().as_uri()
 
-    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
+    def put(self, key: str, body: bytes, metadata: bytes = b"") -> Stored:
         """See ``Store``."""
         with self._reached(f"put {key}"):
-            if words:
+            if metadata:
                 about = self.root / _beside(key)
-                if not _create(about, words):  # of a put that was killed before its object
-                    words = about.read_bytes()
-                body = sealed(body, words)
+                if not _create(about, metadata):  # of a put that was killed before its object
+                    metadata = about.read_bytes()
+                body = sealed(body, metadata)
             created = _create(self.root / key, body)
         return Stored(
             path=key,
@@ -163,9 +163,9 @@ class Folder:
 
     def get(self, key: str) -> tuple[bytes, bytes]:
         """See ``Store``."""
-        return self._read(key), self.words(key)
+        return self._read(key), self.metadata(key)
 
-    def words(self, key: str) -> bytes:
+    def metadata(self, key: str) -> bytes:
         """See ``Store``."""
         return self._read(_beside(key))
 
@@ -299,16 +299,16 @@ class S3:
         """See ``Store``."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
-    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
+    def put(self, key: str, body: bytes, metadata: bytes = b"") -> Stored:
         """See ``Store``."""
-        about = _as_metadata(words)
+        about = _as_metadata(metadata)
         mark = uuid.uuid4().hex
         about["put"] = mark
         if sum(_NAMED + len(name) + len(value) for name, value in about.items()) > METADATA_BYTES:
-            if not self.put(_beside(key), words).created:
-                words = self.get(_beside(key))[0]
+            if not self.put(_beside(key), metadata).created:
+                metadata = self.get(_beside(key))[0]
             about = {**_BESIDE, "put": mark}
-        sealing = sealed(body, words)
+        sealing = sealed(body, metadata)
         return self._asked(f"put {key}", partial(self._put, key, sealing, about))
 
     def _put(self, key: str, body: bytes, about: dict[str, str], client: "S3Client") -> Stored:
@@ -370,7 +370,7 @@ class S3:
                     raise
         raise AssertionError
 
-    def words(self, key: str) -> bytes:
+    def metadata(self, key: str) -> bytes:
         """See ``Store``."""
         about = self._asked(f"look at {key}", partial(self._head, key))
         return self._words(key, about)
@@ -628,12 +628,12 @@ def _status(error: "ClientError") -> int:
     return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def _as_metadata(words: bytes) -> dict[str, str]:
+def _as_metadata(metadata: bytes) -> dict[str, str]:
     """Words as user metadata: ASCII, dashes in names, nothing that is null."""
-    said: dict[str, Any] = json.loads(words) if words else {}
+    fields: dict[str, Any] = json.loads(metadata) if metadata else {}
     return {
         name.replace("_", "-"): json.dumps(value).replace("\x7f", "\\u007f")
-        for name, value in said.items()
+        for name, value in fields.items()
         if value is not None
     }
 
