@@ -12,6 +12,7 @@ import reference_pages
 import aurum_assets
 from aurum_assets import ingest
 from aurum_assets.cli import COMMANDS
+from aurum_assets.definitions import defs
 from aurum_assets.operators import DATASETS
 
 PROJECT = Path(aurum_assets.__file__).parents[1]
@@ -79,7 +80,7 @@ def test_the_reference_shows_every_key_of_the_config_files() -> None:
 
 
 def test_the_reference_shows_every_check() -> None:
-    for definition in reference_pages.defs.asset_checks or ():
+    for definition in defs.asset_checks or ():
         for spec in getattr(definition, "check_specs", ()):
             assert f"| `{spec.name}` |" in pages()["checks.md"]
 

@@ -1,6 +1,7 @@
 """Who may import whom: the rooms of the project, read from the source by ``ast``."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +136,15 @@ def owner(target: str, known: dict[str, Path]) -> str | None:
             return target
         target = target.rpartition(".")[0]
     return None
+
+
+def test_the_engine_of_the_simulator_names_no_operator() -> None:
+    names = {path.parent.name for path in (ROOT / "operators").glob("*/operator.py")}
+    engine = [p for p in (ROOT / "simulator").glob("*.py") if p.name != "operators.py"]
+    assert {"isone", "miso"} <= names
+    assert [
+        p.name for p in engine if set(re.findall(r"[a-z]+", p.read_text().lower())) & names
+    ] == []
 
 
 def test_every_dataset_is_one_line_of_the_list() -> None:

@@ -210,9 +210,9 @@ def _documented(world: World, ask: Ask) -> Answer:
 
 
 def _cts(world: World, ask: Ask) -> Answer:
-    if world.miso_dialect == "documented" or (world.miso_dialect == "both" and ask.query):
+    if world.dialect == "documented" or (world.dialect == "both" and ask.query):
         return _documented(world, ask)
     return _live(world, ask)
 
 
-ROUTES = (Route(MISO, r"/CoordinatedTransactionScheduling", _cts),)
+ROUTES = (Route(r"/CoordinatedTransactionScheduling", _cts),)

@@ -11,11 +11,19 @@ from functools import lru_cache
 import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.generation_series import ROLLUP, instants, marginal, mix
-from aurum_assets.simulator.isone import DAY, Fresh, asked_day, info, latest_days, newest, stamp
-from aurum_assets.simulator.payloads import Tree, number, wrapped
-from aurum_assets.simulator.places import Place, units
+from aurum_assets.simulator.isone.days import (
+    DAY,
+    Fresh,
+    asked_day,
+    info,
+    latest_days,
+    newest,
+    stamp,
+)
+from aurum_assets.simulator.isone.generation_series import ROLLUP, instants, marginal, mix
+from aurum_assets.simulator.isone.payloads import wrapped
+from aurum_assets.simulator.isone.places import Place, units
+from aurum_assets.simulator.payloads import Tree, number
 from aurum_assets.simulator.shapes import Floats, draws
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
@@ -131,7 +139,7 @@ def _resources(world: World, ask: Ask) -> Answer:
 
 ROUTES = (
     info("/genfuelmix", _fresh),
-    Route(ISONE, "/genfuelmix/current", _current_mix),
-    Route(ISONE, rf"/genfuelmix/day/{DAY}", _mix_of_day),
-    Route(ISONE, "/generation/resource", _resources, documented=True),
+    Route("/genfuelmix/current", _current_mix),
+    Route(rf"/genfuelmix/day/{DAY}", _mix_of_day),
+    Route("/generation/resource", _resources, documented=True),
 )

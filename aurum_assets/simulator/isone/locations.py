@@ -3,9 +3,9 @@
 They are the same whatever the seed, the day and the number of locations that are priced here.
 """
 
-from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.payloads import Tree, wrapped
-from aurum_assets.simulator.places import listed
+from aurum_assets.simulator.isone.payloads import wrapped
+from aurum_assets.simulator.isone.places import listed
+from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
 _NODE = "NETWORK NODE"
@@ -40,4 +40,4 @@ def _locations(world: World, ask: Ask, everything: str | None = None) -> Answer:
     return Answer(tree, "LocationName", ("locations", bool(everything)))
 
 
-ROUTES = (Route(ISONE, r"/locations(?P<everything>/all)?", _locations),)
+ROUTES = (Route(r"/locations(?P<everything>/all)?", _locations),)

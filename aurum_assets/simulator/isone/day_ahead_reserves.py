@@ -7,9 +7,9 @@ Without a day in the path the newest day that is out is answered, as a whole.
 import datetime as dt
 
 from aurum_assets.model.clock import HOUR, OperatingDay
-from aurum_assets.operators.isone.operator import ISONE, SYSTEM
-from aurum_assets.simulator.ancillary_series import day_ahead
-from aurum_assets.simulator.isone import (
+from aurum_assets.operators.isone.operator import SYSTEM
+from aurum_assets.simulator.isone.ancillary_series import day_ahead
+from aurum_assets.simulator.isone.days import (
     DAY,
     cleared_day,
     fresh_day_ahead,
@@ -18,7 +18,8 @@ from aurum_assets.simulator.isone import (
     newest_cleared_day,
     stamp,
 )
-from aurum_assets.simulator.payloads import Tree, number, wrapped, wrapped_newer
+from aurum_assets.simulator.isone.payloads import wrapped, wrapped_newer
+from aurum_assets.simulator.payloads import Tree, number
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 BEGAN = dt.date(2025, 3, 1)
@@ -79,7 +80,7 @@ def _services(world: World, ask: Ask) -> Answer:
 
 ROUTES = (
     info("/daasreservedata", fresh_day_ahead),
-    Route(ISONE, "/daasreservedata/current", _reserve_data),
-    Route(ISONE, rf"/daasreservedata/day/{DAY}", _reserve_data),
-    Route(ISONE, "/ancillaryservices", _services, documented=True),
+    Route("/daasreservedata/current", _reserve_data),
+    Route(rf"/daasreservedata/day/{DAY}", _reserve_data),
+    Route("/ancillaryservices", _services, documented=True),
 )

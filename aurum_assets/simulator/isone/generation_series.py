@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.simulator.load import kilowatts
+from aurum_assets.simulator.isone.load import kilowatts
 from aurum_assets.simulator.shapes import Floats, Ints, bump, draws, hours, season, wander
 
 BATTERIES_SINCE = dt.date(2026, 5, 1)

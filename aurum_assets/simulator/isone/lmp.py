@@ -12,30 +12,21 @@ from itertools import chain
 from typing import Literal
 
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
-from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.isone import (
+from aurum_assets.simulator.isone.days import (
     DAY,
     Fresh,
     asked_day,
     fresh_final,
     info,
     latest_days,
+    newest_final_day,
     stamp,
 )
-from aurum_assets.simulator.lmp_series import Edition, corrected_after, prices
-from aurum_assets.simulator.payloads import (
-    BLANK_NUMBER,
-    Format,
-    Tree,
-    assemble,
-    form,
-    number,
-    number_text,
-    render,
-    wrapped,
-)
-from aurum_assets.simulator.places import CORE, PRICED, Place, places
-from aurum_assets.simulator.publication import final_at, jitter, newest_final_day
+from aurum_assets.simulator.isone.lmp_series import Edition, corrected_after, prices
+from aurum_assets.simulator.isone.payloads import BLANK_NUMBER, assemble, form, render, wrapped
+from aurum_assets.simulator.isone.places import CORE, PRICED, Place, places
+from aurum_assets.simulator.payloads import Format, Tree, number, number_text
+from aurum_assets.simulator.publication import final_at, jitter
 from aurum_assets.simulator.shapes import lateness, noon
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
@@ -197,8 +188,8 @@ def _current(
     world: World, ask: Ask, finality: str | None = None, everywhere: str | None = None
 ) -> Answer:
     day, picks = _newest(world, finality or "prelim", ask.now)
-    count = world.locations if everywhere else min(CORE, world.locations)
-    return _answer(world, day, picks, places(count))
+    where = places(world.locations)
+    return _answer(world, day, picks, where if everywhere else where[:CORE])
 
 
 def _current_location(world: World, ask: Ask, location: str, finality: str | None = None) -> Answer:
@@ -233,8 +224,8 @@ _OF_DAY = rf"/fiveminutelmp/{_FINALITY}/day/{DAY}"
 ROUTES = (
     info("/fiveminutelmp(/prelim)?", _fresh),
     info("/fiveminutelmp/final", partial(fresh_final, every=FIVE_MINUTES)),
-    Route(ISONE, rf"/fiveminutelmp(/{_FINALITY})?/current(?P<everywhere>/all)?", _current),
-    Route(ISONE, rf"/fiveminutelmp(/{_FINALITY})?/current/{_LOCATION}", _current_location),
-    Route(ISONE, rf"{_OF_DAY}/starthour/(?P<hour>\d\d)", _of_hour),
-    Route(ISONE, rf"{_OF_DAY}/{_LOCATION}", _of_location),
+    Route(rf"/fiveminutelmp(/{_FINALITY})?/current(?P<everywhere>/all)?", _current),
+    Route(rf"/fiveminutelmp(/{_FINALITY})?/current/{_LOCATION}", _current_location),
+    Route(rf"{_OF_DAY}/starthour/(?P<hour>\d\d)", _of_hour),
+    Route(rf"{_OF_DAY}/{_LOCATION}", _of_location),
 )

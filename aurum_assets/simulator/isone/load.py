@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.isone import DAY, Fresh, asked_day, info, latest_days, stamp
-from aurum_assets.simulator.payloads import Tree, thousandths, wrapped
+from aurum_assets.simulator.isone.days import DAY, Fresh, asked_day, info, latest_days, stamp
+from aurum_assets.simulator.isone.payloads import wrapped
+from aurum_assets.simulator.payloads import Tree, thousandths
 from aurum_assets.simulator.publication import jitter
 from aurum_assets.simulator.shapes import Ints, bump, draws, hours, lateness, season, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World
@@ -113,6 +113,6 @@ def _fresh(world: World, ask: Ask) -> Fresh:
 
 ROUTES = (
     info("/fiveminutesystemload", _fresh),
-    Route(ISONE, r"/fiveminutesystemload/current", _current),
-    Route(ISONE, rf"/fiveminutesystemload/day/{DAY}", _of_day),
+    Route(r"/fiveminutesystemload/current", _current),
+    Route(rf"/fiveminutesystemload/day/{DAY}", _of_day),
 )

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
-from aurum_assets.operators.isone.operator import ISONE, SYSTEM
-from aurum_assets.simulator.ancillary_series import (
+from aurum_assets.operators.isone.operator import SYSTEM
+from aurum_assets.simulator.isone.ancillary_series import (
     PRODUCTS,
     Finality,
     late_seconds,
@@ -18,7 +18,7 @@ from aurum_assets.simulator.ancillary_series import (
     reserve_prices,
     reserve_quantities,
 )
-from aurum_assets.simulator.isone import (
+from aurum_assets.simulator.isone.days import (
     DAY,
     FINALITY,
     Fresh,
@@ -29,12 +29,13 @@ from aurum_assets.simulator.isone import (
     info,
     is_final,
     newest,
+    newest_final_day,
     out,
     stamp,
 )
-from aurum_assets.simulator.payloads import Tree, number, wrapped
-from aurum_assets.simulator.places import reserve_zones
-from aurum_assets.simulator.publication import newest_final_day
+from aurum_assets.simulator.isone.payloads import wrapped
+from aurum_assets.simulator.isone.places import reserve_zones
+from aurum_assets.simulator.payloads import Tree, number
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
 _AN_HOUR_AFTER = HOUR + FIVE_MINUTES
@@ -148,8 +149,8 @@ def _feed(
     return (
         info(rf"{path}(/prelim)?", fresh),
         info(f"{path}/final", partial(fresh_final, every=every)),
-        Route(ISONE, rf"{path}(/{FINALITY})?/current", current),
-        Route(ISONE, rf"{path}(/{FINALITY})?/day/{DAY}", of_day),
+        Route(rf"{path}(/{FINALITY})?/current", current),
+        Route(rf"{path}(/{FINALITY})?/day/{DAY}", of_day),
     )
 
 

@@ -131,11 +131,12 @@ def _node_ids(count: int) -> list[str]:
 
 
 @cache
-def places(count: int = PRICED) -> tuple[Place, ...]:
-    """The first ``count`` priced locations: the operator's own sixteen, then nodes by id.
+def places(count: int | None = None) -> tuple[Place, ...]:
+    """The first ``count`` priced locations (None: all): the operator's own sixteen, nodes by id.
 
     Raises ``ValueError`` where there are not that many.
     """
+    count = PRICED if count is None else count
     if not 1 <= count <= PRICED:
         msg = f"{count} locations: there are between 1 and {PRICED}"
         raise ValueError(msg)

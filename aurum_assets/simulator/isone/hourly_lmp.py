@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
-from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.isone import (
+from aurum_assets.simulator.isone.days import (
     DAY,
     FINALITY,
     Fresh,
@@ -23,14 +22,15 @@ from aurum_assets.simulator.isone import (
     latest_days,
     newest,
     newest_cleared_day,
+    newest_final_day,
     out,
     stamp,
 )
-from aurum_assets.simulator.lmp import lmp_record, priced_at
-from aurum_assets.simulator.lmp_series import Market, hourly_prices
-from aurum_assets.simulator.payloads import Tree, number, wrapped
-from aurum_assets.simulator.places import CORE, PRICED, Place, places
-from aurum_assets.simulator.publication import newest_final_day
+from aurum_assets.simulator.isone.lmp import lmp_record, priced_at
+from aurum_assets.simulator.isone.lmp_series import Market, hourly_prices
+from aurum_assets.simulator.isone.payloads import wrapped
+from aurum_assets.simulator.isone.places import CORE, Place, places
+from aurum_assets.simulator.payloads import Tree, number
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 _AFTER = HOUR + FIVE_MINUTES
@@ -47,7 +47,7 @@ def hourly_records(
     """The records of a day's hours (by number; all of them by default), due or not."""
     known = hourly_prices(seed, day, market)
     marks = day.marks(HOUR)
-    priced = places(PRICED) if where is None else where
+    priced = places() if where is None else where
     numbers = [place.number for place in priced]
     return [
         lmp_record(place, stamp(marks[i]), *map(number, values))
@@ -111,7 +111,7 @@ def _day_ahead(world: World, ask: Ask) -> Answer:
 
 def _current(world: World, ask: Ask, finality: str | None = None) -> Answer:
     """The hour that runs day-ahead, the newest one that is out in real time."""
-    where = places(min(CORE, world.locations))
+    where = places(world.locations)[:CORE]
     if finality is None:
         today = latest_days(ask.now)[0]
         running = sum(mark <= ask.now for mark in today.marks(HOUR)) - 1
@@ -139,7 +139,7 @@ ROUTES = (
     info("/hourlylmp/rt/prelim", _fresh_hour),
     info("/hourlylmp", _fresh_hour),
     info("/dayaheadlmp", fresh_day_ahead, documented=True),
-    Route(ISONE, rf"{_MARKET}/current", _current),
-    Route(ISONE, rf"{_MARKET}/day/{DAY}{_PART}", _of_day),
-    Route(ISONE, "/dayaheadlmp", _day_ahead, documented=True),
+    Route(rf"{_MARKET}/current", _current),
+    Route(rf"{_MARKET}/day/{DAY}{_PART}", _of_day),
+    Route("/dayaheadlmp", _day_ahead, documented=True),
 )

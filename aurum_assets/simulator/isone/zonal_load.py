@@ -7,11 +7,11 @@ from functools import lru_cache
 import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.simulator.isone import DAY, Fresh, asked_day, info, latest_days, stamp
-from aurum_assets.simulator.load import kilowatts
-from aurum_assets.simulator.payloads import Tree, thousandths, wrapped_newer
-from aurum_assets.simulator.places import CORE, Place, places
+from aurum_assets.simulator.isone.days import DAY, Fresh, asked_day, info, latest_days, stamp
+from aurum_assets.simulator.isone.load import kilowatts
+from aurum_assets.simulator.isone.payloads import wrapped_newer
+from aurum_assets.simulator.isone.places import CORE, Place, places
+from aurum_assets.simulator.payloads import Tree, thousandths
 from aurum_assets.simulator.publication import jitter
 from aurum_assets.simulator.shapes import Floats, draws, hours, wander
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
@@ -105,6 +105,6 @@ _PATH = "/fiveminuteestimatedzonalload"
 
 ROUTES = (
     info(_PATH, _fresh),
-    Route(ISONE, rf"{_PATH}/current(/loadzone/(?P<zone>\w+))?", _current),
-    Route(ISONE, rf"{_PATH}/day/{DAY}", _of_day),
+    Route(rf"{_PATH}/current(/loadzone/(?P<zone>\w+))?", _current),
+    Route(rf"{_PATH}/day/{DAY}", _of_day),
 )

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.simulator.places import AREAS, CORE, HUB_AREA, PRICED, places
+from aurum_assets.simulator.isone.places import AREAS, CORE, HUB_AREA, PRICED, places
 from aurum_assets.simulator.shapes import (
     Floats,
     Ints,

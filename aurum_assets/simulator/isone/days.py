@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.simulator.payloads import Tree
-from aurum_assets.simulator.publication import final_at, newest_final_day
+from aurum_assets.simulator.publication import final_at, newest_final
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 _ZONE = ZoneInfo(ISONE.zone)
@@ -85,6 +85,11 @@ def newest(every: dt.timedelta, after: dt.timedelta, now: dt.datetime) -> tuple[
     return (today, picks[-1]) if picks else (yesterday, out(yesterday, every, after, now)[-1])
 
 
+def newest_final_day(world: World, now: dt.datetime) -> OperatingDay:
+    """The newest day whose final values are out."""
+    return newest_final(world, ISONE.day_of(now), now)
+
+
 @dataclass(frozen=True)
 class Fresh:
     """The newest interval of a resource: when it begins, and when it was made public."""
@@ -124,4 +129,4 @@ def info(path: str, fresh: Callable[[World, Ask], Fresh], *, documented: bool = 
 
         return Answer(tree, "LatestBeginDate")
 
-    return Route(ISONE, rf"{path}/info", answer, documented)
+    return Route(rf"{path}/info", answer, documented)
