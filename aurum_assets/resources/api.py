@@ -17,7 +17,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
@@ -65,7 +65,8 @@ log = get_logger(__name__)
 class Answer(Shown):
     """The bytes of one answer, decoded, and how they came.
 
-    ``fetched_at`` is UTC; ``seconds``: how long the last of ``attempts`` took.
+    ``fetched_at`` is UTC; ``seconds``: how long the last of ``attempts`` took. ``headers``: by
+    lower-case name.
     """
 
     body: bytes
@@ -76,6 +77,7 @@ class Answer(Shown):
     seconds: float
     attempts: int
     url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, object]:
         """How much came, of what, when and from where."""
@@ -170,8 +172,11 @@ class ApiClient:
         hour: str = "",
         due: bool = True,
         filters: Mapping[str, str] | None = None,
+        page: str = "",
     ) -> Answer:
         """Ask ``feed``'s endpoints in order until one answers, narrowed by ``filters``.
+
+        ``page``: the address of a further page of an answer, which is asked for instead.
 
         Raises ``ConfigError`` (no credentials, or ``HostUnknown``), ``SourceRefused``,
         ``SourceUnavailable`` and, where ``due`` is False and the operator has nothing yet,
@@ -180,7 +185,8 @@ class ApiClient:
         self._require_credentials(dataset)
         probing = self._breaker.admit()
         try:
-            answer = self._in_order(Run(Ask(dataset, feed, day, hour, due, filters or {}), probing))
+            ask = Ask(dataset, feed, day, hour, due, filters or {}, page)
+            answer = self._in_order(Run(ask, probing))
         except (NotYetPublished, SourceRefused):
             self._breaker.answered(probing=probing)
             raise
@@ -286,6 +292,7 @@ class ApiClient:
             seconds=reply.seconds,
             attempts=run.attempts,
             url=url,
+            headers=reply.headers,
         )
 
     def _declined(self, ask: Ask, endpoint: Endpoint, reply: Reply) -> "Failure | Again":
@@ -350,6 +357,14 @@ class ApiClient:
             self._limiter.landed(slot)
 
     def _url(self, ask: Ask, endpoint: Endpoint) -> str:
+        if ask.page:
+            if not ask.page.startswith(f"{self._base}/"):
+                msg = (
+                    f"{self._operator.title} names a further page of {ask.dataset} that lies "
+                    f"elsewhere than {endpoint.name}: it is not asked for"
+                )
+                raise SourceRefused(msg)
+            return ask.page
         try:
             url = self._base + endpoint.url_path(ask.day, ask.hour)
         except (LookupError, ValueError) as error:
