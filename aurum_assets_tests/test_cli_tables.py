@@ -13,7 +13,7 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import PROJECT
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording
-from benchmarks.terminal import in_terminal
+from aurum_assets_tests.terminal import in_terminal
 
 LMP = "isone_rt_lmp"
 DAY = "2026-07-20"

@@ -17,10 +17,10 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources import catalog as catalogs
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets_tests.proofs.proof import catalog_at, close, lake_at
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.severing import Severing
 from aurum_assets_tests.test_lake import TABLE, frame, loads
-from benchmarks.proof import catalog_at, close, lake_at
 
 COMMIT = (b"UPDATE iceberg_tables", b"COMMIT")
 

@@ -19,7 +19,7 @@ from aurum_assets.model.errors import (
     Overtaken,
     Unexpected,
 )
-from aurum_assets.model.reading import sniff
+from aurum_assets.model.formats import sniff
 from aurum_assets.resources.settings import Resources
 
 _AHEAD = dt.timedelta(minutes=1)
@@ -90,7 +90,7 @@ def load(
         if when > dt.datetime.now(dt.UTC) + _AHEAD:  # the machine's clock, as the file's is
             msg = f"{path} would be fetched at {when.isoformat()}, in the future: give --fetched-at"
             raise ConfigError(msg)
-        fmt = sniff(body)
+        fmt = sniff(dataset, body)
         received = Received(
             body=body,
             endpoint=f"load_{settled}" if settled else "load",

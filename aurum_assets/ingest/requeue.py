@@ -18,8 +18,8 @@ from aurum_assets.ingest.replay import replay
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, DataError
+from aurum_assets.model.formats import sniff
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.reading import sniff
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.settings import Resources
 
@@ -152,7 +152,7 @@ def _take_again(
         body=body,
         endpoint=rejection.endpoint,
         dialect=rejection.dialect,
-        format=sniff(body),
+        format=sniff(dataset, body),
         fetched_at=rejection.fetched_at,
         finality=rejection.finality,
         asked=rejection.asked,

@@ -25,11 +25,12 @@ import msgspec
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.finding import Finding
+from aurum_assets.model.formats import FORMATS
 
 _T = TypeVar("_T")
 
 _LEVEL = 6  # 9 takes four times as long for 2 % less
-_BODIES = (".json.gz", ".xml.gz")
+_BODIES = tuple(f".{name}.gz" for name in FORMATS)
 _ORIGIN = "origin/"
 _SEAL = b"envelope-sha256="
 _HEADER, _COMMENT = 10, 0x10  # bytes before a gzip's optional fields; the flag of its comment

@@ -17,6 +17,7 @@ import email.utils
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import threading
@@ -75,9 +76,15 @@ _REMEDIES = {
     "InvalidAccessKeyId": "correct AWS_ACCESS_KEY_ID or AWS_PROFILE",
     "SignatureDoesNotMatch": "correct AWS_SECRET_ACCESS_KEY or AWS_PROFILE",
     "RequestTimeTooSkewed": "set this machine's clock (NTP)",
-    "NoCredentialsError": "set AWS_PROFILE, AWS_ACCESS_KEY_ID and its secret, or a role",
-    "PartialCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both",
-    "ProfileNotFound": "correct AWS_PROFILE, or add the profile to ~/.aws/config",
+    "NoCredentialsError": (
+        "check the credentials: set AWS_PROFILE, AWS_ACCESS_KEY_ID and its secret, or a role"
+    ),
+    "PartialCredentialsError": (
+        "check the credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both"
+    ),
+    "ProfileNotFound": (
+        "check the credentials: correct AWS_PROFILE, or add the profile to ~/.aws/config"
+    ),
 }
 # 4xx that pass: another put of the same key under way, bytes damaged on their way up, too slow.
 _PASSING = {
@@ -232,7 +239,8 @@ class Folder:
         where = str(self.root.resolve())
         with draft(check_file(self.root)) as file:
             try:
-                Folder(file.parent).put(file.name, _CHECK)
+                with self._reached(f"put {file.name}"):
+                    _create(file, _CHECK)
             except StoreUnavailable as error:
                 return broken("archive", where, error, _NO_FOLDER)
         return Finding("archive", "ok", where, "can be written")
@@ -287,7 +295,7 @@ class S3:
         region: str = "",
         profile: str = "",
         page: int = 1000,
-        seconds: float = SECONDS,
+        seconds: float = math.inf,
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
@@ -437,7 +445,7 @@ class S3:
             raise ConfigError(msg) from None  # the library's message holds what was found
 
     def _asked(self, doing: str, ask: Callable[["S3Client"], _T]) -> _T:
-        """What S3 answers in time, its failures in our words.
+        """What S3 answers within ``SECONDS`` (or fewer of its own), its failures in our words.
 
         The thread of a call that is given up ends with the call, or with the process.
         """
@@ -448,7 +456,7 @@ class S3:
             ReadTimeoutError,
         )
 
-        place = f"{self._endpoint} {self.uri}"
+        place, seconds = f"{self._endpoint} {self.uri}", min(SECONDS, self._seconds)
         if time.monotonic() < quiet_until.get(place, 0.0):
             raise self._out_of_reach(doing, "it was silent less than a minute ago")
         answer: Future[_T] = Future()
@@ -461,11 +469,11 @@ class S3:
 
         try:
             threading.Thread(target=work, args=(self._client,), daemon=True, name="s3").start()
-            found = answer.result(self._seconds)
+            found = answer.result(seconds)
         except TimeoutError:
-            if self._seconds >= SECONDS:  # in less time nobody knows
+            if seconds == SECONDS:  # less is not enough to tell
                 quiet_until[place] = time.monotonic() + QUIET_SECONDS
-            raise self._out_of_reach(doing, f"no answer within {self._seconds:.0f} s") from None
+            raise self._out_of_reach(doing, f"no answer within {seconds:.0f} s") from None
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
                 quiet_until[place] = time.monotonic() + QUIET_SECONDS

@@ -29,11 +29,12 @@ def draft(path: Path) -> Iterator[Path]:
 def check_file(folder: Path) -> Path:
     """The path of a file that a check writes to try ``folder``.
 
-    Where the folder does not exist, in the nearest one above: a check makes no folder.
+    Where the folder does not exist, in the nearest one above (a check makes no folder); in
+    ``folder`` itself where it cannot exist.
     """
     folder = folder.resolve()
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
-    return nearest / check_name()
+    return (nearest if nearest.is_dir() else folder) / check_name()
 
 
 def check_name() -> str:
