@@ -183,9 +183,7 @@ def test_the_level_is_the_variables_and_the_option_wins(
     environment = {
         "AURUM_HOME": str(tmp_path),
         "AURUM_NOW": NOON.isoformat(),
-        "ISONE_BASE_URL": market.isone_url,
-        "ISONE_USERNAME": "demo",
-        "ISONE_PASSWORD": "demo-password",
+        **market.environment,
         "AURUM_LOG_FORMAT": "json",
         "AURUM_LOG_LEVEL": variable,
     }
@@ -264,7 +262,7 @@ def test_no_secret_of_a_librarys_error_reaches_dagsters_events(
 
     @dg.op
     def step() -> None:
-        with translate.failures_in_words():
+        with translate.translated_failures():
             try:
                 break_(canary)
             except Exception as error:
@@ -288,7 +286,7 @@ def test_no_secret_of_a_librarys_error_reaches_dagsters_events(
 
 
 def test_an_error_without_a_secret_keeps_its_causes() -> None:
-    @translate.failures_in_words()
+    @translate.translated_failures()
     def refuse() -> None:
         try:
             int("seven")

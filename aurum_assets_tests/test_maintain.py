@@ -23,8 +23,8 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOA
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import logs
 from aurum_assets.resources.settings import Resources
-from aurum_assets.simulator.load import load_records
-from aurum_assets.simulator.payloads import render, wrapped
+from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets_tests.conftest import NOON, Aurum, Desk, said
 
 LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
@@ -111,11 +111,11 @@ def test_a_dry_run_says_the_same_and_writes_nothing(desk: Desk) -> None:
 def test_a_part_that_fails_is_reported_and_the_others_are_done(desk: Desk) -> None:
     bring_ticks(desk)
 
-    def busy(_: ingest.Tell) -> ingest.Upkeep:
+    def busy(_: ingest.Progress) -> ingest.Upkeep:
         msg = "others commit all the time"
         raise LakeBusy(msg)
 
-    def broken(_: ingest.Tell) -> ingest.Upkeep:
+    def broken(_: ingest.Progress) -> ingest.Upkeep:
         msg = "unforeseen"
         raise RuntimeError(msg)
 

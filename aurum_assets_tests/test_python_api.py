@@ -166,11 +166,11 @@ def test_ctrl_c_ends_it_within_a_second_and_nothing_more_is_asked(
 
 @pytest.mark.parametrize("kind", [IsoNeCollector, IsoNeApiClient, MisoCtsCollector])
 def test_every_async_method_has_a_synchronous_twin_that_takes_the_same(kind: type) -> None:
-    methods = {n: m for n, m in vars(kind).items() if inspect.iscoroutinefunction(m)}
+    methods = dict(inspect.getmembers(kind, inspect.iscoroutinefunction))
     methods = {n: m for n, m in methods.items() if not n.startswith("_")}
     assert methods
     for name, method in methods.items():
-        twin = vars(kind)[f"{name}_sync"]
+        twin = getattr(kind, f"{name}_sync")
         assert inspect.signature(twin) == inspect.signature(method)
         assert twin.__name__ == f"{name}_sync"
         assert inspect.getdoc(method) in inspect.getdoc(twin), "shapes, units and errors"  # type: ignore[operator]
@@ -347,9 +347,9 @@ def test_all_that_the_api_gives_shows_itself_in_a_line_and_in_a_notebook(
     content = cts.collect_content_sync(candidate)
     said: list[tuple[Shown, list[str]]] = [
         (lake, [str(tmp_path / "home"), "simulated"]),
-        (cts, ["miso_cts", market.miso_url]),
-        (MisoApiConfig(), [market.miso_url]),
-        (IsoNeCollector("da_lmp"), ["isone_da_lmp", str(tmp_path / "home"), market.isone_url]),
+        (cts, ["miso_cts", market.urls["miso"]]),
+        (MisoApiConfig(), [market.urls["miso"]]),
+        (IsoNeCollector("da_lmp"), ["isone_da_lmp", str(tmp_path / "home"), market.urls["isone"]]),
         (load_isone_dataset_configs()[0], ["isone_da_lmp", "Hourly day-ahead"]),
         (IsoNeApiClient().fetch_sync("da_lmp", TODAY), ["200", "2026-07-21T16:00:00Z", "/day/"]),
     ]

@@ -15,36 +15,50 @@ transaction and a look at the schema for each. Here events go first, then the ru
 so that a pass that was killed is completed by the next one. A run that is not the latest never
 becomes so again: runs and daemon may go on meanwhile.
 
-The tables are private to Dagster; ``requirements.lock`` pins its version, and the tests read what
-is left by its public interface.
+Tables and columns are named here as Dagster's migrations name them, and its storages are known by
+what they can do: nothing is imported from its private modules. ``requirements.lock`` pins its
+version, and the tests read what is left by its public interface.
 """
 
 import datetime as dt
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.instance.utils import RUNLESS_RUN_ID
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
-    INDEX_SHARD_NAME,
-    SqliteEventLogStorage,
-)
-from dagster._core.storage.runs.schema import BulkActionsTable as Backfills
-from dagster._core.storage.runs.schema import RunsTable as Runs
-from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from aurum_assets.model.errors import ConfigError, StoreUnavailable
 from aurum_assets.resources.stores import shrink
+
+RUNLESS_RUN_ID, INDEX_SHARD_NAME = "", "index"  # as Dagster calls the files of both
+Events = sa.table(
+    "event_logs",
+    *(sa.column(n, sa.String) for n in ("run_id", "dagster_event_type", "asset_key", "partition")),
+    sa.column("id", sa.BigInteger),
+    sa.column("timestamp", sa.DateTime),
+)
+Checks = sa.table(
+    "asset_check_executions",
+    *(sa.column(n, sa.String) for n in ("run_id", "asset_key", "check_name", "partition")),
+    sa.column("execution_status", sa.String),
+    sa.column("id", sa.BigInteger),
+    sa.column("create_timestamp", sa.DateTime),
+)
+Runs = sa.table(
+    "runs",
+    *(sa.column(n, sa.String) for n in ("run_id", "status", "backfill_id")),
+    sa.column("id", sa.BigInteger),
+    sa.column("create_timestamp", sa.DateTime),
+    sa.column("end_time", sa.Float),
+)
+Backfills = sa.table("bulk_actions", sa.column("key", sa.String), sa.column("status", sa.String))
 
 BATCH = 100  # runs of one transaction: it holds others up for some 0.1 s
 _FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -66,7 +80,7 @@ _MARK = _LOG[:2]  # gone from the index last: a run without has lost its log
 _RUNLESS = ("ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION", "FRESHNESS_STATE_CHANGE")
 _ORPHANED_SECONDS = 86_400.0  # a file whose run is not stored may be of one that is being made
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +104,7 @@ def purge(
     *,
     dry_run: bool = False,
     limit: int | None = None,
-    tell: Tell = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> Purged:
     """Purge the runs that ended before an instant (UTC), at most ``limit`` of them, oldest first.
 
@@ -98,15 +112,53 @@ def purge(
     that holds runs and events in SQL.
     """
     events, runs = instance.event_log_storage, instance.run_storage
-    if not isinstance(events, SqlEventLogStorage) or not isinstance(runs, SqlRunStorage):
+    if not isinstance(events, EventsInSql) or not isinstance(runs, RunsInSql):
         msg = f"Dagster's storage {type(events).__name__} is not one that can be purged from here"
         raise ConfigError(msg)
     try:
-        return _Pass(instance, events, runs, before).purged(dry_run=dry_run, limit=limit, tell=tell)
+        return _Pass(instance, events, runs, before).purged(
+            dry_run=dry_run, limit=limit, progress=progress
+        )
     except (SQLAlchemyError, OSError) as error:
         what = type(error.__cause__ or error).__name__  # its text may hold an address
         msg = f"Dagster's storage cannot be purged now ({what}): the next pass goes on"
         raise StoreUnavailable(msg) from error
+
+
+@runtime_checkable
+class EventsInSql(Protocol):
+    """A storage of events whose index is a SQL database."""
+
+    def index_connection(self) -> AbstractContextManager[sa.Connection]:
+        """A connection to the database of all events, within a transaction."""
+
+    def delete_events_for_run(self, conn: sa.Connection, run_id: str) -> None:
+        """Delete the events of one run."""
+
+
+@runtime_checkable
+class EventsInFiles(EventsInSql, Protocol):
+    """One that keeps the events of each run in a SQLite file, too."""
+
+    def path_for_shard(self, run_id: str) -> str:
+        """The file of one run."""
+
+    def run_connection(self, run_id: str) -> AbstractContextManager[sa.Connection]:
+        """A connection to the file of one run."""
+
+    def get_all_run_ids(self) -> Sequence[str]:
+        """The runs that have a file."""
+
+
+@runtime_checkable
+class RunsInSql(Protocol):
+    """A storage of runs that is a SQL database."""
+
+    def connect(self) -> AbstractContextManager[sa.Connection]:
+        """A connection to the database of runs, within a transaction."""
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete one run."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +166,12 @@ class _Pass:
     """One pass over one instance."""
 
     instance: dg.DagsterInstance
-    events: SqlEventLogStorage
-    runs: SqlRunStorage
+    events: EventsInSql
+    runs: RunsInSql
     before: dt.datetime
 
-    def purged(self, *, dry_run: bool, limit: int | None, tell: Tell) -> Purged:
-        tell("Dagster: looking for runs that nothing needs")
+    def purged(self, *, dry_run: bool, limit: int | None, progress: Progress) -> Purged:
+        progress("Dagster: looking for runs that nothing needs")
         old, needed = self._old_runs(), self._needed()
         gone = [run for run in old if run not in needed]
         chosen, orphans = gone[:limit], self._orphans()
@@ -128,33 +180,33 @@ class _Pass:
         bytes_ = sum(_size(self._files(run)) for run in (*chosen, *orphans))
         if not dry_run:
             before = _size(self._databases())
-            self._remove(chosen, orphans, tell)
-            bytes_ += self._trim(long, tell)
+            self._remove(chosen, orphans, progress)
+            bytes_ += self._trim(long, progress)
             self._shrink()
             bytes_ += before - _size(self._databases())
         kept, left = len(old) - len(gone), len(gone) - len(chosen)
         return Purged(len(chosen), kept, len(long), left, files, max(0, bytes_))
 
-    def _remove(self, runs: Sequence[str], orphans: Sequence[str], tell: Tell) -> None:
+    def _remove(self, runs: Sequence[str], orphans: Sequence[str], progress: Progress) -> None:
         checks = self._checks() if runs else []
         for start in range(0, len(runs), BATCH):
-            tell(f"Dagster: {start:,} of {len(runs):,} old runs are purged")
+            progress(f"Dagster: {start:,} of {len(runs):,} old runs are purged")
             self._purge(runs[start : start + BATCH], checks)
         for run in orphans:
             self._remove_files(run)
         self._forget_runless()
 
-    def _trim(self, runs: Sequence[str], tell: Tell) -> int:
+    def _trim(self, runs: Sequence[str], progress: Progress) -> int:
         """Remove the logs of runs that stay; how many bytes their files have given back."""
         mark = sa.or_(Events.c.dagster_event_type.is_(None), Events.c.dagster_event_type.in_(_LOG))
         freed = 0
         for n, run in enumerate(runs):
             if n % BATCH == 0:
-                tell(f"Dagster: {n:,} of {len(runs):,} runs that stay lose their logs")
+                progress(f"Dagster: {n:,} of {len(runs):,} runs that stay lose their logs")
             freed += _size(self._files(run))
             log_of = sa.delete(Events).where(Events.c.run_id == run, mark)
             self._remove_printed(run)
-            if isinstance(self.events, SqliteEventLogStorage):
+            if isinstance(self.events, EventsInFiles):
                 with self.events.run_connection(run) as db:
                     db.execute(log_of)
                 shrink(Path(self.events.path_for_shard(run)), worth=1)
@@ -228,7 +280,7 @@ class _Pass:
 
     def _files(self, run: str) -> Iterator[Path]:
         """The files of one run: its events, where these have a file, and what it printed."""
-        if isinstance(self.events, SqliteEventLogStorage):
+        if isinstance(self.events, EventsInFiles):
             shard = self.events.path_for_shard(run)
             yield from (Path(shard + end) for end in _ENDS if Path(shard + end).exists())
         yield from (file for file in self._printed(run).rglob("*") if file.is_file())
@@ -238,7 +290,7 @@ class _Pass:
 
     def _orphans(self) -> list[str]:
         """Runs that are not stored (any more) and left files: deleted in the UI, for instance."""
-        if not isinstance(self.events, SqliteEventLogStorage):
+        if not isinstance(self.events, EventsInFiles):
             return []
         names = set(self.events.get_all_run_ids()) - {RUNLESS_RUN_ID}
         with suppress(FileNotFoundError):
@@ -254,7 +306,7 @@ class _Pass:
 
     def _databases(self) -> list[Path]:
         """The files that all runs share."""
-        if not isinstance(self.events, SqliteEventLogStorage):
+        if not isinstance(self.events, EventsInFiles):
             return []
         index = Path(self.events.path_for_shard(INDEX_SHARD_NAME))
         history = index.parents[1]
@@ -305,7 +357,7 @@ class _Pass:
             db.execute(events.where(Events.c.id.not_in(kept)))
             kept = [number for (number,) in db.execute(results.where(Checks.c.partition.is_(None)))]
             db.execute(checks.where(Checks.c.partition.is_(None), Checks.c.id.not_in(kept)))
-        if isinstance(self.events, SqliteEventLogStorage):  # there, they lie in a file too
+        if isinstance(self.events, EventsInFiles):  # there, they lie in a file too
             if not Path(self.events.path_for_shard(RUNLESS_RUN_ID)).exists():
                 return
             with self.events.run_connection(RUNLESS_RUN_ID) as db:

@@ -13,14 +13,7 @@ import dagster as dg
 from aurum_assets.ingest.collect import Collected
 from aurum_assets.ingest.normalize import Normalized
 from aurum_assets.model.checks import Verdict
-from aurum_assets.model.errors import (
-    AurumError,
-    HostUnknown,
-    LakeBusy,
-    LakeUnreachable,
-    SourceUnavailable,
-    StoreUnavailable,
-)
+from aurum_assets.model.errors import AurumError, HostUnknown, Transient
 from aurum_assets.model.shown import visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources import logs
@@ -31,11 +24,10 @@ from aurum_assets.resources.settings import Resources
 log = get_logger(__name__)
 
 _SECONDS_LEFT = re.compile(r" in \d+ s\b")
-_PASSING = (SourceUnavailable, StoreUnavailable, LakeBusy, LakeUnreachable, HostUnknown)
 
 
 @contextlib.contextmanager
-def failures_in_words(run_id: str = "") -> Iterator[None]:
+def translated_failures(run_id: str = "") -> Iterator[None]:
     """Our errors as Dagster's: only what may go better later is worth another try.
 
     Dagster keeps an error with all that caused it. Where anything of that shows a secret, as the
@@ -70,7 +62,7 @@ class Retries:
 
 @contextlib.contextmanager
 def tried_again(context: dg.AssetExecutionContext, retries: Retries) -> Iterator[None]:
-    """``failures_in_words`` of a step that is tried again where that may help.
+    """``translated_failures`` of a step that is tried again where that may help.
 
     A host whose name is unknown is asked for once more: its container may be starting.
 
@@ -79,7 +71,7 @@ def tried_again(context: dg.AssetExecutionContext, retries: Retries) -> Iterator
     """
     most = retries.most
     try:
-        with failures_in_words(context.run.run_id):
+        with translated_failures(context.run.run_id):
             try:
                 yield
             except HostUnknown:
@@ -101,9 +93,8 @@ def _told(
     _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
 ) -> bool:
     if isinstance(error, AurumError):
-        failure = dg.Failure(
-            visible(redacted(str(error))), allow_retries=isinstance(error, _PASSING)
-        )
+        again = isinstance(error, Transient)
+        failure = dg.Failure(visible(redacted(str(error))), allow_retries=again)
         if _shown(error) is None:
             raise failure from None
         # One trace, beginning with the sentence: what caused our error, and where it was raised.

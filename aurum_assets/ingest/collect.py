@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
+from urllib.parse import urljoin
 
 from aurum_assets.ingest.keep import drain_spool, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope, Feed
+from aurum_assets.model.dataset import Dataset, Envelope, Feed, FormatName
 from aurum_assets.model.errors import (
     ConfigError,
     DataError,
@@ -24,10 +25,10 @@ from aurum_assets.model.errors import (
     SourceError,
     SourceRefused,
     SourceUnavailable,
-    StoreUnavailable,
+    StoreError,
 )
 from aurum_assets.model.reading import Inspection, inspect_answer
-from aurum_assets.resources.api import ApiClient
+from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection, Stored
 from aurum_assets.resources.logs import bound, get_logger
 from aurum_assets.resources.settings import Resources
@@ -39,6 +40,7 @@ _AHEAD = dt.timedelta(days=8)
 _TODAY_ONLY = 3600.0  # seconds for which an operator that shows today only is not asked again
 _RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
 _UNAUTHORIZED, _NOT_FOUND = 401, 404
+_MOST_PAGES = 1_000  # more are a link that leads back
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Received:
     body: bytes
     endpoint: str
     dialect: str
-    format: Literal["json", "xml"]
+    format: FormatName
     fetched_at: dt.datetime
     finality: str | None = None
     asked: str | None = None
@@ -73,7 +75,7 @@ class Archived:
     bytes: int = 0
     records: int = 0
     stored: Stored | None = None
-    trouble: StoreUnavailable | ConfigError | None = None
+    trouble: StoreError | ConfigError | None = None
     partial: str = ""
 
 
@@ -81,9 +83,9 @@ class Archived:
 class Collected:
     """What one run of ``collect`` did. ``owed``: days that the spool brought up meanwhile.
 
-    ``spooled``: answers that wait for the archive, and are not among ``archived``. By feed, in
-    words: ``failed`` and ``not_yet`` what brought no answer, ``not_offered`` what the operator does
-    not have at all, which is no failure.
+    ``spooled``: answers that wait for the archive, and are not among ``archived``. By feed:
+    ``failed`` and ``not_yet`` why it brought no answer, ``not_offered`` that the operator does not
+    have it at all, which is no failure.
     """
 
     archived: list[Archived] = field(default_factory=list)
@@ -92,7 +94,7 @@ class Collected:
     requests: int = 0
     api_seconds: float = 0.0
     refusal: str = ""
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, SourceError] = field(default_factory=dict)
     not_yet: dict[str, str] = field(default_factory=dict)
     not_offered: dict[str, str] = field(default_factory=dict)
 
@@ -130,7 +132,7 @@ def collect(
     hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was done
     before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
-    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreUnavailable`` or
+    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreError`` or
     ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
     What was spooled before goes up first.
     """
@@ -146,10 +148,10 @@ def collect(
         resources.metrics.verb("collect", dataset),
     )
     with said, counted, resources.api(dataset.operator, tell=progress or (lambda _: None)) as api:
-        away: StoreUnavailable | ConfigError | None = None
+        away: StoreError | ConfigError | None = None
         try:
             drain_spool(resources, dataset)
-        except (StoreUnavailable, ConfigError) as error:
+        except (StoreError, ConfigError) as error:
             away = error  # what is asked now goes to the spool too
         done.owed = owed_days(resources, dataset)
         errors: list[SourceError] = []
@@ -242,7 +244,7 @@ def _noted(
     """
     dataset, feed = asking.dataset, asking.feed
     if isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED:
-        done.failed[feed.name] = str(error)
+        done.failed[feed.name] = error
         raise error
     if isinstance(error, NotOffered):
         done.not_offered[feed.name] = str(error)
@@ -254,7 +256,7 @@ def _noted(
         done.not_yet[feed.name] = str(error)
         log.info("not yet published", **said)
     else:
-        done.failed[feed.name] = str(error)
+        done.failed[feed.name] = error
         log.warning("a feed brought nothing", **said)
     return [error]
 
@@ -277,7 +279,7 @@ def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
     raise SourceRefused(said, status=next(e.status for e in failed if isinstance(e, SourceRefused)))
 
 
-def _raise_spooled(done: Collected, away: StoreUnavailable | ConfigError | None) -> None:
+def _raise_spooled(done: Collected, away: StoreError | ConfigError | None) -> None:
     """Raise what kept an answer out of the archive, now or in an earlier attempt (``away``)."""
     if done.spooled:
         away = done.spooled[0].trouble
@@ -297,11 +299,13 @@ class _Asking:
     hour: str
     attempts_of: str
     filters: Mapping[str, str]
+    page: int = 1
 
     @property
     def all_filters(self) -> Mapping[str, str]:
         """What the request is told apart by from others for the same day."""
-        return {**self.filters, **({"hour": self.hour} if self.hour else {})}
+        page = {"page": str(self.page)} if self.page > 1 else {}
+        return {**self.filters, **({"hour": self.hour} if self.hour else {}), **page}
 
     @property
     def key(self) -> str:
@@ -317,10 +321,11 @@ def _ask(
 ) -> Archived:
     """One request, and its answer into archive or spool; neither where an earlier attempt did it.
 
-    Raises ``StoreUnavailable`` where the answer could not even be spooled.
+    Of an answer in pages each page is a snapshot of its own, told apart by ``page`` from the second
+    on; the first one is returned. Raises ``StoreUnavailable`` where the answer could not even be
+    spooled.
     """
     dataset, feed, day = asking.dataset, asking.feed, asking.day
-    asked = None if feed.asks == "now" else day
     held = resources.state.get(asking.key) if asking.key and not force else None
     if held is not None:
         done.archived.append(Archived("resumed", held, day.key))
@@ -331,11 +336,46 @@ def _ask(
             done.refusal = msg
             raise NotOffered(msg)
         raise SourceRefused(msg)
+    pages: list[Archived] = []
+    page, link = asking, ""
+    while not pages or link:
+        if len(pages) == _MOST_PAGES:
+            msg = f"{dataset.key}: feed {feed.name} has more than {_MOST_PAGES} pages of {day}"
+            raise SourceRefused(msg)
+        answer, archived = _ask_page(resources, api, page, link, done, force=force)
+        pages.append(archived)
+        link = "" if archived.outcome == "rejected" else _next_page(dataset, answer)
+        page = replace(page, page=page.page + 1, feed=replace(feed, endpoints=(answer.endpoint,)))
+    first = pages[0]
+    if asking.key and first.day == day.key and not any(p.partial for p in pages):
+        resources.state.set(asking.key, first.path, _RESUMED)
+    return first
+
+
+def _next_page(dataset: Dataset, answer: Answer) -> str:
+    """The address of the page after ``answer``; empty where it is the last one."""
+    find = dataset.operator.next_page
+    link = find(answer.body, answer.headers) if find else None
+    return urljoin(answer.url, link) if link else ""
+
+
+def _ask_page(
+    resources: Resources,
+    api: ApiClient,
+    asking: _Asking,
+    link: str,
+    done: Collected,
+    *,
+    force: bool,
+) -> tuple[Answer, Archived]:
+    """One page (the first without a ``link``), and its answer into archive or spool."""
+    dataset, feed, day = asking.dataset, asking.feed, asking.day
+    asked = None if feed.asks == "now" else day
     try:
         # What is only documented is not awaited: its 404 says that it is not offered.
         due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
         answer = api.fetch(
-            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters
+            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters, page=link
         )
     except SourceUnavailable as error:
         if error.body:
@@ -362,9 +402,7 @@ def _ask(
     )
     archived = _kept(resources, dataset, received, force=force)
     (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
-    if asking.key and archived.day == day.key and not archived.partial:
-        resources.state.set(asking.key, archived.path, _RESUMED)
-    return archived
+    return answer, archived
 
 
 def due_feeds(
@@ -475,7 +513,7 @@ def accept(
     """Archive an answer under the day that it speaks of, unless its request was answered so last.
 
     Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.
-    Raises ``StoreUnavailable`` or ``ConfigError`` where they had to be spooled.
+    Raises ``StoreError`` or ``ConfigError`` where they had to be spooled.
     """
     archived = _kept(resources, dataset, received, force=force)
     if archived.trouble is not None:

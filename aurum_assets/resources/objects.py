@@ -1,7 +1,7 @@
 """Where objects lie: in a folder of this machine, or in a bucket of S3. The two ``Store`` s.
 
 Here belongs how an object is put once and whole, and how a store's failures read in our words: out
-of reach (``StoreUnavailable``: ask again later), refused (``ConfigError``: somebody must change
+of reach (``StoreUnavailable``: ask again later), refused (``StoreRefused``: somebody must change
 something), damaged (``MalformedPayload``). What lies under which key is the archive's business.
 
 Every request to S3 is over after ``SECONDS``: three tries of 3 s to connect and 8 s of silence,
@@ -32,7 +32,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
+from aurum_assets.model.errors import (
+    AurumError,
+    ConfigError,
+    MalformedPayload,
+    StoreRefused,
+    StoreUnavailable,
+)
 from aurum_assets.model.finding import Finding, broken
 from aurum_assets.resources import hosts
 from aurum_assets.resources.archive import Store, Stored, sealed
@@ -145,14 +151,14 @@ class Folder:
         """See ``Store``."""
         return self.root.resolve().as_uri()
 
-    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
+    def put(self, key: str, body: bytes, metadata: bytes = b"") -> Stored:
         """See ``Store``."""
         with self._reached(f"put {key}"):
-            if words:
+            if metadata:
                 about = self.root / _beside(key)
-                if not _create(about, words):  # of a put that was killed before its object
-                    words = about.read_bytes()
-                body = sealed(body, words)
+                if not _create(about, metadata):  # of a put that was killed before its object
+                    metadata = about.read_bytes()
+                body = sealed(body, metadata)
             created = _create(self.root / key, body)
         return Stored(
             path=key,
@@ -164,9 +170,9 @@ class Folder:
 
     def get(self, key: str) -> tuple[bytes, bytes]:
         """See ``Store``."""
-        return self._read(key), self.words(key)
+        return self._read(key), self.metadata(key)
 
-    def words(self, key: str) -> bytes:
+    def metadata(self, key: str) -> bytes:
         """See ``Store``."""
         return self._read(_beside(key))
 
@@ -301,16 +307,16 @@ class S3:
         """See ``Store``."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
-    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
+    def put(self, key: str, body: bytes, metadata: bytes = b"") -> Stored:
         """See ``Store``."""
-        about = _as_metadata(words)
+        about = _as_metadata(metadata)
         mark = uuid.uuid4().hex
         about["put"] = mark
         if sum(_NAMED + len(name) + len(value) for name, value in about.items()) > METADATA_BYTES:
-            if not self.put(_beside(key), words).created:
-                words = self.get(_beside(key))[0]
+            if not self.put(_beside(key), metadata).created:
+                metadata = self.get(_beside(key))[0]
             about = {**_BESIDE, "put": mark}
-        sealing = sealed(body, words)
+        sealing = sealed(body, metadata)
         return self._asked(f"put {key}", partial(self._put, key, sealing, about))
 
     def _put(self, key: str, body: bytes, about: dict[str, str], client: "S3Client") -> Stored:
@@ -372,7 +378,7 @@ class S3:
                     raise
         raise AssertionError
 
-    def words(self, key: str) -> bytes:
+    def metadata(self, key: str) -> bytes:
         """See ``Store``."""
         about = self._asked(f"look at {key}", partial(self._head, key))
         return self._words(key, about)
@@ -503,7 +509,7 @@ class S3:
                 "there is one"
             )
             msg = f"{self.uri}: there is no bucket {self._bucket!r}"
-            return ConfigError(msg, remedy=remedy)
+            return StoreRefused(msg, remedy=remedy)
         waits = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
         if code in _PASSING or waits or status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._out_of_reach(doing, said)
@@ -515,7 +521,7 @@ class S3:
 
     def _refused(self, doing: str, why: str, code: str) -> AurumError:
         remedy = _REMEDIES.get(code, _REFUSED)
-        return ConfigError(f"{self.uri}: S3 refuses to {doing} ({why})", remedy=remedy)
+        return StoreRefused(f"{self.uri}: S3 refuses to {doing} ({why})", remedy=remedy)
 
     def check(self, seconds: float) -> Finding:
         """See ``Store``; also whether S3 refuses a second object of the same name."""
@@ -631,12 +637,12 @@ def _status(error: "ClientError") -> int:
     return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def _as_metadata(words: bytes) -> dict[str, str]:
+def _as_metadata(metadata: bytes) -> dict[str, str]:
     """Words as user metadata: ASCII, dashes in names, nothing that is null."""
-    said: dict[str, Any] = json.loads(words) if words else {}
+    fields: dict[str, Any] = json.loads(metadata) if metadata else {}
     return {
         name.replace("_", "-"): json.dumps(value).replace("\x7f", "\\u007f")
-        for name, value in said.items()
+        for name, value in fields.items()
         if value is not None
     }
 
