@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
+from urllib.parse import urljoin
 
 from aurum_assets.ingest.keep import drain_spool, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope, Feed
+from aurum_assets.model.dataset import Dataset, Envelope, Feed, FormatName
 from aurum_assets.model.errors import (
     ConfigError,
     DataError,
@@ -27,7 +28,7 @@ from aurum_assets.model.errors import (
     StoreError,
 )
 from aurum_assets.model.reading import Inspection, inspect_answer
-from aurum_assets.resources.api import ApiClient
+from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection, Stored
 from aurum_assets.resources.logs import bound, get_logger
 from aurum_assets.resources.settings import Resources
@@ -39,6 +40,7 @@ _AHEAD = dt.timedelta(days=8)
 _TODAY_ONLY = 3600.0  # seconds for which an operator that shows today only is not asked again
 _RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
 _UNAUTHORIZED, _NOT_FOUND = 401, 404
+_MOST_PAGES = 1_000  # more are a link that leads back
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Received:
     body: bytes
     endpoint: str
     dialect: str
-    format: Literal["json", "xml"]
+    format: FormatName
     fetched_at: dt.datetime
     finality: str | None = None
     asked: str | None = None
@@ -297,11 +299,13 @@ class _Asking:
     hour: str
     attempts_of: str
     filters: Mapping[str, str]
+    page: int = 1
 
     @property
     def all_filters(self) -> Mapping[str, str]:
         """What the request is told apart by from others for the same day."""
-        return {**self.filters, **({"hour": self.hour} if self.hour else {})}
+        page = {"page": str(self.page)} if self.page > 1 else {}
+        return {**self.filters, **({"hour": self.hour} if self.hour else {}), **page}
 
     @property
     def key(self) -> str:
@@ -317,10 +321,11 @@ def _ask(
 ) -> Archived:
     """One request, and its answer into archive or spool; neither where an earlier attempt did it.
 
-    Raises ``StoreUnavailable`` where the answer could not even be spooled.
+    Of an answer in pages each page is a snapshot of its own, told apart by ``page`` from the second
+    on; the first one is returned. Raises ``StoreUnavailable`` where the answer could not even be
+    spooled.
     """
     dataset, feed, day = asking.dataset, asking.feed, asking.day
-    asked = None if feed.asks == "now" else day
     held = resources.state.get(asking.key) if asking.key and not force else None
     if held is not None:
         done.archived.append(Archived("resumed", held, day.key))
@@ -331,11 +336,46 @@ def _ask(
             done.refusal = msg
             raise NotOffered(msg)
         raise SourceRefused(msg)
+    pages: list[Archived] = []
+    page, link = asking, ""
+    while not pages or link:
+        if len(pages) == _MOST_PAGES:
+            msg = f"{dataset.key}: feed {feed.name} has more than {_MOST_PAGES} pages of {day}"
+            raise SourceRefused(msg)
+        answer, archived = _ask_page(resources, api, page, link, done, force=force)
+        pages.append(archived)
+        link = "" if archived.outcome == "rejected" else _next_page(dataset, answer)
+        page = replace(page, page=page.page + 1, feed=replace(feed, endpoints=(answer.endpoint,)))
+    first = pages[0]
+    if asking.key and first.day == day.key and not any(p.partial for p in pages):
+        resources.state.set(asking.key, first.path, _RESUMED)
+    return first
+
+
+def _next_page(dataset: Dataset, answer: Answer) -> str:
+    """The address of the page after ``answer``; empty where it is the last one."""
+    find = dataset.operator.next_page
+    link = find(answer.body, answer.headers) if find else None
+    return urljoin(answer.url, link) if link else ""
+
+
+def _ask_page(
+    resources: Resources,
+    api: ApiClient,
+    asking: _Asking,
+    link: str,
+    done: Collected,
+    *,
+    force: bool,
+) -> tuple[Answer, Archived]:
+    """One page (the first without a ``link``), and its answer into archive or spool."""
+    dataset, feed, day = asking.dataset, asking.feed, asking.day
+    asked = None if feed.asks == "now" else day
     try:
         # What is only documented is not awaited: its 404 says that it is not offered.
         due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
         answer = api.fetch(
-            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters
+            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters, page=link
         )
     except SourceUnavailable as error:
         if error.body:
@@ -362,9 +402,7 @@ def _ask(
     )
     archived = _kept(resources, dataset, received, force=force)
     (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
-    if asking.key and archived.day == day.key and not archived.partial:
-        resources.state.set(asking.key, archived.path, _RESUMED)
-    return archived
+    return answer, archived
 
 
 def due_feeds(
