@@ -32,9 +32,13 @@ from aurum_assets.model.errors import (
     ConfigError,
     ContractBroken,
     HostUnknown,
+    LakeBusy,
+    LakeUnreachable,
     MalformedPayload,
     SourceRefused,
     SourceUnavailable,
+    StoreRefused,
+    StoreUnavailable,
 )
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
@@ -250,7 +254,7 @@ def described(resources: Resources) -> Iterator[tuple[str, str | None]]:
 
 def test_everything_says_in_whole_sentences_what_it_is(resources: Resources) -> None:
     found = dict(described(resources))
-    assert {"home", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(found)
+    assert {"resources", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(found)
     for name, said in found.items():
         assert said, f"{name} says nothing"
         assert said.endswith("."), f"{name}: {said}"
@@ -711,6 +715,10 @@ def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
         (ContractBroken("does not fit"), False),
         (ConfigError("names a file"), False),
         (HostUnknown("names a host"), True),
+        (StoreUnavailable("out of reach"), True),
+        (StoreRefused("S3 refuses"), False),
+        (LakeBusy("others write"), True),
+        (LakeUnreachable("no catalog"), True),
     ],
 )
 def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: bool) -> None:  # noqa: FBT001  a table

@@ -202,8 +202,8 @@ def test_to_notice_costs_a_few_milliseconds_and_no_library(original: Path) -> No
     code = """
 import sys, time
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import open_home
-home = open_home(DATASETS)
+from aurum_assets.resources.settings import open_resources
+home = open_resources(DATASETS)
 took = []
 for _ in range(5):
     began = time.perf_counter()

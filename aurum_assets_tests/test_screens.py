@@ -100,14 +100,14 @@ for width, line in json.loads(Path(sys.argv[1]).read_text()):
         from aurum_assets.demo import Demo, Line
         from aurum_assets.operators import DATASETS
         from aurum_assets.model.clock import OperatingDay
-        from aurum_assets.resources.settings import open_home
+        from aurum_assets.resources.settings import open_resources
         lines = [
             Line("isone_rt_lmp", 294, 2, 347_328, 347_328, 0, 77, 1, 0, 12.3),
             Line("isone_generation_by_resource", 24, 0, 8_760, 8_760, 1, 14, 12, 1, 1.5),
         ]
         done = Demo(OperatingDay.parse("2026-07-20", "America/New_York"))
         done.lines, done.failures = {l.dataset: l for l in lines}, ["ticks 2026-07-20"]
-        report(done, open_home(DATASETS), 61.2, as_json=False)
+        report(done, open_resources(DATASETS), 61.2, as_json=False)
         code = 1
     elif line == ["maintain"]:  # as after a month
         from aurum_assets.cli.maintain import report
@@ -197,10 +197,8 @@ def shown_in(folder: Path) -> dict[tuple[str, int], str]:
             "AURUM_NOW": NOON.isoformat(),
             "AURUM_LIMIT_SCALE": "1000",
             "AURUM_LOG_LEVEL": "warning",
-            "ISONE_BASE_URL": running.isone_url,
-            "MISO_BASE_URL": running.miso_url,
-            "ISONE_USERNAME": "demo",
-            "ISONE_PASSWORD": "demo-password",
+            **running.environment,
+            "ISONE_API_KEY": "",  # by user name and password
         }
         asked = [(name, 80) for name in EVERY] + [(name, 120) for name in SHOWING]
         lines = [(width, EVERY[name]) for name, width in asked]

@@ -90,7 +90,7 @@ def scenes() -> list[Scene]:
     wrong = {"ISONE_PASSWORD": WRONG.value, "ISONE_API_KEY": ""}
     wrong_key = {"ISONE_PASSWORD": "", "ISONE_API_KEY": WRONG.core}
     show = "from aurum_assets.operators import DATASETS as d; from aurum_assets.resources.settings "
-    show += "import Settings, open_home; s = Settings.read(); h = open_home(d); "
+    show += "import Settings, open_resources; s = Settings.read(); h = open_resources(d); "
     return [
         _aurum("collect", *ask),
         _aurum("collect, logged as JSON", "collect", "isone", "rt_lmp", AURUM_LOG_FORMAT="json"),
@@ -281,9 +281,11 @@ def a_stage() -> Iterator[Stage]:
         SetClock(_NOON),
         locations=3,
         limits={},
-        username=USERNAME.value,
-        password=PASSWORD.value,
-        api_key=API_KEY.value,
+        credentials={
+            "ISONE_USERNAME": USERNAME.value,
+            "ISONE_PASSWORD": PASSWORD.value,
+            "ISONE_API_KEY": API_KEY.value,
+        },
     )
     with tempfile.TemporaryDirectory() as folder, simulator.serve() as running:
         root = Path(folder)
@@ -308,11 +310,7 @@ def _environment(root: Path, running: Running) -> dict[str, str]:
         "AURUM_NOW": _NOON.isoformat(),
         "AURUM_LIMIT_SCALE": "1000",
         "AURUM_LOG_LEVEL": "debug",
-        "ISONE_BASE_URL": running.isone_url,
-        "MISO_BASE_URL": running.miso_url,
-        "ISONE_USERNAME": USERNAME.value,
-        "ISONE_PASSWORD": PASSWORD.value,
-        "ISONE_API_KEY": API_KEY.value,
+        **running.environment,
         "AURUM_WEBHOOK_URL": WEBHOOK.value,
         **{name: one.value for name, one in ELSEWHERE.items()},
     }

@@ -40,7 +40,7 @@ from aurum_assets.model.errors import (
     HomeMoved,
     LakeBusy,
     LakeUnreachable,
-    StoreUnavailable,
+    StoreError,
 )
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import Alerts
@@ -407,7 +407,7 @@ class Resources:
                 held.append((place, variable, claimed_by(ours)))
             except HomeMoved:
                 raise
-            except (StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
+            except (StoreError, LakeUnreachable, LakeBusy, ConfigError):
                 # Asked again with the next request: what is fetched now is spooled.
                 log.debug("whose data it holds was not to be learned", place=place)
         if len(held) == len(places) and all(whose == ours for _, _, whose in held):

@@ -160,7 +160,7 @@ class Round:
 
     def another(self) -> Resources:
         """The home as another process has it."""
-        urls = {"isone": self.running.isone_url, "miso": self.running.miso_url}
+        urls = self.running.urls
         home = self.make(self.root, self.clock(), urls)
         home.clock = self.clock
         return home
