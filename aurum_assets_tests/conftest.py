@@ -15,7 +15,6 @@ import dagster as dg
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
-from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
@@ -24,6 +23,7 @@ from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.formats import sniff
 from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import logs, redaction
 from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.configuration import Configuration, load_config
@@ -138,7 +138,7 @@ def resources(tmp_path: Path, configuration: Configuration, clock: SetClock) -> 
         root=tmp_path / "aurum",
         configuration=configuration,
         base_urls={"isone": nowhere, "miso": nowhere},
-        credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
+        credentials={"isone": Credentials.of(ISONE, "demo", "demo-password")},
         clock=clock,
         limit_scale=1000,
     )

@@ -126,7 +126,7 @@ class ApiClient:
         self._config = config
         self._operator = operator
         self._limiter = limiter
-        self._credentials = credentials or Credentials()
+        self._credentials = credentials or Credentials(operator)
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
@@ -139,8 +139,11 @@ class ApiClient:
             total_seconds=config.total_seconds,
             body_bytes=int(config.body_cap_mb * 1e6),
         )
-        auth = Signature(self._credentials) if self._credentials.given else None
-        self._wire = Wire(bounds, agent=_agent(), auth=auth, transport=transport)
+        signed = self._credentials.headers()
+        auth = Signature(signed) if signed else None
+        self._wire = Wire(
+            bounds, agent=_agent(), auth=auth, transport=transport, headers=operator.headers
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -254,7 +257,7 @@ class ApiClient:
             host = httpx.URL(self._base).host
             msg = (
                 f"{self._operator.title} was not asked for {run.ask.dataset}: "
-                f"{hosts.unknown(host, f'{self._config.name.upper()}_BASE_URL')}"
+                f"{hosts.unknown(host, self._operator.base_url_variable)}"
             )
             raise HostUnknown(msg) from None
         except Broken as broken:
@@ -360,15 +363,13 @@ class ApiClient:
         return str(httpx.URL(url).copy_merge_params(ask.filters)) if ask.filters else url
 
     def _require_credentials(self, dataset: str) -> None:
-        if self._operator.credentials and not self._credentials.given:
+        if self._operator.auth and not self._credentials.given:
             raise ConfigError(self._who_are_you(dataset, "answers nobody without credentials"))
 
     def _who_are_you(self, dataset: str, what: str) -> str:
-        variables = ", or ".join(self._operator.credentials)
-        remedy = f"set {variables}" if variables else "it used to need no credentials, which"
         return (
-            f"{self._operator.title} {what}, so {dataset} was not fetched: {remedy} "
-            f"(register at {self._operator.registration})"
+            f"{self._operator.title} {what}, so {dataset} was not fetched: "
+            f"{self._operator.how_to_register}"
         )
 
 

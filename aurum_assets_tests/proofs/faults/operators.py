@@ -33,8 +33,16 @@ from aurum_assets.resources.limits import LONGEST_PAUSE, SqliteLimiter
 from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.faults import Details
-from benchmarks.faults.ground import DATASETS, WORK, FaultTable, Line, MakeHome, Round, a_round
-from benchmarks.proof import close, home_at
+from aurum_assets_tests.proofs.faults.ground import (
+    DATASETS,
+    WORK,
+    FaultTable,
+    Line,
+    MakeHome,
+    Round,
+    a_round,
+)
+from aurum_assets_tests.proofs.proof import close, home_at
 
 
 class Waits(NamedTuple):

@@ -34,8 +34,8 @@ from aurum_assets.resources.settings import PROJECT
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.proofs.proof import Proof
 from aurum_assets_tests.servers.redis import RedisProcess, redis_process
-from benchmarks.proof import Proof
 
 _FORKS = multiprocessing.get_context("forkserver")  # imports once, which takes seconds
 _FORKS.set_forkserver_preload([__name__])
@@ -112,7 +112,7 @@ def _ask(place: _Place, number: int, ready: Any, counts: Any, late: Any, out: An
         time.sleep(seconds)
 
     state, limiter = _shared(place, sleep)
-    credentials = Credentials("demo", SecretStr("demo-password"))
+    credentials = Credentials.of(ISONE, "demo", "demo-password")
     with ApiClient(place.config, ISONE, state, limiter, credentials=credentials) as api:
         ready.wait(_READY_WITHIN)
         while True:

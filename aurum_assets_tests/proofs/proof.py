@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-from pydantic import SecretStr
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.configuration import load_config
@@ -70,7 +70,7 @@ def home_at(
         root=root,
         configuration=load_config(PROJECT / "config", DATASETS),
         base_urls=urls or {},
-        credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
+        credentials={"isone": Credentials.of(ISONE, "demo", "demo-password")},
         clock=lambda: now,
         limit_scale=limit_scale,
     )
