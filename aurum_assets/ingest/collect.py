@@ -13,8 +13,9 @@ from typing import Literal
 from aurum_assets.ingest.keep import drain_spool, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
 from aurum_assets.ingest.rejecting import rejecting
+from aurum_assets.ingest.sharing import Request, remember, untaken
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope, Feed, FormatName
+from aurum_assets.model.dataset import Dataset, Envelope, Feed, FormatName, Snapshot
 from aurum_assets.model.errors import (
     ConfigError,
     DataError,
@@ -331,6 +332,10 @@ def _ask(
             done.refusal = msg
             raise NotOffered(msg)
         raise SourceRefused(msg)
+    request = Request(dataset, feed, asked.key if asked else "", asking.all_filters)
+    shared = None if force else untaken(resources, request)
+    if shared is not None:
+        return _noted_answer(resources, asking, _again(shared, feed), done, force=False)
     try:
         # What is only documented is not awaited: its 404 says that it is not offered.
         due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
@@ -348,8 +353,6 @@ def _ask(
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
     resources.metrics.observe("api_seconds", dataset, answer.seconds)
-    answered = answer.fetched_at.timestamp()
-    resources.metrics.hold("last_answer_timestamp_seconds", dataset, answered, feed.name)
     received = Received(
         body=answer.body,
         endpoint=answer.endpoint.name,
@@ -360,9 +363,38 @@ def _ask(
         asked=asked.key if asked else None,
         filters=asking.all_filters,
     )
-    archived = _kept(resources, dataset, received, force=force)
+    archived = _noted_answer(resources, asking, received, done, force=force)
+    if archived.day:
+        remember(resources, request, archived.day, archived.path)
+    return archived
+
+
+def _again(snapshot: Snapshot, feed: Feed) -> Received:
+    """A kept answer, to be kept for another dataset that reads it."""
+    envelope = snapshot.envelope
+    return Received(
+        body=snapshot.body,
+        endpoint=envelope.endpoint,
+        dialect=envelope.dialect,
+        format=envelope.format,
+        fetched_at=envelope.fetched_at,
+        finality=feed.finality,
+        asked=envelope.asked,
+        filters=envelope.filters,
+    )
+
+
+def _noted_answer(
+    resources: Resources, asking: _Asking, received: Received, done: Collected, *, force: bool
+) -> Archived:
+    """Keep an answer, and note in ``done`` what became of it."""
+    answered = received.fetched_at.timestamp()
+    resources.metrics.hold(
+        "last_answer_timestamp_seconds", asking.dataset, answered, asking.feed.name
+    )
+    archived = _kept(resources, asking.dataset, received, force=force)
     (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
-    if asking.key and archived.day == day.key and not archived.partial:
+    if asking.key and archived.day == asking.day.key and not archived.partial:
         resources.state.set(asking.key, archived.path, _RESUMED)
     return archived
 
@@ -509,7 +541,7 @@ def _kept(resources: Resources, dataset: Dataset, received: Received, *, force: 
         return Archived("rejected", kept.path, reason=str(error))
     spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
     envelope = Envelope(
-        dataset=dataset.key,
+        dataset=dataset.answers,
         endpoint=received.endpoint,
         dialect=received.dialect if received.dialect in spoken else seen.dialect.name,
         format=received.format,
