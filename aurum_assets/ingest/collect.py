@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
+from urllib.parse import urljoin
 
 from aurum_assets.ingest.keep import drain_spool, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
@@ -28,7 +29,7 @@ from aurum_assets.model.errors import (
     StoreError,
 )
 from aurum_assets.model.reading import Inspection, inspect_answer
-from aurum_assets.resources.api import ApiClient
+from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection, Stored
 from aurum_assets.resources.logs import bound, get_logger
 from aurum_assets.resources.settings import Resources
@@ -40,6 +41,7 @@ _AHEAD = dt.timedelta(days=8)
 _TODAY_ONLY = 3600.0  # seconds for which an operator that shows today only is not asked again
 _RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
 _UNAUTHORIZED, _NOT_FOUND = 401, 404
+_MOST_PAGES = 1_000  # more are a link that leads back
 
 
 @dataclass(frozen=True)
@@ -298,11 +300,13 @@ class _Asking:
     hour: str
     attempts_of: str
     filters: Mapping[str, str]
+    page: int = 1
 
     @property
     def all_filters(self) -> Mapping[str, str]:
         """What the request is told apart by from others for the same day."""
-        return {**self.filters, **({"hour": self.hour} if self.hour else {})}
+        page = {"page": str(self.page)} if self.page > 1 else {}
+        return {**self.filters, **({"hour": self.hour} if self.hour else {}), **page}
 
     @property
     def key(self) -> str:
@@ -318,10 +322,11 @@ def _ask(
 ) -> Archived:
     """One request, and its answer into archive or spool; neither where an earlier attempt did it.
 
-    Raises ``StoreUnavailable`` where the answer could not even be spooled.
+    Of an answer in pages each page is a snapshot of its own, told apart by ``page`` from the second
+    on; the first one is returned. Raises ``StoreUnavailable`` where the answer could not even be
+    spooled.
     """
     dataset, feed, day = asking.dataset, asking.feed, asking.day
-    asked = None if feed.asks == "now" else day
     held = resources.state.get(asking.key) if asking.key and not force else None
     if held is not None:
         done.archived.append(Archived("resumed", held, day.key))
@@ -332,15 +337,60 @@ def _ask(
             done.refusal = msg
             raise NotOffered(msg)
         raise SourceRefused(msg)
-    request = Request(dataset, feed, asked.key if asked else "", asking.all_filters)
+    asked = "" if feed.asks == "now" else day.key
+    request = Request(dataset, feed, asked, asking.all_filters)
     shared = None if force else untaken(resources, request)
     if shared is not None:
-        return _noted_answer(resources, asking, _again(shared, feed), done, force=False)
+        archived = _take(resources, asking, _again(shared, feed), done, force=False)
+        _resume_with(resources, asking, archived)
+        return archived
+    pages: list[Archived] = []
+    page, link = asking, ""
+    while not pages or link:
+        if len(pages) == _MOST_PAGES:
+            msg = f"{dataset.key}: feed {feed.name} has more than {_MOST_PAGES} pages of {day}"
+            raise SourceRefused(msg)
+        answer, archived = _ask_page(resources, api, page, link, done, force=force)
+        pages.append(archived)
+        link = "" if archived.outcome == "rejected" else _next_page(dataset, answer)
+        page = replace(page, page=page.page + 1, feed=replace(feed, endpoints=(answer.endpoint,)))
+    if len(pages) == 1 and pages[0].day:
+        remember(resources, request, pages[0].day, pages[0].path)
+    _resume_with(resources, asking, *pages)
+    return pages[0]
+
+
+def _resume_with(resources: Resources, asking: "_Asking", *pages: Archived) -> None:
+    """Let a later attempt know that ``asking`` was answered, wholly and for its day."""
+    whole = pages[0].day == asking.day.key and not any(page.partial for page in pages)
+    if asking.key and whole:
+        resources.state.set(asking.key, pages[0].path, _RESUMED)
+
+
+def _next_page(dataset: Dataset, answer: Answer) -> str:
+    """The address of the page after ``answer``; empty where it is the last one."""
+    find = dataset.operator.next_page
+    link = find(answer.body, answer.headers) if find else None
+    return urljoin(answer.url, link) if link else ""
+
+
+def _ask_page(
+    resources: Resources,
+    api: ApiClient,
+    asking: _Asking,
+    link: str,
+    done: Collected,
+    *,
+    force: bool,
+) -> tuple[Answer, Archived]:
+    """One page (the first without a ``link``), and its answer into archive or spool."""
+    dataset, feed, day = asking.dataset, asking.feed, asking.day
+    asked = None if feed.asks == "now" else day
     try:
         # What is only documented is not awaited: its 404 says that it is not offered.
         due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
         answer = api.fetch(
-            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters
+            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters, page=link
         )
     except SourceUnavailable as error:
         if error.body:
@@ -363,10 +413,7 @@ def _ask(
         asked=asked.key if asked else None,
         filters=asking.all_filters,
     )
-    archived = _noted_answer(resources, asking, received, done, force=force)
-    if archived.day:
-        remember(resources, request, archived.day, archived.path)
-    return archived
+    return answer, _take(resources, asking, received, done, force=force)
 
 
 def _again(snapshot: Snapshot, feed: Feed) -> Received:
@@ -384,7 +431,7 @@ def _again(snapshot: Snapshot, feed: Feed) -> Received:
     )
 
 
-def _noted_answer(
+def _take(
     resources: Resources, asking: _Asking, received: Received, done: Collected, *, force: bool
 ) -> Archived:
     """Keep an answer, and note in ``done`` what became of it."""
@@ -394,8 +441,6 @@ def _noted_answer(
     )
     archived = _kept(resources, asking.dataset, received, force=force)
     (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
-    if asking.key and archived.day == asking.day.key and not archived.partial:
-        resources.state.set(asking.key, archived.path, _RESUMED)
     return archived
 
 
