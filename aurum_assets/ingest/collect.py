@@ -14,8 +14,9 @@ from urllib.parse import urljoin
 from aurum_assets.ingest.keep import drain_spool, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
 from aurum_assets.ingest.rejecting import rejecting
+from aurum_assets.ingest.sharing import Request, remember, untaken
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope, Feed, FormatName
+from aurum_assets.model.dataset import Dataset, Envelope, Feed, FormatName, Snapshot
 from aurum_assets.model.errors import (
     ConfigError,
     DataError,
@@ -336,6 +337,13 @@ def _ask(
             done.refusal = msg
             raise NotOffered(msg)
         raise SourceRefused(msg)
+    asked = "" if feed.asks == "now" else day.key
+    request = Request(dataset, feed, asked, asking.all_filters)
+    shared = None if force else untaken(resources, request)
+    if shared is not None:
+        archived = _take(resources, asking, _again(shared, feed), done, force=False)
+        _resume_with(resources, asking, archived)
+        return archived
     pages: list[Archived] = []
     page, link = asking, ""
     while not pages or link:
@@ -346,10 +354,17 @@ def _ask(
         pages.append(archived)
         link = "" if archived.outcome == "rejected" else _next_page(dataset, answer)
         page = replace(page, page=page.page + 1, feed=replace(feed, endpoints=(answer.endpoint,)))
-    first = pages[0]
-    if asking.key and first.day == day.key and not any(p.partial for p in pages):
-        resources.state.set(asking.key, first.path, _RESUMED)
-    return first
+    if len(pages) == 1 and pages[0].day:
+        remember(resources, request, pages[0].day, pages[0].path)
+    _resume_with(resources, asking, *pages)
+    return pages[0]
+
+
+def _resume_with(resources: Resources, asking: "_Asking", *pages: Archived) -> None:
+    """Let a later attempt know that ``asking`` was answered, wholly and for its day."""
+    whole = pages[0].day == asking.day.key and not any(page.partial for page in pages)
+    if asking.key and whole:
+        resources.state.set(asking.key, pages[0].path, _RESUMED)
 
 
 def _next_page(dataset: Dataset, answer: Answer) -> str:
@@ -388,8 +403,6 @@ def _ask_page(
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
     resources.metrics.observe("api_seconds", dataset, answer.seconds)
-    answered = answer.fetched_at.timestamp()
-    resources.metrics.hold("last_answer_timestamp_seconds", dataset, answered, feed.name)
     received = Received(
         body=answer.body,
         endpoint=answer.endpoint.name,
@@ -400,9 +413,35 @@ def _ask_page(
         asked=asked.key if asked else None,
         filters=asking.all_filters,
     )
-    archived = _kept(resources, dataset, received, force=force)
+    return answer, _take(resources, asking, received, done, force=force)
+
+
+def _again(snapshot: Snapshot, feed: Feed) -> Received:
+    """A kept answer, to be kept for another dataset that reads it."""
+    envelope = snapshot.envelope
+    return Received(
+        body=snapshot.body,
+        endpoint=envelope.endpoint,
+        dialect=envelope.dialect,
+        format=envelope.format,
+        fetched_at=envelope.fetched_at,
+        finality=feed.finality,
+        asked=envelope.asked,
+        filters=envelope.filters,
+    )
+
+
+def _take(
+    resources: Resources, asking: _Asking, received: Received, done: Collected, *, force: bool
+) -> Archived:
+    """Keep an answer, and note in ``done`` what became of it."""
+    answered = received.fetched_at.timestamp()
+    resources.metrics.hold(
+        "last_answer_timestamp_seconds", asking.dataset, answered, asking.feed.name
+    )
+    archived = _kept(resources, asking.dataset, received, force=force)
     (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
-    return answer, archived
+    return archived
 
 
 def due_feeds(
@@ -547,7 +586,7 @@ def _kept(resources: Resources, dataset: Dataset, received: Received, *, force: 
         return Archived("rejected", kept.path, reason=str(error))
     spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
     envelope = Envelope(
-        dataset=dataset.key,
+        dataset=dataset.answers,
         endpoint=received.endpoint,
         dialect=received.dialect if received.dialect in spoken else seen.dialect.name,
         format=received.format,

@@ -20,6 +20,7 @@ from aurum_assets.ingest.keep import drain_spool, unmark
 from aurum_assets.ingest.ledger import agreed, lacks_rows, record
 from aurum_assets.ingest.publish import Publish, changes, committed, drain, intend
 from aurum_assets.ingest.rejecting import ANYTHING, one_day, rejecting, traceback_of
+from aurum_assets.ingest.sharing import tells_of_another_day
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
@@ -506,6 +507,9 @@ def conform(
     config = resources.config(dataset)
     reading = read(dataset, snapshot, config.expected)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
+    if tells_of_another_day(dataset, day, frame):
+        none = dataset.table.empty(), QUARANTINE.empty()
+        return Conformed(snapshot.envelope, reading.dialect, *none, reading.records, reading.drift)
     outcome = dataset.table.conform(frame, day, config.clock_slack)
     _refuse_beyond_the_calendar(dataset, outcome.good)
     adds_up = pl.col("rules").list.contains(LMP_IS_THE_SUM_OF_ITS_PARTS.name)
