@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 DAY = LOAD.day("2026-07-21")
 HOST = "nosuchhost.invalid"
-TROUBLE = Incident("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", DAY.key)
+INCIDENT = Incident("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", DAY.key)
 
 
 @dataclass
@@ -108,7 +108,7 @@ def run(resources: Resources) -> str:
             asyncio.run(collect_days(resources, LOAD, [DAY]))
         except AurumError as error:
             said.append(str(error))
-        resources.alerts.raise_(TROUBLE)
+        resources.alerts.raise_(INCIDENT)
         resources.alerts.send()
         ingest.drain(resources)
         said += [resources.degraded, resources.events.degraded]
