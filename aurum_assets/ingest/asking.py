@@ -1,0 +1,117 @@
+"""Asking: one request to an operator, and its answer into archive or spool."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aurum_assets.ingest.accept import Received, kept_or_spooled
+from aurum_assets.ingest.collected import Archived, Collected
+from aurum_assets.ingest.feeds import is_due
+from aurum_assets.ingest.keep import keep_rejected
+from aurum_assets.ingest.offers import not_offered
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, Feed
+from aurum_assets.model.errors import NotOffered, SourceRefused, SourceUnavailable
+from aurum_assets.resources.api import ApiClient
+from aurum_assets.resources.archive import Rejection
+from aurum_assets.resources.settings import Resources
+
+_RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One request to be made."""
+
+    dataset: Dataset
+    feed: Feed
+    day: OperatingDay
+    hour: str
+    attempts_of: str
+    filters: Mapping[str, str]
+
+    @property
+    def all_filters(self) -> Mapping[str, str]:
+        """What the request is told apart by from others for the same day."""
+        return {**self.filters, **({"hour": self.hour} if self.hour else {})}
+
+    @property
+    def key(self) -> str:
+        """Under which its answer is remembered for later attempts; a ``now`` is new each time."""
+        if not self.attempts_of or self.feed.asks == "now":
+            return ""
+        words = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.hour)
+        return "answered:" + ":".join(words) + "".join(f":{k}={v}" for k, v in self.filters.items())
+
+
+def ask(
+    resources: Resources, api: ApiClient, asking: Asking, done: Collected, *, force: bool
+) -> Archived:
+    """One request, and its answer into archive or spool; neither where an earlier attempt did it.
+
+    Raises ``StoreUnavailable`` where the answer could not even be spooled.
+    """
+    dataset, feed, day = asking.dataset, asking.feed, asking.day
+    asked = None if feed.asks == "now" else day
+    held = resources.state.get(asking.key) if asking.key and not force else None
+    if held is not None:
+        done.archived.append(Archived("resumed", held, day.key))
+        return done.archived[-1]
+    if feed.asks != "now" and resources.state.get(f"shows-today-only:{dataset.key}"):
+        msg = f"{dataset.key}: asked for {day}, but the operator shows only its newest day now"
+        if resources.config(dataset).is_documented_only(feed):
+            done.refusal = msg
+            raise NotOffered(msg)
+        raise SourceRefused(msg)
+    try:
+        # What is only documented is not awaited: its 404 says that it is not offered.
+        due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
+        answer = api.fetch(
+            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters
+        )
+    except SourceUnavailable as error:
+        if error.body:
+            _keep_truncated(resources, asking, error)
+        raise
+    except SourceRefused as error:
+        if error.status == _NOT_FOUND and resources.config(dataset).is_documented_only(feed):
+            raise NotOffered(not_offered(dataset, feed), status=_NOT_FOUND) from error
+        raise
+    done.requests += answer.attempts
+    done.api_seconds += answer.seconds
+    resources.metrics.observe("api_seconds", dataset, answer.seconds)
+    answered = answer.fetched_at.timestamp()
+    resources.metrics.hold("last_answer_timestamp_seconds", dataset, answered, feed.name)
+    received = Received(
+        body=answer.body,
+        endpoint=answer.endpoint.name,
+        dialect=answer.endpoint.dialect,
+        format=answer.format,
+        fetched_at=answer.fetched_at,
+        finality=feed.finality,
+        asked=asked.key if asked else None,
+        filters=asking.all_filters,
+    )
+    archived = kept_or_spooled(resources, dataset, received, force=force)
+    (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
+    if asking.key and archived.day == day.key and not archived.partial:
+        resources.state.set(asking.key, archived.path, _RESUMED)
+    return archived
+
+
+def _keep_truncated(resources: Resources, asking: Asking, error: SourceUnavailable) -> None:
+    feed = asking.feed
+    rejection = Rejection(
+        dataset=asking.dataset.key,
+        endpoint=feed.name,
+        fetched_at=resources.now(),
+        raw_sha256=hashlib.sha256(error.body).hexdigest(),
+        reason=str(error),
+        finality=feed.finality,
+        asked=None if feed.asks == "now" else asking.day.key,
+        filters=asking.all_filters,
+    )
+    trouble = keep_rejected(resources, rejection, error.body).trouble
+    if trouble is not None:
+        raise trouble
