@@ -29,7 +29,8 @@ from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.api import Answer, checked_base
-from aurum_assets.resources.credentials import NOTHING, Credentials
+from aurum_assets.resources.credentials import NOTHING, Credentials, access
+from aurum_assets.resources.environment import environment
 from aurum_assets.resources.settings import Resources, Settings, open_resources
 
 __all__ = [
@@ -61,19 +62,20 @@ class IsoNeApiConfig(Shown):
     _by_environment: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        settings = Settings.read()
+        held = environment()
         self._set("api_key", _secret(self.api_key))
         self._set("password", _secret(self.password))
-        self._set("base_url", self.base_url or settings.isone_base_url)
+        self._set("base_url", self.base_url or access(ISONE, held).base_url)
         if self.base_url:
             checked_base(ISONE.name, self.base_url)
-        if bool(self.username) != bool(self.credentials.password.get_secret_value()):
+        if bool(self.username) != bool(_plain(self.password)):
             msg = "IsoNeApiConfig: username and password go together, one of them is empty"
             raise ConfigError(msg)
         if not self.credentials.given:
             self._set("_by_environment", True)
             for name in ("api_key", "username", "password"):
-                self._set(name, getattr(settings, f"isone_{name}"))
+                said = held.get(f"ISONE_{name.upper()}", "")
+                self._set(name, said if name == "username" else _secret(said))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -81,14 +83,17 @@ class IsoNeApiConfig(Shown):
     @property
     def credentials(self) -> Credentials:
         """Who asks; empty where neither argument nor environment says it."""
-        return Credentials(self.username, _secret(self.password), _secret(self.api_key))
+        return Credentials.of(ISONE, *self._variables().values())
 
     def resources(self, folder: Path | str | None = None) -> Resources:
         """The home of the environment, or in ``folder``, that asks as this says."""
-        said = {f"isone_{n}": getattr(self, n) for n in ("api_key", "username", "password")}
-        address = self.base_url or None
-        place = folder and Path(folder)
-        return open_resources(DATASETS, Settings.read(home=place, isone_base_url=address, **said))
+        said = {name: str(_plain(value)) for name, value in self._variables().items()}
+        variables = {**environment(), ISONE.base_url_variable: self.base_url, **said}
+        settings = Settings.read(home=folder and Path(folder))
+        return open_resources(DATASETS, settings, variables=variables)
+
+    def _variables(self) -> dict[str, str | SecretStr]:
+        return {f"ISONE_{n.upper()}": getattr(self, n) for n in ("username", "password", "api_key")}
 
     def facts(self) -> dict[str, object]:
         """The address, and which credentials are set and by what; never their values."""

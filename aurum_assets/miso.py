@@ -45,6 +45,8 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.resources.api import checked_base
+from aurum_assets.resources.credentials import access
+from aurum_assets.resources.environment import environment
 from aurum_assets.resources.settings import Resources, Settings, open_resources
 
 __all__ = [
@@ -82,16 +84,16 @@ class MisoApiConfig(Shown):
     base_url: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", self.base_url or Settings.read().miso_base_url)
+        found = self.base_url or access(MISO, environment()).base_url
+        object.__setattr__(self, "base_url", found)
         if self.base_url:
             checked_base(MISO.name, self.base_url)
 
     def resources(self, folder: Path | str | None = None) -> Resources:
         """The home of the environment, or in ``folder``, that asks as this says."""
-        address = self.base_url or None
-        return open_resources(
-            DATASETS, Settings.read(home=folder and Path(folder), miso_base_url=address)
-        )
+        variables = {**environment(), MISO.base_url_variable: self.base_url}
+        settings = Settings.read(home=folder and Path(folder))
+        return open_resources(DATASETS, settings, variables=variables)
 
     def facts(self) -> dict[str, object]:
         """The address."""

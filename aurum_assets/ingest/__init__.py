@@ -1,7 +1,8 @@
-"""The way through, without Dagster: the verbs that assets, command line and Python API all call.
+"""What assets, command line and Python API call to collect, keep and check data; no Dagster.
 
-Each is imported with its first use, for a command line that needs one should not pay for all. Some
-have the name of their module (``collect``): here it means the verb, whichever was imported first.
+Each is imported at its first use, so that a command line that needs one does not load all. Some
+have the name of their module (``collect``): here it means the function, whichever was imported
+first.
 """
 
 import importlib
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.collected import Archived, Collected
     from aurum_assets.ingest.doctor import Finding, examine
     from aurum_assets.ingest.feeds import asked_feeds, hours_asked, may_come_later, narrowed
-    from aurum_assets.ingest.finals import Finals, Out, find_finals
-    from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
+    from aurum_assets.ingest.finals import Finals, Published, find_finals
+    from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, find_gaps, gap_of, requirements
     from aurum_assets.ingest.load import Loaded, load
     from aurum_assets.ingest.maintain import (
         Part,
-        Tell,
+        Progress,
         Upkeep,
         last_maintained,
         maintain,
@@ -52,17 +53,17 @@ __all__ = [
     "Gap",
     "Loaded",
     "Normalized",
-    "Out",
     "Part",
     "Probed",
+    "Progress",
     "Publish",
+    "Published",
     "Relocating",
     "Remade",
     "Repair",
     "Requeued",
     "Scraped",
     "Status",
-    "Tell",
     "Upkeep",
     "Verified",
     "accept",
@@ -70,7 +71,6 @@ __all__ = [
     "asked_feeds",
     "check",
     "collect",
-    "debts",
     "drain",
     "endpoints_of",
     "examine",
@@ -99,6 +99,7 @@ __all__ = [
     "remember",
     "replay",
     "requeue",
+    "requirements",
     "send",
     "status",
     "verifiable_days",
@@ -112,10 +113,10 @@ _ROOMS = {
     "collected": "Archived Collected",
     "feeds": "asked_feeds hours_asked may_come_later narrowed",
     "doctor": "Finding examine",
-    "finals": "Finals Out find_finals",
-    "gaps": "TRIES Found Gap Repair debts find_gaps gap_of",
+    "finals": "Finals Published find_finals",
+    "gaps": "TRIES Found Gap Repair find_gaps gap_of requirements",
     "load": "Loaded load",
-    "maintain": "Part Tell Upkeep last_maintained maintain parts_of remember",
+    "maintain": "Part Progress Upkeep last_maintained maintain parts_of remember",
     "check": "check",
     "normalize": "normalize normalize_each",
     "normalized": "Normalized look_again",
@@ -135,7 +136,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split
 
 
 class _Verbs(ModuleType):
-    """This package: a module of it never takes the place of a verb of the same name."""
+    """This package: a submodule never replaces the function of the same name."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  as Python has it
         if name not in _ROOM_OF:

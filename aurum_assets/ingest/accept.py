@@ -8,13 +8,12 @@ import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from aurum_assets.ingest.collected import Archived
 from aurum_assets.ingest.keep import keep, keep_rejected
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope
+from aurum_assets.model.dataset import Dataset, Envelope, FormatName
 from aurum_assets.model.errors import DataError, MalformedPayload
 from aurum_assets.model.reading import Inspection, inspect_answer
 from aurum_assets.resources.archive import Rejection
@@ -33,7 +32,7 @@ class Received:
     body: bytes
     endpoint: str
     dialect: str
-    format: Literal["json", "xml"]
+    format: FormatName
     fetched_at: dt.datetime
     finality: str | None = None
     asked: str | None = None

@@ -9,10 +9,10 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 
 from aurum_assets.ingest.conform import Conformed, Unusable, conform_all
-from aurum_assets.ingest.keep import drain_spool, pay
+from aurum_assets.ingest.keep import drain_spool, unmark
 from aurum_assets.ingest.ledger import agreed, lacks_rows, record
 from aurum_assets.ingest.normalized import Normalized, described, look_again
-from aurum_assets.ingest.publish import drain, intend, landed
+from aurum_assets.ingest.publish import committed, drain, intend
 from aurum_assets.ingest.rebuild import fold_again
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.ingest.writable import store_what_can_be
@@ -81,7 +81,7 @@ def _normalize(resources: Resources, dataset: Dataset, day: OperatingDay) -> Nor
     newest = max(map(order_of, merged), default=("", ""))
     newer = not lacking and len(pending) == 1 and order_of(pending[0]) > newest
     if not pending:
-        pay(resources, dataset, day, identifiers)
+        unmark(resources, dataset, day, identifiers)
         return look_again(resources, dataset, day)
     done = None
     if newer:
@@ -91,9 +91,9 @@ def _normalize(resources: Resources, dataset: Dataset, day: OperatingDay) -> Nor
     if done is None:
         newer = False
         done, identifiers = fold_again(resources, dataset, day, publish="changes")
-    landed(resources, dataset, day, done.told_of(pending if newer else identifiers))
+    committed(resources, dataset, day, done.qualities_of(pending if newer else identifiers))
     held = frozenset(identifiers) - done.lost
-    pay(resources, dataset, day, held)
+    unmark(resources, dataset, day, held)
     record(resources, done, uuid, held, before, rows)
     resources.registry.mark_merged(dataset.key, day.key, uuid, held)
     _say_healed(done, lacking=lacking)

@@ -52,7 +52,7 @@ class Normalized:
         """Snapshots whose bytes could not be had: to be tried again."""
         return frozenset(u.identifier for u in self.unusable if u.lost)
 
-    def told_of(self, identifiers: Sequence[str]) -> dict[str, Quality]:
+    def qualities_of(self, identifiers: Sequence[str]) -> dict[str, Quality]:
         """What became of each of these snapshots, without those whose bytes are lost."""
         rejected = {u.identifier: Quality(rejected=u.reason) for u in self.unusable}
         known = self.qualities | rejected

@@ -59,7 +59,7 @@ def rebuild(
 ) -> Normalized:
     """Make the table's day the fold of all its archived snapshots, ``identifiers``.
 
-    What is to be told of them (``publish``) is intended here; the caller says that it landed.
+    What is to be sent of them (``publish``) is intended here; the caller confirms the commit.
     Raises ``ContractBroken`` where the table holds rows of bytes that the archive lacks: those
     would be lost (``force`` lets them go).
     """

@@ -47,7 +47,9 @@ from aurum_assets.resources.alerts import Alerts
 from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.credentials import NOTHING, Credentials
+from aurum_assets.resources.credentials import NOTHING, Credentials, access
+from aurum_assets.resources.environment import PROJECT as PROJECT  # noqa: PLC0414 - re-exported
+from aurum_assets.resources.environment import env_files, environment, is_address
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.limits import TELL_SECONDS, Limiter, SqliteLimiter
@@ -61,7 +63,6 @@ from aurum_assets.resources.state import SqliteState, State, transaction
 if TYPE_CHECKING:
     from aurum_assets.resources.api import ApiClient
 
-PROJECT = Path(__file__).parents[2]
 # What has to be there: a home; a lake (a home, or a configured catalog); an archive (a home, or a
 # configured archive).
 Needs = Literal["nothing", "home", "lake", "archive"]
@@ -90,11 +91,6 @@ class Settings(BaseSettings):
     limit_scale: float = _named("AURUM_LIMIT_SCALE", default=1.0, gt=0)
     repairs: int = _named("AURUM_REPAIRS", default=4, ge=0)
     keep_runs_days: int = _named("AURUM_KEEP_RUNS_DAYS", default=7, ge=1)
-    isone_base_url: str = _named("ISONE_BASE_URL")
-    isone_username: str = _named("ISONE_USERNAME")
-    isone_password: SecretStr = _named("ISONE_PASSWORD", default=NOTHING)
-    isone_api_key: SecretStr = _named("ISONE_API_KEY", default=NOTHING)
-    miso_base_url: str = _named("MISO_BASE_URL")
 
     environment: Literal["dev", "staging", "prod"] = _named("AURUM_ENVIRONMENT", default="dev")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
@@ -144,8 +140,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment, then the file that it names, else both places of a ``.env``."""
         del dotenv_settings, file_secret_settings
-        files = os.environ.get("AURUM_ENV_FILE") or (PROJECT / ".env", ".env")
-        return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=files)
+        dotenv = DotEnvSettingsSource(settings_cls, env_file=env_files())
+        return init_settings, env_settings, dotenv
 
     @classmethod
     def read(cls, **said: object) -> "Settings":
@@ -540,14 +536,16 @@ def open_resources(
     *,
     needs: Needs = "nothing",
     even_moved: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> Resources:
     """The home that the environment describes; nothing is written.
 
     Raises ``ConfigError`` naming the variable or file that is wrong, or where what it ``needs`` is
     not there; ``HomeMoved`` where the home was made in another place, unless ``even_moved``. A
-    configured catalog is asked for that when it is opened.
+    configured catalog is asked for that when it is opened. ``variables``: what holds of operators
+    in the place of the environment.
     """
-    home = _described(datasets, settings)
+    home = _described(datasets, settings, variables)
     instead = {"lake": home.backends.catalog, "archive": home.backends.archive}
     if needs != "nothing" and not (instead.get(needs) or home.exists):
         msg = (
@@ -560,7 +558,9 @@ def open_resources(
     return home
 
 
-def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Resources:
+def _described(
+    datasets: tuple[Dataset, ...], settings: Settings | None, variables: Mapping[str, str] | None
+) -> Resources:
     settings = settings or Settings.read()
     redaction.learn(settings)
     hide_secrets()
@@ -572,13 +572,10 @@ def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Reso
     if frozen is not None and frozen.tzinfo is None:
         msg = f"environment variable AURUM_NOW: {frozen.isoformat()} needs an offset, e.g. a Z"
         raise ConfigError(msg)
-    credentials = {}
-    if settings.isone_username or settings.isone_api_key.get_secret_value():
-        credentials["isone"] = Credentials(
-            username=settings.isone_username,
-            password=settings.isone_password,
-            api_key=settings.isone_api_key,
-        )
+    variables = environment() if variables is None else variables
+    ways = {d.operator.name: access(d.operator, variables) for d in datasets}
+    for way in ways.values():
+        redaction.know(way.credentials.secrets())
     root = settings.home.expanduser()
     if root.exists() and not root.is_dir():
         msg = f"environment variable AURUM_HOME: {root} is a file, a home is a folder"
@@ -586,8 +583,8 @@ def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Reso
     return Resources(
         root=root,
         configuration=load_config(settings.config, datasets),
-        base_urls={"isone": settings.isone_base_url, "miso": settings.miso_base_url},
-        credentials=credentials,
+        base_urls={name: way.base_url for name, way in ways.items()},
+        credentials={n: w.credentials for n, w in ways.items() if w.credentials.given},
         clock=(lambda: frozen) if frozen is not None else _wall_clock,
         limit_scale=settings.limit_scale,
         config_folder=settings.config,
@@ -600,10 +597,8 @@ def _described(datasets: tuple[Dataset, ...], settings: Settings | None) -> Reso
 def _refuse_what_is_no_address(settings: Settings) -> None:
     """Raise ``ConfigError`` for an address at which nobody could be asked."""
     postgres = ("postgresql", "postgresql+psycopg2", "postgres")
-    web, base = ("http", "https"), "https://host/path, without user name, password or query"
+    web = ("http", "https")
     for name, address, schemes, expected in (
-        ("ISONE_BASE_URL", settings.isone_base_url, web, base),
-        ("MISO_BASE_URL", settings.miso_base_url, web, base),
         ("AURUM_S3_ENDPOINT", settings.s3_endpoint, web, "https://host"),
         ("AURUM_WEBHOOK_URL", settings.webhook_url.get_secret_value(), web, "https://host/path"),
         (
@@ -613,19 +608,9 @@ def _refuse_what_is_no_address(settings: Settings) -> None:
             "postgresql+psycopg2://user:password@host:5432/db",
         ),
     ):
-        if address and not _is_address(address, schemes, plain=expected is base):
+        if address and not is_address(address, schemes, plain=False):
             msg = f"environment variable {name}: expected {expected}; found something else"
             raise ConfigError(msg)
-
-
-def _is_address(address: str, schemes: tuple[str, ...], *, plain: bool) -> bool:
-    """Whether ``address`` names a place by one of ``schemes``; a ``plain`` one, and no more."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return False
-    more = "@" in parts.netloc or parts.query
-    return parts.scheme in schemes and bool(parts.netloc or parts.query) and not (plain and more)
 
 
 def _backends(settings: Settings) -> Backends:
