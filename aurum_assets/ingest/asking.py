@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import urljoin
 
 from aurum_assets.ingest.accept import Received, kept_or_spooled
 from aurum_assets.ingest.collected import Archived, Collected
@@ -12,12 +13,13 @@ from aurum_assets.ingest.offers import not_offered
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import NotOffered, SourceRefused, SourceUnavailable
-from aurum_assets.resources.api import ApiClient
+from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.settings import Resources
 
 _RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
 _NOT_FOUND = 404
+_MOST_PAGES = 1_000  # more are a link that leads back
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Asking:
     hour: str
     attempts_of: str
     filters: Mapping[str, str]
+    page: int = 1
 
     @property
     def all_filters(self) -> Mapping[str, str]:
         """What the request is told apart by from others for the same day."""
-        return {**self.filters, **({"hour": self.hour} if self.hour else {})}
+        page = {"page": str(self.page)} if self.page > 1 else {}
+        return {**self.filters, **({"hour": self.hour} if self.hour else {}), **page}
 
     @property
     def key(self) -> str:
@@ -50,10 +54,11 @@ def ask(
 ) -> Archived:
     """One request, and its answer into archive or spool; neither where an earlier attempt did it.
 
-    Raises ``StoreUnavailable`` where the answer could not even be spooled.
+    Of an answer in pages each page is a snapshot of its own, told apart by ``page`` from the second
+    on; the first one is returned. Raises ``StoreUnavailable`` where the answer could not even be
+    spooled.
     """
     dataset, feed, day = asking.dataset, asking.feed, asking.day
-    asked = None if feed.asks == "now" else day
     held = resources.state.get(asking.key) if asking.key and not force else None
     if held is not None:
         done.archived.append(Archived("resumed", held, day.key))
@@ -64,11 +69,46 @@ def ask(
             done.refusal = msg
             raise NotOffered(msg)
         raise SourceRefused(msg)
+    pages: list[Archived] = []
+    page, link = asking, ""
+    while not pages or link:
+        if len(pages) == _MOST_PAGES:
+            msg = f"{dataset.key}: feed {feed.name} has more than {_MOST_PAGES} pages of {day}"
+            raise SourceRefused(msg)
+        answer, archived = _ask_page(resources, api, page, link, done, force=force)
+        pages.append(archived)
+        link = "" if archived.outcome == "rejected" else _next_page(dataset, answer)
+        page = replace(page, page=page.page + 1, feed=replace(feed, endpoints=(answer.endpoint,)))
+    first = pages[0]
+    if asking.key and first.day == day.key and not any(p.partial for p in pages):
+        resources.state.set(asking.key, first.path, _RESUMED)
+    return first
+
+
+def _next_page(dataset: Dataset, answer: Answer) -> str:
+    """The address of the page after ``answer``; empty where it is the last one."""
+    find = dataset.operator.next_page
+    link = find(answer.body, answer.headers) if find else None
+    return urljoin(answer.url, link) if link else ""
+
+
+def _ask_page(
+    resources: Resources,
+    api: ApiClient,
+    asking: Asking,
+    link: str,
+    done: Collected,
+    *,
+    force: bool,
+) -> tuple[Answer, Archived]:
+    """One page (the first without a ``link``), and its answer into archive or spool."""
+    dataset, feed, day = asking.dataset, asking.feed, asking.day
+    asked = None if feed.asks == "now" else day
     try:
         # What is only documented is not awaited: its 404 says that it is not offered.
         due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
         answer = api.fetch(
-            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters
+            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters, page=link
         )
     except SourceUnavailable as error:
         if error.body:
@@ -95,9 +135,7 @@ def ask(
     )
     archived = kept_or_spooled(resources, dataset, received, force=force)
     (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
-    if asking.key and archived.day == day.key and not archived.partial:
-        resources.state.set(asking.key, archived.path, _RESUMED)
-    return archived
+    return answer, archived
 
 
 def _keep_truncated(resources: Resources, asking: Asking, error: SourceUnavailable) -> None:
