@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 
+from aurum_assets.collector import ApiConfig, ApiUser
 from aurum_assets.ingest.collect import Collected, collect, due_feeds, narrowed
 from aurum_assets.ingest.days import (
     Day,
@@ -200,7 +201,7 @@ class MisoCtsValidation(Shown):
         return as_html(type(self).__name__, facts) + said
 
 
-class MisoCtsCollector(Shown):
+class MisoCtsCollector(ApiUser):
     """Asks MISO for CTS forecasts and judges the answers.
 
     ``config``: where MISO answers, else as the environment says; ``home``: a folder in the place of
@@ -212,14 +213,15 @@ class MisoCtsCollector(Shown):
     def __init__(
         self, config: MisoApiConfig | None = None, *, home: Path | str | None = None
     ) -> None:
-        said = MisoApiConfig() if config is None else config
-        self._config = of_type(said, MisoApiConfig, 'config=MisoApiConfig(base_url="…")')
-        self._home = self._config.resources(home)
+        super().__init__(config, home)
+
+    def _checked(self, config: ApiConfig | None) -> ApiConfig:
+        found = MisoApiConfig() if config is None else config
+        return of_type(found, MisoApiConfig, 'config=MisoApiConfig(base_url="…")')
 
     def facts(self) -> dict[str, object]:
         """The dataset, the home and where it asks."""
-        home = str(self._home.root.resolve())
-        return {"dataset": MISO_CTS.key, "home": home, **self._config.facts()}
+        return {"dataset": MISO_CTS.key, **super().facts()}
 
     def generate_candidates(
         self,
@@ -232,7 +234,7 @@ class MisoCtsCollector(Shown):
         """The requests for the operating days from ``start_date`` to ``end_date``, one a day.
 
         Without dates the current snapshot: one request, for today. Days as for
-        ``IsoNeCollector.collect``, in EST all year; ``interval`` (HH:MM) and ``node`` narrow the
+        ``Collector.collect``, in EST all year; ``interval`` (HH:MM) and ``node`` narrow the
         answers. Asks nobody. Raises ``ValueError`` for what is no day, has not begun or ends before
         it starts, for one date without the other, for an interval that is no five-minute mark and
         for what is no name of a node.
@@ -340,14 +342,13 @@ class MisoCtsCollector(Shown):
     ) -> pl.DataFrame:
         """Collect the operating days (EST) from ``start_date`` to ``end_date``, both included.
 
-        As ``IsoNeCollector.collect``, with the arguments of ``generate_candidates``. Returns all
-        rows that table ``miso_cts`` holds of these days: every vintage, whatever the filters.
+        As ``Collector.collect``, with the arguments of ``generate_candidates``. Returns all rows
+        that table ``miso_cts`` holds of these days: every vintage, whatever the filters.
         """
-        days = asked_days(MISO, start_date, end_date)
         return await collect_days(
             self._home,
             MISO_CTS,
-            days,
+            asked_days(MISO, start_date, end_date),
             filters=self._filters(interval, node),
             force=force,
             at_once=at_once,

@@ -21,7 +21,7 @@ from aurum_assets.cli import main
 from aurum_assets.ingest.collect import Received
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.reading import sniff
+from aurum_assets.model.formats import sniff
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import logs, redaction
@@ -96,7 +96,7 @@ class Desk:
             body=body,
             endpoint=endpoint,
             dialect=dialect,
-            format=sniff(body),
+            format=sniff(dataset, body),
             fetched_at=at or self.clock(),
             finality=finality,
             asked=asked,

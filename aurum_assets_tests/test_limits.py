@@ -13,8 +13,8 @@ from aurum_assets.resources.limits import SqliteLimiter, retry_after, share
 from aurum_assets.resources.redis import RedisLimiter, RedisServer
 from aurum_assets.resources.state import SqliteState
 from aurum_assets_tests.conftest import log_lines
+from aurum_assets_tests.proofs.prove_limits import Race, prove_limits
 from aurum_assets_tests.servers.redis import RedisProcess
-from benchmarks.prove_limits import Race, prove_limits
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -70,7 +70,7 @@ def limiter(
 
 
 def asked(some: SqliteLimiter, endpoint: str = "a") -> None:
-    some.landed(some.take(endpoint))
+    some.arrived(some.take(endpoint))
 
 
 def test_the_windows_are_two_percent_longer_than_the_operators(
@@ -121,7 +121,7 @@ def test_a_request_that_was_slow_to_arrive_counts_from_its_arrival(
     some = limiter(tmp_path, time_line, Limit(1, 10))
     slot = some.take("a", patience=8)
     time_line.passes(5)
-    some.landed(slot)
+    some.arrived(slot)
     with time_line.measured() as took:
         asked(some)
     assert took == [pytest.approx(10.2, abs=0.01)]

@@ -14,7 +14,7 @@ from redis import Redis
 from aurum_assets.model.dataset import Limit, OperatorConfig
 from aurum_assets.model.errors import StoreUnavailable
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.resources.alerts import Alerts, Trouble
+from aurum_assets.resources.alerts import Alerts, Incident
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState
@@ -74,7 +74,7 @@ def test_a_year_of_requests_leaves_those_of_the_longest_window(tmp_path: Path) -
     limiter = SqliteLimiter(file, config, state, clock=seconds, sleep=lambda _: None)
     for _ in range(50):
         seconds.now += 30
-        limiter.landed(limiter.take("any"))
+        limiter.arrived(limiter.take("any"))
     assert rows(file, "slot") <= 3
 
 
@@ -94,7 +94,7 @@ def test_a_year_of_alerts_leaves_those_that_closed_within_90_days(tmp_path: Path
     alerts = Alerts(tmp_path / "alerts.sqlite", "dev", clock)
     for day in range(0, 365, 15):
         clock.set(NOON + dt.timedelta(days=day))
-        alerts.raise_(Trouble("late_feed", "isone_rt_lmp", "now", "late", day=str(day)))
+        alerts.raise_(Incident("late_feed", "isone_rt_lmp", "now", "late", day=str(day)))
         alerts.settle("late_feed", "isone_rt_lmp", "now", str(day))
         alerts.send()
     assert rows(tmp_path / "alerts.sqlite", "alert") <= 90 / 15 + 1
@@ -111,7 +111,7 @@ def test_every_key_in_redis_has_an_end(redis: RedisProcess, tmp_path: Path) -> N
     assert state.claim("breaker:isone:probe", 60.0)
     config = OperatorConfig("isone", "http://127.0.0.1:1", (Limit(10, 60.0),))
     limiter = RedisLimiter(server, "aurum:dev:isone:", tmp_path / "limits.sqlite", config, here)
-    limiter.landed(limiter.take("any"))
+    limiter.arrived(limiter.take("any"))
     limiter.pause(1.0)
     keys = server.ask(lambda client: client.keys("*"))
     assert len(keys) >= 7

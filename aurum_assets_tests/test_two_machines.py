@@ -13,7 +13,7 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets_tests.conftest import Desk
-from benchmarks.proof import catalog_at
+from aurum_assets_tests.proofs.proof import catalog_at
 
 DAY = LOAD.day("2026-07-20")
 

@@ -23,6 +23,8 @@ from aurum_assets.model.operator import Notes
 from aurum_assets.model.operator import Operator as Operator  # noqa: PLC0414 - re-exported
 from aurum_assets.model.table import Table
 
+FormatName = Literal["json", "xml", "csv"]
+BLOCK = "{block}"  # in a path: any of the dialect's blocks
 _IN_CONFIG = {"extra": "forbid", "use_attribute_docstrings": True}  # of pydantic, which reads it
 
 
@@ -31,7 +33,12 @@ class Dialect:
     """One shape in which an operator answers.
 
     ``path`` leads to the records (``("FiveMinLmps", "FiveMinLmp")``; the wrapper may be dropped by
-    the operator). ``record`` is what a record holds, ``header`` the fields beside the records.
+    the operator); it is empty where the answer is a table (CSV), or a list without a wrapper.
+    Where the records lie in several ``blocks``, the path has ``BLOCK`` in their place, and the
+    frame a column of that name, with the block's. ``column_names``: beside records that are lists,
+    the list of the names of their values. ``record`` is what a record holds; ``header`` what is
+    read beside the records, on the way to them too. ``ignored``: dotted names of what else stands
+    there and belongs to other datasets.
     ``parse`` turns the frame of raw records (columns named as the operator names them, nested ones
     with a dot) into the table's rows, one a record; with ``rows_of_a_record`` that many blocks of
     them, one after the other. ``days`` gives the operating days that records or header speak of.
@@ -49,6 +56,9 @@ class Dialect:
     days: Callable[[list[Any], Mapping[str, Any]], list[str]]
     every: dt.timedelta
     header: type[msgspec.Struct] | None = None
+    blocks: tuple[str, ...] = ()
+    column_names: str = ""
+    ignored: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     rows_of_a_record: int = 1
     quoted_numbers: bool = False
@@ -99,7 +109,7 @@ class Endpoint:
     """The path below the operator's base address."""
     dialect: str = "live"
     """The shape in which it answers, by its name in the code."""
-    format: Literal["json", "xml"] = "json"
+    format: FormatName = "json"
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def url_path(self, day: OperatingDay | None, hour: str = "") -> str:
@@ -316,7 +326,7 @@ class Envelope:
     dataset: str
     endpoint: str
     dialect: str
-    format: Literal["json", "xml"]
+    format: FormatName
     day: str
     fetched_at: dt.datetime
     raw_sha256: str

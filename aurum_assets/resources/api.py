@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import httpx
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Endpoint, Feed, Operator, OperatorConfig
+from aurum_assets.model.dataset import Endpoint, Feed, FormatName, Operator, OperatorConfig
 from aurum_assets.model.errors import (
     ConfigError,
     HostUnknown,
@@ -32,12 +32,13 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from aurum_assets.model.formats import FORMATS
 from aurum_assets.model.shown import Plain, Shown
 from aurum_assets.resources import hosts
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
 from aurum_assets.resources.fallback import Ask, EndpointMemory
-from aurum_assets.resources.limits import TELL_SECONDS, Limiter, retry_after
+from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, retry_after
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State
 from aurum_assets.resources.wire import (
@@ -53,8 +54,6 @@ from aurum_assets.resources.wire import (
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0
 FIRST_PAUSE = 10.0
-ACCEPT = {"json": "application/json", "xml": "application/xml"}
-ENDS = {"json": (b"}", b"]"), "xml": (b">",)}
 _SHOWN_OF_A_BODY = 60
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMED_OUT, TOO_MANY = 401, 403, 404, 408, 429
 
@@ -70,7 +69,7 @@ class Answer(Shown):
     """
 
     body: bytes
-    format: Literal["json", "xml"]
+    format: FormatName
     endpoint: Endpoint
     status: int
     fetched_at: dt.datetime
@@ -107,8 +106,8 @@ def full_jitter(ceiling: float) -> float:
 class ApiClient:
     """Asks one source, by all of its rules. Safe for use by several threads.
 
-    The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` hears
-    every second of a wait that is longer than ``TELL_SECONDS`` why, and how many seconds are left.
+    The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` is
+    called every second of a wait of more than ``REPORT_SECONDS`` with reason and seconds left.
     """
 
     def __init__(
@@ -248,7 +247,7 @@ class ApiClient:
 
     def _rest(self, seconds: float, what: str, more: str) -> None:
         """Wait ``seconds`` until ``what``, and tell of it where that is long."""
-        while seconds > TELL_SECONDS:
+        while seconds > REPORT_SECONDS:
             self._tell(f"{what} in {math.ceil(seconds)} s {more}")
             self._sleep(1.0)
             seconds -= 1.0
@@ -257,7 +256,9 @@ class ApiClient:
     def _once(self, run: "Run", endpoint: Endpoint) -> "Answer | Failure | Again":
         url = self._url(run.ask, endpoint)
         try:
-            reply = self._wire.get(url, ACCEPT[endpoint.format], lambda: self._turn(run, endpoint))
+            reply = self._wire.get(
+                url, FORMATS[endpoint.format].media_type, lambda: self._turn(run, endpoint)
+            )
         except NameUnknown:
             host = httpx.URL(self._base).host
             msg = (
@@ -278,8 +279,8 @@ class ApiClient:
         return self._declined(run.ask, endpoint, reply)
 
     def _taken(self, run: "Run", endpoint: Endpoint, url: str, reply: Reply) -> "Answer | Again":
-        end = reply.body.rstrip()[-1:]
-        if end not in ENDS[endpoint.format]:
+        if not FORMATS[endpoint.format].is_whole(reply.body):
+            end = reply.body.rstrip()[-1:]
             said = f"ends in {end!r}" if end else "is empty"
             reason = f"its body was cut short or is no {endpoint.format.upper()} (it {said})"
             return Again(reason, body=reply.body)
@@ -342,7 +343,7 @@ class ApiClient:
             nonlocal told
             if run.probing:
                 self._breaker.keep()
-            told = told or seconds > TELL_SECONDS
+            told = told or seconds > REPORT_SECONDS
             if told:
                 self._tell(f"{why}: next request in {math.ceil(seconds)} s")
 
@@ -354,7 +355,7 @@ class ApiClient:
         try:
             yield
         finally:
-            self._limiter.landed(slot)
+            self._limiter.arrived(slot)
 
     def _url(self, ask: Ask, endpoint: Endpoint) -> str:
         if ask.page:

@@ -175,7 +175,7 @@ class _Client:
         watch = _Watch(self._news, seconds)
         while True:
             try:
-                held = self._producer.list_topics(timeout=seconds / 2)
+                held = self._producer.list_topics(timeout=min(seconds / 2, DOWN))
             except self._refusal:
                 self._producer.poll(0)  # tells ``_News`` why
                 watch.look()

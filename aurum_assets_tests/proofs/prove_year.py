@@ -1,7 +1,7 @@
 """A year of one five-minute table: 24 merges a day, maintenance every day; does a tick stay flat?
 
-    python -m benchmarks.year          365 days; exit code 1 where rows are lost or doubled
-    python -m benchmarks.year 30       the same for as many days
+    python -m aurum_assets_tests.proofs.prove_year       365 days; 1 where rows are lost or doubled
+    python -m aurum_assets_tests.proofs.prove_year 30    the same for as many days
 
 Each merge brings an hour of real-time prices of 12 locations; the last of a day also corrects one
 price (into the history) and quarantines one record. Each is archived as an object of its own.
@@ -39,7 +39,7 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.maintenance import Ages, Maintained, maintain_table
 from aurum_assets.resources.settings import Resources
-from benchmarks.proof import Proof, close, home_at
+from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ _FRESH = {17, 18, 19, 20, 21, 22}  # hours of a measured day whose merge has a p
 _MOST_FOR_STATUS, _MOST_FOR_A_LOOK, _MOST_GROWTH, _MOST_ON_DISK = 1.0, 0.3, 1.2, 1.1
 _CHILD = """
 import sys, time
-from benchmarks.year import tick_in_this_process
+from aurum_assets_tests.proofs.prove_year import tick_in_this_process
 print(tick_in_this_process(*sys.argv[1:]))
 """
 

@@ -5,7 +5,7 @@ goes on. In the end every partition is there and green, and the simulated operat
 exactly what the plan says, never more often in any window of its clock than it allows. What was in
 flight at a kill is asked once more: its answer was lost with the process.
 
-    python -m benchmarks.prove_month FOLDER    (the process that works; see ``Month``)
+    python -m aurum_assets_tests.proofs.prove_month FOLDER   (the process that works: ``Month``)
 """
 
 import datetime as dt
@@ -29,12 +29,11 @@ from aurum_assets.ingest.collect import due_feeds, hours_asked
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets.simulator.operators import limits
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
-from benchmarks.measure import PROJECT
-from benchmarks.proof import Proof, close, home_at
+from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -171,7 +170,7 @@ def _work(
     proof: Proof, folder: Path, enough: Callable[[], bool] | None = None, after: float = 0.0
 ) -> None:
     """Let a process work to its end, or kill it some seconds ``after`` it is ``enough``."""
-    command = [sys.executable, "-m", "benchmarks.prove_month", str(folder)]
+    command = [sys.executable, "-m", "aurum_assets_tests.proofs.prove_month", str(folder)]
     with subprocess.Popen(command, cwd=PROJECT) as process:  # noqa: S603  our own arguments
         while enough is not None and not enough() and process.poll() is None:
             time.sleep(0.01)

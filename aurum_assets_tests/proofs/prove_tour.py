@@ -23,9 +23,10 @@ import httpx
 
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.settings import PROJECT
-from benchmarks.proof import Proof
-from benchmarks.prove_dev import free_port
-from benchmarks.terminal import in_terminal
+from aurum_assets.simulator.server import Running, Simulator
+from aurum_assets_tests.proofs.proof import Proof
+from aurum_assets_tests.proofs.prove_dev import free_port
+from aurum_assets_tests.terminal import in_terminal
 
 Json = dict[str, Any]
 _PATIENCE = 240.0
@@ -376,13 +377,7 @@ def _screens(tour: Tour) -> None:
 
 def _asks(tour: Tour) -> None:
     """Each command that asks the operators, which the simulator is."""
-    address = f"http://127.0.0.1:{tour.simulator_port}"
-    operators = {
-        "ISONE_BASE_URL": f"{address}/api/v1.1",
-        "ISONE_USERNAME": "demo",
-        "ISONE_PASSWORD": "demo-password",
-        "MISO_BASE_URL": f"{address}/api",
-    }
+    operators = Running(Simulator(), "127.0.0.1", tour.simulator_port).environment
     for command in (("doctor",), ("probe", "--dataset", "isone_da_lmp")):
         _fits(tour, command, operators)
 

@@ -18,8 +18,7 @@ from aurum_assets import ingest
 from aurum_assets.model.message import SNAPSHOTS_TOPIC, Message, key_columns
 from aurum_assets.resources.events import PATIENCE, Brokers, Delivery, Events
 from aurum_assets.resources.settings import Backends, Resources
-from aurum_assets_tests.servers.kafka import KafkaCluster
-from benchmarks.faults.ground import (
+from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     WORK,
     FaultTable,
@@ -30,7 +29,8 @@ from benchmarks.faults.ground import (
     on,
     run,
 )
-from benchmarks.proof import close
+from aurum_assets_tests.proofs.proof import close
+from aurum_assets_tests.servers.kafka import KafkaCluster
 
 _SPAWN = multiprocessing.get_context("spawn")
 _LONGEST = 60.0

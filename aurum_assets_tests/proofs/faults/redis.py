@@ -16,8 +16,17 @@ from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.resources.settings import Backends
+from aurum_assets_tests.proofs.faults.ground import (
+    DATASETS,
+    TICKS,
+    WORK,
+    FaultTable,
+    Line,
+    Round,
+    a_round,
+    on,
+)
 from aurum_assets_tests.servers.redis import RedisProcess, redis_process
-from benchmarks.faults.ground import DATASETS, TICKS, WORK, FaultTable, Line, Round, a_round, on
 
 SECONDS = 5.0  # that it may cost one run where nobody answers
 _MOST = 0.15  # seconds after which the fault comes at the latest, in a run of about so many

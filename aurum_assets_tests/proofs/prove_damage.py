@@ -12,8 +12,8 @@ from aurum_assets import ingest
 from aurum_assets.model.errors import AurumError, ContractBroken
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Resources
-from benchmarks.damage import KINDS, LMP, LOAD, NOW, Kind, fill, forget, held
-from benchmarks.proof import Proof, home_at
+from aurum_assets_tests.proofs.damage import KINDS, LMP, LOAD, NOW, Kind, fill, forget, held
+from aurum_assets_tests.proofs.proof import Proof, home_at
 
 _SECONDS = 10.0  # in which a damage is told: nobody waits for it to pass
 _REMEDIES = ("aurum replay", "restore")

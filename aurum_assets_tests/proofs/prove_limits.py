@@ -34,8 +34,8 @@ from aurum_assets.resources.settings import PROJECT
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.proofs.proof import Proof
 from aurum_assets_tests.servers.redis import RedisProcess, redis_process
-from benchmarks.proof import Proof
 
 _FORKS = multiprocessing.get_context("forkserver")  # imports once, which takes seconds
 _FORKS.set_forkserver_preload([__name__])

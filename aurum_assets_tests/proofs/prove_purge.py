@@ -22,7 +22,7 @@ from typing import Any
 import dagster as dg
 
 from aurum_assets.graph.purge import Purged, purge
-from benchmarks.proof import Proof
+from aurum_assets_tests.proofs.proof import Proof
 
 _SPAWN = multiprocessing.get_context("spawn")
 _ASSETS = [dg.AssetKey(["market", name]) for name in ("prices", "load")]

@@ -25,7 +25,7 @@ from aurum_assets.ingest.collect import Received
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import as_of
 from aurum_assets.operators import DATASETS
-from benchmarks.proof import Proof, close, home_at
+from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
     from aurum_assets.model.dataset import Dataset

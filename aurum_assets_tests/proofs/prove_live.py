@@ -33,7 +33,7 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
-from benchmarks.proof import Proof, close, home_at
+from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -18,7 +18,7 @@ from pathlib import Path
 from aurum_assets import demo, ingest
 from aurum_assets.operators import DATASETS
 from aurum_assets.simulator.server import Simulator
-from benchmarks.proof import Proof, home_at
+from aurum_assets_tests.proofs.proof import Proof, home_at
 
 INSTANTS = (
     "2026-03-08T03:00:10-04:00",  # in the day of 23 hours, just after the hour that is none

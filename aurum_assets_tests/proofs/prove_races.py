@@ -20,7 +20,15 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import AurumError
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import Lake
-from benchmarks.proof import Proof, close, frame_of, lake_at, twice_said, union, values_of
+from aurum_assets_tests.proofs.proof import (
+    Proof,
+    close,
+    frame_of,
+    lake_at,
+    twice_said,
+    union,
+    values_of,
+)
 
 _SPAWN = multiprocessing.get_context("spawn")
 _TABLE = ISONE_SYSTEM_LOAD.table

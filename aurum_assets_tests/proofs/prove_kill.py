@@ -36,7 +36,7 @@ from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
-from benchmarks.proof import Proof, close, home_at, twice_said
+from aurum_assets_tests.proofs.proof import Proof, close, home_at, twice_said
 
 DATASETS = [d for d in EVERY if d.key in {"isone_rt_lmp", "isone_system_load", "miso_cts"}]
 _SPAWN = multiprocessing.get_context("spawn")

@@ -28,12 +28,12 @@ from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.proofs.proof import Proof
+from aurum_assets_tests.proofs.searching import Canary, Search, Titles, canary
 from aurum_assets_tests.servers.kafka import KafkaCluster
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.redis import RedisProcess, redis_process
 from aurum_assets_tests.servers.s3 import S3Server
-from benchmarks.proof import Proof
-from benchmarks.searching import Canary, Search, Titles, canary
 
 _NOON = dt.datetime(2026, 7, 21, 16, 1, tzinfo=dt.UTC)
 _DAY = "2026-07-21"

@@ -33,8 +33,16 @@ from aurum_assets.resources.limits import LONGEST_PAUSE, SqliteLimiter
 from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.faults import Details
-from benchmarks.faults.ground import DATASETS, WORK, FaultTable, Line, MakeHome, Round, a_round
-from benchmarks.proof import close, home_at
+from aurum_assets_tests.proofs.faults.ground import (
+    DATASETS,
+    WORK,
+    FaultTable,
+    Line,
+    MakeHome,
+    Round,
+    a_round,
+)
+from aurum_assets_tests.proofs.proof import close, home_at
 
 
 class Waits(NamedTuple):
@@ -83,12 +91,12 @@ class Hurried(Resources):
         self,
         operator: Operator,
         *,
-        hasty: bool = False,
+        single_attempt: bool = False,
         memory: State | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> ApiClient:
         """As ever, on the faster clock."""
-        del hasty, memory
+        del single_attempt, memory
         config = self.configuration.operators[operator.name]
         config = replace(config, base_url=self.base_urls[operator.name], endpoint_limits={})
         limiter = SqliteLimiter(

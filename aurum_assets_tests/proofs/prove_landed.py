@@ -21,7 +21,15 @@ from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.catalog import open_catalog
 from aurum_assets.resources.lake import Lake
-from benchmarks.proof import Proof, catalog_at, close, frame_of, lake_at, twice_said, values_of
+from aurum_assets_tests.proofs.proof import (
+    Proof,
+    catalog_at,
+    close,
+    frame_of,
+    lake_at,
+    twice_said,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -1,6 +1,6 @@
 """The real answers, loaded and looked at: what is stored must be what the operators sent.
 
-    python -m benchmarks.samples FOLDER
+    python -m aurum_assets_tests.proofs.samples FOLDER
 
 FOLDER holds ``isone_fiveminutelmp_current.json``, ``isone_fiveminutesystemload_current.json``,
 ``isone_genfuelmix_current.json`` and ``miso_cts_live.json``, fetched on 27 July 2026. Each goes
@@ -166,7 +166,7 @@ def _same(what: str, found: object, expected: object) -> None:
 def main() -> int:
     """Print what was seen; 1 where something differs."""
     if len(sys.argv) != 2:  # noqa: PLR2004  the program and the folder
-        print("python -m benchmarks.samples FOLDER", file=sys.stderr)
+        print("python -m aurum_assets_tests.proofs.samples FOLDER", file=sys.stderr)
         return 2
     try:
         for line in look(Path(sys.argv[1])):

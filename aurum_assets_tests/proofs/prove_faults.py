@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from benchmarks.faults.ground import FaultTable
-from benchmarks.faults.kafka import kafka_faults
-from benchmarks.faults.operators import operator_faults
-from benchmarks.faults.postgres import postgres_faults
-from benchmarks.faults.redis import redis_faults
-from benchmarks.faults.s3 import s3_faults
+from aurum_assets_tests.proofs.faults.ground import FaultTable
+from aurum_assets_tests.proofs.faults.kafka import kafka_faults
+from aurum_assets_tests.proofs.faults.operators import operator_faults
+from aurum_assets_tests.proofs.faults.postgres import postgres_faults
+from aurum_assets_tests.proofs.faults.redis import redis_faults
+from aurum_assets_tests.proofs.faults.s3 import s3_faults
 
 # The longest first, since two are played at a time.
 SERVERS: Mapping[str, Callable[..., None]] = {

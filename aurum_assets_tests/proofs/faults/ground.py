@@ -28,7 +28,7 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
-from benchmarks.proof import Proof, close, home_at, twice_said
+from aurum_assets_tests.proofs.proof import Proof, close, home_at, twice_said
 
 DATASETS = (ISONE_SYSTEM_LOAD, ISONE_RT_LMP, MISO_CTS)
 TICKS = 3

@@ -14,9 +14,7 @@ from pathlib import Path
 
 from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.settings import Backends
-from aurum_assets_tests.servers.postgres import Postgres
-from aurum_assets_tests.servers.severing import Severing
-from benchmarks.faults.ground import (
+from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     TICKS,
     WORK,
@@ -26,6 +24,8 @@ from benchmarks.faults.ground import (
     a_round,
     on,
 )
+from aurum_assets_tests.servers.postgres import Postgres
+from aurum_assets_tests.servers.severing import Severing
 
 COMMIT = (b"UPDATE iceberg_tables", b"COMMIT")
 FINDING_OUT = 30.0  # seconds that the catalog takes to find out what became of a commit

@@ -15,8 +15,16 @@ from pathlib import Path
 
 from aurum_assets.resources.objects import quiet_until
 from aurum_assets.resources.settings import Backends
+from aurum_assets_tests.proofs.faults.ground import (
+    DATASETS,
+    WORK,
+    FaultTable,
+    Line,
+    Round,
+    a_round,
+    on,
+)
 from aurum_assets_tests.servers.s3 import S3Server
-from benchmarks.faults.ground import DATASETS, WORK, FaultTable, Line, Round, a_round, on
 
 TRIES = 3
 SECONDS = 30.0  # that one request may take, tries and waits together

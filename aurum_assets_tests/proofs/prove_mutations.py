@@ -31,10 +31,10 @@ from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Resources
-from benchmarks import oracle
-from benchmarks.mutations import BOMB, Case, bombs, cases, instant
-from benchmarks.oracle import Answer, May
-from benchmarks.proof import Proof, close, home_at, twice_said
+from aurum_assets_tests.proofs import oracle
+from aurum_assets_tests.proofs.mutations import BOMB, Case, bombs, cases, instant
+from aurum_assets_tests.proofs.oracle import Answer, May
+from aurum_assets_tests.proofs.proof import Proof, close, home_at, twice_said
 
 _SPAWN = multiprocessing.get_context("spawn")
 _DATASETS = {d.key: d for d in DATASETS}

@@ -1,6 +1,6 @@
 """``make prove``: every promise attacked at full count; exit code 1 where one is not kept.
 
-``python -m benchmarks.prove kill mutations`` runs only these.
+``python -m aurum_assets_tests.proofs kill mutations`` runs only these.
 """
 
 import logging
@@ -8,23 +8,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from benchmarks.proof import Proof
-from benchmarks.prove_damage import prove_damage
-from benchmarks.prove_dev import prove_dev
-from benchmarks.prove_faults import prove_faults
-from benchmarks.prove_idempotence import prove_idempotence
-from benchmarks.prove_kill import prove_kill
-from benchmarks.prove_landed import prove_landed
-from benchmarks.prove_limits import prove_limits
-from benchmarks.prove_live import prove_live
-from benchmarks.prove_maintain import prove_maintain
-from benchmarks.prove_month import prove_month
-from benchmarks.prove_mutations import prove_mutations
-from benchmarks.prove_purge import prove_purge
-from benchmarks.prove_races import prove_races
-from benchmarks.prove_secrets import prove_secrets
-from benchmarks.prove_tour import prove_tour
-from benchmarks.year import prove_year
+from aurum_assets_tests.proofs.proof import Proof
+from aurum_assets_tests.proofs.prove_damage import prove_damage
+from aurum_assets_tests.proofs.prove_dev import prove_dev
+from aurum_assets_tests.proofs.prove_faults import prove_faults
+from aurum_assets_tests.proofs.prove_idempotence import prove_idempotence
+from aurum_assets_tests.proofs.prove_kill import prove_kill
+from aurum_assets_tests.proofs.prove_landed import prove_landed
+from aurum_assets_tests.proofs.prove_limits import prove_limits
+from aurum_assets_tests.proofs.prove_live import prove_live
+from aurum_assets_tests.proofs.prove_maintain import prove_maintain
+from aurum_assets_tests.proofs.prove_month import prove_month
+from aurum_assets_tests.proofs.prove_mutations import prove_mutations
+from aurum_assets_tests.proofs.prove_purge import prove_purge
+from aurum_assets_tests.proofs.prove_races import prove_races
+from aurum_assets_tests.proofs.prove_secrets import prove_secrets
+from aurum_assets_tests.proofs.prove_tour import prove_tour
+from aurum_assets_tests.proofs.prove_year import prove_year
 
 PROOFS: Mapping[str, Callable[[], Proof]] = {
     "races": prove_races,
