@@ -13,8 +13,8 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.ingest.waiting import waited_for
+from aurum_assets.model.arguments import instant_of, known_name
 from aurum_assets.model.errors import AurumError, ConfigError
-from aurum_assets.model.said import instant_of, known_name
 from aurum_assets.model.shown import Shown, as_html
 from aurum_assets.model.table import UTC, Table, as_of
 from aurum_assets.operators import DATASETS

@@ -14,9 +14,9 @@ from typing import Any
 import click
 import click.shell_completion
 
+from aurum_assets.model.arguments import instant_of, named, names_day, short_names
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.said import instant_of, named, names_day, short_names
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Resources
 

@@ -36,9 +36,9 @@ from aurum_assets.cli.output import (
     progress,
     say,
 )
+from aurum_assets.model.arguments import names_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import QueryRefused
-from aurum_assets.model.said import names_day
 from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
