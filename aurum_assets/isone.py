@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from aurum_assets.collector import ApiClient, ApiConfig, ApiUser, Collector, DatasetInfo
 from aurum_assets.ingest.days import Day, asked_days, in_threads, synchronous
 from aurum_assets.ingest.reference import crosswalk, observe
+from aurum_assets.model.arguments import of_type
 from aurum_assets.model.errors import ConfigError, DaysFailed
-from aurum_assets.model.said import of_type
 from aurum_assets.model.shown import Plain, Shown
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE

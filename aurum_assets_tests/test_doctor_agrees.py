@@ -24,7 +24,7 @@ from aurum_assets.model.errors import AurumError, SourceUnavailable
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources import events, lake, objects, redis
-from aurum_assets.resources.alerts import Trouble
+from aurum_assets.resources.alerts import Incident
 from aurum_assets.resources.settings import PROJECT, Resources, open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import log_lines
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 DAY = LOAD.day("2026-07-21")
 HOST = "nosuchhost.invalid"
-TROUBLE = Trouble("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", DAY.key)
+INCIDENT = Incident("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", DAY.key)
 
 
 @dataclass
@@ -108,7 +108,7 @@ def run(resources: Resources) -> str:
             asyncio.run(collect_days(resources, LOAD, [DAY]))
         except AurumError as error:
             said.append(str(error))
-        resources.alerts.raise_(TROUBLE)
+        resources.alerts.raise_(INCIDENT)
         resources.alerts.send()
         ingest.drain(resources)
         said += [resources.degraded, resources.events.degraded]

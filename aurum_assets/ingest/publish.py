@@ -13,7 +13,7 @@ import datetime as dt
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -288,6 +288,7 @@ def _messages(
     known = resources.registry.stored(envelope)
     uri = f"{resources.archive.uri}/{resources.archive.path(dataset.archive_name, envelope)}"
     place = Place(uri, known.etag or None, known.version or None) if known else Place(uri)
+    told = replace(envelope, dataset=dataset.key)  # another one's name, where it is shared
     yield snapshot_message(
-        envelope, place, intent.quality, topic=topic, environment=environment, rows=len(ours)
+        told, place, intent.quality, topic=topic, environment=environment, rows=len(ours)
     )

@@ -71,7 +71,11 @@ class Dialect:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A series that the project keeps: its table and how each dialect is read."""
+    """A series that the project keeps: its table and how each dialect is read.
+
+    ``shares``: the dataset whose answers this one reads too, so that they are asked for once, and
+    archived in one folder, which is that dataset's. Both have the same names of dialects.
+    """
 
     key: str
     operator: Operator
@@ -80,11 +84,17 @@ class Dataset:
     doc: str
     folder: str = ""
     group: str = ""
+    shares: "Dataset | None" = None
+
+    @property
+    def answers(self) -> str:
+        """The key of the dataset in whose name the answers are archived."""
+        return self.shares.answers if self.shares else self.key
 
     @property
     def archive_name(self) -> str:
         """The folder below ``sourcing/``."""
-        return self.folder or self.key
+        return self.shares.archive_name if self.shares else self.folder or self.key
 
     def day(self, text: str) -> OperatingDay:
         """``text`` (YYYY-MM-DD) as an operating day of this dataset's source."""

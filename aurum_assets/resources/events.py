@@ -43,7 +43,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Brokers:
-    """Where Kafka is, and who we are there. The password is in no text of this."""
+    """Where Kafka is, and the credentials for it. The password is in no text of this."""
 
     servers: str = ""
     username: str = ""
