@@ -15,7 +15,6 @@ from typing import ClassVar, Protocol, Self
 
 import polars as pl
 
-from aurum_assets.ingest.collect import is_due
 from aurum_assets.ingest.days import (
     Day,
     DayProgress,
@@ -25,6 +24,7 @@ from aurum_assets.ingest.days import (
     in_threads,
     synchronous,
 )
+from aurum_assets.ingest.feeds import is_due
 from aurum_assets.model.arguments import known_name
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator

@@ -21,7 +21,9 @@ import httpx
 import polars as pl
 
 from aurum_assets.collector import ApiConfig, ApiUser
-from aurum_assets.ingest.collect import Collected, collect, due_feeds, narrowed
+from aurum_assets.ingest.collect import collect
+from aurum_assets.ingest.collected import Collected
+from aurum_assets.ingest.conform import conform
 from aurum_assets.ingest.days import (
     Day,
     DayProgress,
@@ -30,7 +32,7 @@ from aurum_assets.ingest.days import (
     in_threads,
     synchronous,
 )
-from aurum_assets.ingest.normalize import conform
+from aurum_assets.ingest.feeds import due_feeds, narrowed
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.model.arguments import of_type
 from aurum_assets.model.clock import OperatingDay

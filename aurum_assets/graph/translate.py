@@ -10,8 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from aurum_assets.ingest.collect import Collected
-from aurum_assets.ingest.normalize import Normalized
+from aurum_assets.ingest.collected import Collected
+from aurum_assets.ingest.normalized import Normalized
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.errors import AurumError, HostUnknown, Transient
 from aurum_assets.model.shown import visible

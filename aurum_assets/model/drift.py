@@ -40,8 +40,9 @@ day is closed, once a day, or where ``rescaled`` was found: never in an ordinary
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
+import msgspec
 import polars as pl
 
 from aurum_assets.model.magnitudes import (
@@ -64,16 +65,9 @@ _ERRORS = ("vanished", "renamed", "retyped", PARTIAL)
 _REFUSE_LESS = ("retyped", PARTIAL)  # than all records of a snapshot
 
 
-@dataclass(frozen=True)
-class ExpectedField:
-    """The declaration of a field in config; ``"number"`` means ``{"type": "number"}``.
-
-    ``label``: an identifying number, which comes as text or as number. ``nullable``: may be absent
-    from a record; ``optional``: even from all records of an answer. ``enum``: the known values;
-    another one is reported, so leave out what a rule of the table refuses already.
-    ``magnitude``: bounds of the median of the different absolute values other than zero in a
-    snapshot, which is judged where it has ``at_least`` of these; ``"price"`` takes them from the
-    dataset's ``price_bounds``, the one place where the size of a price is declared.
+@dataclass(frozen=True, kw_only=True)
+class FieldConfig:
+    """What is expected of a field's values beyond their type.
 
     ``magnitude`` does not detect a change within its bounds. They must hold the most extreme clean
     day (prices at zero or at the cap, a night without sun), so a factor of ten is often within, and
@@ -81,13 +75,58 @@ class ExpectedField:
     days all else.
     """
 
-    type: FieldType
     nullable: bool = False
+    """Whether a record may lack it."""
     optional: bool = False
+    """Whether even all records of an answer may lack it."""
     enum: tuple[str, ...] = ()
+    """The values that are known; another one is reported, so leave out what a rule of the table
+    refuses already."""
     magnitude: Bounds | Literal["price"] | None = None
+    """Bounds of the median of the different absolute values other than zero in a snapshot. "price"
+    takes them from the dataset's price_bounds."""
     at_least: int = 12
-    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+    """How many such values a snapshot must hold for the magnitude to be judged."""
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {
+        "extra": "forbid",
+        "use_attribute_docstrings": True,
+    }
+
+
+@dataclass(frozen=True)
+class ExpectedField(FieldConfig):
+    """A field of a dialect's records: what config says of it, and the type of its values.
+
+    ``label``: a number of something, which comes as text or as number. ``"number"`` alone stands
+    for ``ExpectedField("number")``.
+    """
+
+    type: FieldType
+
+
+def types_of(record: type[msgspec.Struct], prefix: str = "") -> dict[str, FieldType]:
+    """The type of each field of ``record``, by dotted name."""
+    found: dict[str, FieldType] = {}
+    for one in msgspec.structs.fields(record):
+        name = prefix + one.encode_name
+        kinds = set(get_args(one.type) or (one.type,)) - {type(None)}
+        inner = next(
+            (k for k in kinds if isinstance(k, type) and issubclass(k, msgspec.Struct)), None
+        )
+        if inner is not None:
+            found |= types_of(inner, f"{name}.")
+        else:
+            found[name] = _TYPES.get(frozenset(kinds), "label")
+    return found
+
+
+_TYPES: Mapping[frozenset[object], FieldType] = {
+    frozenset({str}): "string",
+    frozenset({float}): "number",
+    frozenset({int}): "number",
+    frozenset({int, float}): "number",
+    frozenset({bool}): "boolean",
+}
 
 
 Expected = Mapping[str, FieldType | ExpectedField]  # the fields of a dialect, by dotted name

@@ -17,7 +17,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -64,7 +64,8 @@ log = get_logger(__name__)
 class Answer(Shown):
     """The bytes of one answer, decoded, and how they came.
 
-    ``fetched_at`` is UTC; ``seconds``: how long the last of ``attempts`` took.
+    ``fetched_at`` is UTC; ``seconds``: how long the last of ``attempts`` took. ``headers``: by
+    lower-case name.
     """
 
     body: bytes
@@ -75,6 +76,7 @@ class Answer(Shown):
     seconds: float
     attempts: int
     url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, object]:
         """How much came, of what, when and from where."""
@@ -169,8 +171,11 @@ class ApiClient:
         hour: str = "",
         due: bool = True,
         filters: Mapping[str, str] | None = None,
+        page: str = "",
     ) -> Answer:
         """Ask ``feed``'s endpoints in order until one answers, narrowed by ``filters``.
+
+        ``page``: the address of a further page of an answer, which is asked for instead.
 
         Raises ``ConfigError`` (no credentials, or ``HostUnknown``), ``SourceRefused``,
         ``SourceUnavailable`` and, where ``due`` is False and the operator has nothing yet,
@@ -179,7 +184,8 @@ class ApiClient:
         self._require_credentials(dataset)
         probing = self._breaker.admit()
         try:
-            answer = self._in_order(Run(Ask(dataset, feed, day, hour, due, filters or {}), probing))
+            ask = Ask(dataset, feed, day, hour, due, filters or {}, page)
+            answer = self._in_order(Run(ask, probing))
         except (NotYetPublished, SourceRefused):
             self._breaker.answered(probing=probing)
             raise
@@ -287,6 +293,7 @@ class ApiClient:
             seconds=reply.seconds,
             attempts=run.attempts,
             url=url,
+            headers=reply.headers,
         )
 
     def _declined(self, ask: Ask, endpoint: Endpoint, reply: Reply) -> "Failure | Again":
@@ -351,6 +358,14 @@ class ApiClient:
             self._limiter.arrived(slot)
 
     def _url(self, ask: Ask, endpoint: Endpoint) -> str:
+        if ask.page:
+            if not ask.page.startswith(f"{self._base}/"):
+                msg = (
+                    f"{self._operator.title} names a further page of {ask.dataset} that lies "
+                    f"elsewhere than {endpoint.name}: it is not asked for"
+                )
+                raise SourceRefused(msg)
+            return ask.page
         try:
             url = self._base + endpoint.url_path(ask.day, ask.hour)
         except (LookupError, ValueError) as error:

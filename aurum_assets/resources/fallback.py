@@ -17,7 +17,10 @@ UNWELL_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Ask:
-    """A fetch: what is asked for. ``due``: the operator should have published it by now."""
+    """A fetch: what is asked for. ``due``: the operator should have published it by now.
+
+    ``page``: the address of a further page, in the place of the endpoint's own.
+    """
 
     dataset: str
     feed: Feed
@@ -25,6 +28,7 @@ class Ask:
     hour: str
     due: bool
     filters: Mapping[str, str] = field(default_factory=dict)
+    page: str = ""
 
     @property
     def scope(self) -> str:

@@ -623,9 +623,10 @@ def _skew(answer: "ListObjectsV2OutputTypeDef") -> float | None:
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
     try:
         theirs = email.utils.parsedate_to_datetime(date)
-    except ValueError:
+        ahead = (theirs - dt.datetime.now(dt.UTC)).total_seconds()
+    except (TypeError, ValueError):  # it is none, or has no offset
         return None
-    return round((theirs - dt.datetime.now(dt.UTC)).total_seconds() + 0.5, 1)  # whole seconds
+    return round(ahead + 0.5, 1)  # it counts whole seconds
 
 
 def _code(error: "ClientError") -> str:

@@ -63,4 +63,5 @@ def _remove(path: Path) -> None:
             path = path.rename(gone)
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            path.unlink(missing_ok=True)

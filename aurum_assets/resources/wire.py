@@ -68,12 +68,20 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer. ``body`` is decoded, and read only for status 200."""
+    """An HTTP answer. ``body`` is decoded, and read only for status 200.
+
+    ``headers``: by lower-case name.
+    """
 
     status: int
     body: bytes
-    retry_after: str | None
+    headers: Mapping[str, str]
     seconds: float
+
+    @property
+    def retry_after(self) -> str | None:
+        """How long to leave the operator alone, as its header says it."""
+        return self.headers.get("retry-after")
 
 
 @cache
@@ -171,7 +179,7 @@ class Wire:
         return Reply(
             status=response.status_code,
             body=body,
-            retry_after=response.headers.get("retry-after"),
+            headers=dict(response.headers),
             seconds=deadline.used,
         )
 
