@@ -26,10 +26,10 @@ from aurum_assets.ingest.days import (
     synchronous,
 )
 from aurum_assets.ingest.feeds import is_due
+from aurum_assets.model.arguments import known_name, of_type
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
 from aurum_assets.model.errors import ConfigError
-from aurum_assets.model.said import known_name, of_type
 from aurum_assets.model.shown import Shown, as_html
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import Answer

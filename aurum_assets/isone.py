@@ -20,8 +20,8 @@ from aurum_assets.api_config import ApiConfig
 from aurum_assets.collector import ApiClient, Collector, DatasetInfo
 from aurum_assets.ingest.days import Day, asked_days, in_threads, synchronous
 from aurum_assets.ingest.reference import crosswalk, observe
+from aurum_assets.model.arguments import of_type
 from aurum_assets.model.errors import DaysFailed
-from aurum_assets.model.said import of_type
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.reference.crosswalk import Reference

@@ -35,11 +35,11 @@ from aurum_assets.ingest.days import (
 )
 from aurum_assets.ingest.feeds import due_feeds, narrowed
 from aurum_assets.ingest.rejecting import rejecting
+from aurum_assets.model.arguments import of_type
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import DaysFailed, MalformedPayload, SourceRefused
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.said import of_type
 from aurum_assets.model.shown import Plain, Shown, as_html
 from aurum_assets.model.table import UNREADABLE_RULE
 from aurum_assets.operators.miso.cts import MISO_CTS

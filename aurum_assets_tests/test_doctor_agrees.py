@@ -23,9 +23,8 @@ from aurum_assets.ingest.days import collect_days
 from aurum_assets.model.errors import AurumError, SourceUnavailable
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
-from aurum_assets.resources import events, lake, objects
-from aurum_assets.resources.alerts import Trouble
-from aurum_assets.resources.redis import redis_at
+from aurum_assets.resources import events, lake, objects, redis
+from aurum_assets.resources.alerts import Incident
 from aurum_assets.resources.settings import PROJECT, Resources, open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import log_lines
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 DAY = LOAD.day("2026-07-21")
 HOST = "nosuchhost.invalid"
-TROUBLE = Trouble("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", DAY.key)
+INCIDENT = Incident("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", DAY.key)
 
 
 @dataclass
@@ -62,7 +61,7 @@ class World:
 
     def open(self) -> Resources:
         """The resources of another process: nothing that was learnt of servers is known."""
-        redis_at.cache_clear()
+        redis.redis_at.cache_clear()
         objects.quiet_until.clear()
         return open_resources(DATASETS)
 
@@ -83,7 +82,10 @@ def world(
 ) -> Iterator[World]:
     monkeypatch.setattr(lake, "_SHORTER_PATIENCE", 1.0)
     monkeypatch.setattr(lake, "_NAME_PATIENCE", 0.5)
-    monkeypatch.setattr(doctor, "PATIENCE", 1.5)
+    for name, seconds in {"PATIENCE": 20.0, "DEADLINE": 60.0}.items():  # of a busy machine
+        monkeypatch.setattr(doctor, name, seconds)
+    for name in ("CONNECT_SECONDS", "READ_SECONDS", "SLOWEST_SECONDS"):
+        monkeypatch.setattr(redis, name, 10.0)
     monkeypatch.setattr(objects, "_TRIES", 1)
     monkeypatch.setattr(events, "DOWN", 0.5)
     shutil.copytree(PROJECT / "config", tmp_path / "config")
@@ -94,7 +96,7 @@ def world(
     Path(environment["AURUM_HOME"]).mkdir()
     (Path(environment["AURUM_HOME"]) / "archive").mkdir()
     yield found
-    redis_at.cache_clear()
+    redis.redis_at.cache_clear()
     objects.quiet_until.clear()
 
 
@@ -106,7 +108,7 @@ def run(resources: Resources) -> str:
             asyncio.run(collect_days(resources, LOAD, [DAY]))
         except AurumError as error:
             said.append(str(error))
-        resources.alerts.raise_(TROUBLE)
+        resources.alerts.raise_(INCIDENT)
         resources.alerts.send()
         ingest.drain(resources)
         said += [resources.degraded, resources.events.degraded]

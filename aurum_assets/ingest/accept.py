@@ -82,7 +82,7 @@ def kept_or_spooled(
         return Archived("rejected", kept.path, reason=str(error))
     spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
     envelope = Envelope(
-        dataset=dataset.key,
+        dataset=dataset.answers,
         endpoint=received.endpoint,
         dialect=received.dialect if received.dialect in spoken else seen.dialect.name,
         format=received.format,

@@ -10,8 +10,9 @@ from aurum_assets.ingest.collected import Archived, Collected
 from aurum_assets.ingest.feeds import is_due
 from aurum_assets.ingest.keep import keep_rejected
 from aurum_assets.ingest.offers import not_offered
+from aurum_assets.ingest.sharing import Request, remember, untaken
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Feed
+from aurum_assets.model.dataset import Dataset, Feed, Snapshot
 from aurum_assets.model.errors import NotOffered, SourceRefused, SourceUnavailable
 from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection
@@ -69,6 +70,13 @@ def ask(
             done.refusal = msg
             raise NotOffered(msg)
         raise SourceRefused(msg)
+    asked = "" if feed.asks == "now" else day.key
+    request = Request(dataset, feed, asked, asking.all_filters)
+    shared = None if force else untaken(resources, request)
+    if shared is not None:
+        archived = _take(resources, asking, _again(shared, feed), done, force=False)
+        _resume_with(resources, asking, archived)
+        return archived
     pages: list[Archived] = []
     page, link = asking, ""
     while not pages or link:
@@ -79,10 +87,17 @@ def ask(
         pages.append(archived)
         link = "" if archived.outcome == "rejected" else _next_page(dataset, answer)
         page = replace(page, page=page.page + 1, feed=replace(feed, endpoints=(answer.endpoint,)))
-    first = pages[0]
-    if asking.key and first.day == day.key and not any(p.partial for p in pages):
-        resources.state.set(asking.key, first.path, _RESUMED)
-    return first
+    if len(pages) == 1 and pages[0].day:
+        remember(resources, request, pages[0].day, pages[0].path)
+    _resume_with(resources, asking, *pages)
+    return pages[0]
+
+
+def _resume_with(resources: Resources, asking: Asking, *pages: Archived) -> None:
+    """Let a later attempt know that ``asking`` was answered, wholly and for its day."""
+    whole = pages[0].day == asking.day.key and not any(page.partial for page in pages)
+    if asking.key and whole:
+        resources.state.set(asking.key, pages[0].path, _RESUMED)
 
 
 def _next_page(dataset: Dataset, answer: Answer) -> str:
@@ -121,8 +136,6 @@ def _ask_page(
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
     resources.metrics.observe("api_seconds", dataset, answer.seconds)
-    answered = answer.fetched_at.timestamp()
-    resources.metrics.hold("last_answer_timestamp_seconds", dataset, answered, feed.name)
     received = Received(
         body=answer.body,
         endpoint=answer.endpoint.name,
@@ -133,9 +146,35 @@ def _ask_page(
         asked=asked.key if asked else None,
         filters=asking.all_filters,
     )
-    archived = kept_or_spooled(resources, dataset, received, force=force)
+    return answer, _take(resources, asking, received, done, force=force)
+
+
+def _again(snapshot: Snapshot, feed: Feed) -> Received:
+    """A kept answer, to be kept for another dataset that reads it."""
+    envelope = snapshot.envelope
+    return Received(
+        body=snapshot.body,
+        endpoint=envelope.endpoint,
+        dialect=envelope.dialect,
+        format=envelope.format,
+        fetched_at=envelope.fetched_at,
+        finality=feed.finality,
+        asked=envelope.asked,
+        filters=envelope.filters,
+    )
+
+
+def _take(
+    resources: Resources, asking: Asking, received: Received, done: Collected, *, force: bool
+) -> Archived:
+    """Keep an answer, and note in ``done`` what became of it."""
+    answered = received.fetched_at.timestamp()
+    resources.metrics.hold(
+        "last_answer_timestamp_seconds", asking.dataset, answered, asking.feed.name
+    )
+    archived = kept_or_spooled(resources, asking.dataset, received, force=force)
     (done.spooled if archived.outcome == "spooled" else done.archived).append(archived)
-    return answer, archived
+    return archived
 
 
 def _keep_truncated(resources: Resources, asking: Asking, error: SourceUnavailable) -> None:

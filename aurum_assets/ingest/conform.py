@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from aurum_assets.ingest.rejecting import rejecting, traceback_of
+from aurum_assets.ingest.sharing import tells_of_another_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, confirmed
@@ -65,7 +66,7 @@ def conform_all(
     """
 
     def conformed(identifier: str) -> Conformed | Unusable:
-        return _conform_orreject(resources, dataset, day, identifier, keep=keep)
+        return _conform_or_reject(resources, dataset, day, identifier, keep=keep)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         outcomes = list(pool.map(conformed, identifiers))
@@ -82,7 +83,7 @@ def conform_all(
     return found, [o for o in outcomes if isinstance(o, Unusable)]
 
 
-def _conform_orreject(
+def _conform_or_reject(
     resources: Resources, dataset: Dataset, day: OperatingDay, identifier: str, *, keep: bool
 ) -> Conformed | Unusable:
     try:
@@ -112,6 +113,9 @@ def conform(
     config = resources.config(dataset)
     reading = read(dataset, snapshot, config.expected)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
+    if tells_of_another_day(dataset, day, frame):
+        none = dataset.table.empty(), QUARANTINE.empty()
+        return Conformed(snapshot.envelope, reading.dialect, *none, reading.records, reading.drift)
     outcome = dataset.table.conform(frame, day, config.clock_slack)
     _refuse_beyond_the_calendar(dataset, outcome.good)
     adds_up = pl.col("rules").list.contains(LMP_IS_THE_SUM_OF_ITS_PARTS.name)

@@ -25,7 +25,6 @@ from aurum_assets.model.errors import (
     LakeBusy,
     LakeUnreachable,
     SourceError,
-    StoreUnavailable,
 )
 from aurum_assets.model.finding import Finding as Finding  # noqa: PLC0414 - re-exported
 from aurum_assets.model.finding import broken
@@ -61,15 +60,12 @@ def examine(resources: Resources) -> list[Finding]:
         "webhook": lambda r: r.alerts.check(),
         "metrics": lambda r: r.metrics.check(),
     }
-    # Alone: a run gives up on a Redis after a second, which loading the other clients may take.
-    redis = _start("redis", checks["redis"], resources)
-    wait([redis], timeout=DEADLINE / 4)
-    rest = {
-        part: _start(part, check, resources) for part, check in checks.items() if part != "redis"
-    }
-    started = {part: rest.get(part, redis) for part in checks}
+    # Redis alone: a run gives up on it after a second, which loading the other clients may take.
+    started = {"redis": _start("redis", checks["redis"], resources)}
+    wait(started.values(), timeout=DEADLINE / 4)
+    started |= {p: _start(p, check, resources) for p, check in checks.items() if p != "redis"}
     wait(started.values(), timeout=DEADLINE)
-    found = [_outcome(part, future) for part, future in started.items()]
+    found = [_outcome(part, started[part]) for part in checks]
     return [*found, _clock(found)]
 
 
@@ -201,7 +197,7 @@ def _operator(resources: Resources, operator: Operator) -> Finding:
             said = newest_published_by(resources, api, operator)
             took = round((time.monotonic() - started) * 1000)
             said = "; ".join([said, *not_offered_by(resources, api, operator)])
-    except (SourceError, ConfigError, StoreUnavailable) as error:
+    except (SourceError, ConfigError) as error:
         return broken(operator.name, where, error)
     except AurumError as error:  # the limits leave no room at the moment
         return replace(broken(operator.name, where, error), state="unsure")

@@ -45,7 +45,7 @@ def newest_published(resources: Resources, dataset: Dataset, feed: Feed) -> dt.d
     ``SourceError`` without an answer, ``MalformedPayload`` where it has no such field, and plain
     ``AurumError`` where the limits leave no room at the moment.
     """
-    with resources.api(dataset.operator, hasty=True) as api:
+    with resources.api(dataset.operator, single_attempt=True) as api:
         return _newest(api, dataset, feed)
 
 
@@ -136,7 +136,7 @@ def looking(resources: Resources, operator: Operator) -> Iterator[ApiClient]:
         if not resources.exists:
             resources = resources.stand_in()
         memory = SqliteState(folder / "memory.sqlite")
-        with resources.api(operator, hasty=True, memory=memory) as api:
+        with resources.api(operator, single_attempt=True, memory=memory) as api:
             yield api
 
 

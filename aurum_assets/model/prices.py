@@ -27,7 +27,7 @@ _CENT = 10_000  # in millionths
 def sums_within_a_cent(total: str, parts: tuple[str, ...]) -> pl.Expr:
     """Whether ``total`` equals the sum of ``parts`` within 0.01, inclusive, in exact decimals.
 
-    Null where any of them is null: what an absent price means is for the caller to say.
+    Null where any of them is null: the caller decides what an absent price means.
     """
 
     def evaluate(columns: Sequence[pl.Series]) -> pl.Series:

@@ -52,7 +52,7 @@ from aurum_assets.resources.environment import PROJECT as PROJECT  # noqa: PLC04
 from aurum_assets.resources.environment import env_files, environment, is_address
 from aurum_assets.resources.events import Brokers, Events, brokers_of
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.limits import TELL_SECONDS, Limiter, SqliteLimiter
+from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, SqliteLimiter
 from aurum_assets.resources.logs import get_logger, hide_secrets
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder, open_store, s3_properties
@@ -173,7 +173,7 @@ def _refuse_to_wait(why: str) -> None:
 
 def _refuse_to_rest(_: float) -> None:
     """Waits that are too short to be told of are refused here."""
-    _refuse_to_wait(f"waiting for the limit: next request in {TELL_SECONDS:g} s")
+    _refuse_to_wait(f"waiting for the limit: next request in {REPORT_SECONDS:g} s")
 
 
 @dataclass(frozen=True)
@@ -435,15 +435,15 @@ class Resources:
         self,
         operator: Operator,
         *,
-        hasty: bool = False,
+        single_attempt: bool = False,
         memory: State | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> "ApiClient":
         """A client of the operator, sharing limits and breaker with every process here.
 
-        A ``hasty`` one asks once, within seconds, and only where a slot is free at this moment.
-        With a ``memory`` of its own it only looks: breaker and endpoints learn nothing from it, and
-        the home takes on nobody's data. ``tell`` hears of waits, see ``ApiClient``.
+        With ``single_attempt`` it asks once, within seconds, and only if a slot is free now. With a
+        ``memory`` of its own it does not change breaker and endpoint order, and does not mark the
+        home as real or simulated. ``tell`` is called about waits, see ``ApiClient``.
         """
         from aurum_assets.resources.api import ApiClient
 
@@ -459,7 +459,7 @@ class Resources:
             limits=tuple(raised),
             endpoint_limits=config.endpoint_limits if self.limit_scale == 1 else {},
         )
-        if hasty:
+        if single_attempt:
             config = replace(
                 config, attempts=1, connect_seconds=5.0, read_seconds=10.0, total_seconds=20.0
             )
@@ -467,11 +467,11 @@ class Resources:
             config,
             operator,
             memory or self.known_of(operator),
-            self._limiter(operator, config, _refuse_to_rest if hasty else self.sleep),
+            self._limiter(operator, config, _refuse_to_rest if single_attempt else self.sleep),
             credentials=self.credentials.get(operator.name),
             clock=self.clock,
             sleep=self.sleep,
-            tell=_refuse_to_wait if hasty else tell,
+            tell=_refuse_to_wait if single_attempt else tell,
         )
 
     def _base_url(self, operator: Operator) -> str:
