@@ -584,7 +584,7 @@ def _kept(resources: Resources, dataset: Dataset, received: Received, *, force: 
             return Archived("spooled", kept.path, reason=str(error), trouble=kept.trouble)
         resources.metrics.count("rejected_snapshots", dataset)
         return Archived("rejected", kept.path, reason=str(error))
-    spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
+    spoken = {d.name for d in dataset.dialects if d.shape == seen.dialect.shape}
     envelope = Envelope(
         dataset=dataset.answers,
         endpoint=received.endpoint,
