@@ -6,7 +6,7 @@ from dataclasses import replace
 from aurum_assets.ingest.asking import Asking, ask
 from aurum_assets.ingest.collected import Collected
 from aurum_assets.ingest.feeds import asked_feeds, hours_asked
-from aurum_assets.ingest.keep import drain_spool, owed_days
+from aurum_assets.ingest.keep import drain_spool, marked_days
 from aurum_assets.ingest.offers import forget_not_offered, remember_not_offered
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -43,16 +43,16 @@ def collect(
     progress: Progress | None = None,
     into: Collected | None = None,
 ) -> Collected:
-    """Ask for ``day`` by ``feeds`` (all that can speak of it where None) and archive the answers.
+    """Ask for ``day`` by ``feeds`` (all that have it where None) and archive the answers.
 
     ``hours``: by feed that asks hour by hour, the only hours to ask for (``("07", "08")``).
     Each feed is asked by itself: where one brings nothing, the others go on. Only a 401 ends it at
     once. What the operator does not offer is in ``not_offered``, and raises nothing.
     ``attempts_of`` names what this is an attempt of (a backfill, a run that crashed and is run
     again): what an earlier one was answered for a day or hour is not asked again. ``filters``
-    narrow the answers: only feeds that take all of them are asked. ``progress`` is told of each
-    hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was done
-    before an error.
+    narrow the answers: only feeds that take all of them are asked. ``progress`` is called after
+    each hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was
+    done before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
     gives no answer, ``DataError`` where an answer had to be rejected, ``StoreError`` or
     ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
@@ -61,21 +61,23 @@ def collect(
     done = Collected() if into is None else into
     asked = asked_feeds(resources, dataset, day, feeds, filters)
     if not asked:
-        done.refusal = (
-            f"{dataset.key}: no feed of it speaks of {day}, seen from {resources.now():%F %R}Z"
-        )
+        done.refusal = f"{dataset.key}: no feed of it has {day} at {resources.now():%F %R}Z"
         return done
-    said, counted = (
+    context, counted = (
         bound(dataset=dataset.key, day=day.key),
         resources.metrics.verb("collect", dataset),
     )
-    with said, counted, resources.api(dataset.operator, tell=progress or (lambda _: None)) as api:
+    with (
+        context,
+        counted,
+        resources.api(dataset.operator, tell=progress or (lambda _: None)) as api,
+    ):
         away: StoreError | ConfigError | None = None
         try:
             drain_spool(resources, dataset)
         except (StoreError, ConfigError) as error:
             away = error  # what is asked now goes to the spool too
-        done.owed = owed_days(resources, dataset)
+        done.from_spool = marked_days(resources, dataset)
         errors: list[SourceError] = []
         for feed in asked:
             only = (hours or {}).get(feed.name)
@@ -162,7 +164,7 @@ def _noted(
 ) -> Sequence[SourceError]:
     """Note in ``done`` why a feed brought no answer; the error again where it is a failure.
 
-    Raises a 401 at once: every other feed would be told the same.
+    Raises a 401 at once: every other feed would be refused too.
     """
     dataset, feed = asking.dataset, asking.feed
     if isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED:
@@ -173,13 +175,13 @@ def _noted(
         remember_not_offered(resources, dataset, feed)
         log.info("not offered", dataset=dataset.key, feed=feed.name, reason=str(error))
         return []
-    said = {"dataset": dataset.key, "feed": feed.name, "reason": str(error)}
+    fields = {"dataset": dataset.key, "feed": feed.name, "reason": str(error)}
     if isinstance(error, NotYetPublished):
         done.not_yet[feed.name] = str(error)
-        log.info("not yet published", **said)
+        log.info("not yet published", **fields)
     else:
         done.failed[feed.name] = error
-        log.warning("a feed brought nothing", **said)
+        log.warning("a feed brought nothing", **fields)
     return [error]
 
 
@@ -195,16 +197,18 @@ def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
         return
     if len(failed) == 1:
         raise failed[0]
-    said = "; ".join(dict.fromkeys(map(str, failed)))
+    reasons = "; ".join(dict.fromkeys(map(str, failed)))
     if any(isinstance(e, SourceUnavailable) for e in failed):
-        raise SourceUnavailable(said)
-    raise SourceRefused(said, status=next(e.status for e in failed if isinstance(e, SourceRefused)))
+        raise SourceUnavailable(reasons)
+    raise SourceRefused(
+        reasons, status=next(e.status for e in failed if isinstance(e, SourceRefused))
+    )
 
 
 def _raise_spooled(done: Collected, away: StoreError | ConfigError | None) -> None:
     """Raise what kept an answer out of the archive, now or in an earlier attempt (``away``)."""
     if done.spooled:
-        away = done.spooled[0].trouble
+        away = done.spooled[0].error
     elif not done.count("resumed"):
         away = None
     if away is not None:
