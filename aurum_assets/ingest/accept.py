@@ -43,14 +43,14 @@ class Received:
 def accept(
     resources: Resources, dataset: Dataset, received: Received, *, force: bool = False
 ) -> Archived:
-    """Archive an answer under its operating day, unless it repeats the last one for its request.
+    """Archive an answer under its day, unless identical to its request's latest snapshot.
 
     Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.
     Raises ``StoreError`` or ``ConfigError`` where they had to be spooled.
     """
     archived = kept_or_spooled(resources, dataset, received, force=force)
-    if archived.error is not None:
-        raise archived.error
+    if archived.failure is not None:
+        raise archived.failure
     return archived
 
 
@@ -76,15 +76,15 @@ def kept_or_spooled(
             filters=received.filters,
         )
         kept = keep_rejected(resources, rejection, received.body)
-        if kept.error is not None:
-            return Archived("spooled", kept.path, reason=str(error), error=kept.error)
+        if kept.failure is not None:
+            return Archived("spooled", kept.path, reason=str(error), failure=kept.failure)
         resources.metrics.count("rejected_snapshots", dataset)
         return Archived("rejected", kept.path, reason=str(error))
-    same_path = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
+    alike = {d.name for d in dataset.dialects if d.shape == seen.dialect.shape}
     envelope = Envelope(
         dataset=dataset.answers,
         endpoint=received.endpoint,
-        dialect=received.dialect if received.dialect in same_path else seen.dialect.name,
+        dialect=received.dialect if received.dialect in alike else seen.dialect.name,
         format=received.format,
         day=day.key,
         fetched_at=received.fetched_at,
@@ -95,8 +95,8 @@ def kept_or_spooled(
         filters=received.filters,
     )
     kept = keep(resources, dataset, envelope, received.body, force=force)
-    if kept.error is not None:
-        return Archived("spooled", kept.path, day.key, error=kept.error, partial=seen.partial)
+    if kept.failure is not None:
+        return Archived("spooled", kept.path, day.key, failure=kept.failure, partial=seen.partial)
     if seen.partial:
         log.warning("the answer is partial", dataset=dataset.key, because=seen.partial)
     stored = kept.stored
@@ -128,7 +128,7 @@ def place(dataset: Dataset, received: Received) -> tuple[Inspection, OperatingDa
 
 
 def _day_of(dataset: Dataset, received: Received, days: tuple[str, ...]) -> OperatingDay:
-    """The operating day of a snapshot: what its content says, else what was asked for."""
+    """The operating day of a snapshot: that of its content, else the one asked for."""
     fetched = dataset.operator.day_of(received.fetched_at)
     text = days[0] if days else received.asked or fetched.key
     try:

@@ -189,6 +189,6 @@ def _keep_truncated(resources: Resources, asking: Asking, error: SourceUnavailab
         asked=None if feed.asks == "now" else asking.day.key,
         filters=asking.all_filters,
     )
-    not_kept = keep_rejected(resources, rejection, error.body).error
-    if not_kept is not None:
-        raise not_kept
+    failure = keep_rejected(resources, rejection, error.body).failure
+    if failure is not None:
+        raise failure
