@@ -97,16 +97,15 @@ def demo_resources(
     return replace(
         resources,
         base_urls=running.urls,
-        credentials={o.name: Credentials.of(o, *_demo(o)) for o in OPERATORS if o.auth},
+        credentials={
+            o.name: Credentials.of(o, *(running.environment.get(v, "") for v in o.variables))
+            for o in OPERATORS
+            if o.auth
+        },
         clock=clock,
         limit_scale=_RAISED,
         backends=Backends(),  # nothing that was made up goes where others look
     )
-
-
-def _demo(operator: Operator) -> list[str]:
-    """Something for each variable of the operator's first way to say who asks."""
-    return ["demo-password"] * len(operator.auth[0].variables)
 
 
 def dagster_instance(resources: Resources) -> dg.DagsterInstance:
