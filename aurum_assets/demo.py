@@ -9,7 +9,7 @@ quarantined record to look at; ``looks`` gives the commands that show them.
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -29,7 +29,7 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.api import Credentials
-from aurum_assets.resources.settings import Backends, Resources
+from aurum_assets.resources.composition import Resources, Specification, compose
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
@@ -94,13 +94,18 @@ def demo_resources(
     resources: Resources, running: Running, clock: Callable[[], dt.datetime]
 ) -> Resources:
     """``home`` on embedded defaults, the simulator for its operators, and its clock."""
-    return replace(
-        resources,
-        base_urls={"isone": running.isone_url, "miso": running.miso_url},
-        credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
-        clock=clock,
-        limit_scale=_RAISED,
-        backends=Backends(),  # nothing that was made up goes where others look
+    return compose(  # on no server: nothing that was made up goes where others look
+        Specification(
+            resources.root,
+            resources.configuration,
+            base_urls={"isone": running.isone_url, "miso": running.miso_url},
+            credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
+            limit_scale=_RAISED,
+            clock=clock,
+            repairs=resources.repairs,
+            keep_runs_days=resources.keep_runs_days,
+            config_folder=resources.config_folder,
+        )
     )
 
 

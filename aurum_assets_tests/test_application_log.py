@@ -33,7 +33,7 @@ logging.getLogger().handlers[0].setFormatter(All())
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources import settings
 from aurum_assets.operators import DATASETS
-settings.open_home(DATASETS)
+settings.open_resources(DATASETS)
 names = ["ISONE_PASSWORD", "ISONE_API_KEY"] + sys.argv[1:]
 ours, plain = get_logger("aurum_assets.here"), logging.getLogger("aurum_assets.here")
 for name in names:
@@ -56,9 +56,9 @@ for name in names:
 ODD = """
 import logging, os
 logging.basicConfig(format="%(message)s")
-from aurum_assets.resources.settings import open_home
+from aurum_assets.resources.settings import open_resources
 from aurum_assets.operators import DATASETS
-open_home(DATASETS)
+open_resources(DATASETS)
 class Odd:
     def __str__(self):
         raise RuntimeError("it has no text")

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.registry import TTL, Registry
 from aurum_assets.resources.state import SqliteState
 from aurum_assets_tests.conftest import Desk, utc
+from aurum_assets_tests.made import remade
 
 if TYPE_CHECKING:
     from aurum_assets_tests.servers.redis import RedisProcess
@@ -164,9 +164,9 @@ PAYLOADS = [
 def test_a_lost_registry_changes_no_row_and_no_object(desk: Desk, lost: str) -> None:
     for n, body in enumerate([*PAYLOADS, PAYLOADS[3]]):
         if lost == "always" or (lost == "half way" and n == 2):
-            desk.resources.registry = Registry(Unreachable())  # a cached property, put in its place
+            desk.resources.registry = Registry(Unreachable())
         elif lost == "half way" and n == 3:
-            desk = Desk(replace(desk.resources), desk.clock)
+            desk = Desk(remade(desk.resources), desk.clock)
         at = desk.clock() + dt.timedelta(minutes=5 * n)
         desk.bring(LOAD, body, at=at)
     rows = desk.rows(LOAD)

@@ -100,14 +100,14 @@ for width, line in json.loads(Path(sys.argv[1]).read_text()):
         from aurum_assets.demo import Demo, Line
         from aurum_assets.operators import DATASETS
         from aurum_assets.model.clock import OperatingDay
-        from aurum_assets.resources.settings import open_home
+        from aurum_assets.resources.settings import open_resources
         lines = [
             Line("isone_rt_lmp", 294, 2, 347_328, 347_328, 0, 77, 1, 0, 12.3),
             Line("isone_generation_by_resource", 24, 0, 8_760, 8_760, 1, 14, 12, 1, 1.5),
         ]
         done = Demo(OperatingDay.parse("2026-07-20", "America/New_York"))
         done.lines, done.failures = {l.dataset: l for l in lines}, ["ticks 2026-07-20"]
-        report(done, open_home(DATASETS), 61.2, as_json=False)
+        report(done, open_resources(DATASETS), 61.2, as_json=False)
         code = 1
     elif line == ["maintain"]:  # as after a month
         from aurum_assets.cli.maintain import report

@@ -336,7 +336,8 @@ def test_a_probe_waits_for_no_slot_within_the_limits(
 ) -> None:
     live_desk.clock.set(utc("2026-07-21T13:05:00-04:00"))
     resources = live_desk.resources
-    resources.limit_scale = 1 / 60
+    slow = replace(resources.apis["isone"], limit_scale=1 / 60)
+    resources.apis = {**resources.apis, "isone": slow}
     tick = Ticks(live_desk, instance, IS_OUT)
     ingest.newest_published(resources, DA, resources.config(DA).feeds[0])
     requests, why = tick()
@@ -349,7 +350,8 @@ def test_a_probe_without_credentials_says_what_to_set(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
     live_desk.clock.set(utc("2026-07-21T13:05:00-04:00"))
-    live_desk.resources.credentials = {"isone": Credentials()}
+    apis = live_desk.resources.apis
+    live_desk.resources.apis = {**apis, "isone": replace(apis["isone"], credentials=Credentials())}
     requests, why = Ticks(live_desk, instance, IS_OUT)()
     assert requests == []
     assert "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY" in why

@@ -33,6 +33,7 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.made import remade
 from benchmarks.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def prove_live(
         dg.DagsterInstance.ephemeral() as instance,
     ):
         urls = {"isone": running.isone_url, "miso": running.miso_url}
-        resources = _begun(replace(home_at(Path(name), first.start, urls), clock=clock))
+        resources = _begun(remade(home_at(Path(name), first.start, urls), clock=clock))
         live = Live(resources, clock, simulator, proof, instance, through_dagster=True)
         change = first.start + through_dagster * HOUR
         end = first.start + hours * HOUR

@@ -90,7 +90,7 @@ def scenes() -> list[Scene]:
     wrong = {"ISONE_PASSWORD": WRONG.value, "ISONE_API_KEY": ""}
     wrong_key = {"ISONE_PASSWORD": "", "ISONE_API_KEY": WRONG.core}
     show = "from aurum_assets.operators import DATASETS as d; from aurum_assets.resources.settings "
-    show += "import Settings, open_home; s = Settings.read(); h = open_home(d); "
+    show += "import Settings, open_resources; s = Settings.read(); h = open_resources(d); "
     return [
         _aurum("collect", *ask),
         _aurum("collect, logged as JSON", "collect", "isone", "rt_lmp", AURUM_LOG_FORMAT="json"),
@@ -140,7 +140,7 @@ def scenes() -> list[Scene]:
         ),
         Scene(
             "what objects show of themselves",
-            ("-c", show + "print(repr(s), s, repr(h), h.backends, h.credentials)"),
+            ("-c", show + "print(repr(s), s, repr(h), h.credentials)"),
             {"ISONE_USERNAME": "somebody"},  # a name is shown where an object is printed
         ),
         Scene("a traceback", ("-c", show + "1 / 0"), codes=(1,), says="ZeroDivisionError"),

@@ -186,7 +186,7 @@ def _home(resources: Resources) -> Finding:
 
 def _place(resources: Resources) -> Finding:
     """Whether the tables name their files where home and warehouse are now."""
-    catalog = resources.backends.catalog
+    catalog = resources.lake.configured
     if not (catalog or resources.exists):
         return Finding("place", "off", said="there is no table yet")
     if catalog and catalog["type"] != "sql":
@@ -204,12 +204,12 @@ def _place(resources: Resources) -> Finding:
 def _config(resources: Resources) -> Finding:
     configs = resources.configuration.datasets.values()
     enabled = sum(c.enabled for c in configs)
-    said = f"{enabled} of {len(configs)} datasets enabled, {resources.backends.environment}"
+    said = f"{enabled} of {len(configs)} datasets enabled, {resources.environment}"
     return Finding("config", "ok", str(resources.config_folder.resolve()), said, milliseconds=None)
 
 
 def _metrics(resources: Resources) -> Finding:
-    file = resources.backends.metrics_file
+    file = resources.metrics.file
     if file is None:
         return Finding("metrics", "off")
     with _at(str(file)):
@@ -260,7 +260,7 @@ def _require_writable(folder: Path, remedy: str) -> None:
 
 
 def _archive(resources: Resources) -> Finding:
-    configured = resources.backends.archive
+    configured = resources.archive.settings.place
     if configured.startswith("s3://"):
         with _at(configured):
             return _s3(resources, configured)
@@ -278,7 +278,7 @@ def _s3(resources: Resources, configured: str) -> Finding:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    backends, split = resources.backends, urlsplit(configured)
+    settings, split = resources.archive.settings, urlsplit(configured)
     prefix = split.path.strip("/")
     key = f"{prefix}/.aurum-doctor-{uuid.uuid4().hex}".lstrip("/")
     where: dict[str, Any] = {"Bucket": split.netloc, "Key": key}
@@ -289,11 +289,11 @@ def _s3(resources: Resources, configured: str) -> Finding:
     )
     doing = "find credentials"
     try:
-        session = boto3.session.Session(profile_name=backends.aws_profile or None)
+        session = boto3.session.Session(profile_name=settings.profile or None)
         client = session.client(
             "s3",
-            endpoint_url=backends.s3_endpoint or None,
-            region_name=backends.s3_region or None,
+            endpoint_url=settings.endpoint or None,
+            region_name=settings.region or None,
             config=patience,
         )
         started = time.monotonic()
@@ -373,7 +373,7 @@ def _s3_remedy(code: str) -> str:
 
 
 def _catalog(resources: Resources) -> Finding:
-    properties = resources.backends.catalog
+    properties = resources.lake.configured
     if not properties:
         return _embedded_lake(resources)
     kind = properties.get("type", "")
@@ -450,7 +450,7 @@ def _require_warehouse(properties: dict[str, str], warehouse: str) -> None:
 
 
 def _redis(resources: Resources) -> Finding:
-    url = resources.backends.redis_url.get_secret_value()
+    url = resources.redis.url.get_secret_value() if resources.redis else ""
     if not url:
         return Finding("redis", "embedded default", "", "SQLite in AURUM_HOME stands in")
     where = _masked(url)
@@ -517,10 +517,10 @@ def _policy_of(client: Any) -> str:  # noqa: ANN401  a redis client
 
 
 def _kafka(resources: Resources) -> Finding:
-    backends = resources.backends
-    if not backends.kafka_brokers:
+    brokers = resources.events.brokers
+    if not brokers.servers:
         return Finding("kafka", "off")
-    where = backends.kafka_brokers.rpartition("@")[2]
+    where = brokers.servers.rpartition("@")[2]
     with _at(where):
         return _configured_kafka(resources, where)
 
@@ -533,18 +533,17 @@ def _configured_kafka(resources: Resources, where: str) -> Finding:
     except ImportError:
         remedy = "pip install 'aurum-assets[kafka]'"
         raise _Trouble(said="confluent-kafka is not installed", remedy=remedy) from None
-    backends = resources.backends
+    brokers = resources.events.brokers
     settings: dict[str, Any] = {
         "bootstrap.servers": where,
         "socket.connection.setup.timeout.ms": int(PATIENCE * 1000),
-        "security.protocol": backends.kafka_protocol
-        or ("SASL_SSL" if backends.kafka_username else "PLAINTEXT"),
+        "security.protocol": brokers.protocol or ("SASL_SSL" if brokers.username else "PLAINTEXT"),
     }
-    if backends.kafka_username:
+    if brokers.username:
         settings |= {
-            "sasl.mechanism": backends.kafka_mechanism,
-            "sasl.username": backends.kafka_username,
-            "sasl.password": backends.kafka_password.get_secret_value(),
+            "sasl.mechanism": brokers.mechanism,
+            "sasl.username": brokers.username,
+            "sasl.password": brokers.password,
         }
     heard: list[str] = []
 
@@ -631,7 +630,7 @@ def _words_of_postgres(text: str, variable: str) -> tuple[str, str]:
 
 
 def _webhook(resources: Resources) -> Finding:
-    url = resources.backends.webhook_url.get_secret_value()
+    url = resources.alerts.webhook
     if not url:
         return Finding("webhook", "off")
     split = urlsplit(url)
@@ -652,10 +651,7 @@ def _webhook(resources: Resources) -> Finding:
 
 def _operator(resources: Resources, operator: Operator) -> Finding:
     """Ask for the smallest thing that the operator has."""
-    base = (
-        resources.base_urls.get(operator.name)
-        or resources.configuration.operators[operator.name].base_url
-    )
+    base = resources.base_urls[operator.name]
     where = _masked(base)
     credentials = resources.credentials.get(operator.name)
     if operator.credentials and (credentials is None or not credentials.given):

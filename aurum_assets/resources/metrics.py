@@ -107,10 +107,10 @@ class Metrics:
         clock: Callable[[], dt.datetime],
         file: Path | None = None,
     ) -> None:
+        self.file = file
         self._path = path
         self._clock = clock
         self._environment = environment
-        self._file = file
         self._pending = _Pending()
 
     @contextlib.contextmanager
@@ -162,8 +162,8 @@ class Metrics:
             with transaction(self._path, SCHEMA) as db:
                 db.executemany(_ADD, added)
                 db.executemany(_SET, held)
-            if self._file is not None:
-                self.write(self._file)
+            if self.file is not None:
+                self.write(self.file)
         except (ConfigError, OSError) as error:
             log.warning("these counts are lost", reason=str(error), counts=len(added))
 

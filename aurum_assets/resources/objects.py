@@ -30,14 +30,12 @@ from urllib.parse import quote, unquote, urlsplit
 
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
 from aurum_assets.resources import hosts
-from aurum_assets.resources.archive import Store, Stored, sealed
+from aurum_assets.resources.archive import Archive, ArchiveSettings, Store, Stored, sealed
 
 if TYPE_CHECKING:  # imported where they are first used: a run without S3 does not pay for them
     from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
-
-    from aurum_assets.resources.settings import Backends
 
 _T = TypeVar("_T")
 
@@ -64,12 +62,17 @@ _PASSING = {
 }
 
 
-def open_store(backends: "Backends", default: Path) -> Store:
+def open_archive(settings: ArchiveSettings, default: Path) -> Archive:
+    """The archive of ``settings``; nothing is asked or written. Raises like ``open_store``."""
+    return Archive(open_store(settings, default), settings)
+
+
+def open_store(settings: ArchiveSettings, default: Path) -> Store:
     """The store that ``AURUM_ARCHIVE`` names, the folder ``default`` where it is empty.
 
     Raises ``ConfigError`` where it names none.
     """
-    archive = backends.archive
+    archive = settings.place
     if not archive:
         return Folder(default)
     url = urlsplit(archive)
@@ -80,9 +83,9 @@ def open_store(backends: "Backends", default: Path) -> Store:
         return S3(
             url.netloc,
             url.path.strip("/"),
-            endpoint=backends.s3_endpoint,
-            region=backends.s3_region,
-            profile=backends.aws_profile,
+            endpoint=settings.endpoint,
+            region=settings.region,
+            profile=settings.profile,
         )
     found = f"{archive!r}" if plain else "more than a place"  # what it holds may be a secret
     if plain and not url.scheme:
@@ -516,19 +519,19 @@ def bounded_client(endpoint: str, region: str, profile: str) -> "S3Client":
     return client
 
 
-def s3_properties(backends: "Backends") -> dict[str, str]:
+def s3_properties(settings: ArchiveSettings) -> dict[str, str]:
     """The properties of pyiceberg for a warehouse on the same S3 as the archive.
 
     Credentials are not among them: they come from where AWS tools look. A profile is made known to
     these through ``AWS_PROFILE``, for pyarrow takes none as an argument.
     """
-    if backends.aws_profile:
-        os.environ["AWS_PROFILE"] = backends.aws_profile
+    if settings.profile:
+        os.environ["AWS_PROFILE"] = settings.profile
     found = {
-        "s3.endpoint": backends.s3_endpoint,
+        "s3.endpoint": settings.endpoint,
         # with an endpoint of its own nobody at AWS can tell where the bucket is
-        "s3.region": backends.s3_region or ("us-east-1" if backends.s3_endpoint else ""),
-        "s3.profile-name": backends.aws_profile,
+        "s3.region": settings.region or ("us-east-1" if settings.endpoint else ""),
+        "s3.profile-name": settings.profile,
         "s3.connect-timeout": str(_CONNECT_SECONDS),
         "s3.request-timeout": str(SECONDS),
     }
