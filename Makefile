@@ -16,7 +16,7 @@ override AURUM_DAGSTER_POSTGRES_URL := \
 export AURUM_DAGSTER_POSTGRES_URL
 WITH_STORAGE = sed '$(if $(AURUM_DAGSTER_POSTGRES_URL),s/^\#postgres\# //)' dagster.yaml
 
-.PHONY: help setup setup-dev demo test check bench prove tour dev live openapi schemas lock clean
+.PHONY: help setup setup-dev setup-docs demo test check docs bench prove tour dev live openapi schemas lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -39,8 +39,15 @@ $(VENV)/.ready-dev: $(VENV)/.ready .requirements-dev.lock
 	@$(INSTALL) --require-hashes -r .requirements-dev.lock
 	@touch $@
 
+# What only the site needs: Sphinx, its theme and its reader of Markdown.
+$(VENV)/.ready-docs: $(VENV)/.ready .requirements-docs.lock
+	@echo "Adding what the site needs…"
+	@$(INSTALL) --require-hashes -r .requirements-docs.lock
+	@touch $@
+
 setup: $(VENV)/.ready $(DAGSTER_HOME)/dagster.yaml
 setup-dev: setup $(VENV)/.ready-dev
+setup-docs: setup $(VENV)/.ready-docs
 
 # Written anew each time: the storage may have been set or unset since.
 $(DAGSTER_HOME)/dagster.yaml: FORCE
@@ -55,8 +62,12 @@ test: setup-dev ## All tests
 
 check: setup-dev ## What CI runs: ruff, mypy, all tests
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
+
+docs: setup-docs ## The site in docs/_build: guide, reference from the code, decisions; a warning fails
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky docs docs/_build
 
 bench: setup-dev ## Speed, beside a floor and a peer, in one run
 	@$(BIN)/python -m benchmarks
@@ -82,10 +93,12 @@ openapi: setup ## Write config/openapi anew from the dataset configs and the dec
 schemas: setup ## Write config/schemas anew from the tables' columns
 	@$(BIN)/python -c 'from aurum_assets.ingest.publish import write_schemas; write_schemas()'
 
-lock: ## Write both lock files anew from pyproject.toml (needs uv)
+lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	@$(LOCK) --group setup --output-file requirements.lock pyproject.toml
 	@$(LOCK) --group setup --group dev --all-extras --constraint requirements.lock \
 	  --output-file .requirements-dev.lock pyproject.toml
+	@$(LOCK) --group setup --group docs --constraint requirements.lock \
+	  --constraint .requirements-dev.lock --output-file .requirements-docs.lock pyproject.toml
 
 clean: ## Remove the virtual environment and caches; data in AURUM_HOME stays
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) docs/_build docs/reference .pytest_cache .mypy_cache .ruff_cache .hypothesis

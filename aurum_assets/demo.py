@@ -23,8 +23,9 @@ from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import REFERENCES
+from aurum_assets.model.cadence import CADENCES, cadence_of
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Operator
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
@@ -37,7 +38,7 @@ TICKS = 6
 _RAISED = 1_000.0
 _MORNING = dt.timedelta(hours=6)
 _HALF_PAST_NOON = dt.time(12, 30)
-_CLEARED = dt.time(15)
+_ONCE_CLEARED = cadence_of("daily", ahead=True).at
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _REMEMBERED = 30 * 86_400.0
 
@@ -98,7 +99,7 @@ def demo_resources(
         Specification(
             resources.root,
             resources.configuration,
-            base_urls={"isone": running.isone_url, "miso": running.miso_url},
+            base_urls=running.urls,
             credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
             limit_scale=_RAISED,
             clock=clock,
@@ -188,7 +189,7 @@ def _yesterday(operator: Operator, now: dt.datetime) -> OperatingDay:
 def _plan(resources: Resources, now: dt.datetime) -> list[Step]:
     """Yesterday, the final values of the day before it, today so far, and what all is called."""
     every = schedule_groups([(d, resources.config(d)) for d in DATASETS])
-    ticking = [group for group in every if group.cadence in CADENCE_MINUTES]
+    ticking = [group for group in every if group.cadence.within_the_day]
     steps = [_until_noon(ticking, now)]
     shown: set[str] = set()
     for group in (*ticking, *(b for b in every if b not in ticking)):
@@ -229,7 +230,7 @@ def _whole_days(
     ahead = [d for d, c in fresh if any(feed.offset_days > 0 for feed in c.feeds)]
     others = [d for d, _ in fresh if d not in only_now and d not in ahead]
     asked = [(day.at(dt.time(12)), day, only_now), (min(day.end + _MORNING, now), day, others)]
-    asked += [(day.plus(n - 1).at(_CLEARED), day.plus(n), ahead) for n in range(3)]
+    asked += [(day.plus(n - 1).at(_ONCE_CLEARED), day.plus(n), ahead) for n in range(3)]
     return [
         Step(
             instant,
@@ -261,9 +262,10 @@ def _settled(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
 
 def _ticks(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
     """The newest beats of a schedule up to now; the first of a day catches up with it."""
-    every, steps = CADENCE_MINUTES[group.cadence], list[Step]()
-    newest = (int(now.timestamp()) // 60 - group.offset) // every * every + group.offset
-    count = -(-TICKS * CADENCE_MINUTES["five_minutes"] // every)
+    every, offset = group.cadence.minutes, group.cadence.offset_minutes
+    steps = list[Step]()
+    newest = (int(now.timestamp()) // 60 - offset) // every * every + offset
+    count = -(-TICKS * CADENCES["five_minutes"].minutes // every)
     for number in range(count):
         minutes = newest - every * (count - 1 - number)
         instant = dt.datetime.fromtimestamp(60 * minutes, dt.UTC)

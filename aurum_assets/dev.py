@@ -92,7 +92,7 @@ def _serve(running: Running | None, port: int) -> None:
     elif not Path(os.environ["DAGSTER_HOME"]).is_dir():
         msg = "DAGSTER_HOME names no folder: make it, or unset it for AURUM_HOME/dagster"
         raise click.ClickException(msg)
-    operator = f"simulated, at {running.isone_url.rpartition('/api')[0]}" if running else "real"
+    operator = f"simulated, at {running.url}" if running else "real"
     click.echo(f"UI         http://127.0.0.1:{port} (ready in some seconds)")
     click.echo(f"operators  {operator}")
     click.echo(f"home       {resources.root.resolve()}")
@@ -125,21 +125,10 @@ def dagster_folder(resources: Resources) -> Path:
 
 def _environment(running: Running | None, root: Path) -> Mapping[str, str]:
     """That of the Dagster processes."""
-    simulated = (
-        {
-            "ISONE_BASE_URL": running.isone_url,
-            "MISO_BASE_URL": running.miso_url,
-            "ISONE_USERNAME": running.simulator.username,
-            "ISONE_PASSWORD": running.simulator.password,
-            "ISONE_API_KEY": running.simulator.api_key,
-        }
-        if running
-        else {}
-    )
     ignored = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _SUPERSEDED)))
     return {
         **os.environ,
-        **simulated,
+        **(running.environment if running else {}),
         "AURUM_HOME": str(root.resolve()),
         "AURUM_SCHEDULES": "running",
         "PYTHONWARNINGS": ignored,

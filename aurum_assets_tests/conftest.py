@@ -204,7 +204,7 @@ def market(clock: SetClock) -> Iterator[Running]:
 @pytest.fixture
 def live_desk(resources: Resources, clock: SetClock, market: Running) -> Desk:
     """A desk that reaches the simulated operators."""
-    urls = {"isone": market.isone_url, "miso": market.miso_url}
+    urls = market.urls
     return Desk(remade(resources, base_urls=urls), clock)
 
 
@@ -281,16 +281,14 @@ def variables(folder: Path, market: Running) -> dict[str, str]:
         "AURUM_HOME": str(folder / "home"),
         "AURUM_NOW": NOON.isoformat(),
         "AURUM_LIMIT_SCALE": "1000",
-        "ISONE_BASE_URL": market.isone_url,
-        "MISO_BASE_URL": market.miso_url,
-        "ISONE_USERNAME": "demo",
-        "ISONE_PASSWORD": "demo-password",
+        **market.environment,
+        "ISONE_API_KEY": "",  # by user name and password
     }
 
 
 @pytest.fixture
 def environment(tmp_path: Path, market: Running) -> dict[str, str]:
-    return variables(tmp_path, market) | {"ISONE_API_KEY": ""}
+    return variables(tmp_path, market)
 
 
 @pytest.fixture

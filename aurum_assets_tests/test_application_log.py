@@ -106,9 +106,7 @@ def told(tmp_path: Path, market: Running) -> dict[str, str]:
         "AURUM_NOW": NOON.isoformat(),
         "AURUM_LIMIT_SCALE": "1000",
         "AURUM_REDIS_URL": "redis://:canary-redis@127.0.0.1:1/0",
-        "ISONE_BASE_URL": market.isone_url,
-        "ISONE_USERNAME": "demo",
-        "ISONE_PASSWORD": "demo-password",
+        **market.environment,
     }
 
 
@@ -122,7 +120,7 @@ def test_an_application_without_logging_hears_nothing(told: dict[str, str]) -> N
         (
             "WARNING",
             [
-                "WARNING|aurum_assets.resources.settings|settings.py|a key has another name now;",
+                "WARNING|aurum_assets.resources.configuration|configuration.py|a key has another",
                 "WARNING|aurum_assets.resources.api|api.py|no usable answer source=isone ",
                 "WARNING|aurum_assets.resources.redis|redis.py|",
             ],

@@ -14,7 +14,7 @@ from aurum_assets.model.cases import CaseGap, case_gaps, strip_of_cases
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import FIFTEEN_MINUTES
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.simulator.cts import documented_records, live_records
+from aurum_assets.simulator.miso.cts import documented_records, live_records
 from aurum_assets_tests.conftest import Brought, Desk
 
 CTS = MISO_CTS

@@ -22,8 +22,8 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.settings import PROJECT
-from aurum_assets.simulator import lmp as simulated
-from aurum_assets.simulator import load as simulated_load
+from aurum_assets.simulator.isone import lmp as simulated
+from aurum_assets.simulator.isone import load as simulated_load
 from aurum_assets_tests.conftest import Brought, Desk, utc
 
 LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS

@@ -51,6 +51,8 @@ CODES = [
     ("collect isone da_lmp --day today", 0),
     ("collect isone rt_lpm", 2),
     ("collect isone cts", 2),
+    ("collect miso cts", 0),
+    ("collect miso rt_lmp", 2),
     ("collect isone rt_lmp --day 1999-01-01", 2),
     ("collect miso-cts --s3-bucket ..", 2),
     ("status", 0),
@@ -128,6 +130,7 @@ def test_the_help_says_what_the_codes_mean(aurum: Aurum) -> None:
 JSON = [
     "load --dataset rt_lmp broken.json malformed.json",
     "collect isone locations",
+    "collect miso cts",
     "collect isone rt_lmp --feed final_hours",
     "replay --all",
     "requeue",

@@ -52,7 +52,7 @@ def days(result: Result) -> list[dict[str, Any]]:
     [
         (("isone",), "Missing argument 'DATASET'"),
         (("isone", "isone_da_lnp"), "isone_da_lmp"),
-        (("isone", "miso_cts"), "`aurum collect miso-cts` asks for it"),
+        (("isone", "miso_cts"), "`aurum collect miso miso_cts` asks for it"),
         (("miso_cts",), "No such command"),
         ((*LMP, "--node", "4000"), "No such option"),
         ((*LMP, "--date", "20240230"), "is not a day of the calendar"),
@@ -353,7 +353,7 @@ def test_what_was_archived_before_a_failure_reaches_the_table(
 def test_an_operator_that_shows_today_only_ends_a_range_in_one_sentence(
     collect: Collect, market: Running
 ) -> None:
-    market.simulator.world = replace(market.simulator.world, miso_dialect="live")
+    market.simulator.world = replace(market.simulator.world, dialect="live")
     result = collect(*CTS, "--start-date", "2026-07-15", "--end-date", DAY, "--json")
     assert result.exit_code == 1
     assert len(market.simulator.requests) == 1

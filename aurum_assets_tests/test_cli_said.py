@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aurum_assets.cli import COMMANDS, main
-from aurum_assets.operators import DATASETS
+from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.conftest import NOON, Aurum, said, variables
 from aurum_assets_tests.recordings import recording
@@ -182,7 +182,7 @@ def test_a_wrong_day_is_refused_with_an_example_that_works(
 # --- help ----------------------------------------------------------------------------------------
 
 DEFAULTS = {
-    "collect isone": "(default: today at the operator)",
+    **{f"collect {o.name}": "(default: today at the operator)" for o in OPERATORS},
     "collect miso-cts": "(default: the current answer)",
     "export": "(this or a range is required)",
     "replay": "(default: today at the operator)",

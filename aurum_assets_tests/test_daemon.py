@@ -108,10 +108,8 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
             "DAGSTER_HOME": str(dagster_home),
             "AURUM_SCHEDULES": "running",
             "AURUM_LIMIT_SCALE": "1000",
-            "ISONE_BASE_URL": market.isone_url,
-            "MISO_BASE_URL": market.miso_url,
-            "ISONE_USERNAME": "demo",
-            "ISONE_PASSWORD": "demo-password",
+            **market.environment,
+            "ISONE_API_KEY": "",  # by user name and password
         }
 
         def run(*arguments: str) -> None:

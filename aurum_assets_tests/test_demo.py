@@ -23,7 +23,6 @@ from aurum_assets.cli import main
 from aurum_assets.demo import Demo
 from aurum_assets.graph.alerts import DEMO
 from aurum_assets.model.clock import DAY, HOUR
-from aurum_assets.model.dataset import CADENCE_MINUTES
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
@@ -268,7 +267,7 @@ def test_once_the_schedules_ran_everything_is_fresh(opened: Resources) -> None:
                 ingest.normalize(resources, gap.dataset, gap.day)
             for dataset in DATASETS:
                 ticking = [
-                    f.name for f in resources.config(dataset).feeds if f.cadence in CADENCE_MINUTES
+                    f.name for f in resources.config(dataset).feeds if f.asked.within_the_day
                 ]
                 if ticking:
                     today = dataset.operator.day_of(resources.now())

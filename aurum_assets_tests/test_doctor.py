@@ -1,5 +1,6 @@
 """``aurum doctor``: each part by a real server that works, does not, or never answers."""
 
+import re
 import shutil
 import socket
 import tempfile
@@ -173,14 +174,16 @@ def test_a_bucket_is_put_to_read_from_listed_and_left_as_it_was(
 
 def test_a_bucket_that_is_not_there_is_broken(resources: Resources, bucket: str) -> None:
     found = look(resources, archive=ArchiveSettings("s3://absent", bucket))["archive"]
-    assert (found.state, found.said) == ("broken", "may not put an object: NoSuchBucket")
-    assert "make the bucket" in found.remedy
+    assert (found.state, found.said) == ("broken", "s3://absent: there is no bucket 'absent'")
+    assert "make it, or set AURUM_ARCHIVE" in found.remedy
 
 
 def test_an_unknown_profile_is_broken(resources: Resources, bucket: str) -> None:
     place = ArchiveSettings("s3://raw", bucket, profile="nobody")
     found = look(resources, archive=place)["archive"]
-    assert (found.state, found.said) == ("broken", "cannot find credentials: ProfileNotFound")
+    assert found.state == "broken"
+    assert re.fullmatch(r"s3://raw: S3 refuses to put \S+ \(ProfileNotFound\)", found.said)
+    assert "correct AWS_PROFILE" in found.remedy
 
 
 # --- catalog, redis, kafka, postgres, webhook ----------------------------------------------------
@@ -200,7 +203,7 @@ def test_a_configured_catalog_is_asked_and_its_warehouse_written(
     assert (found.state, found.said) == ("ok", f"0 tables; warehouse {warehouse}")
     assert list(warehouse.iterdir()) == []
     catalog["warehouse"] = f"file://{tmp_path}/catalog.sqlite/below"
-    assert "cannot be written" in look(resources, catalog=catalog)["catalog"].said
+    assert "cannot be opened or written" in look(resources, catalog=catalog)["catalog"].said
 
 
 def test_a_redis_is_written_to_and_its_memory_policy_read(
@@ -217,13 +220,13 @@ def test_a_redis_is_written_to_and_its_memory_policy_read(
         found = look(resources, redis_url=SecretStr(url))
         assert (found["redis"].state, found["redis"].said) == (
             "unsure",
-            "evicts words (allkeys-lru)",
+            "evicts keys (allkeys-lru)",
         )
         wrong = f"redis://:{CANARY}-not@127.0.0.1:{port}/0"
         found = look(resources, redis_url=SecretStr(wrong))
         assert (found["redis"].state, found["redis"].said) == (
             "broken",
-            "does not accept who we are",
+            "does not let us in (check user name and password in AURUM_REDIS_URL)",
         )
 
 
@@ -248,7 +251,7 @@ def test_what_nobody_answers_is_broken_and_says_what_to_do(
     found = look(resources, **everything_at(dead))
     for part in ("archive", "catalog", "redis", "kafka", "dagster", "webhook"):
         assert found[part].state == "broken", found[part]
-        assert "could not be looked at" not in found[part].said, found[part]
+        assert "could not be checked" not in found[part].said, found[part]
         assert found[part].remedy
 
 

@@ -23,9 +23,10 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.settings import PROJECT
-from aurum_assets.simulator.feeds import answer
-from aurum_assets.simulator.lmp import lmp_records, render_lmp_hour
-from aurum_assets.simulator.payloads import records_of, render, wrapped
+from aurum_assets.simulator.isone.lmp import lmp_records, render_lmp_hour
+from aurum_assets.simulator.isone.payloads import render, wrapped
+from aurum_assets.simulator.operators import answer
+from aurum_assets.simulator.payloads import records_of
 from aurum_assets.simulator.world import Ask, Refusal, World
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.recordings import FETCHED_AT, READABLE, recording

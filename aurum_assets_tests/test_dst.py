@@ -16,7 +16,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.simulator.cts import live_records
+from aurum_assets.simulator.miso.cts import live_records
 from aurum_assets_tests.conftest import Desk, utc
 
 LMP, LOAD, CTS = ISONE_RT_LMP, ISONE_SYSTEM_LOAD, MISO_CTS

@@ -18,8 +18,8 @@ from aurum_assets.model.table import Column, Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.ancillary import ISONE_ANCILLARY_SERVICES, ISONE_REGULATION_PRICES
 from aurum_assets.resources.lake import Lake
-from aurum_assets.simulator.day_ahead_reserves import reserve_data_records
-from aurum_assets.simulator.payloads import wrapped_newer
+from aurum_assets.simulator.isone.day_ahead_reserves import reserve_data_records
+from aurum_assets.simulator.isone.payloads import wrapped_newer
 from aurum_assets_tests.conftest import Aurum, Desk, said, utc
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import FETCHED_AT

@@ -20,8 +20,8 @@ from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, 
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.simulator.load import load_records
-from aurum_assets.simulator.payloads import render, wrapped
+from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets_tests.conftest import Desk, utc
 
 LOAD, LMP = ISONE_SYSTEM_LOAD, ISONE_RT_LMP

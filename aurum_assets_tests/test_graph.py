@@ -32,9 +32,13 @@ from aurum_assets.model.errors import (
     ConfigError,
     ContractBroken,
     HostUnknown,
+    LakeBusy,
+    LakeUnreachable,
     MalformedPayload,
     SourceRefused,
     SourceUnavailable,
+    StoreRefused,
+    StoreUnavailable,
 )
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
@@ -711,6 +715,10 @@ def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
         (ContractBroken("does not fit"), False),
         (ConfigError("names a file"), False),
         (HostUnknown("names a host"), True),
+        (StoreUnavailable("out of reach"), True),
+        (StoreRefused("S3 refuses"), False),
+        (LakeBusy("others write"), True),
+        (LakeUnreachable("no catalog"), True),
     ],
 )
 def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: bool) -> None:  # noqa: FBT001  a table

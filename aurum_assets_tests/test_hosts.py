@@ -152,7 +152,7 @@ def known_while(monkeypatch: pytest.MonkeyPatch, known: Callable[[], bool]) -> N
 @pytest.fixture
 def named_desk(live_desk: Desk, market: Running) -> Desk:
     """A desk that reaches the simulated operator by ``HOST``."""
-    urls = {"isone": market.isone_url.replace("127.0.0.1", HOST)}
+    urls = {"isone": market.urls["isone"].replace("127.0.0.1", HOST)}
     return Desk(remade(live_desk.resources, base_urls=urls), live_desk.clock)
 
 
@@ -173,7 +173,7 @@ def test_the_command_line_stores_what_came_before_a_name_was_unknown(
     aurum: Aurum, market: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known_while(monkeypatch, lambda: len(market.simulator.requests) < ANSWERED)
-    url = market.isone_url.replace("127.0.0.1", HOST)
+    url = market.urls["isone"].replace("127.0.0.1", HOST)
     line = ("collect", "isone", "rt_lmp", "--date", DAY, "--json")
     result = aurum(*line, ISONE_BASE_URL=url)
     assert result.exit_code == 1

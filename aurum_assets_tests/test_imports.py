@@ -1,6 +1,7 @@
 """Who may import whom: the rooms of the project, read from the source by ``ast``."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,8 +138,23 @@ def owner(target: str, known: dict[str, Path]) -> str | None:
     return None
 
 
+def test_the_engine_of_the_simulator_names_no_operator() -> None:
+    names = {path.parent.name for path in (ROOT / "operators").glob("*/operator.py")}
+    engine = [p for p in (ROOT / "simulator").glob("*.py") if p.name != "operators.py"]
+    assert {"isone", "miso"} <= names
+    assert [
+        p.name for p in engine if set(re.findall(r"[a-z]+", p.read_text().lower())) & names
+    ] == []
+
+
 def test_every_dataset_is_one_line_of_the_list() -> None:
     text = (ROOT / "operators" / "__init__.py").read_text()
     listed = text.partition("DATASETS: tuple[Dataset, ...] = (\n")[2].partition(")")[0]
     assert all(line.strip().endswith(",") for line in listed.splitlines())
     assert (PROJECT / "config").is_dir()
+
+
+def test_nothing_private_of_dagster_is_imported() -> None:
+    for path in FILES:
+        private = {n for n in imported(path) if n.startswith("dagster") and "._" in n}
+        assert not private, path

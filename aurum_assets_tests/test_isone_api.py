@@ -44,13 +44,13 @@ def environment(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AURUM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AURUM_NOW", NOON.isoformat())
     monkeypatch.setenv("AURUM_LIMIT_SCALE", "1000")
-    monkeypatch.setenv("ISONE_BASE_URL", market.isone_url)
+    monkeypatch.setenv("ISONE_BASE_URL", market.urls["isone"])
     return tmp_path / "home"
 
 
 @pytest.fixture
 def config(market: Running) -> IsoNeApiConfig:
-    return IsoNeApiConfig(base_url=market.isone_url, api_key="demo-key")
+    return IsoNeApiConfig(base_url=market.urls["isone"], api_key="demo-key")
 
 
 def entry(key: str) -> IsoNeDatasetConfig:
@@ -216,7 +216,7 @@ def test_a_day_that_no_feed_speaks_of_is_a_day_that_failed(config: IsoNeApiConfi
 
 
 def test_wrong_credentials_end_a_range_at_the_first_days(market: Running) -> None:
-    config = IsoNeApiConfig(base_url=market.isone_url, api_key="wrong")
+    config = IsoNeApiConfig(base_url=market.urls["isone"], api_key="wrong")
     collector = IsoNeCollector(entry("isone_system_load"), config)
     with pytest.raises(SourceRefused, match="401"):
         asyncio.run(collector.collect("2026-06-01", "2026-07-20", at_once=2))
@@ -267,7 +267,7 @@ def test_a_cancelled_collection_leaves_no_thread_behind_and_asks_no_more(
 def test_no_request_follows_once_the_caller_is_cancelled_whoever_is_told_of_the_progress(
     resources: Resources, market: Running
 ) -> None:
-    own_market = remade(resources, base_urls={"isone": market.isone_url})
+    own_market = remade(resources, base_urls={"isone": market.urls["isone"]})
     answered, go_on = threading.Event(), threading.Event()
 
     def progress(_: str) -> None:

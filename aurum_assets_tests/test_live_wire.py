@@ -34,7 +34,7 @@ SENTENCE = (
 def live_market(market: Running) -> Running:
     """Both operators as their live servers are."""
     world = market.simulator.world
-    market.simulator.world = replace(world, live_only=True, miso_dialect="live")
+    market.simulator.world = replace(world, live_only=True, dialect="live")
     return market
 
 
@@ -47,7 +47,7 @@ def test_a_live_only_simulator_does_not_have_what_is_only_documented(
 ) -> None:
     def ask() -> int:
         auth = ("demo", "demo-password")
-        return httpx.get(f"{market.isone_url}{path}", auth=auth).status_code
+        return httpx.get(f"{market.urls['isone']}{path}", auth=auth).status_code
 
     assert ask() == 200
     market.simulator.world = replace(market.simulator.world, live_only=True)
@@ -56,7 +56,7 @@ def test_a_live_only_simulator_does_not_have_what_is_only_documented(
 
 def test_a_404_of_what_is_only_documented_is_not_awaited(live_desk: Desk, market: Running) -> None:
     cts = next(d for d in DATASETS if d.key == "miso_cts")
-    urls = {"isone": market.isone_url, "miso": f"{market.miso_url}/nowhere"}
+    urls = {"isone": market.urls["isone"], "miso": f"{market.urls['miso']}/nowhere"}
     resources = remade(live_desk.resources, base_urls=urls)
     day = cts.operator.day_of(resources.now()).plus(-1)  # not due yet, were it offered
     done = ingest.collect(resources, cts, day, feeds=["day"])
@@ -66,8 +66,8 @@ def test_a_404_of_what_is_only_documented_is_not_awaited(live_desk: Desk, market
 
 def test_a_live_only_miso_takes_no_notice_of_parameters(live_market: Running) -> None:
     path = "/CoordinatedTransactionScheduling"
-    plain = httpx.get(f"{live_market.miso_url}{path}")
-    assert httpx.get(f"{live_market.miso_url}{path}?date=2026-07-01").content == plain.content
+    plain = httpx.get(f"{live_market.urls['miso']}{path}")
+    assert httpx.get(f"{live_market.urls['miso']}{path}?date=2026-07-01").content == plain.content
 
 
 def test_live_only_is_an_option_of_the_command_line(aurum: Aurum) -> None:

@@ -183,9 +183,7 @@ def test_the_level_is_the_variables_and_the_option_wins(
     environment = {
         "AURUM_HOME": str(tmp_path),
         "AURUM_NOW": NOON.isoformat(),
-        "ISONE_BASE_URL": market.isone_url,
-        "ISONE_USERNAME": "demo",
-        "ISONE_PASSWORD": "demo-password",
+        **market.environment,
         "AURUM_LOG_FORMAT": "json",
         "AURUM_LOG_LEVEL": variable,
     }

@@ -22,8 +22,8 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOA
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import logs
 from aurum_assets.resources.settings import Resources
-from aurum_assets.simulator.load import load_records
-from aurum_assets.simulator.payloads import render, wrapped
+from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets_tests.conftest import NOON, Aurum, Desk, said
 from aurum_assets_tests.made import remade
 

@@ -35,7 +35,7 @@ def environment(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AURUM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AURUM_NOW", NOON.isoformat())
     monkeypatch.setenv("AURUM_LIMIT_SCALE", "1000")
-    monkeypatch.setenv("MISO_BASE_URL", market.miso_url)
+    monkeypatch.setenv("MISO_BASE_URL", market.urls["miso"])
     return tmp_path / "home"
 
 
@@ -70,7 +70,7 @@ def test_there_is_one_candidate_a_day_and_it_says_what_will_be_asked(
     collector: MisoCtsCollector, market: Running
 ) -> None:
     found = collector.generate_candidates("2026-07-19", dt.date(2026, 7, 21))
-    asked = f"{market.miso_url}/CoordinatedTransactionScheduling"
+    asked = f"{market.urls['miso']}/CoordinatedTransactionScheduling"
     assert [(c.day, c.url) for c in found] == [
         ("2026-07-19", f"{asked}?date=2026-07-19"),
         ("2026-07-20", f"{asked}?date=2026-07-20"),
@@ -84,7 +84,7 @@ def test_without_dates_the_candidate_is_the_current_snapshot(
     collector: MisoCtsCollector, market: Running
 ) -> None:
     (found,) = collector.generate_candidates()
-    asked = f"{market.miso_url}/CoordinatedTransactionScheduling"
+    asked = f"{market.urls['miso']}/CoordinatedTransactionScheduling"
     assert (found.day, found.url, found.feed) == ("2026-07-21", asked, "now")
     assert collector.generate_candidates("2026-07-21", "2026-07-21") == [found]
     content = asyncio.run(collector.collect_content(found))
@@ -251,8 +251,8 @@ def test_an_operator_that_shows_today_only_says_so_in_one_sentence(
     market: Running, clock: Callable[[], dt.datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del market
-    with Simulator(clock, miso_dialect="live", limits={}).serve() as live:
-        monkeypatch.setenv("MISO_BASE_URL", live.miso_url)
+    with Simulator(clock, dialect="live", limits={}).serve() as live:
+        monkeypatch.setenv("MISO_BASE_URL", live.urls["miso"])
         collector = MisoCtsCollector()
         candidates = collector.generate_candidates("2026-07-18", "2026-07-20")
         for candidate in candidates:
@@ -279,7 +279,7 @@ def test_an_address_of_ones_own_is_asked_in_a_home_of_ones_own(
     market: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MISO_BASE_URL")
-    collector = MisoCtsCollector(MisoApiConfig(market.miso_url), home=tmp_path / "own")
+    collector = MisoCtsCollector(MisoApiConfig(market.urls["miso"]), home=tmp_path / "own")
     rows = asyncio.run(collector.collect("2026-07-20", "2026-07-20", node="MISO.PJM.INTERFACE2"))
     assert set(rows["location"]) == {"MISO.PJM.INTERFACE2"}
     assert (tmp_path / "own" / "archive").is_dir()

@@ -17,9 +17,9 @@ from aurum_assets.model.reading import inspect_answer, read
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.simulator.lmp import lmp_records
-from aurum_assets.simulator.load import load_records
-from aurum_assets.simulator.payloads import render
+from aurum_assets.simulator.isone.lmp import lmp_records
+from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import render
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import FETCHED_AT

@@ -13,6 +13,7 @@ from dagster._utils.schedules import cron_string_iterator
 from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph.jobs import ScheduleGroup, asked_by, schedule_groups
+from aurum_assets.model.cadence import CadenceName, cadence_of
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.model.dataset import DatasetConfig
 from aurum_assets.operators import DATASETS
@@ -22,8 +23,8 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.settings import Resources
-from aurum_assets.simulator import feeds
-from aurum_assets.simulator.cts import live_records
+from aurum_assets.simulator.miso.cts import live_records
+from aurum_assets.simulator.operators import answer
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import Ask, World
 from aurum_assets_tests.conftest import Desk, utc
@@ -45,7 +46,7 @@ def beat_of(configuration: Configuration, name: str) -> ScheduleGroup:
 
 def instants(group: ScheduleGroup, start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
     """The ticks of ``beat``'s own cron."""
-    for at in cron_string_iterator(start.timestamp(), group.cron, "UTC"):
+    for at in cron_string_iterator(start.timestamp(), group.cadence.cron, "UTC"):
         if at >= end:
             return
         yield at.astimezone(dt.UTC)
@@ -77,21 +78,21 @@ def test_the_cron_of_a_schedule_follows_from_the_offset(
         ("fifteen_minutes", 14, "14-59/15 * * * *"),
     ],
 )
-def test_every_offset_has_its_cron(cadence: str, offset: int, cron: str) -> None:
-    assert ScheduleGroup("any", ISONE, cadence, (), offset).cron == cron
+def test_every_offset_has_its_cron(cadence: CadenceName, offset: int, cron: str) -> None:
+    assert cadence_of(cadence, offset).cron == cron
 
 
 def test_a_feed_of_another_offset_has_a_schedule_of_its_own(configuration: Configuration) -> None:
     pairs = [(d, configuration.datasets[d.key]) for d in DATASETS]
     own = [(d, _shifted(c, 4) if d == LMP else c) for d, c in pairs]
-    found = {b.name: (b.cron, [d.key for d, _ in b.pairs]) for b in schedule_groups(own)}
+    found = {b.name: (b.cadence.cron, [d.key for d, _ in b.pairs]) for b in schedule_groups(own)}
     assert found["isone_five_minutes_plus_4"] == ("4-59/5 * * * *", [LMP.key])
     shared = ["isone_system_load", "isone_zonal_load"]
     assert found["isone_five_minutes"] == ("2-59/5 * * * *", shared)
     asked = [
         (key, feed)
         for group in schedule_groups(own)
-        if group.cadence == "five_minutes"
+        if group.cadence.name == "five_minutes"
         for by_dataset in asked_by(group, utc("2026-07-21T12:00:00Z")).values()
         for key, names in by_dataset.items()
         for feed in names
@@ -123,7 +124,7 @@ def test_the_last_case_of_a_day_is_had_before_the_file_rolls_over(
     configuration: Configuration, live_desk: Desk, market: Running, day: str
 ) -> None:
     """Midnight EST, whatever clock New York has: the file of a day is gone at its first case."""
-    market.simulator.world = replace(market.simulator.world, live_only=True, miso_dialect="live")
+    market.simulator.world = replace(market.simulator.world, live_only=True, dialect="live")
     today = CTS.day(day)
     group = beat_of(configuration, "miso_fifteen_minutes")
     around = list(instants(group, today.end - 10 * FIVE_MINUTES, today.end + 2 * FIVE_MINUTES))
@@ -171,7 +172,7 @@ def test_a_day_whose_publications_jitter_leaves_no_gap_and_costs_one_request_a_t
         for _ in runs:
             asked += 1
             now = tick + dt.timedelta(seconds=lag.uniform(0, 50))
-            had.add(utc(_first(feeds.answer("isone", world, Ask(path, now)).tree(), stamp)))
+            had.add(utc(_first(answer("isone", world, Ask(path, now)).tree(), stamp)))
     assert set(day.marks(FIVE_MINUTES)) <= had
     assert len(ticks) <= asked <= 1.05 * len(ticks)
 

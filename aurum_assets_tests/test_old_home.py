@@ -47,7 +47,7 @@ def old(resources: Resources, clock: SetClock, market: Running) -> Iterator[Reso
         with tarfile.open(Path(__file__).parent / "homes" / "0.1.tar.xz") as packed:
             packed.extractall(PLACE.parent, filter="data")
         clock.set(NOON + dt.timedelta(minutes=30))
-        urls = {"isone": market.isone_url, "miso": market.miso_url}
+        urls = market.urls
         yield remade(resources, root=PLACE, base_urls=urls)
         shutil.rmtree(PLACE)
 

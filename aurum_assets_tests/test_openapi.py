@@ -74,10 +74,6 @@ def operators() -> Iterator[Running]:
         yield running
 
 
-def base(running: Running, operator: str) -> str:
-    return {"isone": running.isone_url, "miso": running.miso_url}[operator]
-
-
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_file_is_what_config_and_code_say_now(name: str, configuration: Configuration) -> None:
     path = openapi.FOLDER / f"{name}.json"
@@ -151,7 +147,7 @@ def ordinary(operation: Operation) -> Case:
 def test_the_simulator_answers_as_described(
     operators: Running, operator: str, operation: Operation
 ) -> None:
-    url = base(operators, operator)
+    url = operators.urls[operator]
     for who in WHO:
         for accept in operation.definition.raw["responses"]["200"]["content"]:
             headers = {"Accept": accept, **who.get("headers", {})}
@@ -172,7 +168,7 @@ def test_whatever_is_asked_the_simulator_answers_or_refuses_as_described(
     def ask(case: Case, who: dict[str, Any]) -> None:
         headers = {"Accept": "application/json", **who.get("headers", {})}
         case.call_and_validate(
-            base_url=base(operators, operator),
+            base_url=operators.urls[operator],
             headers=headers,
             auth=who.get("auth"),
             checks=CHECKS,
@@ -198,7 +194,7 @@ def test_an_operator_that_answers_otherwise_is_found_out(
     case = SCHEMAS["isone"]["/fiveminutelmp/current"]["GET"].Case()
     headers = {"Accept": "application/json", "X-API-Key": "demo-key"}
     with pytest.raises(BaseExceptionGroup) as caught:
-        case.call_and_validate(base_url=operators.isone_url, headers=headers, checks=CHECKS)
+        case.call_and_validate(base_url=operators.urls["isone"], headers=headers, checks=CHECKS)
     assert caught.value.exceptions
 
 
@@ -208,7 +204,7 @@ def test_only_who_needs_no_account_is_answered_without_one(
 ) -> None:
     for headers in ({}, {"X-API-Key": "another"}):
         said = ordinary(operation).call_and_validate(
-            base_url=base(operators, operator), headers=headers, checks=CHECKS
+            base_url=operators.urls[operator], headers=headers, checks=CHECKS
         )
         assert said.status_code == {"isone": 401, "miso": 200}[operator]
 
@@ -222,7 +218,7 @@ def test_who_asks_too_often_is_told_so_as_described(operator: str) -> None:
             SCHEMAS[operator][path]["GET"]
             .Case()
             .call_and_validate(
-                base_url=base(strict, operator), auth=("demo", "demo-password"), checks=CHECKS
+                base_url=strict.urls[operator], auth=("demo", "demo-password"), checks=CHECKS
             )
             for _ in range(2)
         ]

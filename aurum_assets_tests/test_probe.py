@@ -68,7 +68,7 @@ def test_drift_is_said_in_words(live_desk: Desk, market: Running) -> None:
 
 
 def test_another_dialect_than_the_expected_one_is_drift(live_desk: Desk, market: Running) -> None:
-    market.simulator.world = replace(market.simulator.world, miso_dialect="documented")
+    market.simulator.world = replace(market.simulator.world, dialect="documented")
     found = probed(live_desk, CTS)["cts_live"]
     assert (found.state, found.dialect, found.expected) == ("drift", "documented", "live")
     assert found.drift == ("speaks documented, where config expects live",)

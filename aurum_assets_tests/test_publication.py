@@ -8,10 +8,11 @@ import pytest
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.operators.isone.operator import ISONE, latest_begin
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.simulator import feeds
-from aurum_assets.simulator.cts import live_records
-from aurum_assets.simulator.payloads import render
-from aurum_assets.simulator.publication import final_at, jitter, newest_final_day
+from aurum_assets.simulator.isone.days import newest_final_day
+from aurum_assets.simulator.isone.payloads import render
+from aurum_assets.simulator.miso.cts import live_records
+from aurum_assets.simulator.operators import answer
+from aurum_assets.simulator.publication import final_at, jitter
 from aurum_assets.simulator.world import Ask, Refusal, World
 from aurum_assets_tests.conftest import utc
 
@@ -23,7 +24,7 @@ SECOND = dt.timedelta(seconds=1)
 
 def said(world: World, path: str, at: dt.datetime) -> dict[str, str]:
     """The ``ServiceInfo`` of an info."""
-    tree = feeds.answer("isone", world, Ask(path, at)).tree()
+    tree = answer("isone", world, Ask(path, at)).tree()
     assert list(tree) == ["ServiceInfo"]
     service: dict[str, str] = tree["ServiceInfo"]
     return service
@@ -90,7 +91,7 @@ def test_an_interval_is_out_within_40_seconds_of_its_time(
     path: str, name: str, after: dt.timedelta
 ) -> None:
     def newest(at: dt.datetime) -> str:
-        tree = feeds.answer("isone", WORLD, Ask(path, at)).tree()
+        tree = answer("isone", WORLD, Ask(path, at)).tree()
         records = tree[name] if isinstance(tree[name], list) else tree[name]["FiveMinLmp"]
         return str(records[0]["BeginDate"])
 
@@ -119,9 +120,9 @@ def test_a_day_that_is_not_final_is_refused_with_404_by_every_feed_of_finals() -
     out = final_at(WORLD, DAY)
     for path in paths:
         with pytest.raises(Refusal) as caught:
-            feeds.answer("isone", WORLD, Ask(path, out - SECOND))
+            answer("isone", WORLD, Ask(path, out - SECOND))
         assert caught.value.status == 404
-        assert feeds.answer("isone", WORLD, Ask(path, out)).tree()
+        assert answer("isone", WORLD, Ask(path, out)).tree()
 
 
 def test_a_case_is_approved_four_to_six_minutes_after_its_first_solution_time() -> None:

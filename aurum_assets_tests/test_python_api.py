@@ -347,9 +347,9 @@ def test_all_that_the_api_gives_shows_itself_in_a_line_and_in_a_notebook(
     content = cts.collect_content_sync(candidate)
     said: list[tuple[Shown, list[str]]] = [
         (lake, [str(tmp_path / "home"), "simulated"]),
-        (cts, ["miso_cts", market.miso_url]),
-        (MisoApiConfig(), [market.miso_url]),
-        (IsoNeCollector("da_lmp"), ["isone_da_lmp", str(tmp_path / "home"), market.isone_url]),
+        (cts, ["miso_cts", market.urls["miso"]]),
+        (MisoApiConfig(), [market.urls["miso"]]),
+        (IsoNeCollector("da_lmp"), ["isone_da_lmp", str(tmp_path / "home"), market.urls["isone"]]),
         (load_isone_dataset_configs()[0], ["isone_da_lmp", "Hourly day-ahead"]),
         (IsoNeApiClient().fetch_sync("da_lmp", TODAY), ["200", "2026-07-21T16:00:00Z", "/day/"]),
     ]

@@ -11,10 +11,10 @@ from aurum_assets.model.quoted import clean_number
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.ancillary import ISONE_ANCILLARY_SERVICES
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
-from aurum_assets.simulator.day_ahead_reserves import reserve_data_records
-from aurum_assets.simulator.load import load_records
-from aurum_assets.simulator.payloads import render, wrapped, wrapped_newer
-from aurum_assets.simulator.zonal_load import zonal_records
+from aurum_assets.simulator.isone.day_ahead_reserves import reserve_data_records
+from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import render, wrapped, wrapped_newer
+from aurum_assets.simulator.isone.zonal_load import zonal_records
 from aurum_assets_tests.conftest import PROVENANCE, Desk
 
 Json = dict[str, Any]

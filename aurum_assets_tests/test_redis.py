@@ -318,7 +318,7 @@ def test_without_redis_a_machine_keeps_to_its_share_of_the_limits(desk: Desk) ->
 def test_a_degraded_run_says_so_in_its_metadata(
     desk: Desk, redis: RedisProcess, market: Running
 ) -> None:
-    urls = {"isone": market.isone_url, "miso": market.miso_url}
+    urls = market.urls
     process = joined(Desk(remade(desk.resources, base_urls=urls), desk.clock), redis)
     redis.kill()
     today = LOAD.operator.day_of(desk.clock())

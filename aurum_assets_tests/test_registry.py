@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.model.dataset import Envelope
+from aurum_assets.model.finding import Finding
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.archive import Stored
 from aurum_assets.resources.redis import RedisServer, RedisState
@@ -59,6 +60,9 @@ class Unreachable:
 
     def keys(self, prefix: str) -> list[str]:
         raise sqlite3.OperationalError(prefix)
+
+    def check(self) -> Finding:
+        raise sqlite3.OperationalError
 
 
 def envelope(minutes: int = 0, content: str = "c" * 64, endpoint: str = "now") -> Envelope:

@@ -21,7 +21,7 @@ from aurum_assets.model.table import Rule, Table
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.lake import Lake, Merged
-from aurum_assets.simulator.load import load_records
+from aurum_assets.simulator.isone.load import load_records
 from aurum_assets_tests.conftest import Desk
 
 CTS, LOAD = MISO_CTS, ISONE_SYSTEM_LOAD

@@ -17,8 +17,8 @@ from aurum_assets.model.table import Rule
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.archive import Rejection
-from aurum_assets.simulator.load import load_records
-from aurum_assets.simulator.payloads import render, wrapped
+from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets_tests.conftest import NOON, Desk, utc
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording

@@ -23,6 +23,8 @@ from aurum_assets.model.errors import (
     ConfigError,
     MalformedPayload,
     NothingArchived,
+    StoreError,
+    StoreRefused,
     StoreUnavailable,
 )
 from aurum_assets.operators import DATASETS
@@ -214,7 +216,7 @@ def test_out_of_reach_is_an_error_and_never_an_empty_archive_or_a_lost_object(
     put(archive)
     with s3.out_of_reach(), pytest.raises(StoreUnavailable, match="out of reach"):
         READS[read](archive)
-    with s3.out_of_reach("403"), pytest.raises(ConfigError, match="403"):
+    with s3.out_of_reach("403"), pytest.raises(StoreRefused, match="403"):
         READS[read](archive)
     assert READS[read](archive) is not None
 
@@ -223,7 +225,7 @@ def test_out_of_reach_is_an_error_and_never_an_empty_archive_or_a_lost_object(
 def test_a_missing_bucket_is_an_error_and_never_an_empty_archive_or_a_lost_object(
     s3: S3Server, read: str
 ) -> None:
-    with pytest.raises(ConfigError, match="there is no bucket 'absent': make it"):
+    with pytest.raises(StoreRefused, match="there is no bucket 'absent': make it"):
         READS[read](Archive(S3("absent", endpoint=s3.url)))
 
 
@@ -327,7 +329,7 @@ def test_rejected_bytes_are_spooled_too(desk: Desk, s3: S3Server) -> None:
 
 
 def test_where_the_store_refuses_the_bytes_are_kept_as_well(desk: Desk, s3: S3Server) -> None:
-    with s3.out_of_reach("403"), pytest.raises(ConfigError, match=r"AWS_PROFILE.*kept in"):
+    with s3.out_of_reach("403"), pytest.raises(StoreRefused, match=r"AWS_PROFILE.*kept in"):
         desk.take(LOAD, LOADS[0])
     assert len(waiting(desk)) == 1
 
@@ -409,9 +411,9 @@ def test_a_damaged_reason_in_the_spool_does_not_hold_up_the_others(
 ) -> None:
     with s3.out_of_reach("403"):
         for body in (BROKEN, BROKEN + b" "):
-            with pytest.raises(ConfigError):
+            with pytest.raises(StoreRefused):
                 desk.take(LOAD, body)
-        with pytest.raises(ConfigError):
+        with pytest.raises(StoreRefused):
             desk.take(LOAD, LOADS[0])
     min((desk.resources.root / "spool").rglob("*.reason.json")).write_bytes(b"")
     ingest.normalize(desk.resources, LOAD, LOAD.day(DAY))
@@ -424,7 +426,7 @@ def test_a_correction_back_is_no_repetition_while_what_it_corrects_waits_in_the_
     desk: Desk, s3: S3Server
 ) -> None:
     desk.bring(LOAD, LOADS[0])
-    with s3.out_of_reach("403"), pytest.raises(ConfigError):
+    with s3.out_of_reach("403"), pytest.raises(StoreRefused):
         desk.take(LOAD, LOADS[1], at=minutes(desk, 5))
     assert desk.take(LOAD, LOADS[0], at=minutes(desk, 10)).outcome == "stored"
     ingest.normalize(desk.resources, LOAD, LOAD.day(DAY))
@@ -519,7 +521,7 @@ def test_no_secret_is_in_an_error_nor_in_what_led_to_it(
     for endpoint in endpoints:
         place = Archive(S3("absent", endpoint=endpoint))
         for kind in ("403", "reset"):
-            with s3.out_of_reach(kind), pytest.raises((ConfigError, StoreUnavailable)) as found:
+            with s3.out_of_reach(kind), pytest.raises((ConfigError, StoreError)) as found:
                 put(place)
             said.append("".join(traceback.format_exception(found.value, limit=0)))
     with pytest.raises(ConfigError) as wrong:
@@ -538,7 +540,7 @@ def test_credentials_that_cannot_be_found_are_a_sentence(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     for profile in ("", "nobody"):
         store = S3("raw", endpoint=s3.url, region="us-west-2", profile=profile)
-        with pytest.raises(ConfigError, match="check the credentials"):
+        with pytest.raises(StoreRefused, match="check the credentials"):
             put(Archive(store))
 
 

@@ -28,13 +28,13 @@ from aurum_assets.operators.isone.ancillary import (
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.simulator.ancillary import regulation_records, reserve_records
-from aurum_assets.simulator.cts import live_records
-from aurum_assets.simulator.day_ahead_reserves import reserve_data_records
-from aurum_assets.simulator.hourly_lmp import hourly_records
-from aurum_assets.simulator.load import load_records
-from aurum_assets.simulator.payloads import wrapped, wrapped_newer
-from aurum_assets.simulator.places import places
+from aurum_assets.simulator.isone.ancillary import regulation_records, reserve_records
+from aurum_assets.simulator.isone.day_ahead_reserves import reserve_data_records
+from aurum_assets.simulator.isone.hourly_lmp import hourly_records
+from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import wrapped, wrapped_newer
+from aurum_assets.simulator.isone.places import places
+from aurum_assets.simulator.miso.cts import live_records
 from aurum_assets_tests.conftest import Brought, Desk
 
 Json = dict[str, Any]

@@ -197,10 +197,8 @@ def shown_in(folder: Path) -> dict[tuple[str, int], str]:
             "AURUM_NOW": NOON.isoformat(),
             "AURUM_LIMIT_SCALE": "1000",
             "AURUM_LOG_LEVEL": "warning",
-            "ISONE_BASE_URL": running.isone_url,
-            "MISO_BASE_URL": running.miso_url,
-            "ISONE_USERNAME": "demo",
-            "ISONE_PASSWORD": "demo-password",
+            **running.environment,
+            "ISONE_API_KEY": "",  # by user name and password
         }
         asked = [(name, 80) for name in EVERY] + [(name, 120) for name in SHOWING]
         lines = [(width, EVERY[name]) for name, width in asked]

@@ -393,4 +393,4 @@ def test_a_hasty_client_gives_up_at_once_where_a_patient_one_would_ask_again(
     market.simulator.fail(next="500", times=99, match=INFO)
     with pytest.raises(AurumError, match="in 1 attempt"):
         ingest.newest_published(live_desk.resources, DA, live_desk.resources.config(DA).feeds[0])
-    assert httpx.get(f"{market.isone_url}/hourlylmp/da/final/info").status_code == 500
+    assert httpx.get(f"{market.urls['isone']}/hourlylmp/da/final/info").status_code == 500

@@ -10,7 +10,7 @@ import pytest
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.simulator import (
+from aurum_assets.simulator.isone import (
     ancillary,
     day_ahead_reserves,
     generation,
@@ -19,10 +19,10 @@ from aurum_assets.simulator import (
     load,
     zonal_load,
 )
-from aurum_assets.simulator.generation_series import instants
-from aurum_assets.simulator.lmp_series import Market
-from aurum_assets.simulator.locations import location_records
-from aurum_assets.simulator.places import places
+from aurum_assets.simulator.isone.generation_series import instants
+from aurum_assets.simulator.isone.lmp_series import Market
+from aurum_assets.simulator.isone.locations import location_records
+from aurum_assets.simulator.isone.places import places
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.test_simulator import AUTUMN, CENT, DAY, SPRING, ask, at, lmp_distance, utc
 

@@ -21,9 +21,11 @@ from aurum_assets.model.reading import Reading, inspect_answer, read
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.simulator import cts, faults, ledger, lmp, load
-from aurum_assets.simulator.payloads import render, wrapped
-from aurum_assets.simulator.places import places
+from aurum_assets.simulator import faults, ledger, operators
+from aurum_assets.simulator.isone import lmp, load
+from aurum_assets.simulator.isone.payloads import render, wrapped
+from aurum_assets.simulator.isone.places import places
+from aurum_assets.simulator.miso import cts
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.wire import Request
 from aurum_assets.simulator.world import SetClock
@@ -61,7 +63,7 @@ def at(text: str) -> SetClock:
 def ask(simulator: Simulator, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
     """One question over a real socket."""
     with simulator.serve() as started, httpx.Client(auth=BASIC, headers=headers or JSON) as client:
-        base = started.miso_url if path.startswith(CTS_PATH) else started.isone_url
+        base = started.urls["miso"] if path.startswith(CTS_PATH) else started.urls["isone"]
         return client.get(base + path)
 
 
@@ -113,7 +115,7 @@ def test_every_endpoint_gives_an_interval_the_same_price(
     running: Running, client: httpx.Client
 ) -> None:
     def hub(path: str) -> Any:  # noqa: ANN401  whatever JSON holds
-        said = client.get(f"{running.isone_url}/fiveminutelmp{path}").json()
+        said = client.get(f"{running.urls['isone']}/fiveminutelmp{path}").json()
         records = said.get("FiveMinLmps", said)["FiveMinLmp"]
         listed = records if isinstance(records, list) else [records]
         return [
@@ -270,7 +272,7 @@ def test_what_has_not_begun_is_not_found_and_what_is_not_out_is_empty() -> None:
 def test_a_clock_that_is_set_brings_the_next_interval() -> None:
     clock = SetClock(AT)
     with Simulator(clock).serve() as running, httpx.Client(auth=BASIC, headers=JSON) as client:
-        url = f"{running.isone_url}/fiveminutelmp/info"
+        url = f"{running.urls['isone']}/fiveminutelmp/info"
         before = client.get(url).json()["ServiceInfo"]["LatestBeginDate"]
         clock.set(AT + FIVE_MINUTES)
         after = client.get(url).json()["ServiceInfo"]["LatestBeginDate"]
@@ -364,8 +366,8 @@ def test_the_quality_of_a_forecast_follows_its_age(date: str, quality: str) -> N
 
 def test_the_dialect_of_miso_can_be_chosen() -> None:
     live, documented = (
-        Simulator(SetClock(AT), miso_dialect="live"),
-        Simulator(SetClock(AT), miso_dialect="documented"),
+        Simulator(SetClock(AT), dialect="live"),
+        Simulator(SetClock(AT), dialect="documented"),
     )
     assert "RefId" in ask(live, f"{CTS_PATH}?date=2026-07-01").json()
     assert "metadata" in ask(documented, CTS_PATH).json()
@@ -387,8 +389,8 @@ def test_the_dialect_of_miso_can_be_chosen() -> None:
 def test_json_says_what_xml_says_and_the_product_reads_both(
     running: Running, client: httpx.Client, path: str, dataset: Dataset
 ) -> None:
-    as_json = client.get(running.isone_url + path)
-    as_xml = client.get(running.isone_url + path, headers=XML)
+    as_json = client.get(running.urls["isone"] + path)
+    as_xml = client.get(running.urls["isone"] + path, headers=XML)
     assert as_json.headers["Content-Type"] == "application/json"
     assert as_xml.headers["Content-Type"] == "application/xml"
     assert b'xmlns="http://WEBSERV.iso-ne.com"' in as_xml.content
@@ -405,7 +407,7 @@ def test_json_says_what_xml_says_and_the_product_reads_both(
 def test_the_product_reads_both_dialects_of_miso(
     running: Running, client: httpx.Client, path: str
 ) -> None:
-    body = client.get(running.miso_url + path).content
+    body = client.get(running.urls["miso"] + path).content
     read_back = reading(CTS, body)
     assert read_back.dialect.name == ("documented" if "?" in path else "live")
     assert read_back.frame.height == read_back.records > 0
@@ -416,7 +418,9 @@ def test_the_product_reads_both_dialects_of_miso(
 def test_a_days_prices_keep_every_rule_of_the_products_table(
     running: Running, client: httpx.Client
 ) -> None:
-    body = client.get(f"{running.isone_url}/fiveminutelmp/prelim/day/20260726/starthour/18").content
+    body = client.get(
+        f"{running.urls['isone']}/fiveminutelmp/prelim/day/20260726/starthour/18"
+    ).content
     frame = reading(LMP, body).frame
     for rule in LMP.table.rules:
         if set(rule.shows) <= set(frame.columns):
@@ -455,7 +459,7 @@ def test_an_hour_of_all_locations_takes_well_under_80_ms_to_write() -> None:
 
 
 def test_basic_and_api_key_enter_and_nothing_else_does(running: Running) -> None:
-    url = f"{running.isone_url}/fiveminutelmp/current"
+    url = f"{running.urls['isone']}/fiveminutelmp/current"
     with httpx.Client(headers=JSON) as stranger:
         refused = stranger.get(url)
         assert refused.status_code == 401
@@ -464,7 +468,7 @@ def test_basic_and_api_key_enter_and_nothing_else_does(running: Running) -> None
         assert stranger.get(url, headers={"X-API-Key": "wrong"}).status_code == 401
         assert stranger.get(url, headers={"X-API-Key": "demo-key"}).status_code == 200
         assert stranger.get(url, auth=BASIC).status_code == 200
-        assert stranger.get(running.miso_url + CTS_PATH).status_code == 200
+        assert stranger.get(running.urls["miso"] + CTS_PATH).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -480,19 +484,19 @@ def test_basic_and_api_key_enter_and_nothing_else_does(running: Running) -> None
 def test_a_path_that_makes_no_sense_is_refused(
     running: Running, client: httpx.Client, path: str, status: int
 ) -> None:
-    assert client.get(running.isone_url + path).status_code == status
+    assert client.get(running.urls["isone"] + path).status_code == status
 
 
 def test_the_sixty_first_request_within_a_minute_is_refused() -> None:
     ticks = SetSeconds()
     simulator = Simulator(SetClock(AT), locations=1, limit_clock=ticks)
     with simulator.serve() as running, httpx.Client(auth=BASIC, headers=JSON) as client:
-        url = f"{running.isone_url}/fiveminutelmp/info"
+        url = f"{running.urls['isone']}/fiveminutelmp/info"
         assert {client.get(url).status_code for _ in range(60)} == {200}
         refused = client.get(url)
         assert refused.status_code == 429
         assert refused.headers["Retry-After"] == "60"
-        assert client.get(running.miso_url + CTS_PATH).status_code == 200
+        assert client.get(running.urls["miso"] + CTS_PATH).status_code == 200
         ticks.now = 60.0
         assert client.get(url).status_code == 200
     assert [s.status for s in simulator.requests].count(429) == 1
@@ -513,7 +517,7 @@ def test_a_429_says_when_to_come_back_or_does_not(style: ledger.RetryAfter) -> N
     limits = {"miso_live": (Limit(1, 60),)}
     simulator = Simulator(SetClock(AT), limits=limits, retry_after=style)
     with simulator.serve() as running, httpx.Client() as client:
-        url = running.miso_url + CTS_PATH
+        url = running.urls["miso"] + CTS_PATH
         assert [client.get(url).status_code for _ in range(2)] == [200, 429]
         said = client.get(url).headers.get("Retry-After")
         assert client.get(f"{url}?date=2026-07-26").status_code == 200
@@ -522,8 +526,8 @@ def test_a_429_says_when_to_come_back_or_does_not(style: ledger.RetryAfter) -> N
 
 
 def test_limits_can_be_scaled_or_switched_off(running: Running, client: httpx.Client) -> None:
-    assert ledger.scaled(10)["isone"] == (Limit(600, 60), Limit(10_000, 3600))
-    url = f"{running.isone_url}/fiveminutelmp/info"
+    assert operators.limits(10)["isone"] == (Limit(600, 60), Limit(10_000, 3600))
+    url = f"{running.urls['isone']}/fiveminutelmp/info"
     assert {client.get(url).status_code for _ in range(70)} == {200}
 
 
@@ -552,7 +556,7 @@ def _request(path: str) -> Request:
 def test_an_answer_is_packed_where_the_client_takes_it(
     running: Running, client: httpx.Client
 ) -> None:
-    url = f"{running.isone_url}/fiveminutelmp/current/all"
+    url = f"{running.urls['isone']}/fiveminutelmp/current/all"
     packed, plain = client.get(url), client.get(url, headers={"Accept-Encoding": "identity"})
     assert packed.headers["Content-Encoding"] == "gzip"
     assert "Content-Encoding" not in plain.headers
@@ -564,8 +568,10 @@ def test_a_status_is_sent_as_often_as_asked_and_where_it_matches(
     running: Running, client: httpx.Client, status: str
 ) -> None:
     running.simulator.fail(next=status, times=2, match="/fiveminutelmp")
-    other = client.get(f"{running.isone_url}/fiveminutesystemload/current")
-    seen = [client.get(f"{running.isone_url}/fiveminutelmp/current").status_code for _ in range(3)]
+    other = client.get(f"{running.urls['isone']}/fiveminutesystemload/current")
+    seen = [
+        client.get(f"{running.urls['isone']}/fiveminutelmp/current").status_code for _ in range(3)
+    ]
     assert other.status_code == 200
     assert seen == [int(status)] * 2 + [200]
 
@@ -581,7 +587,7 @@ def test_a_status_is_sent_as_often_as_asked_and_where_it_matches(
 def test_a_client_meets_a_broken_connection_and_the_next_request_is_well(
     running: Running, client: httpx.Client, kind: str, error: type[Exception]
 ) -> None:
-    url = f"{running.isone_url}/fiveminutelmp/current/all"
+    url = f"{running.urls['isone']}/fiveminutelmp/current/all"
     running.simulator.fail(next=kind)
     with pytest.raises(error):
         client.get(url, timeout=0.3)
@@ -591,7 +597,7 @@ def test_a_client_meets_a_broken_connection_and_the_next_request_is_well(
 def test_a_drip_takes_its_time_and_brings_the_right_bytes(
     running: Running, client: httpx.Client
 ) -> None:
-    url = f"{running.isone_url}/fiveminutelmp/current/all"
+    url = f"{running.urls['isone']}/fiveminutelmp/current/all"
     running.simulator.fail(next="drip", seconds=0.4)
     began = time.perf_counter()
     dripped = client.get(url)
@@ -602,7 +608,7 @@ def test_a_drip_takes_its_time_and_brings_the_right_bytes(
 def test_a_short_length_cuts_the_answer_and_is_noticed(
     running: Running, client: httpx.Client
 ) -> None:
-    url = f"{running.isone_url}/fiveminutelmp/current/all"
+    url = f"{running.urls['isone']}/fiveminutelmp/current/all"
     running.simulator.fail(next="short_length")
     cut = client.get(url, headers={"Accept-Encoding": "identity"})
     assert cut.status_code == 200
@@ -615,7 +621,7 @@ def test_bytes_that_are_no_answer_come_with_200(
     running: Running, client: httpx.Client, kind: str
 ) -> None:
     running.simulator.fail(next=kind)
-    reply = client.get(f"{running.isone_url}/fiveminutelmp/current/all")
+    reply = client.get(f"{running.urls['isone']}/fiveminutelmp/current/all")
     assert reply.status_code == 200
     with pytest.raises(MalformedPayload):
         inspect_answer(LMP, reply.content, "json")
@@ -640,7 +646,7 @@ def test_the_schema_drifts_in_every_record(
     gone: set[str],
     came: set[str],
 ) -> None:
-    url = f"{running.isone_url}/fiveminutelmp/current/all"
+    url = f"{running.urls['isone']}/fiveminutelmp/current/all"
     running.simulator.fail(next=kind, field=field)
     drifted, usual = (client.get(url, headers=headers) for _ in range(2))
     assert drifted.content != usual.content or (kind == "field_retyped" and headers == XML)
@@ -658,14 +664,14 @@ def test_wrong_sums_are_off_by_more_than_a_cent_in_some_rows(
     running: Running, client: httpx.Client
 ) -> None:
     running.simulator.fail(next="wrong_sum")
-    url = f"{running.isone_url}/fiveminutelmp/prelim/day/20260726/starthour/05"
+    url = f"{running.urls['isone']}/fiveminutelmp/prelim/day/20260726/starthour/05"
     records = client.get(url).json()["FiveMinLmps"]["FiveMinLmp"]
     wrong = [r for r in records if lmp_distance(r) > CENT]
     assert len(wrong) == -(-len(records) // 50)
 
 
 def test_some_rows_say_nan_and_one_is_said_twice(running: Running, client: httpx.Client) -> None:
-    url = f"{running.isone_url}/fiveminutelmp/current"
+    url = f"{running.urls['isone']}/fiveminutelmp/current"
     running.simulator.fail(next="nan")
     assert client.get(url).json()["FiveMinLmps"]["FiveMinLmp"][0]["LmpTotal"] == "NaN"
     running.simulator.fail(next="conflict")
@@ -687,7 +693,7 @@ def test_some_rows_say_nan_and_one_is_said_twice(running: Running, client: httpx
     ],
 )
 def test_every_feed_can_drift(running: Running, client: httpx.Client, path: str, kind: str) -> None:
-    root = running.isone_url.removesuffix("/api/v1.1")
+    root = running.urls["isone"].removesuffix("/api/v1.1")
     usual = client.get(root + path)
     running.simulator.fail(next=kind)
     spoiled = client.get(root + path)
@@ -700,7 +706,7 @@ def test_a_bomb_is_small_on_the_wire_and_large_unpacked(
     running: Running, client: httpx.Client
 ) -> None:
     running.simulator.fail(next="gzip_bomb", megabytes=32)
-    with client.stream("GET", f"{running.isone_url}/fiveminutelmp/current") as reply:
+    with client.stream("GET", f"{running.urls['isone']}/fiveminutelmp/current") as reply:
         packed = b"".join(reply.iter_raw())
     assert len(packed) < 100_000
     assert len(gzip.decompress(packed)) == 32 * 2**20
@@ -708,7 +714,7 @@ def test_a_bomb_is_small_on_the_wire_and_large_unpacked(
 
 def test_a_redirect_leads_to_another_host(running: Running, client: httpx.Client) -> None:
     running.simulator.fail(next="redirect", location="http://elsewhere.invalid/x")
-    reply = client.get(f"{running.isone_url}/fiveminutelmp/current", follow_redirects=False)
+    reply = client.get(f"{running.urls['isone']}/fiveminutelmp/current", follow_redirects=False)
     assert (reply.status_code, reply.headers["Location"]) == (302, "http://elsewhere.invalid/x")
 
 
@@ -720,7 +726,7 @@ def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
 def test_clock_faults_and_requests_are_driven_over_http(
     running: Running, client: httpx.Client
 ) -> None:
-    url = f"{running.isone_url}/fiveminutelmp/info"
+    url = f"{running.urls['isone']}/fiveminutelmp/info"
     said = client.post(f"{running.control_url}/clock", json={"now": "2026-07-28T12:00:30-04:00"})
     assert said.json() == {"now": "2026-07-28T16:00:30+00:00"}
     assert "2026-07-28T12:00:00" in client.get(url).text
@@ -764,7 +770,7 @@ def test_a_clock_that_runs_by_itself_cannot_be_set(client: httpx.Client) -> None
 def test_it_stops_at_once_though_clients_hang_on(client: httpx.Client) -> None:
     before = threading.active_count()
     with Simulator(SetClock(AT), locations=20).serve() as running:
-        url = f"{running.isone_url}/fiveminutelmp/current"
+        url = f"{running.urls['isone']}/fiveminutelmp/current"
         client.get(url)
         running.simulator.fail(next="hang")
         waiting = threading.Thread(target=lambda: _ignored(url))
@@ -783,7 +789,7 @@ def _ignored(url: str) -> None:
 
 
 def test_one_connection_serves_many_requests(running: Running, client: httpx.Client) -> None:
-    url = f"{running.isone_url}/fiveminutelmp/info"
+    url = f"{running.urls['isone']}/fiveminutelmp/info"
     ports = set()
     for _ in range(5):
         with client.stream("GET", url) as reply:

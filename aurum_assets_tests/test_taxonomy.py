@@ -22,11 +22,11 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOA
 from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.simulator.ancillary import regulation_records, reserve_records
-from aurum_assets.simulator.day_ahead_reserves import reserve_data_records
-from aurum_assets.simulator.generation import mix_records
-from aurum_assets.simulator.locations import location_records
-from aurum_assets.simulator.payloads import wrapped, wrapped_newer
+from aurum_assets.simulator.isone.ancillary import regulation_records, reserve_records
+from aurum_assets.simulator.isone.day_ahead_reserves import reserve_data_records
+from aurum_assets.simulator.isone.generation import mix_records
+from aurum_assets.simulator.isone.locations import location_records
+from aurum_assets.simulator.isone.payloads import wrapped, wrapped_newer
 from aurum_assets_tests.conftest import Brought, Desk
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.test_datasets import bring

@@ -16,10 +16,10 @@ from html import escape
 from typing import Any
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.simulator.cts import documented_records, live_records
-from aurum_assets.simulator.lmp import lmp_records
-from aurum_assets.simulator.load import load_records
-from aurum_assets.simulator.payloads import wrapped
+from aurum_assets.simulator.isone.lmp import lmp_records
+from aurum_assets.simulator.isone.load import load_records
+from aurum_assets.simulator.isone.payloads import wrapped
+from aurum_assets.simulator.miso.cts import documented_records, live_records
 
 DAY = "2025-07-14"
 BOMB = "gzip bomb"

@@ -25,7 +25,7 @@ from aurum_assets.model.reading import read
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.settings import PROJECT
-from aurum_assets.simulator.feeds import answer
+from aurum_assets.simulator.operators import answer
 from aurum_assets.simulator.world import Ask, World
 from benchmarks.measure import median
 
@@ -46,7 +46,7 @@ def payload(dataset: Dataset, dialect: Dialect, records: int = RECORDS) -> bytes
     day = OperatingDay(_DATE, dataset.operator.zone)
     asked = None if feed.asks == "now" else day
     now = day.start + (_LATER if asked else _NOON)
-    world = World(locations=50, miso_dialect=_spoken(dialect))
+    world = World(locations=50, dialect=_spoken(dialect))
     path, _, query = endpoint.url_path(asked, "10" if feed.asks == "hour" else "").partition("?")
     ask = Ask(path, now, query=dict(parse_qsl(query)))
     tree: Any = answer(dataset.operator.name, world, ask).tree()

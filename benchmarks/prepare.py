@@ -33,9 +33,9 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.settings import PROJECT, Resources
-from aurum_assets.simulator.cts import documented_records
-from aurum_assets.simulator.lmp import lmp_records, render_lmp_hour
-from aurum_assets.simulator.payloads import render, wrapped
+from aurum_assets.simulator.isone.lmp import lmp_records, render_lmp_hour
+from aurum_assets.simulator.isone.payloads import render, wrapped
+from aurum_assets.simulator.miso.cts import documented_records
 from aurum_assets_tests.made import made
 from benchmarks.measure import list_modules
 

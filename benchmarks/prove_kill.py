@@ -32,8 +32,8 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS as EVERY
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.resources.settings import Resources
-from aurum_assets.simulator.lmp import lmp_records
-from aurum_assets.simulator.payloads import wrapped
+from aurum_assets.simulator.isone.lmp import lmp_records
+from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from benchmarks.proof import Proof, close, home_at, twice_said
@@ -252,7 +252,7 @@ def _ground(locations: int) -> Iterator[tuple[Place, Running, SetClock]]:
     with tempfile.TemporaryDirectory() as folder, simulator.serve() as running:
         files = Path(folder) / "files"
         write_files(files)
-        urls = {"isone": running.isone_url, "miso": running.miso_url}
+        urls = running.urls
         place = Place(Path(folder) / "home", urls, running.control_url, files)
         yield place, running, clock
 

@@ -164,7 +164,7 @@ def _begin(race: Race, stack: ExitStack) -> _Running:
     tight = feeds[_TIGHT].endpoints[0]
     config = replace(
         configuration.operators["isone"],
-        base_url=running.isone_url,
+        base_url=running.urls["isone"],
         limits=race.limits,
         endpoint_limits={tight.name: (race.tight,)} if race.tight else {},
     )

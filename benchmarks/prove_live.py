@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from aurum_assets import ingest
 from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.model.clock import FIFTEEN_MINUTES, HOUR, OperatingDay, every_day
-from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset
+from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, NotYetPublished
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.miso.cts import MISO_CTS
@@ -231,7 +231,7 @@ def prove_live(
         simulator.serve() as running,
         dg.DagsterInstance.ephemeral() as instance,
     ):
-        urls = {"isone": running.isone_url, "miso": running.miso_url}
+        urls = running.urls
         resources = _begun(remade(home_at(Path(name), first.start, urls), clock=clock))
         live = Live(resources, clock, simulator, proof, instance, through_dagster=True)
         change = first.start + through_dagster * HOUR
@@ -275,9 +275,9 @@ def planned(resources: Resources, start: dt.datetime, end: dt.datetime) -> tuple
         began = max(start, OperatingDay(FIRST, zone).start)
         days = every_day(OperatingDay.of(began, zone), OperatingDay.of(end, zone).plus(-1))
         for feed in resources.config(dataset).feeds:
-            if minutes := CADENCE_MINUTES.get(feed.cadence):
-                ticks += int((end - began).total_seconds()) // (60 * minutes)
-            elif feed.cadence == "daily":
+            if feed.asked.within_the_day:
+                ticks += (end - began) // feed.asked.every
+            elif feed.asked.scheduled:
                 a_day = [len(d.local_hours()) if feed.asks == "hour" else 1 for d in days]
                 daily += sum(a_day)
                 daily += sum(sum(a_day[: max(len(days) - n, 0)]) for n in feed.again_days)

@@ -30,7 +30,7 @@ from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Resources
-from aurum_assets.simulator.ledger import LIMITS, scaled
+from aurum_assets.simulator.operators import limits
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from benchmarks.measure import PROJECT
@@ -52,8 +52,7 @@ _OK = 200
 class Month:
     """What the working process is told, as JSON in its folder."""
 
-    isone_url: str
-    miso_url: str
+    urls: dict[str, str]
     control_url: str
     days: int
 
@@ -61,8 +60,7 @@ class Month:
         """The home in ``root``, at an instant; the operators' clock is set to the same."""
         answer = httpx.post(f"{self.control_url}/clock", json={"now": now.isoformat()})
         answer.raise_for_status()
-        urls = {"isone": self.isone_url, "miso": self.miso_url}
-        return home_at(root / "home", now, urls, limit_scale=SCALE)
+        return home_at(root / "home", now, self.urls, limit_scale=SCALE)
 
     def steps(self, root: Path) -> Iterator[tuple[Resources, OperatingDay, list[Dataset]]]:
         """Each day with the datasets to materialize, and a home at the instant to ask for them.
@@ -144,10 +142,10 @@ def prove_month(days: int = 30, kills: int = 5, locations: int = 16, seed: int =
     """``days`` of every dataset, with ``kills`` kills on the way."""
     proof = Proof(f"{days} days of every dataset through Dagster, killed and resumed: asked once")
     chance = random.Random(seed)  # noqa: S311  repeatable, no secret
-    simulator = Simulator(SetClock(_noon()), limits=scaled(SCALE), locations=locations, nodes=2)
+    simulator = Simulator(SetClock(_noon()), limits=limits(SCALE), locations=locations, nodes=2)
     with tempfile.TemporaryDirectory() as name, simulator.serve() as running:
         folder = Path(name)
-        month = Month(running.isone_url, running.miso_url, running.control_url, days)
+        month = Month(dict(running.urls), running.control_url, days)
         (folder / "month.json").write_text(json.dumps(asdict(month)))
         (folder / "dagster").mkdir()
         shutil.copy(PROJECT / "dagster.yaml", folder / "dagster")
@@ -196,8 +194,8 @@ def _count(proof: Proof, simulator: Simulator, plan: int, kills: int) -> None:
     proof.holds(f"{made} requests for {plan} planned", where=0 <= again <= kills)
     other = [s for s in ledger.seen if s.status not in (_OK, 0)]
     proof.holds(f"{len(other)} refused, the first: {other[:1]}", where=not other)
-    for operator, limits in LIMITS.items():
-        for limit in limits:
+    for operator, own in limits().items():
+        for limit in own:
             most, allowed = ledger.most_in(limit.seconds, operator), limit.requests * SCALE
             proof.add(f"most requests to {operator} in {limit.seconds:.0f} s", most)
             what = f"{most} requests to {operator} in {limit.seconds} s, {allowed:.0f} allowed"

@@ -281,9 +281,11 @@ def a_stage() -> Iterator[Stage]:
         SetClock(_NOON),
         locations=3,
         limits={},
-        username=USERNAME.value,
-        password=PASSWORD.value,
-        api_key=API_KEY.value,
+        credentials={
+            "ISONE_USERNAME": USERNAME.value,
+            "ISONE_PASSWORD": PASSWORD.value,
+            "ISONE_API_KEY": API_KEY.value,
+        },
     )
     with tempfile.TemporaryDirectory() as folder, simulator.serve() as running:
         root = Path(folder)
@@ -308,11 +310,7 @@ def _environment(root: Path, running: Running) -> dict[str, str]:
         "AURUM_NOW": _NOON.isoformat(),
         "AURUM_LIMIT_SCALE": "1000",
         "AURUM_LOG_LEVEL": "debug",
-        "ISONE_BASE_URL": running.isone_url,
-        "MISO_BASE_URL": running.miso_url,
-        "ISONE_USERNAME": USERNAME.value,
-        "ISONE_PASSWORD": PASSWORD.value,
-        "ISONE_API_KEY": API_KEY.value,
+        **running.environment,
         "AURUM_WEBHOOK_URL": WEBHOOK.value,
         **{name: one.value for name, one in ELSEWHERE.items()},
     }

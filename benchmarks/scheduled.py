@@ -130,13 +130,7 @@ def schedule_groups(folder: Path) -> Iterator[Beats]:
         shutil.copy(PROJECT / "dagster.yaml", folder / name)
     clock = SetClock(NOON)
     with Simulator(clock).serve() as running:
-        env = {
-            "AURUM_HOME": str(folder / "home"),
-            "ISONE_BASE_URL": running.isone_url,
-            "ISONE_USERNAME": "demo",
-            "ISONE_PASSWORD": "demo-password",
-            "MISO_BASE_URL": running.miso_url,
-        }
+        env = {"AURUM_HOME": str(folder / "home"), **running.environment}
         yield Beats(folder, env, clock.set)
 
 

@@ -1,6 +1,6 @@
 """``aurum``: the command line. Every command calls the same verbs as the assets do.
 
-    collect    ask an operator: ``collect miso-cts``, ``collect isone DATASET``
+    collect    ask an operator: ``collect OPERATOR DATASET``, ``collect miso-cts``
     load       payload files from disk
     replay     what the archive is asked for again: replay, requeue
     verify     whether archive and tables agree
@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aurum_assets.cli.interrupt import interruptible
-from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged
+from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged, StoreRefused
 from aurum_assets.model.shown import visible
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ class Group(click.Group):
             try:
                 return super().invoke(ctx)
             except AurumError as error:
-                wrong = isinstance(error, ConfigError) and not isinstance(error, LakeDamaged)
+                ours = isinstance(error, ConfigError | StoreRefused)
+                wrong = ours and not isinstance(error, LakeDamaged)
                 kind = WrongConfiguration if wrong else click.ClickException
                 raise kind(visible(str(error))) from error
 

@@ -1,4 +1,4 @@
-"""``aurum collect miso-cts``, ``aurum collect isone DATASET``: ask an operator, archive, merge.
+"""``aurum collect OPERATOR DATASET``, ``aurum collect miso-cts``: ask an operator, archive, merge.
 
 Here belong what an operator may be asked for, which failure ends a range, and the summary. The
 asking itself is ``ingest.collect``'s, and what options of servers mean ``backends``'.
@@ -8,14 +8,13 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import (
-    KEYS,
     Days,
     dataset_name,
     find,
@@ -36,27 +35,19 @@ from aurum_assets.cli.output import (
     say,
     warn,
 )
+from aurum_assets.ingest.day import Outcome, bring
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import (
-    AurumError,
-    DataError,
-    LakeBusy,
-    NotYetPublished,
-    SourceRefused,
-    SourceUnavailable,
-)
-from aurum_assets.operators import DATASETS
+from aurum_assets.model.dataset import Dataset, Operator
+from aurum_assets.model.errors import AurumError, DataError, NotOffered
+from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.settings import Resources, Settings, open_resources
 
-_ISONE = [key for key in KEYS if find(key).operator.name == "isone"]
 _SHOWN: dict[str, Shown] = {
     **{n: n for n in ("day", "candidates", "collected", "duplicates", "failed")},
     "rows": lambda row: row["new"] + row["changed"],
     "kept out": lambda row: row["quarantined"] + row["rejected"],
     "seconds": "seconds",
 }
-_UNAUTHORIZED = 401
 _LONGEST_NODE = 100
 
 
@@ -72,21 +63,29 @@ class Wish:
 
 @dataclass
 class Day:
-    """What became of one operating day. ``failed`` says why it is not whole, if it is not."""
+    """An operating day that was asked for by ``candidates`` requests, and what became of it."""
 
-    day: OperatingDay
     candidates: int
-    collected: ingest.Collected = field(default_factory=ingest.Collected)
-    normalized: list[ingest.Normalized] = field(default_factory=list)
-    failed: str = ""
-    ends: bool = False
-    unavailable: bool = False
-    rejected: list[str] = field(default_factory=list)
+    outcome: Outcome
+
+    @property
+    def failed(self) -> list[str]:
+        """Why the day is not whole: neither what was rejected nor what nobody offers."""
+        outcome = self.outcome
+        asking = [
+            str(error)
+            for error in outcome.collect_errors
+            if not isinstance(error, DataError | NotOffered)
+        ]
+        return asking + [
+            f"{'' if key == outcome.day.key else f'{key} '}archived, but not in the table: {error}"
+            for key, error in outcome.normalize_errors.items()
+        ]
 
     @property
     def lost(self) -> int:
         """How many candidates gave no answer that could be used."""
-        done = self.collected
+        done = self.outcome.collected
         answered = done.count("stored") + done.count("duplicate")
         if self.failed:
             return max(self.candidates - answered, 1)
@@ -95,29 +94,29 @@ class Day:
     @property
     def not_offered(self) -> list[str]:
         """What the operator does not have: no failure, unless it is one of the day's too."""
-        return [s for s in self.collected.not_offered.values() if s != self.failed]
+        return [s for s in self.outcome.collected.not_offered.values() if s not in self.failed]
 
     @property
     def empty(self) -> bool:
         """Whether there were answers and no record was in any."""
-        answers = self.collected.archived
+        answers = self.outcome.collected.archived
         return bool(answers) and not any(a.records or a.outcome == "rejected" for a in answers)
 
-    def row(self, dataset: Dataset) -> Row:
+    def row(self) -> Row:
         """As the table shows it."""
-        done = self.collected
+        outcome, done = self.outcome, self.outcome.collected
         return {
-            "dataset": dataset.key,
-            "day": self.day.key,
+            "dataset": outcome.dataset.key,
+            "day": outcome.day.key,
             "candidates": self.candidates,
             "requests": done.requests,
             "collected": done.count("stored"),
             "duplicates": done.count("duplicate"),
             "failed": self.lost,
-            "rejected": len(self.rejected),
-            "new": sum(n.merged.new for n in self.normalized),
-            "changed": sum(n.merged.changed for n in self.normalized),
-            "quarantined": sum(n.quarantined for n in self.normalized),
+            "rejected": len(outcome.rejected),
+            "new": sum(n.merged.new for n in outcome.normalized),
+            "changed": sum(n.merged.changed for n in outcome.normalized),
+            "quarantined": sum(n.quarantined for n in outcome.normalized),
             "seconds": round(done.api_seconds, 2),
         }
 
@@ -175,30 +174,45 @@ def miso_cts(
     _collect(settings, find("miso_cts"), days, {"interval": interval, "node": node}, more)
 
 
-@collect.command("isone", epilog=f"Datasets: {', '.join(_ISONE)}.")
-@click.argument(
-    "dataset",
-    metavar="DATASET",
-    type=dataset_name,
-)
-@with_days("default: today at the operator")
-@with_options(_COMMON)
-@with_backends
-def isone(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  # noqa: ANN401  see _COMMON
-    """A dataset of ISO New England: DATASET is isone_rt_lmp, or rt_lmp for short.
+def _command_of(operator: Operator) -> click.Command:
+    """``aurum collect OPERATOR DATASET``."""
+    keys = [d.key for d in DATASETS if d.operator is operator]
+    short = keys[0].removeprefix(f"{operator.name}_")
 
-    Without a day, today: all feeds that can speak of it. The answers are archived in AURUM_HOME
-    (.aurum) unless --s3-bucket, S3_BUCKET or AURUM_ARCHIVE says otherwise. What the operator does
-    not offer is said in one sentence and is no failure.
+    @click.command(
+        operator.name,
+        epilog=f"Datasets: {', '.join(keys)}.",
+        help=_HELP.format(title=operator.title, key=keys[0], short=short),
+        short_help=f"A dataset of {operator.title}.",
+    )
+    @click.argument("dataset", metavar="DATASET", type=dataset_name)
+    @with_days("default: today at the operator")
+    @with_options(_COMMON)
+    @with_backends
+    def command(settings: Settings, dataset: str, days: Days, **more: Any) -> None:  # noqa: ANN401  see _COMMON
+        found = find(dataset)
+        if found.operator is not operator:
+            msg = (
+                f"{dataset} is {found.operator.title}'s: `aurum collect {found.operator.name} "
+                f"{dataset}` asks for it"
+            )
+            raise click.UsageError(msg)
+        _collect(settings, found, days, {}, more)
 
-    Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
-    rejected, or an answer says that it is not all.
-    """
-    found = find(dataset)
-    if found.operator.name != "isone":
-        msg = f"{dataset} is {found.operator.title}'s: `aurum collect miso-cts` asks for it"
-        raise click.UsageError(msg)
-    _collect(settings, found, days, {}, more)
+    return command
+
+
+_HELP = """A dataset of {title}: DATASET is {key}, or {short} for short.
+
+Without a day, today: all feeds that can speak of it. The answers are archived in AURUM_HOME
+(.aurum) unless --s3-bucket, S3_BUCKET or AURUM_ARCHIVE says otherwise. What the operator does
+not offer is said in one sentence and is no failure.
+
+Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
+rejected, or an answer says that it is not all.
+"""
+for _operator in OPERATORS:
+    collect.add_command(_command_of(_operator))
 
 
 def _collect(
@@ -294,64 +308,24 @@ def _collect_all(
     done: list[Day] = []
     in_a_row, most = 0, resources.configuration.operators[dataset.operator.name].breaker_failures
     for day in days:
-        found = _collect_day(resources, dataset, wish, day, step)
-        done.append(found)
-        step(f"{dataset.key} {day}")
-        in_a_row = in_a_row + 1 if found.unavailable else 0
-        if found.ends or in_a_row >= most:
-            break
-    return done
-
-
-def _collect_day(
-    resources: Resources, dataset: Dataset, wish: Wish, day: OperatingDay, step: Step
-) -> Day:
-    feeds = ingest.asked_feeds(resources, dataset, day, wish.feeds, wish.filters)
-    found = Day(day, sum(len(ingest.hours_asked(resources, feed, day)) for feed in feeds))
-    try:
-        ingest.collect(
+        feeds = ingest.asked_feeds(resources, dataset, day, wish.feeds, wish.filters)
+        candidates = sum(len(ingest.hours_asked(resources, feed, day)) for feed in feeds)
+        outcome = bring(
             resources,
             dataset,
             day,
             feeds=wish.feeds,
-            force=wish.force,
             filters=wish.filters,
+            force=wish.force,
+            raw_only=wish.raw_only,
             progress=lambda text: step(text, advance=0),
-            into=found.collected,
         )
-    except DataError as error:
-        found.rejected.append(str(error))
-    except (SourceRefused, SourceUnavailable) as error:
-        found.failed = str(error)
-        found.unavailable = isinstance(error, SourceUnavailable) and not isinstance(
-            error, NotYetPublished
-        )
-        # no status: it shows its newest day only, and nothing was asked
-        found.ends = isinstance(error, SourceRefused) and error.status in {0, _UNAUTHORIZED}
-    except AurumError as error:
-        found.failed, found.ends = str(error), True
-    if found.collected.refusal:
-        found.failed = found.collected.refusal
-        found.ends = bool(found.collected.archived or found.collected.not_offered)
-    elif found.collected.not_offered and not found.collected.archived and not found.failed:
-        found.ends = True
-    if not found.rejected:
-        answers = found.collected.archived
-        found.rejected += [a.reason for a in answers if a.outcome == "rejected"]
-    if not wish.raw_only:
-        _normalize(resources, dataset, found)
-    return found
-
-
-def _normalize(resources: Resources, dataset: Dataset, found: Day) -> None:
-    """Bring what was archived into the table."""
-    for _, done in ingest.normalize_each(resources, dataset, found.collected.days, found.day):
-        if isinstance(done, ingest.Normalized):
-            found.normalized.append(done)
-        else:
-            found.failed = f"archived, but not in the table: {done}"
-            found.ends |= not isinstance(done, DataError | LakeBusy)
-    found.rejected += [reason for n in found.normalized for reason in n.rejected]
+        done.append(Day(candidates, outcome))
+        step(f"{dataset.key} {day}")
+        in_a_row = in_a_row + 1 if outcome.unavailable else 0
+        if outcome.ends or in_a_row >= most:
+            break
+    return done
 
 
 # --- saying ----------------------------------------------------------------------------------
@@ -367,16 +341,16 @@ def _report(
     *,
     as_json: bool,
 ) -> None:
-    rows = [d.row(dataset) for d in done]
+    rows = [d.row() for d in done]
     left = len(asked) - len(done)
-    failed = [f"{d.day}: {d.failed}" for d in done if d.failed]
-    rejected = [f"{d.day}: {reason}" for d in done for reason in d.rejected]
+    failed = [f"{d.outcome.day}: {reason}" for d in done for reason in d.failed]
+    rejected = [f"{d.outcome.day}: {reason}" for d in done for reason in d.outcome.rejected]
     absent = dict.fromkeys(s for d in done for s in d.not_offered)
-    partial = [f"{d.day}: {a.partial}" for d in done for a in d.collected.archived if a.partial]
+    partial = [f"{d.outcome.day}: {reason}" for d in done for reason in d.outcome.partial]
     of_what = "".join(f" for --{name} {value}" for name, value in wish.filters.items())
     hint = "; check the name" if "node" in wish.filters else ""
     empty = [
-        f"{dataset.operator.title} answered nothing{of_what} of {d.day}{hint}"
+        f"{dataset.operator.title} answered nothing{of_what} of {d.outcome.day}{hint}"
         for d in done
         if d.empty
     ]

@@ -106,7 +106,7 @@ def doctor(as_json: bool) -> None:
         )
         for finding in found:
             if finding.state in {"broken", "unsure"} and finding.remedy:
-                say(f"{finding.part} {finding.said}: {finding.remedy}")
+                say(f"{finding.part}: {finding.said}: {finding.remedy}")
     sys.exit(1 if broken else 0)
 
 

@@ -101,16 +101,16 @@ def _this(resources: Resources) -> str:
 @click.option("--seed", default=0, show_default=True, help="Decides every number.")
 @click.option("--limit-scale", default=1.0, show_default=True, help="Times the operators' limits.")
 @click.option(
-    "--miso-dialect",
+    "--dialect",
     type=click.Choice(["both", "live", "documented"]),
     default="both",
     show_default=True,
-    help="What the simulated MISO speaks.",
+    help="What a feed answers in that is documented otherwise than it is live.",
 )
 @click.option(
     "--live-only",
     is_flag=True,
-    help="As the live servers: 404 to paths that are only documented, MISO's file of today only.",
+    help="As the live servers: 404 to paths that are only documented, files of today only.",
 )
 @click.option(
     "--jitter",
@@ -120,23 +120,22 @@ def _this(resources: Resources) -> str:
 def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: Any) -> None:  # noqa: ANN401  see the options
     """Run a simulated operator on 127.0.0.1.
 
-    Until interrupted. Point ISONE_BASE_URL and MISO_BASE_URL at the addresses that it prints; user
-    demo, password demo-password, or key demo-key.
+    Until interrupted. It prints the environment variables of a process that asks it.
     """
-    from aurum_assets.simulator.ledger import scaled
+    from aurum_assets.simulator.operators import limits
     from aurum_assets.simulator.server import Simulator, wall_clock
 
     frozen = instant(at, "--at", wall_clock()) if at else None
     simulator = Simulator(
         now=(lambda: frozen) if frozen else wall_clock,
         seed=seed,
-        limits=scaled(limit_scale),
+        limits=limits(limit_scale),
         **more,
     )
     try:
         with simulator.serve(port) as running, telling(lambda: "the simulated operators are gone"):
-            click.echo(f"ISONE_BASE_URL={running.isone_url}")
-            click.echo(f"MISO_BASE_URL={running.miso_url}")
+            for variable, value in running.environment.items():
+                click.echo(f"{variable}={value}")
             click.echo("Interrupt to stop.", err=True)
             while True:
                 time.sleep(3600)

@@ -6,10 +6,10 @@ seconds.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import dagster as dg
 import msgspec
-from dagster._core.event_api import RunStatusChangeEventType
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
@@ -26,7 +26,8 @@ DEMO = "aurum/demo"  # a tag: what these runs brought was made up, to be looked 
 RUNS = 25  # finished runs of either outcome that one tick reads
 _EVALUATIONS = 1000  # of one run; a replay of a year has some 3,000 and is read in pages
 _KINDS: dict[str, Kind] = {"schema_drift": "drift", "empty_answer": "empty_answer"}
-_OUTCOMES: tuple[tuple[str, RunStatusChangeEventType], ...] = (
+_Outcome = Literal[dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE]
+_OUTCOMES: tuple[tuple[str, _Outcome], ...] = (
     ("succeeded", dg.DagsterEventType.RUN_SUCCESS),
     ("failed", dg.DagsterEventType.RUN_FAILURE),
 )

@@ -4,7 +4,9 @@ brings the archive into its Iceberg table and checks it.
 A partition is an operating day in the source's zone; a tick materializes the same partition again.
 """
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -12,25 +14,19 @@ from pydantic import Field
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.checks import asset_checks, report, reports_itself
+from aurum_assets.ingest.day import Outcome, bring, normalize_days
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
-from aurum_assets.model.errors import (
-    AurumError,
-    HostUnknown,
-    NothingArchived,
-    NotYetPublished,
-    SourceError,
-)
+from aurum_assets.model.errors import AurumError, NothingArchived
 from aurum_assets.resources.settings import Resources
 
 OWNERS = ["team:market-data"]
-_FAIL_AFTER = {"five_minutes": 30, "fifteen_minutes": 60, "daily": 36 * 60, "backfill": 0}
 _RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemon's, a person's
 ASKED_AGAIN = translate.Retries(most=1, seconds=15)
 MERGED_AGAIN = translate.Retries(most=2, seconds=10)
-_A_WEEK = 7 * 24 * 60
+_A_WEEK = dt.timedelta(days=7)
 
 
 class CollectConfig(dg.Config):
@@ -69,19 +65,14 @@ def partitions(dataset: Dataset, config: DatasetConfig) -> dg.DailyPartitionsDef
 
 
 def freshness(config: DatasetConfig) -> dg.FreshnessPolicy | None:
-    """Stale when the fastest feed has missed several of its beats, each at its offset.
+    """Stale when the fastest feed has missed several of its marks, as its cadence says.
 
     None where no endpoint is live: what the operator does not offer is never stale.
     """
-    import datetime as dt
-
     if all(config.is_documented_only(feed) for feed in config.feeds):
         return None
-    minutes = min(
-        (_FAIL_AFTER[f.cadence] + f.offset_minutes for f in config.feeds if _FAIL_AFTER[f.cadence]),
-        default=_A_WEEK,
-    )
-    fail = dt.timedelta(minutes=minutes)
+    stale = [feed.asked.stale_after for feed in config.feeds]
+    fail = min(filter(None, stale), default=_A_WEEK)
     return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=fail / 2)
 
 
@@ -107,25 +98,95 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         day = dataset.day(context.partition_key)
         with translate.tried_again(context, ASKED_AGAIN):
-            collected = _collected(context, resources, dataset, config, day)
-            others = [other for other in collected.days if other != day.key]
-            untold = _elsewhere(context, resources, dataset, others, day)
-            if untold and day.key not in collected.days:
-                raise untold[0]
-        if day.key in collected.days:  # whatever became of other days, this one goes on
-            metadata = translate.raw_metadata(resources, collected)
-            metadata |= {"not_normalized": "\n".join(map(str, untold))} if untold else {}
-            yield dg.MaterializeResult(metadata=metadata)
-        elif collected.days:
-            spoken = ", ".join(collected.days)
-            said = "%s: asked for %s, the answer speaks of %s: stored there, not materialized"
-            context.log.warning(said, dataset.key, day, spoken)
-        elif collected.refusal and not collected.not_offered:
-            context.log.warning("%s: not materialized", collected.refusal)
-        if collected.days and collected.refusal and not collected.not_offered:
-            raise dg.Failure(collected.refusal, allow_retries=False)
+            outcome = bring(
+                resources,
+                dataset,
+                day,
+                feeds=config.feeds or None,
+                hours=config.hours,
+                force=config.force,
+                raw_only=True,
+                attempts_of=_attempts_of(context.run),
+                progress=translate.without_countdown(context.log.info),
+            )
+            _normalize_here(context, resources, outcome)
+            if outcome.error is not None and not _succeeds(outcome):
+                raise outcome.error
+            _log_what_is_not_there(context, outcome)
+        if outcome.has_day:
+            yield dg.MaterializeResult(metadata=_raw_metadata(resources, outcome))
 
     return collect
+
+
+def _succeeds(outcome: Outcome) -> bool:
+    """Whether the step does: nothing failed but what is expected, or another day than the asked
+    one, which goes on to its table.
+    """
+    collected = outcome.expected or not outcome.collect_errors
+    return collected and (outcome.has_day or not outcome.normalize_errors)
+
+
+def _normalize_here(
+    context: dg.AssetExecutionContext, resources: Resources, outcome: Outcome
+) -> None:
+    """Normalize in this step what no step of the table asset will: other days; the asked one too
+    where the step fails.
+    """
+    days = outcome.elsewhere
+    if outcome.collect_errors and not outcome.expected:
+        days = outcome.collected.days
+        _log_materialization(context, resources, outcome)
+    normalize_days(resources, outcome, days)
+    for done in outcome.normalized:
+        events = _events_of(resources, done)
+        if isinstance(events, AurumError):
+            outcome.normalize_errors[done.day.key] = events
+            continue
+        for event in events:
+            context.log_event(event)
+    for day, error in outcome.normalize_errors.items():
+        context.log.error(
+            "%s %s: archived, but not in the table or not checked: %s",
+            outcome.dataset.key,
+            day,
+            error,
+        )
+
+
+def _raw_metadata(resources: Resources, outcome: Outcome) -> dict[str, Any]:
+    metadata = translate.raw_metadata(resources, outcome.collected)
+    if outcome.normalize_errors:
+        metadata["not_normalized"] = "\n".join(map(str, outcome.normalize_errors.values()))
+    return metadata
+
+
+def _log_materialization(
+    context: dg.AssetExecutionContext, resources: Resources, outcome: Outcome
+) -> None:
+    """Of a step that fails, and has archived something of its day nevertheless."""
+    if outcome.has_day:
+        metadata = translate.raw_metadata(resources, outcome.collected)
+        key, partition = raw_key(outcome.dataset), outcome.day.key
+        context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
+
+
+def _log_what_is_not_there(context: dg.AssetExecutionContext, outcome: Outcome) -> None:
+    """Of a step that succeeds: an observation of what is not offered, else a line of the log."""
+    for sentence in outcome.collected.not_offered.values():
+        context.log.warning(sentence)
+        context.log_event(
+            dg.AssetObservation(
+                raw_key(outcome.dataset),
+                description=sentence,
+                partition=outcome.day.key,
+                metadata={"not_offered": sentence},
+            )
+        )
+    if outcome.collected.not_yet and not outcome.has_day:
+        context.log.info("%s: not materialized; it is asked for once it is out", outcome.error)
+    elif outcome.expected and not outcome.collected.not_offered and not outcome.has_day:
+        context.log.warning("%s: not materialized", outcome.error)
 
 
 def _attempts_of(run: dg.DagsterRun) -> str:
@@ -135,82 +196,6 @@ def _attempts_of(run: dg.DagsterRun) -> str:
     """
     again = run.root_run_id if {_RETRY, _RESUME} & set(run.tags) else None
     return run.tags.get("dagster/backfill") or again or run.run_id
-
-
-def _collected(
-    context: dg.AssetExecutionContext,
-    resources: Resources,
-    dataset: Dataset,
-    config: CollectConfig,
-    day: OperatingDay,
-) -> ingest.Collected:
-    """What was collected; where a feed failed, once what the others gave is in the table."""
-    collected = ingest.Collected()
-    try:
-        ingest.collect(
-            resources,
-            dataset,
-            day,
-            feeds=config.feeds or None,
-            hours=config.hours,
-            force=config.force,
-            attempts_of=_attempts_of(context.run),
-            progress=translate.without_countdown(context.log.info),
-            into=collected,
-        )
-    except NotYetPublished as error:
-        if not ingest.may_come_later(resources, dataset, collected.not_yet):
-            raise
-        context.log.info("%s: not materialized; it is asked for once it is out", error)
-    except (SourceError, HostUnknown):
-        _keep_what_came(context, resources, dataset, collected, day)
-        raise
-    for sentence in collected.not_offered.values():
-        context.log.warning(sentence)
-        metadata = {"not_offered": sentence}
-        context.log_event(
-            dg.AssetObservation(
-                raw_key(dataset), description=sentence, partition=day.key, metadata=metadata
-            )
-        )
-    return collected
-
-
-def _keep_what_came(
-    context: dg.AssetExecutionContext,
-    resources: Resources,
-    dataset: Dataset,
-    collected: ingest.Collected,
-    day: OperatingDay,
-) -> None:
-    """Bring what some feeds gave into the table, although another failed and ends the step."""
-    if day.key in collected.days:
-        metadata = translate.raw_metadata(resources, collected)
-        context.log_event(
-            dg.AssetMaterialization(raw_key(dataset), partition=day.key, metadata=metadata)
-        )
-    _elsewhere(context, resources, dataset, collected.days, day)
-
-
-def _elsewhere(
-    context: dg.AssetExecutionContext,
-    resources: Resources,
-    dataset: Dataset,
-    days: Sequence[str],
-    asked: OperatingDay,
-) -> list[AurumError]:
-    """Answers for other days than the asked one are merged where they belong; what failed."""
-    failed = []
-    for day, done in ingest.normalize_each(resources, dataset, days, asked):
-        outcome = _events_of(resources, done) if isinstance(done, ingest.Normalized) else done
-        if isinstance(outcome, AurumError):
-            said = "%s %s: archived, but not in the table or not checked: %s"
-            context.log.error(said, dataset.key, day, outcome)
-            failed.append(outcome)
-            continue
-        for event in outcome:
-            context.log_event(event)
-    return failed
 
 
 def _events_of(

@@ -7,77 +7,50 @@ import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from pydantic import Field
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import materialization, partitions, raw_key, table_key
 from aurum_assets.ingest.rejecting import one_day
+from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay, every_day
-from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, DatasetConfig, Feed, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.settings import Resources
 
-_CADENCES = (*CADENCE_MINUTES, "daily")
-_DAILY = "30 6 * * *"
-_ONCE_CLEARED = "30 14 * * *"  # the day-ahead market is out in the early afternoon
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
-Job = dg.JobDefinition | UnresolvedAssetJobDefinition
+Job = Any  # define_asset_job gives a type that Dagster has no public name for
 Pair = tuple[Dataset, DatasetConfig]
 
 
 @dataclass(frozen=True)
 class ScheduleGroup:
-    """What a job collects: ``pairs`` of one source, cadence and offset with the same partitions.
-
-    ``offset`` is in minutes after each mark of the cadence.
-    """
+    """What a job collects: ``pairs`` of one operator and cadence with the same partitions."""
 
     name: str
     operator: Operator
-    cadence: str
+    cadence: Cadence
     pairs: tuple[Pair, ...]
-    offset: int = 0
-
-    @property
-    def cron(self) -> str:
-        """When it beats: days that are published ahead are asked for once they are out."""
-        if self.cadence in CADENCE_MINUTES:
-            first = f"{self.offset}-59" if self.offset else "*"
-            return f"{first}/{CADENCE_MINUTES[self.cadence]} * * * *"
-        return _ONCE_CLEARED if self._ahead else _DAILY
-
-    @property
-    def how_often(self) -> str:
-        """``every five minutes``, or ``once a day``."""
-        minutes = self.cadence in CADENCE_MINUTES
-        return f"every {self.cadence.replace('_', ' ')}" if minutes else "once a day"
 
     @property
     def described(self) -> str:
         """What its schedule does, for the UI."""
-        said = f"{self.how_often.capitalize()}: asks {self.operator.title} for"
-        if self.cadence in CADENCE_MINUTES:
+        said = f"{self.cadence.how_often.capitalize()}: asks {self.operator.title} for"
+        if self.cadence.within_the_day:
             return f"{said} today's newest values, and after midnight for yesterday's last ones."
-        if self._ahead:
+        if self.cadence.ahead:
             return f"{said} tomorrow, which is published ahead."
         return f"{said} the days that ended or became final, and for lists of today."
 
-    @property
-    def _ahead(self) -> bool:
-        return any(f.offset_days > 0 for _, c in self.pairs for f in c.feeds)
-
     def feeds(self, config: DatasetConfig) -> list[Feed]:
         """The feeds of a dataset that it asks."""
-        return [f for f in config.feeds if (f.cadence, f.offset_minutes) == self._when]
-
-    @property
-    def _when(self) -> tuple[str, int]:
-        return self.cadence, self.offset
+        when = self.cadence.name, self.cadence.offset
+        return [f for f in config.feeds if (f.asked.name, f.asked.offset) == when]
 
 
 def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
@@ -87,10 +60,10 @@ def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
     or is published ahead, has a job of its own, ``isone_da_lmp_daily``. So has an offset that is
     not the usual one of its source and cadence: ``isone_five_minutes_plus_4``.
     """
-    found: defaultdict[tuple[str, str], defaultdict[int, list[Pair]]]
+    found: defaultdict[tuple[str, CadenceName], defaultdict[int, list[Pair]]]
     found = defaultdict(lambda: defaultdict(list))
     for dataset, config in pairs:
-        cadences = [(f.cadence, f.offset_minutes) for f in config.feeds if f.cadence in _CADENCES]
+        cadences = [(f.cadence, f.offset_minutes) for f in config.feeds if f.asked.scheduled]
         for cadence, offset in dict.fromkeys(cadences):
             found[dataset.operator.name, cadence][offset].append((dataset, config))
     made = []
@@ -102,19 +75,27 @@ def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
     return made
 
 
-def _groups_at(cadence: str, offset: int, suffix: str, ours: Sequence[Pair]) -> list[ScheduleGroup]:
+def _groups_at(
+    cadence: CadenceName, offset: int, suffix: str, ours: Sequence[Pair]
+) -> list[ScheduleGroup]:
     """The beats of one source, cadence and offset: one a partitions definition."""
     operator = ours[0][0].operator
     usual = Counter(partitions(d, c) for d, c in ours).most_common(1)[0][0]
     shared = tuple((d, c) for d, c in ours if partitions(d, c) == usual)
     own = [(d, c) for d, c in ours if partitions(d, c) != usual]
+    named = [(operator.name, shared), *((d.key, ((d, c),)) for d, c in own)]
     return [
-        ScheduleGroup(f"{operator.name}_{cadence}{suffix}", operator, cadence, shared, offset),
-        *(
-            ScheduleGroup(f"{d.key}_{cadence}{suffix}", operator, cadence, ((d, c),), offset)
-            for d, c in own
-        ),
+        ScheduleGroup(
+            f"{name}_{cadence}{suffix}", operator, _cadence(cadence, offset, pairs), pairs
+        )
+        for name, pairs in named
     ]
+
+
+def _cadence(name: CadenceName, offset: int, pairs: Sequence[Pair]) -> Cadence:
+    """The cadence of a group: where a feed of it is published ahead, all wait until that is out."""
+    ahead = any(f.offset_days > 0 for _, c in pairs for f in c.feeds)
+    return cadence_of(name, offset, ahead=ahead)
 
 
 def cadence_job(group: ScheduleGroup) -> Job:
@@ -123,7 +104,7 @@ def cadence_job(group: ScheduleGroup) -> Job:
         group.name,
         selection=dg.AssetSelection.assets(*asset_keys(d for d, _ in group.pairs)).without_checks(),
         executor_def=dg.in_process_executor,
-        description=f"Collects what {group.operator.title} publishes {group.how_often}, "
+        description=f"Collects what {group.operator.title} publishes {group.cadence.how_often}, "
         "and brings it into the tables.",
         tags={"dagster/priority": "10"},
     )
@@ -145,8 +126,8 @@ def cadence_schedule(job: Job, group: ScheduleGroup, *, running: bool) -> dg.Sch
         job=job,
         name=f"{job.name}_schedule",
         description=group.described,
-        cron_schedule=group.cron,
-        execution_timezone=group.operator.zone if group.cadence == "daily" else "UTC",
+        cron_schedule=group.cadence.cron,
+        execution_timezone="UTC" if group.cadence.within_the_day else group.operator.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING
         if running
         else dg.DefaultScheduleStatus.STOPPED,

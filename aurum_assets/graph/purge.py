@@ -15,36 +15,50 @@ transaction and a look at the schema for each. Here events go first, then the ru
 so that a pass that was killed is completed by the next one. A run that is not the latest never
 becomes so again: runs and daemon may go on meanwhile.
 
-The tables are private to Dagster; ``requirements.lock`` pins its version, and the tests read what
-is left by its public interface.
+Tables and columns are named here as Dagster's migrations name them, and its storages are known by
+what they can do: nothing is imported from its private modules. ``requirements.lock`` pins its
+version, and the tests read what is left by its public interface.
 """
 
 import datetime as dt
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.instance.utils import RUNLESS_RUN_ID
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
-    INDEX_SHARD_NAME,
-    SqliteEventLogStorage,
-)
-from dagster._core.storage.runs.schema import BulkActionsTable as Backfills
-from dagster._core.storage.runs.schema import RunsTable as Runs
-from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from aurum_assets.model.errors import ConfigError, StoreUnavailable
 from aurum_assets.resources.stores import shrink
+
+RUNLESS_RUN_ID, INDEX_SHARD_NAME = "", "index"  # as Dagster calls the files of both
+Events = sa.table(
+    "event_logs",
+    *(sa.column(n, sa.String) for n in ("run_id", "dagster_event_type", "asset_key", "partition")),
+    sa.column("id", sa.BigInteger),
+    sa.column("timestamp", sa.DateTime),
+)
+Checks = sa.table(
+    "asset_check_executions",
+    *(sa.column(n, sa.String) for n in ("run_id", "asset_key", "check_name", "partition")),
+    sa.column("execution_status", sa.String),
+    sa.column("id", sa.BigInteger),
+    sa.column("create_timestamp", sa.DateTime),
+)
+Runs = sa.table(
+    "runs",
+    *(sa.column(n, sa.String) for n in ("run_id", "status", "backfill_id")),
+    sa.column("id", sa.BigInteger),
+    sa.column("create_timestamp", sa.DateTime),
+    sa.column("end_time", sa.Float),
+)
+Backfills = sa.table("bulk_actions", sa.column("key", sa.String), sa.column("status", sa.String))
 
 BATCH = 100  # runs of one transaction: it holds others up for some 0.1 s
 _FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -98,7 +112,7 @@ def purge(
     that holds runs and events in SQL.
     """
     events, runs = instance.event_log_storage, instance.run_storage
-    if not isinstance(events, SqlEventLogStorage) or not isinstance(runs, SqlRunStorage):
+    if not isinstance(events, EventsInSql) or not isinstance(runs, RunsInSql):
         msg = f"Dagster's storage {type(events).__name__} is not one that can be purged from here"
         raise ConfigError(msg)
     try:
@@ -109,13 +123,49 @@ def purge(
         raise StoreUnavailable(msg) from error
 
 
+@runtime_checkable
+class EventsInSql(Protocol):
+    """A storage of events whose index is a SQL database."""
+
+    def index_connection(self) -> AbstractContextManager[sa.Connection]:
+        """A connection to the database of all events, within a transaction."""
+
+    def delete_events_for_run(self, conn: sa.Connection, run_id: str) -> None:
+        """Delete the events of one run."""
+
+
+@runtime_checkable
+class EventsInFiles(EventsInSql, Protocol):
+    """One that keeps the events of each run in a SQLite file, too."""
+
+    def path_for_shard(self, run_id: str) -> str:
+        """The file of one run."""
+
+    def run_connection(self, run_id: str) -> AbstractContextManager[sa.Connection]:
+        """A connection to the file of one run."""
+
+    def get_all_run_ids(self) -> Sequence[str]:
+        """The runs that have a file."""
+
+
+@runtime_checkable
+class RunsInSql(Protocol):
+    """A storage of runs that is a SQL database."""
+
+    def connect(self) -> AbstractContextManager[sa.Connection]:
+        """A connection to the database of runs, within a transaction."""
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete one run."""
+
+
 @dataclass(frozen=True)
 class _Pass:
     """One pass over one instance."""
 
     instance: dg.DagsterInstance
-    events: SqlEventLogStorage
-    runs: SqlRunStorage
+    events: EventsInSql
+    runs: RunsInSql
     before: dt.datetime
 
     def purged(self, *, dry_run: bool, limit: int | None, tell: Tell) -> Purged:
@@ -154,7 +204,7 @@ class _Pass:
             freed += _size(self._files(run))
             log_of = sa.delete(Events).where(Events.c.run_id == run, mark)
             self._remove_printed(run)
-            if isinstance(self.events, SqliteEventLogStorage):
+            if isinstance(self.events, EventsInFiles):
                 with self.events.run_connection(run) as db:
                     db.execute(log_of)
                 shrink(Path(self.events.path_for_shard(run)), worth=1)
@@ -228,7 +278,7 @@ class _Pass:
 
     def _files(self, run: str) -> Iterator[Path]:
         """The files of one run: its events, where these have a file, and what it printed."""
-        if isinstance(self.events, SqliteEventLogStorage):
+        if isinstance(self.events, EventsInFiles):
             shard = self.events.path_for_shard(run)
             yield from (Path(shard + end) for end in _ENDS if Path(shard + end).exists())
         yield from (file for file in self._printed(run).rglob("*") if file.is_file())
@@ -238,7 +288,7 @@ class _Pass:
 
     def _orphans(self) -> list[str]:
         """Runs that are not stored (any more) and left files: deleted in the UI, for instance."""
-        if not isinstance(self.events, SqliteEventLogStorage):
+        if not isinstance(self.events, EventsInFiles):
             return []
         names = set(self.events.get_all_run_ids()) - {RUNLESS_RUN_ID}
         with suppress(FileNotFoundError):
@@ -254,7 +304,7 @@ class _Pass:
 
     def _databases(self) -> list[Path]:
         """The files that all runs share."""
-        if not isinstance(self.events, SqliteEventLogStorage):
+        if not isinstance(self.events, EventsInFiles):
             return []
         index = Path(self.events.path_for_shard(INDEX_SHARD_NAME))
         history = index.parents[1]
@@ -305,7 +355,7 @@ class _Pass:
             db.execute(events.where(Events.c.id.not_in(kept)))
             kept = [number for (number,) in db.execute(results.where(Checks.c.partition.is_(None)))]
             db.execute(checks.where(Checks.c.partition.is_(None), Checks.c.id.not_in(kept)))
-        if isinstance(self.events, SqliteEventLogStorage):  # there, they lie in a file too
+        if isinstance(self.events, EventsInFiles):  # there, they lie in a file too
             if not Path(self.events.path_for_shard(RUNLESS_RUN_ID)).exists():
                 return
             with self.events.run_connection(RUNLESS_RUN_ID) as db:

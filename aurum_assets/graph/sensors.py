@@ -32,7 +32,7 @@ def sensors(work: Work, *, running: bool) -> list[dg.SensorDefinition]:
         for group, job in work
         for dataset, config in group.pairs
         for feed in config.feeds
-        if feed.probe is not None and feed.cadence == group.cadence and not feed.becomes_final
+        if feed.probe is not None and feed.cadence == group.cadence.name and not feed.becomes_final
     ]
     return [_gap_sensor(work, status), finals_sensor(work, status), *probes]
 

@@ -13,14 +13,7 @@ import dagster as dg
 from aurum_assets.ingest.collect import Collected
 from aurum_assets.ingest.normalize import Normalized
 from aurum_assets.model.checks import Verdict
-from aurum_assets.model.errors import (
-    AurumError,
-    HostUnknown,
-    LakeBusy,
-    LakeUnreachable,
-    SourceUnavailable,
-    StoreUnavailable,
-)
+from aurum_assets.model.errors import AurumError, HostUnknown, Transient
 from aurum_assets.model.shown import visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources import logs
@@ -31,7 +24,6 @@ from aurum_assets.resources.settings import Resources
 log = get_logger(__name__)
 
 _SECONDS_LEFT = re.compile(r" in \d+ s\b")
-_PASSING = (SourceUnavailable, StoreUnavailable, LakeBusy, LakeUnreachable, HostUnknown)
 
 
 @contextlib.contextmanager
@@ -101,9 +93,8 @@ def _told(
     _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
 ) -> bool:
     if isinstance(error, AurumError):
-        failure = dg.Failure(
-            visible(redacted(str(error))), allow_retries=isinstance(error, _PASSING)
-        )
+        again = isinstance(error, Transient)
+        failure = dg.Failure(visible(redacted(str(error))), allow_retries=again)
         if _shown(error) is None:
             raise failure from None
         # One trace, beginning with the sentence: what caused our error, and where it was raised.

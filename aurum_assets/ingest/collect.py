@@ -24,7 +24,7 @@ from aurum_assets.model.errors import (
     SourceError,
     SourceRefused,
     SourceUnavailable,
-    StoreUnavailable,
+    StoreError,
 )
 from aurum_assets.model.reading import Inspection, inspect_answer
 from aurum_assets.resources.api import ApiClient
@@ -73,7 +73,7 @@ class Archived:
     bytes: int = 0
     records: int = 0
     stored: Stored | None = None
-    trouble: StoreUnavailable | ConfigError | None = None
+    trouble: StoreError | ConfigError | None = None
     partial: str = ""
 
 
@@ -81,9 +81,9 @@ class Archived:
 class Collected:
     """What one run of ``collect`` did. ``owed``: days that the spool brought up meanwhile.
 
-    ``spooled``: answers that wait for the archive, and are not among ``archived``. By feed, in
-    words: ``failed`` and ``not_yet`` what brought no answer, ``not_offered`` what the operator does
-    not have at all, which is no failure.
+    ``spooled``: answers that wait for the archive, and are not among ``archived``. By feed:
+    ``failed`` and ``not_yet`` why it brought no answer, ``not_offered`` that the operator does not
+    have it at all, which is no failure.
     """
 
     archived: list[Archived] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Collected:
     requests: int = 0
     api_seconds: float = 0.0
     refusal: str = ""
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, SourceError] = field(default_factory=dict)
     not_yet: dict[str, str] = field(default_factory=dict)
     not_offered: dict[str, str] = field(default_factory=dict)
 
@@ -130,7 +130,7 @@ def collect(
     hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was done
     before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
-    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreUnavailable`` or
+    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreError`` or
     ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
     What was spooled before goes up first.
     """
@@ -146,10 +146,10 @@ def collect(
         resources.metrics.verb("collect", dataset),
     )
     with said, counted, resources.api(dataset.operator, tell=progress or (lambda _: None)) as api:
-        away: StoreUnavailable | ConfigError | None = None
+        away: StoreError | ConfigError | None = None
         try:
             drain_spool(resources, dataset)
-        except (StoreUnavailable, ConfigError) as error:
+        except (StoreError, ConfigError) as error:
             away = error  # what is asked now goes to the spool too
         done.owed = owed_days(resources, dataset)
         errors: list[SourceError] = []
@@ -242,7 +242,7 @@ def _noted(
     """
     dataset, feed = asking.dataset, asking.feed
     if isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED:
-        done.failed[feed.name] = str(error)
+        done.failed[feed.name] = error
         raise error
     if isinstance(error, NotOffered):
         done.not_offered[feed.name] = str(error)
@@ -254,7 +254,7 @@ def _noted(
         done.not_yet[feed.name] = str(error)
         log.info("not yet published", **said)
     else:
-        done.failed[feed.name] = str(error)
+        done.failed[feed.name] = error
         log.warning("a feed brought nothing", **said)
     return [error]
 
@@ -277,7 +277,7 @@ def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
     raise SourceRefused(said, status=next(e.status for e in failed if isinstance(e, SourceRefused)))
 
 
-def _raise_spooled(done: Collected, away: StoreUnavailable | ConfigError | None) -> None:
+def _raise_spooled(done: Collected, away: StoreError | ConfigError | None) -> None:
     """Raise what kept an answer out of the archive, now or in an earlier attempt (``away``)."""
     if done.spooled:
         away = done.spooled[0].trouble
@@ -475,7 +475,7 @@ def accept(
     """Archive an answer under the day that it speaks of, unless its request was answered so last.
 
     Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.
-    Raises ``StoreUnavailable`` or ``ConfigError`` where they had to be spooled.
+    Raises ``StoreError`` or ``ConfigError`` where they had to be spooled.
     """
     archived = _kept(resources, dataset, received, force=force)
     if archived.trouble is not None:

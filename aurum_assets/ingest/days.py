@@ -19,8 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import polars as pl
 
-from aurum_assets.ingest.collect import Collected, collect
-from aurum_assets.ingest.normalize import Normalized, normalize_each
+from aurum_assets.ingest.day import Outcome, bring
 from aurum_assets.ingest.waiting import waited_for
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, Operator
@@ -28,11 +27,9 @@ from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
     DaysFailed,
-    HostUnknown,
     MalformedPayload,
-    NotOffered,
-    SourceError,
     SourceRefused,
+    StoreRefused,
 )
 from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.wire import Abandoned, abandon, asker
@@ -168,14 +165,16 @@ async def collect_days(
     """Collect and normalize ``days``, ``at_once`` at a time, and give their rows in the table.
 
     ``progress`` is called in the event loop after each day: its key, days done, days asked for.
-    Raises ``DaysFailed`` after the last day where some failed; ``ConfigError`` and a 401 end it at
-    the first, for the other days would fare alike.
+    Raises ``DaysFailed`` after the last day where some failed; where one shows that all would fail
+    alike, the rest are not asked for and have its error. ``ConfigError`` and a 401 end it at the
+    first.
     """
     if at_once < 1:
         msg = f"at_once is {at_once}: at least one day must be asked for at a time"
         raise ConfigError(msg)
     loop = asyncio.get_running_loop()
     done: list[str] = []
+    ended: list[AurumError] = []
 
     def tell(day: OperatingDay) -> None:
         done.append(day.key)
@@ -184,7 +183,21 @@ async def collect_days(
 
     def job(day: OperatingDay) -> Callable[[Resources], AurumError | None]:
         def run(own: Resources) -> AurumError | None:
-            error = _failure(own, dataset, day, filters, force=force)
+            if ended:
+                return ended[0]
+            outcome = bring(
+                own,
+                dataset,
+                day,
+                filters=filters,
+                force=force,
+                progress=lambda _: own.sleep(0),
+            )
+            error = _failure(outcome)
+            if error is not None and _ends_at_once(error):
+                raise error
+            if error is not None and outcome.ends:
+                ended.append(error)
             loop.call_soon_threadsafe(tell, day)
             return error
 
@@ -195,8 +208,8 @@ async def collect_days(
     if errors:
         shown = [f"{key}: {error}" for key, error in list(errors.items())[:_SHOWN]]
         more = [f"and {len(errors) - _SHOWN} more"] if len(errors) > _SHOWN else []
-        said = "; ".join(shown + more)
-        msg = f"{dataset.key}: {len(errors)} of {len(days)} days failed: {said}"
+        listed = "; ".join(shown + more)
+        msg = f"{dataset.key}: {len(errors)} of {len(days)} days failed: {listed}"
         raise DaysFailed(msg, errors=errors)
     (rows,) = await in_threads(resources, [lambda own: held_rows(own, dataset, days)])
     return rows
@@ -208,76 +221,21 @@ def held_rows(resources: Resources, dataset: Dataset, days: Sequence[OperatingDa
     return pl.concat([dataset.table.empty(), *held])
 
 
-def _failure(
-    resources: Resources,
-    dataset: Dataset,
-    day: OperatingDay,
-    filters: Mapping[str, str] | None,
-    *,
-    force: bool,
-) -> AurumError | None:
-    """Collect and normalize one day; why it failed, if it did. Raises what all days would meet."""
-    try:
-        collect_day(resources, dataset, day, filters=filters, force=force)
-    except ConfigError:
-        raise
-    except SourceRefused as error:
-        if error.status == _UNAUTHORIZED:
-            raise
-        return error
-    except AurumError as error:
-        return error
-    return None
+def _failure(outcome: Outcome) -> AurumError | None:
+    """Why the rows of a day are not all that was asked for, if they are not.
 
-
-def collect_day(
-    resources: Resources,
-    dataset: Dataset,
-    day: OperatingDay,
-    *,
-    filters: Mapping[str, str] | None = None,
-    force: bool = False,
-) -> list[Normalized]:
-    """Ask for ``day``, archive what comes, and merge it where it belongs.
-
-    Each feed is asked by itself: what one brought is stored before the failure of another is
-    raised. Raises ``SourceError`` where the operator gave no answer for ``day``, ``HostUnknown``
-    where its name is not known, ``NotOffered`` where it does not have the dataset at all,
-    ``MalformedPayload`` where some of what it gave had to be rejected whole. Rows that break a rule
-    are no failure: they go to ``quality.quarantine``.
+    Answers that were rejected whole count: a caller who gets rows sees nothing else of them. Rows
+    that break a rule do not: they are in ``quality.quarantine``.
     """
-    failed: SourceError | HostUnknown | None = None
-    asked = Collected()
-    try:
-        collect(
-            resources,
-            dataset,
-            day,
-            filters=filters,
-            force=force,
-            progress=lambda _: resources.sleep(0),
-            into=asked,
-        )
-    except (SourceError, HostUnknown) as error:
-        failed = error  # once what other feeds brought is in the table
-    outcomes = [done for _, done in normalize_each(resources, dataset, asked.days, day)]
-    merged = [done for done in outcomes if isinstance(done, Normalized)]
-    for done in outcomes:
-        if not isinstance(done, Normalized):
-            raise done
-    if failed is not None:
-        raise failed
-    if asked.refusal:
-        raise SourceRefused(asked.refusal)
-    if asked.not_offered and not asked.days:
-        raise NotOffered("; ".join(asked.not_offered.values()))
-    reasons = [a.reason for a in asked.archived if a.outcome == "rejected"]
-    reasons += [reason for one in merged for reason in one.rejected]
-    if reasons:
-        msg = f"{dataset.key}: {len(reasons)} answers were rejected: {reasons[0]}"
-        raise MalformedPayload(msg)
-    if day.key not in asked.days:
-        said = ", ".join(asked.days)
-        msg = f"{dataset.key}: asked for {day}, the operator answered with {said}: ask again later"
-        raise SourceRefused(msg)
-    return merged
+    if outcome.error is not None or not outcome.rejected:
+        return outcome.error
+    reasons = outcome.rejected
+    return MalformedPayload(
+        f"{outcome.dataset.key}: {len(reasons)} answers were rejected: {reasons[0]}"
+    )
+
+
+def _ends_at_once(error: AurumError) -> bool:
+    """Whether ``error`` is the caller's to mend, whatever days were asked for."""
+    unauthorized = isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED
+    return unauthorized or isinstance(error, ConfigError | StoreRefused)

@@ -322,7 +322,7 @@ def _look(
     """The gaps whose time has come; what else is known of the days goes into ``memory``."""
     now, config = resources.now(), resources.config(dataset)
     owed = offered_debts(resources, dataset)
-    lateness = dt.timedelta(minutes=config.lateness_minutes)
+    lateness = config.lateness
     stored = set(resources.lake.days(dataset.table)) if owed else set()
     days = wanted_days(resources, dataset, stored, owed)
     gaps, looks = [], LOOKS

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope
-from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreUnavailable
+from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreError, StoreUnavailable
 from aurum_assets.resources.archive import Archive, Rejection, Stored, endpoint_of, order_of
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.settings import Resources
@@ -37,7 +37,7 @@ class Kept:
 
     path: str
     stored: Stored | None = None
-    trouble: StoreUnavailable | ConfigError | None = None
+    trouble: StoreError | ConfigError | None = None
 
 
 def keep(
@@ -51,7 +51,7 @@ def keep(
     folder = dataset.archive_name
     try:
         return _archive(resources, dataset, envelope, body, force=force)
-    except (StoreUnavailable, ConfigError) as error:
+    except (StoreError, ConfigError) as error:
         trouble = _spooled(resources, error, lambda spool: spool.put(folder, envelope, body))
         return Kept(resources.spool.path(folder, envelope), trouble=trouble)
 
@@ -60,14 +60,14 @@ def keep_rejected(resources: Resources, rejection: Rejection, body: bytes) -> Ke
     """Keep bytes that cannot be read, as ``keep`` does; ``stored`` is None."""
     try:
         return Kept(resources.archive.reject(rejection, body))
-    except (StoreUnavailable, ConfigError) as error:
+    except (StoreError, ConfigError) as error:
         trouble = _spooled(resources, error, lambda spool: spool.reject(rejection, body))
         return Kept(resources.spool.rejected_path(rejection), trouble=trouble)
 
 
 def _spooled(
-    resources: Resources, error: StoreUnavailable | ConfigError, put: Callable[[Archive], object]
-) -> StoreUnavailable | ConfigError:
+    resources: Resources, error: StoreError | ConfigError, put: Callable[[Archive], object]
+) -> StoreError | ConfigError:
     """``error``, and that the bytes wait in the spool, where ``put`` puts them."""
     try:
         put(resources.spool)
@@ -92,7 +92,7 @@ def drain_spool(resources: Resources, dataset: Dataset) -> None:
     """Bring up what the spool holds of ``dataset``, for at most about a minute.
 
     A kill between upload and removal brings it up again, and finds it there. Raises
-    ``StoreUnavailable`` or ``ConfigError`` where the archive is still out of reach or refuses.
+    ``StoreError`` or ``ConfigError`` where the archive is still out of reach or refuses.
     """
     if not (resources.root / "spool").exists():
         return

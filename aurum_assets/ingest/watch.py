@@ -18,7 +18,7 @@ from aurum_assets.ingest.keep import waiting
 from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.ingest.publish import drain
 from aurum_assets.model.clock import HOUR
-from aurum_assets.model.dataset import CADENCE_MINUTES, Dataset, Feed
+from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.alerts import Alert, Kind, Trouble
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric as Family
 
-_DAILY_AT, _CLEARED_AT = dt.time(6, 30), dt.time(14, 30)  # local, as the schedules beat
 _STUCK = dt.timedelta(minutes=10)
 _PAUSE = dt.timedelta(hours=26)  # of one who looks once a day
 _REMEMBERED = 30 * 86_400.0
@@ -276,10 +275,10 @@ def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
     }
     for dataset in seen.datasets:
         for feed in seen.resources.config(dataset).feeds:
-            if seen.days[dataset.key] and feed.cadence != "backfill":
+            if seen.days[dataset.key] and feed.asked.scheduled:
                 if is_known_not_offered(seen.resources, dataset, feed):
                     continue
-                late = _late_beat if feed.cadence in CADENCE_MINUTES else _late_day
+                late = _late_beat if feed.asked.within_the_day else _late_day
                 counted = _EVER if (dataset.key, feed.name) in told else since
                 sentence = late(seen, dataset, feed, counted)
                 if sentence:
@@ -287,11 +286,9 @@ def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
 
 
 def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
-    """Why a feed that beats within the hour is late; empty where it is not."""
-    group = dt.timedelta(minutes=CADENCE_MINUTES[feed.cadence] + feed.offset_minutes)
+    """Why a feed that is asked several times a day is late; empty where it is not."""
     every = max(dataset.dialect(e.dialect).every for e in feed.endpoints)
-    lateness = dt.timedelta(minutes=seen.resources.config(dataset).lateness_minutes)
-    limit = every + lateness + group
+    limit = every + seen.resources.config(dataset).lateness + feed.asked.longest_wait
     newest = seen.newest[dataset.key].get(feed.finality or "")
     if newest is None:
         day = seen.days[dataset.key][-1]
@@ -309,12 +306,10 @@ def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) ->
 
 
 def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
-    """Why a feed that beats once a day is late; empty where it is not."""
+    """Why a feed that is asked once a day is late; empty where it is not."""
     config, held = seen.resources.config(dataset), seen.days[dataset.key]
-    grace = feed.grace_days if feed.becomes_final else 0
-    wait = dt.timedelta(minutes=config.lateness_minutes) + HOUR
+    at, grace, wait = feed.asked.at, feed.grace, config.lateness + HOUR
     asked_on = dataset.operator.day_of(seen.now).plus(-grace)
-    at = _CLEARED_AT if feed.offset_days > 0 else _DAILY_AT
     while asked_on.plus(grace).at(at) + wait > seen.now:
         asked_on = asked_on.plus(-1)
     owed = asked_on.plus(feed.offset_days)

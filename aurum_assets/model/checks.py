@@ -115,11 +115,6 @@ class Evidence:
         return "" if kept_out else self.without_rows
 
     @property
-    def lateness(self) -> dt.timedelta:
-        """How long after its end an interval may be out."""
-        return dt.timedelta(minutes=self.config.lateness_minutes)
-
-    @property
     def ahead(self) -> bool:
         """Whether the day is published before it begins."""
         return any(feed.offset_days > 0 for feed in self.config.feeds)
@@ -127,7 +122,7 @@ class Evidence:
     @property
     def closed(self) -> bool:
         """Whether all of the day is due."""
-        over = self.now >= self.day.end + self.lateness
+        over = self.now >= self.day.end + self.config.lateness
         return over or (self.ahead and bool(self.due))
 
     @property
@@ -146,7 +141,7 @@ class Evidence:
         marks = self.day.marks(self.every)
         if self.ahead:
             return marks if self.now >= self.day.start or len(self.intervals) else []
-        return [m for m in marks if m + self.every + self.lateness <= self.now]
+        return [m for m in marks if m + self.every + self.config.lateness <= self.now]
 
 
 def evaluate(evidence: Evidence) -> list[Verdict]:
@@ -253,7 +248,7 @@ def completeness(evidence: Evidence) -> Verdict:
 def _complete_by_cases(evidence: Evidence, published: Sequence[dt.datetime]) -> Verdict:
     """The day's publications, told by the distances between them."""
     day, longest = evidence.day, dt.timedelta(seconds=evidence.config.case_gap_seconds)
-    due = min(evidence.now - evidence.lateness, day.end)
+    due = min(evidence.now - evidence.config.lateness, day.end)
     gaps = case_gaps(day, published, due, evidence.every, longest)
     held, missing = len(set(published)), sum(gap.cases for gap in gaps)
     reason = f"{held} cases are there, none of them further apart than {longest.seconds} s"
@@ -401,7 +396,7 @@ def freshness(evidence: Evidence) -> Verdict:
     newest = None if none else evidence.intervals["interval_start"].max()
     since = newest if isinstance(newest, dt.datetime) else evidence.day.start - evidence.every
     age = evidence.now - since - evidence.every
-    limit = evidence.every + evidence.lateness
+    limit = evidence.every + evidence.config.lateness
     minutes = round(age.total_seconds() / 60)
     if none and age <= limit:
         return nothing_to_judge("freshness", f"no interval of {evidence.day} is expected yet")

@@ -14,11 +14,10 @@ from typing import Any, ClassVar, Literal
 import msgspec
 import polars as pl
 
+from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.drift import Expected, with_magnitude
 from aurum_assets.model.table import Table
-
-CADENCE_MINUTES: Mapping[str, int] = {"five_minutes": 5, "fifteen_minutes": 15}  # within the hour
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ class Feed:
 
     name: str
     asks: Literal["now", "day", "hour"]
-    cadence: Literal["five_minutes", "fifteen_minutes", "daily", "backfill"]
+    cadence: CadenceName
     endpoints: tuple[Endpoint, ...]
     finality: Literal["prelim", "final"] | None = None
     offset_minutes: int = 0
@@ -157,6 +156,16 @@ class Feed:
     probe: Probe | None = None
     filters: tuple[str, ...] = ()
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    @property
+    def asked(self) -> Cadence:
+        """When it is asked."""
+        return cadence_of(self.cadence, self.offset_minutes, ahead=self.offset_days > 0)
+
+    @property
+    def grace(self) -> int:
+        """How many days later than ``offset_days`` its answer may be out: final values are late."""
+        return self.grace_days if self.becomes_final else 0
 
     @property
     def due_days(self) -> int:
@@ -226,6 +235,11 @@ class DatasetConfig:
             dialect: {name: with_magnitude(s, self.price_bounds) for name, s in fields.items()}
             for dialect, fields in self.expected_fields.items()
         }
+
+    @property
+    def lateness(self) -> dt.timedelta:
+        """How long after its end an interval may be out."""
+        return dt.timedelta(minutes=self.lateness_minutes)
 
     @property
     def clock_slack(self) -> dt.timedelta:

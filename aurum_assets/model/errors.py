@@ -1,24 +1,29 @@
 """The errors, sorted by the one question that matters at 3 a.m.: would asking again help?
 
+Two base classes answer it, beside the class that says where the error comes from: ``Transient``
+(marked +: ask again later) and ``Refused`` (marked -: do not, until somebody changes something).
+
 AurumError
 |- SourceError            the operator's side of the wire
-|  |- SourceUnavailable   5xx, 408, 429, timeouts, truncation: ask again later
+|  |+ SourceUnavailable   5xx, 408, 429, timeouts, truncation
 |  |  '- NotYetPublished  nothing is there yet, for a day that is not due
-|  '- SourceRefused       any other 4xx: asking again cannot help
+|  '- SourceRefused       any other 4xx
 |     '- NotOffered       404 of what is only documented: the operator does not have it
 |- DataError              the bytes arrived and they are wrong
 |  |- MalformedPayload    no dialect's shape
 |  '- ContractBroken      the table refuses it
+|- StoreError             the archive's store
+|  |+ StoreUnavailable    out of reach
+|  '- StoreRefused        S3 refuses who we are or what we ask
 |- NothingArchived        no answer of the day is archived: collect it first
 |- DaysFailed             some days of several: each has its own error
-|- LakeBusy               other writers had the table all the time: ask again later
+|+ LakeBusy               other writers had the table all the time
 |- Overtaken              the table holds later values already: fold the day again
-|- LakeUnreachable        nobody answers where the lake's catalog is: ask again later
-|- StoreUnavailable       the archive's store is out of reach: ask again later
+|+ LakeUnreachable        nobody answers where the lake's catalog is
 |- Unexpected             a day failed in a way that nobody thought of: the log has the traceback
 |- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
-   |- HostUnknown         no DNS server knows the name of a host that we are to ask
+   |+ HostUnknown         no DNS server knows the name of a host that we are to ask
    |- HomeMoved           a copied or moved home, whose tables name the old files: aurum relocate
    '- LakeDamaged         a file of the lake cannot be read: make it anew from the archive
 """
@@ -27,14 +32,37 @@ from collections.abc import Mapping
 
 
 class AurumError(Exception):
-    """Anything that this project raises on purpose."""
+    """Anything that this project raises on purpose.
+
+    ``cause``: the message without its last part ``remedy``, which says what to do.
+    """
+
+    remedy = ""
+
+    def __init__(self, message: str = "", *, remedy: str = "") -> None:
+        super().__init__(f"{message}: {remedy}" if remedy else message)
+        if remedy:
+            self.remedy = remedy
+
+    @property
+    def cause(self) -> str:
+        """What is wrong."""
+        return str(self).removesuffix(f": {self.remedy}") if self.remedy else str(self)
+
+
+class Transient(AurumError):
+    """Asking again later may help: a run is tried again."""
+
+
+class Refused(AurumError):
+    """Asking again cannot help until somebody changes something."""
 
 
 class SourceError(AurumError):
     """The operator did not give an answer that can be used."""
 
 
-class SourceUnavailable(SourceError):
+class SourceUnavailable(SourceError, Transient):
     """The operator may answer later: 5xx, 408, 429, a timeout, a truncated body, an open breaker.
 
     ``body`` holds what had arrived of an answer cut short, so that it can be kept.
@@ -49,7 +77,7 @@ class NotYetPublished(SourceUnavailable):
     """The operator answered that there is nothing yet, for a day that is not due."""
 
 
-class SourceRefused(SourceError):
+class SourceRefused(SourceError, Refused):
     """The operator said no (any 4xx but 408 and 429): asking again cannot help."""
 
     def __init__(self, message: str, *, status: int = 0) -> None:
@@ -95,7 +123,7 @@ class DaysFailed(AurumError):
         self.errors = errors or {}
 
 
-class LakeBusy(AurumError):
+class LakeBusy(Transient):
     """Other writers had the table all the time: ask again later."""
 
 
@@ -103,12 +131,23 @@ class Overtaken(AurumError):
     """Another machine merged a later snapshot first: the day is to be folded again."""
 
 
-class LakeUnreachable(AurumError):
+class LakeUnreachable(Transient):
     """The lake's catalog does not answer, or not whether a commit landed: ask again later."""
 
 
-class StoreUnavailable(AurumError):
+class StoreError(AurumError):
+    """The archive's store takes or gives nothing now."""
+
+
+class StoreUnavailable(StoreError, Transient):
     """The store of the archive is out of reach: ask again later. It says nothing of what it holds.
+
+    What was fetched meanwhile is kept in the spool, and goes up with the next run.
+    """
+
+
+class StoreRefused(StoreError, Refused):
+    """The store refuses who we are, or what we ask: credentials, permissions, no such bucket.
 
     What was fetched meanwhile is kept in the spool, and goes up with the next run.
     """
@@ -121,7 +160,7 @@ class Unexpected(AurumError):
     """
 
 
-class QueryRefused(AurumError):
+class QueryRefused(Refused):
     """What was asked of the tables cannot be answered: a wrong name, wrong SQL, a write."""
 
 
@@ -129,7 +168,7 @@ class ConfigError(AurumError):
     """A file or variable of ours is wrong; the message names it, what it holds, what it should."""
 
 
-class HostUnknown(ConfigError):
+class HostUnknown(ConfigError, Transient):
     """The name of a host is not known to DNS; the message names the variable that holds it."""
 
 

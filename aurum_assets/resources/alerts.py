@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from aurum_assets.model.errors import AurumError
+from aurum_assets.model.finding import Finding, broken
 from aurum_assets.resources import hosts
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
@@ -238,6 +240,18 @@ class Alerts:
             with self._database() as db:
                 db.execute("DELETE FROM outgoing WHERE n = ?", (n,))
 
+    def check(self) -> Finding:
+        """Connect to the webhook as ``send`` does, and send nothing. Raises nothing."""
+        if not self._webhook:
+            return Finding("webhook", "off")
+        split = urlsplit(self._webhook)
+        where = f"{split.scheme}://{split.hostname or ''}"  # its path is the secret
+        try:
+            connect(self._webhook)
+        except AurumError as error:
+            return broken("webhook", where, error)
+        return Finding("webhook", "ok", where, "reached; nothing was sent")
+
     # --- within ----------------------------------------------------------------------------------
 
     def _open(self, db: sqlite3.Connection, trouble: Trouble, now: dt.datetime) -> None:
@@ -335,26 +349,48 @@ def post(url: str, document: Mapping[str, Any]) -> None:
 
     The address is a secret: no error repeats it, and no redirect is followed.
     """
+    if failed := _failed(url, document):
+        msg = f"the webhook of AURUM_WEBHOOK_URL took no alert: {failed}; it is tried again"
+        raise AurumError(msg)
+
+
+def connect(url: str) -> None:
+    """Connect to a webhook as ``post`` does, and send nothing. Raises ``AurumError``."""
+    if failed := _failed(url, None):
+        raise AurumError(failed, remedy="check AURUM_WEBHOOK_URL and the network")
+
+
+class _Connected(Exception):
+    """The request would be sent now."""
+
+
+def _failed(url: str, document: Mapping[str, Any] | None) -> str:
+    """Why a webhook took no ``document``; empty where it did. None: nothing is sent."""
     import httpx
 
     from aurum_assets.resources.wire import Deadline
 
     deadline = Deadline(_SECONDS)
-    failed = ""
+
+    def trace(event: str, info: Mapping[str, Any]) -> None:
+        deadline.trace(event, info)
+        ready = event.endswith("send_request_headers.started")
+        if document is None and ready and info["request"].method == b"POST":  # none of a proxy
+            raise _Connected
+
     try:
         with httpx.Client(timeout=_SECONDS) as client:
             deadline.start()
-            trace = {"trace": deadline.trace}
-            with client.stream("POST", url, json=document, extensions=trace) as answer:
-                failed = "" if answer.is_success else f"it answered {answer.status_code}"
+            more = {"trace": trace}
+            with client.stream("POST", url, json=document, extensions=more) as answer:
+                return "" if answer.is_success else f"it answered {answer.status_code}"
+    except _Connected:
+        return ""
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         known = not hosts.is_unknown(error)
-        failed = f"no answer ({type(error).__name__})" if known else "its host's name is not known"
+        return f"no answer ({type(error).__name__})" if known else "its host's name is not known"
     finally:
         deadline.stop()
-    if failed:
-        msg = f"the webhook of AURUM_WEBHOOK_URL took no alert: {failed}; it is tried again"
-        raise AurumError(msg)
 
 
 def _s(instant: dt.datetime) -> float:

@@ -25,6 +25,7 @@ import msgspec
 
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.finding import Finding
 
 _T = TypeVar("_T")
 
@@ -72,7 +73,7 @@ class Store(Protocol):
 
     What is put as a gzip with words is ``sealed`` with those that lie there.
 
-    Every method raises ``StoreUnavailable`` where the store is out of reach, and ``ConfigError``
+    Every method raises ``StoreUnavailable`` where the store is out of reach, and ``StoreRefused``
     where it refuses; neither is ever an empty answer.
     """
 
@@ -102,6 +103,12 @@ class Store(Protocol):
 
     def remove(self, key: str) -> None:
         """Remove an object and its words; no error where there is none."""
+
+    def check(self, seconds: float) -> Finding:
+        """Put, get, list and remove a small object as a run does, each within ``seconds``.
+
+        Raises nothing.
+        """
 
 
 class DaySize(msgspec.Struct, frozen=True, array_like=True):
@@ -159,6 +166,10 @@ class Archive:
     def uri(self) -> str:
         """Where the archive is."""
         return self.store.uri
+
+    def check(self, seconds: float) -> Finding:
+        """See ``Store``."""
+        return self.store.check(seconds)
 
     def put(self, folder: str, envelope: Envelope, body: bytes) -> Stored:
         """Keep ``body`` with its envelope."""

@@ -44,7 +44,7 @@ class Breaker:
 
         A probe must end in ``failed`` or ``answered``, or ``leave``.
         """
-        self._refuse_if_open()
+        self.refuse_if_open()
         if self._is_closed():
             return False
         if not self._state.claim(self._probe_key, self._probe_seconds):
@@ -58,7 +58,7 @@ class Breaker:
     def _still_half_open(self) -> bool:
         """Look again as the holder of the probe: an earlier probe may have ended meanwhile."""
         try:
-            self._refuse_if_open()
+            self.refuse_if_open()
         except SourceUnavailable:
             self.leave()
             raise
@@ -102,7 +102,8 @@ class Breaker:
     def _is_closed(self) -> bool:
         return len(self._state.keys(self._failure_prefix)) < self._failures
 
-    def _refuse_if_open(self) -> None:
+    def refuse_if_open(self) -> None:
+        """Raise ``SourceUnavailable`` while nobody may ask."""
         until = self._state.get(self._open_key)
         if until is None:
             return

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 from pydantic import TypeAdapter, ValidationError
 
+from aurum_assets.model.cadence import CADENCES
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import (
-    CADENCE_MINUTES,
     Dataset,
     DatasetConfig,
     Endpoint,
@@ -199,7 +199,7 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
 def _check_times(file: Path, dataset: str, feed: Feed) -> None:
     """Refuse offsets that lie beyond the next mark, and days that no schedule asks for."""
     key = f"feeds.{feed.name}"
-    minutes = CADENCE_MINUTES.get(feed.cadence, 1)
+    minutes = CADENCES[feed.cadence].minutes if feed.asked.within_the_day else 1
     if not 0 <= feed.offset_minutes < minutes:
         expected = f"0 to {minutes - 1}, as its cadence is {feed.cadence}"
         raise _wrong(file, dataset, f"{key}.offset_minutes", expected, feed.offset_minutes)

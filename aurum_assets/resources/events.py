@@ -10,13 +10,14 @@ told, and when.
 import itertools
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.finding import Finding, broken
 from aurum_assets.model.message import Message, document_message
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.outbox import Outbox
@@ -28,6 +29,11 @@ if TYPE_CHECKING:  # the client is an extra: what is not configured costs nothin
 PATIENCE = 10.0
 DOWN = 2.0
 AGAIN = 300.0  # seconds: most runs are shorter, a code server lives for weeks
+_NOT_INSTALLED = ("its client is not installed", "pip install 'aurum-assets[kafka]'")
+_LOOK = (
+    "check AURUM_KAFKA_BROKERS, AURUM_KAFKA_PROTOCOL, the user name and password if there are any, "
+    "and whether the brokers are up"
+)
 _HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}"
 _LARGEST = 16_000_000  # bytes of a message; what a topic takes (1 MB at first), its brokers say
 _SERVED = 500  # messages between two looks at what was acknowledged
@@ -115,10 +121,33 @@ class Events:
         try:
             return self._client.deliver(parcels)
         except ImportError:
-            reason = "its client is not installed: pip install 'aurum-assets[kafka]'"
-            return Delivery(stopped=reason)
+            return Delivery(stopped=": ".join(_NOT_INSTALLED))
         except ConfigError as error:
             return Delivery(stopped=str(error))
+
+    def check(self, topics: Collection[str], seconds: float) -> Finding:
+        """Ask the brokers for ``topics``, for ``seconds`` at most. Raises nothing."""
+        if not self.configured:
+            return Finding("kafka", "off")
+        where = self._brokers.servers.rpartition("@")[2]
+        began = time.monotonic()
+        try:
+            brokers, held = self._client.topics(seconds)
+        except ImportError:
+            return Finding("kafka", "broken", where, *_NOT_INSTALLED)
+        except ConfigError as error:
+            return broken("kafka", where, error)
+        except _Stop as stop:
+            self.__dict__.pop("_client", None)
+            return Finding("kafka", "broken", where, f"cannot be used ({stop})", _LOOK)
+        took = round((time.monotonic() - began) * 1000)
+        missing = sorted(set(topics) - held)
+        said = f"{brokers} brokers, {len(topics) - len(missing)} of our topics"
+        if missing:
+            said += f", {len(missing)} missing"
+            remedy = f"make topics as {missing[0]}, unless the brokers make them"
+            return Finding("kafka", "unsure", where, said, remedy, took)
+        return Finding("kafka", "ok", where, said, "", took)
 
     @cached_property
     def _client(self) -> "_Client":
@@ -142,11 +171,21 @@ class _Client:
         try:
             self._producer = Producer(settings, logger=self._news)
         except KafkaException as error:
-            msg = (
-                f"Kafka's client refuses its settings ({_name(error.args)}): look at "
-                "AURUM_KAFKA_BROKERS, AURUM_KAFKA_PROTOCOL and AURUM_KAFKA_MECHANISM"
-            )
-            raise ConfigError(msg) from None
+            remedy = "look at AURUM_KAFKA_BROKERS, AURUM_KAFKA_PROTOCOL and AURUM_KAFKA_MECHANISM"
+            msg = f"Kafka's client refuses its settings ({_name(error.args)})"
+            raise ConfigError(msg, remedy=remedy) from None
+
+    def topics(self, seconds: float) -> tuple[int, set[str]]:
+        """How many brokers there are, and their topics. Raises ``_Stop`` as ``deliver`` does."""
+        watch = _Watch(self._news, seconds)
+        while True:
+            try:
+                held = self._producer.list_topics(timeout=seconds / 2)
+            except self._refusal:
+                self._producer.poll(0)  # tells ``_News`` why
+                watch.look()
+            else:
+                return len(held.brokers), set(held.topics)
 
     def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
         """See ``Events``."""

@@ -22,7 +22,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID, uuid4
@@ -40,6 +40,7 @@ from aurum_assets.model.errors import (
     LakeUnreachable,
     Overtaken,
 )
+from aurum_assets.model.finding import Finding, broken
 from aurum_assets.model.table import SUPERSEDED_AT, Table
 from aurum_assets.resources.catalog import (
     described,
@@ -65,8 +66,9 @@ from aurum_assets.resources.place import (
     registered_in,
     registered_in_file,
 )
+from aurum_assets.resources.redaction import masked
 from aurum_assets.resources.relocation import Relocated, Relocation
-from aurum_assets.resources.scratch import scratch_folder
+from aurum_assets.resources.scratch import check_file, check_name, draft, scratch_folder
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, changed_at, expendable
 
 if TYPE_CHECKING:  # the library costs 0.7 s to import: a run that writes nothing does not pay it
@@ -84,6 +86,10 @@ FILES_BEFORE_COMPACTION = 24
 _OPENING = "opening the lake"
 _LONGEST_WAIT = 1.0
 _ANEW = "aurum replay --all --rebuild makes the lake anew from the archive"
+_RESTORE = f"name the right one in AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
+_CATALOGS = ("sql", "rest", "glue")
+_CHECKING = "checking the lake"
+_LOOK = "look at AURUM_CATALOG_*, and whether its servers are up"
 _PATIENCE = 120.0  # for a write
 _NAME_PATIENCE = 10.0  # for a name: DNS does not know a container that is starting
 _SHORTER_PATIENCE = 30.0  # to open the catalog, to read, to make a table
@@ -187,6 +193,12 @@ class Lake:
         """``remote`` where a catalog is ``configured``, else ``local``; ``root``: the folder."""
         return cls.remote(configured, root) if configured else cls.local(root)
 
+    def within(self, patience: float) -> "Lake":
+        """This lake, giving up what is away after ``patience`` seconds."""
+        lake = copy.copy(self)
+        lake._patience = patience  # noqa: SLF001  of a copy of itself
+        return lake
+
     @cached_property
     def catalog(self) -> "Catalog":
         """The catalog, its commits guarded.
@@ -240,15 +252,17 @@ class Lake:
         if self._embedded:
             msg = (
                 f"the home in {home_of(here)} was made in {home_of(there)}, and its tables still "
-                "name the files there: run `aurum relocate` to use it where it is now"
+                "name the files there"
             )
+            remedy = "run `aurum relocate` to use it where it is now"
         else:
-            msg = (
-                f"{described(self._properties)} has tables in {there}, but the warehouse is "
-                f"{here}: copy their files there and run `aurum relocate`, or set "
-                "AURUM_CATALOG_WAREHOUSE to where they are"
+            place = described(self._properties)
+            msg = f"{place} has tables in {there}, but the warehouse is {here}"
+            remedy = (
+                "copy their files there and run `aurum relocate`, or set AURUM_CATALOG_WAREHOUSE "
+                "to where they are"
             )
-        raise HomeMoved(msg)
+        raise HomeMoved(msg, remedy=remedy)
 
     def look_elsewhere(self, table: Registered) -> Relocated:
         """Look whether all files of ``table``, one of those ``elsewhere``, are in this lake.
@@ -274,6 +288,73 @@ class Lake:
     def place(self) -> str:
         """The warehouse, as its tables name it; empty where the catalog decides it."""
         return self._properties.get("warehouse", "")
+
+    def check(self) -> Finding:
+        """Open the catalog, list the tables, load one, and write a small file to the warehouse.
+
+        As a run does it, but that nothing is made that is missing in an embedded lake. Raises no
+        ``AurumError``.
+        """
+        where, properties = self._where, self._properties
+        try:
+            if self._default and not self._made:
+                self._patiently(_CHECKING, lambda _: self._write_to_warehouse(properties))
+                return Finding("catalog", "embedded default", where, "is made by the first run")
+            began = time.monotonic()
+            catalog = self._opened
+            tables = self._patiently(
+                _CHECKING,
+                lambda _: [t for n in catalog.list_namespaces() for t in catalog.list_tables(n)],
+            )
+            took = round((time.monotonic() - began) * 1000)
+            if not self.elsewhere():
+                for table in tables if self._default else tables[:1]:
+                    self._patiently(".".join(table), partial(_load, catalog, table))
+            self._patiently(_CHECKING, lambda _: self._write_to_warehouse(catalog.properties))
+        except AurumError as error:
+            return broken("catalog", where, error, _LOOK)
+        said = f"{len(tables)} tables"
+        if self._default:
+            return Finding("catalog", "embedded default", where, f"{said}, SQLite")
+        said += f"; warehouse {masked(self.place) if self.place else 'its own'}"
+        return Finding("catalog", "ok", where, said, "", took)
+
+    @property
+    def _default(self) -> bool:
+        """Whether the catalog is that of ``local``."""
+        uri = self._properties.get("uri")
+        return self._locks is not None and uri == sqlite_uri(self._locks / "catalog.sqlite")
+
+    @property
+    def _made(self) -> bool:
+        """Whether the folder of a ``local`` lake holds one."""
+        names = ("catalog.sqlite", "warehouse")
+        return self._locks is not None and any((self._locks / n).exists() for n in names)
+
+    @property
+    def _where(self) -> str:
+        """Where the catalog is, without its secrets."""
+        if self._default:
+            return str(self._locks)
+        kind, uri = self._properties.get("type", ""), self._properties.get("uri", "")
+        return f"{kind if kind in _CATALOGS else ''} {masked(uri)}".strip()
+
+    def _write_to_warehouse(self, properties: Mapping[str, str]) -> None:
+        """Write and delete a small file, where the catalog of ``properties`` names a place."""
+        from pyiceberg.io import load_file_io
+
+        def write(place: str) -> None:
+            files = load_file_io(dict(properties), place)
+            with files.new_output(place).create() as file:
+                file.write(b"aurum doctor")
+            files.delete(place)
+
+        place = self.place.removeprefix("file://")
+        if place.startswith("/"):
+            with draft(check_file(Path(place))) as file:
+                write(file_location(file))
+        elif "://" in place:
+            write(f"{place.rstrip('/')}/{check_name()}")
 
     def _engine(self) -> Any:  # noqa: ANN401  SQLAlchemy's, of an SQL catalog
         return cast("Any", self._opened).engine
@@ -747,10 +828,9 @@ class Lake:
         if found.gone:
             place = warehouse(self._properties)
             return LakeDamaged(
-                f"{what}: a file is gone from {place}: {found.file}; name the right one in "
-                f"AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
+                f"{what}: a file is gone from {place}: {found.file}", remedy=_RESTORE
             )
-        return LakeDamaged(f"{what}: {found.file} is damaged ({found.why}); {_ANEW}")
+        return LakeDamaged(f"{what}: {found.file} is damaged ({found.why})", remedy=_ANEW)
 
     def _refuse_lost_catalog(self) -> None:
         """Refuse to begin a new catalog beside the files of the tables of a lost one."""
@@ -785,8 +865,8 @@ class Lake:
             words["also"] = ", and at what the credentials may do"
         if seconds:
             words["long"] = f" for {seconds:.0f} s"
-        kind, sentence = _SENTENCES.get(trouble, _SENTENCES["away"])
-        return kind(sentence.format_map(words))
+        kind, sentence, remedy = _SENTENCES.get(trouble, _SENTENCES["away"])
+        return kind(sentence.format_map(words), remedy=remedy.format_map(words))
 
     def _table(self, table: Table) -> "IcebergTable":
         from pyiceberg.exceptions import NoSuchTableError
@@ -809,53 +889,42 @@ class Lake:
         )
 
 
-_SENTENCES: dict[str, tuple[type[AurumError], str]] = {
+# What is wrong, and what to do.
+_SENTENCES: dict[str, tuple[type[AurumError], str, str]] = {
     "refused": (
         ConfigError,
-        "{what}: {place} refuses us: {why}; look at AURUM_CATALOG_*{also}",
+        "{what}: {place} refuses us: {why}",
+        "look at AURUM_CATALOG_*{also}",
     ),
     "unknown": (
         HostUnknown,
-        (
-            "{what}: the name of the host of {place} is not known here: check {variable}, or this "
-            "machine's DNS; what was archived is kept"
-        ),
+        "{what}: the name of the host of {place} is not known here",
+        "check {variable}, or this machine's DNS; what was archived is kept",
     ),
-    "missing": (
-        LakeDamaged,
-        (
-            "{what}: a file is gone from {place}: {why}; name the right one in "
-            f"AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
-        ),
-    ),
-    "damaged": (LakeDamaged, f"{{what}}: {{place}} is damaged ({{why}}); {_ANEW}"),
+    "missing": (LakeDamaged, "{what}: a file is gone from {place}: {why}", _RESTORE),
+    "damaged": (LakeDamaged, "{what}: {place} is damaged ({why})", _ANEW),
     "disk": (
         LakeUnreachable,
-        (
-            "{what}: the disk of {place} cannot be read or written ({why}): look at the disk; what "
-            "was archived is kept, ask again once it works"
-        ),
+        "{what}: the disk of {place} cannot be read or written ({why})",
+        "look at the disk; what was archived is kept, ask again once it works",
     ),
     "closed": (
         ConfigError,
+        "{what}: {place} cannot be opened or written ({why})",
         (
-            "{what}: {place} cannot be opened or written ({why}): make its folder and files "
-            "writable by this user, or set AURUM_HOME (AURUM_CATALOG_WAREHOUSE) elsewhere"
+            "make its folder and files writable by this user, or set AURUM_HOME "
+            "(AURUM_CATALOG_WAREHOUSE) elsewhere"
         ),
     ),
     "full": (
         LakeUnreachable,
-        (
-            "{what}: no space is left for {place} ({why}): nothing of this was stored; what was "
-            "archived is kept, make room and ask again"
-        ),
+        "{what}: no space is left for {place} ({why}): nothing of this was stored",
+        "what was archived is kept, make room and ask again",
     ),
     "away": (
         LakeUnreachable,
-        (
-            "{what}: {place} was out of reach{long} ({why}): what was archived is kept, ask again "
-            "once it is back"
-        ),
+        "{what}: {place} was out of reach{long} ({why})",
+        "what was archived is kept, ask again once it is back",
     ),
 }
 
@@ -868,6 +937,13 @@ def _made(root: Path) -> Path:
         msg = f"{root} cannot be made ({why}); set AURUM_HOME to a folder that can"
         raise ConfigError(msg) from error
     return root
+
+
+def _load(catalog: "Catalog", name: tuple[str, ...], _: int) -> None:
+    from pyiceberg.exceptions import NoSuchTableError
+
+    with contextlib.suppress(NoSuchTableError):  # dropped meanwhile
+        catalog.load_table(name)
 
 
 # --- reading and writing -------------------------------------------------------------------------

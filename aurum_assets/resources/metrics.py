@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, ConfigError
+from aurum_assets.model.finding import Finding
 from aurum_assets.resources.logs import get_logger
+from aurum_assets.resources.scratch import check_file, draft
 from aurum_assets.resources.state import transaction
 
 if TYPE_CHECKING:
@@ -176,6 +178,21 @@ class Metrics:
             draft.replace(file)
         finally:
             draft.unlink(missing_ok=True)
+
+    def check(self) -> Finding:
+        """Write the metrics beside their file, as a run does, and remove that. Raises nothing."""
+        if self.file is None:
+            return Finding("metrics", "off")
+        where, remedy = str(self.file), "set AURUM_METRICS_FILE elsewhere"
+        try:
+            with draft(check_file(self.file.parent)) as file:
+                self.write(file)
+        except (ConfigError, OSError) as error:
+            return Finding("metrics", "broken", where, f"cannot be written: {error}", remedy)
+        if self.file.suffix != ".prom":
+            remedy = "name it *.prom: node_exporter reads no other file"
+            return Finding("metrics", "unsure", where, "is not named *.prom", remedy)
+        return Finding("metrics", "ok", where, "can be written")
 
     def exposition(self) -> bytes:
         """All metrics as Prometheus reads them."""

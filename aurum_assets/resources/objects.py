@@ -1,7 +1,7 @@
 """Where objects lie: in a folder of this machine, or in a bucket of S3. The two ``Store`` s.
 
 Here belongs how an object is put once and whole, and how a store's failures read in our words: out
-of reach (``StoreUnavailable``: ask again later), refused (``ConfigError``: somebody must change
+of reach (``StoreUnavailable``: ask again later), refused (``StoreRefused``: somebody must change
 something), damaged (``MalformedPayload``). What lies under which key is the archive's business.
 
 Every request to S3 is over after ``SECONDS``: three tries of 3 s to connect and 8 s of silence,
@@ -11,6 +11,9 @@ minute, not one for each object.
 """
 
 import base64
+import copy
+import datetime as dt
+import email.utils
 import errno
 import hashlib
 import json
@@ -28,9 +31,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload, StoreUnavailable
+from aurum_assets.model.errors import (
+    AurumError,
+    ConfigError,
+    MalformedPayload,
+    StoreRefused,
+    StoreUnavailable,
+)
+from aurum_assets.model.finding import Finding, broken
 from aurum_assets.resources import hosts
 from aurum_assets.resources.archive import Archive, ArchiveSettings, Store, Stored, sealed
+from aurum_assets.resources.scratch import check_file, check_name, draft
 
 if TYPE_CHECKING:  # imported where they are first used: a run without S3 does not pay for them
     from botocore.exceptions import BotoCoreError, ClientError
@@ -51,6 +62,21 @@ quiet_until: dict[str, float] = {}  # by endpoint and place, as the monotonic cl
 METADATA_BYTES = 2048  # what S3 takes of user metadata, names and values together
 _NAMED = len("x-amz-meta-")
 _BESIDE = {"words": '"beside"'}
+_CHECK = b"aurum doctor"
+_NO_FOLDER = "set AURUM_ARCHIVE (AURUM_HOME) to a folder that this user can write to"
+_NO_ANSWER = "check AURUM_S3_ENDPOINT, AURUM_S3_REGION and the network"
+_REFUSED = (
+    "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID or a role), AURUM_S3_REGION, and that "
+    "they may s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject there"
+)
+_REMEDIES = {
+    "InvalidAccessKeyId": "correct AWS_ACCESS_KEY_ID or AWS_PROFILE",
+    "SignatureDoesNotMatch": "correct AWS_SECRET_ACCESS_KEY or AWS_PROFILE",
+    "RequestTimeTooSkewed": "set this machine's clock (NTP)",
+    "NoCredentialsError": "set AWS_PROFILE, AWS_ACCESS_KEY_ID and its secret, or a role",
+    "PartialCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both",
+    "ProfileNotFound": "correct AWS_PROFILE, or add the profile to ~/.aws/config",
+}
 # 4xx that pass: another put of the same key under way, bytes damaged on their way up, too slow.
 _PASSING = {
     "ConditionalRequestConflict",
@@ -200,8 +226,19 @@ class Folder:
             why = error.strerror or type(error).__name__
             closed = error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}
             remedy = "make it writable by this user" if closed else "ask again later"
-            msg = f"{self.uri} is out of reach ({doing}: {why}): {remedy}"
-            raise StoreUnavailable(msg) from error
+            msg = f"{self.uri} is out of reach ({doing}: {why})"
+            raise StoreUnavailable(msg, remedy=remedy) from error
+
+    def check(self, seconds: float) -> Finding:
+        """See ``Store``; it takes as long as the disk does. A folder that is not there stays so."""
+        del seconds
+        where = str(self.root.resolve())
+        with draft(check_file(self.root)) as file:
+            try:
+                Folder(file.parent).put(file.name, _CHECK)
+            except StoreUnavailable as error:
+                return broken("archive", where, error, _NO_FOLDER)
+        return Finding("archive", "ok", where, "can be written")
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -253,11 +290,12 @@ class S3:
         region: str = "",
         profile: str = "",
         page: int = 1000,
+        seconds: float = SECONDS,
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._endpoint, self._region, self._profile = endpoint, region, profile
-        self._page = page
+        self._page, self._seconds = page, seconds
 
     @property
     def uri(self) -> str:
@@ -402,7 +440,7 @@ class S3:
             raise ConfigError(msg) from None  # the library's message holds what was found
 
     def _asked(self, doing: str, ask: Callable[["S3Client"], _T]) -> _T:
-        """What S3 answers within ``SECONDS``, its failures in our words.
+        """What S3 answers in time, its failures in our words.
 
         The thread of a call that is given up ends with the call, or with the process.
         """
@@ -426,10 +464,11 @@ class S3:
 
         try:
             threading.Thread(target=work, args=(self._client,), daemon=True, name="s3").start()
-            found = answer.result(SECONDS)
+            found = answer.result(self._seconds)
         except TimeoutError:
-            quiet_until[place] = time.monotonic() + QUIET_SECONDS
-            raise self._out_of_reach(doing, f"no answer within {SECONDS:.0f} s") from None
+            if self._seconds >= SECONDS:  # in less time nobody knows
+                quiet_until[place] = time.monotonic() + QUIET_SECONDS
+            raise self._out_of_reach(doing, f"no answer within {self._seconds:.0f} s") from None
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
                 quiet_until[place] = time.monotonic() + QUIET_SECONDS
@@ -449,7 +488,8 @@ class S3:
 
         nobody = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
         if isinstance(error, (*nobody, ProfileNotFound, SSOError)):
-            return self._refused(doing, type(error).__name__)
+            name = type(error).__name__
+            return self._refused(doing, name, name)
         if not isinstance(error, ClientError):
             host = urlsplit(self._client.meta.endpoint_url).hostname or ""
             unknown = hosts.is_unknown(error) and hosts.unknown(host, "AURUM_S3_ENDPOINT")
@@ -459,25 +499,51 @@ class S3:
         if code in {"NoSuchKey", "404"}:
             return FileNotFoundError(f"{self.uri}: {doing}: there is no such object")
         if code == "NoSuchBucket":
-            msg = (
-                f"{self.uri}: there is no bucket {self._bucket!r}: make it, or set AURUM_ARCHIVE "
-                "(and AURUM_S3_ENDPOINT, AURUM_S3_REGION) to where there is one"
+            remedy = (
+                "make it, or set AURUM_ARCHIVE (and AURUM_S3_ENDPOINT, AURUM_S3_REGION) to where "
+                "there is one"
             )
-            return ConfigError(msg)
+            msg = f"{self.uri}: there is no bucket {self._bucket!r}"
+            return StoreRefused(msg, remedy=remedy)
         waits = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
         if code in _PASSING or waits or status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._out_of_reach(doing, said)
-        return self._refused(doing, said)
+        return self._refused(doing, said, code)
 
     def _out_of_reach(self, doing: str, why: str) -> AurumError:
-        return StoreUnavailable(f"{self.uri} is out of reach ({doing}: {why}): ask again later")
+        msg = f"{self.uri} is out of reach ({doing}: {why})"
+        return StoreUnavailable(msg, remedy="ask again later")
 
-    def _refused(self, doing: str, why: str) -> AurumError:
-        return ConfigError(
-            f"{self.uri}: S3 refuses to {doing} ({why}): check the credentials (AWS_PROFILE, "
-            "AWS_ACCESS_KEY_ID or a role), AURUM_S3_REGION, and that they may s3:ListBucket, "
-            "s3:GetObject, s3:PutObject and s3:DeleteObject there"
-        )
+    def _refused(self, doing: str, why: str, code: str) -> AurumError:
+        remedy = _REMEDIES.get(code, _REFUSED)
+        return StoreRefused(f"{self.uri}: S3 refuses to {doing} ({why})", remedy=remedy)
+
+    def check(self, seconds: float) -> Finding:
+        """See ``Store``; also whether S3 refuses a second object of the same name."""
+        s3, key = copy.copy(self), check_name()
+        s3._seconds = seconds  # noqa: SLF001  of a copy of itself
+        began = time.monotonic()
+        try:
+            s3.put(key, _CHECK)
+            took = round((time.monotonic() - began) * 1000)
+            try:
+                s3.get(key)
+                page = s3._asked("list objects", partial(self._page_of, key, {}))  # noqa: SLF001
+                twice = s3.put(key, _CHECK).created
+            finally:
+                left = _left(s3, key)
+        except AurumError as error:
+            return broken("archive", self.uri, error, _NO_ANSWER)
+        except FileNotFoundError:
+            msg = "has lost the object that was put a moment ago"
+            return Finding("archive", "broken", self.uri, msg, _NO_ANSWER)
+        done = f"put {took} ms, get, list{'' if left else ', delete'}"
+        if twice:
+            remedy = "use a server that knows If-None-Match, or let only one machine collect"
+            return Finding("archive", "unsure", self.uri, f"{done}; puts twice", remedy, took)
+        if left:
+            done += f"; may not delete, so {key} stays"
+        return Finding("archive", "ok", self.uri, done, "", took, _skew(page))
 
 
 @cache
@@ -536,6 +602,25 @@ def s3_properties(settings: ArchiveSettings) -> dict[str, str]:
         "s3.request-timeout": str(SECONDS),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _left(s3: S3, key: str) -> bool:
+    """Remove an object; whether it is left, for an archive may well forbid to delete."""
+    try:
+        s3.remove(key)
+    except AurumError:
+        return True
+    return False
+
+
+def _skew(answer: "ListObjectsV2OutputTypeDef") -> float | None:
+    """By how many seconds the server's clock is ahead; None where the answer has no date."""
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+    try:
+        theirs = email.utils.parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return round((theirs - dt.datetime.now(dt.UTC)).total_seconds() + 0.5, 1)  # whole seconds
 
 
 def _code(error: "ClientError") -> str:

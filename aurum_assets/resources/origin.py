@@ -9,7 +9,7 @@ from aurum_assets.model.errors import (
     HomeMoved,
     LakeBusy,
     LakeUnreachable,
-    StoreUnavailable,
+    StoreError,
 )
 from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.home import Home
@@ -57,7 +57,7 @@ def _shared(home: Home, archive: Archive, lake: Lake, ours: str) -> list[tuple[s
             held.append((place, variable, claimed_by(ours)))
         except HomeMoved:
             raise
-        except (StoreUnavailable, LakeUnreachable, LakeBusy, ConfigError):
+        except (StoreError, LakeUnreachable, LakeBusy, ConfigError):
             # Asked again with the next request: what is fetched now is spooled.
             log.debug("whose data it holds was not to be learned", place=place)
     if len(held) == len(places) and all(whose == ours for _, _, whose in held):

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import BaseModel, SecretStr
 
 HIDDEN = "***"
+_SCHEMES = {"file", "http", "https", "postgresql", "redis", "rediss", "s3", "sqlite"}
 _FEWEST = 4  # letters: a shorter one would make nonsense of every sentence
 _A_TOKEN = 12  # letters: what is shorter in an address is a word
 # Beside those of the settings.
@@ -113,3 +114,18 @@ def _within(secret: str) -> Iterator[str]:
             yield from (part for part in url.path.split("/") if len(part) >= _A_TOKEN)
     if "://" not in secret and "@" in secret and ":" in secret:  # user:password@broker:9092
         yield secret.rpartition("@")[0].partition(":")[2]
+
+
+def masked(url: str) -> str:
+    """Where ``url`` leads, without scheme, user, password and query; nothing of a text that is no
+    address.
+    """
+    unreadable = "an address that cannot be read" if url else ""
+    try:
+        split = urlsplit(url)
+        host, port = split.hostname or "", split.port
+    except ValueError:
+        return unreadable
+    if split.scheme.partition("+")[0] not in _SCHEMES:
+        return unreadable
+    return f"{host}{f':{port}' if port else ''}{split.path}"

@@ -17,6 +17,7 @@ import socket
 import ssl
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,11 @@ from pydantic import SecretStr
 
 from aurum_assets.model.dataset import OperatorConfig
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.finding import Finding
 from aurum_assets.resources import hosts
 from aurum_assets.resources.limits import LONGEST_PAUSE, Rates, SqliteLimiter
 from aurum_assets.resources.logs import get_logger
+from aurum_assets.resources.redaction import masked
 from aurum_assets.resources.state import State
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ class RedisServer:
         self._redis: Redis | None = None
         self._silent_until = self._used = self._slow_since = -math.inf
         self._slow = 0.0
+        self._why = ""
         self.degraded = ""
 
     @property
@@ -88,6 +92,29 @@ class RedisServer:
     def run(self, script: str, keys: Sequence[str], *args: str | float) -> Any:  # noqa: ANN401
         """What a Lua ``script`` returns, one atomic step on the server. Raises ``OutOfReach``."""
         return self.ask(lambda redis: redis.register_script(script)(list(keys), list(args)))
+
+    def check(self) -> Finding:
+        """Set, get and delete a key that expires, by a script, as a run does. Raises nothing."""
+        url, key = self._url.get_secret_value(), f"aurum:doctor:{uuid.uuid4().hex}"
+        where = masked(url)
+        try:
+            self.ask(lambda redis: redis.ping())
+            began = self._clock()
+            value, expires = self.run(_CHECK, [key], key)
+            took = round((self._clock() - began) * 1000)
+            seconds, micros = self.ask(lambda redis: redis.time())
+            policy = self.ask(_policy)
+        except OutOfReach:
+            return Finding("redis", "broken", where, self._why, _LOOK)
+        if value != key or expires <= 0:
+            said = "does not return what was set"
+            return Finding("redis", "broken", where, said, "use a Redis without a proxy before it")
+        skew = round(seconds + micros / 1e6 - time.time(), 1)
+        if policy in {"", "noeviction"}:
+            said = "set, get, delete" + (f", {policy}" if policy else "")
+            return Finding("redis", "ok", where, said, "", took, skew)
+        said, remedy = f"evicts keys ({policy})", "set maxmemory-policy noeviction: " + _LIMITS
+        return Finding("redis", "unsure", where, said, remedy, took, skew)
 
     def _client(self) -> "Redis":
         url = self._url.get_secret_value()
@@ -122,6 +149,7 @@ class RedisServer:
             return  # another thread was first
         self._silent_until = now + SILENT_SECONDS
         self._slow = 0.0
+        self._why = reason
         self.degraded = (
             f"Redis at {_place(self._url.get_secret_value())} {reason}; registry, limits and "
             f"breaker are this machine's own for {SILENT_SECONDS / 60:.0f} minutes"
@@ -207,6 +235,18 @@ def _place(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def _policy(redis: "Redis") -> str:
+    """``maxmemory-policy``; empty where the server does not say it, as managed ones may not."""
+    from redis.exceptions import ResponseError
+
+    try:
+        return str(redis.config_get("maxmemory-policy").get("maxmemory-policy", ""))
+    except ResponseError:
+        return ""
+
+
+_LOOK = "check AURUM_REDIS_URL (REDIS_HOST, REDIS_PORT), and whether the server is up"
+_LIMITS = "limits are kept across machines by what it holds"
 _NOT_LET_IN = "does not let us in (check user name and password in AURUM_REDIS_URL)"
 _FULL = "is full (raise its maxmemory, or let it evict)"
 _REPLICA = "is a read-only replica"
@@ -245,6 +285,13 @@ def _reason(error: Exception) -> str:
     return "cannot be asked (check AURUM_REDIS_URL and its options)"
 
 
+# KEYS: one that nobody has. ARGV: its value.
+_CHECK = """
+redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)
+local found = {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}
+redis.call('DEL', KEYS[1])
+return found
+"""
 # KEYS: word, names, ends. ARGV: name, value, milliseconds, NX or nothing.
 _SET = """
 local t = redis.call('TIME')
@@ -352,6 +399,10 @@ class RedisState:
             return [str(key) for key in self._server.run(_KEYS, self._keys_of(""), prefix)]
         except OutOfReach:
             return self._local.keys(prefix)
+
+    def check(self) -> Finding:
+        """See ``State``."""
+        return self._server.check()
 
     def _write(self, key: str, value: str, ttl_seconds: float, how: str) -> bool:
         ttl = max(1, round(ttl_seconds * 1000))

@@ -1,11 +1,13 @@
 """Files that a process takes away when it ends: drafts of outputs, folders to spill to.
 
-Each is removed by its own block. A command that is ended at once (``cli.interrupt``) runs no such
-block, and calls ``clear`` instead. Drafts within the home are no business of this room: a killed
-process leaves those too, and maintenance deletes them.
+Each is removed by its own block, as are the files by which a check tries to write. A command that
+is ended at once (``cli.interrupt``) runs no such block, and calls ``clear`` instead. Drafts within
+the home are no business of this room: a killed process leaves those too, and maintenance deletes
+them.
 """
 
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +25,21 @@ def draft(path: Path) -> Iterator[Path]:
     finally:
         _remove(path)
         _HELD.discard(path)
+
+
+def check_file(folder: Path) -> Path:
+    """The path of a file by which a check tries to write to ``folder``.
+
+    It is in the nearest folder above where there is none yet, for a check makes no folder.
+    """
+    folder = folder.resolve()
+    nearest = next(p for p in (folder, *folder.parents) if p.exists())
+    return nearest / check_name()
+
+
+def check_name() -> str:
+    """A name that nobody holds, of a file or an object that a check writes and removes."""
+    return f".aurum-doctor-{uuid.uuid4().hex}"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.finding import Finding, broken
 
 BUSY_SECONDS = 30.0
 _T = TypeVar("_T")
@@ -44,6 +45,9 @@ class State(Protocol):
 
     def keys(self, prefix: str) -> list[str]:
         """The living keys that begin with ``prefix``, sorted."""
+
+    def check(self) -> Finding:
+        """Set, get and delete a value as a run does. Raises nothing."""
 
 
 def recalled(text: str | None, kind: type[_T]) -> _T | None:
@@ -105,6 +109,18 @@ class SqliteState:
             ).fetchall()
         return [str(key) for (key,) in found]
 
+    def check(self) -> Finding:
+        """See ``State``. A file that is not there is not made."""
+        key = f"doctor:{uuid.uuid4().hex}"
+        try:
+            if self._path.exists():
+                self.set(key, "", 60.0)
+                self.get(key)
+                self.delete(key)
+        except ConfigError as error:
+            return broken("redis", str(self._path), error)
+        return Finding("redis", "embedded default", "", "SQLite in AURUM_HOME stands in")
+
 
 @contextmanager
 def transaction(
@@ -124,11 +140,12 @@ def transaction(
             yield db
             db.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:
-        msg = (
-            f"{path}: this shared SQLite file cannot be used ({error}); make its folder writable, "
-            "end what holds it locked, or remove the file: it is made anew and no data is lost"
+        remedy = (
+            "make its folder writable, end what holds it locked, or remove the file: it is made "
+            "anew and no data is lost"
         )
-        raise ConfigError(msg) from error
+        msg = f"{path}: this shared SQLite file cannot be used ({error})"
+        raise ConfigError(msg, remedy=remedy) from error
 
 
 def _make(path: Path, schema: str) -> None:

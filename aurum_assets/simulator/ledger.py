@@ -15,19 +15,7 @@ from typing import Literal, NamedTuple
 
 from aurum_assets.model.dataset import Limit
 
-LIMITS: Mapping[str, tuple[Limit, ...]] = {
-    "isone": (Limit(60, 60), Limit(1000, 3600)),
-    "miso": (Limit(50, 60),),
-}
 RetryAfter = Literal["none", "seconds", "date", "absurd"]
-
-
-def scaled(factor: float) -> dict[str, tuple[Limit, ...]]:
-    """The operators' limits with ``factor`` times the requests."""
-    return {
-        name: tuple(Limit(max(1, round(one.requests * factor)), one.seconds) for one in limits)
-        for name, limits in LIMITS.items()
-    }
 
 
 class Seen(NamedTuple):
@@ -42,7 +30,7 @@ class Seen(NamedTuple):
 class Ledger:
     """The requests of all operators and the windows that bound them.
 
-    ``limits`` by name: ``isone``, ``miso``, and ``miso_live`` for MISO's live display alone.
+    ``limits`` by name: that of an operator, or of a further window of its own.
     """
 
     def __init__(self, limits: Mapping[str, Sequence[Limit]], clock: Callable[[], float]) -> None:

@@ -1,24 +1,20 @@
-"""How an answer is written: a tree of records as JSON or as XML, and the fast way for large ones.
+"""How an answer is written: a tree of records as JSON or as XML.
 
 A tree is what the JSON says: ``@name`` is an attribute in XML, ``$`` the text. Nothing here knows
-what the numbers mean or when they are due.
+what the numbers mean or when they are due; wrappers and namespaces are each operator's own.
 """
 
 import html
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import msgspec
 
 Tree = dict[str, Any]
-Format = str  # "json" or "xml"
+Format = str  # "json", "xml"
 
-_NAMESPACE = "http://WEBSERV.iso-ne.com"
-_NEWER = "isone_web_services"  # the newer feeds have this root, and a namespace of their own
-_NEWER_NAMESPACE = "http://WEBSERV.iso-ne.com/isone_web_services"
-_PROLOGUE = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
-BLANK_NUMBER = "%n"  # what stands for a number in a record of ``form``; a text is ``%s``
+PROLOGUE = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
 
 def number(hundredths: int) -> int | float:
@@ -39,53 +35,29 @@ def number_text(hundredths: int) -> str:
     return repr(number(hundredths))
 
 
-def render(tree: Tree, fmt: Format) -> bytes:
-    """``tree`` in the format asked for."""
-    if fmt == "json":
-        return msgspec.json.encode(tree)
+def to_json(tree: Tree) -> bytes:
+    """``tree`` as JSON."""
+    return msgspec.json.encode(tree)
+
+
+def to_xml(tree: Tree, namespace: str) -> bytes:
+    """``tree``, which has one root, as XML of that namespace."""
     ((name, value),) = tree.items()
     root = value[0] if isinstance(value, list) else value
-    namespace = _NEWER_NAMESPACE if name == _NEWER else _NAMESPACE
-    return (_PROLOGUE + _element(name, root, f' xmlns="{namespace}"')).encode()
+    return (PROLOGUE + element(name, root, f' xmlns="{namespace}"')).encode()
 
 
-def _element(name: str, value: Any, extra: str = "") -> str:  # noqa: ANN401  whatever JSON holds
+def element(name: str, value: Any, extra: str = "") -> str:  # noqa: ANN401  whatever JSON holds
+    """One element, or one for each item of a list; ``extra`` goes into its opening tag."""
     if isinstance(value, list):
-        return "".join(_element(name, item) for item in value)
+        return "".join(element(name, item) for item in value)
     if not isinstance(value, dict):
         text = "" if value is None else html.escape(str(value), quote=False)
         return f"<{name}{extra}>{text}</{name}>" if text else f"<{name}{extra}/>"
     attributes = "".join(f' {k[1:]}="{html.escape(v)}"' for k, v in value.items() if k[0] == "@")
-    inner = "".join(_element(k, v) for k, v in value.items() if k[0] not in "@$")
+    inner = "".join(element(k, v) for k, v in value.items() if k[0] not in "@$")
     text = html.escape(str(value.get("$", "")), quote=False)
     return f"<{name}{extra}{attributes}>{text}{inner}</{name}>"
-
-
-def wrapped(outer: str, inner: str, records: Sequence[Tree]) -> Tree:
-    """Records in the operator's two wrappers: a lone one is an object, none at all are ``""``."""
-    if not records:
-        return {outer: ""}
-    return {outer: {inner: records[0] if len(records) == 1 else list(records)}}
-
-
-def wrapped_newer(outer: str, inner: str, records: Sequence[Tree]) -> Tree:
-    """Records in the wrappers of the operator's newer, snake_case feeds: one more around them."""
-    return {_NEWER: wrapped(outer, inner, records)}
-
-
-def form(inner: str, blanks: Iterable[Tree], fmt: Format) -> str:
-    """Records with blanks as one text to be filled by ``%``."""
-    if fmt == "json":
-        texts = [msgspec.json.encode(blank).decode() for blank in blanks]
-        return ",".join(texts).replace(f'"{BLANK_NUMBER}"', "%s")
-    return "".join(_element(inner, blank) for blank in blanks).replace(BLANK_NUMBER, "%s")
-
-
-def assemble(outer: str, inner: str, filled: Sequence[str], fmt: Format) -> bytes:
-    """Filled forms of several records as the bytes that ``render`` gives for ``wrapped``."""
-    if fmt == "json":
-        return f'{{"{outer}":{{"{inner}":[{",".join(filled)}]}}}}'.encode()
-    return (f'{_PROLOGUE}<{outer} xmlns="{_NAMESPACE}">' + "".join(filled) + f"</{outer}>").encode()
 
 
 def records_of(tree: Any) -> list[Tree]:  # noqa: ANN401  whatever JSON holds

@@ -9,7 +9,6 @@ import datetime as dt
 from functools import lru_cache
 
 from aurum_assets.model.clock import HOUR, OperatingDay
-from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.simulator.shapes import draws
 from aurum_assets.simulator.world import World
 
@@ -42,9 +41,8 @@ def _final_at(seed: int, day: OperatingDay) -> dt.datetime:
     return day.end + float(hours) * HOUR
 
 
-def newest_final_day(world: World, now: dt.datetime) -> OperatingDay:
-    """The newest day whose final values are out."""
-    today = ISONE.day_of(now)
+def newest_final(world: World, today: OperatingDay, now: dt.datetime) -> OperatingDay:
+    """The newest day up to ``today`` whose final values are out."""
     if not world.jitter:
         return today.plus(-world.final_after_days)
     return next(d for n in range(_LOOK_BACK) if final_at(world, d := today.plus(-n)) <= now)

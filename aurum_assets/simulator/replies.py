@@ -4,16 +4,17 @@ Which faults there are is in ``faults``, how bytes go over the socket in ``wire`
 """
 
 import gzip
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from aurum_assets.simulator import faults
 from aurum_assets.simulator.faults import Fault
-from aurum_assets.simulator.payloads import Format, render
+from aurum_assets.simulator.payloads import Format, Tree
 from aurum_assets.simulator.wire import Reply
 from aurum_assets.simulator.world import Answer, Shelf
 
 _SMALL = 256  # bytes that are not worth packing
 _TYPES = {"json": "application/json", "xml": "application/xml"}
+Render = Callable[[Tree, Format], bytes]
 _JSON = {"Content-Type": _TYPES["json"]}
 
 
@@ -23,24 +24,37 @@ def refusal(status: int, reason: str, headers: Mapping[str, str] | None = None) 
     return Reply(status, body, {"Content-Type": "text/html", **(headers or {})})
 
 
-def asked_format(path: str, headers: Mapping[str, str]) -> tuple[str, Format]:
-    """The path without its suffix, and the format that suffix or ``Accept`` asks for."""
-    for fmt in _TYPES:
+def asked_format(
+    path: str, headers: Mapping[str, str], formats: Sequence[Format]
+) -> tuple[str, Format]:
+    """The path without its suffix, and the format that suffix or ``Accept`` asks for.
+
+    The last of several formats is sent where neither asks for one; a lone one has no suffix.
+    """
+    if len(formats) == 1:
+        return path, formats[0]
+    for fmt in formats:
         if path.endswith(f".{fmt}"):
             return path.removesuffix(f".{fmt}"), fmt
-    return path, "json" if _TYPES["json"] in headers.get("accept", "") else "xml"
+    accepted = headers.get("accept", "")
+    return path, next((fmt for fmt in formats if _TYPES[fmt] in accepted), formats[-1])
 
 
 def written(
-    answer: Answer, fmt: Format, headers: Mapping[str, str], fault: Fault | None, shelf: Shelf
+    answer: Answer,
+    fmt: Format,
+    render: Render,
+    headers: Mapping[str, str],
+    fault: Fault | None,
+    shelf: Shelf,
 ) -> Reply:
     """``answer`` as bytes: from the shelf where the same was written before."""
     if fault is not None and fault.kind in (*faults.BYTES, *faults.TREE):
         key: Hashable = None
-        body = _spoiled(answer, fmt, fault)
+        body = _spoiled(answer, fmt, render, fault)
     else:
         key = answer.key and (answer.key, fmt)
-        body = _kept(shelf, key, lambda: _plain(answer, fmt))
+        body = _kept(shelf, key, lambda: _plain(answer, fmt, render))
     said = {"Content-Type": _TYPES[fmt]}
     if "gzip" in headers.get("accept-encoding", "") and len(body) >= _SMALL:
         plain = body
@@ -53,11 +67,11 @@ def _kept(shelf: Shelf, key: Hashable, make: Callable[[], bytes]) -> bytes:
     return shelf.get(key, make) if key else make()
 
 
-def _plain(answer: Answer, fmt: Format) -> bytes:
+def _plain(answer: Answer, fmt: Format, render: Render) -> bytes:
     return answer.fast(fmt) if answer.fast else render(answer.tree(), fmt)
 
 
-def _spoiled(answer: Answer, fmt: Format, fault: Fault) -> bytes:
+def _spoiled(answer: Answer, fmt: Format, render: Render, fault: Fault) -> bytes:
     tree = answer.tree()
     if fault.kind != "malformed":
         tree = faults.spoil_tree(fault, tree, answer.main)

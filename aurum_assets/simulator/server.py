@@ -1,14 +1,12 @@
-"""A stand-in for both market operators on loopback: the composition of everything in this room.
+"""A stand-in for the market operators on loopback: the composition of everything in this room.
 
     with Simulator(now=clock, seed=7).serve() as running:
-        httpx.get(f"{running.isone_url}/fiveminutelmp/current", auth=("demo", "demo-password"))
+        httpx.get(f"{running.urls[operator.name]}{path}")
 
-ISO New England answers below ``/api/v1.1``, MISO below ``/api``; ``/_simulator`` is for whoever
-drives it from another process (``control``). What is published is in the feeds, how it is sent in
-``wire``.
+Each operator of ``operators`` answers below its own base; ``/_simulator`` is for whoever drives it
+from another process (``control``). How an answer is sent is in ``wire``.
 """
 
-import base64
 import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,16 +16,14 @@ from typing import Literal, Unpack
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aurum_assets.model.dataset import Limit
-from aurum_assets.simulator import control, faults, feeds
+from aurum_assets.simulator import control, faults
 from aurum_assets.simulator.faults import SILENT, Details, Fault
-from aurum_assets.simulator.ledger import LIMITS, Ledger, RetryAfter, Seen, retry_after
-from aurum_assets.simulator.places import PRICED
+from aurum_assets.simulator.ledger import Ledger, RetryAfter, Seen, retry_after
+from aurum_assets.simulator.operator import SimulatedOperator
+from aurum_assets.simulator.operators import OPERATORS, limits
 from aurum_assets.simulator.replies import asked_format, refusal, replaced, written
 from aurum_assets.simulator.wire import Reply, Request, Server
 from aurum_assets.simulator.world import Ask, Clock, Refusal, World
-
-_BASES = {"isone": "/api/v1.1", "miso": "/api"}  # the longer one first
-_WHO_ARE_YOU = {"WWW-Authenticate": 'Basic realm="ISO New England web services"'}
 
 
 def wall_clock() -> dt.datetime:
@@ -44,48 +40,55 @@ class Running:
     port: int
 
     @property
-    def isone_url(self) -> str:
-        """The base of ISO New England's paths."""
-        return f"http://{self.host}:{self.port}{_BASES['isone']}"
+    def url(self) -> str:
+        """The address of the server, without a path."""
+        return f"http://{self.host}:{self.port}"
 
     @property
-    def miso_url(self) -> str:
-        """The base of MISO's paths."""
-        return f"http://{self.host}:{self.port}{_BASES['miso']}"
+    def urls(self) -> Mapping[str, str]:
+        """The base of each operator's paths, by its name."""
+        return {o.name: f"{self.url}{o.base}" for o in self.simulator.operators}
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment variables of a process that asks these operators, and is admitted."""
+        urls = {o.base_url_variable: self.urls[o.name] for o in self.simulator.operators}
+        return {**urls, **self.simulator.credentials}
 
     @property
     def control_url(self) -> str:
         """The base of the simulator's own paths."""
-        return f"http://{self.host}:{self.port}{control.BASE}"
+        return f"{self.url}{control.BASE}"
 
 
 @dataclass
 class Simulator:
-    """Both operators at the instant ``now()``; ``seed`` decides every number.
+    """All operators at the instant ``now()``; ``seed`` decides every number.
 
     ``now`` gives an aware datetime; with a ``SetClock`` it can be set over HTTP. The options up to
-    ``mistakes`` are those of ``World``. ``limits`` by ``isone``, ``miso``, ``miso_live``:
-    ``{}`` is none at all, ``ledger.scaled(10)`` ten times the operators' own. They are kept on
-    ``limit_clock``, the seconds of the server's own clock, whatever ``now`` says.
+    ``mistakes`` are those of ``World``. ``limits`` by an operator's name or a window of its own:
+    None for the operators' own, ``{}`` for none at all, ``operators.limits(10)`` for ten times
+    theirs. They are kept on ``limit_clock``, the seconds of the server's own clock, whatever
+    ``now`` says.
+    ``credentials``: values that the operators admit instead of their own, by environment variable.
     """
 
     now: Clock = wall_clock
     seed: int = 0
     _: KW_ONLY
     revise: bool = False
-    locations: int = PRICED
+    locations: int | None = None
     nodes: int = 4
-    miso_dialect: Literal["both", "live", "documented"] = "both"
+    dialect: Literal["both", "live", "documented"] = "both"
     final_after_days: int = 2
     jitter: bool = False
     live_only: bool = False
     mistakes: bool = False
-    limits: Mapping[str, Sequence[Limit]] = field(default_factory=lambda: LIMITS)
+    limits: Mapping[str, Sequence[Limit]] | None = None
     retry_after: RetryAfter = "seconds"
     limit_clock: Callable[[], float] = time.monotonic
-    username: str = "demo"
-    password: str = "demo-password"  # noqa: S105  nothing is behind it
-    api_key: str = "demo-key"
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    operators: Sequence[SimulatedOperator] = OPERATORS
 
     def __post_init__(self) -> None:
         self.world = World(
@@ -93,13 +96,16 @@ class Simulator:
             revise=self.revise,
             locations=self.locations,
             nodes=self.nodes,
-            miso_dialect="live" if self.live_only else self.miso_dialect,
+            dialect="live" if self.live_only else self.dialect,
             final_after_days=self.final_after_days,
             jitter=self.jitter,
             live_only=self.live_only,
             mistakes=self.mistakes,
         )
-        self.ledger = Ledger(self.limits, self.limit_clock)
+        own = limits(operators=self.operators) if self.limits is None else self.limits
+        self.ledger = Ledger(own, self.limit_clock)
+        admitted = {k: v for o in self.operators for k, v in o.credentials.items()}
+        self.credentials = {**admitted, **self.credentials}
         self.faults = faults.Queue()
 
     @property
@@ -137,44 +143,42 @@ class Simulator:
         path = unquote(split.path)
         if path.startswith(f"{control.BASE}/"):
             return control.reply(self, request, path)
-        for operator, base in _BASES.items():
-            if path.startswith(f"{base}/"):
-                query = dict(parse_qsl(split.query, keep_blank_values=True))
-                return self._noted(operator, path.removeprefix(base), query, request)
+        below = [o for o in self.operators if path.startswith(f"{o.base}/")]
+        if below:
+            operator = max(below, key=lambda o: len(o.base))
+            query = dict(parse_qsl(split.query, keep_blank_values=True))
+            return self._noted(operator, path.removeprefix(operator.base), query, request)
         return refusal(404, f"there is no {path}")
 
-    def _noted(self, operator: str, path: str, query: Mapping[str, str], request: Request) -> Reply:
+    def _noted(
+        self, operator: SimulatedOperator, path: str, query: Mapping[str, str], request: Request
+    ) -> Reply:
         """The reply, once the limits have been asked and the ledger knows."""
-        live = operator == "miso" and not query
-        arrived, early = self.ledger.arrive([operator, *(["miso_live"] if live else [])])
+        arrived, early = self.ledger.arrive([operator.name, *operator.windows(query)])
         if early > 0:
             reply = refusal(429, "too many requests", retry_after(self.retry_after, early))
         else:
             fault = self.faults.take(request.target)
             reply = replaced(fault) or self._answered(operator, path, query, request, fault)
         silent = reply.fault is not None and reply.fault.kind in SILENT
-        self.ledger.note(Seen(arrived, operator, request.target, 0 if silent else reply.status))
+        status = 0 if silent else reply.status
+        self.ledger.note(Seen(arrived, operator.name, request.target, status))
         return reply
 
     def _answered(
         self,
-        operator: str,
+        operator: SimulatedOperator,
         path: str,
         query: Mapping[str, str],
         request: Request,
         fault: Fault | None,
     ) -> Reply:
-        if operator == "isone" and not self._may_enter(request.headers):
-            return refusal(401, "unauthorized", _WHO_ARE_YOU)
-        speaks_xml = operator == "isone"
-        path, fmt = asked_format(path, request.headers) if speaks_xml else (path, "json")
+        headers = request.headers
+        if not operator.admits(headers, self.credentials):
+            return refusal(401, "unauthorized", operator.challenge)
+        path, fmt = asked_format(path, headers, operator.formats)
         try:
-            answer = feeds.answer(operator, self.world, Ask(path, self.now(), fmt, query))
+            answer = operator.answer(self.world, Ask(path, self.now(), fmt, query))
         except Refusal as error:
             return refusal(error.status, str(error))
-        return written(answer, fmt, request.headers, fault, self.world.shelf)
-
-    def _may_enter(self, headers: Mapping[str, str]) -> bool:
-        pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-        key = headers.get("x-api-key")
-        return key == self.api_key or headers.get("authorization") == f"Basic {pair}"
+        return written(answer, fmt, operator.render, headers, fault, self.world.shelf)

@@ -12,9 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from aurum_assets.model.dataset import Operator
 from aurum_assets.simulator.payloads import Format, Tree
-from aurum_assets.simulator.places import PRICED
 
 Clock = Callable[[], dt.datetime]
 
@@ -67,16 +65,17 @@ class World:
 
     ``revise``: some preliminary prices are corrected minutes later, and some intervals come late.
     ``jitter``: each interval is out up to 40 s later, and finals come one to three days later.
+    ``locations``: how many are priced (None: all that the operator has); ``nodes``: how many a
+    forecast is made for. ``dialect``: which one is spoken by a feed that has two.
     ``live_only``: there are no paths that are only documented.
-    ``mistakes``: what operators do now and then happens once a day: the hub's price of noon is
-    corrected an hour later, and the parts of one forecast of CTS do not add up to its total.
+    ``mistakes``: what operators do now and then happens once a day; each feed says what.
     """
 
     seed: int = 0
     revise: bool = False
-    locations: int = PRICED
+    locations: int | None = None
     nodes: int = 4
-    miso_dialect: Literal["both", "live", "documented"] = "both"
+    dialect: Literal["both", "live", "documented"] = "both"
     final_after_days: int = 2
     jitter: bool = False
     live_only: bool = False
@@ -118,12 +117,11 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Route:
-    """Where an operator answers: a pattern that the whole path must match.
+    """Where an operator answers: a pattern that the whole path below its base must match.
 
     ``documented``: the live server has no such path.
     """
 
-    operator: Operator
     pattern: str
     answer: Callable[..., Answer]
     documented: bool = False

@@ -161,7 +161,7 @@ class Round:
 
     def another(self) -> Resources:
         """The home as another process has it."""
-        urls = {"isone": self.running.isone_url, "miso": self.running.miso_url}
+        urls = self.running.urls
         return self.make(self.root, self.clock, urls)
 
     def reopen(self) -> None:

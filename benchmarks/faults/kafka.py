@@ -126,7 +126,7 @@ def _killed(number: int, proof: FaultTable, line: Line) -> None:
         with a_round(number, proof, line, make) as one:
             one.goes_well("before the fault", one.tick())
             one.at(1)
-            urls = {"isone": one.running.isone_url, "miso": one.running.miso_url}
+            urls = one.running.urls
             again = partial(_made, one.root, one.clock(), urls, kafka.bootstrap)
             dying = _SPAWN.Process(target=_die, args=(again, kafka.bootstrap, number))
             dying.start()

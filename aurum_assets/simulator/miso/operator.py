@@ -1,0 +1,20 @@
+"""MISO as it is simulated: its feed and its limits; anybody may ask.
+
+The live display (a request without a query) has a limit of its own, ``miso_live``.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from aurum_assets.model.dataset import Limit
+from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.simulator.miso import cts
+from aurum_assets.simulator.operator import SimulatedOperator
+
+
+def _windows(query: Mapping[str, str]) -> Sequence[str]:
+    return () if query else ("miso_live",)
+
+
+SIMULATED_MISO = SimulatedOperator(
+    MISO, base="/api", routes=cts.ROUTES, limits=(Limit(50, 60),), windows=_windows
+)

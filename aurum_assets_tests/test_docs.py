@@ -1,0 +1,129 @@
+"""The site: its reference leaves nothing out, its glossary and its trees are in order."""
+
+import dataclasses
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import click
+import reference_pages
+
+import aurum_assets
+from aurum_assets import ingest
+from aurum_assets.cli import COMMANDS
+from aurum_assets.definitions import defs
+from aurum_assets.operators import DATASETS
+
+PROJECT = Path(aurum_assets.__file__).parents[1]
+DOCS = PROJECT / "docs"
+
+
+@cache
+def pages() -> dict[str, str]:
+    return dict(reference_pages.pages())
+
+
+def test_the_reference_shows_each_dataset_with_every_column_unit_and_rule() -> None:
+    for dataset in DATASETS:
+        page = pages()[f"datasets/{dataset.key}.md"]
+        for column in dataset.table.columns:
+            (row,) = re.findall(rf"^\| `{column.name}` \|.*$", page, re.MULTILINE)
+            assert f"| {column.unit} |" in row, (dataset.key, column.name)
+        for rule in dataset.table.rules:
+            assert f"`{rule.name}`" in page, (dataset.key, rule.name)
+
+
+def test_the_reference_shows_every_table_that_no_dataset_fills() -> None:
+    of_datasets = {d.table.name for d in DATASETS}
+    for table in ingest.known_tables():
+        if table.name.removesuffix("_history") not in of_datasets:
+            assert f"## {table.identifier}\n" in pages()["tables.md"]
+
+
+def test_the_reference_shows_every_variable_of_the_settings_with_a_meaning() -> None:
+    known = reference_pages.variables()
+    assert {"AURUM_HOME", "AURUM_REDIS_URL", "ISONE_API_KEY"} <= set(known)
+    for name, (others, _, _) in known.items():
+        row = next(r for r in pages()["environment.md"].splitlines() if r.startswith(f"| `{name}`"))
+        meaning = row.split("|")[3].strip()
+        assert len(meaning) > 10 or others, f"{name} is not described in .env.example"
+        assert all(other in row for other in others)
+
+
+def test_no_default_of_a_secret_and_no_path_of_this_machine_is_shown() -> None:
+    for text in pages().values():
+        assert str(PROJECT) not in text
+        assert str(Path.home()) not in text
+    for name, (_, _, secret) in reference_pages.variables().items():
+        if secret:
+            assert f"| `{name}` | secret |" in pages()["environment.md"]
+
+
+def test_the_reference_shows_every_command_with_every_option() -> None:
+    shown = {typed.split(" ")[1] for typed, _ in reference_pages.commands() if " " in typed}
+    assert shown == set(COMMANDS)
+    page = pages()["cli.md"]
+    for typed, command in reference_pages.commands():
+        section = page.partition(f"# {typed}\n")[2].partition("\n## aurum")[0]
+        for param in command.params:
+            if isinstance(param, click.Option) and not param.hidden:
+                assert param.opts[0] in section, (typed, param.opts)
+
+
+def test_the_reference_shows_every_key_of_the_config_files() -> None:
+    page = pages()["configuration.md"]
+    for made in reference_pages.config_classes():
+        section = page.partition(f"## {made.__name__}\n")[2].partition("\n## ")[0]
+        for field in dataclasses.fields(made):
+            assert f"| `{field.name}` |" in section, (made.__name__, field.name)
+
+
+def test_the_reference_shows_every_check() -> None:
+    for definition in defs.asset_checks or ():
+        for spec in getattr(definition, "check_specs", ()):
+            assert f"| `{spec.name}` |" in pages()["checks.md"]
+
+
+def test_terms_of_the_glossary_are_unique_and_sorted() -> None:
+    terms = re.findall(r"^(\S.*)\n  \S", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    lower = [term.lower() for term in terms]
+    assert len(lower) > 50
+    assert lower == sorted(set(lower))
+
+
+def test_every_page_is_in_one_toctree_and_every_entry_is_a_page() -> None:
+    written = {
+        file.relative_to(DOCS).with_suffix("").as_posix(): file.read_text()
+        for file in DOCS.rglob("*.md")
+        if file.relative_to(DOCS).parts[0] not in {"_build", "reference"}
+    }
+    made = {f"reference/{n.removesuffix('.md')}": text for n, text in pages().items()}
+    known = {**written, **made}
+    entries = [
+        (Path(name).parent / line).as_posix()
+        for name, text in known.items()
+        for tree in re.findall(r"```\{toctree\}\n(.*?)```", text, re.DOTALL)
+        for line in tree.splitlines()
+        if line and not line.startswith(":")
+    ]
+    assert sorted(entries) == sorted(set(known) - {"index"})
+
+
+def test_every_decision_has_its_number_a_context_and_a_consequence() -> None:
+    files = sorted((DOCS / "adr").glob("[0-9]*.md"))
+    for number, file in enumerate(files, 1):
+        text = file.read_text()
+        assert file.name.startswith(f"{number:04d}-")
+        assert text.startswith(f"# {number}. ")
+        found = re.findall(r"^## (.*)$", text, re.MULTILINE)
+        assert found == ["Context", "Decision", "Consequence"], file.name
+
+
+def test_the_changelog_has_the_version_of_the_project_and_dates() -> None:
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    text = (PROJECT / "CHANGELOG.md").read_text()
+    first, *released = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert first == "Unreleased"
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d", line) for line in released)
+    assert released[0].startswith(f"{version} - ")
