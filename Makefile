@@ -73,10 +73,10 @@ bench: setup-dev ## Speed, beside a floor and a peer, in one run
 	@$(BIN)/python -m benchmarks
 
 prove: setup-dev ## kill -9, races, mutated payloads: the promises, counted
-	@$(BIN)/python -m benchmarks.prove
+	@$(BIN)/python -m aurum_assets_tests.proofs
 
 tour: setup-dev ## The first hour walked in a clone: demo, UI, mistakes, Ctrl-C, a copy and a move
-	@$(BIN)/python -m benchmarks.prove tour
+	@$(BIN)/python -m aurum_assets_tests.proofs tour
 
 dev: setup ## Simulator, daemon and UI on 127.0.0.1:3000, schedules running
 	@exec $(BIN)/python -m aurum_assets.dev --port $(UI_PORT) --simulator-port $(SIMULATOR_PORT)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-from pydantic import SecretStr
 
 from aurum_assets.definitions import build
 from aurum_assets.dev import dagster_folder
@@ -26,11 +25,11 @@ from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.model.cadence import CADENCES, cadence_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Operator
-from aurum_assets.operators import DATASETS
+from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.composition import Resources, Specification, compose
+from aurum_assets.resources.credentials import Credentials
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
@@ -100,7 +99,7 @@ def demo_resources(
             resources.root,
             resources.configuration,
             base_urls=running.urls,
-            credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
+            credentials={o.name: Credentials.of(o, *_demo(o)) for o in OPERATORS if o.auth},
             limit_scale=_RAISED,
             clock=clock,
             repairs=resources.repairs,
@@ -108,6 +107,11 @@ def demo_resources(
             config_folder=resources.config_folder,
         )
     )
+
+
+def _demo(operator: Operator) -> list[str]:
+    """Something for each variable of the operator's first way to say who asks."""
+    return ["demo-password"] * len(operator.auth[0].variables)
 
 
 def dagster_instance(resources: Resources) -> dg.DagsterInstance:

@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 
+from aurum_assets.collector import ApiConfig, ApiUser
 from aurum_assets.ingest.collect import Collected, collect, due_feeds, narrowed
 from aurum_assets.ingest.days import (
     Day,
@@ -42,6 +43,8 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.resources.api import checked_base
+from aurum_assets.resources.credentials import access
+from aurum_assets.resources.environment import environment
 from aurum_assets.resources.settings import Resources, Settings, open_resources
 
 __all__ = [
@@ -79,16 +82,16 @@ class MisoApiConfig(Shown):
     base_url: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", self.base_url or Settings.read().miso_base_url)
+        found = self.base_url or access(MISO, environment()).base_url
+        object.__setattr__(self, "base_url", found)
         if self.base_url:
             checked_base(MISO.name, self.base_url)
 
     def resources(self, folder: Path | str | None = None) -> Resources:
         """The home of the environment, or in ``folder``, that asks as this says."""
-        address = self.base_url or None
-        return open_resources(
-            DATASETS, Settings.read(home=folder and Path(folder), miso_base_url=address)
-        )
+        variables = {**environment(), MISO.base_url_variable: self.base_url}
+        settings = Settings.read(home=folder and Path(folder))
+        return open_resources(DATASETS, settings, variables=variables)
 
     def facts(self) -> dict[str, object]:
         """The address."""
@@ -198,7 +201,7 @@ class MisoCtsValidation(Shown):
         return as_html(type(self).__name__, facts) + said
 
 
-class MisoCtsCollector(Shown):
+class MisoCtsCollector(ApiUser):
     """Asks MISO for CTS forecasts and judges the answers.
 
     ``config``: where MISO answers, else as the environment says; ``home``: a folder in the place of
@@ -210,14 +213,15 @@ class MisoCtsCollector(Shown):
     def __init__(
         self, config: MisoApiConfig | None = None, *, home: Path | str | None = None
     ) -> None:
-        said = MisoApiConfig() if config is None else config
-        self._config = of_type(said, MisoApiConfig, 'config=MisoApiConfig(base_url="…")')
-        self._home = self._config.resources(home)
+        super().__init__(config, home)
+
+    def _checked(self, config: ApiConfig | None) -> ApiConfig:
+        found = MisoApiConfig() if config is None else config
+        return of_type(found, MisoApiConfig, 'config=MisoApiConfig(base_url="…")')
 
     def facts(self) -> dict[str, object]:
         """The dataset, the home and where it asks."""
-        home = str(self._home.root.resolve())
-        return {"dataset": MISO_CTS.key, "home": home, **self._config.facts()}
+        return {"dataset": MISO_CTS.key, **super().facts()}
 
     def generate_candidates(
         self,
@@ -230,7 +234,7 @@ class MisoCtsCollector(Shown):
         """The requests for the operating days from ``start_date`` to ``end_date``, one a day.
 
         Without dates the current snapshot: one request, for today. Days as for
-        ``IsoNeCollector.collect``, in EST all year; ``interval`` (HH:MM) and ``node`` narrow the
+        ``Collector.collect``, in EST all year; ``interval`` (HH:MM) and ``node`` narrow the
         answers. Asks nobody. Raises ``ValueError`` for what is no day, has not begun or ends before
         it starts, for one date without the other, for an interval that is no five-minute mark and
         for what is no name of a node.
@@ -338,14 +342,13 @@ class MisoCtsCollector(Shown):
     ) -> pl.DataFrame:
         """Collect the operating days (EST) from ``start_date`` to ``end_date``, both included.
 
-        As ``IsoNeCollector.collect``, with the arguments of ``generate_candidates``. Returns all
-        rows that table ``miso_cts`` holds of these days: every vintage, whatever the filters.
+        As ``Collector.collect``, with the arguments of ``generate_candidates``. Returns all rows
+        that table ``miso_cts`` holds of these days: every vintage, whatever the filters.
         """
-        days = asked_days(MISO, start_date, end_date)
         return await collect_days(
             self._home,
             MISO_CTS,
-            days,
+            asked_days(MISO, start_date, end_date),
             filters=self._filters(interval, node),
             force=force,
             at_once=at_once,

@@ -21,9 +21,8 @@ import msgspec
 
 from aurum_assets.model.dataset import Dataset, Dialect, Endpoint, Feed, Operator, OperatorConfig
 from aurum_assets.model.drift import Expected, field_of
-from aurum_assets.operators import DATASETS
-from aurum_assets.operators.isone.operator import Info
-from aurum_assets.operators.miso.cts import LMP_DIRECTIONS, QUALITIES, VOLUME_DIRECTIONS
+from aurum_assets.model.operator import Notes
+from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.configuration import Configuration, load_config
 from aurum_assets.resources.settings import PROJECT
 
@@ -32,54 +31,16 @@ Schema = dict[str, Any]
 FOLDER = PROJECT / "config" / "openapi"
 _JSON, _XML, _HTML = "application/json", "application/xml", "text/html"
 _WORDS = {str: "string", float: "number", int: "integer", type(None): "null"}
-_MARK = r"^([01]\d|2[0-3]):[0-5][05]$"
-_STAMP: Schema = {"format": "date-time"}
-_TWELVE_HOURS: Schema = {
-    "pattern": r"^\d{4}-\d\d-\d\d \d{1,2}:\d\d:\d\d [AP]M$",
-    "description": "EST all year, twelve hours, not padded.",
-}
-_KNOWN: Mapping[str, Schema] = {
-    "BeginDate": _STAMP,
-    "ServiceInfo.LatestBeginDate": _STAMP,
-    "interval_begin_date": _STAMP,
-    "market_hour.local_day": _STAMP,
-    "RefId": {"pattern": r"^\d{1,2}-[A-Z][a-z]{2}-\d{4}\b", "description": "The day, EST."},
-    "CASEAPPROVALDATE": _TWELVE_HOURS,
-    "SOLUTIONTIME": _TWELVE_HOURS,
-    "PJMFORECASTEDLMP": {"pattern": r"^-?\d+(\.\d+)?$", "description": "USD/MWh, as text."},
-    "timestamp": _STAMP,
-    "interval": {"pattern": _MARK},
-    "forecastedLMP.direction": {"enum": list(LMP_DIRECTIONS)},
-    "transactionVolume.mwh": {"minimum": 0},
-    "transactionVolume.direction": {"enum": list(VOLUME_DIRECTIONS)},
-    "metadata.operatingDay": {"format": "date"},
-    "metadata.retrievalTimestamp": _STAMP,
-    "metadata.dataQuality": {"enum": list(QUALITIES)},
-}
 _MONTH_DAY = r"(0[1-9]|1[0-2]){0}(0[1-9]|[12]\d|3[01])$"
 _PARAMETERS: Mapping[str, Schema] = {
     "yyyymmdd": {"pattern": r"^20\d\d" + _MONTH_DAY.format(""), "examples": ["20260715"]},
     "day": {"pattern": r"^20\d\d-" + _MONTH_DAY.format("-"), "examples": ["2026-07-15"]},
     "hour": {"pattern": r"^([01]\d|2[0-3])$", "examples": ["07"]},
-    "interval": {"pattern": _MARK, "examples": ["09:05"]},
-    "node": {"pattern": r"^[A-Za-z0-9_.-]+$", "examples": ["MISO.PJM.INTERFACE1"]},
 }
 _NOTHING: Schema = {"description": "No records at all.", "enum": ["", {}, None]}
 _LIVE = "As the public API was seen to answer, where it is not said otherwise here."
 _DOCUMENTED = "From documentation alone: the specification of this project."
 _BORROWED = "It leaves the records out: those of the live answers stand in for them."
-_ABOUT = {
-    "isone": (
-        "Days are operating days of New York. XML unless `Accept: application/json` or the suffix "
-        "`.json` asks for JSON; XML is the same tree, attributes where JSON has `@`, text where it "
-        "has `$`. A single record comes as an object, not as a list, and a day without records as "
-        "an empty text or object. Numbers of things come as numbers or as texts."
-    ),
-    "miso": (
-        "EST (UTC-5) all year. Without a query the live file of the day so far; with one the "
-        "documented answer. MISO asks for at most one request a minute to the former."
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -94,6 +55,10 @@ class _Use:
     @property
     def dialect(self) -> Dialect:
         return self.dataset.dialect(self.endpoint.dialect)
+
+    @property
+    def notes(self) -> Notes:
+        return {**self.dataset.operator.fields, **self.dialect.fields}
 
     @property
     def schema(self) -> str:
@@ -115,26 +80,21 @@ def describe(operator: Operator, configuration: Configuration) -> Schema:
     }
     probes = {f.probe.path: d for d, f in feeds if f.probe is not None}
     paths |= {path: {"get": _probe(operator, path, d)} for path, d in probes.items()}
-    info = {"info": _object(Info, {})} if probes else {}
+    info = {"info": _object(operator.info, {}, operator.fields)} if operator.info else {}
     spoken = {use.schema: use for many in uses.values() for use in many}
+    schemes = {way.name: dict(way.scheme) for way in operator.auth}
     return {
         "openapi": "3.1.0",
         "info": _info(operator, configuration.operators[operator.name]),
         "servers": [{"url": configuration.operators[operator.name].base_url}],
-        **({"security": [{"basic": []}, {"key": []}]} if operator.credentials else {}),
+        **({"security": [{way.name: []} for way in operator.auth]} if operator.auth else {}),
         "tags": [{"name": d.key, "description": d.doc.partition("\n\n")[0]} for d in datasets],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": _schemas(spoken.values(), configuration) | info,
-            **({"securitySchemes": _SECURITY} if operator.credentials else {}),
+            **({"securitySchemes": schemes} if schemes else {}),
         },
     }
-
-
-_SECURITY: Schema = {
-    "basic": {"type": "http", "scheme": "basic"},
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-}
 
 
 def _info(operator: Operator, config: OperatorConfig) -> Schema:
@@ -142,7 +102,7 @@ def _info(operator: Operator, config: OperatorConfig) -> Schema:
     return {
         "title": f"{operator.title}: what Aurum assets asks for",
         "version": "1",
-        "description": f"{_ABOUT[operator.name]} We keep to {limits}.",
+        "description": f"{operator.about} We keep to {limits}.",
     }
 
 
@@ -163,7 +123,7 @@ def _operation(operator: Operator, path: str, uses: Sequence[_Use], *, xml: bool
         "tags": list(dict.fromkeys(use.dataset.key for use in uses)),
         "summary": uses[0].dataset.table.doc,
         "description": " ".join(asked),
-        **_parameters(path, uses),
+        **_parameters(operator, path, uses),
         "responses": {"200": _answer("The records.", content), **_refusals(operator)},
     }
 
@@ -189,19 +149,23 @@ def _probe(operator: Operator, path: str, dataset: Dataset) -> Schema:
     }
 
 
-def _parameters(path: str, uses: Sequence[_Use]) -> Schema:
-    found = [_parameter(name, "path", name, required=True) for name in re.findall(r"{(\w+)}", path)]
+def _parameters(operator: Operator, path: str, uses: Sequence[_Use]) -> Schema:
+    known = {**_PARAMETERS, **operator.parameters}
+    names = re.findall(r"{(\w+)}", path)
+    found = [_parameter(name, "path", known.get(name, {}), required=True) for name in names]
     queries: dict[str, str] = {}
     for use in uses:
         query = use.endpoint.path.partition("?")[2]
         queries |= dict(re.findall(r"(\w+)={(\w+)}", query))
         queries |= {name: name for name in use.feed.filters}
-    found += [_parameter(name, "query", said) for name, said in queries.items()]
+    found += [_parameter(name, "query", known.get(said, {})) for name, said in queries.items()]
     return {"parameters": found} if found else {}
 
 
-def _parameter(name: str, place: str, said: str, *, required: bool = False) -> Schema:
-    schema = {"type": "string", **_PARAMETERS.get(said, {})}
+def _parameter(
+    name: str, place: str, known: Mapping[str, Any], *, required: bool = False
+) -> Schema:
+    schema = {"type": "string", **known}
     return {"name": name, "in": place, "required": required, "schema": schema}
 
 
@@ -215,7 +179,7 @@ def _refusals(operator: Operator) -> Schema:
     who = {"401": _answer("Nobody is answered without credentials.", page)}
     return {
         "400": _answer("The day, hour or mark is none.", page),
-        **(who if operator.credentials else {}),
+        **(who if operator.auth else {}),
         "404": _answer("There is no such path, or nothing is published for this day.", page),
         "429": {**_answer("Too many requests.", page), "headers": {"Retry-After": wait}},
     }
@@ -229,9 +193,9 @@ def _schemas(uses: Iterable[_Use], configuration: Configuration) -> dict[str, Sc
     for use in uses:
         expected = configuration.datasets[use.dataset.key].expected_fields
         fields = expected.get(use.dialect.name, {})
-        document = _document(use.dialect, f"{use.schema}.record")
+        document = _document(use.dialect, f"{use.schema}.record", use.notes)
         found[use.schema] = {"description": _told(use), **document}
-        found[f"{use.schema}.record"] = _object(use.dialect.record, fields)
+        found[f"{use.schema}.record"] = _object(use.dialect.record, fields, use.notes)
     return dict(sorted(found.items()))
 
 
@@ -245,11 +209,13 @@ def _told(use: _Use) -> str:
     return f"{_DOCUMENTED} {_BORROWED if shared else doc}"
 
 
-def _document(dialect: Dialect, record: str) -> Schema:
+def _document(dialect: Dialect, record: str, notes: Notes) -> Schema:
     """A whole answer: records behind their wrappers, of which the outer ones may be dropped."""
     ref = {"$ref": f"#/components/schemas/{record}"}
     inner: Schema = {"anyOf": [{"type": "array", "items": ref}, ref, _NOTHING]}
-    header = _object(dialect.header, {}) if dialect.header else {"properties": {}, "required": []}
+    header = (
+        _object(dialect.header, {}, notes) if dialect.header else {"properties": {}, "required": []}
+    )
     shapes: list[Schema] = []
     for name in reversed(dialect.path):
         shape = {
@@ -262,26 +228,28 @@ def _document(dialect: Dialect, record: str) -> Schema:
     return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
 
 
-def _object(record: type[msgspec.Struct], expected: Expected, prefix: str = "") -> Schema:
+def _object(
+    record: type[msgspec.Struct], expected: Expected, notes: Notes, prefix: str = ""
+) -> Schema:
     """The fields of ``record``. Others may come beside them: an operator adds some at times."""
     fields = msgspec.structs.fields(record)
     return {
         "type": "object",
         "properties": {
-            f.encode_name: _value(f.type, expected, prefix + f.encode_name) for f in fields
+            f.encode_name: _value(f.type, expected, notes, prefix + f.encode_name) for f in fields
         },
         "required": [f.encode_name for f in fields if f.required],
     }
 
 
-def _value(hint: Any, expected: Expected, dotted: str) -> Schema:  # noqa: ANN401  as type hints are
+def _value(hint: Any, expected: Expected, notes: Notes, dotted: str) -> Schema:  # noqa: ANN401  as type hints are
     kinds = get_args(hint) or (hint,)
     if issubclass(kinds[0], msgspec.Struct):
-        return _object(kinds[0], expected, f"{dotted}.")
+        return _object(kinds[0], expected, notes, f"{dotted}.")
     if kinds[0] is dt.datetime:
-        return {"type": "string", **_KNOWN[dotted]}
+        return {"type": "string", **notes[dotted]}
     words = [_WORDS[kind] for kind in kinds]
-    said = dict(_KNOWN.get(dotted, {}))
+    said = dict(notes.get(dotted, {}))
     enum = field_of(expected[dotted]).enum if dotted in expected else ()
     if enum:
         said["enum"] = [*enum, None] if "null" in words else list(enum)
@@ -294,13 +262,12 @@ def _value(hint: Any, expected: Expected, dotted: str) -> Schema:  # noqa: ANN40
 
 def files(configuration: Configuration, folder: Path = FOLDER) -> dict[Path, str]:
     """The text of each file, by where it belongs."""
-    operators = dict.fromkeys(d.operator for d in DATASETS)
     return {
         folder / f"{operator.name}.json": json.dumps(
             describe(operator, configuration), indent=1, ensure_ascii=False
         )
         + "\n"
-        for operator in operators
+        for operator in OPERATORS
     }
 
 

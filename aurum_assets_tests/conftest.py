@@ -15,15 +15,15 @@ import dagster as dg
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
-from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
 from aurum_assets.ingest.collect import Received
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.reading import sniff
+from aurum_assets.model.formats import sniff
 from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import logs, redaction
 from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.configuration import Configuration, load_config
@@ -97,7 +97,7 @@ class Desk:
             body=body,
             endpoint=endpoint,
             dialect=dialect,
-            format=sniff(body),
+            format=sniff(dataset, body),
             fetched_at=at or self.clock(),
             finality=finality,
             asked=asked,
@@ -139,7 +139,7 @@ def resources(tmp_path: Path, configuration: Configuration, clock: SetClock) -> 
         root=tmp_path / "aurum",
         configuration=configuration,
         base_urls={"isone": nowhere, "miso": nowhere},
-        credentials={"isone": Credentials("demo", SecretStr("demo-password"))},
+        credentials={"isone": Credentials.of(ISONE, "demo", "demo-password")},
         clock=clock,
         limit_scale=1000,
     )

@@ -22,7 +22,9 @@ def made(root: Path, configuration: Configuration, **settings: Any) -> Made:  # 
 
 def remade(resources: Resources, **changes: Any) -> Made:  # noqa: ANN401  those of Specification
     """The same as another process would make them, with ``changes`` of their specification."""
-    assert isinstance(resources, Made)
+    if not isinstance(resources, Made):
+        msg = "only what a test has made can be made otherwise"
+        raise TypeError(msg)
     return _of(replace(resources.specification, **changes))
 
 

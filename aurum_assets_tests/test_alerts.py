@@ -36,7 +36,7 @@ from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import redaction
-from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Severity, Trouble
+from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Incident, Severity
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.composition import alerts_of
 from aurum_assets.resources.lake import Lake
@@ -49,7 +49,7 @@ from aurum_assets_tests.recordings import recording
 
 LOAD, DA, CTS, LMP = ISONE_SYSTEM_LOAD, ISONE_DA_LMP, MISO_CTS, ISONE_RT_LMP
 TODAY = "2026-07-21"
-TROUBLE = Trouble("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", TODAY)
+TROUBLE = Incident("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", TODAY)
 MINUTE = dt.timedelta(minutes=1)
 spawn = multiprocessing.get_context("spawn")
 
@@ -508,7 +508,7 @@ def test_an_old_home_opens_calm_although_the_last_version_left_alerts_open(
     live_desk: Desk,
 ) -> None:
     bring(live_desk, LOAD, TODAY, "now")
-    live_desk.resources.alerts.raise_(Trouble("late_feed", LOAD.key, "now", "12 h ago"))
+    live_desk.resources.alerts.raise_(Incident("late_feed", LOAD.key, "now", "12 h ago"))
     assert daemon_look(live_desk, after=DAY) == {("late_feed", LOAD.key, "now")}
     assert daemon_look(live_desk, after=100 * DAY) == set()
 
@@ -587,7 +587,7 @@ def test_a_quarantine_that_grows_is_told_and_one_that_stays_is_not(desk: Desk) -
     desk.bring(LMP, body.replace(b'"LossComponent": ', b'"LossComponent": 8', 1), force=True)
     assert grows in look(desk, after=5 * MINUTE)
     sentence = next(a.sentence for a in desk.resources.alerts.open if a.kind == grows[0])
-    assert sentence.startswith("1 records more than at 2026-07-21T16:00Z")
+    assert sentence.startswith("1 more records are quarantined than at 2026-07-21T16:00Z")
     look(desk, after=HOUR)
     assert grows not in look(desk, after=HOUR)
 

@@ -31,6 +31,7 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from aurum_assets.model.operator import Basic, HeaderKey
 from aurum_assets.resources.api import Answer, ApiClient, Credentials
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import RedisServer, RedisState
@@ -44,10 +45,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("error")
 spawn = multiprocessing.get_context("spawn")
 
-OPEN = Operator("op", "The Operator", "Etc/GMT+5", "https://op.example/register")
-CLOSED = replace(OPEN, credentials=("ISONE_USERNAME and ISONE_PASSWORD", "ISONE_API_KEY"))
+OPEN = Operator(
+    "op",
+    "The Operator",
+    "Etc/GMT+5",
+    "https://op.example",
+    registration="https://op.example/register",
+)
+CLOSED = replace(
+    OPEN, auth=(Basic("OP_USERNAME", "OP_PASSWORD"), HeaderKey("X-API-Key", "OP_API_KEY"))
+)
 PASSWORD, KEY = "s3cret-pässword", "s3cret-key"
-US = Credentials("me", SecretStr(PASSWORD), SecretStr(KEY))
+US = Credentials.of(CLOSED, "me", PASSWORD, KEY)
 A = Endpoint("a", "/a", "live")
 B = Endpoint("b", "/b", "live")
 AX = Endpoint("a_xml", "/a", "live", "xml")
@@ -303,8 +312,8 @@ def test_a_path_that_needs_a_day_where_none_is_asked_is_our_error(desk: Desk) ->
 
 def test_basic_and_api_key_are_sent_where_they_are_given(desk: Desk) -> None:
     desk.operator.will("/a", says())
-    desk.client(CLOSED, Credentials("me", SecretStr("pw"))).fetch("ds", now())
-    desk.client(CLOSED, Credentials(api_key=SecretStr("k"))).fetch("ds", now())
+    desk.client(CLOSED, Credentials.of(CLOSED, "me", "pw")).fetch("ds", now())
+    desk.client(CLOSED, Credentials.of(CLOSED, "", "", "k")).fetch("ds", now())
     basic, keyed = (request.headers for request in desk.operator.seen)
     assert (basic["authorization"], "x-api-key" in basic) == ("Basic bWU6cHc=", False)
     assert ("authorization" in keyed, keyed["x-api-key"]) == (False, "k")
@@ -313,10 +322,14 @@ def test_basic_and_api_key_are_sent_where_they_are_given(desk: Desk) -> None:
 def test_without_credentials_nothing_is_asked_and_one_sentence_says_what_to_set(
     desk: Desk,
 ) -> None:
-    for some in (None, Credentials("me"), Credentials(password=SecretStr("pw"))):
+    for some in (
+        None,
+        Credentials.of(CLOSED, "me"),
+        Credentials.of(CLOSED, "", "pw"),
+    ):
         with pytest.raises(ConfigError) as caught:
             desk.client(CLOSED, some).fetch("ds", now())
-        for word in ("ds", "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY", "op.example/reg"):
+        for word in ("ds", "OP_USERNAME and OP_PASSWORD, or OP_API_KEY", "op.example/reg"):
             assert word in str(caught.value)
         assert "\n" not in str(caught.value)
     assert desk.operator.seen == []
@@ -325,7 +338,7 @@ def test_without_credentials_nothing_is_asked_and_one_sentence_says_what_to_set(
 @pytest.mark.parametrize("key", ["hunter2\n", " hunter2", "hunter2\x00", "hünter2"])
 def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Credentials(api_key=SecretStr(key))
+        Credentials.of(CLOSED, "", "", key)
     assert key.strip() not in "".join(traceback.format_exception(caught.value))
 
 
@@ -374,7 +387,7 @@ def test_a_401_is_never_remembered_and_never_falls_back(desk: Desk) -> None:
     client = desk.client(CLOSED, US)
     message = refused(client, now(A, B))
     assert "401" in message
-    assert "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY" in message
+    assert "OP_USERNAME and OP_PASSWORD, or OP_API_KEY" in message
     assert CLOSED.registration in message
     assert client.fetch("ds", now(A, B)).endpoint == A
     assert desk.operator.paths == ["/a", "/a"]

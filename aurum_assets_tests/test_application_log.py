@@ -120,7 +120,7 @@ def test_an_application_without_logging_hears_nothing(told: dict[str, str]) -> N
         (
             "WARNING",
             [
-                "WARNING|aurum_assets.resources.configuration|configuration.py|a key has another",
+                "WARNING|aurum_assets.resources.configuration|configuration.py|a key has",
                 "WARNING|aurum_assets.resources.api|api.py|no usable answer source=isone ",
                 "WARNING|aurum_assets.resources.redis|redis.py|",
             ],

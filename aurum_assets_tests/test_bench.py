@@ -12,7 +12,8 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
-from benchmarks import day, figures, floor, parsers, peer, samples, scheduled
+from aurum_assets_tests.proofs import samples
+from benchmarks import day, figures, floor, parsers, peer, scheduled
 from benchmarks.figures import Figure
 from benchmarks.measure import BenchmarkFailed, Clock, Spent, alternate, import_all, process
 from benchmarks.prepare import Sizes, prepare

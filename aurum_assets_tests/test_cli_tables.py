@@ -13,7 +13,7 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import PROJECT
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording
-from benchmarks.terminal import in_terminal
+from aurum_assets_tests.terminal import in_terminal
 
 LMP = "isone_rt_lmp"
 DAY = "2026-07-20"
@@ -91,11 +91,11 @@ def test_a_table_joins_itself(desk: Aurum) -> None:
         ("attach '/tmp/x.db'", "this is ATTACH"),
         ("install httpfs", "tables are read here, not written"),
         ("set threads = 1", "this is SET"),
-        ("explain analyze copy isone_rt_lmp to 'x.csv'", "sees the tables of this home alone"),
-        ("select * from read_csv('/etc/passwd')", "sees the tables of this home alone"),
+        ("explain analyze copy isone_rt_lmp to 'x.csv'", "sees only the tables of this home"),
+        ("select * from read_csv('/etc/passwd')", "sees only the tables of this home"),
         ("select * from '/etc/passwd'", "no table '/etc/passwd'"),
-        ("select * from read_text('/etc/passwd')", "sees the tables of this home alone"),
-        ("select * from 'https://127.0.0.1/x.parquet'", "sees the tables of this home alone"),
+        ("select * from read_text('/etc/passwd')", "sees only the tables of this home"),
+        ("select * from 'https://127.0.0.1/x.parquet'", "sees only the tables of this home"),
     ],
 )
 @pytest.mark.usefixtures("empty_home")

@@ -18,7 +18,7 @@ from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import made
-from benchmarks.prove_dev import free_port, run_dev
+from aurum_assets_tests.proofs.prove_dev import free_port, run_dev
 
 LOAD = ISONE_SYSTEM_LOAD
 

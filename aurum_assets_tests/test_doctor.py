@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from aurum_assets import ingest
 from aurum_assets.ingest import doctor
 from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.archive import ArchiveSettings
 from aurum_assets.resources.events import Brokers
@@ -305,7 +306,7 @@ def test_an_operator_without_credentials_is_off_and_says_what_to_set(resources: 
 
 
 def test_credentials_that_are_not_accepted_are_broken(resources: Resources) -> None:
-    found = look(remade(resources, credentials={"isone": Credentials("u", SecretStr(CANARY))}))
+    found = look(remade(resources, credentials={"isone": Credentials.of(ISONE, "u", CANARY)}))
     assert found["isone"].state == "broken"
     assert "did not accept who is asking (401)" in found["isone"].said
 

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from aurum_assets import ingest
 from aurum_assets.cli import main
 from aurum_assets.ingest import publish
-from aurum_assets.ingest.publish import landed, write_schemas
+from aurum_assets.ingest.publish import committed, write_schemas
 from aurum_assets.ingest.watch import send
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError
@@ -35,7 +35,7 @@ from aurum_assets.model.message import (
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import events
-from aurum_assets.resources.alerts import Trouble
+from aurum_assets.resources.alerts import Incident
 from aurum_assets.resources.archive import order_of
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
@@ -119,7 +119,7 @@ def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
 ) -> None:
     ordinary = {r.dataset.key: r for r in READABLE if r.case == "ordinary" and r.format == "json"}
     topics = {d.key: told.resources.config(d).topic for d in DATASETS}
-    told.resources.alerts.raise_(Trouble("late_feed", LMP.key, "now", "no row came"))
+    told.resources.alerts.raise_(Incident("late_feed", LMP.key, "now", "no row came"))
     send(told.resources)
     for recorded in ordinary.values():
         told.bring(
@@ -499,9 +499,9 @@ class _DiesBeforeCommit(Lake):
 
 
 class _DiesBeforeLanding(Outbox):
-    def landed(self, dataset: str, day: str, qualities: Mapping[str, Quality]) -> None:
+    def committed(self, dataset: str, day: str, qualities: Mapping[str, Quality]) -> None:
         _die()
-        super().landed(dataset, day, qualities)
+        super().committed(dataset, day, qualities)
 
 
 class _DiesBeforePublishing(Events):
@@ -634,7 +634,7 @@ def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_t
     told.resources.registry.mark_merged(LMP.key, DAY, uuid, frozenset({silent}))
     outbox = told.resources.events.outbox
     outbox.intend(LMP.key, DAY, [first, silent])
-    landed(told.resources, LMP, LMP.day("2026-07-01"), {})
+    committed(told.resources, LMP, LMP.day("2026-07-01"), {})
     assert not outbox.unsettled(LMP.key)
     assert {i.identifier for i in outbox.due()} == {first, silent}
     outbox.forget(i.id for i in outbox.due() if i.identifier == silent)
@@ -646,10 +646,10 @@ def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_t
 def test_what_lands_while_it_is_being_told_is_told_again(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite")
     outbox.intend("d", "2026-07-20", ["a"])
-    outbox.landed("d", "2026-07-20", {"a": Quality(records=1)})
+    outbox.committed("d", "2026-07-20", {"a": Quality(records=1)})
     (first,) = outbox.due()
     outbox.intend("d", "2026-07-20", ["a"])
-    outbox.landed("d", "2026-07-20", {"a": Quality(records=2), "b": Quality()})
+    outbox.committed("d", "2026-07-20", {"a": Quality(records=2), "b": Quality()})
     outbox.forget([first.id])
     (second,) = outbox.due()
     assert (second.identifier, second.quality.records) == ("a", 2)

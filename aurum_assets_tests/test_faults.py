@@ -1,6 +1,6 @@
 """Every server fails in every way that it knows, once. ``make prove`` lets each fail ten times."""
 
-from benchmarks.prove_faults import SERVERS, prove_faults
+from aurum_assets_tests.proofs.prove_faults import SERVERS, prove_faults
 
 
 def test_servers_that_fail_cost_no_row_double_none_and_are_asked_as_the_policy_says() -> None:

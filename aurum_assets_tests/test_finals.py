@@ -78,7 +78,7 @@ def test_finals_are_asked_for_once_they_are_out_and_not_before(
     live_desk.clock.set(FINAL_MORNING)
     (out,) = look(live_desk).out
     assert (out.day.key, out.feeds) == (DAY, ("final_day",))
-    assert out.said == "/hourlylmp/rt/final/info: 2026-07-21 03:00Z"
+    assert out.reported == "/hourlylmp/rt/final/info: 2026-07-21 03:00Z"
     bring(live_desk, HOURLY, *out.feeds)
     live_desk.clock.set(FINAL_MORNING + 2 * HOUR)
     found = look(live_desk)

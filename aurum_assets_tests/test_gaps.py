@@ -64,7 +64,7 @@ def test_a_day_of_which_every_feed_brought_everything_lacks_nothing(
 
 
 def _all_beats(desk: Desk, dataset: Dataset) -> list[str]:
-    owed = ingest.debts(dataset, desk.resources.config(dataset))
+    owed = ingest.requirements(dataset, desk.resources.config(dataset))
     return list(dict.fromkeys(name for debt in owed for name in debt.feeds))
 
 
@@ -82,7 +82,7 @@ def test_a_day_without_rows_lacks_everything_and_names_who_can_bring_it(
 
 @pytest.mark.parametrize("dataset", [ISONE_GENERATION_BY_RESOURCE, ISONE_LOCATIONS])
 def test_what_answers_for_now_only_is_beyond_repair(desk: Desk, dataset: Dataset) -> None:
-    assert ingest.debts(dataset, desk.resources.config(dataset)) == []
+    assert ingest.requirements(dataset, desk.resources.config(dataset)) == []
     assert ingest.gap_of(desk.resources, dataset, dataset.day("2026-07-10"), stored=False) is None
 
 
@@ -254,7 +254,7 @@ def wanted_of(desk: Desk, held: list[str], origin: str) -> tuple[str, str]:
     for day in held:
         desk.bring(LOAD, payload(day, range(288 if day < "2026-07-21" else 140)))
     (desk.resources.root / "origin").write_text(origin)
-    owed = ingest.debts(LOAD, desk.resources.config(LOAD))
+    owed = ingest.requirements(LOAD, desk.resources.config(LOAD))
     stored = set(desk.resources.lake.days(LOAD.table))
     wanted = wanted_days(desk.resources, LOAD, stored, owed)
     return wanted[-1].key, wanted[0].key
@@ -373,7 +373,7 @@ def test_a_repair_says_what_lacks_which_try_it_is_and_when_the_next_would_be(des
     assert str(first).startswith(
         f"{LOAD.key} 2026-07-20: no interval of the day is there (288 due)"
     )
-    assert str(first).endswith("try 1 of 8, if it stays so again from 2026-07-21 17:00Z")
+    assert str(first).endswith("try 1 of 8, the next from 2026-07-21 17:00Z")
     waiting = look(desk)
     assert waiting.repairs == []
     assert "2 incomplete days wait" in str(waiting)

@@ -23,7 +23,7 @@ from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH
 from aurum_assets.graph.jobs import asked_by, schedule_groups
 from aurum_assets.graph.reference import reference_key
-from aurum_assets.graph.translate import Retries, failures_in_words, feeds_config, tried_again
+from aurum_assets.graph.translate import Retries, feeds_config, translated_failures, tried_again
 from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.model.checks import CHECKS, checks_of
 from aurum_assets.model.dataset import Dataset
@@ -722,7 +722,7 @@ def test_bytes_that_cannot_be_read_fail_the_collection_and_are_kept(
     ],
 )
 def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: bool) -> None:  # noqa: FBT001  a table
-    with pytest.raises(dg.Failure) as caught, failures_in_words():
+    with pytest.raises(dg.Failure) as caught, translated_failures():
         raise error
     assert caught.value.allow_retries is again
     assert caught.value.description == str(error)
@@ -732,7 +732,7 @@ def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: 
 
 
 def test_what_is_no_error_of_ours_is_not_translated() -> None:
-    with pytest.raises(ZeroDivisionError), failures_in_words():
+    with pytest.raises(ZeroDivisionError), translated_failures():
         raise ZeroDivisionError
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.prove_idempotence import (
+from aurum_assets_tests.proofs.prove_idempotence import (
     BROKEN,
     KINDS,
     Arrival,

@@ -21,7 +21,7 @@ from aurum_assets.simulator.faults import Fault
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum
 from aurum_assets_tests.recordings import recording
-from benchmarks.terminal import InTerminal, in_terminal
+from aurum_assets_tests.terminal import InTerminal, in_terminal
 
 LMP = "isone_rt_lmp"
 WITHIN = 1.0 + 0.5  # seconds: what is promised, and what a loaded machine may add

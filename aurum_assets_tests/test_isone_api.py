@@ -121,7 +121,7 @@ def test_datasets_say_what_they_are_and_what_config_says_of_them() -> None:
 def test_secrets_are_shown_by_nobody(secret: str | SecretStr) -> None:
     config = IsoNeApiConfig(username="desk", password=secret, api_key=secret)
     assert SECRET not in repr(config) + str(vars(config)) + repr(config.credentials)
-    assert config.credentials.password.get_secret_value() == SECRET
+    assert config.credentials.values["ISONE_PASSWORD"].get_secret_value() == SECRET
 
 
 def test_half_of_a_pair_is_refused() -> None:

@@ -1,6 +1,6 @@
 """kill -9 at random moments of a materialization. ``make prove`` kills sixty times."""
 
-from benchmarks.prove_kill import prove_kill
+from aurum_assets_tests.proofs.prove_kill import prove_kill
 
 
 def test_a_materialization_killed_anywhere_and_run_again_leaves_what_a_clean_run_leaves() -> None:

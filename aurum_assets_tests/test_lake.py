@@ -22,8 +22,8 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, Lake
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT
 from aurum_assets_tests.conftest import Desk, utc
+from aurum_assets_tests.proofs.proof import catalog_at, close, lake_at
 from aurum_assets_tests.recordings import recording
-from benchmarks.proof import catalog_at, close, lake_at
 
 TABLE = ISONE_SYSTEM_LOAD.table
 REFERENCE = [table for r in REFERENCES for table in (r.table, r.sightings)]

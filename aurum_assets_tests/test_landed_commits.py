@@ -2,8 +2,8 @@
 
 import uuid
 
+from aurum_assets_tests.proofs.prove_landed import prove_landed
 from aurum_assets_tests.servers.postgres import Postgres
-from benchmarks.prove_landed import prove_landed
 
 
 def test_a_landed_commit_that_was_reported_failed_destroys_and_repeats_nothing() -> None:

@@ -13,8 +13,8 @@ from aurum_assets.resources.limits import SqliteLimiter, retry_after, share
 from aurum_assets.resources.redis import RedisLimiter, RedisServer
 from aurum_assets.resources.state import SqliteState
 from aurum_assets_tests.conftest import log_lines
+from aurum_assets_tests.proofs.prove_limits import Race, prove_limits
 from aurum_assets_tests.servers.redis import RedisProcess
-from benchmarks.prove_limits import Race, prove_limits
 
 pytestmark = pytest.mark.filterwarnings("error")
 

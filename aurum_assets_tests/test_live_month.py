@@ -1,6 +1,6 @@
 """An hour against the live servers' ways: no red run, no gap. ``make prove`` does a month."""
 
-from benchmarks.prove_live import prove_live
+from aurum_assets_tests.proofs.prove_live import prove_live
 
 
 def test_an_hour_as_the_live_servers_answer_has_no_red_run_and_costs_what_is_planned() -> None:

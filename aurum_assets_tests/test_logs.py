@@ -262,7 +262,7 @@ def test_no_secret_of_a_librarys_error_reaches_dagsters_events(
 
     @dg.op
     def step() -> None:
-        with translate.failures_in_words():
+        with translate.translated_failures():
             try:
                 break_(canary)
             except Exception as error:
@@ -286,7 +286,7 @@ def test_no_secret_of_a_librarys_error_reaches_dagsters_events(
 
 
 def test_an_error_without_a_secret_keeps_its_causes() -> None:
-    @translate.failures_in_words()
+    @translate.translated_failures()
     def refuse() -> None:
         try:
             int("seven")

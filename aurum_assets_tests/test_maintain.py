@@ -111,11 +111,11 @@ def test_a_dry_run_says_the_same_and_writes_nothing(desk: Desk) -> None:
 def test_a_part_that_fails_is_reported_and_the_others_are_done(desk: Desk) -> None:
     bring_ticks(desk)
 
-    def busy(_: ingest.Tell) -> ingest.Upkeep:
+    def busy(_: ingest.Progress) -> ingest.Upkeep:
         msg = "others commit all the time"
         raise LakeBusy(msg)
 
-    def broken(_: ingest.Tell) -> ingest.Upkeep:
+    def broken(_: ingest.Progress) -> ingest.Upkeep:
         msg = "unforeseen"
         raise RuntimeError(msg)
 

@@ -22,12 +22,12 @@ from aurum_assets.resources.layout import expire, manifests_of
 from aurum_assets.resources.maintenance import Maintained, maintain_table
 from aurum_assets.resources.snapshots import SNAPSHOTS_KEPT, expendable
 from aurum_assets_tests.conftest import Desk
+from aurum_assets_tests.proofs.proof import close, lake_at
+from aurum_assets_tests.proofs.prove_maintain import prove_maintain
+from aurum_assets_tests.proofs.prove_year import Year
 from aurum_assets_tests.servers.aws import CREDENTIALS, aws_server
 from aurum_assets_tests.servers.rest import rest_catalog
 from aurum_assets_tests.test_lake import DAY, TABLE, frame, loads, where
-from benchmarks.proof import close, lake_at
-from benchmarks.prove_maintain import prove_maintain
-from benchmarks.year import Year
 
 HOUR = dt.timedelta(hours=1)
 CLOSED_BEFORE = DAY.date + dt.timedelta(days=12)  # 1 August: July is closed

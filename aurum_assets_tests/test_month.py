@@ -1,6 +1,6 @@
 """A backfill of every dataset, killed and resumed, asks once. ``make prove`` does a month."""
 
-from benchmarks.prove_month import prove_month
+from aurum_assets_tests.proofs.prove_month import prove_month
 
 
 def test_a_backfill_that_was_killed_goes_on_and_asks_for_nothing_twice() -> None:

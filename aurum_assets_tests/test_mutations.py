@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from benchmarks.mutations import BYTES, SHAPES, TREES, bombs, cases, instant
-from benchmarks.oracle import May, judge, within_a_cent
-from benchmarks.prove_mutations import prove_mutations
+from aurum_assets_tests.proofs.mutations import BYTES, SHAPES, TREES, bombs, cases, instant
+from aurum_assets_tests.proofs.oracle import May, judge, within_a_cent
+from aurum_assets_tests.proofs.prove_mutations import prove_mutations
 
 COUNT = 240
 

@@ -1,7 +1,7 @@
 """A day is brought in one way: command line, assets and Python API leave and tell the same.
 
 ``CASES`` is the table of outcomes: for each case, what lies in archive, spool and table after it,
-and the core of the sentence that all three tell. ``GOES_ON`` names who takes it for no failure.
+and the core of the sentence that all three tell. ``goes_on`` names who takes it for no failure.
 """
 
 import json

@@ -19,10 +19,10 @@ from aurum_assets.resources.composition import compose
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Resources, Settings, open_resources, specification
 from aurum_assets_tests.made import remade
+from aurum_assets_tests.proofs.proof import catalog_at, close, lake_at
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.severing import Severing
 from aurum_assets_tests.test_lake import TABLE, frame, loads
-from benchmarks.proof import catalog_at, close, lake_at
 
 COMMIT = (b"UPDATE iceberg_tables", b"COMMIT")
 
@@ -152,7 +152,7 @@ def test_where_nobody_can_say_whether_a_commit_landed_its_files_stay(
     lake = Lake(properties, catalog=found, patience=0.3)
     lake.table(TABLE)
     found.commit_table = lie  # type: ignore[method-assign, assignment]
-    catalogs.guard_landed_commits(found, properties, patience=0.2)
+    catalogs.guard_commits(found, properties, patience=0.2)
     with pytest.raises(LakeUnreachable, match="isone_system_load: the lake's catalog"):
         lake.merge(TABLE, frame({1: 10}))
     assert rows_of_another_reader(tmp_path, postgres_url) == [10]
@@ -307,12 +307,12 @@ def test_a_catalog_that_is_not_there_at_start_is_one_sentence_without_its_passwo
 def test_dagster_may_try_again_what_only_had_nobody_to_answer(tmp_path: Path) -> None:
     import dagster as dg
 
-    from aurum_assets.graph.translate import failures_in_words
+    from aurum_assets.graph.translate import translated_failures
 
     lake = Lake(catalog_at(tmp_path, "postgresql://a:b@127.0.0.1:1/x"), patience=0.1)
 
     def outcome() -> dg.Failure:
-        with pytest.raises(dg.Failure) as failed, failures_in_words():
+        with pytest.raises(dg.Failure) as failed, translated_failures():
             lake.merge(TABLE, frame({1: 10}))
         return failed.value
 

@@ -71,7 +71,7 @@ def test_another_dialect_than_the_expected_one_is_drift(live_desk: Desk, market:
     market.simulator.world = replace(market.simulator.world, dialect="documented")
     found = probed(live_desk, CTS)["cts_live"]
     assert (found.state, found.dialect, found.expected) == ("drift", "documented", "live")
-    assert found.drift == ("speaks documented, where config expects live",)
+    assert found.drift == ("answers in dialect documented, where config expects live",)
 
 
 def test_what_an_operator_refuses_or_cannot_say_is_told_apart(

@@ -166,11 +166,11 @@ def test_ctrl_c_ends_it_within_a_second_and_nothing_more_is_asked(
 
 @pytest.mark.parametrize("kind", [IsoNeCollector, IsoNeApiClient, MisoCtsCollector])
 def test_every_async_method_has_a_synchronous_twin_that_takes_the_same(kind: type) -> None:
-    methods = {n: m for n, m in vars(kind).items() if inspect.iscoroutinefunction(m)}
+    methods = dict(inspect.getmembers(kind, inspect.iscoroutinefunction))
     methods = {n: m for n, m in methods.items() if not n.startswith("_")}
     assert methods
     for name, method in methods.items():
-        twin = vars(kind)[f"{name}_sync"]
+        twin = getattr(kind, f"{name}_sync")
         assert inspect.signature(twin) == inspect.signature(method)
         assert twin.__name__ == f"{name}_sync"
         assert inspect.getdoc(method) in inspect.getdoc(twin), "shapes, units and errors"  # type: ignore[operator]

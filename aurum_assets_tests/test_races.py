@@ -6,9 +6,9 @@ from pathlib import Path
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import FILES_BEFORE_COMPACTION, Lake
+from aurum_assets_tests.proofs.proof import close, frame_of, values_of
+from aurum_assets_tests.proofs.prove_races import prove_races
 from aurum_assets_tests.servers.postgres import Postgres
-from benchmarks.proof import close, frame_of, values_of
-from benchmarks.prove_races import prove_races
 
 DAY = OperatingDay.parse("2025-07-14", ISONE_SYSTEM_LOAD.operator.zone)
 

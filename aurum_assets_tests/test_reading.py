@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aurum_assets.model.dataset import Dataset, Envelope, Snapshot
 from aurum_assets.model.drift import Expected
 from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.formats import sniff
 from aurum_assets.model.reading import (
     Reading,
     careful_reading,
@@ -21,7 +22,6 @@ from aurum_assets.model.reading import (
     local_days,
     read,
     record_as_received,
-    sniff,
     strict_reading,
 )
 from aurum_assets.model.table import UTC, Conformed
@@ -37,12 +37,12 @@ Json = dict[str, Any]
 
 
 def snapshot(dataset: Dataset, body: bytes, *, asked: str | None = None) -> Snapshot:
-    seen = inspect_answer(dataset, body, sniff(body))
+    seen = inspect_answer(dataset, body, sniff(dataset, body))
     envelope = Envelope(
         dataset=dataset.key,
         endpoint="recorded",
         dialect=seen.dialect.name,
-        format=sniff(body),
+        format=sniff(dataset, body),
         day=seen.days[0] if seen.days else "2026-07-20",
         fetched_at=utc("2026-07-21T12:00:00Z"),
         raw_sha256="0" * 64,
@@ -444,7 +444,7 @@ def test_a_dialect_is_known_by_its_shape() -> None:
 )
 def test_bytes_without_a_known_shape_are_one_sentence(body: bytes, sentence: str) -> None:
     with pytest.raises(MalformedPayload) as caught:
-        inspect_answer(LMP, body, sniff(body))
+        inspect_answer(LMP, body, sniff(LMP, body))
     assert sentence in str(caught.value)
     assert len(str(caught.value)) < 300
 
@@ -460,7 +460,7 @@ def test_all_spellings_of_an_empty_day_are_empty(text: str) -> None:
 def test_a_byte_order_mark_is_no_part_of_the_payload() -> None:
     body = json.dumps(lmp_said(lmp_record())).encode()
     marked = b"\xef\xbb\xbf" + body
-    assert sniff(b"\xef\xbb\xbf  <x/>") == "xml"
+    assert sniff(LMP, b"\xef\xbb\xbf  <x/>") == "xml"
     assert read(LMP, snapshot(LMP, marked)).frame.equals(read(LMP, snapshot(LMP, body)).frame)
 
 
@@ -469,7 +469,7 @@ def test_a_byte_order_mark_is_no_part_of_the_payload() -> None:
 
 def content(dataset: Dataset, said: Json | bytes) -> str:
     body = said if isinstance(said, bytes) else json.dumps(said).encode()
-    return inspect_answer(dataset, body, sniff(body)).content_sha256
+    return inspect_answer(dataset, body, sniff(dataset, body)).content_sha256
 
 
 def test_white_space_and_the_order_of_fields_are_no_content() -> None:

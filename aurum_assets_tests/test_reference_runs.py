@@ -102,7 +102,7 @@ def test_a_second_look_at_a_day_changes_no_table_and_no_file(filled: Desk) -> No
         heads = [filled.resources.lake.table(t).current_snapshot() for t in tables(reference)]
         before = (path.read_bytes(), path.stat().st_mtime_ns)
         done = observe(filled.resources, reference, DAY)
-        assert (done.merged.new, done.filed.added, done.filed.completed) == (0, 0, 0)
+        assert (done.merged.new, done.completion.added, done.completion.completed) == (0, 0, 0)
         assert (path.read_bytes(), path.stat().st_mtime_ns) == before
         assert [
             filled.resources.lake.table(t).current_snapshot() for t in tables(reference)
@@ -235,7 +235,7 @@ def test_export_completes_the_projects_files_and_changes_no_filled_cell(
     path = project_file(exporting, ISO_NODES)
     edit(path, "isone,4001,,LOAD ZONE,,,,ME,,", "isone,4001,,LOAD ZONE,,,Maine zone,ME,,by hand")
     before = path.read_text().splitlines()
-    done = {filed.path.name: filed for filed in export(exporting)}
+    done = {completion.path.name: completion for completion in export(exporting)}
     after = path.read_text().splitlines()
     assert done["iso_nodes.csv"].added == len(after) - len(before) == 5
     assert done["generators.csv"].added == 3

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.graph.translate import failures_in_words
+from aurum_assets.graph.translate import translated_failures
 from aurum_assets.ingest.keep import waiting as in_spool
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
@@ -109,7 +109,7 @@ def test_words_beyond_2_kb_lie_beside_the_object_and_within_are_metadata(
     for length, beside in ((1_500, 0), (2_500, 1)):
         words = json.dumps({"raw_sha256": "0", "filters": {"node": "n" * length}}).encode()
         store.put(f"sourcing/x/{length}.json.gz", BODY, words)
-        assert json.loads(store.words(f"sourcing/x/{length}.json.gz")) == json.loads(words)
+        assert json.loads(store.metadata(f"sourcing/x/{length}.json.gz")) == json.loads(words)
         assert s3.count("PUT", match=".meta.json") - before == beside
 
 
@@ -272,7 +272,7 @@ def test_the_tries_of_a_silent_server_fit_the_bound() -> None:
 def test_dagster_asks_again_later() -> None:
     import dagster as dg
 
-    with pytest.raises(dg.Failure) as failed, failures_in_words():
+    with pytest.raises(dg.Failure) as failed, translated_failures():
         raise StoreUnavailable
     assert failed.value.allow_retries
 

@@ -19,7 +19,7 @@ from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.recordings import recording
-from benchmarks.terminal import in_terminal
+from aurum_assets_tests.terminal import in_terminal
 
 SCREENS = Path(__file__).parent / "screens"
 LMP = "isone_rt_lmp"

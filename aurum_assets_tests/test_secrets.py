@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from benchmarks.prove_secrets import PASSWORD, leak, prove_secrets
-from benchmarks.searching import Search
+from aurum_assets_tests.proofs.prove_secrets import PASSWORD, leak, prove_secrets
+from aurum_assets_tests.proofs.searching import Search
 
 
 def test_commands_that_succeed_or_fail_leave_no_credential_behind() -> None:

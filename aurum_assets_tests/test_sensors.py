@@ -14,7 +14,7 @@ from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.operators.isone.operator import latest_begin
+from aurum_assets.operators.isone.operator import ISONE, latest_begin
 from aurum_assets.resources.api import Credentials
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, utc
@@ -351,7 +351,10 @@ def test_a_probe_without_credentials_says_what_to_set(
 ) -> None:
     live_desk.clock.set(utc("2026-07-21T13:05:00-04:00"))
     apis = live_desk.resources.apis
-    live_desk.resources.apis = {**apis, "isone": replace(apis["isone"], credentials=Credentials())}
+    live_desk.resources.apis = {
+        **apis,
+        "isone": replace(apis["isone"], credentials=Credentials(ISONE)),
+    }
     requests, why = Ticks(live_desk, instance, IS_OUT)()
     assert requests == []
     assert "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY" in why

@@ -327,7 +327,8 @@ def test_a_password_is_shown_by_nothing_that_can_be_printed(
     for text in (repr(settings), str(settings), settings.model_dump_json(), repr(resources)):
         assert "hunter2" not in text
         assert "key-7" not in text
-    assert settings.isone_password == SecretStr("hunter2")
+    found = resources.credentials["isone"].values
+    assert found["ISONE_PASSWORD"] == SecretStr("hunter2")
 
 
 def test_a_wrong_variable_does_not_show_a_secret_beside_it(

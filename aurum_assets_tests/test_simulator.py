@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope, Limit, Snapshot
+from aurum_assets.model.dataset import Dataset, Envelope, FormatName, Limit, Snapshot
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.reading import Reading, inspect_answer, read
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
@@ -80,14 +80,14 @@ def lmp_distance(record: dict[str, Any]) -> Decimal:
     return distance(record["LmpTotal"], *parts)
 
 
-def reading(dataset: Dataset, body: bytes, fmt: str = "json", asked: str = "") -> Reading:
+def reading(dataset: Dataset, body: bytes, fmt: FormatName = "json", asked: str = "") -> Reading:
     """What the product makes of ``body``."""
     seen = inspect_answer(dataset, body, fmt)
     envelope = Envelope(
         dataset=dataset.key,
         endpoint="simulated",
         dialect=seen.dialect.name,
-        format="xml" if fmt == "xml" else "json",
+        format=fmt,
         day=seen.days[0] if seen.days else "",
         fetched_at=AT,
         raw_sha256="0" * 64,

@@ -14,7 +14,7 @@ from redis import Redis
 from aurum_assets.model.dataset import Limit, OperatorConfig
 from aurum_assets.model.errors import StoreUnavailable
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.resources.alerts import Alerts, Trouble
+from aurum_assets.resources.alerts import Alerts, Incident
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState
@@ -94,7 +94,7 @@ def test_a_year_of_alerts_leaves_those_that_closed_within_90_days(tmp_path: Path
     alerts = Alerts(tmp_path / "alerts.sqlite", "dev", clock)
     for day in range(0, 365, 15):
         clock.set(NOON + dt.timedelta(days=day))
-        alerts.raise_(Trouble("late_feed", "isone_rt_lmp", "now", "late", day=str(day)))
+        alerts.raise_(Incident("late_feed", "isone_rt_lmp", "now", "late", day=str(day)))
         alerts.settle("late_feed", "isone_rt_lmp", "now", str(day))
         alerts.send()
     assert rows(tmp_path / "alerts.sqlite", "alert") <= 90 / 15 + 1

@@ -14,7 +14,7 @@ from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import remade
-from benchmarks.proof import catalog_at
+from aurum_assets_tests.proofs.proof import catalog_at
 
 DAY = LOAD.day("2026-07-20")
 

@@ -21,7 +21,7 @@ from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Aurum, Desk, said
 from aurum_assets_tests.made import remade
-from benchmarks.damage import KINDS, LMP, LOAD, files_of, fill, forget, held, objects
+from aurum_assets_tests.proofs.damage import KINDS, LMP, LOAD, files_of, fill, forget, held, objects
 
 DAY = LOAD.day("2026-07-20")
 PARTITION = {"operating_day": DAY.date}

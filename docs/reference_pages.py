@@ -30,6 +30,7 @@ import aurum_assets  # noqa: E402  with a home that is not there: nothing of thi
 from aurum_assets import ingest  # noqa: E402
 from aurum_assets.cli import main  # noqa: E402
 from aurum_assets.definitions import defs  # noqa: E402
+from aurum_assets.model import errors  # noqa: E402
 from aurum_assets.model.dataset import Dataset, DatasetConfig  # noqa: E402
 from aurum_assets.model.table import Table  # noqa: E402
 from aurum_assets.operators import DATASETS  # noqa: E402
@@ -260,7 +261,7 @@ def env_example() -> Mapping[str, str]:
 
 
 def _command_line() -> str:
-    parts = ["# Command line", "Every command prints this with `--help`."]
+    parts = ["# Command line", "`aurum COMMAND --help` prints the same."]
     for typed, command in commands():
         depth = "##" if typed.count(" ") <= 1 else "###"
         context = click.Context(command, info_name=typed, max_content_width=96, terminal_width=96)
@@ -289,33 +290,36 @@ def _option(param: click.Parameter, context: click.Context) -> tuple[str, str]:
 
 
 def _python() -> str:
-    parts = ["# Python API", "```{automodule} aurum_assets\n```"]
+    drawn = inspect.cleandoc(errors.__doc__ or "")
+    parts = ["# Python API", "```{eval-rst}\n.. automodule:: aurum_assets\n```"]
+    shown: set[object] = set()
     for module, names in _public().items():
-        parts += [f"## {module}"]
+        parts.append(f"## {module}")
+        if module == errors.__name__:
+            parts.append(f"```text\n{drawn}\n```")
         for name in names:
-            kind = "autoclass" if inspect.isclass(_member(module, name)) else "autofunction"
-            members = "\n:members:\n:inherited-members: Exception" if kind == "autoclass" else ""
-            parts.append(f"```{{{kind}}} {module}.{name}{members}\n```")
-    parts += ["## Errors", "```{automodule} aurum_assets.model.errors\n:members:\n```"]
+            found = getattr(importlib.import_module(module), name)
+            if found not in shown:
+                shown.add(found)
+                kind = "autoclass" if inspect.isclass(found) else "autofunction"
+                parts.append(_rst(kind, f"{found.__module__}.{name}"))
     return "\n\n".join(parts)
+
+
+def _rst(directive: str, name: str) -> str:
+    """A directive of autodoc, which writes reStructuredText."""
+    members = "" if directive == "autofunction" else "\n   :members:"
+    return f"```{{eval-rst}}\n.. {directive}:: {name}{members}\n```"
 
 
 def _public() -> Mapping[str, Sequence[str]]:
     """Module to the public names that it has."""
     found: dict[str, Sequence[str]] = {"aurum_assets.api": ("collect", "open_lake", "OpenLake")}
-    for module in ("isone", "miso"):
-        held = importlib.import_module(f"aurum_assets.{module}")
-        names = getattr(held, "__all__", None) or [
-            n
-            for n, v in vars(held).items()
-            if inspect.isclass(v) and v.__module__ == held.__name__ and not n.startswith("_")
-        ]
-        found[held.__name__] = names
+    for module in ("aurum_assets.isone", "aurum_assets.miso", errors.__name__):
+        held = importlib.import_module(module)
+        own = [n for n, v in vars(held).items() if inspect.isclass(v) and v.__module__ == module]
+        found[module] = getattr(held, "__all__", None) or [n for n in own if n[0] != "_"]
     return found
-
-
-def _member(module: str, name: str) -> object:
-    return getattr(importlib.import_module(module), name)
 
 
 # --- Markdown --------------------------------------------------------------------------

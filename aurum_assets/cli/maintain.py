@@ -107,10 +107,10 @@ def _dagster(resources: Resources, *, dry_run: bool) -> "list[ingest.Part]":
     if not (folder / "dagster.yaml").exists():
         return []
 
-    def look(tell: ingest.Tell) -> ingest.Upkeep:
-        tell("Dagster: opening its storage")
+    def look(progress: ingest.Progress) -> ingest.Upkeep:
+        progress("Dagster: opening its storage")
         from aurum_assets.graph.maintenance import purged_at
 
-        return purged_at(folder, resources, tell, dry_run=dry_run)
+        return purged_at(folder, resources, progress, dry_run=dry_run)
 
     return [("dagster", look)]

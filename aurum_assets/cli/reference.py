@@ -33,8 +33,8 @@ def reference_observe(day: str | None, as_json: bool) -> None:
             "seen": d.seen,
             "new": d.merged.new,
             "rows": len(d.known.rows),
-            "file_rows_added": d.filed.added,
-            "file_cells_completed": d.filed.completed,
+            "file_rows_added": d.completion.added,
+            "file_cells_completed": d.completion.completed,
         }
         for d in done
     ]

@@ -257,7 +257,7 @@ def _unread(dataset: str, error: Exception) -> Exception:
     """``error`` of a scan in our words, and which file is damaged, if one is."""
     lake, table = open_resources(DATASETS).lake, find(dataset).table
     damage = lake.damage(table, dataset) or lake.damage(table.history, dataset)
-    return damage or (lake.in_words(dataset, error) if isinstance(error, OSError) else error)
+    return damage or (lake.explained(dataset, error) if isinstance(error, OSError) else error)
 
 
 # --- files -------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH, Reported, events_of, sentence_of
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.resources.alerts import Kind, Severity, Trouble
+from aurum_assets.resources.alerts import Incident, Kind, Severity
 from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import recalled
 
@@ -62,7 +62,7 @@ def _failed_runs(
         run = context.dagster_run
         if run.tags.get("dagster/will_retry") == "true" or DEMO in run.tags:
             return
-        with translate.failures_in_words(run.run_id):
+        with translate.translated_failures(run.run_id):
             for trouble in _troubles(context, datasets):
                 resources.alerts.raise_(trouble)
             ingest.send(resources)
@@ -72,7 +72,7 @@ def _failed_runs(
 
 def _troubles(
     context: dg.RunFailureSensorContext, datasets: Sequence[Dataset]
-) -> Iterator[Trouble]:
+) -> Iterator[Incident]:
     """One a failed dataset; one without where no step says which."""
     run = context.dagster_run
     day = run.tags.get("dagster/partition", "")
@@ -87,7 +87,7 @@ def _troubles(
     of_job = "" if run.job_name.startswith("__") else f" of {run.job_name}"  # a person chose assets
     for dataset, sentence in (said or {"": context.failure_event.message or "it failed"}).items():
         what = f"run {run.run_id[:8]}{of_job} failed: {sentence}"
-        yield Trouble("failed_run", dataset, run.job_name, what, day=day)
+        yield Incident("failed_run", dataset, run.job_name, what, day=day)
 
 
 def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -104,7 +104,7 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
     ) -> dg.SensorResult:
         instance = context.instance
         known = {table_key(d): d.key for d in datasets}
-        with translate.failures_in_words():
+        with translate.translated_failures():
             finished, cursor = _finished(instance, context.cursor)
             for run, succeeded in finished:
                 if DEMO in run.tags:
@@ -179,7 +179,7 @@ def _judge(
         sentence = f"{check}: {evaluation.description or 'it failed'}"
         serious = evaluation.severity == dg.AssetCheckSeverity.ERROR
         severity: Severity = "ERROR" if serious else "WARN"
-        resources.alerts.raise_(Trouble(kind, dataset, check, sentence, severity, day))
+        resources.alerts.raise_(Incident(kind, dataset, check, sentence, severity, day))
 
 
 def _settle_run(resources: Resources, datasets: Sequence[Dataset], run: dg.DagsterRun) -> None:
@@ -204,7 +204,7 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
     def watch(
         context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
     ) -> dg.SensorResult:
-        with translate.failures_in_words():
+        with translate.translated_failures():
             there = ingest.look(resources, datasets, pause=HOUR)
         before = recalled(context.cursor, Reported)
         events, reported = events_of(there, before, resources.now())

@@ -38,7 +38,7 @@ def asset_checks(
         context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
     ) -> Iterator[dg.AssetCheckResult]:
         wanted = {key.name for key in context.selected_asset_check_keys}
-        with translate.failures_in_words(context.run.run_id):
+        with translate.translated_failures(context.run.run_id):
             verdicts = [v for v in look(resources, context.partition_key) if v.check in wanted]
         tell_skipped(context, verdicts)
         for verdict in verdicts:

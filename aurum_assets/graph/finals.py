@@ -36,12 +36,12 @@ def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefini
     def finals(
         context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
     ) -> dg.SensorResult:
-        with translate.failures_in_words():
+        with translate.translated_failures():
             datasets = [dataset for dataset, _ in found.values()]
             seen = ingest.find_finals(resources, datasets, busy=busy(context.instance, work))
         for out in seen.out:
             context.log.info(str(out))
-        for sentence in seen.silent:
+        for sentence in seen.unanswered:
             context.log.warning(sentence)
         at = f"{resources.now():%Y%m%dT%H%M%SZ}"
         requests = [_run(out, found[out.dataset.key][1], at) for out in seen.out]
@@ -52,7 +52,7 @@ def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefini
     return finals
 
 
-def _run(out: ingest.Out, job: Job, at: str) -> dg.RunRequest:
+def _run(out: ingest.Published, job: Job, at: str) -> dg.RunRequest:
     """The run that asks for the final values of a day; its tag says what the probe said."""
     return dg.RunRequest(
         run_key=f"final:{out.dataset.key}:{out.day}:{at}",
@@ -61,5 +61,5 @@ def _run(out: ingest.Out, job: Job, at: str) -> dg.RunRequest:
         run_config=translate.feeds_config({out.dataset.key: list(out.feeds)}),
         asset_selection=asset_keys([out.dataset]),
         asset_check_keys=[],  # the step reports them
-        tags={"aurum/probe": out.said, "dagster/priority": "-1"},  # behind every beat
+        tags={"aurum/probe": out.reported, "dagster/priority": "-1"},  # behind every beat
     )

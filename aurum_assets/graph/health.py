@@ -66,7 +66,7 @@ def health_definitions(datasets: Sequence[Dataset]) -> dg.Definitions:
     def check(
         context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
     ) -> Iterator[dg.AssetCheckResult]:
-        with translate.failures_in_words(context.run.run_id):
+        with translate.translated_failures(context.run.run_id):
             alerts = ingest.look(resources, datasets)
         wanted = {key.name for key in context.selected_asset_check_keys}
         for kind in KINDS:

@@ -35,9 +35,9 @@ def dagster_part(
 ) -> ingest.Part:
     """Dagster's storage as a part of the maintenance: runs go that are older than the home says."""
 
-    def look(tell: ingest.Tell) -> ingest.Upkeep:
+    def look(progress: ingest.Progress) -> ingest.Upkeep:
         before = dt.datetime.now(dt.UTC) - dt.timedelta(days=resources.keep_runs_days)
-        done = purge(instance, before, dry_run=dry_run, limit=limit, tell=tell)
+        done = purge(instance, before, dry_run=dry_run, limit=limit, progress=progress)
         said = [f"{done.trimmed:,} runs that stay lose their logs"] if done.trimmed else []
         said += [f"{done.left:,} older runs are left to the next pass"] if done.left else []
         return ingest.Upkeep(
@@ -52,7 +52,7 @@ def dagster_part(
 
 
 def purged_at(
-    folder: Path, resources: Resources, tell: ingest.Tell, *, dry_run: bool = False
+    folder: Path, resources: Resources, progress: ingest.Progress, *, dry_run: bool = False
 ) -> ingest.Upkeep:
     """The same for the storage that ``dagster.yaml`` in ``folder`` names."""
     scheme, _, rest = os.environ.get(_POSTGRES, "").partition("://")
@@ -60,7 +60,7 @@ def purged_at(
         os.environ[_POSTGRES] = f"postgresql+psycopg2://{rest}"
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         _, look = dagster_part(instance, resources, dry_run=dry_run)
-        return look(tell)
+        return look(progress)
 
 
 def maintenance_definitions(*, running: bool) -> dg.Definitions:
@@ -94,7 +94,7 @@ def maintenance_job() -> dg.JobDefinition:
         resources: dg.ResourceParam[Resources],
     ) -> Iterator[dg.Output[None]]:
         ours = dagster_part(context.instance, resources, dry_run=config.dry_run, limit=_RUNS)
-        with translate.failures_in_words(context.run_id):
+        with translate.translated_failures(context.run_id):
             parts = ingest.parts_of(resources, dry_run=config.dry_run, others=[ours])
             found = []
             for done in ingest.maintain(resources, parts):

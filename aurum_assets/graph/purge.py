@@ -80,7 +80,7 @@ _MARK = _LOG[:2]  # gone from the index last: a run without has lost its log
 _RUNLESS = ("ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION", "FRESHNESS_STATE_CHANGE")
 _ORPHANED_SECONDS = 86_400.0  # a file whose run is not stored may be of one that is being made
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def purge(
     *,
     dry_run: bool = False,
     limit: int | None = None,
-    tell: Tell = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> Purged:
     """Purge the runs that ended before an instant (UTC), at most ``limit`` of them, oldest first.
 
@@ -116,7 +116,9 @@ def purge(
         msg = f"Dagster's storage {type(events).__name__} is not one that can be purged from here"
         raise ConfigError(msg)
     try:
-        return _Pass(instance, events, runs, before).purged(dry_run=dry_run, limit=limit, tell=tell)
+        return _Pass(instance, events, runs, before).purged(
+            dry_run=dry_run, limit=limit, progress=progress
+        )
     except (SQLAlchemyError, OSError) as error:
         what = type(error.__cause__ or error).__name__  # its text may hold an address
         msg = f"Dagster's storage cannot be purged now ({what}): the next pass goes on"
@@ -168,8 +170,8 @@ class _Pass:
     runs: RunsInSql
     before: dt.datetime
 
-    def purged(self, *, dry_run: bool, limit: int | None, tell: Tell) -> Purged:
-        tell("Dagster: looking for runs that nothing needs")
+    def purged(self, *, dry_run: bool, limit: int | None, progress: Progress) -> Purged:
+        progress("Dagster: looking for runs that nothing needs")
         old, needed = self._old_runs(), self._needed()
         gone = [run for run in old if run not in needed]
         chosen, orphans = gone[:limit], self._orphans()
@@ -178,29 +180,29 @@ class _Pass:
         bytes_ = sum(_size(self._files(run)) for run in (*chosen, *orphans))
         if not dry_run:
             before = _size(self._databases())
-            self._remove(chosen, orphans, tell)
-            bytes_ += self._trim(long, tell)
+            self._remove(chosen, orphans, progress)
+            bytes_ += self._trim(long, progress)
             self._shrink()
             bytes_ += before - _size(self._databases())
         kept, left = len(old) - len(gone), len(gone) - len(chosen)
         return Purged(len(chosen), kept, len(long), left, files, max(0, bytes_))
 
-    def _remove(self, runs: Sequence[str], orphans: Sequence[str], tell: Tell) -> None:
+    def _remove(self, runs: Sequence[str], orphans: Sequence[str], progress: Progress) -> None:
         checks = self._checks() if runs else []
         for start in range(0, len(runs), BATCH):
-            tell(f"Dagster: {start:,} of {len(runs):,} old runs are purged")
+            progress(f"Dagster: {start:,} of {len(runs):,} old runs are purged")
             self._purge(runs[start : start + BATCH], checks)
         for run in orphans:
             self._remove_files(run)
         self._forget_runless()
 
-    def _trim(self, runs: Sequence[str], tell: Tell) -> int:
+    def _trim(self, runs: Sequence[str], progress: Progress) -> int:
         """Remove the logs of runs that stay; how many bytes their files have given back."""
         mark = sa.or_(Events.c.dagster_event_type.is_(None), Events.c.dagster_event_type.in_(_LOG))
         freed = 0
         for n, run in enumerate(runs):
             if n % BATCH == 0:
-                tell(f"Dagster: {n:,} of {len(runs):,} runs that stay lose their logs")
+                progress(f"Dagster: {n:,} of {len(runs):,} runs that stay lose their logs")
             freed += _size(self._files(run))
             log_of = sa.delete(Events).where(Events.c.run_id == run, mark)
             self._remove_printed(run)

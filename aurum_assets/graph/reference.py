@@ -139,7 +139,7 @@ def _metadata(resources: Resources, done: Observed) -> dict[str, Any]:
         "dagster/uri": resources.lake.uri(table),
         "new_sightings": done.merged.new,
         "changed_sightings": done.merged.changed,
-        "file": str(done.filed.path),
-        "file_rows_added": done.filed.added,
-        "file_cells_completed": done.filed.completed,
+        "file": str(done.completion.path),
+        "file_rows_added": done.completion.added,
+        "file_cells_completed": done.completion.completed,
     }

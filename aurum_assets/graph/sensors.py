@@ -57,11 +57,13 @@ def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefiniti
     def gaps(
         context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
     ) -> dg.SensorResult:
-        beyond = [key for key, d in known.items() if not ingest.debts(d, resources.config(d))]
+        beyond = [
+            key for key, d in known.items() if not ingest.requirements(d, resources.config(d))
+        ]
         said = ", ".join(beyond)
         if said and context.cursor != said:
             context.log.info("%s: no feed takes a day, so gaps there stay", said)
-        with translate.failures_in_words():
+        with translate.translated_failures():
             found = ingest.find_gaps(resources, known.values(), busy=busy(context.instance, work))
         for sentence in found.given_up:
             context.log.warning(sentence)
@@ -126,7 +128,7 @@ def _probe_sensor(
         now = resources.now()
         today = dataset.operator.day_of(now)
         day = today.plus(feed.offset_days)
-        with translate.failures_in_words():
+        with translate.translated_failures():
             waits = _why_not_now(context, resources, dataset, day, today.at(probe.earliest))
         if waits or (dataset.key, day.key) in busy(context.instance, work):
             yield dg.SkipReason(waits or f"a run for {day} is queued or under way")

@@ -27,7 +27,7 @@ _SECONDS_LEFT = re.compile(r" in \d+ s\b")
 
 
 @contextlib.contextmanager
-def failures_in_words(run_id: str = "") -> Iterator[None]:
+def translated_failures(run_id: str = "") -> Iterator[None]:
     """Our errors as Dagster's: only what may go better later is worth another try.
 
     Dagster keeps an error with all that caused it. Where anything of that shows a secret, as the
@@ -62,7 +62,7 @@ class Retries:
 
 @contextlib.contextmanager
 def tried_again(context: dg.AssetExecutionContext, retries: Retries) -> Iterator[None]:
-    """``failures_in_words`` of a step that is tried again where that may help.
+    """``translated_failures`` of a step that is tried again where that may help.
 
     A host whose name is unknown is asked for once more: its container may be starting.
 
@@ -71,7 +71,7 @@ def tried_again(context: dg.AssetExecutionContext, retries: Retries) -> Iterator
     """
     most = retries.most
     try:
-        with failures_in_words(context.run.run_id):
+        with translated_failures(context.run.run_id):
             try:
                 yield
             except HostUnknown:

@@ -1,7 +1,8 @@
-"""The way through, without Dagster: the verbs that assets, command line and Python API all call.
+"""What assets, command line and Python API call to collect, keep and check data; no Dagster.
 
-Each is imported with its first use, for a command line that needs one should not pay for all. Some
-have the name of their module (``collect``): here it means the verb, whichever was imported first.
+Each is imported at its first use, so that a command line that needs one does not load all. Some
+have the name of their module (``collect``): here it means the function, whichever was imported
+first.
 """
 
 import importlib
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
         narrowed,
     )
     from aurum_assets.ingest.doctor import Finding, examine
-    from aurum_assets.ingest.finals import Finals, Out, find_finals
-    from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, debts, find_gaps, gap_of
+    from aurum_assets.ingest.finals import Finals, Published, find_finals
+    from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, find_gaps, gap_of, requirements
     from aurum_assets.ingest.load import Loaded, load
     from aurum_assets.ingest.maintain import (
         Part,
-        Tell,
+        Progress,
         Upkeep,
         last_maintained,
         maintain,
@@ -62,17 +63,17 @@ __all__ = [
     "Gap",
     "Loaded",
     "Normalized",
-    "Out",
     "Part",
     "Probed",
+    "Progress",
     "Publish",
+    "Published",
     "Relocating",
     "Remade",
     "Repair",
     "Requeued",
     "Scraped",
     "Status",
-    "Tell",
     "Upkeep",
     "Verified",
     "accept",
@@ -80,7 +81,6 @@ __all__ = [
     "asked_feeds",
     "check",
     "collect",
-    "debts",
     "drain",
     "endpoints_of",
     "examine",
@@ -109,6 +109,7 @@ __all__ = [
     "remember",
     "replay",
     "requeue",
+    "requirements",
     "send",
     "status",
     "verifiable_days",
@@ -119,10 +120,10 @@ __all__ = [
 _ROOMS = {
     "collect": "Archived Collected accept asked_feeds collect hours_asked may_come_later narrowed",
     "doctor": "Finding examine",
-    "finals": "Finals Out find_finals",
-    "gaps": "TRIES Found Gap Repair debts find_gaps gap_of",
+    "finals": "Finals Published find_finals",
+    "gaps": "TRIES Found Gap Repair find_gaps gap_of requirements",
     "load": "Loaded load",
-    "maintain": "Part Tell Upkeep last_maintained maintain parts_of remember",
+    "maintain": "Part Progress Upkeep last_maintained maintain parts_of remember",
     "normalize": "Normalized check look_again normalize normalize_each rebuild",
     "probe": "Probed endpoints_of newest_published probe",
     "publish": "Publish drain",
@@ -139,7 +140,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split
 
 
 class _Verbs(ModuleType):
-    """This package: a module of it never takes the place of a verb of the same name."""
+    """This package: a submodule never replaces the function of the same name."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  as Python has it
         if name not in _ROOM_OF:

@@ -14,7 +14,7 @@ from aurum_assets.ingest.keep import drain_spool, keep, keep_rejected, owed_days
 from aurum_assets.ingest.offers import forget_not_offered, not_offered, remember_not_offered
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope, Feed
+from aurum_assets.model.dataset import Dataset, Envelope, Feed, FormatName
 from aurum_assets.model.errors import (
     ConfigError,
     DataError,
@@ -48,7 +48,7 @@ class Received:
     body: bytes
     endpoint: str
     dialect: str
-    format: Literal["json", "xml"]
+    format: FormatName
     fetched_at: dt.datetime
     finality: str | None = None
     asked: str | None = None

@@ -1,7 +1,7 @@
-"""Compare: what the tables hold of a day with what they should hold, row by row.
+"""Compare: the rows that the tables hold of a day with the rows that they should hold.
 
 Frames in, sentences out: nothing here reads an archive or a table. Rows that a corrected rule or
-config would judge otherwise today are no loss and make notes; all else makes problems.
+config would treat otherwise today are no loss and make notes; all else makes problems.
 """
 
 from collections.abc import Callable, Collection
@@ -41,7 +41,7 @@ _IDENTIFYING = ["operating_day", "dataset", "received_hash", "record", "fetched_
 
 @dataclass
 class Differences:
-    """Rows by what is wrong with them, over all three tables, and the sentences that say it."""
+    """Counts of wrong rows over all three tables, and a sentence for each kind."""
 
     missing: int = 0
     extra: int = 0
@@ -52,8 +52,10 @@ class Differences:
 
 @dataclass(frozen=True)
 class Origins:
-    """Where rows may come from: ``known`` hashes of readable snapshots; of these ``refused`` are
-    those of snapshots that give no rows today (rejected, or drifted by what config expects now).
+    """The snapshots that rows may come from: ``known`` are the hashes of those that can be read.
+
+    ``refused`` are those of them that give no rows today: rejected, or drifted from what config
+    expects now.
     """
 
     known: Collection[str]
@@ -63,13 +65,13 @@ class Origins:
 def compare(
     table: Table, stored: Held, expected: Held, origins: Origins, remedy: str
 ) -> Differences:
-    """What ``stored`` lacks of ``expected``, holds beside it, or holds otherwise."""
+    """Which rows of ``stored`` are missing, extra or different from ``expected``."""
     found = Differences()
     _unknown(table, stored, origins, found, remedy)
     excused = (stored.raws - set(origins.known)) | (stored.raws & set(origins.refused))
     if excused & set(origins.refused):
-        said = "rows of snapshots that today's parser or config refuses are kept"
-        found.notes.append(f"{table.identifier}: {said}")
+        text = "rows of snapshots that today's parser or config refuses are kept"
+        found.notes.append(f"{table.identifier}: {text}")
     loosened, tightened = _judged_otherwise(table, stored, expected)
     if loosened:
         text = f"{len(loosened)} quarantined records keep today's rules"
@@ -91,7 +93,7 @@ def compare(
 
 
 def _unknown(table: Table, stored: Held, origins: Origins, found: Differences, remedy: str) -> None:
-    """Rows of bytes that the archive does not hold, or cannot give."""
+    """Report rows whose bytes the archive does not hold, or cannot read."""
     frames = (stored.rows, stored.history, stored.quarantined)
     for one, rows in zip((table, table.history, QUARANTINE), frames, strict=True):
         lost = rows.filter(~_RAW.is_in(set(origins.known)))
@@ -103,7 +105,7 @@ def _unknown(table: Table, stored: Held, origins: Origins, found: Differences, r
 
 
 def _judged_otherwise(table: Table, stored: Held, expected: Held) -> tuple[set[str], set[str]]:
-    """Snapshots of which today's rules let records in that are quarantined, or the reverse."""
+    """Hashes of snapshots with quarantined records that pass today's rules, and the reverse."""
     key, hashed = list(table.key), ["received_hash"]
 
     def beyond(some: pl.DataFrame, others: pl.DataFrame, on: list[str]) -> set[str]:
@@ -130,13 +132,13 @@ def _differences(
     missing = expected.join(stored, on=key, how="anti", nulls_equal=True).filter(keep)
     extra = stored.join(expected, on=key, how="anti", nulls_equal=True).filter(keep)
     both = stored.filter(keep).join(expected, on=key, nulls_equal=True, suffix="__expected")
-    values = [n for n in table.names if n not in {*key, *_WORDED}]
+    values = [n for n in table.names if n not in {*key, *_EXPLANATIONS}]
     changed = both.filter(
         pl.any_horizontal(
             pl.col(n).is_not_null() & pl.col(n).ne_missing(pl.col(f"{n}__expected")) for n in values
         )
     )
-    if lenient:  # what superseded what is not known of a day some of whose snapshots do not count
+    if lenient:  # some snapshots do not count, so which row superseded which is unknown
         extra, changed = extra.clear(), changed.clear()
     found.missing += len(missing)
     found.extra += len(extra)
@@ -150,11 +152,14 @@ def _differences(
             found.problems.append(f"{table.identifier}: {count} {what}: {remedy}")
 
 
-_WORDED = ("rules", "reason")  # of a quarantined record, in the words of the version that wrote it
+_EXPLANATIONS = (
+    "rules",
+    "reason",
+)  # of a quarantined record, as phrased by the version that wrote it
 
 
 def _intact(table: Table, stored: Held, found: Differences, remedy: str) -> None:
-    """Each key once, and each hash that of its values."""
+    """Report keys that occur twice, and hashes that are not those of their values."""
     hashes: tuple[tuple[Table, pl.DataFrame, Callable[[], pl.Expr]], ...] = (
         (table, stored.rows, table.record_hash),
         (table.history, stored.history, table.record_hash),
@@ -162,7 +167,7 @@ def _intact(table: Table, stored: Held, found: Differences, remedy: str) -> None
     )
     for one, rows, record_hash in hashes:
         if rows.select(one.key).is_duplicated().any():
-            found.problems.append(f"{one.name}: a key stands twice: {remedy}")
+            found.problems.append(f"{one.name}: a key occurs twice: {remedy}")
         wrong = rows.select(wrong=record_hash() != pl.col("record_hash"))["wrong"].sum()
         if wrong:
             text = f"{wrong} rows do not have the hash of their values"

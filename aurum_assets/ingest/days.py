@@ -166,8 +166,8 @@ async def collect_days(
 
     ``progress`` is called in the event loop after each day: its key, days done, days asked for.
     Raises ``DaysFailed`` after the last day where some failed; where one shows that all would fail
-    alike, the rest are not asked for and have its error. ``ConfigError`` and a 401 end it at the
-    first.
+    alike, the rest are not asked for and have its error. ``ConfigError``, ``StoreRefused`` and
+    a 401 end it at the first.
     """
     if at_once < 1:
         msg = f"at_once is {at_once}: at least one day must be asked for at a time"

@@ -1,4 +1,4 @@
-"""What the checks need to know of a day, and of the days before it, read from the lake."""
+"""Inputs of the checks, read from the lake: intervals of a day, sizes of the days before."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.magnitudes import measured, sizes_by_hour
 from aurum_assets.resources.settings import Resources
 
-_RECENT_DAYS = 3  # of which the typical values are read
+_RECENT_DAYS = 3  # from which typical values are read
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """The distinct intervals of a day (``interval_start``, ``finality``), and how long they are.
+    """The distinct intervals of a day (``interval_start``, ``finality``), and their length.
 
-    ``published``: where the day is complete by its cases, when these were published.
+    ``published``: the instants of its cases, where completeness is judged by cases.
     """
 
     frame: pl.DataFrame
@@ -34,10 +34,10 @@ def intervals_of(
     rows: pl.DataFrame | None,
     every: dt.timedelta | None,
 ) -> Intervals:
-    """The intervals of ``rows``, all of the day; where None, of what the lake holds of it.
+    """The intervals of ``rows`` (the whole day), by default of what the lake holds of it.
 
-    ``every``: the length of those that were brought last. A day that has rows of the shortest
-    length is judged by these alone.
+    ``every``: the length of the latest ones. A day that has rows of the shortest length is judged
+    by these alone.
     """
     names = tuple(n for n in ("interval_start", "finality") if n in dataset.table.names)
     lengths = {d.every for d in dataset.dialects}
@@ -60,7 +60,7 @@ def intervals_of(
 def recent_sizes(
     resources: Resources, dataset: Dataset, day: OperatingDay, held: Sequence[Volume]
 ) -> tuple[pl.DataFrame, ...]:
-    """How large the values of the newest days before are that are ``held``, hour by hour."""
+    """Typical sizes of the values by hour, for each of the newest ``held`` days before ``day``."""
     columns = measured(dataset.table)
     if not columns:
         return ()

@@ -1,7 +1,7 @@
-"""Finals: which days' final values the operator has published that the table lacks.
+"""Finals: find days whose final values are published but not in the table.
 
-Final values come one to a few days after the operating day. A feed that gives them names a small
-answer in config (``probe``) that says how far they are out; it is asked once in ``every_minutes``,
+Final values come one to a few days after the operating day. Their feed names a small endpoint in
+config (``probe``) that says up to when they are published; it is asked once in ``every_minutes``,
 and only while a day waits for them. From ``due_days`` on their absence is a gap (``ingest.gaps``).
 Nothing is collected here.
 """
@@ -22,39 +22,39 @@ _UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
-class Out:
-    """A day whose final values are out and not held: ``feeds`` bring them."""
+class Published:
+    """A day whose final values are published and not held: ``feeds`` deliver them."""
 
     dataset: Dataset
     day: OperatingDay
     feeds: tuple[str, ...]
-    said: str
+    reported: str
 
     def __str__(self) -> str:
-        return f"{self.dataset.key} {self.day} is final: {self.said}"
+        return f"{self.dataset.key} {self.day} is final: {self.reported}"
 
 
 @dataclass
 class Finals:
-    """What one look found: the days that are ``out``; why other probes said nothing; how many
-    feeds have days that are ``waiting`` to become final.
+    """The result of one pass: the days ``out``, why probes were ``unanswered``, and how many feeds
+    have days ``waiting`` to become final.
     """
 
-    out: list[Out] = field(default_factory=list)
-    silent: list[str] = field(default_factory=list)
+    out: list[Published] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
     waiting: int = 0
 
     def __str__(self) -> str:
         waits = f"{self.waiting} feeds wait for days to become final" if self.waiting else ""
-        return "; ".join(filter(None, [*self.silent, waits])) or "no day waits to become final"
+        return "; ".join(filter(None, [*self.unanswered, waits])) or "no day waits to become final"
 
 
 def find_finals(
     resources: Resources, datasets: Iterable[Dataset], *, busy: Collection[tuple[str, str]] = ()
 ) -> Finals:
-    """Look once at the feeds of ``datasets`` whose time has come.
+    """Ask the probes of ``datasets`` that are due.
 
-    ``busy``: (dataset, day) that a run is about already.
+    ``busy``: (dataset, day) that a run is at work on.
     """
     found = Finals()
     for dataset in datasets:
@@ -62,19 +62,19 @@ def find_finals(
         for feed in resources.config(dataset).feeds:
             if feed.probe is None or not feed.becomes_final:
                 continue
-            for day, said in _published(resources, dataset, feed, feed.probe, found):
+            for day, text in _published(resources, dataset, feed, feed.probe, found):
                 if (dataset.key, day.key) not in busy:
-                    by_day.setdefault(day, []).append((feed, said))
+                    by_day.setdefault(day, []).append((feed, text))
         for day, feeds in sorted(by_day.items()):
-            said = "; ".join(said for _, said in feeds)
-            found.out.append(Out(dataset, day, tuple(feed.name for feed, _ in feeds), said))
+            text = "; ".join(text for _, text in feeds)
+            found.out.append(Published(dataset, day, tuple(feed.name for feed, _ in feeds), text))
     return found
 
 
 def _published(
     resources: Resources, dataset: Dataset, feed: Feed, probe: Probe, found: Finals
 ) -> list[tuple[OperatingDay, str]]:
-    """The days that ``feed`` could bring by now, and what the probe said; none before its time."""
+    """The days that ``feed`` can deliver now, with what the probe reported; none if not due."""
     now, key = resources.now(), f"finals:{dataset.key}:{feed.name}"
     until = resources.state.get(key)
     if until and now < dt.datetime.fromisoformat(until):
@@ -82,26 +82,27 @@ def _published(
     if now < dataset.operator.day_of(now).at(probe.earliest):
         return []
     pause, published = dt.timedelta(minutes=probe.every_minutes), []
-    days = pending_days(resources, dataset, feed)
+    days = awaited_days(resources, dataset, feed)
     if days:
         try:
             newest = newest_published(resources, dataset, feed)
         except AurumError as error:
-            found.silent.append(f"{probe.path} says nothing: {error}")
+            found.unanswered.append(f"{probe.path} gave no answer: {error}")
             if isinstance(error, SourceRefused):
                 pause = HOUR if error.status == _UNAUTHORIZED else DAY
         else:
-            said = f"{probe.path}: {newest:%F %R}Z"
-            # a day is out once its last hour is
-            published = [(day, said) for day in days if day.end <= newest + HOUR]
+            text = f"{probe.path}: {newest:%F %R}Z"
+            # a day is published once its last hour is
+            published = [(day, text) for day in days if day.end <= newest + HOUR]
             found.waiting += len(published) < len(days)
     resources.state.set(key, (now + pause).isoformat(), _REMEMBERED)
     return published
 
 
-def pending_days(resources: Resources, dataset: Dataset, feed: Feed) -> list[OperatingDay]:
-    """The days, oldest first, that may be final by now, are not yet a gap, and of which the table
-    holds nothing from ``feed``, since the first day that the table holds.
+def awaited_days(resources: Resources, dataset: Dataset, feed: Feed) -> list[OperatingDay]:
+    """The days, oldest first, that may be final by now and of which ``feed`` delivered nothing.
+
+    Since the first day that the table holds; days that count as a gap are left out.
     """
     config, today = resources.config(dataset), dataset.operator.day_of(resources.now())
     held = resources.lake.days(dataset.table)

@@ -1,12 +1,12 @@
-"""Gaps: which days lack what that the operator can still be asked for, and when to ask again.
+"""Gaps: which operating days are incomplete, which feeds can complete them, when to ask again.
 
-Decided from the calendar, the config and what the lake holds: manifests, and of a bounded number of
-days the columns that tell their intervals. A day is wanted from the first that the home holds, so
-that a fresh home does not fetch years by itself. Nothing is asked for here.
+Decided from the calendar, the config and the lake: its manifests, and for a bounded number of days
+the interval columns. Days count from the first that the home holds, so that a fresh home does not
+fetch years by itself. No request is made here.
 
-A day that was asked for and lacks as much as before waits twice as long each time, up to a day;
-after ``TRIES`` it is left alone until what it lacks changes. What was tried is kept in the shared
-state: without it a few requests are repeated, nothing else.
+A day that is as incomplete after an attempt as before waits twice as long each time, up to a day;
+after ``TRIES`` attempts it is left alone until what it lacks changes. Attempts are kept in the
+shared state: without it a few requests are repeated, nothing else.
 """
 
 import datetime as dt
@@ -26,19 +26,20 @@ from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import recalled
 
 TRIES = 8
-LOOKS = 8  # days of a dataset whose intervals are read at one look
+LOOKS = 8  # days of a dataset whose intervals are read in one pass
 PAUSE_DAYS = 31  # of a simulated home
 _FIRST_PAUSE, _LONGEST_PAUSE = HOUR, DAY
-_LOOK_AGAIN = 30 * DAY  # at a day that lacks nothing: rows may have gone since
+_LOOK_AGAIN = 30 * DAY  # at a complete day: rows may have been lost since
 _MEMORY_SECONDS = 400 * 86_400.0
 
 
 @dataclass(frozen=True)
-class Debt:
-    """What a feed with a beat owes every day, and the feeds that can bring it afterwards.
+class Requirement:
+    """What a scheduled feed must deliver for every day, and the feeds that can deliver it later.
 
-    Rows count whose length is among ``lengths``: two feeds of other intervals may share a table.
-    ``due`` is the day, counted from the operating day, at whose start it may be asked for.
+    ``every``: the length of an interval. Only rows of one of these ``lengths`` count: two feeds of
+    different intervals may share a table. ``due``: the day, counted from the operating day, from
+    whose start on it may be asked for. ``ahead``: the feed delivers days that have not begun.
     """
 
     finality: str | None
@@ -60,9 +61,9 @@ class Debt:
 
 @dataclass(frozen=True)
 class Gap:
-    """A day that lacks ``missing`` intervals, said in words by ``lacks``; ``feeds`` can help.
+    """A day that lacks ``missing`` intervals, described by ``lacks``; ``feeds`` can deliver them.
 
-    ``hours``: by feed that asks hour by hour, those that lack something (``("07",)``).
+    ``hours``: for each feed that asks hour by hour, the incomplete hours (``("07",)``).
     """
 
     dataset: Dataset
@@ -78,23 +79,24 @@ class Gap:
 
 @dataclass(frozen=True)
 class Repair:
-    """A gap to be asked for now, for the ``attempt``-th time; if it stays, again at ``again``."""
+    """A gap to be asked for now, for the ``attempt``-th time; the next attempt is at ``again``."""
 
     gap: Gap
     attempt: int
     again: dt.datetime
 
     def __str__(self) -> str:
-        next_time = f"if it stays so again from {self.again:%F %R}Z"
+        next_time = f"the next from {self.again:%F %R}Z"
         if self.attempt == TRIES:
-            next_time = "the last time unless something changes"
+            next_time = "the last unless something changes"
         return f"{self.gap}; try {self.attempt} of {TRIES}, {next_time}"
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What is remembered of a day: asked for ``tries`` times, ``missing`` at the last, and from
-    ``until`` on it is looked at again. More tries than ``TRIES``: it was given up.
+    """What is remembered of a day: after ``tries`` attempts, ``missing`` intervals were missing.
+
+    It is examined again from ``until`` on. More than ``TRIES`` attempts mean that it was given up.
     """
 
     tries: int
@@ -104,9 +106,10 @@ class Tried:
 
 @dataclass
 class Found:
-    """What one look found: ``repairs`` to ask for; days that were ``given_up`` just now, in words;
-    how many gaps are ``waiting`` for their time, ``postponed`` for a later look (bound or running),
-    or ``left`` alone as given up before.
+    """The result of one pass: ``repairs`` to ask for, and a sentence for each day ``given_up`` now.
+
+    Gaps are ``waiting`` for their next attempt, ``postponed`` to a later pass (too many, or a run
+    is at work on them), or ``left`` alone because they were given up before.
     """
 
     repairs: list[Repair] = field(default_factory=list)
@@ -120,13 +123,15 @@ class Found:
         parts = [f"{self.waiting} incomplete days wait for their next try"] if self.waiting else []
         if self.next_try:
             parts[-1] += f", the first from {self.next_try:%F %R}Z"
-        parts += [f"{self.postponed} are put off to a later look"] if self.postponed else []
+        parts += [f"{self.postponed} are postponed to a later pass"] if self.postponed else []
         parts += [f"{self.left} were given up before"] if self.left else []
         return "; ".join(parts) or "no day lacks anything that is due and can be asked for"
 
 
-def debts(dataset: Dataset, config: DatasetConfig, without: Collection[str] = ()) -> list[Debt]:
-    """What is owed and can be repaired: empty where all feeds answer for now only.
+def requirements(
+    dataset: Dataset, config: DatasetConfig, without: Collection[str] = ()
+) -> list[Requirement]:
+    """The requirements that can be met later: none where all feeds answer for now only.
 
     ``without``: the names of feeds that the operator does not offer.
     """
@@ -135,13 +140,13 @@ def debts(dataset: Dataset, config: DatasetConfig, without: Collection[str] = ()
         able = [f for f in _able(feed, config) if f.name not in without]
         if feed.cadence == "backfill" or not able:
             continue
-        spoken = {dataset.dialect(e.dialect).every for f in (feed, *able) for e in f.endpoints}
+        intervals = {dataset.dialect(e.dialect).every for f in (feed, *able) for e in f.endpoints}
         newest = max(f.offset_days for f in able)
         found.append(
-            Debt(
+            Requirement(
                 finality=feed.finality,
-                every=max(spoken),
-                lengths=frozenset({*spoken, dt.timedelta()}),  # an instant has no length
+                every=max(intervals),
+                lengths=frozenset({*intervals, dt.timedelta()}),  # an instant has no length
                 feeds=tuple(f.name for f in able),
                 due=_due(feed, newest),
                 ahead=newest > 0,
@@ -151,23 +156,24 @@ def debts(dataset: Dataset, config: DatasetConfig, without: Collection[str] = ()
 
 
 def _due(feed: Feed, newest: int) -> int:
-    """How many days after its start a day is missed: a daily beat is over when its day is, and
-    final values are asked for once they are out until their absence is a failure.
+    """How many days after its start a day counts as missing.
+
+    A daily feed is due when its day is over; final values once their absence is a failure.
     """
     if feed.becomes_final:
         return feed.due_days
     return (1 if feed.cadence == "daily" else 0) - newest
 
 
-def offered_debts(resources: Resources, dataset: Dataset) -> list[Debt]:
-    """As ``debts``, less what the operator was found not to offer."""
+def offered_requirements(resources: Resources, dataset: Dataset) -> list[Requirement]:
+    """As ``requirements``, without the feeds that the operator was found not to offer."""
     config = resources.config(dataset)
     without = {f.name for f in config.feeds if is_known_not_offered(resources, dataset, f)}
-    return debts(dataset, config, without)
+    return requirements(dataset, config, without)
 
 
 def _able(feed: Feed, config: DatasetConfig) -> list[Feed]:
-    """The feeds that can bring what ``feed`` did not."""
+    """The feeds that can deliver what ``feed`` did not."""
     if feed.asks != "now":
         return [feed]
     return [f for f in config.feeds if f.asks != "now" and f.finality == feed.finality]
@@ -176,19 +182,19 @@ def _able(feed: Feed, config: DatasetConfig) -> list[Feed]:
 def gap_of(
     resources: Resources, dataset: Dataset, day: OperatingDay, *, stored: bool = True
 ) -> Gap | None:
-    """What ``day`` lacks of all that is due; None where that is nothing.
+    """What ``day`` lacks of all that is due; None where it is complete.
 
-    ``stored``: the table holds rows of the day (where not, none is looked for).
+    ``stored``: whether the table holds rows of the day (if not, none are read).
     """
     config, now = resources.config(dataset), resources.now()
-    owed = offered_debts(resources, dataset)
-    rows = _intervals(resources, dataset, day, owed) if stored else None
+    required = offered_requirements(resources, dataset)
+    rows = _intervals(resources, dataset, day, required) if stored else None
     by_hour = {f.name for f in config.feeds if f.asks == "hour"}
     feeds: dict[str, None] = {}
     hours: dict[str, tuple[str, ...]] = {}
     missing, lacks = 0, []
-    for debt in owed:
-        if now < day.plus(debt.due).start and not debt.ahead:
+    for requirement in required:
+        if now < day.plus(requirement.due).start and not requirement.ahead:
             continue
         evidence = Evidence(
             table=dataset.table,
@@ -196,22 +202,26 @@ def gap_of(
             day=day,
             now=now,
             rows=dataset.table.empty(),
-            intervals=_brought(dataset, rows, debt),
+            intervals=_delivered(dataset, rows, requirement),
             quarantine=QUARANTINE.empty(),
-            every=debt.every,
+            every=requirement.every,
         )
         verdict = completeness(evidence)
         if not verdict.passed:
-            feeds |= dict.fromkeys(debt.feeds)
+            feeds |= dict.fromkeys(requirement.feeds)
             lacking = _hours_lacking(evidence)
-            hours |= {name: lacking for name in debt.feeds if name in by_hour}
+            hours |= {name: lacking for name in requirement.feeds if name in by_hour}
             missing += verdict.count
-            lacks.append(f"{debt.finality}: {verdict.reason}" if debt.finality else verdict.reason)
+            lacks.append(
+                f"{requirement.finality}: {verdict.reason}"
+                if requirement.finality
+                else verdict.reason
+            )
     return Gap(dataset, day, tuple(feeds), missing, "; ".join(lacks), hours) if missing else None
 
 
 def _hours_lacking(evidence: Evidence) -> tuple[str, ...]:
-    """The hours, as the day's clock shows them, in which an interval that is due is missing."""
+    """The local hours in which a due interval is missing."""
     day, every = evidence.day, evidence.every
     starts = evidence.intervals["interval_start"].to_list()
     there = {day.start + (start - day.start) // every * every for start in starts}
@@ -219,44 +229,52 @@ def _hours_lacking(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _intervals(
-    resources: Resources, dataset: Dataset, day: OperatingDay, owed: Sequence[Debt]
+    resources: Resources, dataset: Dataset, day: OperatingDay, required: Sequence[Requirement]
 ) -> pl.DataFrame:
-    """The distinct intervals of the day, by finality; their lengths only where these differ."""
+    """The distinct intervals of the day by finality, with their ends only where lengths differ."""
     names = ["interval_start"]
     names += ["finality"] if "finality" in dataset.table.names else []
-    names += ["interval_end"] if len({debt.lengths for debt in owed}) > 1 else []
+    names += ["interval_end"] if len({requirement.lengths for requirement in required}) > 1 else []
     return resources.lake.read(dataset.table, {"operating_day": day.date}, tuple(names)).unique()
 
 
-def _brought(dataset: Dataset, rows: pl.DataFrame | None, debt: Debt) -> pl.DataFrame:
-    """The ``interval_start`` of the rows that pay ``debt``."""
+def _delivered(
+    dataset: Dataset, rows: pl.DataFrame | None, requirement: Requirement
+) -> pl.DataFrame:
+    """The ``interval_start`` of the rows that meet ``requirement``."""
     if rows is None:
         return dataset.table.empty().select("interval_start")
     if "finality" in rows.columns:
-        rows = rows.filter(pl.col("finality") == debt.finality)
+        rows = rows.filter(pl.col("finality") == requirement.finality)
     if "interval_end" in rows.columns:
         length = pl.col("interval_end") - pl.col("interval_start")
-        rows = rows.filter(length.is_in(list(debt.lengths)))
+        rows = rows.filter(length.is_in(list(requirement.lengths)))
     return rows.select("interval_start").unique()
 
 
 def has_brought(resources: Resources, dataset: Dataset, day: OperatingDay, feed: Feed) -> bool:
-    """Whether the table holds anything of ``day`` that ``feed``, which asks for days, brings."""
-    owed = debts(dataset, resources.config(dataset))
-    rows = _intervals(resources, dataset, day, owed)
-    debt = next((debt for debt in owed if feed.name in debt.feeds), None)
-    return debt is None or not _brought(dataset, rows, debt).is_empty()
+    """Whether the table holds any row of ``day`` that ``feed``, which asks for days, delivers."""
+    required = requirements(dataset, resources.config(dataset))
+    rows = _intervals(resources, dataset, day, required)
+    requirement = next(
+        (requirement for requirement in required if feed.name in requirement.feeds), None
+    )
+    return requirement is None or not _delivered(dataset, rows, requirement).is_empty()
 
 
 def wanted_days(
-    resources: Resources, dataset: Dataset, stored: Collection[dt.date], owed: Sequence[Debt]
+    resources: Resources,
+    dataset: Dataset,
+    stored: Collection[dt.date],
+    required: Sequence[Requirement],
 ) -> list[OperatingDay]:
-    """The days since the first that the home holds which the operator can be asked for, newest
-    first: none where it holds none.
+    """The days that the operator can be asked for, since the first that the home holds.
+
+    Newest first; none where the home holds none.
     """
-    archived = resources.archive.first_day(dataset.archive_name) if owed else None
+    archived = resources.archive.first_day(dataset.archive_name) if required else None
     held = {*stored, *([dt.date.fromisoformat(archived)] if archived else [])}
-    if not held or not owed:
+    if not held or not required:
         return []
     config = resources.config(dataset)
     today = dataset.operator.day_of(resources.now())
@@ -264,14 +282,14 @@ def wanted_days(
     first = dataset.day(
         max(first_wanted(resources, held, today.date), oldest, config.first_day).isoformat()
     )
-    return every_day(first, today.plus(any(debt.ahead for debt in owed)))[::-1]
+    return every_day(first, today.plus(any(requirement.ahead for requirement in required)))[::-1]
 
 
 def first_wanted(resources: Resources, held: Collection[dt.date], today: dt.date) -> dt.date:
-    """The day from which on what is missing is missed: the first of ``held``, which holds one.
+    """The first day that must be complete: the first of ``held``, which is not empty.
 
-    Nobody misses what is made up: of a simulated home it is the first day since the last pause of
-    more than ``PAUSE_DAYS``, and yesterday where that lasted until then.
+    In a simulated home, whose data is generated, it is the first day since the last pause of more
+    than ``PAUSE_DAYS``, or yesterday where that pause lasted until then.
     """
     first = today - DAY
     earlier = sorted((day for day in held if day < first), reverse=True)
@@ -287,9 +305,9 @@ def first_wanted(resources: Resources, held: Collection[dt.date], today: dt.date
 def find_gaps(
     resources: Resources, datasets: Iterable[Dataset], *, busy: Collection[tuple[str, str]] = ()
 ) -> Found:
-    """Look at ``datasets`` once: at most ``home.repairs`` repairs a source, newest days first.
+    """Examine ``datasets`` once: at most ``resources.repairs`` repairs an operator, newest first.
 
-    ``busy``: (dataset, day) that a run is about already. What is to be asked for counts as tried.
+    ``busy``: (dataset, day) that a run is at work on. Every repair returned counts as an attempt.
     """
     found = Found()
     memories: dict[str, dict[str, Tried]] = {}
@@ -299,15 +317,15 @@ def find_gaps(
         ready += _look(resources, dataset, memory, found)
     asked: Counter[str] = Counter()
     for gap in sorted(ready, key=lambda g: g.day.date, reverse=True):
-        source, memory = gap.dataset.operator.name, memories[gap.dataset.key]
+        operator, memory = gap.dataset.operator.name, memories[gap.dataset.key]
         before = memory.get(gap.day.key)
         attempt = next_attempt(before, gap.missing)
         if attempt is None:
             _give_up(gap, memory, resources.now(), found)
-        elif asked[source] >= resources.repairs or (gap.dataset.key, gap.day.key) in busy:
+        elif asked[operator] >= resources.repairs or (gap.dataset.key, gap.day.key) in busy:
             found.postponed += 1
         else:
-            asked[source] += 1
+            asked[operator] += 1
             again = resources.now() + pause_after(attempt)
             memory[gap.day.key] = Tried(attempt, gap.missing, again)
             found.repairs.append(Repair(gap, attempt, again))
@@ -319,12 +337,12 @@ def find_gaps(
 def _look(
     resources: Resources, dataset: Dataset, memory: dict[str, Tried], found: Found
 ) -> list[Gap]:
-    """The gaps whose time has come; what else is known of the days goes into ``memory``."""
+    """The gaps whose next attempt is due; updates ``memory`` for the other days."""
     now, config = resources.now(), resources.config(dataset)
-    owed = offered_debts(resources, dataset)
+    required = offered_requirements(resources, dataset)
     lateness = config.lateness
-    stored = set(resources.lake.days(dataset.table)) if owed else set()
-    days = wanted_days(resources, dataset, stored, owed)
+    stored = set(resources.lake.days(dataset.table)) if required else set()
+    days = wanted_days(resources, dataset, stored, required)
     gaps, looks = [], LOOKS
     for day in days:
         has_rows, known = day.date in stored, memory.get(day.key)
@@ -338,7 +356,11 @@ def _look(
         if gap is not None:
             gaps.append(gap)
             continue
-        later = [due for debt in owed if (due := debt.next_due(day, now, debt.every + lateness))]
+        later = [
+            due
+            for requirement in required
+            if (due := requirement.next_due(day, now, requirement.every + lateness))
+        ]
         if has_rows:
             memory[day.key] = Tried(0, 0, min(later, default=now + _LOOK_AGAIN))
     wanted = {day.key for day in days}
@@ -356,19 +378,20 @@ def _count(known: Tried, found: Found) -> None:
 
 
 def _give_up(gap: Gap, memory: dict[str, Tried], now: dt.datetime, found: Found) -> None:
-    """Leave a day alone: said once, looked at once a day."""
+    """Give a day up: reported once, examined once a day."""
     if memory[gap.day.key].tries > TRIES:
         found.left += 1
     else:
         found.given_up.append(
-            f"{gap}; asked for {TRIES} times without gain, given up until this changes"
+            f"{gap}; asked for {TRIES} times in vain, given up until this changes"
         )
     memory[gap.day.key] = Tried(TRIES + 1, gap.missing, now + _LONGEST_PAUSE)
 
 
 def next_attempt(before: Tried | None, missing: int) -> int | None:
-    """Which attempt is next for a day that lacks ``missing``: the first again where the last one
-    brought something, None where it was tried often enough and nothing changed.
+    """The number of the next attempt for a day that lacks ``missing`` intervals.
+
+    1 again where the last one delivered something; None after ``TRIES`` that changed nothing.
     """
     if before is None or before.tries == 0:
         return 1
@@ -380,7 +403,7 @@ def next_attempt(before: Tried | None, missing: int) -> int | None:
 
 
 def pause_after(attempt: int) -> dt.timedelta:
-    """How long a day is left alone after the ``attempt``-th try: 1 h, 2 h, 4 h … up to a day."""
+    """How long a day waits after the ``attempt``-th attempt: 1 h, 2 h, 4 h … up to a day."""
     return min(_FIRST_PAUSE * (1 << (attempt - 1)), _LONGEST_PAUSE)
 
 

@@ -1,12 +1,12 @@
-"""Keep: an answer into the archive, unless its request was answered so last.
+"""Keep: archive an answer, unless it is identical to its request's latest snapshot.
 
-Where the archive is out of reach the answer goes to the spool, a folder archive of this machine
-(CTS shows today only: what was fetched cannot be fetched again), and up with the next run of its
-dataset. A day that got something from the spool is owed until it was normalized, so that no kill
-between the two leaves a table short.
+Where the archive is out of reach the answer goes to the spool, a folder archive on this machine
+(CTS shows today only: what was fetched cannot be fetched again). The next run of its dataset
+uploads it. Each uploaded snapshot has a mark until its day is normalized, so that a kill in between
+leaves no table short.
 
-    AURUM_HOME/spool/sourcing/…, rejected/…                what waits to be archived
-    AURUM_HOME/spool/owed/{folder}/{day}/{identifier}      what came up and waits to be normalized
+    AURUM_HOME/spool/sourcing/…, rejected/…                waits to be archived
+    AURUM_HOME/spool/owed/{folder}/{day}/{identifier}      mark: uploaded, not normalized yet
 """
 
 import datetime as dt
@@ -30,9 +30,9 @@ _DRAIN_SECONDS = 60.0  # after which the rest of the spool is left to the next r
 
 @dataclass(frozen=True)
 class Kept:
-    """Where an answer lies, from the archive's root; ``stored`` is None where it repeats another.
+    """Path of an answer below the archive's root; ``stored`` is None where it repeats another.
 
-    ``trouble``: why it is in the spool, and not in the archive yet.
+    ``trouble``: why it is in the spool, not in the archive.
     """
 
     path: str
@@ -43,10 +43,10 @@ class Kept:
 def keep(
     resources: Resources, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
 ) -> Kept:
-    """Archive an answer, unless (without ``force``) its request was answered so last.
+    """Archive an answer, unless it is identical to its request's latest snapshot.
 
-    Where the archive is out of reach or refuses, the answer is in the spool. Raises
-    ``StoreUnavailable`` where the spool does not take it either.
+    With ``force`` it is archived in any case. Where the archive is out of reach or refuses, the
+    answer goes to the spool. Raises ``StoreUnavailable`` where that fails too.
     """
     folder = dataset.archive_name
     try:
@@ -57,7 +57,7 @@ def keep(
 
 
 def keep_rejected(resources: Resources, rejection: Rejection, body: bytes) -> Kept:
-    """Keep bytes that cannot be read, as ``keep`` does; ``stored`` is None."""
+    """Keep bytes that cannot be parsed, as ``keep`` does; ``stored`` is None."""
     try:
         return Kept(resources.archive.reject(rejection, body))
     except (StoreError, ConfigError) as error:
@@ -68,30 +68,30 @@ def keep_rejected(resources: Resources, rejection: Rejection, body: bytes) -> Ke
 def _spooled(
     resources: Resources, error: StoreError | ConfigError, put: Callable[[Archive], object]
 ) -> StoreError | ConfigError:
-    """``error``, and that the bytes wait in the spool, where ``put`` puts them."""
+    """Write to the spool with ``put``; returns ``error`` extended by where the bytes are."""
     try:
         put(resources.spool)
     except StoreUnavailable as worse:
-        msg = f"{error}; the spool takes the bytes neither, they are lost: {worse}"
+        msg = f"{error}; the spool cannot be written either, the bytes are lost: {worse}"
         raise StoreUnavailable(msg) from None
     return type(error)(
-        f"{error}; the bytes are kept in {resources.spool.uri} and go up with a next run"
+        f"{error}; the bytes are kept in {resources.spool.uri} until a next run uploads them"
     )
 
 
 def waiting(resources: Resources) -> tuple[int, dt.datetime | None]:
-    """How many answers wait in the spool, and since when (UTC, by this machine) the oldest does."""
+    """How many answers wait in the spool, and since when the oldest does (UTC, machine's clock)."""
     since = []
     for path in (resources.root / "spool").rglob("*.gz"):
-        with suppress(FileNotFoundError):  # it went up meanwhile
+        with suppress(FileNotFoundError):  # uploaded meanwhile
             since.append(path.stat().st_mtime)
     return len(since), dt.datetime.fromtimestamp(min(since), dt.UTC) if since else None
 
 
 def drain_spool(resources: Resources, dataset: Dataset) -> None:
-    """Bring up what the spool holds of ``dataset``, for at most about a minute.
+    """Upload to the archive what the spool holds of ``dataset``, for about a minute at most.
 
-    A kill between upload and removal brings it up again, and finds it there. Raises
+    After a kill between upload and removal the next run finds the object in the archive. Raises
     ``StoreError`` or ``ConfigError`` where the archive is still out of reach or refuses.
     """
     if not (resources.root / "spool").exists():
@@ -115,12 +115,12 @@ def drain_spool(resources: Resources, dataset: Dataset) -> None:
 
 def _drain_one(resources: Resources, dataset: Dataset, day: str, identifier: str) -> None:
     snapshot = resources.spool.snapshot(dataset.archive_name, day, identifier)
-    debt = _owed(resources, dataset) / day / identifier
-    debt.parent.mkdir(parents=True, exist_ok=True)
-    debt.touch()
+    mark = _marks(resources, dataset) / day / identifier
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
     kept = _archive(resources, dataset, snapshot.envelope, snapshot.body)
     if kept.stored is None and identifier not in kept.path:
-        debt.unlink(missing_ok=True)  # it repeats another answer: nothing came up
+        mark.unlink(missing_ok=True)  # it repeats another answer: nothing was uploaded
     resources.spool.discard(dataset.archive_name, snapshot.envelope)
 
 
@@ -133,27 +133,26 @@ def _left_where_damaged() -> Iterator[None]:
 
 
 def owed_days(resources: Resources, dataset: Dataset) -> list[str]:
-    """The days that got something from the spool and were not normalized since, in order."""
-    return sorted({path.parent.name for path in _owed(resources, dataset).glob("*/*")})
+    """The days with uploaded snapshots that were not normalized since, in order."""
+    return sorted({path.parent.name for path in _marks(resources, dataset).glob("*/*")})
 
 
-def pay(
+def unmark(
     resources: Resources, dataset: Dataset, day: OperatingDay, identifiers: Iterable[str]
 ) -> None:
-    """Say that the table holds these snapshots of ``day``."""
-    owed = _owed(resources, dataset) / day.key
-    if owed.exists():
+    """Remove the marks of these snapshots of ``day``: the table holds them."""
+    marks = _marks(resources, dataset) / day.key
+    if marks.exists():
         for identifier in identifiers:
-            (owed / identifier).unlink(missing_ok=True)
+            (marks / identifier).unlink(missing_ok=True)
 
 
 def settled(resources: Resources, dataset: Dataset) -> list[Path]:
-    """The marks for which nothing is left to do: the table is known to hold their snapshot, or
-    neither archive nor spool has it.
+    """The marks that are obsolete: their snapshot is merged, or in neither archive nor spool.
 
-    Raises ``AurumError`` where archive or lake cannot be asked.
+    Raises ``AurumError`` where archive or lake are out of reach.
     """
-    marks = sorted(_owed(resources, dataset).glob("*/*"))
+    marks = sorted(_marks(resources, dataset).glob("*/*"))
     table = resources.lake.find(dataset.table) if marks else None
     uuid = str(table.metadata.table_uuid) if table is not None else ""
     found = []
@@ -170,20 +169,20 @@ def settled(resources: Resources, dataset: Dataset) -> list[Path]:
 
 
 def pending_days(resources: Resources, dataset: Dataset) -> list[str]:
-    """The days of which something waits in the spool, or came up and waits to be normalized."""
+    """The days with answers in the spool, or uploaded and not normalized yet."""
     if not (resources.root / "spool").exists():
         return []
     return sorted({*owed_days(resources, dataset), *resources.spool.days(dataset.archive_name)})
 
 
-def _owed(resources: Resources, dataset: Dataset) -> Path:
+def _marks(resources: Resources, dataset: Dataset) -> Path:
     return resources.root / "spool" / "owed" / dataset.archive_name
 
 
 def _archive(
     resources: Resources, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
 ) -> Kept:
-    """One look at the day, and a put where the answer is new."""
+    """List the day once, and put the answer where it is new."""
     others = [
         identifier
         for identifier in resources.archive.identifiers(dataset.archive_name, envelope.day)
@@ -206,13 +205,13 @@ def _archive(
 def _repeated(
     resources: Resources, dataset: Dataset, envelope: Envelope, others: list[str]
 ) -> str | None:
-    """The path of the newest snapshot of the same request among ``others`` that is not after this
-    one, where its content is the same.
+    """The path of the latest snapshot of the same request, where its content is identical.
 
-    What waits in the spool and comes between the two may say something else: no repetition then, as
-    where the spool cannot be read. An extra copy is harmless, a correction that is dropped is not.
-    The registry is believed of a snapshot that the archive lists, and that no other of the same
-    request follows: another machine may have archived one while the registry was out of reach.
+    Only snapshots among ``others`` that are not newer than this one count. None where a spooled
+    answer lies between the two, or the spool cannot be read: that answer may differ, and an extra
+    copy is harmless, a dropped correction is not. The registry is trusted only for a snapshot that
+    the archive lists and that no other of the same request follows: another machine may have
+    archived one while the registry was out of reach.
     """
     order = order_of(envelope.identifier)
     try:
@@ -233,7 +232,7 @@ def _repeated(
         try:
             other = resources.archive.envelope(dataset.archive_name, envelope.day, identifier)
         except MalformedPayload:
-            continue  # a lost envelope says nothing; normalize reports it
+            continue  # its envelope is lost; normalize reports it
         if other.request == envelope.request:
             same = other.content_sha256 == envelope.content_sha256
             return resources.archive.path(dataset.archive_name, other) if same else None

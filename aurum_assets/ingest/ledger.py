@@ -1,9 +1,9 @@
-"""The ledger of a day: how many rows its tables held once its archived snapshots were in them.
+"""The ledger of a day: how many rows its tables held once its archived snapshots were merged.
 
-A cache beside the registry's marks, written with them: what a table lacks later can be told without
-reading it. It is never the truth: where it is absent, or disagrees with the tables, whoever asks
-reads the archive. It only records counts that follow from the ledger before it or from a rebuild,
-so that rows which are lost meanwhile never become the expectation.
+A cache beside the registry's marks, written with them: it shows what a table lacks without reading
+it. The archive remains the truth: where the ledger is absent or disagrees with the tables, callers
+read the archive. It only records counts that follow from the previous ledger or from a rebuild, so
+that rows which are lost meanwhile never become the expectation.
 """
 
 import hashlib
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def listing_hash(identifiers: Collection[str]) -> str:
-    """A hash of which snapshots these are."""
+    """A hash of the set of ``identifiers``."""
     return hashlib.sha256("\n".join(sorted(identifiers)).encode()).hexdigest()[:32]
 
 
 def agreed(
     found: Ledger | None, uuid: str, merged: Collection[str], archived: Collection[str]
 ) -> Ledger | None:
-    """The ledger ``found`` where it is of this table and of these snapshots.
+    """The ledger ``found`` where it belongs to the table ``uuid`` and to these snapshots.
 
-    Either of those ``merged``, or of all that are ``archived``: a kill between ledger and mark.
+    Either to those ``merged``, or to all ``archived``: after a kill between ledger and mark.
     """
     if found is None or found.uuid != uuid:
         return None
@@ -37,9 +37,9 @@ def agreed(
 
 
 def lacks_rows(found: Ledger | None, uuid: str, rows: int, merged: Collection[str]) -> bool:
-    """Whether the table ``uuid``, which holds ``rows`` of a day, held more of them before.
+    """Whether the table ``uuid``, which holds ``rows`` of a day, held more before.
 
-    Of a day without a ledger (merged by an older version) this is suspected where it holds none.
+    Without a ledger (the day was merged by an older version) this is assumed where it holds none.
     """
     if not merged:
         return False
@@ -54,7 +54,7 @@ def record(
     before: Ledger | None = None,
     rows: int = 0,
 ) -> None:
-    """Remember how many rows the tables hold after ``done``, of these ``identifiers``.
+    """Record how many rows the tables hold after ``done``, from these ``identifiers``.
 
     ``before``: the ledger that agreed with the tables before; without one only a rebuild counts, or
     the first snapshot of a day. ``rows``: how many the table held then.

@@ -1,14 +1,13 @@
-"""Leftovers: what a killed write left beside its place, and marks whose work was done.
+"""Leftovers: temporary files of killed writes, and marks of the spool that are obsolete.
 
-Nothing that anybody reads or that could still be wanted: objects of the archive, what waits in the
-spool and what was rejected are data, and stay for ever. A write takes seconds, so a draft that is
-older than ``DRAFT_HOURS`` has no writer.
+Never data: objects of the archive, answers in the spool and rejected bytes stay for ever. A write
+takes seconds, so a draft that is older than ``DRAFT_HOURS`` has no writer.
 
     archive/…/.{32 hex}.tmp            an object, before it is linked to its name (also in spool/)
     .{name}.{32 hex}                   a SQLite file or mark of the home, the file of metrics
     config/.{name}.draft               a reviewed CSV
     dagster/dagster.yaml.new           what ``make`` writes
-    spool/owed/{folder}/{day}/{id}     a snapshot that came up from the spool, once it is merged
+    spool/owed/{folder}/{day}/{id}     a snapshot uploaded from the spool, once it is merged
 """
 
 import os
@@ -41,8 +40,8 @@ class Cleared:
 
 
 def clear(resources: Resources, *, dry_run: bool = False) -> Cleared:
-    """Remove the leftovers of ``home``. Raises ``AurumError`` where archive or lake are out of
-    reach, ``OSError`` where a file cannot be removed.
+    """Remove the leftovers. Raises ``AurumError`` where archive or lake are out of reach,
+    ``OSError`` where a file cannot be removed.
     """
     drafts = list(_drafts(resources))
     marks = [mark for d in DATASETS for mark in settled(resources, d) if _is_old(mark)]
@@ -55,7 +54,7 @@ def clear(resources: Resources, *, dry_run: bool = False) -> Cleared:
 
 
 def _drafts(resources: Resources) -> Iterator[Path]:
-    """The drafts that have no writer any more; ages are those of the disk, by this machine."""
+    """The drafts without a writer; their age is that of the file, by this machine's clock."""
     if isinstance(resources.archive.store, Folder):
         yield from _below(resources.archive.store.root)
     yield from _below(resources.root / "spool")
@@ -77,7 +76,7 @@ def _drafts(resources: Resources) -> Iterator[Path]:
 
 
 def _below(root: Path) -> Iterator[Path]:
-    """Drafts of objects anywhere below ``root``; names are read, no file is looked at."""
+    """Old drafts of objects anywhere below ``root``, found by name."""
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder, name)
@@ -92,9 +91,9 @@ def _is_old(path: Path) -> bool:
 
 
 def _remove_empty(root: Path) -> None:
-    """Remove the folders below ``root`` that hold nothing, and did not a day ago.
+    """Remove the folders below ``root`` that have been empty for a day.
 
-    Who writes to one makes it, and finds the file in it: ``rmdir`` removes none that holds one.
+    A writer makes its folder anew where it is gone; ``rmdir`` removes none that holds a file.
     """
     for folder, _, _ in os.walk(root, topdown=False):
         if Path(folder) != root and _is_old(Path(folder)):

@@ -1,4 +1,4 @@
-"""Load: payload files from disk, through archive, parser, table and checks as if fetched."""
+"""Load: take payload files from disk through archive, parser, table and checks as if fetched."""
 
 import datetime as dt
 import zlib
@@ -19,7 +19,7 @@ from aurum_assets.model.errors import (
     Overtaken,
     Unexpected,
 )
-from aurum_assets.model.reading import sniff
+from aurum_assets.model.formats import sniff
 from aurum_assets.resources.settings import Resources
 
 _AHEAD = dt.timedelta(minutes=1)
@@ -28,9 +28,9 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass
 class Loaded:
-    """What became of each file, each day and each check.
+    """The outcome of each file, day and check.
 
-    ``failed``: by day, why it is archived and not in the table.
+    ``failed``: by day, why it is archived but not in the table.
     """
 
     files: list[tuple[Path, Archived]] = field(default_factory=list)
@@ -74,12 +74,12 @@ def load(
     fetched_at: dt.datetime | None = None,
     progress: Progress | None = None,
 ) -> Loaded:
-    """Take ``files`` (plain or gzipped, JSON or XML) in.
+    """Archive and normalize ``files`` (plain or gzipped, JSON or XML).
 
-    ``day`` and ``finality`` count where the content does not say; ``fetched_at`` defaults to the
-    file's modification time. A file is a duplicate where the same bytes of the same instant are
-    archived already. A day that fails holds up no other. Raises ``OSError`` where a file cannot be
-    opened, ``ConfigError`` where it would have been fetched in the future.
+    ``day`` and ``finality`` apply where the content has none; ``fetched_at`` defaults to the file's
+    modification time. A file is a duplicate where the same bytes of the same instant are archived
+    already. A day that fails stops no other. Raises ``OSError`` where a file cannot be opened,
+    ``ConfigError`` where it would have been fetched in the future.
     """
     done = Loaded()
     settled = finality or default_finality(dataset)
@@ -90,7 +90,7 @@ def load(
         if when > dt.datetime.now(dt.UTC) + _AHEAD:  # the machine's clock, as the file's is
             msg = f"{path} would be fetched at {when.isoformat()}, in the future: give --fetched-at"
             raise ConfigError(msg)
-        fmt = sniff(body)
+        fmt = sniff(dataset, body)
         received = Received(
             body=body,
             endpoint=f"load_{settled}" if settled else "load",
@@ -119,16 +119,16 @@ def load(
 
 
 def default_finality(dataset: Dataset) -> str | None:
-    """Prelim for real-time, final for day-ahead, nothing where the table does not ask."""
+    """Prelim for real-time, final for day-ahead, None where the table has no finality."""
     if "finality" not in dataset.table.names:
         return None
     return "final" if "_da_" in dataset.key else "prelim"
 
 
 def _unpacked(content: bytes, cap_mb: float) -> tuple[bytes, str]:
-    """Plain bytes of a file that may be gzipped, of one member or several, at most ``cap_mb``.
+    """The plain bytes of a file that may be gzipped (one member or several), at most ``cap_mb``.
 
-    What cannot be unpacked is taken as it is, with the reason why it will be rejected.
+    What cannot be unpacked is returned as it is, with the reason why it will be rejected.
     """
     left, cap, body = content, int(cap_mb * 1_000_000), b""
     while left.startswith(_GZIP):

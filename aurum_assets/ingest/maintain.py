@@ -1,17 +1,17 @@
-"""Maintain: what only grows is brought back to what it is needed for. One verb for all parts.
+"""Maintain: compact, expire and delete what is no longer needed. One function for all parts.
 
-In this order, each part by itself, so that one that fails stops no other:
+In this order, each part by itself, so that a failure stops no other:
 
     tables      closed days rewritten, manifests merged, snapshots expired, unreferenced files
                 deleted (``resources.maintenance``): each table with its history, the quarantine,
                 the reference tables
     leftovers   drafts of killed writes, settled marks of the spool (``leftovers``)
-    Dagster     old runs, their events, files and logs (``graph.purge``, given by the caller: this
-                room does not know Dagster)
+    Dagster     old runs, their events, files and logs (``graph.purge``, passed in by the caller:
+                this package does not import Dagster)
     stores      expired rows, and free pages of SQLite files (``resources.stores``)
 
-Never the archive. Killed at any point it loses nothing, and the next pass does what is left. There
-is no log file of ours to rotate: processes log to standard error, and what runs print is kept, and
+The archive is never touched. A kill at any point loses nothing, and the next pass does the rest.
+There is no log file to rotate: processes log to standard error, and what runs print is kept, and
 purged, by Dagster.
 """
 
@@ -41,17 +41,17 @@ _LONGEST_PENDING = 14  # days for which a snapshot that cannot be merged keeps l
 _LAST, _REMEMBERED = "maintained", 400 * 86_400.0
 
 log = get_logger(__name__)
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Upkeep:
     """What was done to a part, or would be in a dry run.
 
-    ``days``: closed days that are one file each now, in the place of ``rewritten`` data files.
+    ``days``: closed days that are one file each now, instead of ``rewritten`` data files.
     ``expired``: snapshots of a table, runs of Dagster, rows of a store. ``deleted``: files.
-    ``freed``: bytes of the disk or bucket. ``note``: what else there is to say. ``failed``
-    says why it could not be done, in a sentence; what was done before stays done.
+    ``freed``: bytes of the disk or bucket. ``note``: a remark. ``failed``: a sentence that says why
+    it stopped; what was done before stays done.
     """
 
     part: str
@@ -76,7 +76,7 @@ class Upkeep:
         return asdict(self)
 
 
-Part = tuple[str, Callable[[Tell], Upkeep]]
+Part = tuple[str, Callable[[Progress], Upkeep]]
 
 
 def parts_of(
@@ -87,11 +87,11 @@ def parts_of(
     others: Sequence[Part] = (),
     now: dt.datetime | None = None,
 ) -> list[Part]:
-    """The parts of ``home``; with ``only``, the tables of these datasets and nothing else.
+    """All parts to maintain; with ``only``, the tables of these datasets and nothing else.
 
-    ``others`` go between the tables and the stores. Ages of snapshots and files are those at
-    ``now`` (UTC), by default of the wall clock, whatever AURUM_NOW says: a clock that is set ahead
-    would delete files that a writer is about to commit. Nothing is done yet.
+    ``others`` go between the tables and the stores. Ages of snapshots and files are measured at
+    ``now`` (UTC), by default the wall clock, whatever AURUM_NOW is: a clock that is set ahead would
+    delete files that a writer is about to commit. Nothing is done yet.
     """
     at = now or dt.datetime.now(dt.UTC)
     tables = [t for d in only for t in (d.table, d.table.history)] or known_tables()
@@ -109,27 +109,27 @@ def parts_of(
 
 
 def maintain(
-    resources: Resources, parts: Sequence[Part], tell: Tell = lambda _: None
+    resources: Resources, parts: Sequence[Part], progress: Progress = lambda _: None
 ) -> Iterator[Upkeep]:
-    """Do what each of ``parts`` needs, one after the other; one process of a machine at a time.
+    """Maintain ``parts`` one after the other, in one process of a machine at a time.
 
-    Raises nothing for a part that fails: its ``Upkeep`` says so.
+    A part that fails raises nothing: its ``Upkeep`` has the reason.
     """
     with resources.lock("maintenance"):
         for name, look in parts:
-            tell(name)
+            progress(name)
             try:
-                yield look(tell)
+                yield look(progress)
             except AurumError as error:
                 yield Upkeep(name, failed=redacted(str(error)))
             except Exception as error:
-                # Not one that we foresee, and no reason to leave the other parts alone.
+                # An unforeseen error is no reason to skip the other parts.
                 log.exception("a part was not maintained", part=name)
                 yield Upkeep(name, failed=redacted(f"{type(error).__name__}: {error}"))
 
 
 def remember(resources: Resources) -> None:
-    """Note that a pass over all parts ended without a failure."""
+    """Record that a pass over all parts ended without a failure."""
     resources.state.set(_LAST, resources.now().isoformat(), _REMEMBERED)
 
 
@@ -140,11 +140,11 @@ def last_maintained(resources: Resources) -> dt.datetime | None:
 
 
 def closed_before(resources: Resources, dataset: Dataset) -> dt.date:
-    """The first operating day that is not closed: all earlier ones ended two days ago and wait for
-    nothing.
+    """The first operating day that is not closed: earlier ones ended two days ago or more, and have
+    no pending snapshots.
 
-    What has waited for long, for instance a damaged object, does not keep days open for ever: days
-    are rewritten in optimistic commits, so closing one too early costs a rewrite and no row.
+    What has been pending for long, for instance a damaged object, does not keep days open for ever:
+    days are rewritten in optimistic commits, so closing one too early costs a rewrite and no row.
     """
     today = dataset.operator.day_of(resources.now())
     oldest = today.plus(-_LONGEST_PENDING).key
@@ -153,7 +153,7 @@ def closed_before(resources: Resources, dataset: Dataset) -> dt.date:
 
 
 def _table(
-    resources: Resources, table: Table, tell: Tell, *, now: dt.datetime, dry_run: bool
+    resources: Resources, table: Table, progress: Progress, *, now: dt.datetime, dry_run: bool
 ) -> Upkeep:
     owners = [d for d in DATASETS if table in (d.table, d.table.history)] or DATASETS
     done = maintain_table(
@@ -162,7 +162,7 @@ def _table(
         closed_before=min(closed_before(resources, d) for d in owners),
         now=now,
         dry_run=dry_run,
-        progress=tell,
+        progress=progress,
     )
     return Upkeep(
         table.identifier,
@@ -176,14 +176,14 @@ def _table(
     )
 
 
-def _leftovers(resources: Resources, tell: Tell, *, dry_run: bool) -> Upkeep:
-    tell("leftovers: drafts of killed writes, settled marks")
+def _leftovers(resources: Resources, progress: Progress, *, dry_run: bool) -> Upkeep:
+    progress("leftovers: drafts of killed writes, settled marks")
     done = clear(resources, dry_run=dry_run)
     return Upkeep("leftovers", deleted=done.drafts + done.marks, freed=done.bytes)
 
 
-def _store(file: Path, tell: Tell, *, dry_run: bool) -> Upkeep:
-    tell(f"{file.name}: expired rows, free pages")
+def _store(file: Path, progress: Progress, *, dry_run: bool) -> Upkeep:
+    progress(f"{file.name}: expired rows, free pages")
     expired = 0
     if file.stem == "state":
         expired = forget_expired(file, time.time(), dry_run=dry_run)

@@ -16,9 +16,9 @@ from functools import cached_property
 import polars as pl
 
 from aurum_assets.ingest.evidence import intervals_of, recent_sizes
-from aurum_assets.ingest.keep import drain_spool, pay
+from aurum_assets.ingest.keep import drain_spool, unmark
 from aurum_assets.ingest.ledger import agreed, lacks_rows, record
-from aurum_assets.ingest.publish import Publish, changes, drain, intend, landed
+from aurum_assets.ingest.publish import Publish, changes, committed, drain, intend
 from aurum_assets.ingest.rejecting import ANYTHING, one_day, rejecting, traceback_of
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
@@ -103,7 +103,7 @@ class Normalized:
         """Snapshots whose bytes could not be had: to be tried again."""
         return frozenset(u.identifier for u in self.unusable if u.lost)
 
-    def told_of(self, identifiers: Sequence[str]) -> dict[str, Quality]:
+    def qualities_of(self, identifiers: Sequence[str]) -> dict[str, Quality]:
         """What became of each of these snapshots, without those whose bytes are lost."""
         rejected = {u.identifier: Quality(rejected=u.reason) for u in self.unusable}
         known = self.qualities | rejected
@@ -171,7 +171,7 @@ def _normalize(resources: Resources, dataset: Dataset, day: OperatingDay) -> Nor
     newest = max(map(order_of, merged), default=("", ""))
     newer = not lacking and len(pending) == 1 and order_of(pending[0]) > newest
     if not pending:
-        pay(resources, dataset, day, identifiers)
+        unmark(resources, dataset, day, identifiers)
         return look_again(resources, dataset, day)
     done = None
     if newer:
@@ -181,9 +181,9 @@ def _normalize(resources: Resources, dataset: Dataset, day: OperatingDay) -> Nor
     if done is None:
         newer = False
         done, identifiers = fold_again(resources, dataset, day, publish="changes")
-    landed(resources, dataset, day, done.told_of(pending if newer else identifiers))
+    committed(resources, dataset, day, done.qualities_of(pending if newer else identifiers))
     held = frozenset(identifiers) - done.lost
-    pay(resources, dataset, day, held)
+    unmark(resources, dataset, day, held)
     record(resources, done, uuid, held, before, rows)
     resources.registry.mark_merged(dataset.key, day.key, uuid, held)
     _say_healed(done, lacking=lacking)
@@ -250,7 +250,7 @@ def rebuild(
 ) -> Normalized:
     """Make the table's day the fold of all its archived snapshots, ``identifiers``.
 
-    What is to be told of them (``publish``) is intended here; the caller says that it landed.
+    What is to be sent of them (``publish``) is intended here; the caller confirms the commit.
     Raises ``ContractBroken`` where the table holds rows of bytes that the archive lacks: those
     would be lost (``force`` lets them go).
     """

@@ -1,8 +1,8 @@
-"""Offers: what an operator's server was found not to have, of what is only documented.
+"""Offers: documented feeds that an operator's live server was found not to have.
 
-Config says which dialects are live. A feed of another dialect is asked all the same, for another
-server may have it; a server that answers 404 to it does not offer it, and that is remembered for a
-week: no gap of it is repaired and nothing of it is late. Losing the memory costs a request.
+Config lists the dialects that are live. A feed of another dialect is asked for all the same, since
+another server may have it; a 404 means that it is not offered, which is remembered for a week: its
+gaps are not repaired and it is never late. Losing that memory costs a request.
 """
 
 from aurum_assets.model.dataset import Dataset, Endpoint, Feed
@@ -12,7 +12,7 @@ _REMEMBERED = 7 * 86_400.0
 
 
 def not_offered(dataset: Dataset, feed: Feed, endpoint: Endpoint | None = None) -> str:
-    """The sentence that says so, of ``endpoint`` or the first of ``feed``."""
+    """The message for ``endpoint``, by default the first of ``feed``."""
     path = (endpoint or feed.endpoints[0]).path
     return (
         f"not offered: {dataset.operator.title} has no {path} (404), from which feed {feed.name} "
@@ -20,10 +20,10 @@ def not_offered(dataset: Dataset, feed: Feed, endpoint: Endpoint | None = None) 
     )
 
 
-def answered_otherwise(dataset: Dataset, feed: Feed, endpoint: Endpoint, spoken: str) -> str:
-    """The sentence of a server that takes no notice of what is only documented."""
+def answered_otherwise(dataset: Dataset, feed: Feed, endpoint: Endpoint, dialect: str) -> str:
+    """The message for a server that ignores a parameter or path that is only documented."""
     return (
-        f"not offered: {dataset.operator.title} answers {endpoint.path} with its {spoken} file of "
+        f"not offered: {dataset.operator.title} answers {endpoint.path} with its {dialect} file of "
         f"today, so feed {feed.name} of {dataset.key} has nothing; it is only documented"
     )
 
@@ -36,12 +36,12 @@ def is_known_not_offered(resources: Resources, dataset: Dataset, feed: Feed) -> 
 
 
 def remember_not_offered(resources: Resources, dataset: Dataset, feed: Feed) -> None:
-    """The operator's server does not have ``feed``."""
+    """Remember for a week that the operator's server does not have ``feed``."""
     resources.state.set(_key(dataset, feed), resources.now().isoformat(), _REMEMBERED)
 
 
 def forget_not_offered(resources: Resources, dataset: Dataset, feed: Feed) -> None:
-    """The operator's server has ``feed``."""
+    """Forget that: the operator's server has ``feed``."""
     resources.state.delete(_key(dataset, feed))
 
 

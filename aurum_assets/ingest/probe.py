@@ -1,7 +1,7 @@
-"""Probe: what an operator says at the moment, for few requests; nothing is archived or remembered.
+"""Probe: ask an operator's endpoints once and report the answers; nothing is archived.
 
-``newest_published``: how fresh a feed is. ``probe``: which dialect each endpoint speaks, and what
-differs from the fields that config expects. What is made of that belongs to who asks.
+``newest_published``: how fresh a feed is. ``probe``: which dialect each endpoint answers in, and
+how its fields differ from those that config expects.
 """
 
 import datetime as dt
@@ -32,7 +32,7 @@ from aurum_assets.resources.scratch import scratch_folder
 from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import SqliteState
 
-State = Literal[
+EndpointState = Literal[
     "ok", "drift", "unreadable", "refused", "not offered", "not yet", "unavailable", "not asked"
 ]
 _NOT_FOUND = 404
@@ -42,7 +42,7 @@ def newest_published(resources: Resources, dataset: Dataset, feed: Feed) -> dt.d
     """The start (UTC) of the newest interval that the operator has published for ``feed``.
 
     Asks once and waits for nothing. Raises ``ConfigError`` where config names no probe,
-    ``SourceError`` where no answer comes, ``MalformedPayload`` where it does not say, and plain
+    ``SourceError`` without an answer, ``MalformedPayload`` where it has no such field, and plain
     ``AurumError`` where the limits leave no room at the moment.
     """
     with resources.api(dataset.operator, hasty=True) as api:
@@ -50,17 +50,17 @@ def newest_published(resources: Resources, dataset: Dataset, feed: Feed) -> dt.d
 
 
 def _newest(api: ApiClient, dataset: Dataset, feed: Feed) -> dt.datetime:
-    said = dataset.operator.newest_said
-    if feed.probe is None or said is None:
-        msg = f"{dataset.key}: feed {feed.name} has no probe in config, so nobody says what is out"
+    newest = dataset.operator.newest_said
+    if feed.probe is None or newest is None:
+        msg = f"{dataset.key}: feed {feed.name} has no probe in config that says what is published"
         raise ConfigError(msg)
     place = Endpoint(f"{dataset.key}_info", feed.probe.path, dataset.dialects[0].name)
     asked = Feed("probe", "now", "backfill", (place,))
-    return said(api.fetch(dataset.key, asked).body)
+    return newest(api.fetch(dataset.key, asked).body)
 
 
 def newest_published_by(resources: Resources, api: ApiClient, operator: Operator) -> str:
-    """What ``source`` says for the smallest request that config knows of, in words.
+    """A sentence on what ``operator`` answers to the smallest request in config.
 
     Raises as ``newest_published`` does.
     """
@@ -75,10 +75,11 @@ def newest_published_by(resources: Resources, api: ApiClient, operator: Operator
 
 
 def not_offered_by(resources: Resources, api: ApiClient, operator: Operator) -> list[str]:
-    """A sentence for each dataset that has no live endpoint in config and that ``source`` does not
-    have: asked for once each. Raises as ``newest_published`` does.
+    """A sentence for each dataset without a live endpoint that ``operator`` answers 404 to.
+
+    Each is asked for once. Raises as ``newest_published`` does.
     """
-    said = []
+    sentences = []
     for dataset in DATASETS:
         config = resources.config(dataset)
         if dataset.operator != operator or not all(map(config.is_documented_only, config.feeds)):
@@ -89,24 +90,24 @@ def not_offered_by(resources: Resources, api: ApiClient, operator: Operator) -> 
         except SourceRefused as error:
             if error.status != _NOT_FOUND:
                 raise
-            said.append(not_offered(dataset, feed))
-    return said
+            sentences.append(not_offered(dataset, feed))
+    return sentences
 
 
 @dataclass(frozen=True)
 class Probed:
-    """One endpoint: what it answered at the moment.
+    """The present answer of one endpoint.
 
-    ``expected`` is the dialect that config says it speaks, ``dialect`` the one that it spoke.
-    ``drift``: what differs from the fields that config expects, in words. ``state`` ``drift``
-    means that records would be kept out; a drift that is only reported leaves it ``ok``.
+    ``expected``: its dialect by config; ``dialect``: that of the answer. ``drift``: sentences on
+    how its fields differ from those that config expects. ``state`` is ``drift`` where records would
+    be kept out; a drift that is only reported leaves it ``ok``.
     """
 
     dataset: str
     feed: str
     endpoint: str
     asked: str | None
-    state: State
+    state: EndpointState
     status: int | None
     expected: str
     dialect: str | None = None
@@ -127,9 +128,9 @@ class Probed:
 
 @contextmanager
 def looking(resources: Resources, operator: Operator) -> Iterator[ApiClient]:
-    """A client that keeps to the operator's limits and leaves no other trace in the home.
+    """A client that counts against the operator's limits and leaves no other trace in the home.
 
-    No home is made where there is none.
+    Where there is no home, none is made.
     """
     with scratch_folder() as folder:
         if not resources.exists:
@@ -142,11 +143,11 @@ def looking(resources: Resources, operator: Operator) -> Iterator[ApiClient]:
 def probe(
     resources: Resources, datasets: Sequence[Dataset], progress: Callable[[str], None] | None = None
 ) -> list[Probed]:
-    """Ask each endpoint of the feeds of ``datasets`` once, and read what it says.
+    """Ask each endpoint of the feeds of ``datasets`` once, and read the answer.
 
-    A feed that asks for a day is asked for the one that its offset says, else for yesterday; one
-    that asks by hour for that day's first. Waits for no slot: an endpoint whose limit leaves no
-    room is ``not asked``. Raises nothing for what an operator says.
+    A feed that takes a day is asked for that of its offset, else for yesterday; one that takes
+    hours, for the first of that day. Waits for no slot: an endpoint whose limit leaves no room is
+    ``not asked``. No answer of an operator raises.
     """
     found: list[Probed] = []
     for operator in {d.operator.name: d.operator for d in datasets}.values():
@@ -161,7 +162,7 @@ def probe(
 def endpoints_of(
     resources: Resources, datasets: Sequence[Dataset], operator: Operator | None = None
 ) -> list[tuple[Dataset, Feed, Endpoint]]:
-    """The endpoints of ``datasets`` (of ``source``), each path and format once."""
+    """The endpoints of ``datasets`` (of ``operator``), each path and format once."""
     distinct = {
         (dataset.operator.name, endpoint.path, endpoint.format): (dataset, feed, endpoint)
         for dataset in reversed(datasets)
@@ -175,17 +176,17 @@ def endpoints_of(
 def _probe(
     resources: Resources, api: ApiClient, dataset: Dataset, feed: Feed, endpoint: Endpoint
 ) -> Probed:
-    """One endpoint, alone: nothing stands in for it."""
+    """Ask one endpoint, without its alternatives."""
     day = None
     if feed.asks != "now":
-        # of a feed that becomes final later, a day that has
+        # for a feed whose values become final later, a day that is final
         away = -feed.due_days if feed.becomes_final else feed.offset_days or -1
         day = dataset.operator.day_of(resources.now()).plus(away)
     hour = day.local_hours()[0] if day and feed.asks == "hour" else ""
     alone = replace(feed, endpoints=(endpoint,))
     started, took = time.monotonic(), 0.0
 
-    def found(state: State, status: int | None, **more: Any) -> Probed:  # noqa: ANN401  fields of Probed
+    def found(state: EndpointState, status: int | None, **more: Any) -> Probed:  # noqa: ANN401  fields of Probed
         return Probed(
             dataset.key,
             feed.name,
@@ -211,25 +212,25 @@ def _probe(
         return found(_state_of(error), status, reason=str(error))
     try:
         with rejecting(dataset, endpoint.name):
-            said = _read(resources, dataset, feed, day, answer)
+            fields = _read(resources, dataset, feed, day, answer)
     except DataError as error:
         return found("unreadable", answer.status, reason=str(error))
-    if _answers_as_ever(resources, dataset, endpoint, said["dialect"]):
-        reason = answered_otherwise(dataset, feed, endpoint, said["dialect"])
-        return found("not offered", answer.status, dialect=said["dialect"], reason=reason)
-    return found("drift" if said.pop("refuses") else "ok", answer.status, **said)
+    if _answers_as_ever(resources, dataset, endpoint, fields["dialect"]):
+        reason = answered_otherwise(dataset, feed, endpoint, fields["dialect"])
+        return found("not offered", answer.status, dialect=fields["dialect"], reason=reason)
+    return found("drift" if fields.pop("refuses") else "ok", answer.status, **fields)
 
 
 def _answers_as_ever(
-    resources: Resources, dataset: Dataset, endpoint: Endpoint, spoken: str
+    resources: Resources, dataset: Dataset, endpoint: Endpoint, dialect: str
 ) -> bool:
-    """Whether an endpoint that is only documented answered as the live server does to anything."""
+    """Whether an endpoint that is only documented gave the live server's usual answer."""
     config = resources.config(dataset)
-    return not config.is_live(endpoint) and config.is_spoken(spoken)
+    return not config.is_live(endpoint) and config.is_spoken(dialect)
 
 
-def _state_of(error: AurumError) -> State:
-    states: list[tuple[type[AurumError], State]] = [
+def _state_of(error: AurumError) -> EndpointState:
+    states: list[tuple[type[AurumError], EndpointState]] = [
         (NotYetPublished, "not yet"),
         (SourceRefused, "refused"),
         (SourceUnavailable, "unavailable"),
@@ -243,8 +244,8 @@ def _read(
 ) -> dict[str, Any]:
     """Dialect, records and drift of an answer. Raises ``MalformedPayload`` where it has none."""
     seen = inspect_answer(dataset, answer.body, answer.format)
-    spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
-    named = answer.endpoint.dialect if answer.endpoint.dialect in spoken else seen.dialect.name
+    alike = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
+    named = answer.endpoint.dialect if answer.endpoint.dialect in alike else seen.dialect.name
     envelope = Envelope(
         dataset=dataset.key,
         endpoint=answer.endpoint.name,
@@ -262,7 +263,9 @@ def _read(
     drift = [f"{d.severity} {d.kind}: {d.detail}" for d in reading.drift]
     other = named != answer.endpoint.dialect
     if other:
-        drift.insert(0, f"speaks {named}, where config expects {answer.endpoint.dialect}")
+        drift.insert(
+            0, f"answers in dialect {named}, where config expects {answer.endpoint.dialect}"
+        )
     if reading.refused:
         drift.append(f"ERROR unreadable: {len(reading.refused)} of {reading.records} records")
     return {

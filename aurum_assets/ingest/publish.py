@@ -1,11 +1,12 @@
-"""Publish: what a commit brought, told to others by way of the outbox.
+"""Publish: send committed rows to Kafka through the outbox.
 
-An intent for each snapshot is written before its rows are committed (``intend``), it lands with the
-commit (``landed``), and ``drain`` sends the rows that the table holds of it then, each with its key
-and hash, and one notification of the snapshot. A kill at any point loses nothing; what is sent
-again carries the same keys and hashes. The last message of a key is the row that the table holds:
-a value that was superseded before it could be sent is in the table's history, and is not sent.
-Nothing of this is ever in the way of collecting: what fails is one warning, and the rest waits.
+An intent for each snapshot is written before its rows are committed (``intend``) and confirmed
+after the commit (``committed``). ``drain`` then sends the rows that the table holds of it, each
+with its key and hash, and one notification of the snapshot. A kill at any point loses nothing; a
+repeated message carries the same key and hash. The last message of a key is the row that the table
+holds: a value that was superseded before it could be sent is in the table's history, and is not
+sent.
+Publishing never stops collecting: a failure is one warning, and the messages wait.
 """
 
 import datetime as dt
@@ -40,10 +41,10 @@ from aurum_assets.resources.outbox import Intent
 from aurum_assets.resources.settings import PROJECT, Resources
 
 Publish = Literal["nothing", "changes", "everything"]
-Seen = tuple[int, int]
+Position = tuple[int, int]
 Parcel = tuple[int, Iterable[Message]]
 
-LONGEST = 60.0  # seconds after which a drain begins no other snapshot: the next run goes on
+LONGEST = 60.0  # seconds after which a drain begins no other snapshot: the next run continues
 _ENOUGH = f"a run begins nothing more after {LONGEST:g} s of it"
 log = get_logger(__name__)
 
@@ -58,10 +59,10 @@ def changes(
     rows: pl.DataFrame,
     publish: Publish,
 ) -> list[str]:
-    """Of a day's snapshots, those that ``rows`` (the whole day) would bring something new of.
+    """The snapshots of a day to be published: those with new or changed rows among ``rows``.
 
-    Also those that no run has merged and that bring no row. All of them where ``publish`` is
-    ``everything``. Of what the table holds already, an earlier run has told.
+    ``rows`` is the whole day. Also snapshots that no run has merged and that give no row; all where
+    ``publish`` is ``everything``. What the table holds already was published by an earlier run.
     """
     if not resources.events.configured or publish == "nothing":
         return []
@@ -82,45 +83,45 @@ def changes(
 def intend(
     resources: Resources, dataset: Dataset, day: OperatingDay, identifiers: Collection[str]
 ) -> None:
-    """Before a commit: what these snapshots bring is to be told."""
+    """Before a commit: record that these snapshots are to be published."""
     if not resources.events.configured or not identifiers:
         return
     try:
         resources.events.outbox.intend(dataset.key, day.key, identifiers)
     except ConfigError as error:
-        resources.events.give_up(f"{_untold(dataset, day)}: {error}")
+        resources.events.give_up(f"{_unpublished(dataset, day)}: {error}")
 
 
-def landed(
+def committed(
     resources: Resources, dataset: Dataset, day: OperatingDay, qualities: Mapping[str, Quality]
 ) -> None:
-    """After a commit, in the same turn: these snapshots are in the table.
+    """After a commit, under the same lock: confirm that these snapshots are in the table.
 
-    What other runs of the dataset intended and never came back to is settled too. Of this home
-    nobody else has the turn: what is not in the table now did not land, unless another machine
-    superseded all of it since (it is in the history) or merged it (the registry says so).
+    Intents that other runs of the dataset left open are settled too. No other process of this home
+    holds the lock: what is not in the table now was not committed, unless another machine
+    superseded all of it since (it is in the history) or merged it (the registry has it).
     """
     if not resources.events.configured:
         return
     try:
-        resources.events.outbox.landed(dataset.key, day.key, qualities)
+        resources.events.outbox.committed(dataset.key, day.key, qualities)
         _settle(resources, dataset)
     except ConfigError as error:
-        resources.events.give_up(f"{_untold(dataset, day)}: {error}")
+        resources.events.give_up(f"{_unpublished(dataset, day)}: {error}")
 
 
 def _settle(resources: Resources, dataset: Dataset) -> None:
     outbox, dropped = resources.events.outbox, []
     for intent in outbox.unsettled(dataset.key):
-        if _has_landed(resources, dataset, intent):
-            outbox.landed(dataset.key, intent.day, {intent.identifier: Quality()})
+        if _is_committed(resources, dataset, intent):
+            outbox.committed(dataset.key, intent.day, {intent.identifier: Quality()})
         else:
             dropped.append(intent.id)
     if dropped:
         outbox.forget(dropped)
 
 
-def _has_landed(resources: Resources, dataset: Dataset, intent: Intent) -> bool:
+def _is_committed(resources: Resources, dataset: Dataset, intent: Intent) -> bool:
     uuid = resources.lake.uuid(dataset.table)
     if intent.identifier in resources.registry.merged(dataset.key, intent.day, uuid):
         return True
@@ -133,7 +134,7 @@ def _has_landed(resources: Resources, dataset: Dataset, intent: Intent) -> bool:
 
 
 def drain(resources: Resources) -> None:
-    """Send what landed and was not told yet, by whichever run; never raises for Kafka or outbox.
+    """Send what was committed and not sent yet, by any run; never raises for Kafka or outbox.
 
     Begins no snapshot (or message) after ``LONGEST`` seconds, and finishes what it began by then,
     so that every drain gets further however slow the brokers are: one snapshot, and less than 64 MB
@@ -141,16 +142,16 @@ def drain(resources: Resources) -> None:
     broker answers, and no time at all for five minutes after it failed with this home, or while
     another process drains.
     """
-    events, seen = resources.events, (0, 0)
+    events, position = resources.events, (0, 0)
     if not events.configured:
         return
     until = time.monotonic() + LONGEST
     try:
-        while not events.degraded and events.outbox.waits(seen):
+        while not events.degraded and events.outbox.waits(position):
             with events.outbox.lock() as ours:
                 if not ours:
                     return
-                seen = _drain(resources, seen, until)
+                position = _drain(resources, position, until)
     except (AurumError, OSError) as error:
         events.give_up(_waits(str(error)))
 
@@ -165,15 +166,15 @@ def write_schemas(config: Path = PROJECT / "config") -> None:
         (folder / f"{topic}.json").write_bytes(text + b"\n")
 
 
-def _untold(dataset: Dataset, day: OperatingDay) -> str:
+def _unpublished(dataset: Dataset, day: OperatingDay) -> str:
     return (
-        f"{dataset.key} {day}: what is committed now may never be told; "
-        f"aurum replay {dataset.key} --day {day.key} --publish tells it"
+        f"{dataset.key} {day}: what is committed now may never be sent to Kafka; "
+        f"aurum replay {dataset.key} --day {day.key} --publish sends it"
     )
 
 
 def _hashes(rows: pl.DataFrame) -> set[str]:
-    """The beginnings of ``raw_sha256``, as identifiers end in them."""
+    """The first 16 digits of ``raw_sha256``, with which identifiers end."""
     return set(rows["raw_sha256"].str.slice(0, 16).unique().to_list())
 
 
@@ -182,9 +183,9 @@ def _hashes(rows: pl.DataFrame) -> set[str]:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What is sent at once. ``topics``: without these there is no use in trying.
+    """What is sent at once. ``topics``: if one of these refuses, sending is useless.
 
-    ``parcels`` adds to the reasons that it is given why something of it has to stay.
+    ``parcels`` appends to its argument why a part cannot be sent.
     """
 
     topics: frozenset[str]
@@ -192,11 +193,11 @@ class _Batch:
     forget: Callable[[Iterable[int]], None]
 
 
-def _drain(resources: Resources, seen: Seen, until: float) -> Seen:
-    """Send what came into the outbox after ``seen``; gives up where some of it is left there."""
+def _drain(resources: Resources, position: Position, until: float) -> Position:
+    """Send what came into the outbox after ``position``; gives up where part of it stays there."""
     events, refusing = resources.events, set[str]()
     reasons: list[str] = []
-    batches, seen = _batches(resources, seen)
+    batches, position = _batches(resources, position)
     for batch in batches:
         if batch.topics & refusing:
             continue
@@ -205,20 +206,20 @@ def _drain(resources: Resources, seen: Seen, until: float) -> Seen:
             break
         delivery = events.deliver(_begun(batch.parcels(reasons), until, reasons))
         batch.forget(delivery.done)
-        log.info("told", snapshots_or_messages=len(delivery.done), topics=sorted(batch.topics))
+        log.info("published", snapshots_or_messages=len(delivery.done), topics=sorted(batch.topics))
         refusing |= delivery.topics
-        if delivery.topics:  # a message that is too large is in nobody's way
+        if delivery.topics:  # a message that is too large stops no other
             reasons += delivery.refused.values()
         if delivery.stopped:
             reasons.append(delivery.stopped)
             break
     if reasons:
         events.give_up(_waits("; ".join(dict.fromkeys(reasons))))
-    return seen
+    return position
 
 
 def _begun(parcels: Iterable[Parcel], until: float, reasons: list[str]) -> Iterator[Parcel]:
-    """The parcels that there is time to begin."""
+    """The parcels until the time is up."""
     for parcel in parcels:
         if time.monotonic() > until:
             reasons.append(_ENOUGH)
@@ -226,16 +227,16 @@ def _begun(parcels: Iterable[Parcel], until: float, reasons: list[str]) -> Itera
         yield parcel
 
 
-def _batches(resources: Resources, seen: Seen) -> tuple[list[_Batch], Seen]:
+def _batches(resources: Resources, position: Position) -> tuple[list[_Batch], Position]:
     """Messages first, then one batch an operating day, the oldest first."""
     outbox = resources.events.outbox
-    messages, due = outbox.messages(seen[1]), outbox.due(seen[0])
+    messages, due = outbox.messages(position[1]), outbox.due(position[0])
     batches = []
     if messages:
         parcels = [(number, [message]) for number, message in messages]
         batches.append(_Batch(frozenset(), lambda _: parcels, outbox.sent))
     by_day: defaultdict[tuple[Dataset, str], list[Intent]] = defaultdict(list)
-    for intent in (i for i in due if i.dataset in _KNOWN):  # another version's wait for it
+    for intent in (i for i in due if i.dataset in _KNOWN):  # those of another version wait for it
         by_day[_KNOWN[intent.dataset], intent.day].append(intent)
     for (dataset, _), intents in by_day.items():
         topics = frozenset({resources.config(dataset).topic, SNAPSHOTS_TOPIC})
@@ -243,8 +244,8 @@ def _batches(resources: Resources, seen: Seen) -> tuple[list[_Batch], Seen]:
             _Batch(topics, partial(_parcels, resources, dataset, intents), outbox.forget)
         )
     return batches, (
-        max((i.id for i in due), default=seen[0]),
-        max((number for number, _ in messages), default=seen[1]),
+        max((i.id for i in due), default=position[0]),
+        max((number for number, _ in messages), default=position[1]),
     )
 
 
@@ -255,7 +256,7 @@ def _waits(reason: str) -> str:
 def _parcels(
     resources: Resources, dataset: Dataset, intents: Sequence[Intent], reasons: list[str]
 ) -> list[tuple[int, Iterator[Message]]]:
-    """The messages of snapshots of one day, of the rows that the table holds now."""
+    """The messages of one day's snapshots, from the rows that the table holds now."""
     found = []
     for intent in intents:
         try:
@@ -267,13 +268,13 @@ def _parcels(
     if len(found) == 1:
         partition["raw_sha256"] = found[0][1].raw_sha256
     rows = resources.lake.read(dataset.table, partition)
-    return [(i.id, _told(resources, dataset, i, envelope, rows)) for i, envelope in found]
+    return [(i.id, _messages(resources, dataset, i, envelope, rows)) for i, envelope in found]
 
 
-def _told(
+def _messages(
     resources: Resources, dataset: Dataset, intent: Intent, envelope: Envelope, rows: pl.DataFrame
 ) -> Iterator[Message]:
-    """What is told of one snapshot: the rows that it was the first to say, then itself."""
+    """The messages of one snapshot: the rows that it was the first to give, then itself."""
     topic, environment = resources.config(dataset).topic, resources.events.environment
     first = (pl.col("raw_sha256") == envelope.raw_sha256) & (
         pl.col("fetched_at") == envelope.fetched_at

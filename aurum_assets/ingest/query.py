@@ -1,8 +1,8 @@
 """Query: SQL over the Iceberg tables by name, by DuckDB within this process. Reads only.
 
-A query sees the tables of this home and nothing else: no file, no network, no extension. What it
-names is scanned as it is read, only the columns and row groups that it takes, and a sort or join
-that needs more than ``MEMORY`` spills to a temporary folder.
+A query sees the tables of this home and nothing else: no file, no network, no extension. Tables
+are streamed, only the columns and row groups that are needed, and a sort or join that needs more
+than ``MEMORY`` spills to a temporary folder.
 """
 
 import re
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 MEMORY = "1GB"
 BATCH_ROWS = 10_000
-# So DuckDB begins where a table cannot be read.
 _LISTED = '`aurum sql "show tables"` lists them'
 _SHOW_TABLES = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
 _OF_TABLES = re.compile(r"\binformation_schema\b|\bduckdb_\w+|\bpg_\w+|^\s*show\b", re.IGNORECASE)
+# DuckDB's message begins so where a table cannot be read.
 _UNREAD = "Invalid Input Error: reading the stream registered as '"
 
 
@@ -50,13 +50,13 @@ def query(
     text: str,
     connected: "Callable[[duckdb.DuckDBPyConnection], object]" = lambda _: None,
 ) -> "Iterator[pa.RecordBatchReader]":
-    """The rows that one SELECT gives, in batches; times are UTC.
+    """The rows of one SELECT, in batches; times are UTC.
 
-    Tables go by ``market.isone_rt_lmp``, ``isone_rt_lmp`` or ``rt_lmp``; one that holds nothing yet
-    is empty. SHOW TABLES lists them, SHOW ALL TABLES with what they hold. Raises ``QueryRefused``
-    for anything that is not one SELECT over them, and ``LakeUnreachable`` or ``ConfigError`` where
-    their files cannot be read: in one sentence, here or while batches are read. ``connected`` is
-    given the connection, whose ``interrupt`` ends the query from another thread.
+    Tables are named ``market.isone_rt_lmp``, ``isone_rt_lmp`` or ``rt_lmp``; one without data is
+    empty. SHOW TABLES lists them, SHOW ALL TABLES with descriptions. Raises ``QueryRefused`` for
+    anything but one SELECT over them, and ``LakeUnreachable`` or ``ConfigError`` where their files
+    cannot be read, here or while batches are read. ``connected`` is called with the connection,
+    whose ``interrupt`` ends the query from another thread.
     """
     import duckdb
     import pyarrow as pa
@@ -78,7 +78,7 @@ def query(
             _require_names_apart(answer.columns)
             reader = answer.to_arrow_reader(BATCH_ROWS)
         except duckdb.Error as error:
-            raise _in_words(resources, error) from None
+            raise _translated(resources, error) from None
         yield pa.RecordBatchReader.from_batches(reader.schema, _batches(resources, reader))
 
 
@@ -87,12 +87,12 @@ def _batches(resources: Resources, reader: "pa.RecordBatchReader") -> "Iterator[
 
     try:
         yield from reader
-    except (duckdb.Error, OSError) as error:  # as pyarrow passes on what DuckDB says midway
-        raise _in_words(resources, error) from None
+    except (duckdb.Error, OSError) as error:  # as pyarrow passes on DuckDB's error midway
+        raise _translated(resources, error) from None
 
 
 def names_of(table: Table) -> list[str]:
-    """What ``table`` goes by: its name, and for a dataset's the one without the operator."""
+    """The names of ``table``: its own, and for a dataset's also the one without the operator."""
     short = short_names(
         t.name for t in known_tables() if t.namespace == DATASETS[0].table.namespace
     )
@@ -112,7 +112,7 @@ def _listed(*, described: bool) -> "pa.Table":
 
 
 def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> None:
-    """Let ``text`` see the tables that it names; all, without rows, where it asks which exist."""
+    """Register the tables that ``text`` names; all, without rows, where it asks which exist."""
     everything = bool(_OF_TABLES.search(text))
     for table in known_tables():
         db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.namespace}")
@@ -146,35 +146,35 @@ def _require_names_apart(names: list[str]) -> None:
         raise QueryRefused(msg)
 
 
-def _in_words(resources: Resources, error: Exception) -> AurumError:
+def _translated(resources: Resources, error: Exception) -> AurumError:
     import duckdb
 
     name, unread, why = str(error).partition(_UNREAD)[2].partition("' failed: ")
-    if unread:  # not the question's fault
+    if unread:  # no fault of the query
         lost = FileNotFoundError if "[errno 2]" in why else OSError
         table = next((t for t in known_tables() if f"__{t.name}" == name), None)
         damage = table and resources.lake.damage(table)
-        return damage or resources.lake.in_words(table.identifier if table else name, lost(why))
+        return damage or resources.lake.explained(table.identifier if table else name, lost(why))
     sentence = str(error).partition("\n\nLINE")[0].replace("\n", " ").strip()
     absent = re.search(r"Table with name (\S+) does not exist", sentence)
     if isinstance(error, duckdb.CatalogException) and absent:
         return QueryRefused(_near(absent[1]))
     if isinstance(error, duckdb.PermissionException):
-        return QueryRefused(f"{sentence}; a query sees the tables of this home alone")
+        return QueryRefused(f"{sentence}; a query sees only the tables of this home")
     return QueryRefused(sentence)
 
 
-def _near(said: str) -> str:
-    """That there is no table ``said``, and which are called much like it."""
+def _near(typed: str) -> str:
+    """The message that there is no table ``typed``, with similar names."""
     try:
-        found = named(said, [t.name for t in known_tables()], "table", _LISTED)
+        found = named(typed, [t.name for t in known_tables()], "table", _LISTED)
     except ValueError as error:
         return str(error)
-    return f"{said} is not a name that SQL takes: write {found}"
+    return f"{typed} is no table name in SQL: write {found}"
 
 
 def _scan(found: "IcebergTable", table: Table) -> Any:  # noqa: ANN401  pyarrow brings no types
-    """The table as what DuckDB can read piece by piece: its Parquet files, as they are now."""
+    """The table as a pyarrow dataset of its present Parquet files, which DuckDB streams."""
     import pyarrow as pa
     import pyarrow.dataset as ds
     from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow
@@ -184,7 +184,7 @@ def _scan(found: "IcebergTable", table: Table) -> Any:  # noqa: ANN401  pyarrow 
         return table.empty().to_arrow()
     later = [table.empty().to_arrow().schema.field(c.name) for c in missing(found, table)]
     if any(task.delete_files for task in tasks) or not isinstance(found.io, PyArrowFileIO):
-        rows = found.scan().to_arrow()  # rows that another writer deleted in place
+        rows = found.scan().to_arrow()  # another writer deleted rows in place
         for field in later:
             rows = rows.append_column(field, pa.nulls(len(rows), field.type))
         return rows

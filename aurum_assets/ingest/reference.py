@@ -1,7 +1,7 @@
-"""Reference: see what an operating day's tables name, and bring crosswalk and file up to it.
+"""Reference: record which locations and generators a day's tables name, and update the crosswalk.
 
-Order: sightings, then the reviewed file, then the table, which follows from both. A run that was
-cut anywhere is completed by the next.
+Order: sightings, then the reviewed file, then the table, which is derived from both. A run that was
+killed midway is completed by the next.
 """
 
 import datetime as dt
@@ -33,8 +33,8 @@ REFERENCES: tuple[Reference, ...] = (ISO_NODES, GENERATORS)
 
 
 @dataclass(frozen=True)
-class Filed:
-    """What became of a reviewed file: rows that were added, cells that were completed."""
+class Completion:
+    """Changes of a reviewed file: rows added, cells completed."""
 
     path: Path
     added: int
@@ -43,65 +43,65 @@ class Filed:
 
 @dataclass(frozen=True)
 class Observed:
-    """What an observation found: ``seen`` sightings of the day, of which ``merged`` are new."""
+    """The result of an observation: ``seen`` sightings of the day, of which ``merged`` are new."""
 
     reference: Reference
     day: dt.date
     seen: int
     merged: Merged
-    filed: Filed
+    completion: Completion
     known: Known
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """What the checks say."""
+        """The verdicts of the checks."""
         return evaluate(self.known)
 
 
 def observe(resources: Resources, reference: Reference, day: dt.date) -> Observed:
-    """Add what the lake's tables name on ``day`` to all that was seen, and write what follows.
+    """Add the sightings of ``day`` to all earlier ones, and write file and table.
 
     The home's file is seeded from, and completed by, the one of the config folder. Raises
     ``ConfigError`` where either cannot be read.
     """
     with resources.lock(f"reference_{reference.key}"):
-        seen = _seen(resources, reference, day)
+        seen = _sighted_on(resources, reference, day)
         merged = resources.lake.merge(reference.sightings, seen)
-        filed, known = _followed(resources, reference, day)
-    return Observed(reference, day, len(seen), merged, filed, known)
+        completion, known = _derive(resources, reference, day)
+    return Observed(reference, day, len(seen), merged, completion, known)
 
 
 def observe_again(resources: Resources, reference: Reference, days: Sequence[dt.date]) -> None:
-    """See ``observe``, of all ``days``: what follows from them is written once."""
+    """As ``observe`` for all ``days``: file and table are written once."""
     with resources.lock(f"reference_{reference.key}"):
         for day in days:
-            resources.lake.merge(reference.sightings, _seen(resources, reference, day))
+            resources.lake.merge(reference.sightings, _sighted_on(resources, reference, day))
         if days:
-            _followed(resources, reference, days[-1])
+            _derive(resources, reference, days[-1])
 
 
-def _followed(resources: Resources, reference: Reference, day: dt.date) -> tuple[Filed, Known]:
-    """Write what follows from all sightings: the reviewed file, then the table."""
+def _derive(resources: Resources, reference: Reference, day: dt.date) -> tuple[Completion, Known]:
+    """Write what is derived from all sightings: the reviewed file, then the table."""
     reviewed = _reviewed(resources, reference)
     sightings = _sightings(resources, reference)
     rows = conformed(reference.table, reference.follows(sightings, reviewed))
     reviewed = completed(reference, reviewed, as_reviewed(reference, rows))
-    filed = _file(home_file(resources, reference), reference, reviewed)
+    completion = _complete(home_file(resources, reference), reference, reviewed)
     for source in rows["source"].unique().sort():
         ours = rows.filter(source=source)
         resources.lake.replace(reference.table, ours, {"source": source})
-    return filed, Known(reference, day, sightings, rows, reviewed)
+    return completion, Known(reference, day, sightings, rows, reviewed)
 
 
 def recall(resources: Resources, reference: Reference, day: dt.date) -> list[Verdict]:
-    """What the checks say of ``day`` as things stand; nothing is written."""
+    """The verdicts of the checks on ``day`` now; nothing is written."""
     rows = crosswalk(resources, reference)
     sightings = _sightings(resources, reference)
     return evaluate(Known(reference, day, sightings, rows, _reviewed(resources, reference)))
 
 
 def crosswalk(resources: Resources, reference: Reference) -> pl.DataFrame:
-    """The reference table, as it is."""
+    """The rows of the reference table."""
     return resources.lake.read(reference.table)
 
 
@@ -115,10 +115,10 @@ def project_file(resources: Resources, reference: Reference) -> Path:
     return resources.config_folder / f"{reference.key}.csv"
 
 
-def export(resources: Resources) -> list[Filed]:
+def export(resources: Resources) -> list[Completion]:
     """Complete the config folder's files by the home's.
 
-    Raises ``ConfigError`` where the home does not hold an operator's data, or a file is unreadable.
+    Raises ``ConfigError`` where the home does not hold real data, or a file is unreadable.
     """
     if resources.origin != "real":
         held = f"{resources.origin} data" if resources.origin else "nothing that was collected"
@@ -131,12 +131,12 @@ def export(resources: Resources) -> list[Filed]:
     for reference in REFERENCES:
         with resources.lock(f"reference_{reference.key}"):
             own = _read(home_file(resources, reference), reference)
-            done.append(_file(project_file(resources, reference), reference, own))
+            done.append(_complete(project_file(resources, reference), reference, own))
     return done
 
 
-def _seen(resources: Resources, reference: Reference, day: dt.date) -> pl.DataFrame:
-    """The sightings of ``day`` in every table of the lake that names such things."""
+def _sighted_on(resources: Resources, reference: Reference, day: dt.date) -> pl.DataFrame:
+    """The sightings of ``day`` in every table that the reference reads."""
     found = [reference.sightings.empty()]
     for dataset in DATASETS:
         columns = reference.reads(dataset.table)
@@ -164,10 +164,10 @@ def _read(path: Path, reference: Reference) -> pl.DataFrame:
     return reference.nothing_reviewed() if found is None else found
 
 
-def _file(path: Path, reference: Reference, more: pl.DataFrame) -> Filed:
-    """Complete the file by ``more``; one that holds it already is not touched.
+def _complete(path: Path, reference: Reference, more: pl.DataFrame) -> Completion:
+    """Complete the file by ``more``; a complete file is not touched.
 
-    The file is read anew: a person may have typed something since.
+    It is read again first: a person may have edited it since.
     """
     before = read_reviewed(path, reference.reviewed_columns, reference.ids)
     held = more if before is None else completed(reference, before, more)
@@ -181,7 +181,7 @@ def _file(path: Path, reference: Reference, more: pl.DataFrame) -> Filed:
         if thing in old
         for name, value in row.items()
     )
-    return Filed(path, len(cells.keys() - old.keys()), changed)
+    return Completion(path, len(cells.keys() - old.keys()), changed)
 
 
 def _cells(

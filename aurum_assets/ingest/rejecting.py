@@ -1,10 +1,9 @@
-"""The boundary of a snapshot: whatever its bytes make the code raise rejects it, and it alone.
+"""Turn any error that a snapshot's bytes cause into the rejection of that snapshot alone.
 
 A parser, a conversion or a Parquet write can raise nearly anything on a hostile value: ValueError,
 OverflowError, RecursionError, polars' and Arrow's own errors, and Rust panics, which are no
-``Exception`` at all. Let through here are our own errors, which say what they mean; those of the
-machine (``OSError``, ``MemoryError``), which would be no different for other bytes; and what ends
-the process.
+``Exception`` at all. Passed on are our own errors, which are precise already; those of the machine
+(``OSError``, ``MemoryError``), which do not depend on the bytes; and what ends the process.
 """
 
 import traceback
@@ -19,15 +18,15 @@ from aurum_assets.resources.logs import get_logger
 
 log = get_logger(__name__)
 
-ANYTHING = (Exception, pl.exceptions.PanicException)  # but what ends the process
+ANYTHING = (Exception, pl.exceptions.PanicException)  # except what ends the process
 _NOT_THE_BYTES = (AurumError, OSError, MemoryError)
 
 
 @contextmanager
 def rejecting(dataset: Dataset, what: str, doing: str = "reading it") -> Iterator[None]:
-    """What the bytes of ``what`` raise, as a ``MalformedPayload`` that names it.
+    """Raise what the bytes of ``what`` cause as a ``MalformedPayload`` that names it.
 
-    It may be an error of our own code: the log has the traceback.
+    It may be a bug of ours: the log has the traceback.
     """
     try:
         yield
@@ -43,7 +42,7 @@ def rejecting(dataset: Dataset, what: str, doing: str = "reading it") -> Iterato
 
 @contextmanager
 def one_day(dataset: Dataset, day: str) -> Iterator[None]:
-    """What nobody expected of a day, as an ``Unexpected`` that names it: other days can go on."""
+    """Raise an unforeseen error of a day as ``Unexpected``, which names it: other days go on."""
     try:
         yield
     except AurumError:
@@ -57,7 +56,7 @@ def one_day(dataset: Dataset, day: str) -> Iterator[None]:
 
 
 def traceback_of(error: BaseException) -> str:
-    """Where an error came from, for the log: no values of local variables, which fill pages."""
+    """The traceback of an error for the log, without local variables, which fill pages."""
     return "".join(traceback.format_exception(error))
 
 

@@ -1,10 +1,10 @@
-"""Relocate: a copied or moved home is made to work where it is now.
+"""Relocate: make the tables of a copied or moved home work at its present path.
 
-The tables' metadata names the files in the new place afterwards, one commit a table, so that a kill
-leaves each as it was or done, and a second run does the rest. Nothing else in a home depends on
-where it is: keys of archive and spool begin at their root, rows name the bytes that they came from
-by hash, and the places that Dagster shows of an asset are those of its last run. A copy gets an
-identity of its own, by which a shared Redis tells homes apart.
+The tables' metadata then names the files in the new place, one commit a table, so that after a kill
+each table is either done or unchanged, and a second run does the rest. Nothing else in a home
+depends on its path: keys of archive and spool begin at their root, rows refer to their bytes by
+hash, and the paths that Dagster shows of an asset are those of its last run. A copy gets an
+identity of its own, by which a shared Redis distinguishes homes.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from aurum_assets.resources.settings import Resources
 
 @dataclass(frozen=True)
 class Relocating:
-    """The tables whose files were named in ``there`` and are in ``here``; none: nothing to do."""
+    """The tables whose files moved from ``there`` to ``here``; none where nothing is to be done."""
 
     tables: tuple[Relocated, ...]
     there: str
@@ -29,11 +29,11 @@ class Relocating:
 def relocate(
     resources: Resources, *, dry_run: bool = False, step: Callable[[str], None] = lambda _: None
 ) -> Relocating:
-    """Let the tables of ``home`` name their files where these are now.
+    """Make the tables' metadata name their files where these are now.
 
-    All metadata is read first, a step a table, and then written, a step a table. Nothing is written
-    where a file is missing: ``LakeDamaged`` names the first. Raises ``ConfigError`` where the
-    catalog decides by itself where its tables are (REST, Glue).
+    All metadata is read first, a step a table, and then written, a step a table. Where a file is
+    missing nothing is written: ``LakeDamaged`` names the first. Raises ``ConfigError`` where the
+    catalog itself decides where its tables are (REST, Glue).
     """
     catalog = resources.lake.configured
     if catalog and catalog["type"] != "sql":

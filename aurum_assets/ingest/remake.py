@@ -1,10 +1,9 @@
-"""Remake: the lake made anew from the archive alone, what it held before kept beside it.
+"""Remake: rebuild the lake from the archive alone, and keep what it held before beside it.
 
-Nothing is deleted. A lake in a folder of this machine is made beside the one that is there, and
-takes its place once it is whole: until then an interrupt leaves all as it was. Behind a configured
-catalog, and of a single dataset, our tables lose their names first, and their files stay.
-Sightings of references are derived of the days of which they were held before, of all days where
-that cannot be read.
+Nothing is deleted. A lake in a folder is built beside the existing one and replaces it once it is
+complete: until then an interrupt changes nothing. With a configured catalog, or for single
+datasets, the old tables are renamed first and their files stay. Sightings of references are derived
+for the days that they covered before, or for all days where that cannot be read.
 """
 
 import contextlib
@@ -33,9 +32,9 @@ Step = Callable[[str], None]
 
 @dataclass
 class Remade:
-    """``kept``: sentences of where what was there before lies. ``verified``: each day after it.
+    """The result: ``rows`` in the tables now, and the days ``failed`` (could not be replayed).
 
-    ``rows``: how many rows the tables hold now; ``failed``: days that could not be replayed.
+    ``kept``: sentences that say where the old lake is. ``verified``: every day, after the rebuild.
     """
 
     kept: list[str] = field(default_factory=list)
@@ -64,10 +63,10 @@ def remake(
     publish: Publish = "nothing",
     step: Step = lambda _: None,
 ) -> Remade:
-    """Make the tables of ``datasets`` anew from their archived ``days``, and verify them.
+    """Rebuild the tables of ``datasets`` from their archived ``days``, and verify them.
 
-    All tables of the lake (references and quarantine too) where these are all datasets. Raises
-    ``StoreUnavailable`` where the archive is away, before anything is moved.
+    With all datasets, all tables of the lake are rebuilt (references and quarantine too). Raises
+    ``StoreUnavailable`` where the archive is out of reach, before anything is moved.
     """
     whole = set(datasets) == set(DATASETS)
     sighted = {r.key: _sighted(resources, r) for r in REFERENCES} if whole else {}
@@ -94,7 +93,7 @@ def _fill(
     step: Step,
     done: Remade,
 ) -> None:
-    """Replay ``days`` into the lake of ``home``, and verify them there."""
+    """Replay ``days`` into the lake of ``resources``, and verify them there."""
     for dataset, day in days:
         try:
             done.rows += len(replay(resources, dataset, day, publish=publish).rows)
@@ -112,7 +111,7 @@ def _fill(
 
 
 def _set_aside(resources: Resources, datasets: Sequence[Dataset], *, whole: bool) -> list[str]:
-    """Move the tables of ``datasets`` aside while no writer of this machine works."""
+    """Move the tables of ``datasets`` aside while no process of this machine writes."""
     tables = [t for d in datasets for t in (d.table, d.table.history)]
     with _no_writers(resources, datasets):
         if resources.lake.configured:
@@ -123,16 +122,16 @@ def _set_aside(resources: Resources, datasets: Sequence[Dataset], *, whole: bool
 
 
 def _take_the_place(resources: Resources, place: Path) -> list[str]:
-    """Move the lake aside and the one in ``place`` to where it was, and relocate its tables.
+    """Move the lake aside, the one in ``place`` to its path, and relocate its tables.
 
-    After a kill before that is done, `aurum relocate` does the rest.
+    After a kill midway, `aurum relocate` completes it.
     """
     root, aside = resources.root / "lake", _aside(resources)
     with _no_writers(resources, DATASETS):
         if resources.lake.elsewhere():
             resources.renew_identity()
         resources.lake.close()
-        place.mkdir(exist_ok=True)  # of an empty archive no table was made
+        place.mkdir(exist_ok=True)  # an empty archive gives no table
         if root.exists():
             _move(root, aside)
         try:
@@ -149,7 +148,7 @@ def _take_the_place(resources: Resources, place: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _no_writers(resources: Resources, datasets: Sequence[Dataset]) -> Iterator[None]:
-    """Every writer of this machine waits meanwhile."""
+    """Hold the locks of all writers of this machine."""
     with contextlib.ExitStack() as writers:
         for name in sorted([d.key for d in datasets] + [f"reference_{r.key}" for r in REFERENCES]):
             writers.enter_context(resources.lock(name))
@@ -169,9 +168,9 @@ def _move(folder: Path, place: Path) -> None:
 
 
 def _sighted(resources: Resources, reference: Reference) -> list[dt.date] | None:
-    """The days of which the reference holds sightings; None where that cannot be told.
+    """The days with sightings of the reference; None where they cannot be read.
 
-    Whoever observed has a reviewed file: without one there were none.
+    Observing writes a reviewed file: without one there are no sightings.
     """
     if not home_file(resources, reference).exists():
         return []
@@ -182,6 +181,6 @@ def _sighted(resources: Resources, reference: Reference) -> list[dt.date] | None
 
 
 def _named(resources: Resources, reference: Reference) -> list[dt.date]:
-    """The days of which a table names such things."""
+    """The days on which a table names locations or generators of the reference."""
     tables = [d.table for d in DATASETS if reference.reads(d.table)]
     return sorted({day for table in tables for day in resources.lake.days(table)})

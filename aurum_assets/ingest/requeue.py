@@ -1,9 +1,9 @@
-"""Requeue: read again what a rule or a parser kept out, after one of them was corrected.
+"""Requeue: read rejected and quarantined data again, after a rule or a parser was corrected.
 
-A day with quarantined records, or with snapshots that were rejected whole, is replayed: what passes
-now enters, what does not is still kept out, with the reason of today. Bytes that were rejected
-before they could be archived go through ``accept`` again, with the instant at which they were
-fetched; they are settled only when they lie in the archive and give rows.
+A day with quarantined records or rejected snapshots is replayed: what passes now enters, the rest
+stays out with its present reason. Bytes that were rejected before they could be archived go through
+``accept`` again, with the instant at which they were fetched; they are settled only when they are
+archived and give rows.
 """
 
 from collections import defaultdict
@@ -18,8 +18,8 @@ from aurum_assets.ingest.replay import replay
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, DataError
+from aurum_assets.model.formats import sniff
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.reading import sniff
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.settings import Resources
 
@@ -28,11 +28,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Requeued:
-    """One operating day before and after (of a dry run: as it would be).
+    """One operating day before and after (in a dry run: as it would be).
 
-    ``day`` is empty for bytes that nobody can place. ``quarantined``: records; ``rejected``: whole
+    ``day`` is empty for bytes whose day is unknown. ``quarantined``: records; ``rejected``: whole
     snapshots; ``entered``: records that left the quarantine; ``rows``: new or changed in the table.
-    ``reasons``: why what is left still fails. ``failed``: why the day could not be read again.
+    ``reasons``: why the rest still fails. ``failed``: why the day could not be replayed.
     """
 
     dataset: str
@@ -58,7 +58,7 @@ class Requeued:
 
 @dataclass(frozen=True)
 class _After:
-    """What a day holds once it is read again: reason by record, reason by snapshot kept out."""
+    """A day after it is read again: reasons by record hash, and by rejected snapshot."""
 
     quarantined: dict[str, str]
     rejected: dict[str, str]
@@ -73,9 +73,9 @@ def requeue(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> list[Requeued]:
-    """Read again every day of ``dataset`` (or ``day`` alone) from which something was kept out.
+    """Read every day of ``dataset`` (or ``day`` alone) again that has data kept out.
 
-    A dry run writes nothing. A day that cannot be replayed says so and does not hold up others.
+    A dry run writes nothing. A day that cannot be replayed is reported and stops no other.
     """
     placed, lost = _placed(resources, dataset, day, dry_run=dry_run)
     quarantined = resources.lake.read(QUARANTINE, {"dataset": dataset.key}, ("operating_day",))
@@ -96,9 +96,9 @@ def requeue(
 def _placed(
     resources: Resources, dataset: Dataset, only: OperatingDay | None, *, dry_run: bool
 ) -> tuple[dict[str, list[Rejection]], Requeued | None]:
-    """The rejected answers by the day that they belong to, archived where they can be.
+    """The rejected answers by their day, archived where possible.
 
-    And those that still cannot be placed, as one entry without a day.
+    And one entry without a day for those whose day is still unknown.
     """
     rejections = list(resources.archive.rejections(dataset.key))
     archived = _archived_names(resources, dataset) if rejections else {}
@@ -117,14 +117,14 @@ def _placed(
     count = len(reasons)
     if not count:
         return placed, None
-    said = tuple(reasons[:_SHOWN])
+    shown = tuple(reasons[:_SHOWN])
     return placed, Requeued(
-        dataset.key, "", rejected_before=count, rejected_after=count, reasons=said
+        dataset.key, "", rejected_before=count, rejected_after=count, reasons=shown
     )
 
 
 def _archived_names(resources: Resources, dataset: Dataset) -> dict[str, list[str]]:
-    """The name of every archived answer (endpoint and hash), and the days that hold it."""
+    """The days that hold each archived answer, by its name (endpoint and hash)."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for key in resources.archive.days(dataset.archive_name):
         for identifier in resources.archive.identifiers(dataset.archive_name, key):
@@ -140,19 +140,19 @@ def _take_again(
     *,
     dry_run: bool,
 ) -> str:
-    """The day of an answer that was rejected before it was archived: archived now.
+    """Archive an answer that was rejected before it was archived; returns its day.
 
-    Raises ``DataError`` where it can still not be read.
+    Raises ``DataError`` where it still cannot be read.
     """
     if "finality" in dataset.table.names and rejection.finality is None:
-        msg = "nobody wrote down of which finality it is: take it in by aurum load --finality"
+        msg = "its finality was not recorded: take it in by aurum load --finality"
         raise DataError(msg)
     body = resources.archive.rejected_body(rejection)
     received = Received(
         body=body,
         endpoint=rejection.endpoint,
         dialect=rejection.dialect,
-        format=sniff(body),
+        format=sniff(dataset, body),
         fetched_at=rejection.fetched_at,
         finality=rejection.finality,
         asked=rejection.asked,
@@ -224,8 +224,8 @@ def _replayed(
 
 
 def _as_it_would_be(resources: Resources, dataset: Dataset, day: OperatingDay) -> _After:
-    """What a replay would leave. Of answers that are not archived yet, only whether they can be
-    placed is known: what their rows are like, the replay says.
+    """What a replay would leave. Of answers that are not archived yet, only the day is known:
+    whether their rows pass, the replay shows.
     """
     quarantined: dict[str, str] = {}
     still: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Status: what is held of each dataset, in numbers."""
+"""Status: objects, rows, days and lag of each dataset."""
 
 import datetime as dt
 from dataclasses import asdict, dataclass
@@ -20,11 +20,11 @@ _REMEMBERED = 400 * 86_400.0
 
 @dataclass(frozen=True)
 class Status:
-    """One dataset: objects in the archive, rows in the table, what was kept out.
+    """One dataset: objects in the archive, rows in the table, records and answers kept out.
 
     ``lag_seconds``: since the newest interval began, negative where it lies ahead.
-    ``missing_today``: how many intervals (of a live forecast, cases) of the operator's today are
-    due and not there. Both are None where nothing is held, or where the dataset has no intervals.
+    ``missing_today``: how many due intervals (of a live forecast, cases) of the operator's today
+    are missing. Both are None where nothing is held, or where the dataset has no intervals.
     """
 
     dataset: str
@@ -46,7 +46,7 @@ class Status:
 
 
 def status(resources: Resources, datasets: tuple[Dataset, ...]) -> list[Status]:
-    """What is held of each of ``datasets``."""
+    """The status of each of ``datasets``."""
     quarantined = resources.lake.counts_by(QUARANTINE, "dataset")
     return [_status(resources, dataset, quarantined.get(dataset.key, 0)) for dataset in datasets]
 
@@ -75,7 +75,7 @@ def _status(resources: Resources, dataset: Dataset, quarantined: int) -> Status:
 
 
 def _missing_today(resources: Resources, dataset: Dataset, newest: dt.datetime) -> int:
-    """The intervals of the operator's today that are due and not there."""
+    """How many due intervals of the operator's today are missing."""
     day = dataset.operator.day_of(resources.now())
     rows = dataset.table.empty() if newest < day.start else None  # None: those that are held
     intervals = intervals_of(resources, dataset, day, rows, None)
@@ -94,7 +94,7 @@ def _missing_today(resources: Resources, dataset: Dataset, newest: dt.datetime) 
 
 
 def _summary(resources: Resources, dataset: Dataset) -> TableSummary | None:
-    """The table in numbers; its manifests are read again only where something was committed."""
+    """The table's summary; its manifests are read again only after a commit."""
     key = f"table-summary:{dataset.table.identifier}"
     known = recalled(resources.state.get(key), TableSummary)
     found = resources.lake.summary(dataset.table, known=known)
@@ -104,8 +104,10 @@ def _summary(resources: Resources, dataset: Dataset) -> TableSummary | None:
 
 
 def _archived(resources: Resources, folder: str) -> tuple[int, int]:
-    """Objects and bytes in the archive. A folder's days are listed once, and again if they change;
-    a bucket is listed whole, which costs a request for each thousand objects.
+    """Objects and bytes in the archive.
+
+    A day's folder is listed again only where it changed; a bucket is listed whole, a request for
+    each thousand objects.
     """
     if resources.archive.uri.startswith("s3:"):
         return resources.archive.size(folder)

@@ -1,9 +1,10 @@
-"""Verify: the archive is the truth; what the tables lack of it, hold beside it or hold otherwise.
+"""Verify: compare the tables with the archive: rows that are missing, extra or different.
 
 Full: every object is read, conformed and folded as a replay would, and compared with table, history
 and quarantine, row by row. Quick: the counts of the day's ledger are compared with those of the
 manifests and of the archive's listing; a day on which they disagree is verified in full before
-anything is said of it. No data is written, and nothing is mended: each problem names its command.
+anything is reported. No data is written and nothing is repaired: each problem names the command
+that repairs it.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -28,10 +29,10 @@ _LOOKS = 3
 
 @dataclass
 class Verified:
-    """What ``verify`` found of one operating day (none: of the dataset's tables as a whole).
+    """The result for one operating day (empty ``day``: for the dataset's tables as a whole).
 
-    ``pending``: archived snapshots that nobody merged yet, no loss. ``unsealed``: objects that were
-    put before there were seals. ``notes``: what is no loss either. ``quick``: only counts were
+    ``pending``: archived snapshots that are not merged yet, no loss. ``unsealed``: objects that
+    were put before there were seals. ``notes``: what is no loss either. ``quick``: only counts were
     compared.
     """
 
@@ -50,7 +51,7 @@ class Verified:
 
 
 class _Counting(Archive):
-    """An archive that counts what is read of it: hashes of whole snapshots, objects unsealed."""
+    """An archive that records what is read: hashes of intact snapshots, paths without a seal."""
 
     def __init__(self, archive: Archive) -> None:
         super().__init__(archive.store, archive.settings)
@@ -62,15 +63,15 @@ class _Counting(Archive):
         self.hashes.add(found.envelope.raw_sha256)
         return found
 
-    def _unpacked(self, path: str, packed: bytes, words: bytes) -> bytes:
-        body = super()._unpacked(path, packed, words)
+    def _unpacked(self, path: str, packed: bytes, metadata: bytes) -> bytes:
+        body = super()._unpacked(path, packed, metadata)
         if not seal_of(packed):
             self.unsealed.add(path)
         return body
 
 
 def verify(resources: Resources, dataset: Dataset, day: OperatingDay) -> Verified:
-    """Verify ``day`` in full. A problem is looked at again where somebody wrote meanwhile."""
+    """Verify ``day`` in full; again where it has a problem and somebody wrote meanwhile."""
     for _ in range(_LOOKS):
         before = _state(resources, dataset, day)
         found = _verify_once(resources, dataset, day)
@@ -92,7 +93,7 @@ def verify_days(
     *,
     quick: bool = False,
 ) -> Iterator[Verified]:
-    """Verify each of ``days``, of all that is held where None; a damaged table stops no other."""
+    """Verify each of ``days``, by default every day held; a damaged table stops no other."""
     try:
         asked = verifiable_days(resources, dataset) if days is None else days
         counts = _Counts(resources, dataset) if quick else None
@@ -110,7 +111,7 @@ def verify_days(
 
 
 def _rejected(resources: Resources, dataset: Dataset) -> Iterator[Verified]:
-    """Rejected bytes, not settled since, that no longer are what was rejected."""
+    """Rejected bytes, not settled since, that were changed or lost."""
     for path in resources.archive.unsettled(dataset.key):
         try:
             resources.archive.rejected_body(resources.archive.rejection(path))
@@ -120,7 +121,7 @@ def _rejected(resources: Resources, dataset: Dataset) -> Iterator[Verified]:
 
 
 def verifiable_days(resources: Resources, dataset: Dataset) -> list[OperatingDay]:
-    """The days of which archive, tables or ledger know."""
+    """The days that archive, tables or ledger hold."""
     days = {day.key for day in held_days(resources, dataset)}
     days |= {day.isoformat() for day in resources.lake.days(dataset.table.history)}
     days |= {
@@ -131,19 +132,19 @@ def verifiable_days(resources: Resources, dataset: Dataset) -> list[OperatingDay
 
 
 class _Counts:
-    """The rows of every day of a dataset by the manifests, read once."""
+    """Row counts of every day of a dataset by the manifests, read once."""
 
     def __init__(self, resources: Resources, dataset: Dataset) -> None:
-        self._home, self._dataset = resources, dataset
+        self._resources, self._dataset = resources, dataset
         self._rows = resources.lake.partitions(dataset.table)
         self._history = resources.lake.partitions(dataset.table.history)
         self._quarantined = resources.lake.partitions(QUARANTINE)
 
     def agree(self, day: OperatingDay) -> Verified | None:
-        """The day by its counts; None where ledger, manifests and listing do not agree."""
-        home, dataset = self._home, self._dataset
-        ledger = home.registry.ledger(dataset.key, day.key)
-        archived = home.archive.identifiers(dataset.archive_name, day.key)
+        """The result for a day by its counts; None where ledger, manifests and listing disagree."""
+        resources, dataset = self._resources, self._dataset
+        ledger = resources.registry.ledger(dataset.key, day.key)
+        archived = resources.archive.identifiers(dataset.archive_name, day.key)
         rows = self._rows.get((day.date,), 0)
         counted = (
             rows,
@@ -158,7 +159,7 @@ class _Counts:
 
 
 def _state(resources: Resources, dataset: Dataset, day: OperatingDay) -> list[object]:
-    """What changes when somebody writes: the archive's listing, the tables' snapshots."""
+    """What changes when anybody writes: the archive's listing, the tables' snapshot ids."""
     tables = (dataset.table, dataset.table.history, QUARANTINE)
     heads: list[object] = [
         resources.lake.reading(t, lambda found: found.metadata.current_snapshot_id, None)
@@ -210,9 +211,9 @@ def _add(found: Verified, differences: Differences) -> None:
 
 
 def _add_gone(found: Verified, gone: Collection[str], stored: Held) -> None:
-    """Objects that were merged and that the archive no longer lists, where no row tells of them."""
-    told = {raw[:16] for raw in stored.raws}
-    silent = sorted(i for i in gone if order_of(i)[1] not in told)
+    """Merged objects that the archive no longer lists, where no row comes from them either."""
+    present = {raw[:16] for raw in stored.raws}
+    silent = sorted(i for i in gone if order_of(i)[1] not in present)
     if silent:
         found.problems.append(
             f"{len(silent)} snapshots that were merged are gone from the archive (the first: "
@@ -228,7 +229,7 @@ def _add_counts(
     found: Verified,
     remedy: str,
 ) -> None:
-    """A manifest that counts other rows than its files hold."""
+    """Report manifests that count other rows than their files hold."""
     partition = {"operating_day": day.date}
     for table, rows, where in (
         (dataset.table, stored.rows, partition),
@@ -256,8 +257,10 @@ def _folded(table: Table, snapshots: Sequence[Conformed]) -> Held:
 
 
 def _half_merged(stored: Held, settled: Held, complete: Held) -> Held:
-    """What ``settled`` snapshots give; of history and quarantine, what all of them give where that
-    is held: they are written before the rows, and a merge may have been killed in between.
+    """The rows that ``settled`` snapshots give.
+
+    History and quarantine are written before the rows, and a merge may have been killed in between:
+    for these, what all snapshots give is accepted where it is stored.
     """
     history = complete.history if stored.history.equals(complete.history) else settled.history
     ahead = complete.quarantined.join(settled.quarantined, on="received_hash", how="anti")
@@ -273,11 +276,10 @@ def _merged(
     identifiers: Sequence[str],
     stored: Held,
 ) -> tuple[set[str], set[str]]:
-    """The archived snapshots that were merged, by registry, ledger and rows; and those of them
-    that the archive no longer has.
+    """Merged snapshots by registry, ledger and rows: those archived, and those gone from there.
 
-    Where neither registry nor ledger knows of the day, all that are not newer than one whose rows
-    are stored: a day is merged in order, and a late one brings all the others.
+    Where neither registry nor ledger knows the day, all that are not newer than one whose rows are
+    stored: a day is merged in order, and a late snapshot brings all the others.
     """
     table = resources.lake.find(dataset.table)
     ledger = resources.registry.ledger(dataset.key, day.key)
@@ -287,8 +289,8 @@ def _merged(
     gone = known - set(identifiers)
     if ledger and ledger.archived == listing_hash(identifiers):
         known |= set(identifiers)
-    told = {raw[:16] for raw in stored.rows["raw_sha256"]}  # written last of the three tables
-    evident = [i for i in identifiers if order_of(i)[1] in told]
+    merged = {raw[:16] for raw in stored.rows["raw_sha256"]}  # written last of the three tables
+    evident = [i for i in identifiers if order_of(i)[1] in merged]
     anywhere = {raw[:16] for raw in stored.raws}  # a dropped table leaves its history
     newest = [order_of(i) for i in identifiers if order_of(i)[1] in anywhere]
     if ledger and not known:

@@ -1,6 +1,6 @@
-"""Waiting in a call from Python: work in a thread of its own, so that Ctrl-C is heard.
+"""Run work of a Python call in a thread of its own, so that Ctrl-C is handled.
 
-A main thread within DuckDB, or in a wait without end once polars is imported, hears of no signal.
+A main thread within DuckDB, or in an endless wait once polars is imported, handles no signal.
 """
 
 import threading
@@ -9,14 +9,14 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 _T = TypeVar("_T")
-_LOOK = 0.1  # seconds between looks at what came of it
-_LAST = 1.0  # seconds that work which was interrupted is waited for
+_LOOK = 0.1  # seconds between checks whether it is done
+_LAST = 1.0  # seconds that interrupted work is waited for
 
 
 def waited_for(work: Callable[[], _T], interrupt: Callable[[], None]) -> _T:
-    """What ``work`` returns or raises. At Ctrl-C ``interrupt`` is called, which is to end it.
+    """Return or raise what ``work`` does. At Ctrl-C ``interrupt`` is called, which must end it.
 
-    ``KeyboardInterrupt`` is raised then: work that takes longer than a second to end does so in the
+    Then raises ``KeyboardInterrupt``: work that takes longer than a second to end continues in the
     background.
     """
     done = threading.Event()

@@ -1,7 +1,7 @@
-"""Watch: what is late, tripped, growing or out of reach, from config, tables and shared state.
+"""Watch: detect late feeds, open breakers, growing quarantines and unavailable parts.
 
-Measured once for the metrics and judged for the alerts. Runs and their checks are Dagster's to tell
-(``graph.alerts``). Nothing is asked of an operator here, and no row of data is written.
+Read once from config, tables and shared state, for metrics and alerts alike. Failed runs and checks
+are reported by ``graph.alerts``. No operator is asked here, and no row of data is written.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.alerts import Alert, Kind, Trouble
+from aurum_assets.resources.alerts import Alert, Incident, Kind
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.settings import Resources
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric as Family
 
 _STUCK = dt.timedelta(minutes=10)
-_PAUSE = dt.timedelta(hours=26)  # of one who looks once a day
+_PAUSE = dt.timedelta(hours=26)  # where the watch runs once a day
 _REMEMBERED = 30 * 86_400.0
 _EVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
@@ -40,7 +40,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest row: ``until`` is the end of its interval (UTC), ``fetched`` when it came."""
+    """The newest row: ``until`` is the end of its interval, ``fetched`` its fetch (both UTC)."""
 
     until: dt.datetime
     fetched: dt.datetime
@@ -48,7 +48,7 @@ class Newest:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one look sees of a home: read once, when it is asked for."""
+    """The measurements of one pass; each is read once, at its first use."""
 
     resources: Resources
     datasets: Sequence[Dataset]
@@ -58,7 +58,7 @@ class Seen:
     def days(self) -> Mapping[str, list[dt.date]]:
         """The days that each table holds, in order.
 
-        Raises ``AurumError`` where the lake cannot be read: it is waited for once a look.
+        Raises ``AurumError`` where the lake cannot be read, which is tried once a pass.
         """
         if isinstance(self._days, AurumError):
             raise self._days
@@ -73,19 +73,19 @@ class Seen:
 
     @cached_property
     def newest(self) -> Mapping[str, Mapping[str, Newest]]:
-        """By dataset and finality (empty where the table has none): of the newest day held."""
+        """The newest row of the newest day, by dataset and finality (empty where it has none)."""
         return {d.key: self._newest(d) for d in self.datasets}
 
     @cached_property
     def quarantined(self) -> Mapping[str, int]:
         """How many records of each dataset are in quarantine; no row is read."""
-        held = self.days  # where the lake is away, it is not waited for twice
+        held = self.days  # raises at once where the lake is away
         count = self.resources.lake.counts_by(QUARANTINE, "dataset")
         return {key: count.get(key, 0) for key in held}
 
     @cached_property
     def degraded(self) -> Mapping[str, str]:
-        """Each part of the outside world, and why it cannot be reached; empty where it can."""
+        """Why each external part cannot be reached; empty where it can."""
         return {
             "registry": self._registry(),
             "archive": self._archive(),
@@ -110,25 +110,25 @@ class Seen:
 
     def _registry(self) -> str:
         registry = self.resources.registry
-        registry.degraded = ""  # of an earlier look: this process may live for days
+        registry.degraded = ""  # from an earlier pass: this process may live for days
         registry.newest("nothing", "", "")
         return self.resources.degraded
 
     def _archive(self) -> str:
-        first, said = self.datasets[0], []
+        first, reasons = self.datasets[0], []
         try:
             self.resources.archive.identifiers(
                 first.archive_name, first.operator.day_of(self.now).key
             )
         except (AurumError, OSError) as error:
-            said.append(f"the archive cannot be read: {error}")
+            reasons.append(f"the archive cannot be read: {error}")
         count, since = waiting(self.resources)
         if since is not None:
-            said.append(f"{count} answers wait in the spool, the oldest since {since:%F %R}Z")
-        return "; ".join(said)
+            reasons.append(f"{count} answers wait in the spool, the oldest since {since:%F %R}Z")
+        return "; ".join(reasons)
 
     def _kafka(self) -> str:
-        """Messages that nobody took between two looks; empty where no broker is configured."""
+        """Why Kafka counts as down: messages stay in the outbox; empty without a broker."""
         events = self.resources.events
         if not events.configured:
             return ""
@@ -145,7 +145,7 @@ class Seen:
 
 
 def measure(seen: Seen) -> None:
-    """Bring the gauges up to what is held now; a part that cannot be read keeps its last value."""
+    """Set the gauges to the present values; what cannot be read keeps its last value."""
     metrics = seen.resources.metrics
     try:
         for part, why in seen.degraded.items():
@@ -165,19 +165,19 @@ def measure(seen: Seen) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Scraped:
-    """What a scrape endpoint serves: the gauges are measured at each scrape."""
+    """A collector for a scrape endpoint: measures the gauges at each scrape."""
 
     resources: Resources
     datasets: Sequence[Dataset]
 
     def collect(self) -> "Iterator[Family]":
-        """As a collector of prometheus_client."""
+        """The interface of a prometheus_client collector."""
         measure(Seen(self.resources, self.datasets, self.resources.now()))
         yield from self.resources.metrics.collect()
 
     @property
     def registry(self) -> "CollectorRegistry":
-        """For prometheus_client's server."""
+        """A registry for prometheus_client's server."""
         from prometheus_client import CollectorRegistry
 
         found = CollectorRegistry(auto_describe=False)
@@ -191,20 +191,20 @@ class Scraped:
 def look(
     resources: Resources, datasets: Sequence[Dataset], *, pause: dt.timedelta = _PAUSE
 ) -> list[Alert]:
-    """Measure, open and end alerts, send what is to be sent; the alerts that are open now.
+    """Measure, open and close alerts, and send notifications; returns the open alerts.
 
-    A home at which nobody looked for longer than ``pause`` was asleep: lateness counts from its
-    first look on. Takes 20 seconds for receivers at most, beside what reading the newest day of
-    each table takes: half a minute and one request where the lake is out of reach.
+    After more than ``pause`` without a pass, lateness counts from this pass on. Takes 20 seconds
+    for receivers at most, and what reading the newest day of each table takes: half a minute and
+    one request where the lake is out of reach.
     """
     seen = Seen(resources, datasets, resources.now())
-    deciders: dict[Kind, Iterator[Trouble]] = {
+    deciders: dict[Kind, Iterator[Incident]] = {
         "degraded": _degraded(seen),
         "breaker_open": _tripped(seen),
         "late_feed": _late(seen, pause),
         "quarantine_growing": _growing(seen),
     }
-    with ExitStack() as stack:  # each is done, last one first, whatever the others raise
+    with ExitStack() as stack:  # each is done, in reverse order, whatever the others raise
         stack.callback(send, resources)
         for kind, found in deciders.items():
             stack.callback(_judge, resources, kind, found)
@@ -213,7 +213,7 @@ def look(
 
 
 def _looked_since(resources: Resources, pause: dt.timedelta) -> dt.datetime:
-    """When the looks began that followed each other within ``pause``, up to this one."""
+    """When the present series of passes began, none more than ``pause`` after the one before."""
     now, (since, _, last) = resources.now(), (resources.state.get("looked") or "").partition(" ")
     awake = bool(last) and now - dt.datetime.fromisoformat(last) <= pause
     began = min(dt.datetime.fromisoformat(since), now) if awake else now
@@ -221,32 +221,32 @@ def _looked_since(resources: Resources, pause: dt.timedelta) -> dt.datetime:
     return began
 
 
-def _judge(resources: Resources, kind: Kind, found: Iterator[Trouble]) -> None:
-    """Open and end the alerts of ``kind``; what cannot be found out now stays as it is."""
+def _judge(resources: Resources, kind: Kind, found: Iterator[Incident]) -> None:
+    """Open and close the alerts of ``kind``; they stay as they are where reading fails."""
     try:
-        troubles = list(found)
+        incidents = list(found)
     except AurumError as error:
         log.warning("cannot be judged now", kind=kind, reason=str(error))
         return
-    for trouble in troubles:
-        resources.alerts.raise_(trouble)
-    resources.alerts.settle_others(kind, {t.key for t in troubles})
+    for incident in incidents:
+        resources.alerts.raise_(incident)
+    resources.alerts.settle_others(kind, {t.key for t in incidents})
 
 
 def send(resources: Resources) -> None:
-    """Send what is to be sent: one process at a time, for 20 seconds at most, and Kafka's time."""
+    """Send notifications, one process at a time, for 20 seconds at most, then drain to Kafka."""
     with resources.lock("alerts"):
         resources.alerts.send()
     drain(resources)
 
 
-def _degraded(seen: Seen) -> Iterator[Trouble]:
+def _degraded(seen: Seen) -> Iterator[Incident]:
     for part, why in seen.degraded.items():
         if why:
-            yield Trouble("degraded", "", part, why, "ERROR" if part == "lake" else "WARN")
+            yield Incident("degraded", "", part, why, "ERROR" if part == "lake" else "WARN")
 
 
-def _tripped(seen: Seen) -> Iterator[Trouble]:
+def _tripped(seen: Seen) -> Iterator[Incident]:
     for operator in {d.operator.name: d.operator for d in seen.datasets}.values():
         config = seen.resources.configuration.operators[operator.name]
         if Breaker(
@@ -256,19 +256,19 @@ def _tripped(seen: Seen) -> Iterator[Trouble]:
                 f"{operator.title} was unavailable {config.breaker_failures} times in a row: asked "
                 f"once in {config.breaker_seconds:g} s until it answers"
             )
-            yield Trouble("breaker_open", "", operator.name, sentence)
+            yield Incident("breaker_open", "", operator.name, sentence)
 
 
-def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
-    """Feeds of tables that hold something: a home that never had a feed does not miss it.
+def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Incident]:
+    """Late feeds of tables that hold rows: a feed that a home never had is not missed.
 
-    Lateness counts from the first look after a ``pause``, so that the schedules have their chance.
-    A feed that was late before stays so until it comes; of a simulated home, whose data is made up
-    as long as somebody looks, unless nobody looked for a day.
+    Lateness counts from the first pass after a ``pause``, so that the schedules can run first. A
+    feed that was late before stays late until it delivers; in a simulated home, whose data is only
+    generated while it runs, unless there was no pass for a day.
     """
     since = _looked_since(seen.resources, pause)
     simulated = seen.resources.origin == "simulated"
-    told = {
+    open_before = {
         (a.dataset, a.subject)
         for a in seen.resources.alerts.open
         if not simulated or seen.now - dt.datetime.fromisoformat(a.last_seen_at) <= _PAUSE
@@ -278,23 +278,23 @@ def _late(seen: Seen, pause: dt.timedelta) -> Iterator[Trouble]:
             if seen.days[dataset.key] and feed.asked.scheduled:
                 if is_known_not_offered(seen.resources, dataset, feed):
                     continue
-                late = _late_beat if feed.asked.within_the_day else _late_day
-                counted = _EVER if (dataset.key, feed.name) in told else since
+                late = _late_within_day if feed.asked.within_the_day else _late_daily
+                counted = _EVER if (dataset.key, feed.name) in open_before else since
                 sentence = late(seen, dataset, feed, counted)
                 if sentence:
-                    yield Trouble("late_feed", dataset.key, feed.name, sentence)
+                    yield Incident("late_feed", dataset.key, feed.name, sentence)
 
 
-def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
+def _late_within_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
     """Why a feed that is asked several times a day is late; empty where it is not."""
     every = max(dataset.dialect(e.dialect).every for e in feed.endpoints)
     limit = every + seen.resources.config(dataset).lateness + feed.asked.longest_wait
     newest = seen.newest[dataset.key].get(feed.finality or "")
     if newest is None:
         day = seen.days[dataset.key][-1]
-        said = f"its feed {feed.name!r} has brought nothing of {day}, the newest day that is held"
-        return said if seen.now - looked > limit else ""
-    # Of a forecast, whose interval lies ahead, only the fetch says how old it is.
+        text = f"its feed {feed.name!r} has brought nothing of {day}, the newest day that is held"
+        return text if seen.now - looked > limit else ""
+    # A forecast's interval lies ahead: only the fetch shows how old it is.
     since = newest.until if newest.until <= seen.now else newest.fetched
     if seen.now - max(since, looked) <= limit:
         return ""
@@ -305,33 +305,33 @@ def _late_beat(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) ->
     )
 
 
-def _late_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
+def _late_daily(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
     """Why a feed that is asked once a day is late; empty where it is not."""
     config, held = seen.resources.config(dataset), seen.days[dataset.key]
     at, grace, wait = feed.asked.at, feed.grace, config.lateness + HOUR
     asked_on = dataset.operator.day_of(seen.now).plus(-grace)
     while asked_on.plus(grace).at(at) + wait > seen.now:
         asked_on = asked_on.plus(-1)
-    owed = asked_on.plus(feed.offset_days)
+    due = asked_on.plus(feed.offset_days)
     today = dataset.operator.day_of(seen.now).date
-    if owed.date < max(first_wanted(seen.resources, held, today), config.first_day):
+    if due.date < max(first_wanted(seen.resources, held, today), config.first_day):
         return ""
-    if asked_on.plus(grace).at(at) < looked:  # no beat since; from the next day on repairs ask
+    if asked_on.plus(grace).at(at) < looked:  # not asked since; repairs ask from the next day on
         repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
         if feed.asks == "now" or repaired_by > seen.now:
             return ""
-    said = f"its feed {feed.name!r} was due to bring {owed}"
-    if owed.date not in held:
-        return f"{said}, but nothing of that day is held"
+    text = f"its feed {feed.name!r} was due to bring {due}"
+    if due.date not in held:
+        return f"{text}, but nothing of that day is held"
     if feed.finality is None:
         return ""
-    partition = {"operating_day": owed.date}
+    partition = {"operating_day": due.date}
     there = seen.resources.lake.read(dataset.table, partition, ("finality",))["finality"].unique()
-    return "" if feed.finality in there else f"{said}, but no {feed.finality} row of it is held"
+    return "" if feed.finality in there else f"{text}, but no {feed.finality} row of it is held"
 
 
-def _growing(seen: Seen) -> Iterator[Trouble]:
-    """Datasets with more records in quarantine than an hour ago; the first look compares none."""
+def _growing(seen: Seen) -> Iterator[Incident]:
+    """Datasets with more quarantined records than an hour ago; the first pass has no comparison."""
     for dataset in seen.datasets:
         key, count = f"quarantine-was:{dataset.key}", seen.quarantined[dataset.key]
         before, _, at = (seen.resources.state.get(key) or "").partition(" ")
@@ -339,12 +339,12 @@ def _growing(seen: Seen) -> Iterator[Trouble]:
             seen.resources.state.set(key, f"{count} {seen.now.isoformat()}", _REMEMBERED)
         if before and count > int(before):
             more = count - int(before)
-            sentence = f"{more} records more than at {at[:16]}Z are quarantined, {count} in all"
-            yield Trouble("quarantine_growing", dataset.key, "", sentence, "WARN")
+            sentence = f"{more} more records are quarantined than at {at[:16]}Z, {count} in all"
+            yield Incident("quarantine_growing", dataset.key, "", sentence, "WARN")
 
 
 def _since(resources: Resources, key: str, value: str, now: dt.datetime) -> dt.datetime:
-    """Since when looks have seen this ``value`` under ``key``."""
+    """Since when passes have found this ``value`` under ``key``."""
     before, _, at = (resources.state.get(key) or "").partition(" ")
     if before == value and at:
         return dt.datetime.fromisoformat(at)

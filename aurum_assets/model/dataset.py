@@ -7,7 +7,7 @@ tunes (``DatasetConfig``, ``SourceConfig``), read from ``config/*_ingest_dataset
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -17,27 +17,13 @@ import polars as pl
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.drift import Expected, with_magnitude
+from aurum_assets.model.operator import Limit as Limit  # noqa: PLC0414 - re-exported
+from aurum_assets.model.operator import Notes
+from aurum_assets.model.operator import Operator as Operator  # noqa: PLC0414 - re-exported
 from aurum_assets.model.table import Table
 
-
-@dataclass(frozen=True)
-class Operator:
-    """A market operator: ``zone`` is where its operating days live.
-
-    ``newest_said`` reads the answer to a ``Probe``: the start (UTC) of the newest interval that is
-    published; ``MalformedPayload`` where it does not say. None where nobody can be probed.
-    """
-
-    name: str
-    title: str
-    zone: str
-    registration: str
-    credentials: tuple[str, ...] = ()
-    newest_said: Callable[[bytes], dt.datetime] | None = None
-
-    def day_of(self, instant: dt.datetime) -> OperatingDay:
-        """The operating day of this operator that holds ``instant``."""
-        return OperatingDay.of(instant, self.zone)
+FormatName = Literal["json", "xml", "csv"]
+BLOCK = "{block}"  # in a path: any of the dialect's blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +31,20 @@ class Dialect:
     """One shape in which an operator answers.
 
     ``path`` leads to the records (``("FiveMinLmps", "FiveMinLmp")``; the wrapper may be dropped by
-    the operator). ``record`` is what a record holds, ``header`` the fields beside the records.
+    the operator); it is empty where the answer is a table (CSV), or a list without a wrapper.
+    Where the records lie in several ``blocks``, the path has ``BLOCK`` in their place, and the
+    frame a column of that name, with the block's. ``column_names``: beside records that are lists,
+    the list of the names of their values. ``record`` is what a record holds; ``header`` what is
+    read beside the records, on the way to them too. ``ignored``: dotted names of what else stands
+    there and belongs to other datasets.
     ``parse`` turns the frame of raw records (columns named as the operator names them, nested ones
     with a dot) into the table's rows, one a record; with ``rows_of_a_record`` that many blocks of
     them, one after the other. ``days`` gives the operating days that records or header speak of.
     ``volatile`` fields differ at each poll even if nothing changed. ``quoted_numbers``: the feed
     may write its numbers as text. ``complete_by`` names the column whose instants a day must hold:
     where a file brings cases that look ahead, the intervals of a missing case are there all the
-    same, and only its publication tells.
+    same, and only its publication tells. ``fields``: what is known of some (by dotted name) beyond
+    their type, for the OpenAPI description.
     """
 
     name: str
@@ -62,6 +54,9 @@ class Dialect:
     days: Callable[[list[Any], Mapping[str, Any]], list[str]]
     every: dt.timedelta
     header: type[msgspec.Struct] | None = None
+    blocks: tuple[str, ...] = ()
+    column_names: str = ""
+    ignored: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     rows_of_a_record: int = 1
     quoted_numbers: bool = False
@@ -69,6 +64,7 @@ class Dialect:
     snapshot_rules: Mapping[str, Callable[[Mapping[str, Any], "Envelope"], str | None]] = field(
         default_factory=dict
     )
+    fields: Notes = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +104,7 @@ class Endpoint:
     name: str
     path: str
     dialect: str
-    format: Literal["json", "xml"] = "json"
+    format: FormatName = "json"
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     def url_path(self, day: OperatingDay | None, hour: str = "") -> str:
@@ -248,24 +244,15 @@ class DatasetConfig:
 
 
 @dataclass(frozen=True)
-class Limit:
-    """At most ``requests`` in any ``seconds``."""
-
-    requests: int
-    seconds: float
-    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
-
-
-@dataclass(frozen=True)
 class OperatorConfig:
-    """What an operator of this project tunes of one source.
+    """What is tuned of one operator; an address and limits that are empty are those of the code.
 
-    ``endpoint_limits`` hold for one endpoint name, beside the source's own ``limits``.
+    ``endpoint_limits`` hold for one endpoint name, beside the operator's own ``limits``.
     """
 
     name: str
-    base_url: str
-    limits: tuple[Limit, ...]
+    base_url: str = ""
+    limits: tuple[Limit, ...] = ()
     endpoint_limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
     connect_seconds: float = 10.0
     read_seconds: float = 30.0
@@ -275,6 +262,15 @@ class OperatorConfig:
     breaker_failures: int = 5
     breaker_seconds: float = 60.0
     __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+
+    def of(self, operator: Operator) -> "OperatorConfig":
+        """With the address and the limits of ``operator`` where none are said."""
+        return replace(
+            self,
+            base_url=self.base_url or operator.base_url,
+            limits=self.limits or operator.limits,
+            endpoint_limits={**operator.endpoint_limits, **self.endpoint_limits},
+        )
 
 
 @dataclass(frozen=True)
@@ -287,7 +283,7 @@ class Envelope:
     dataset: str
     endpoint: str
     dialect: str
-    format: Literal["json", "xml"]
+    format: FormatName
     day: str
     fetched_at: dt.datetime
     raw_sha256: str

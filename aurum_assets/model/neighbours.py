@@ -31,13 +31,14 @@ def neighbours_of(
     ``path`` begins where ``tree`` does. ``header``: the names that the dialect declares, a dict of
     names where one holds others. What begins with ``@`` describes the document, not the data.
     """
-    found = dict(_beyond(tree, {path[0]: None, **header}))
-    inner, before = tree.get(path[0]), f"{path[0]}."
-    for name in path[1:]:
+    found: dict[str, Any] = {}
+    inner: Any = tree
+    known, before = header, ""
+    for name in path:
         if not isinstance(inner, dict):
             break
-        found |= _beyond(inner, {name: None}, before)
-        inner, before = inner.get(name), f"{before}{name}."
+        found |= _beyond(inner, {**known, name: None}, before)
+        inner, known, before = inner.get(name), known.get(name) or {}, f"{before}{name}."
     return found
 
 

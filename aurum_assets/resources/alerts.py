@@ -76,7 +76,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Incident:
     """A trouble that a person should know of; ``subject`` tells troubles of one kind apart."""
 
     kind: Kind
@@ -165,7 +165,7 @@ class Alerts:
         with self._database(write=False) as db:
             return int(db.execute("SELECT count(*) FROM outgoing").fetchone()[0])
 
-    def raise_(self, trouble: Trouble) -> None:
+    def raise_(self, trouble: Incident) -> None:
         """There is ``trouble``: said when it is new or becomes an ERROR, and again after a day.
 
         An open alert says what was seen last, but that no WARN takes the place of an ERROR: around
@@ -254,7 +254,7 @@ class Alerts:
 
     # --- within ----------------------------------------------------------------------------------
 
-    def _open(self, db: sqlite3.Connection, trouble: Trouble, now: dt.datetime) -> None:
+    def _open(self, db: sqlite3.Connection, trouble: Incident, now: dt.datetime) -> None:
         text = json.dumps([*trouble.key, now.isoformat(), self._environment])
         alert_id = hashlib.sha256(text.encode()).hexdigest()[:24]
         db.execute(

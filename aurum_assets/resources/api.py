@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import httpx
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Endpoint, Feed, Operator, OperatorConfig
+from aurum_assets.model.dataset import Endpoint, Feed, FormatName, Operator, OperatorConfig
 from aurum_assets.model.errors import (
     ConfigError,
     HostUnknown,
@@ -32,6 +32,7 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from aurum_assets.model.formats import FORMATS
 from aurum_assets.model.shown import Plain, Shown
 from aurum_assets.resources import hosts
 from aurum_assets.resources.breaker import Breaker
@@ -53,8 +54,6 @@ from aurum_assets.resources.wire import (
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0
 FIRST_PAUSE = 10.0
-ACCEPT = {"json": "application/json", "xml": "application/xml"}
-ENDS = {"json": (b"}", b"]"), "xml": (b">",)}
 _SHOWN_OF_A_BODY = 60
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMED_OUT, TOO_MANY = 401, 403, 404, 408, 429
 
@@ -69,7 +68,7 @@ class Answer(Shown):
     """
 
     body: bytes
-    format: Literal["json", "xml"]
+    format: FormatName
     endpoint: Endpoint
     status: int
     fetched_at: dt.datetime
@@ -127,7 +126,7 @@ class ApiClient:
         self._config = config
         self._operator = operator
         self._limiter = limiter
-        self._credentials = credentials or Credentials()
+        self._credentials = credentials or Credentials(operator)
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
@@ -140,8 +139,11 @@ class ApiClient:
             total_seconds=config.total_seconds,
             body_bytes=int(config.body_cap_mb * 1e6),
         )
-        auth = Signature(self._credentials) if self._credentials.given else None
-        self._wire = Wire(bounds, agent=_agent(), auth=auth, transport=transport)
+        signed = self._credentials.headers()
+        auth = Signature(signed) if signed else None
+        self._wire = Wire(
+            bounds, agent=_agent(), auth=auth, transport=transport, headers=operator.headers
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -248,12 +250,14 @@ class ApiClient:
     def _once(self, run: "Run", endpoint: Endpoint) -> "Answer | Failure | Again":
         url = self._url(run.ask, endpoint)
         try:
-            reply = self._wire.get(url, ACCEPT[endpoint.format], lambda: self._turn(run, endpoint))
+            reply = self._wire.get(
+                url, FORMATS[endpoint.format].media_type, lambda: self._turn(run, endpoint)
+            )
         except NameUnknown:
             host = httpx.URL(self._base).host
             msg = (
                 f"{self._operator.title} was not asked for {run.ask.dataset}: "
-                f"{hosts.unknown(host, f'{self._config.name.upper()}_BASE_URL')}"
+                f"{hosts.unknown(host, self._operator.base_url_variable)}"
             )
             raise HostUnknown(msg) from None
         except Broken as broken:
@@ -269,8 +273,8 @@ class ApiClient:
         return self._declined(run.ask, endpoint, reply)
 
     def _taken(self, run: "Run", endpoint: Endpoint, url: str, reply: Reply) -> "Answer | Again":
-        end = reply.body.rstrip()[-1:]
-        if end not in ENDS[endpoint.format]:
+        if not FORMATS[endpoint.format].is_whole(reply.body):
+            end = reply.body.rstrip()[-1:]
             said = f"ends in {end!r}" if end else "is empty"
             reason = f"its body was cut short or is no {endpoint.format.upper()} (it {said})"
             return Again(reason, body=reply.body)
@@ -359,15 +363,13 @@ class ApiClient:
         return str(httpx.URL(url).copy_merge_params(ask.filters)) if ask.filters else url
 
     def _require_credentials(self, dataset: str) -> None:
-        if self._operator.credentials and not self._credentials.given:
+        if self._operator.auth and not self._credentials.given:
             raise ConfigError(self._who_are_you(dataset, "answers nobody without credentials"))
 
     def _who_are_you(self, dataset: str, what: str) -> str:
-        variables = ", or ".join(self._operator.credentials)
-        remedy = f"set {variables}" if variables else "it used to need no credentials, which"
         return (
-            f"{self._operator.title} {what}, so {dataset} was not fetched: {remedy} "
-            f"(register at {self._operator.registration})"
+            f"{self._operator.title} {what}, so {dataset} was not fetched: "
+            f"{self._operator.how_to_register}"
         )
 
 

@@ -1,15 +1,14 @@
-"""The raw archive: every byte that an operator sent, under the operating day that it speaks of.
+"""The raw archive: every byte that an operator sent, by the operating day that it belongs to.
 
     sourcing/{folder}/year=YYYY/month=MM/day=DD/{identifier}.json.gz     the bytes, gzipped
-    rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.gz               bytes that nobody can read
+    rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.gz               bytes that cannot be read
     rejected/{dataset}/year=YYYY/month=MM/day=DD/{name}.settled.json     read later: the day
-    origin/simulated, or origin/real                                     whose data is kept here
+    origin/simulated, or origin/real                                     which data is kept here
 
-An object is put once and never changed, and carries words about itself: its envelope, or why it was
-rejected. The header of its gzip holds the hash of these words (the seal): an edit of the envelope
-does not reach there. Replay needs nothing else than the archive. What does not belong here: where
-objects lie (a ``Store``: a folder, a bucket), what is a duplicate (the registry), what the bytes
-mean (model).
+An object is put once and never changed. Its metadata (JSON) is its envelope, or why it was
+rejected. The header of its gzip holds the hash of that metadata (the seal), which an edit of the
+envelope does not reach. Replay needs nothing but the archive. Not here: where objects are stored (a
+``Store``: a folder, a bucket), what is a duplicate (the registry), what the bytes mean (model).
 """
 
 import datetime as dt
@@ -26,11 +25,12 @@ import msgspec
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.finding import Finding
+from aurum_assets.model.formats import FORMATS
 
 _T = TypeVar("_T")
 
 _LEVEL = 6  # 9 takes four times as long for 2 % less
-_BODIES = (".json.gz", ".xml.gz")
+_BODIES = tuple(f".{name}.gz" for name in FORMATS)
 _ORIGIN = "origin/"
 _SEAL = b"envelope-sha256="
 _HEADER, _COMMENT = 10, 0x10  # bytes before a gzip's optional fields; the flag of its comment
@@ -39,7 +39,7 @@ _READS = 3  # a store may hand out damaged bytes once; a damaged object stays da
 
 @dataclass(frozen=True)
 class Stored:
-    """Where an object lies. ``created`` is False where it lay there already."""
+    """Where an object is stored. ``created`` is False where it existed already."""
 
     path: str
     etag: str
@@ -50,7 +50,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Bytes that could not be read, why, and what else is known of them (as in ``Envelope``)."""
+    """Bytes that could not be read, the reason, and the known fields of their ``Envelope``."""
 
     dataset: str
     endpoint: str
@@ -64,14 +64,14 @@ class Rejection:
 
     @property
     def name(self) -> str:
-        """What the object is called; a snapshot of the same answer has it in its identifier."""
+        """The object's name; the identifier of a snapshot of the same answer contains it."""
         return f"{self.endpoint}-{self.raw_sha256[:16]}"
 
 
 class Store(Protocol):
-    """Objects by key, each put once and never changed, with ``words`` (JSON) about itself.
+    """Objects by key, each put once and never changed, with metadata (JSON).
 
-    What is put as a gzip with words is ``sealed`` with those that lie there.
+    A gzip that is put with metadata is ``sealed`` with that of the object that is stored.
 
     Every method raises ``StoreUnavailable`` where the store is out of reach, and ``StoreRefused``
     where it refuses; neither is ever an empty answer.
@@ -81,14 +81,14 @@ class Store(Protocol):
     def uri(self) -> str:
         """Where the store is, without credentials."""
 
-    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
-        """Put ``body`` if nothing lies under ``key``; never half, never without its words."""
+    def put(self, key: str, body: bytes, metadata: bytes = b"") -> Stored:
+        """Put ``body`` if ``key`` does not exist; atomic, body and metadata together."""
 
     def get(self, key: str) -> tuple[bytes, bytes]:
-        """Body and words. Raises ``FileNotFoundError`` where there is no such object."""
+        """Body and metadata. Raises ``FileNotFoundError`` where there is no such object."""
 
-    def words(self, key: str) -> bytes:
-        """The words alone. Raises ``FileNotFoundError`` where there is no such object."""
+    def metadata(self, key: str) -> bytes:
+        """The metadata alone. Raises ``FileNotFoundError`` where there is no such object."""
 
     def below(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Key and bytes of every object whose key begins with the folder ``prefix``."""
@@ -97,12 +97,13 @@ class Store(Protocol):
         """The names of the folders directly below the folder ``prefix``."""
 
     def changed(self, prefix: str) -> int | None:
-        """A number that becomes another one when an object comes or goes directly in the folder
-        ``prefix``; None where the store has none, or where the last change is too fresh to tell.
+        """A number that changes when an object is added or removed directly in folder ``prefix``.
+
+        None where the store has none, or where the last change is too recent to be sure.
         """
 
     def remove(self, key: str) -> None:
-        """Remove an object and its words; no error where there is none."""
+        """Remove an object and its metadata; no error where there is none."""
 
     def check(self, seconds: float) -> Finding:
         """Put, get, list and remove a small object as a run does, each within ``seconds``.
@@ -112,7 +113,7 @@ class Store(Protocol):
 
 
 class DaySize(msgspec.Struct, frozen=True, array_like=True):
-    """How many objects an operating day has, their bytes, and what ``Store.changed`` said."""
+    """How many objects an operating day has, their bytes, and the value of ``Store.changed``."""
 
     changed: int | None
     objects: int
@@ -120,13 +121,13 @@ class DaySize(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Sealed(msgspec.Struct):
-    """What the words about any object hold."""
+    """The field that the metadata of every object has."""
 
     raw_sha256: str
 
 
 def order_of(identifier: str) -> tuple[str, str]:
-    """An identifier's place in the order of snapshots: instant of the fetch, then hash."""
+    """The sort key of an identifier among snapshots: instant of the fetch, then hash."""
     return identifier.partition("-")[0], identifier.rpartition("-")[2]
 
 
@@ -172,20 +173,20 @@ class Archive:
         return self.store.check(seconds)
 
     def put(self, folder: str, envelope: Envelope, body: bytes) -> Stored:
-        """Keep ``body`` with its envelope."""
-        words = msgspec.json.encode(envelope)
-        return self.store.put(self.path(folder, envelope), _packed(body), words)
+        """Store ``body`` with its envelope."""
+        metadata = msgspec.json.encode(envelope)
+        return self.store.put(self.path(folder, envelope), _packed(body), metadata)
 
     def claimed_by(self, ours: str) -> str:
-        """Whose data lies here, ``real`` or ``simulated``: ``ours`` where nobody had said.
+        """Which data the archive holds, ``real`` or ``simulated``: marked as ``ours`` if unmarked.
 
-        Of two that said so at the same moment at least one sees the other, and is refused.
+        Of two that mark it at the same moment at least one sees the other, and is refused.
         """
-        said = self._claims()
-        if not said:
+        claims = self._claims()
+        if not claims:
             self.store.put(f"{_ORIGIN}{ours}", b"")
-            said = self._claims()
-        return next((whose for whose in said if whose != ours), ours)
+            claims = self._claims()
+        return next((whose for whose in claims if whose != ours), ours)
 
     def _claims(self) -> list[str]:
         return sorted(key.removeprefix(_ORIGIN) for key, _ in self.store.below(_ORIGIN))
@@ -207,7 +208,7 @@ class Archive:
     def first_day(self, folder: str) -> str | None:
         """The first operating day that has a folder; None where there is none.
 
-        A handful of listings, however many days there are.
+        Takes a few listings, however many days there are.
         """
         places = iter([f"sourcing/{folder}/"])
         for _ in ("year", "month", "day"):
@@ -217,8 +218,8 @@ class Archive:
 
     def envelope(self, folder: str, day: str, identifier: str) -> Envelope:
         """The envelope of a snapshot. Raises ``MalformedPayload`` where it is lost or broken."""
-        words, path = self._either(folder, day, identifier, self.store.words)
-        return _decoded(words, Envelope, f"{self.uri}/{path}")
+        metadata, path = self._either(folder, day, identifier, self.store.metadata)
+        return _decoded(metadata, Envelope, f"{self.uri}/{path}")
 
     def snapshot(self, folder: str, day: str, identifier: str) -> Snapshot:
         """A snapshot, whole.
@@ -226,11 +227,11 @@ class Archive:
         Raises ``MalformedPayload`` where the object cannot be unpacked, or does not hold the bytes
         or the envelope that were archived.
         """
-        (body, words), path = self._either(folder, day, identifier, self._verified)
-        return Snapshot(_decoded(words, Envelope, f"{self.uri}/{path}"), body)
+        (body, metadata), path = self._either(folder, day, identifier, self._verified)
+        return Snapshot(_decoded(metadata, Envelope, f"{self.uri}/{path}"), body)
 
     def path(self, folder: str, envelope: Envelope) -> str:
-        """Where the object with this envelope lies, from the archive's root."""
+        """The key of the object with this envelope."""
         return f"{_place(folder, envelope.day)}{envelope.identifier}.{envelope.format}.gz"
 
     def size(self, folder: str) -> tuple[int, int]:
@@ -241,7 +242,7 @@ class Archive:
     def sizes(self, folder: str, known: Mapping[str, DaySize]) -> dict[str, DaySize]:
         """The size of each operating day; of ``known`` days only those are listed that changed.
 
-        A bucket tells no change, so there all objects are listed, a request a thousand.
+        A bucket has no change number: all its objects are listed, a thousand a request.
         """
         found = {}
         for day in self.days(folder):
@@ -255,7 +256,7 @@ class Archive:
         return found
 
     def discard(self, folder: str, envelope: Envelope) -> None:
-        """Remove an object: what a spool does once the archive has it."""
+        """Remove an object: only from a spool, once the archive has it."""
         self.store.remove(self.path(folder, envelope))
 
     def reject(self, rejection: Rejection, body: bytes) -> str:
@@ -279,40 +280,40 @@ class Archive:
             raise MalformedPayload(msg) from error
 
     def settle(self, rejection: Rejection, day: str) -> None:
-        """Say that ``day`` holds what these bytes say, and can be read; nothing is removed."""
+        """Record that ``day`` holds the rows of these bytes now; nothing is removed."""
         self.store.put(_rejected(rejection, "settled.json"), msgspec.json.encode({"day": day}))
 
     def rejections(self, dataset: str) -> Iterator[Rejection]:
-        """What was rejected of a dataset and not settled since, oldest day first."""
+        """The rejections of a dataset that were not settled since, oldest day first."""
         for path in self.unsettled(dataset):
             with suppress(FileNotFoundError):  # gone since it was listed
                 yield self.rejection(path)
 
     def unsettled(self, dataset: str) -> list[str]:
-        """The paths of what was rejected of a dataset and not settled since, oldest day first."""
+        """The paths of rejected objects that were not settled since, oldest day first."""
         keys = {key for key, _ in self.store.below(f"rejected/{dataset}/")}
         found = sorted(key for key in keys if key.endswith(".gz"))
         return [key for key in found if f"{key.removesuffix('.gz')}.settled.json" not in keys]
 
     def rejection(self, path: str) -> Rejection:
-        """What is known of rejected bytes.
+        """The metadata of rejected bytes.
 
         Raises ``MalformedPayload`` where it cannot be read, ``FileNotFoundError`` where it is lost.
         """
-        return _decoded(self.store.words(path), Rejection, f"{self.uri}/{path}")
+        return _decoded(self.store.metadata(path), Rejection, f"{self.uri}/{path}")
 
     def rejected_path(self, rejection: Rejection) -> str:
-        """Where the rejected bytes lie, from the archive's root."""
+        """The key of the rejected bytes."""
         return _rejected(rejection, "gz")
 
     def discard_rejected(self, rejection: Rejection) -> None:
-        """Remove rejected bytes: what a spool does once the archive has them."""
+        """Remove rejected bytes: only from a spool, once the archive has them."""
         self.store.remove(_rejected(rejection, "gz"))
 
     def _either(
         self, folder: str, day: str, identifier: str, read: Callable[[str], _T]
     ) -> tuple[_T, str]:
-        """What ``read`` gives of the object, whichever format it has, and the object's path."""
+        """The result of ``read`` for the object, in any format, and the object's key."""
         for suffix in _BODIES:
             path = f"{_place(folder, day)}{identifier}{suffix}"
             with suppress(FileNotFoundError):
@@ -321,44 +322,44 @@ class Archive:
         raise MalformedPayload(msg)
 
     def _verified(self, path: str) -> tuple[bytes, bytes]:
-        """The unpacked bytes of an object, which its words vouch for; and these words.
+        """The unpacked bytes of an object, checked against its metadata, and that metadata.
 
-        Asked for again a few times where they came damaged.
+        Read again a few times where they arrive damaged.
         """
         for left in reversed(range(_READS)):
             try:
-                packed, words = self.store.get(path)
-                return self._unpacked(path, packed, words), words
+                packed, metadata = self.store.get(path)
+                return self._unpacked(path, packed, metadata), metadata
             except MalformedPayload:
                 if not left:
                     raise
         raise AssertionError
 
-    def _unpacked(self, path: str, packed: bytes, words: bytes) -> bytes:
+    def _unpacked(self, path: str, packed: bytes, metadata: bytes) -> bytes:
         where, kind = f"{self.uri}/{path}", path.partition("/")[0]
         try:
             body = gzip.decompress(packed)
         except (OSError, EOFError, zlib.error) as error:
             msg = f"{where}: the object cannot be unpacked: {error}"
             raise MalformedPayload(msg) from error
-        if hashlib.sha256(body).hexdigest() != _decoded(words, _Sealed, where).raw_sha256:
+        if hashlib.sha256(body).hexdigest() != _decoded(metadata, _Sealed, where).raw_sha256:
             kept = "rejected" if kind == "rejected" else "archived"
             msg = f"{where}: the bytes are not those that were {kept}"
             raise MalformedPayload(msg)
-        if seal_of(packed) not in {"", digest_of(words)}:
+        if seal_of(packed) not in {"", digest_of(metadata)}:
             msg = f"{where}: the envelope is not the one that was archived: it was edited"
             raise MalformedPayload(msg)
         return body
 
 
-def sealed(packed: bytes, words: bytes) -> bytes:
-    """The gzip ``packed`` with the hash of ``words`` in its header, as a comment (RFC 1952).
+def sealed(packed: bytes, metadata: bytes) -> bytes:
+    """The gzip ``packed`` with the hash of ``metadata`` in its header, as a comment (RFC 1952).
 
-    What is no plain gzip, or comes without words, stays as it is.
+    What is no plain gzip, or has no metadata, stays as it is.
     """
-    if not words or not packed.startswith(b"\x1f\x8b\x08\x00"):
+    if not metadata or not packed.startswith(b"\x1f\x8b\x08\x00"):
         return packed
-    comment = _SEAL + digest_of(words).encode() + b"\x00"
+    comment = _SEAL + digest_of(metadata).encode() + b"\x00"
     return packed[:3] + bytes([_COMMENT]) + packed[4:_HEADER] + comment + packed[_HEADER:]
 
 
@@ -370,16 +371,16 @@ def seal_of(packed: bytes) -> str:
     return comment.removeprefix(_SEAL).decode("latin-1") if comment.startswith(_SEAL) else "?"
 
 
-def digest_of(words: bytes) -> str:
-    """SHA-256 (hex) of words, however a store spells them: names in order, without nulls.
+def digest_of(metadata: bytes) -> str:
+    """SHA-256 (hex) of JSON metadata in canonical form: names in order, without nulls.
 
-    Of words that are no JSON object: of their bytes.
+    Where it is no JSON object, of its bytes.
     """
     try:
-        said = msgspec.json.decode(words, type=dict[str, Any])
+        fields = msgspec.json.decode(metadata, type=dict[str, Any])
     except msgspec.DecodeError:
-        return hashlib.sha256(words).hexdigest()
-    plain = {name: value for name, value in said.items() if value is not None}
+        return hashlib.sha256(metadata).hexdigest()
+    plain = {name: value for name, value in fields.items() if value is not None}
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
@@ -387,9 +388,9 @@ def _packed(body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=_LEVEL, mtime=0)
 
 
-def _decoded(words: bytes, kind: type[_T], where: str) -> _T:
+def _decoded(metadata: bytes, kind: type[_T], where: str) -> _T:
     try:
-        return msgspec.json.decode(words, type=kind)
+        return msgspec.json.decode(metadata, type=kind)
     except msgspec.DecodeError as error:
         msg = f"{where}: the envelope of this object cannot be read: {error}"
         raise MalformedPayload(msg) from error

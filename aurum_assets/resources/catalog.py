@@ -2,8 +2,8 @@
 
 Postgres (``sql``), ``rest`` and ``glue``. Every wait is bounded: a statement in Postgres ends after
 15 s, a silent server after 20 s, an HTTP request after 30 s, a request for a file on S3 after two
-times 10 s of silence (one that drips is not cut: pyarrow has no bound on the whole). What does not
-belong here: tables and rows, and how often to try again; the lake does that.
+times 10 s of silence (a slow but steady answer is not cut: pyarrow has no bound on the whole). Not
+here: tables and rows, and how often to try again; the lake does that.
 """
 
 import errno
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table.snapshots import Snapshot
 
-Trouble = Literal[
+FailureKind = Literal[
     "busy", "away", "unknown", "refused", "full", "missing", "disk", "closed", "damaged"
 ]
 
 _POSTGRES = ("postgresql+psycopg2", "postgresql", "postgres")
-_OURS = "aurum-assets"  # how our connections are called in pg_stat_activity
-_PLAIN = "/ !$&'()*+,:;=@[]"  # what a path may hold as it is: all but the marks of an address
+_OURS = "aurum-assets"  # the name of our connections in pg_stat_activity
+_PLAIN = "/ !$&'()*+,:;=@[]"  # what a path may hold unescaped
 _SILENCE, _CONNECTING = 20.0, 5.0
 _SENT_WITHIN, _ANSWERED_WITHIN = 5.0, 30.0
 _FINDING_OUT = 30.0
@@ -52,7 +52,7 @@ _POSTGRES_OPTIONS = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",
-    # What a machine leaves that lost its power in the middle of a commit locks the table's row.
+    # A machine that loses power during a commit leaves the table's row locked.
     "options": "-c statement_timeout=15000 -c lock_timeout=10000"
     " -c idle_in_transaction_session_timeout=30000",
 }
@@ -70,10 +70,10 @@ def catalog_properties(
     home: Path,
     s3: Mapping[str, str],
 ) -> dict[str, str]:
-    """Properties of the catalog that ``AURUM_CATALOG_*`` name, as pyiceberg has them, or none.
+    """The pyiceberg properties of the catalog in ``AURUM_CATALOG_*``; empty without one.
 
-    ``more`` is a JSON object of further properties, ``s3`` what pyiceberg needs to know of an S3
-    store. Raises ``ConfigError`` naming the variable, and never what it holds.
+    ``more`` is a JSON object of further properties, ``s3`` those of an S3 store. Raises
+    ``ConfigError`` naming the variable, never its value.
     """
     if not (kind or uri):
         for name, value in (("WAREHOUSE", warehouse), ("PROPERTIES", more)):
@@ -119,7 +119,7 @@ def _warehouse(kind: str, warehouse: str, home: Path) -> str:
     if not warehouse:
         if kind == "glue":
             _refuse("WAREHOUSE", "s3://bucket/prefix: Glue keeps names, not files")
-        # Where a REST catalog's tables lie, it decides itself.
+        # A REST catalog itself decides where its tables are.
         return file_location(home.resolve() / "lake" / "warehouse") if kind == "sql" else ""
     if warehouse.startswith("/"):
         return file_location(Path(warehouse))
@@ -135,19 +135,19 @@ def _address(uri: str, expected: str) -> str:
     except ValueError:
         right = False
     if not right:
-        said = f"{expected}; credentials go into AURUM_CATALOG_PROPERTIES or AWS's own variables"
-        _refuse("URI", said)
+        more = "credentials go into AURUM_CATALOG_PROPERTIES or AWS's own variables"
+        _refuse("URI", f"{expected}; {more}")
     return uri
 
 
 def _postgres(uri: str) -> str:
-    """``uri`` for psycopg 2, which SQLAlchemy would not choose by itself, with bounded waits.
+    """``uri`` for psycopg 2, which is not SQLAlchemy's default, with bounded waits.
 
-    What the query part of ``uri`` says itself, counts.
+    Options in the query part of ``uri`` take precedence.
     """
     expected = (
-        "postgresql+psycopg2://user:password@host:5432/database, with what is special in the "
-        "password percent-encoded"
+        "postgresql+psycopg2://user:password@host:5432/database, with special characters of "
+        "the password percent-encoded"
     )
     scheme, _, rest = uri.partition("://")
     try:
@@ -174,7 +174,7 @@ def _further(more: str) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         _refuse("PROPERTIES", expected)
-    # pyiceberg takes texts, but for objects such as REST's "auth" and "ssl".
+    # pyiceberg takes strings, except for objects such as REST's "auth" and "ssl".
     return {k: v if isinstance(v, dict | str) else json.dumps(v) for k, v in found.items()}
 
 
@@ -182,7 +182,7 @@ def _further(more: str) -> dict[str, Any]:
 
 
 def twice() -> "S3RetryStrategy":
-    """Ask S3 for a file twice, not three times; pyiceberg finds this by its name."""
+    """A retry strategy: ask S3 for a file twice, not three times. pyiceberg finds it by name."""
     from pyarrow.fs import AwsStandardS3RetryStrategy
 
     return AwsStandardS3RetryStrategy(max_attempts=_S3_ATTEMPTS)
@@ -203,10 +203,10 @@ def open_catalog(properties: Mapping[str, str]) -> "Catalog":
 
 @cache
 def _bound_postgres() -> None:
-    """Let a frozen server hold our connections for 20 s, not for ever.
+    """Bound the wait for a silent Postgres server to 20 s.
 
-    libpq waits without limit for an answer whose machine still acknowledges packets. psycopg 2 has
-    one hook for a process; other connections (Dagster's) are waited for as before.
+    libpq waits without limit while the machine still acknowledges packets. psycopg 2 has one hook
+    for a process; other connections (Dagster's) wait as before.
     """
     import psycopg2
     from psycopg2 import extensions
@@ -228,7 +228,7 @@ def _bound_postgres() -> None:
 
 @cache
 def _bounded_rest() -> "type[RestCatalog]":
-    """The REST catalog of pyiceberg, which waits for an answer without limit, with one."""
+    """Pyiceberg's REST catalog with bounded waits; its own waits without limit."""
     from pyiceberg.catalog.rest import RestCatalog
     from requests import PreparedRequest, Response, Session
     from requests.adapters import HTTPAdapter
@@ -264,8 +264,8 @@ def _bounded_glue(properties: Mapping[str, str]) -> dict[str, Any]:
 # --- what its errors mean ------------------------------------------------------------------------
 
 
-def troubles(properties: Mapping[str, str]) -> tuple[type[Exception], ...]:
-    """What this catalog and the files of its tables raise: busy, out of reach, refused."""
+def failures(properties: Mapping[str, str]) -> tuple[type[Exception], ...]:
+    """The exceptions of this catalog and of its tables' files: busy, out of reach, refused."""
     from pyiceberg import exceptions as e
 
     lost = (
@@ -288,11 +288,12 @@ def troubles(properties: Mapping[str, str]) -> tuple[type[Exception], ...]:
     return (*lost, DBAPIError)
 
 
-def trouble_of(error: Exception) -> Trouble:
-    """Whether others were faster, nobody answers, the answer is no, or a disk is full or broken.
+def failure_kind(error: Exception) -> FailureKind:
+    """The kind of failure that ``error`` is.
 
-    ``closed``: files of this machine that we may not open or write; ``damaged``: a catalog's file;
-    ``unknown``: the name of the host, to DNS.
+    ``busy``: another writer was faster; ``away``: no answer; ``refused``; ``full`` and ``disk``: no
+    space, or an I/O error; ``missing``: a file; ``closed``: files that we may not open or write;
+    ``damaged``: a catalog's file; ``unknown``: DNS does not know the host.
     """
     from pyiceberg import exceptions as e
 
@@ -304,10 +305,10 @@ def trouble_of(error: Exception) -> Trouble:
         refusals = (e.BadRequestError, e.UnauthorizedError, e.ForbiddenError, e.OAuthError)
         return "refused" if isinstance(error, refusals) else "away"
     library = type(error).__module__.partition(".")[0]
-    if library in _TROUBLE_OF:
-        return _TROUBLE_OF[library](error)
+    if library in _KIND_OF:
+        return _KIND_OF[library](error)
     if isinstance(error, OSError):
-        return _file_trouble(error) if of_files(error) else "away"
+        return _file_failure(error) if of_files(error) else "away"
     return "busy"
 
 
@@ -332,7 +333,7 @@ _CLOSED = {
 }
 
 
-def _file_trouble(error: OSError) -> Trouble:
+def _file_failure(error: OSError) -> FailureKind:
     if isinstance(error, FileNotFoundError):
         return "missing"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -346,7 +347,7 @@ def _file_trouble(error: OSError) -> Trouble:
 
 
 def of_files(error: Exception) -> bool:
-    """Whether the files of a table are in trouble, and not the catalog."""
+    """Whether ``error`` concerns the files of a table, not the catalog."""
     # pyarrow raises those of Python; requests and botocore have subclasses of their own
     return isinstance(error, OSError) and type(error).__module__ == "builtins"
 
@@ -356,12 +357,12 @@ _AWAY = ("08", "25006", "53", "57", "58", "XX")  # no connection, a standby, ful
 _REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "invalid")
 
 
-# What libpq says of a name that DNS does not know. Arrow's S3 says no more than that it has not got
-# an address, which may be an outage.
+# libpq's message for a name that DNS does not know. Arrow's S3 only says that it has no address,
+# which may be an outage.
 _UNKNOWN_HOST = "to address: Name or service not known"
 
-# The words of SQLite, which asking again does not change.
-_SQLITE: dict[str, Trouble] = {
+# Messages of SQLite for errors that a retry does not help.
+_SQLITE: dict[str, FailureKind] = {
     "disk is full": "full",
     "disk I/O error": "disk",
     "readonly database": "closed",
@@ -374,16 +375,16 @@ _SQLITE: dict[str, Trouble] = {
 }
 
 
-def _sql_trouble(error: Exception) -> Trouble:
+def _sql_failure(error: Exception) -> FailureKind:
     cause = getattr(error, "orig", error)
     if type(cause).__module__.startswith("sqlite3"):
-        said = str(cause)
-        for text, trouble in _SQLITE.items():
-            if text in said:
-                return trouble
+        message = str(cause)
+        for text, kind in _SQLITE.items():
+            if text in message:
+                return kind
         transient = type(cause).__name__ in {"OperationalError", "IntegrityError"}
         return "busy" if transient else "refused"
-    code = getattr(cause, "pgcode", None)  # a connection that was not to be had has none
+    code = getattr(cause, "pgcode", None)  # a failed connection has none
     if code is None:
         return "refused" if any(text in str(cause) for text in _REFUSALS) else "away"
     if code.startswith(_BUSY):
@@ -391,7 +392,7 @@ def _sql_trouble(error: Exception) -> Trouble:
     return "away" if code.startswith(_AWAY) else "refused"
 
 
-def _aws_trouble(error: Exception) -> Trouble:
+def _aws_failure(error: Exception) -> FailureKind:
     from botocore.exceptions import ClientError, HTTPClientError
 
     if not isinstance(error, ClientError):
@@ -403,7 +404,7 @@ def _aws_trouble(error: Exception) -> Trouble:
     return "away" if answered >= 500 else "refused"  # noqa: PLR2004  HTTP
 
 
-_TROUBLE_OF = {"botocore": _aws_trouble, "sqlalchemy": _sql_trouble, "sqlite3": _sql_trouble}
+_KIND_OF = {"botocore": _aws_failure, "sqlalchemy": _sql_failure, "sqlite3": _sql_failure}
 
 
 def sqlite_uri(file: Path) -> str:
@@ -412,21 +413,20 @@ def sqlite_uri(file: Path) -> str:
 
 
 def file_location(folder: Path) -> str:
-    """A folder as pyiceberg has it: ``file://`` and the path, which nothing decodes.
+    """A folder as a location of pyiceberg: ``file://`` and the path, not encoded.
 
-    It takes what follows a question mark or a hash for no part of the path, unless the location is
-    a path alone.
+    With a scheme, pyiceberg drops what follows a question mark or a hash: then the path alone.
     """
     return f"{'' if re.search(r'[?#]', str(folder)) else 'file://'}{folder}"
 
 
 def file_of(uri: str) -> str:
-    """``sqlite_uri`` undone."""
+    """The file of a ``sqlite_uri``."""
     return unquote(uri.removeprefix("sqlite:///").partition("?")[0])
 
 
 def described(properties: Mapping[str, str]) -> str:
-    """The catalog in words, without its secrets."""
+    """A description of the catalog for messages, without its secrets."""
     kind, uri = properties.get("type", "sql"), properties.get("uri", "")
     if uri.startswith("sqlite:"):
         return f"the lake's catalog (SQLite, {file_of(uri)})"
@@ -439,18 +439,18 @@ def described(properties: Mapping[str, str]) -> str:
 
 
 def warehouse(properties: Mapping[str, str]) -> str:
-    """Where the files of the tables lie, in words."""
+    """A description of the warehouse for messages."""
     place = properties.get("warehouse", "")
     return f"the lake's warehouse{place and f' ({place})'}"
 
 
 def reason(error: Exception, properties: Mapping[str, str]) -> str:
-    """The first line of what a library says, without our secrets."""
-    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    said = said or type(error).__name__
+    """The first line of a library's message, without our secrets."""
+    message = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    message = message or type(error).__name__
     for secret in sorted(_secrets(properties), key=len, reverse=True):
-        said = said.replace(secret, "***")
-    return said
+        message = message.replace(secret, "***")
+    return message
 
 
 def _secrets(properties: Mapping[str, str]) -> Iterator[str]:
@@ -471,30 +471,30 @@ def _hidden(properties: Mapping[str, Any]) -> Iterator[str]:
 # --- commits whose answer was lost ---------------------------------------------------------------
 
 
-def guard_landed_commits(
+def guard_commits(
     catalog: "Catalog",
     properties: Mapping[str, str],
     sleep: Callable[[float], None] = time.sleep,
     patience: float = _FINDING_OUT,
 ) -> None:
-    """Make a commit that landed a success, whatever the catalog said of it.
+    """Make a commit that took effect a success, whatever the catalog reported.
 
     A lost answer comes back as a broken connection, as *state unknown*, or, where a proxy or the
     catalog's client asks again, as *failed*: then pyiceberg would delete the manifests of what is
-    the table's current snapshot. So we look whether our snapshot is there. Where that cannot be
-    found out within ``patience`` seconds, the state is unknown and nothing is deleted; whoever
-    tries again looks first at what the table holds.
+    the table's current snapshot. So the table is searched for our snapshot. Where that fails for
+    ``patience`` seconds, the state is unknown and nothing is deleted; a retry first reads what the
+    table holds.
 
-    A commit that expires snapshots which another one has expired meanwhile lost a race, as any
-    other: pyiceberg raises a ``ValueError`` for it, which becomes ``CommitFailedException``.
+    A commit that expires snapshots which another one has expired meanwhile has lost a race:
+    pyiceberg raises a ``ValueError`` for it, which becomes ``CommitFailedException``.
     """
     from pyiceberg.exceptions import CommitStateUnknownException, NoSuchTableError
     from pyiceberg.table import CommitTableResponse
 
     if getattr(catalog.commit_table, "guarded", False):
         return
-    original = _telling_lost_expiries(catalog)
-    lost = troubles(properties)
+    original = _with_lost_expiries(catalog)
+    lost = failures(properties)
 
     def look(found: "IcebergTable", error: Exception) -> "IcebergTable | None":
         until = time.monotonic() + patience
@@ -505,7 +505,7 @@ def guard_landed_commits(
                 return None
             except lost:
                 if time.monotonic() > until:
-                    msg = f"{'.'.join(found.name())}: nobody can say whether a commit landed"
+                    msg = f"{'.'.join(found.name())}: nobody can tell whether a commit took effect"
                     raise CommitStateUnknownException(msg) from error
                 sleep(0.2)
 
@@ -515,7 +515,7 @@ def guard_landed_commits(
         except lost as error:
             ours = _added(updates)
             now = look(found, error) if ours else None
-            if now is not None and _all_landed(now, ours):
+            if now is not None and _all_committed(now, ours):
                 return CommitTableResponse.model_validate(
                     {"metadata": now.metadata, "metadata-location": now.metadata_location}
                 )
@@ -525,8 +525,8 @@ def guard_landed_commits(
     catalog.commit_table = commit_table  # type: ignore[method-assign, assignment]
 
 
-def _telling_lost_expiries(catalog: "Catalog") -> Callable[[Any, Any, Any], "CommitTableResponse"]:
-    """The catalog's ``commit_table``, which says of a lost race what it is: see the guard."""
+def _with_lost_expiries(catalog: "Catalog") -> Callable[[Any, Any, Any], "CommitTableResponse"]:
+    """The catalog's ``commit_table``, which reports a lost race as such: see ``guard_commits``."""
     original = catalog.commit_table
 
     def commit_table(found: Any, requirements: Any, updates: Any) -> "CommitTableResponse":  # noqa: ANN401  as pyiceberg has it
@@ -559,18 +559,18 @@ def _added(updates: Any) -> "list[Snapshot]":  # noqa: ANN401  as pyiceberg has 
     return [u.snapshot for u in updates if isinstance(u, AddSnapshotUpdate)]
 
 
-def _all_landed(now: "IcebergTable", ours: "Sequence[Snapshot]") -> bool:
-    return all(_landed(now, s.snapshot_id, s.sequence_number) for s in ours)
+def _all_committed(now: "IcebergTable", ours: "Sequence[Snapshot]") -> bool:
+    return all(_is_committed(now, s.snapshot_id, s.sequence_number) for s in ours)
 
 
-def _landed(now: "IcebergTable", snapshot_id: int, sequence_number: int | None) -> bool:
-    """Whether the snapshot is one of the table, or was until others after it expired it."""
+def _is_committed(now: "IcebergTable", snapshot_id: int, sequence_number: int | None) -> bool:
+    """Whether the table has the snapshot, or had it until a later commit expired it."""
     snapshots = now.metadata.snapshots
     if any(s.snapshot_id == snapshot_id for s in snapshots):
         return True
     since = {s.sequence_number for s in snapshots}
     newest = max((s.sequence_number or 0 for s in snapshots), default=0)
     if since >= set(range(sequence_number or 0, newest + 1)):
-        return False  # every commit since is there, and none is ours
+        return False  # all commits since are known, and none is ours
     manifests = (m for s in snapshots for m in s.manifests(now.io))
     return any(m.added_snapshot_id == snapshot_id for m in manifests)

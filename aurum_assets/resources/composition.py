@@ -20,6 +20,7 @@ from aurum_assets.resources.alerts import Alerts
 from aurum_assets.resources.archive import Archive, ArchiveSettings
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.credentials import NOTHING, Credentials
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.events import Brokers, Events
 from aurum_assets.resources.home import Home
 from aurum_assets.resources.lake import Lake
@@ -34,8 +35,6 @@ from aurum_assets.resources.state import State
 
 if TYPE_CHECKING:
     from aurum_assets.resources.api import ApiClient
-
-PROJECT = Path(__file__).parents[2]
 
 
 def wall_clock() -> dt.datetime:

@@ -51,10 +51,16 @@ def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
     operators: dict[str, OperatorConfig] = {}
     configs: dict[str, DatasetConfig] = {}
     known = {d.key: d for d in datasets}
+    declared = {d.operator.name: d.operator for d in datasets}
     for file in files:
         found = _read_file(file)
+        name = found.operator.name
+        if name not in declared:
+            expected = f"one of {', '.join(declared)}"
+            msg = f"{file.name}: key operator.name: expected {expected}; found {name!r}"
+            raise ConfigError(msg)
         _refuse_zeros(file, found.operator)
-        operators[found.operator.name] = found.operator
+        operators[name] = found.operator.of(declared[name])
         for config in found.datasets:
             if config.key in configs:
                 raise _wrong(file, config.key, "key", "one entry", "it is there twice")

@@ -1,34 +1,83 @@
-"""Who we are to an operator."""
+"""Who we are to an operator, and where it is asked."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Self
 
 from pydantic import SecretStr
 
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.operator import Auth, Operator
+from aurum_assets.resources.environment import is_address
 
 NOTHING = SecretStr("")
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who we are: user name and password for Basic, or a key for ``X-API-Key``, or both."""
+    """Who we are to ``operator``: what its environment variables hold, as far as they are set.
 
-    username: str = ""
-    password: SecretStr = NOTHING
-    api_key: SecretStr = NOTHING
+    Raises ``ConfigError`` for what no header can hold.
+    """
+
+    operator: Operator = field(repr=False)
+    values: Mapping[str, SecretStr] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        key = self.api_key.get_secret_value()
-        if not (key.isascii() and key.isprintable()) or key != key.strip():
-            msg = (
-                "the API key holds white space at an end, a control character or a letter beyond "
-                "ASCII, where a header can hold none: copy it again, without the line's end"
-            )
-            raise ConfigError(msg)
+        self.headers()
+
+    @classmethod
+    def of(cls, operator: Operator, *values: str | SecretStr) -> Self:
+        """Those whose variables hold ``values``, in order; what is empty or left out is not set."""
+        held = [v if isinstance(v, SecretStr) else SecretStr(v) for v in values]
+        named = zip(operator.variables, held, strict=False)
+        return cls(operator, {name: value for name, value in named if value.get_secret_value()})
 
     @property
     def given(self) -> bool:
         """Whether there is enough to sign a request."""
-        return bool(self.username and self.password.get_secret_value()) or bool(
-            self.api_key.get_secret_value()
+        return any(self._ways())
+
+    def headers(self) -> dict[str, str]:
+        """The headers that say who asks, by every way whose variables are set."""
+        found: dict[str, str] = {}
+        for way in self._ways():
+            found = {**way.headers(self._plain()), **found}
+        return found
+
+    def secrets(self) -> Iterator[str]:
+        """What may not be shown: the values of secret variables, and what headers make of them."""
+        plain = self._plain()
+        yield from (plain[n] for way in self.operator.auth for n in way.secrets if n in plain)
+        yield from (value.rpartition(" ")[2] for value in self.headers().values())
+
+    def _plain(self) -> dict[str, str]:
+        return {name: value.get_secret_value() for name, value in self.values.items()}
+
+    def _ways(self) -> Iterator[Auth]:
+        held = {name for name, value in self.values.items() if value.get_secret_value()}
+        return (way for way in self.operator.auth if held.issuperset(way.variables))
+
+
+@dataclass(frozen=True)
+class Access:
+    """How an operator is reached: ``base_url`` is empty where config's is used."""
+
+    base_url: str
+    credentials: Credentials
+
+
+def access(operator: Operator, environment: Mapping[str, str]) -> Access:
+    """What ``environment`` (variables by name) says of ``operator``.
+
+    Raises ``ConfigError`` naming the variable that is wrong.
+    """
+    base_url = environment.get(operator.base_url_variable, "")
+    if base_url and not is_address(base_url, ("http", "https"), plain=True):
+        msg = (
+            f"environment variable {operator.base_url_variable}: expected https://host/path, "
+            "without user name, password or query; found something else"
         )
+        raise ConfigError(msg)
+    given = [environment.get(name, "") for name in operator.variables]
+    return Access(base_url, Credentials.of(operator, *given))

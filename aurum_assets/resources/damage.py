@@ -1,7 +1,7 @@
-"""Damaged files of the lake: which file of a table it is that cannot be read, and why.
+"""Find the damaged file of a table after a read failed.
 
-Looked for after a read failed, never before: metadata, manifest list, manifests and data files are
-read one by one. What does not belong here: whether an error is an outage (``catalog``), and repair.
+Metadata, manifest list, manifests and data files are read one by one. Not here: whether an error is
+an outage (``catalog``), and repair.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.io import FileIO
     from pyiceberg.table import Table as IcebergTable
 
-_S3 = "AWS Error"  # in every error of pyarrow that a server, not the bytes, gave
+_S3 = "AWS Error"  # in every error of pyarrow that a server caused, not the bytes
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Damage:
 
 
 def may_be_damage(error: Exception) -> bool:
-    """Whether bytes may be wrong: not an answer of a catalog, a server or a disk.
+    """Whether damaged bytes may have caused ``error``, not a catalog, a server or a disk.
 
-    Libraries raise whatever they stumble over in wrong bytes (``KeyError``, ``SystemError``, …).
+    Libraries raise nearly anything on damaged bytes (``KeyError``, ``SystemError``, …).
     """
     if isinstance(error, AurumError):
         return False
-    if of_files(error):  # pyarrow gives no number where it is the bytes that it cannot read
+    if of_files(error):  # pyarrow sets no errno where it cannot parse the bytes
         return isinstance(error, FileNotFoundError) or not (
             getattr(error, "errno", None) or _S3 in str(error)
         )
@@ -52,7 +52,7 @@ def find_damage(
 ) -> Damage | None:
     """The first file of ``table`` (of its ``partition``) that cannot be read; None if all can be.
 
-    None as well where that cannot be found out now.
+    None also where that cannot be found out now.
     """
     from pyiceberg.exceptions import NoSuchTableError
 
@@ -81,7 +81,7 @@ def _names(found: "IcebergTable") -> set[str]:
 def _files(
     found: "IcebergTable", partition: Mapping[str, Any] | None
 ) -> "Iterator[tuple[str, Any]]":
-    """The files that a read takes, in its order, each with what reads all of it."""
+    """The files of a read in its order, each with a function that reads all of it."""
     snapshot = found.current_snapshot()
     if snapshot is None:
         return
@@ -117,7 +117,7 @@ def _read_whole(io: "FileIO", path: str, rows: int) -> None:
 
 
 def _metadata_of(catalog: "Catalog", table: Table) -> str:
-    """Where an SQL catalog says that the table's metadata lies; empty for others, which hide it."""
+    """The metadata file by an SQL catalog; empty for other catalogs, which do not show it."""
     engine = getattr(catalog, "engine", None)
     if engine is None:
         return ""
@@ -133,6 +133,6 @@ def _metadata_of(catalog: "Catalog", table: Table) -> str:
 
 
 def _of(file: str, error: Exception) -> Damage:
-    said = " ".join(str(error).partition(" [type=")[0].split())[:120]  # no part of the content
-    why = said if said not in {"", "None"} else type(error).__name__
+    text = " ".join(str(error).partition(" [type=")[0].split())[:120]  # no part of the content
+    why = text if text not in {"", "None"} else type(error).__name__
     return Damage(file, why, gone=isinstance(error, FileNotFoundError))

@@ -1,12 +1,11 @@
-"""Tables made by an earlier version: their schema grows by the columns that have come since.
+"""Add new columns to tables that an earlier version made.
 
-Iceberg knows columns by number, so that files written before a column came give nulls for it, and
-nothing is rewritten. A writer adds what is missing before it writes; a reader changes nothing, and
-gives nulls for what is missing. Only nullable columns can come later.
+Iceberg identifies columns by number, so that older files give nulls for a new column, and nothing
+is rewritten. A writer adds missing columns before it writes; a reader changes nothing and gives
+nulls for them. Only nullable columns can be added.
 
-Several writers may find the same column missing at once: each commit asserts the schema that it
-was computed from, so one lands and the others fail as any lost commit does; who tries again finds
-the column there.
+Several writers may find the same column missing at once: each commit asserts the schema that it was
+computed from, so one succeeds and the others fail as lost commits; their retry finds the column.
 """
 
 from typing import TYPE_CHECKING
@@ -28,10 +27,9 @@ def missing(found: "IcebergTable", table: Table) -> list[Column]:
 
 
 def evolved(found: "IcebergTable", table: Table, wanted: "Schema") -> "IcebergTable":
-    """``found`` with every column of ``table``, as ``wanted`` describes them; it may commit.
+    """``found`` with every column of ``table``, as in ``wanted``; may commit.
 
-    Raises ``ContractBroken`` where a column that must not be null would have to be added, and what
-    a lost commit raises.
+    Raises ``ContractBroken`` where a missing column is not nullable, and what a lost commit raises.
     """
     columns = missing(found, table)
     if not columns:
@@ -51,6 +49,6 @@ def evolved(found: "IcebergTable", table: Table, wanted: "Schema") -> "IcebergTa
 
 
 def completed(rows: pl.LazyFrame, found: "IcebergTable", table: Table) -> pl.LazyFrame:
-    """``rows`` of the Iceberg table with nulls for what it does not have yet, in stored order."""
+    """``rows`` of the Iceberg table with nulls for missing columns, in stored order."""
     nulls = (pl.lit(None, c.dtype).alias(c.name) for c in missing(found, table))
     return rows.with_columns(nulls).select(table.names)

@@ -1,8 +1,8 @@
-"""What the manifests of a table tell of its files, without a scan plan and without reading a row.
+"""A cache of a table's data files by its manifests: partitions, row counts and bounds.
 
-A manifest never changes, so what it tells is remembered by its path: a process that looks again
-reads only the manifests that are new. A scan plan evaluates filters and residuals file by file and
-takes twice as long; ``inspect.files`` decodes all statistics of all columns, six times as long.
+A manifest never changes, so its content is cached by path: a process that reads again only reads
+new manifests. A scan plan evaluates filters and residuals file by file and takes twice as long;
+``inspect.files`` decodes all statistics of all columns, six times as long.
 """
 
 import datetime as dt
@@ -30,15 +30,15 @@ class Held:
 
     @property
     def day(self) -> dt.date:
-        """The operating day of the rows. Raises ``KeyError`` where the table has no such days."""
+        """The operating day of the rows. Raises ``KeyError`` where the table has none."""
         day: dt.date = self.partition[DAY]
         return day
 
 
 class Holdings:
-    """The files of tables, as their current snapshots have them.
+    """The files of tables by their current snapshots.
 
-    Threads may share it: at worst two of them read the same manifest.
+    Threads may share it: at worst two read the same manifest.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Holdings:
     def of(
         self, found: "IcebergTable", first: dt.date = dt.date.min, last: dt.date = dt.date.max
     ) -> Iterator[Held]:
-        """The files whose operating day is from ``first`` to ``last``; all where there is none."""
+        """The files of operating days ``first`` to ``last``; all files in tables without days."""
         uuid, manifests = str(found.metadata.table_uuid), manifests_of(found)
         before = self._known.get(uuid, {})
         paths = {m.manifest_path for m in manifests}

@@ -1,15 +1,14 @@
-"""The lake: Iceberg tables, and the one way in which rows come into them.
+"""The lake: Iceberg tables, and the only way to write rows to them.
 
-``merge`` adds what is new and replaces what changed, in one commit, inside an optimistic loop;
-``replace`` makes a day exactly what it is given. Both can be killed or raced at any moment. What
-does not belong here: deciding what a row means or whether it may enter, and what keeps a table
-cheap over the years (``maintenance``).
+``merge`` adds new rows and replaces changed ones, in one commit, inside an optimistic loop;
+``replace`` makes a day exactly what it is given. Both are safe under kills and races. Not here:
+deciding what a row means or whether it may enter, and compaction (``maintenance``).
 
 Measured on pyiceberg 0.12, and the reason for what looks roundabout here: its own commit retry can
-duplicate rows, so it is switched off and this loop retries; a commit that landed but was reported
-failed makes it delete the manifests of a live snapshot, so ``catalog`` guards ``commit_table``;
-``delete`` then ``append`` as two commits leaves short days under ``kill -9``, so a day is rewritten
-in one.
+duplicate rows, so it is switched off and this loop retries; a commit that took effect but was
+reported failed makes it delete the manifests of a live snapshot, so ``catalog`` guards
+``commit_table``; ``delete`` then ``append`` as two commits leaves short days under ``kill -9``, so
+a day is rewritten in one.
 """
 
 import contextlib
@@ -44,15 +43,15 @@ from aurum_assets.model.finding import Finding, broken
 from aurum_assets.model.table import SUPERSEDED_AT, Table
 from aurum_assets.resources.catalog import (
     described,
+    failure_kind,
+    failures,
     file_location,
     file_of,
-    guard_landed_commits,
+    guard_commits,
     of_files,
     open_catalog,
     reason,
     sqlite_uri,
-    trouble_of,
-    troubles,
     warehouse,
 )
 from aurum_assets.resources.damage import Damage, find_damage, may_be_damage
@@ -91,7 +90,7 @@ _CATALOGS = ("sql", "rest", "glue")
 _CHECKING = "checking the lake"
 _LOOK = "look at AURUM_CATALOG_*, and whether its servers are up"
 _PATIENCE = 120.0  # for a write
-_NAME_PATIENCE = 10.0  # for a name: DNS does not know a container that is starting
+_NAME_PATIENCE = 10.0  # for a host name: DNS does not know a container that is starting
 _SHORTER_PATIENCE = 30.0  # to open the catalog, to read, to make a table
 
 _PROPERTIES = {
@@ -105,9 +104,9 @@ _PROPERTIES = {
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge did. ``snapshot_id`` is None where there was nothing to commit.
+    """The result of a merge. ``snapshot_id`` is None where there was nothing to commit.
 
-    ``held``: the rows of the partition afterwards; None where nobody looked.
+    ``held``: the rows of the partition afterwards; None where they were not counted.
     """
 
     new: int = 0
@@ -121,7 +120,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class TableSummary:
-    """A table in numbers, read from its manifests alone. ``snapshot``: which one they are of."""
+    """Numbers of a table, read from the manifests of ``snapshot`` alone."""
 
     rows: int
     days: int
@@ -170,7 +169,7 @@ class Lake:
 
     @classmethod
     def local(cls, root: Path) -> "Lake":
-        """SQLite catalog and warehouse in a folder, which is made with the first use."""
+        """A lake with SQLite catalog and warehouse in a folder, made at its first use."""
         root = root.resolve()
         return cls(
             {
@@ -183,7 +182,7 @@ class Lake:
 
     @classmethod
     def remote(cls, properties: Mapping[str, str], root: Path) -> "Lake":
-        """The catalog of ``properties``; writers of this machine take turns in a folder."""
+        """A lake in the catalog of ``properties``; this machine's lock files are in ``root``."""
         found = cls(properties, locks=root.resolve())
         found.configured = dict(properties)
         return found
@@ -201,7 +200,7 @@ class Lake:
 
     @cached_property
     def catalog(self) -> "Catalog":
-        """The catalog, its commits guarded.
+        """The catalog, with guarded commits.
 
         Raises ``LakeUnreachable`` where it cannot be reached within half a minute, ``ConfigError``
         where it refuses us, ``LakeDamaged`` where its file (or, of a table, a file) is damaged,
@@ -212,12 +211,12 @@ class Lake:
 
     @cached_property
     def _opened(self) -> "Catalog":
-        """The catalog, wherever its tables have their files."""
+        """The catalog, without checking where its tables have their files."""
         self._refuse_lost_catalog()
         if self._locks is not None and self._embedded:
             _made(self._locks)
         opened = self._given or self._patiently(_OPENING, lambda _: open_catalog(self._properties))
-        guard_landed_commits(opened, self._properties, self._sleep, self._shorter_patience)
+        guard_commits(opened, self._properties, self._sleep, self._shorter_patience)
         return opened
 
     @property
@@ -225,9 +224,9 @@ class Lake:
         return self._properties.get("uri", "").startswith("sqlite:")
 
     def elsewhere(self) -> list[Registered]:
-        """The tables whose files are named in another place than this lake: it is a copy, or moved.
+        """The tables whose metadata names files in another place: the lake was copied or moved.
 
-        None where the catalog decides the place by itself (REST, Glue). Raises like ``catalog``,
+        Empty where the catalog itself decides the place (REST, Glue). Raises like ``catalog``,
         and ``LakeBusy`` where an embedded catalog stays locked.
         """
         if self._given is not None or not self.place or self._properties.get("type") != "sql":
@@ -237,14 +236,14 @@ class Lake:
             try:
                 tables = registered_in_file(file, self._shorter_patience)
             except sqlite3.Error as error:
-                raise self.in_words(_OPENING, error) from None
+                raise self.explained(_OPENING, error) from None
         else:
             engine = self._engine()
             tables = self._patiently(_OPENING, lambda _: registered_in(engine))
         return elsewhere(tables, self.place)
 
     def refuse_elsewhere(self) -> None:
-        """Raise ``HomeMoved`` where the files of a table are named in another place."""
+        """Raise ``HomeMoved`` where a table names files in another place."""
         away = self.elsewhere()
         if not away:
             return
@@ -265,14 +264,14 @@ class Lake:
         raise HomeMoved(msg, remedy=remedy)
 
     def look_elsewhere(self, table: Registered) -> Relocated:
-        """Look whether all files of ``table``, one of those ``elsewhere``, are in this lake.
+        """Check that all files of ``table``, one of those ``elsewhere``, are in this lake.
 
-        Raises ``LakeDamaged`` naming the first that is not, or not whole; and like ``catalog``.
+        Raises ``LakeDamaged`` naming the first that is missing or incomplete; and like ``catalog``.
         """
         return self._patiently(table.identifier, lambda _: self._relocation(table).look())
 
     def relocate(self, table: Registered) -> None:
-        """Let ``table``, one of those ``elsewhere``, name its files in this lake, in one commit.
+        """Make ``table``, one of those ``elsewhere``, name its files in this lake, in one commit.
 
         Raises ``LakeBusy`` where another process changed the table, and like ``look_elsewhere``.
         """
@@ -360,7 +359,7 @@ class Lake:
         return cast("Any", self._opened).engine
 
     def table(self, table: Table) -> "IcebergTable":
-        """The Iceberg table, as it is now; made where it is missing. Raises like ``catalog``."""
+        """The Iceberg table as it is now; created where missing. Raises like ``catalog``."""
         self.catalog  # noqa: B018  has a patience of its own
         return self._patiently(table.identifier, lambda _: self._table(table), within=(table, None))
 
@@ -375,10 +374,10 @@ class Lake:
         otherwise: _T,
         partition: Mapping[str, Any] | None = None,
     ) -> _T:
-        """What ``once`` reads of the table as it is now, ``otherwise`` where there is none.
+        """The result of ``once`` on the table as it is now, ``otherwise`` where there is none.
 
-        Asked again for half a minute where catalog or files are out of reach. ``partition``: all
-        that is read of it. Raises like ``catalog``.
+        Retried for half a minute where catalog or files are out of reach. ``partition``: the only
+        one that ``once`` reads. Raises like ``catalog``.
         """
         from pyiceberg.exceptions import NoSuchTableError
 
@@ -394,7 +393,7 @@ class Lake:
         return self._patiently(table.identifier, read, within=(table, partition))
 
     def claimed_by(self, ours: str) -> str:
-        """Whose data the lake holds, ``real`` or ``simulated``: ``ours`` where nobody had said.
+        """Which data the lake holds, ``real`` or ``simulated``: marks it as ``ours`` if unmarked.
 
         Raises like ``catalog``.
         """
@@ -410,13 +409,13 @@ class Lake:
         return self._patiently("whose data the lake holds", claim)
 
     def uuid(self, table: Table) -> str:
-        """The identity of the table: another one after it was dropped and made again."""
+        """The UUID of the table: another one after it was dropped and created again."""
         return str(self.table(table).metadata.table_uuid)
 
     def held(self, table: Table, partition: Mapping[str, Any]) -> tuple[str, int]:
-        """The identity of the table, as ``uuid``, and its rows of ``partition``.
+        """The UUID of the table, and the number of its rows in ``partition``.
 
-        No row is read, and the next merge into the partition need not plan again.
+        No row is read; the next merge into the partition reuses the plan.
         """
         self.catalog  # noqa: B018  has a patience of its own
 
@@ -427,7 +426,7 @@ class Lake:
         return self._patiently(table.identifier, once, within=(table, partition))
 
     def partitions(self, table: Table) -> dict[tuple[Any, ...], int]:
-        """The rows of each partition that holds any, by its values; no row is read."""
+        """Row counts of the partitions that hold any, by their values; no row is read."""
 
         def once(found: "IcebergTable") -> dict[tuple[Any, ...], int]:
             rows = Counter[tuple[Any, ...]]()
@@ -443,9 +442,9 @@ class Lake:
         partition: Mapping[str, Any] | None = None,
         columns: tuple[str, ...] | None = None,
     ) -> pl.DataFrame:
-        """The rows of ``partition`` (all where None), sorted as the table says.
+        """The rows of ``partition`` (all where None) in the table's order.
 
-        Raises like ``catalog``, as the other ways to look at a table do.
+        Raises like ``catalog``, as the other methods that read do.
         """
         where, names = partition or {}, columns or tuple(table.names)
 
@@ -456,10 +455,10 @@ class Lake:
         return self.reading(table, once, table.empty().select(names), where)
 
     def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
-        """Bring ``frame`` (as ``fold`` gives it, of one partition) into its partition.
+        """Merge ``frame`` (as ``fold`` gives it, of one partition) into its partition.
 
-        A key that is not there is added; one whose record hash differs is replaced; the others are
-        left, with the provenance of the snapshot that said them first. Rows absent from ``frame``
+        A new key is added; one whose record hash differs is replaced; the others stay, with the
+        provenance of the snapshot that gave them first. Rows absent from ``frame``
         stay. A replaced row goes to the table's history first. Raises ``ContractBroken`` where the
         frame does not fit the table, ``Overtaken`` where the table holds what was fetched later.
         """
@@ -480,8 +479,8 @@ class Lake:
     ) -> Merged:
         """Make ``partition`` hold exactly ``frame`` (as ``fold`` gives it).
 
-        No commit where it does already. Raises ``Overtaken`` where a stored row is true for
-        ``keeps``: somebody else brought it meanwhile.
+        No commit where it does already. Raises ``Overtaken`` where ``keeps`` is true for a stored
+        row: another writer added it meanwhile.
         """
         return self._optimistic(
             table,
@@ -490,7 +489,7 @@ class Lake:
         )
 
     def rewriting(self, table: Table, once: "Callable[[IcebergTable], _T]") -> _T:
-        """What ``once`` returns, which commits to the table as it is now without changing a row.
+        """The result of ``once``, which commits to the table without changing a row.
 
         ``once`` runs again where another writer committed first. Raises like ``merge``.
         """
@@ -499,7 +498,7 @@ class Lake:
     def compacted(
         self, found: "IcebergTable", table: Table, partition: Mapping[str, Any], commit: UUID
     ) -> "tuple[list[DataFile], list[DataFile]]":
-        """The files of ``partition``, and what holds their rows in the table's order: one file.
+        """The files of ``partition``, and one new file with their rows in the table's order.
 
         The new file is written, not committed.
         """
@@ -511,10 +510,10 @@ class Lake:
         return [task.file for task in tasks], written
 
     def set_aside(self, tables: Sequence[Table], folder: Path | None) -> list[str]:
-        """Take ``tables`` out of the catalog; sentences of what was kept where.
+        """Remove ``tables`` from the catalog; returns sentences that say where their files are.
 
-        Their files are moved below ``folder`` where they lie in this lake's own, else they stay
-        where they are. Raises like ``catalog``.
+        Files in this lake's own folder are moved below ``folder``, others stay where they are.
+        Raises like ``catalog``.
         """
         from pyiceberg.exceptions import NoSuchTableError
 
@@ -540,7 +539,7 @@ class Lake:
         return kept
 
     def close(self) -> None:
-        """Let go of the catalog; it is opened again with the next use."""
+        """Close the catalog; it is opened again at its next use."""
         self.__dict__.pop("catalog", None)
         opened = self.__dict__.pop("_opened", None)
         if opened is not None and self._given is None:
@@ -549,9 +548,9 @@ class Lake:
     def summary(
         self, table: Table, over: str = "interval_start", known: TableSummary | None = None
     ) -> TableSummary | None:
-        """Counts, and bounds of the instants ``over``, without reading a row.
+        """Counts, and the bounds of the instants in column ``over``, without reading a row.
 
-        ``known``, an earlier summary, comes back where nothing was committed since.
+        ``known``, an earlier summary, is returned where nothing was committed since.
         """
 
         def once(found: "IcebergTable") -> TableSummary:
@@ -594,9 +593,9 @@ class Lake:
     def volumes(
         self, table: Table, first: dt.date, last: dt.date
     ) -> dict[dt.date, tuple[int, int]]:
-        """Rows, and how many finalities, of each day held from ``first`` to ``last``, in order.
+        """The numbers of rows and finalities of each day held from ``first`` to ``last``, in order.
 
-        No row is read: files know how many rows they have, and between what their values lie.
+        No row is read: manifests have row counts and value bounds of each file.
         """
 
         def once(found: "IcebergTable") -> dict[dt.date, tuple[int, int]]:
@@ -607,7 +606,7 @@ class Lake:
     def write_nowhere(self, table: Table, frame: pl.DataFrame) -> None:
         """Write ``frame``, of one partition, to a scratch folder, exactly as a commit would.
 
-        Raises what writing it raises: no row of it could ever be stored.
+        Raises what the write raises: such a frame can never be stored.
         """
         from pyiceberg.io.pyarrow import PyArrowFileIO
 
@@ -626,7 +625,7 @@ class Lake:
         self, found: "IcebergTable", partition: Mapping[str, Any]
     ) -> "Sequence[FileScanTask]":
         """The files of ``partition``. A snapshot never changes, so its last plan is kept: reading
-        some twenty manifests costs as much as writing a tick's rows.
+        some twenty manifests costs as much as writing the rows of one fetch.
         """
         snapshot = found.current_snapshot()
         if snapshot is None:
@@ -665,18 +664,18 @@ class Lake:
         unchanged = len(frame) - new - changed
         if not new and not changed:
             return Merged(unchanged=unchanged, attempts=attempt, held=_count(tasks))
-        said = frame.filter(is_new | is_changed)
+        written = frame.filter(is_new | is_changed)
         if changed or len(tasks) >= FILES_BEFORE_COMPACTION:
             held = _rows(found, table, partition, tuple(table.names), tasks)
             if changed and table.keeps_history:
                 self.merge(table.history, _superseded(table, held, frame.filter(is_changed)))
-            kept = held.join(said, on=table.key, how="anti")
-            said = pl.concat([kept, said.select(table.names)]).sort(table.order)
-            snapshot = self._commit(found, table, said, partition, over=tasks)
-            count = len(said)
+            kept = held.join(written, on=table.key, how="anti")
+            written = pl.concat([kept, written.select(table.names)]).sort(table.order)
+            snapshot = self._commit(found, table, written, partition, over=tasks)
+            count = len(written)
         else:
-            snapshot = self._commit(found, table, said, partition, beside=tasks)
-            count = _count(tasks) + len(said)
+            snapshot = self._commit(found, table, written, partition, beside=tasks)
+            count = _count(tasks) + len(written)
         return Merged(new, changed, unchanged, 0, snapshot, attempt, count)
 
     def _replace_once(
@@ -713,9 +712,9 @@ class Lake:
         over: "Sequence[FileScanTask]" = (),
         beside: "Sequence[FileScanTask]" = (),
     ) -> int:
-        """Add ``frame`` to its partition, in place of the files ``over`` or beside others.
+        """Commit ``frame`` to its partition, replacing the files ``over`` or beside all others.
 
-        Forgets old snapshots in the same commit, and knows the partition's files afterwards.
+        Expires old snapshots in the same commit, and keeps the plan of the partition.
         """
         from pyiceberg.table import FileScanTask
         from pyiceberg.table.update.snapshot import ExpireSnapshots
@@ -747,23 +746,23 @@ class Lake:
     def _optimistic(
         self, table: Table, once: Callable[[int], _T], partition: Mapping[str, Any] | None = None
     ) -> _T:
-        """Try until a commit lands on the state that it was computed from.
+        """Retry ``once`` until it commits on the state that it was computed from.
 
-        Writers of one machine take turns, or a rewrite would always lose to the appends beside it.
-        Raises ``LakeBusy`` where others kept winning for two minutes, ``LakeUnreachable`` where
+        Writers of one machine hold a lock, or a rewrite would always lose to concurrent appends.
+        Raises ``LakeBusy`` where other writers won for two minutes, ``LakeUnreachable`` where
         catalog or warehouse was away that long, ``ConfigError`` where it refuses us.
         """
-        self.catalog  # noqa: B018  opened before it is our turn, for others are waiting
+        self.catalog  # noqa: B018  opened before the lock is taken, which others wait for
 
-        def in_turn(attempt: int) -> _T:
-            with self._turn(table):
+        def locked(attempt: int) -> _T:
+            with self._locked(table):
                 return once(attempt)
 
-        return self._patiently(table.identifier, in_turn, self._patience, (table, partition))
+        return self._patiently(table.identifier, locked, self._patience, (table, partition))
 
     @contextlib.contextmanager
-    def _turn(self, table: Table) -> Iterator[None]:
-        """Wait for this machine's other writers of the table; a killed one gives way at once."""
+    def _locked(self, table: Table) -> Iterator[None]:
+        """Hold this machine's lock on writing the table; a killed holder releases it at once."""
         if self._locks is None:
             yield
             return
@@ -782,13 +781,13 @@ class Lake:
         patience: float | None = None,
         within: tuple[Table, Mapping[str, Any] | None] | None = None,
     ) -> _T:
-        """Do what others may be faster at, and what a catalog must answer: it may come back.
+        """Retry ``once`` while other writers win, or catalog or files are out of reach.
 
-        A host's name that is unknown for 10 s in a row stays so.
-        ``within``: the table, and the partition of it, whose files are looked at where wrong bytes
-        may be the reason: these do not come back, and nobody waits for them.
+        A host name that is unknown for 10 s in a row counts as wrong. ``within``: the table and
+        partition whose files are examined where damaged bytes may be the reason: a retry does not
+        help then.
         """
-        lost = troubles(self._properties)
+        lost = failures(self._properties)
         began = time.monotonic()
         until = began + (self._shorter_patience if patience is None else patience)
         unknown: float | None = None  # since when the host's name is
@@ -800,9 +799,9 @@ class Lake:
                 self._refuse_damage(what, error, within)
                 if not isinstance(error, lost):
                     raise
-                now, trouble = time.monotonic(), trouble_of(error)
-                unknown = (unknown or now) if trouble == "unknown" else None
-                waits = trouble in {"busy", "away", "unknown"}
+                now, kind = time.monotonic(), failure_kind(error)
+                unknown = (unknown or now) if kind == "unknown" else None
+                waits = kind in {"busy", "away", "unknown"}
                 if not waits or now > until or (unknown and now > unknown + _NAME_PATIENCE):
                     raise self._given_up(what, attempt, began, error) from None
             ceiling = min(_LONGEST_WAIT, 0.02 * 2**attempt)
@@ -812,7 +811,7 @@ class Lake:
     def _refuse_damage(
         self, what: str, error: Exception, within: tuple[Table, Mapping[str, Any] | None] | None
     ) -> None:
-        """Raise ``LakeDamaged`` where ``error`` comes of a file that cannot be read."""
+        """Raise ``LakeDamaged`` where ``error`` was caused by a file that cannot be read."""
         if within is None or not may_be_damage(error):
             return
         found = find_damage(self.catalog, *within)
@@ -820,7 +819,7 @@ class Lake:
             raise self._damaged(what, found) from None
 
     def damage(self, table: Table, what: str = "") -> LakeDamaged | None:
-        """Which file of ``table`` cannot be read, as an error; None where all can be."""
+        """The error naming a file of ``table`` that cannot be read; None where all can."""
         found = find_damage(self.catalog, table)
         return None if found is None else self._damaged(what or table.identifier, found)
 
@@ -833,7 +832,7 @@ class Lake:
         return LakeDamaged(f"{what}: {found.file} is damaged ({found.why})", remedy=_ANEW)
 
     def _refuse_lost_catalog(self) -> None:
-        """Refuse to begin a new catalog beside the files of the tables of a lost one."""
+        """Raise ``LakeDamaged`` instead of creating a catalog beside the tables of a lost one."""
         uri = self._properties.get("uri", "")
         if self._given is not None or not uri.startswith("sqlite:"):
             return
@@ -846,27 +845,27 @@ class Lake:
             raise self._damaged(_OPENING, found)
 
     def _given_up(self, what: str, attempt: int, began: float, error: Exception) -> AurumError:
-        if trouble_of(error) == "busy":
+        if failure_kind(error) == "busy":
             why = reason(error, self._properties)
             return LakeBusy(f"{what}: {attempt} commits in a row lost to other writers ({why})")
-        return self.in_words(what, error, time.monotonic() - began)
+        return self.explained(what, error, time.monotonic() - began)
 
-    def in_words(self, what: str, error: Exception, seconds: float = 0) -> AurumError:
-        """``error`` of a library that reads or writes ``what``, ``seconds`` after the first.
+    def explained(self, what: str, error: Exception, seconds: float = 0) -> AurumError:
+        """Our error for the ``error`` of a library on ``what``, ``seconds`` after the first.
 
-        What libraries say may hold addresses and passwords. ``ConfigError`` where asking again
-        cannot help, else ``LakeUnreachable``.
+        Messages of libraries may hold addresses and passwords. ``ConfigError`` where a retry cannot
+        help, else ``LakeUnreachable``.
         """
-        trouble, why = trouble_of(error), reason(error, self._properties)
+        failure, why = failure_kind(error), reason(error, self._properties)
         place = (warehouse if of_files(error) else described)(self._properties)
-        words = {"what": what, "place": place, "why": why, "also": "", "long": ""}
-        words["variable"] = "AURUM_S3_ENDPOINT" if of_files(error) else "AURUM_CATALOG_URI"
+        terms = {"what": what, "place": place, "why": why, "also": "", "long": ""}
+        terms["variable"] = "AURUM_S3_ENDPOINT" if of_files(error) else "AURUM_CATALOG_URI"
         if of_files(error):
-            words["also"] = ", and at what the credentials may do"
+            terms["also"] = ", and at what the credentials may do"
         if seconds:
-            words["long"] = f" for {seconds:.0f} s"
-        kind, sentence, remedy = _SENTENCES.get(trouble, _SENTENCES["away"])
-        return kind(sentence.format_map(words), remedy=remedy.format_map(words))
+            terms["long"] = f" for {seconds:.0f} s"
+        kind, sentence, remedy = _SENTENCES.get(failure, _SENTENCES["away"])
+        return kind(sentence.format_map(terms), remedy=remedy.format_map(terms))
 
     def _table(self, table: Table) -> "IcebergTable":
         from pyiceberg.exceptions import NoSuchTableError
@@ -956,7 +955,7 @@ def _rows(
     columns: tuple[str, ...],
     tasks: "Sequence[FileScanTask]",
 ) -> pl.DataFrame:
-    """``columns`` of the rows of ``tasks``, which were planned for ``partition``."""
+    """``columns`` of the rows in the files ``tasks``, planned for ``partition``."""
     from pyiceberg.io.pyarrow import ArrowScan
 
     schema = {name: table.schema[name] for name in columns}
@@ -1020,7 +1019,7 @@ def _volumes(
 
 
 def _superseded(table: Table, held: pl.DataFrame, by: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``held`` whose keys ``by`` gives other values, as the history has them."""
+    """The rows of ``held`` that ``by`` replaces, in the columns of the history."""
     since = by.select(*table.key, pl.col("fetched_at").alias(SUPERSEDED_AT.name))
     return held.join(since, on=table.key, how="inner").select(table.history.names)
 
@@ -1045,7 +1044,7 @@ def _may_hold(found: "IcebergTable", file: "DataFile", frame: pl.DataFrame) -> b
 
 @cache
 def _transaction_class() -> "type[Transaction]":
-    """A transaction that computes its metadata once a change, not at each of some 17 looks.
+    """A transaction class that computes its metadata once a change, not at each of 17 reads.
 
     pyiceberg 0.12 copies all metadata deeply each time: half of what a small commit cost.
     """
@@ -1080,7 +1079,7 @@ def _written(
         return ()
     schema, spec = found.schema(), found.spec()
     unknown = [name for name in schema.column_names if name not in table.schema]
-    if unknown:  # nulls in their place would wipe what a newer version wrote
+    if unknown:  # writing nulls would erase what a newer version wrote
         msg = (
             f"{table.identifier} has the column {unknown[0]}, which this version of the code does "
             "not know: upgrade it; what was archived is kept"

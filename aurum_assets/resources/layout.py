@@ -1,15 +1,15 @@
-"""How the manifests of an Iceberg table are arranged, and the commit that arranges them anew.
+"""Group the files of an Iceberg table into manifests by month, in one commit.
 
-A manifest is read whole, so what is looked at together lies together: the files of all closed days
-of a month are in one manifest, those of an open day in one (until its writers add to it). The
-manifest list says between which days a manifest lies: a merge into an open day therefore reads no
-manifest of closed days, and a look at a year reads twelve.
+A manifest is read whole, so files that are read together share one: those of all closed days of a
+month, those of an open day (until its writers add to it). The manifest list has the bounds of the
+days in each manifest: a merge into an open day reads no manifest of closed days, and a query over a
+year reads twelve.
 
-pyiceberg 0.12 merges manifests only while it appends, in the order of their age and up to a size,
-so open days end up in one manifest with closed ones; and it knows no rewrite of data files. So the
-snapshot is built here, of pyiceberg's public parts: manifests written with ``write_manifest``,
-every kept file with the snapshot id and the sequence numbers that it had. The commit asserts that
-the main branch is where it was read: it loses against any other commit, and then nothing happened.
+pyiceberg 0.12 merges manifests only on appends, by age and up to a size, so open days end up in one
+manifest with closed ones; and it cannot rewrite data files. So the snapshot is built here from
+pyiceberg's public parts: manifests written with ``write_manifest``, every kept file with its
+snapshot id and sequence numbers. The commit asserts that the main branch has not moved since it was
+read: it loses against any other commit, and then changes nothing.
 """
 
 import datetime as dt
@@ -57,10 +57,10 @@ class Contents:
 
 @dataclass
 class Layout:
-    """What the manifests of the next snapshot hold.
+    """The manifests of the next snapshot.
 
     ``kept`` stay as they are; ``moved`` and ``added`` are to be written, one manifest a group;
-    ``removed`` are the entries of files that others replace.
+    ``removed`` are the entries of replaced files.
     """
 
     kept: "list[ManifestFile]"
@@ -80,7 +80,7 @@ class Layout:
 
 
 def partition_of(found: "IcebergTable", file: "DataFile") -> Partition:
-    """The partition of a file, as the table is partitioned by columns as they are."""
+    """The partition of a file (the table is partitioned by identity)."""
     names = [f.name for f in found.specs()[file.spec_id].fields]
     values = [file.partition[number] for number in range(len(names))]
     return tuple((n, _date(v) if n == DAY else v) for n, v in zip(names, values, strict=True))
@@ -110,10 +110,9 @@ def layout_of(
     may_move: "Callable[[ManifestFile], bool]",
     rewrites: Iterable[Rewrite] = (),
 ) -> Layout:
-    """The layout that the current snapshot should have once ``rewrites`` are in it.
+    """The layout of the next snapshot, with ``rewrites`` in it.
 
-    Manifests for which ``may_move`` is False stay, whatever they hold; they hold no file of
-    ``rewrites``.
+    Manifests for which ``may_move`` is False stay as they are; they hold no file of ``rewrites``.
     """
     gone = {file.file_path for rewrite in rewrites for file in rewrite.old}
     added = defaultdict[Group, list["DataFile"]](list)
@@ -144,7 +143,7 @@ def layout_of(
 
 
 def unchanged(found: "IcebergTable") -> Layout:
-    """The layout that the current snapshot has."""
+    """The layout of the current snapshot."""
     return Layout(list(manifests_of(found)), {}, {}, [])
 
 
@@ -156,7 +155,7 @@ def _group(found: "IcebergTable", file: "DataFile", closed_before: dt.date) -> G
 
 
 def commit_layout(found: "IcebergTable", layout: Layout) -> list[str]:
-    """Make ``layout`` the table's current snapshot; the paths of the manifests written for it."""
+    """Make ``layout`` the table's current snapshot; returns the paths of the new manifests."""
     u = _updates()
     writer = _Writer(found)
     snapshot = writer.snapshot(layout)
@@ -169,7 +168,7 @@ def commit_layout(found: "IcebergTable", layout: Layout) -> list[str]:
 
 
 def expire(found: "IcebergTable", expired: Sequence[int]) -> None:
-    """Forget the snapshots ``expired``; no new one is made."""
+    """Expire the snapshots ``expired``; no new one is made."""
     _commit(found, _updates().RemoveSnapshotsUpdate(snapshot_ids=list(expired)))
 
 
@@ -213,7 +212,7 @@ class _Writer:
             manifests.append(self._manifest(group[0], existing=existing, added=added))
         for spec_id in sorted({e.data_file.spec_id for e in layout.removed}):
             removed = [e for e in layout.removed if e.data_file.spec_id == spec_id]
-            # Other engines look there for files that are gone. The next append drops it.
+            # Other engines read the removed files there. The next append drops it.
             manifests.append(self._manifest(spec_id, removed=removed))
         number = self._found.metadata.next_sequence_number()
         path = self._path(f"snap-{self._id}-0-{self._uuid}.avro")
@@ -226,7 +225,7 @@ class _Writer:
             avro_compression=self._codec,
         ) as writer:
             writer.add_manifests(manifests)
-        said = {
+        fields = {
             "snapshot-id": self._id,
             "parent-snapshot-id": self._parent.snapshot_id,
             "manifest-list": path,
@@ -234,7 +233,7 @@ class _Writer:
             "summary": self._summary(layout),
             "schema-id": self._found.metadata.current_schema_id,
         }
-        return Snapshot.model_validate(said)
+        return Snapshot.model_validate(fields)
 
     def _manifest(
         self,
@@ -265,7 +264,7 @@ class _Writer:
                     ManifestEntry.from_args(
                         status=ManifestEntryStatus.ADDED,
                         snapshot_id=self._id,
-                        sequence_number=None,  # that of the snapshot: the catalog gives it
+                        sequence_number=None,  # the snapshot's, assigned by the catalog
                         file_sequence_number=None,
                         data_file=file,
                     )
@@ -291,7 +290,7 @@ class _Writer:
             file = entry.data_file
             collector.remove_file(file, schema, specs[file.spec_id])
         before = self._parent.summary
-        # pyiceberg counts the totals of an overwrite alone; a replacement counts alike.
+        # pyiceberg only computes totals for an overwrite; they are the same for a replacement.
         counted = update_snapshot_summaries(
             Summary(operation=Operation.OVERWRITE, **collector.build()),
             before.additional_properties if before else None,

@@ -1,15 +1,15 @@
-"""Maintenance of one table: closed days in one file each, old snapshots and files gone.
+"""Maintenance of one table: compact closed days, expire snapshots, delete unreferenced files.
 
-In this order, so that it can be killed or raced anywhere: rows of closed days are written anew as
-one file a day, sorted as the table says (nobody sees them yet); one commit a month of days puts
-these in place of the old files, if nobody changed the days meanwhile, and arranges the manifests
-(``layout``); the last commit expires snapshots (``snapshots``); then files are deleted that nothing
-refers to any more (``unreferenced``, which says why that is safe). Rows are read and written while
-writers go on: only the commits take this machine's lock of the table.
+In this order, so that it can be killed or raced anywhere: rows of closed days are rewritten as one
+file a day, in the table's order (not visible yet); one commit for each month of days replaces the
+old files by these, unless somebody changed the days meanwhile, and arranges the manifests
+(``layout``); the last commit expires snapshots (``snapshots``); then unreferenced files are deleted
+(``unreferenced``, which says why that is safe). Rows are read and written while writers go on: only
+the commits take this machine's lock of the table.
 
-What was written within the last ``Ages.quiet`` is left to the next run: whoever wrote it may still
-be finding out whether its commit landed, which it tells by the manifest that it wrote
-(``catalog.guard_landed_commits``).
+What was written within the last ``Ages.quiet`` is left to the next run: its writer may still be
+finding out whether its commit took effect, which it recognizes by its manifest
+(``catalog.guard_commits``).
 """
 
 import datetime as dt
@@ -48,7 +48,7 @@ _QUIET = dt.timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Ages:
-    """How long a file or snapshot is kept that nobody needs, and what counts as just written."""
+    """How long unneeded files and snapshots are kept, and what counts as just written."""
 
     kept: dt.timedelta = KEPT_FOR
     quiet: dt.timedelta = _QUIET
@@ -56,7 +56,7 @@ class Ages:
 
 @dataclass(frozen=True)
 class Maintained:
-    """What maintenance did to a table, or would do in a dry run; nothing where there is no table.
+    """What maintenance did to a table, or would do in a dry run; all 0 without a table.
 
     ``days_rewritten`` counts partitions (a day, or a day of one dataset). ``bytes_rewritten`` is
     the size of the ``files_rewritten``. ``files_deleted`` counts by kind: ``data``, ``manifest``,
@@ -84,7 +84,7 @@ def maintain_table(
     progress: Callable[[str], None] | None = None,
     ages: Ages = Ages(),
 ) -> Maintained:
-    """Bring ``table`` in order: days before ``closed_before``, snapshots and files as of ``now``.
+    """Maintain ``table``: days before ``closed_before``, snapshots and files as of ``now``.
 
     ``now`` is aware (UTC). ``dry_run`` writes nothing and returns what it would do.
     ``progress`` is called with one sentence per step. Raises like ``Lake.merge``.
@@ -104,9 +104,9 @@ class _Run:
         closed_before: dt.date,
         now: dt.datetime,
         ages: Ages,
-        say: Callable[[str], None],
+        progress: Callable[[str], None],
     ) -> None:
-        self._lake, self._table, self._say = lake, table, say
+        self._lake, self._table, self._progress = lake, table, progress
         self._closed_before, self._now, self._ages = closed_before, now, ages
         self._contents = Contents()
         self._files: dict[str, u.File] = {}
@@ -119,7 +119,7 @@ class _Run:
     def _plan(self, found: "IcebergTable") -> Maintained:
         self._files = u.files_below(found.io, found.location())
         rewritten = self._to_rewrite(found)
-        # Of a new file only the partition counts here, and the old ones have that.
+        # Only the partition of a new file matters here: that of the old ones.
         rewrites = [Rewrite(p, tuple(old), (old[0],)) for p, old in rewritten.items()]
         layout = self._layout(found, rewrites)
         commits = max(len(_months(rewritten)), int(layout.changes))
@@ -132,10 +132,10 @@ class _Run:
         return self._result(rewrites, _count(found), layout.manifests, expired, gone)
 
     def done(self) -> Maintained:
-        """Do it, and tell."""
+        """Maintain the table; returns what was done."""
         lake, table = self._lake, self._table
-        self._tell("listing files")
-        lake.table(table)  # a writer's look: it has all columns from now on
+        self._report("listing files")
+        lake.table(table)  # as a writer: it has all columns from now on
         before = lake.reading(table, _count, 0)
         self._files = lake.reading(table, lambda t: u.files_below(t.io, t.location()), {})
         nothing: dict[Partition, list[DataFile]] = {}
@@ -147,7 +147,7 @@ class _Run:
             for partition in batch:
                 written += 1
                 ready.append(self._rewritten(partition))
-                self._tell(f"{written} of {len(to_rewrite)} closed days rewritten")
+                self._report(f"{written} of {len(to_rewrite)} closed days rewritten")
             rewrites += lake.rewriting(table, partial(self._arrange, ready=ready))
         expired = lake.rewriting(table, self._expire)
         gone = self._delete()
@@ -175,20 +175,20 @@ class _Run:
             bytes_rewritten=sum(file.file_size_in_bytes for file in files),
         )
 
-    def _tell(self, what: str) -> None:
-        self._say(f"{self._table.identifier}: {what}")
+    def _report(self, what: str) -> None:
+        self._progress(f"{self._table.identifier}: {what}")
 
     # --- rows and manifests -------------------------------------------------------------------
 
     def _may_move(self, found: "IcebergTable", manifest: "ManifestFile") -> bool:
-        """Whether the manifest is ours, or old enough; what is not listed came later."""
+        """Whether the manifest is ours, or old enough; one that is not listed is newer."""
         if manifest.manifest_path in self._ours:
             return True
         file = self._files.get(u.path_of(found.io, manifest.manifest_path))
         return file is not None and file.modified <= self._now - self._ages.quiet
 
     def _to_rewrite(self, found: "IcebergTable") -> "dict[Partition, list[DataFile]]":
-        """The closed partitions that have several files, all of them at rest."""
+        """The closed partitions with several files, none of them written just now."""
         files = defaultdict[Partition, list["DataFile"]](list)
         busy = set()
         for manifest in manifests_of(found):
@@ -221,7 +221,7 @@ class _Run:
         return layout_of(found, self._contents, self._closed_before, may_move, rewrites)
 
     def _arrange(self, found: "IcebergTable", ready: Sequence[Rewrite]) -> list[Rewrite]:
-        """Commit those of ``ready`` whose partition is still what was read; and the manifests."""
+        """Commit those of ``ready`` whose partition did not change, and arrange the manifests."""
         now = {p: {f.file_path for f in some} for p, some in self._to_rewrite(found).items()}
         valid = [r for r in ready if now.get(r.partition) == {f.file_path for f in r.old}]
         layout = self._layout(found, valid)
@@ -245,18 +245,18 @@ class _Run:
         return [f for f in self._files.values() if f.modified < old and f.path not in used]
 
     def _outrun(self, found: "IcebergTable", gone: Sequence[u.File]) -> bool:
-        """Whether a commit came after all that is to be deleted."""
+        """Whether the current snapshot is newer than everything to be deleted."""
         snapshot = found.current_snapshot()
         since = snapshot.timestamp_ms / 1000 - self._ages.quiet.total_seconds() if snapshot else 0
         return all(file.modified.timestamp() < since for file in gone)
 
     def _delete(self) -> list[u.File]:
-        """Delete what nothing refers to, once no writer can refer to it any more."""
+        """Delete unreferenced files, once no writer can commit them any more."""
         lake, table, deleted = self._lake, self._table, []
 
         def delete(found: "IcebergTable") -> None:
             gone = self._unreferenced(found)
-            self._tell(f"{len(gone)} files that nothing refers to are deleted")
+            self._report(f"{len(gone)} unreferenced files are deleted")
             for file in gone:
                 if u.delete(found, file):
                     deleted.append(file)
@@ -275,7 +275,7 @@ def _count(found: "IcebergTable") -> int:
 
 
 def _months(partitions: Iterable[Partition]) -> list[list[Partition]]:
-    """The partitions by the month of their day: what one commit brings."""
+    """The partitions grouped by month, one commit each."""
     months = defaultdict[str, list[Partition]](list)
     for partition in partitions:
         months[f"{dict(partition)[DAY]:%Y-%m}"].append(partition)

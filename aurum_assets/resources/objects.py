@@ -17,6 +17,7 @@ import email.utils
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import threading
@@ -73,9 +74,15 @@ _REMEDIES = {
     "InvalidAccessKeyId": "correct AWS_ACCESS_KEY_ID or AWS_PROFILE",
     "SignatureDoesNotMatch": "correct AWS_SECRET_ACCESS_KEY or AWS_PROFILE",
     "RequestTimeTooSkewed": "set this machine's clock (NTP)",
-    "NoCredentialsError": "set AWS_PROFILE, AWS_ACCESS_KEY_ID and its secret, or a role",
-    "PartialCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both",
-    "ProfileNotFound": "correct AWS_PROFILE, or add the profile to ~/.aws/config",
+    "NoCredentialsError": (
+        "check the credentials: set AWS_PROFILE, AWS_ACCESS_KEY_ID and its secret, or a role"
+    ),
+    "PartialCredentialsError": (
+        "check the credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both"
+    ),
+    "ProfileNotFound": (
+        "check the credentials: correct AWS_PROFILE, or add the profile to ~/.aws/config"
+    ),
 }
 # 4xx that pass: another put of the same key under way, bytes damaged on their way up, too slow.
 _PASSING = {
@@ -147,14 +154,14 @@ class Folder:
         """See ``Store``."""
         return self.root.resolve().as_uri()
 
-    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
+    def put(self, key: str, body: bytes, metadata: bytes = b"") -> Stored:
         """See ``Store``."""
         with self._reached(f"put {key}"):
-            if words:
+            if metadata:
                 about = self.root / _beside(key)
-                if not _create(about, words):  # of a put that was killed before its object
-                    words = about.read_bytes()
-                body = sealed(body, words)
+                if not _create(about, metadata):  # of a put that was killed before its object
+                    metadata = about.read_bytes()
+                body = sealed(body, metadata)
             created = _create(self.root / key, body)
         return Stored(
             path=key,
@@ -166,9 +173,9 @@ class Folder:
 
     def get(self, key: str) -> tuple[bytes, bytes]:
         """See ``Store``."""
-        return self._read(key), self.words(key)
+        return self._read(key), self.metadata(key)
 
-    def words(self, key: str) -> bytes:
+    def metadata(self, key: str) -> bytes:
         """See ``Store``."""
         return self._read(_beside(key))
 
@@ -235,7 +242,8 @@ class Folder:
         where = str(self.root.resolve())
         with draft(check_file(self.root)) as file:
             try:
-                Folder(file.parent).put(file.name, _CHECK)
+                with self._reached(f"put {file.name}"):
+                    _create(file, _CHECK)
             except StoreUnavailable as error:
                 return broken("archive", where, error, _NO_FOLDER)
         return Finding("archive", "ok", where, "can be written")
@@ -290,7 +298,7 @@ class S3:
         region: str = "",
         profile: str = "",
         page: int = 1000,
-        seconds: float = SECONDS,
+        seconds: float = math.inf,
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
@@ -302,16 +310,16 @@ class S3:
         """See ``Store``."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
-    def put(self, key: str, body: bytes, words: bytes = b"") -> Stored:
+    def put(self, key: str, body: bytes, metadata: bytes = b"") -> Stored:
         """See ``Store``."""
-        about = _as_metadata(words)
+        about = _as_metadata(metadata)
         mark = uuid.uuid4().hex
         about["put"] = mark
         if sum(_NAMED + len(name) + len(value) for name, value in about.items()) > METADATA_BYTES:
-            if not self.put(_beside(key), words).created:
-                words = self.get(_beside(key))[0]
+            if not self.put(_beside(key), metadata).created:
+                metadata = self.get(_beside(key))[0]
             about = {**_BESIDE, "put": mark}
-        sealing = sealed(body, words)
+        sealing = sealed(body, metadata)
         return self._asked(f"put {key}", partial(self._put, key, sealing, about))
 
     def _put(self, key: str, body: bytes, about: dict[str, str], client: "S3Client") -> Stored:
@@ -373,7 +381,7 @@ class S3:
                     raise
         raise AssertionError
 
-    def words(self, key: str) -> bytes:
+    def metadata(self, key: str) -> bytes:
         """See ``Store``."""
         about = self._asked(f"look at {key}", partial(self._head, key))
         return self._words(key, about)
@@ -440,7 +448,7 @@ class S3:
             raise ConfigError(msg) from None  # the library's message holds what was found
 
     def _asked(self, doing: str, ask: Callable[["S3Client"], _T]) -> _T:
-        """What S3 answers in time, its failures in our words.
+        """What S3 answers within ``SECONDS`` (or fewer of its own), its failures in our words.
 
         The thread of a call that is given up ends with the call, or with the process.
         """
@@ -451,7 +459,7 @@ class S3:
             ReadTimeoutError,
         )
 
-        place = f"{self._endpoint} {self.uri}"
+        place, seconds = f"{self._endpoint} {self.uri}", min(SECONDS, self._seconds)
         if time.monotonic() < quiet_until.get(place, 0.0):
             raise self._out_of_reach(doing, "it was silent less than a minute ago")
         answer: Future[_T] = Future()
@@ -464,11 +472,11 @@ class S3:
 
         try:
             threading.Thread(target=work, args=(self._client,), daemon=True, name="s3").start()
-            found = answer.result(self._seconds)
+            found = answer.result(seconds)
         except TimeoutError:
-            if self._seconds >= SECONDS:  # in less time nobody knows
+            if seconds == SECONDS:  # less is not enough to tell
                 quiet_until[place] = time.monotonic() + QUIET_SECONDS
-            raise self._out_of_reach(doing, f"no answer within {self._seconds:.0f} s") from None
+            raise self._out_of_reach(doing, f"no answer within {seconds:.0f} s") from None
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
                 quiet_until[place] = time.monotonic() + QUIET_SECONDS
@@ -631,12 +639,12 @@ def _status(error: "ClientError") -> int:
     return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def _as_metadata(words: bytes) -> dict[str, str]:
+def _as_metadata(metadata: bytes) -> dict[str, str]:
     """Words as user metadata: ASCII, dashes in names, nothing that is null."""
-    said: dict[str, Any] = json.loads(words) if words else {}
+    fields: dict[str, Any] = json.loads(metadata) if metadata else {}
     return {
         name.replace("_", "-"): json.dumps(value).replace("\x7f", "\\u007f")
-        for name, value in said.items()
+        for name, value in fields.items()
         if value is not None
     }
 

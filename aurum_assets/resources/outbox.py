@@ -1,8 +1,8 @@
-"""The outbox: what is still to be told to others, in one SQLite file, durably.
+"""The outbox: messages and snapshots that are still to be sent, durably in one SQLite file.
 
-An intent names a snapshot, never its rows: it is written before the rows are committed, stands for
-a commit that may not have happened until it has ``landed``, and is forgotten once its messages were
-acknowledged. Days of it are small. What does not belong here: sending, and reading tables.
+An intent names a snapshot, never its rows. It is written before the rows are committed, confirmed
+by ``committed`` afterwards, and deleted once its messages were acknowledged. Days of it are small.
+Not here: sending, and reading tables.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ class Outbox:
                 [(dataset, day, identifier, unknown) for identifier in identifiers],
             )
 
-    def landed(self, dataset: str, day: str, qualities: Mapping[str, Quality]) -> None:
+    def committed(self, dataset: str, day: str, qualities: Mapping[str, Quality]) -> None:
         """After a commit: of these snapshots, those that were intended are to be told."""
         with self._open() as db:
             for identifier, quality in qualities.items():

@@ -30,11 +30,12 @@ def draft(path: Path) -> Iterator[Path]:
 def check_file(folder: Path) -> Path:
     """The path of a file by which a check tries to write to ``folder``.
 
-    It is in the nearest folder above where there is none yet, for a check makes no folder.
+    It is in the nearest folder above where there is none yet, for a check makes no folder; in
+    ``folder`` where there can be none.
     """
     folder = folder.resolve()
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
-    return nearest / check_name()
+    return (nearest if nearest.is_dir() else folder) / check_name()
 
 
 def check_name() -> str:

@@ -6,9 +6,9 @@ wrong file or variable is one ``ConfigError`` naming it, what it holds and what 
 
 import datetime as dt
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -23,11 +23,12 @@ from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources import redaction
 from aurum_assets.resources.archive import ArchiveSettings
 from aurum_assets.resources.catalog import catalog_properties
-from aurum_assets.resources.composition import PROJECT as PROJECT  # noqa: PLC0414 - re-exported
 from aurum_assets.resources.composition import Resources as Resources  # noqa: PLC0414 - re-exported
 from aurum_assets.resources.composition import Specification, compose, wall_clock
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.credentials import NOTHING, Credentials
+from aurum_assets.resources.credentials import NOTHING, access
+from aurum_assets.resources.environment import PROJECT as PROJECT  # noqa: PLC0414 - re-exported
+from aurum_assets.resources.environment import env_files, environment, is_address
 from aurum_assets.resources.events import brokers_of
 from aurum_assets.resources.logs import hide_secrets
 from aurum_assets.resources.objects import open_store, s3_properties
@@ -59,11 +60,6 @@ class Settings(BaseSettings):
     limit_scale: float = _named("AURUM_LIMIT_SCALE", default=1.0, gt=0)
     repairs: int = _named("AURUM_REPAIRS", default=4, ge=0)
     keep_runs_days: int = _named("AURUM_KEEP_RUNS_DAYS", default=7, ge=1)
-    isone_base_url: str = _named("ISONE_BASE_URL")
-    isone_username: str = _named("ISONE_USERNAME")
-    isone_password: SecretStr = _named("ISONE_PASSWORD", default=NOTHING)
-    isone_api_key: SecretStr = _named("ISONE_API_KEY", default=NOTHING)
-    miso_base_url: str = _named("MISO_BASE_URL")
 
     environment: Literal["dev", "staging", "prod"] = _named("AURUM_ENVIRONMENT", default="dev")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
@@ -113,8 +109,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment, then the file that it names, else both places of a ``.env``."""
         del dotenv_settings, file_secret_settings
-        files = os.environ.get("AURUM_ENV_FILE") or (PROJECT / ".env", ".env")
-        return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=files)
+        dotenv = DotEnvSettingsSource(settings_cls, env_file=env_files())
+        return init_settings, env_settings, dotenv
 
     @classmethod
     def read(cls, **said: object) -> "Settings":
@@ -141,14 +137,16 @@ def open_resources(
     *,
     needs: Needs = "nothing",
     even_moved: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> Resources:
     """The resources that the environment describes; nothing is written.
 
     Raises ``ConfigError`` naming the variable or file that is wrong, or where what it ``needs`` is
     not there; ``HomeMoved`` where the home was made in another place, unless ``even_moved``. A
-    configured catalog is asked for that when it is opened.
+    configured catalog is asked for that when it is opened. ``variables``: what holds of operators
+    in the place of the environment.
     """
-    resources = compose(specification(datasets, settings or Settings.read()))
+    resources = compose(specification(datasets, settings or Settings.read(), variables))
     lake, archive = resources.lake, resources.archive
     instead = {"lake": lake.configured, "archive": archive.settings.place}
     if needs != "nothing" and not (instead.get(needs) or resources.home.exists):
@@ -162,7 +160,9 @@ def open_resources(
     return resources
 
 
-def specification(datasets: tuple[Dataset, ...], settings: Settings) -> Specification:
+def specification(
+    datasets: tuple[Dataset, ...], settings: Settings, variables: Mapping[str, str] | None = None
+) -> Specification:
     """What ``settings`` say of each part. Raises ``ConfigError``, see ``open_resources``."""
     redaction.learn(settings)
     hide_secrets()
@@ -174,13 +174,10 @@ def specification(datasets: tuple[Dataset, ...], settings: Settings) -> Specific
     if frozen is not None and frozen.tzinfo is None:
         msg = f"environment variable AURUM_NOW: {frozen.isoformat()} needs an offset, e.g. a Z"
         raise ConfigError(msg)
-    credentials = {}
-    if settings.isone_username or settings.isone_api_key.get_secret_value():
-        credentials["isone"] = Credentials(
-            username=settings.isone_username,
-            password=settings.isone_password,
-            api_key=settings.isone_api_key,
-        )
+    variables = environment() if variables is None else variables
+    ways = {d.operator.name: access(d.operator, variables) for d in datasets}
+    for way in ways.values():
+        redaction.know(way.credentials.secrets())
     root = settings.home.expanduser()
     if root.exists() and not root.is_dir():
         msg = f"environment variable AURUM_HOME: {root} is a file, a home is a folder"
@@ -195,8 +192,8 @@ def specification(datasets: tuple[Dataset, ...], settings: Settings) -> Specific
     return Specification(
         root=root,
         configuration=load_config(settings.config, datasets),
-        base_urls={"isone": settings.isone_base_url, "miso": settings.miso_base_url},
-        credentials=credentials,
+        base_urls={name: way.base_url for name, way in ways.items()},
+        credentials={n: w.credentials for n, w in ways.items() if w.credentials.given},
         clock=(lambda: frozen) if frozen is not None else wall_clock,
         limit_scale=settings.limit_scale,
         config_folder=settings.config,
@@ -237,10 +234,8 @@ def specification(datasets: tuple[Dataset, ...], settings: Settings) -> Specific
 def _refuse_what_is_no_address(settings: Settings) -> None:
     """Raise ``ConfigError`` for an address at which nobody could be asked."""
     postgres = ("postgresql", "postgresql+psycopg2", "postgres")
-    web, base = ("http", "https"), "https://host/path, without user name, password or query"
+    web = ("http", "https")
     for name, address, schemes, expected in (
-        ("ISONE_BASE_URL", settings.isone_base_url, web, base),
-        ("MISO_BASE_URL", settings.miso_base_url, web, base),
         ("AURUM_S3_ENDPOINT", settings.s3_endpoint, web, "https://host"),
         ("AURUM_WEBHOOK_URL", settings.webhook_url.get_secret_value(), web, "https://host/path"),
         (
@@ -250,16 +245,6 @@ def _refuse_what_is_no_address(settings: Settings) -> None:
             "postgresql+psycopg2://user:password@host:5432/db",
         ),
     ):
-        if address and not _is_address(address, schemes, plain=expected is base):
+        if address and not is_address(address, schemes, plain=False):
             msg = f"environment variable {name}: expected {expected}; found something else"
             raise ConfigError(msg)
-
-
-def _is_address(address: str, schemes: tuple[str, ...], *, plain: bool) -> bool:
-    """Whether ``address`` names a place by one of ``schemes``; a ``plain`` one, and no more."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return False
-    more = "@" in parts.netloc or parts.query
-    return parts.scheme in schemes and bool(parts.netloc or parts.query) and not (plain and more)

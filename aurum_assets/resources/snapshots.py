@@ -33,12 +33,11 @@ def expendable(
     kept_for: dt.timedelta = KEPT_FOR,
     coming: Sequence[tuple[int, dt.datetime, bool]] = (),
 ) -> list[int]:
-    """The ids of the snapshots that nobody needs any more, oldest first.
+    """The ids of the snapshots that can be expired, oldest first.
 
-    Kept are: the last ``SNAPSHOTS_KEPT``, what a branch or tag names, the snapshot that was current
-    ``kept_for`` ago, and of those since then the ones beside a rewrite (all but an append that
-    another append follows). ``coming``: snapshots (id, instant, whether an append) that a dry run
-    does not commit.
+    Kept are: the last ``SNAPSHOTS_KEPT``, those of a branch or tag, the one that was current
+    ``kept_for`` ago, and since then those next to a rewrite (all but an append that another append
+    follows). ``coming``: snapshots (id, instant, whether an append) that a dry run would commit.
     """
     found = [
         (s.snapshot_id, dt.datetime.fromtimestamp(s.timestamp_ms / 1000, dt.UTC), _appends(s))
@@ -50,17 +49,17 @@ def expendable(
     for (snapshot_id, made, appends), (_, replaced, next_appends) in pairwise(found):
         if replaced < since or (made >= since and appends and next_appends):
             old.append(snapshot_id)
-    # What is to come takes the main branch with it.
+    # The coming snapshots move the main branch.
     named = {ref.snapshot_id for name, ref in metadata.refs.items() if name != "main" or not coming}
     kept = named | {snapshot_id for snapshot_id, _, _ in found[-SNAPSHOTS_KEPT:]}
     return [snapshot_id for snapshot_id in old if snapshot_id not in kept]
 
 
 def changed_at(snapshot: "Snapshot") -> dt.datetime:
-    """When the rows last changed as of ``snapshot``: maintenance passes the instant on."""
-    said = snapshot.summary.additional_properties.get(CHANGED_AT) if snapshot.summary else None
-    if said:
-        return dt.datetime.fromisoformat(said)
+    """When rows last changed, as of ``snapshot``: maintenance copies the instant."""
+    text = snapshot.summary.additional_properties.get(CHANGED_AT) if snapshot.summary else None
+    if text:
+        return dt.datetime.fromisoformat(text)
     return dt.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, dt.UTC)
 
 

@@ -1,15 +1,15 @@
-"""The SQLite files of a home: how much each may hold, and how one gives room back to the disk.
+"""The SQLite files of a home: what bounds their size, and how free pages are released.
 
-    state.sqlite    each row has an end (pauses: minutes, registry: a year), and goes with the first
-                    write after it
+    state.sqlite    each row expires (pauses: minutes, registry: a year), and is deleted by the next
+                    write
     limits.sqlite   requests of the longest window of a limit: minutes
     metrics.sqlite  one row for each metric and combination of labels, all of which code and config
                     name
     alerts.sqlite   closed alerts for 90 days, notices that no receiver took for 7
     outbox.sqlite   what Kafka has not taken: one row a snapshot, as long as it is out of reach
 
-SQLite keeps the pages of deleted rows for later ones: a file never shrinks by itself. Servers
-(Redis: each key has an end; Postgres: autovacuum) see to theirs.
+SQLite keeps the pages of deleted rows for later ones: a file never shrinks by itself. Servers need
+no such care (Redis: each key expires; Postgres: autovacuum).
 """
 
 import sqlite3
@@ -21,21 +21,21 @@ from aurum_assets.model.errors import StoreUnavailable
 from aurum_assets.resources.state import BUSY_SECONDS
 
 STORES = ("state", "limits", "metrics", "alerts", "outbox")
-_WORTH = 1_000_000  # bytes that are free, below which nobody is held up for them
+_WORTH = 1_000_000  # free bytes, below which a rewrite is not worth it
 _SHARE = 4  # a file is rewritten where one page in so many is free
-_LARGEST = 1_000_000_000  # bytes in use: a rewrite holds writers up, some 10 s for so many
+_LARGEST = 1_000_000_000  # bytes in use: a rewrite blocks writers, about 10 s for this many
 
 
 def files_of(root: Path) -> Iterator[Path]:
-    """The SQLite files of the home at ``root`` that there are."""
+    """The SQLite files that exist in the home at ``root``."""
     found = (root / f"{name}.sqlite" for name in STORES)
     return (file for file in found if file.exists())
 
 
 def forget_expired(path: Path, now: float, *, dry_run: bool = False) -> int:
-    """Delete the rows of a ``state.sqlite`` whose time is over; how many these are.
+    """Delete the expired rows of a ``state.sqlite``; returns how many.
 
-    Each write does so: this is for a home that was not written to.
+    Each write does so too: this is for a home without writes.
     """
     with _opened(path) as db:
         if dry_run:
@@ -45,7 +45,7 @@ def forget_expired(path: Path, now: float, *, dry_run: bool = False) -> int:
 
 
 def spare(path: Path) -> int:
-    """The bytes that ``shrink`` would give back; 0 where it would not touch the file."""
+    """The bytes that ``shrink`` would release; 0 where it would not touch the file."""
     if not path.exists():
         return 0
     with _opened(path) as db:
@@ -53,11 +53,11 @@ def spare(path: Path) -> int:
 
 
 def shrink(path: Path, *, worth: int = _WORTH) -> int:
-    """Give the free pages of a SQLite file back to the disk: how many bytes.
+    """Release the free pages of a SQLite file; returns how many bytes.
 
     Nothing is done where less than a fourth of the file or fewer than ``worth`` bytes are free, or
-    so much is in use that writers, which wait meanwhile, would be held up for long: its free pages
-    are used again. A kill leaves the file as it was. Raises ``StoreUnavailable`` where the file
+    so much is in use that writers would wait for long: its free pages are used again. A kill leaves
+    the file as it was. Raises ``StoreUnavailable`` where the file
     cannot be opened.
     """
     if not path.exists():

@@ -1,20 +1,20 @@
 """Files below the location of an Iceberg table that no kept snapshot refers to.
 
-Why a file may be deleted that is unreferenced and ``KEPT_FOR`` (24 h) old:
+Why an unreferenced file may be deleted that is ``KEPT_FOR`` (24 h) old:
 
 - A reader reads files of the snapshot that was current when it began. That snapshot is kept for
-  24 h after another one took its place (``snapshots.expendable``), so its files are referenced.
+  24 h after another one replaced it (``snapshots.expendable``): its files are referenced.
 - A writer writes files first and refers to them in its commit. It gives up after 2 minutes
-  (``Lake``), and writes its files anew at each attempt; a chunk of a replay, which writes nothing
-  before its own commit, is no exception. So a file of 24 h that is not committed never will be.
+  (``Lake``), and writes its files anew at each attempt; so does each chunk of a replay. So a file
+  of 24 h that is not committed never will be.
 - Should a writer sleep for a day between file and commit (a suspended laptop): its commit asserts
-  that the snapshot it started from is still the current one. Nothing is deleted that is younger
-  than the current snapshot; where such a file is old enough, an empty commit is made first. So
-  that writer loses, and starts again.
+  that the snapshot it started from is still the current one. No file is deleted that is newer than
+  the current snapshot; where such a file is old enough, an empty commit is made first. So that
+  writer loses the race, and starts again.
 
 Files are listed before the table is loaded: what is committed in between is referenced already.
-What is not named like a file that pyiceberg writes is left alone, and so is what another table
-refers to that lies (or lay, before it was dropped) at the same location.
+Files that are not named as pyiceberg does are left alone, and so are those of another table that is
+(or was, before it was dropped) at the same location.
 """
 
 import datetime as dt
@@ -85,9 +85,10 @@ def referenced(
     without: Iterable[int] = (),
     commits: int = 0,
 ) -> set[str]:
-    """The paths that the table needs, were the snapshots ``without`` expired in the last of so many
-    ``commits``; and those that another table needs whose metadata is among ``files``: all, where
-    that table is damaged.
+    """The paths that the table needs if ``commits`` follow, the last of which expires ``without``.
+
+    And those of any other table whose metadata is among ``files``: all files, where that table is
+    damaged.
     """
     expired = set(without)
     snapshots = [s for s in found.metadata.snapshots if s.snapshot_id not in expired]
@@ -98,14 +99,14 @@ def referenced(
         try:
             used |= _of_snapshots(found, contents, metadata.snapshots)
         except (OSError, ValueError, EOFError, LookupError, TypeError):
-            return set(files)  # a damaged table that was dropped: what it needs cannot be told
+            return set(files)  # a damaged table that was dropped: what it needs is unknown
     return used
 
 
 def _of_metadata(
     found: "IcebergTable", metadata: "TableMetadata", location: str, commits: int = 0
 ) -> set[str]:
-    """The metadata file, and the former ones that are remembered after so many ``commits``."""
+    """The metadata file, and the former ones that stay in its log after ``commits``."""
     former = [entry.metadata_file for entry in metadata.metadata_log]
     most = int(metadata.properties.get("write.metadata.previous-versions-max", 100))
     forgotten = max(0, len(former) + commits - most) if commits else 0
@@ -143,9 +144,9 @@ def _others(
         try:
             metadata = FromInputFile.table_metadata(found.io.new_input(location))
         except FileNotFoundError:
-            continue  # a commit forgot it since it was listed
+            continue  # a commit deleted it since it was listed
         except (ValidationError, UnicodeDecodeError):
-            continue  # being written, or cut off by a kill: nothing ever named it
+            continue  # being written, or cut off by a kill: nothing refers to it
         uuid, known = metadata.table_uuid, newest.get(metadata.table_uuid)
         if uuid == found.metadata.table_uuid:
             continue
@@ -155,7 +156,7 @@ def _others(
 
 
 def delete(found: "IcebergTable", file: File) -> bool:
-    """Delete ``file``; whether it was there."""
+    """Delete ``file``; returns whether it existed."""
     system, _ = _place(found.io, found.location())
     try:
         system.delete_file(file.path)

@@ -4,7 +4,6 @@ Here belong sockets, redirects, decoding and their bounds. When to ask, how ofte
 answer means belong to ``api``.
 """
 
-import base64
 import contextlib
 import re
 import socket
@@ -22,7 +21,6 @@ from typing import Any
 import httpx
 
 from aurum_assets.resources import hosts
-from aurum_assets.resources.credentials import Credentials
 
 REDIRECTS = 5
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -98,6 +96,7 @@ class Wire:
         agent: str,
         auth: httpx.Auth | None = None,
         transport: httpx.BaseTransport | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._bounds = bounds
         self._auth = auth
@@ -106,7 +105,12 @@ class Wire:
             verify=_trusted(),
             timeout=httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds),
             limits=httpx.Limits(max_keepalive_connections=0),
-            headers={"User-Agent": agent, "Accept-Encoding": "gzip", "Connection": "close"},
+            headers={
+                **(headers or {}),
+                "User-Agent": agent,
+                "Accept-Encoding": "gzip",
+                "Connection": "close",
+            },
         )
 
     def close(self) -> None:
@@ -328,20 +332,14 @@ class Deadline:
 
 
 class Signature(httpx.Auth):
-    """Puts credentials on a request at the last moment; shows them to nobody else."""
+    """Puts headers that say who asks on a request at the last moment; shows them to nobody else."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Basic, ``X-API-Key``, or both: what there is."""
-        password = self._credentials.password.get_secret_value()
-        if self._credentials.username and password:
-            pair = f"{self._credentials.username}:{password}".encode()
-            request.headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-        key = self._credentials.api_key.get_secret_value()
-        if key:
-            request.headers["X-API-Key"] = key
+        """All of them."""
+        request.headers.update(self._headers)
         yield request
 
 

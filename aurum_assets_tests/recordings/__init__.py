@@ -1,6 +1,6 @@
 """Small payloads in the shapes of the operators, and what each of them must become.
 
-    recordings/{dataset}/{dialect}/{case}.{json,xml}       the bytes
+    recordings/{dataset}/{dialect}/{case}.{json,xml,csv}   the bytes
     recordings/{dataset}/{dialect}/{case}.expected.json    {"day", "finality", "rows" or "error"}
 
 ``rows`` are the table's rows without provenance, in the table's order; ``error`` is a part of the
@@ -12,11 +12,12 @@ import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.dataset import Dataset, FormatName
+from aurum_assets.model.formats import FORMATS
 from aurum_assets.operators import DATASETS
 
 FOLDER = Path(__file__).parent
@@ -31,7 +32,7 @@ class Recording:
     dataset: Dataset
     dialect: str
     case: str
-    format: Literal["json", "xml"]
+    format: FormatName
     path: Path
 
     def __str__(self) -> str:
@@ -61,10 +62,9 @@ def _found() -> list[Recording]:
     found = []
     for path in sorted(FOLDER.glob("*/*/*.*")):
         case, _, rest = path.name.partition(".")
-        if rest in ("json", "xml"):
-            dataset = by_key[path.parts[-3]]
-            fmt: Literal["json", "xml"] = "xml" if rest == "xml" else "json"
-            found.append(Recording(dataset, path.parts[-2], case, fmt, path))
+        fmt = next((known for known in FORMATS if rest == known), None)
+        if fmt is not None:
+            found.append(Recording(by_key[path.parts[-3]], path.parts[-2], case, fmt, path))
     return found
 
 

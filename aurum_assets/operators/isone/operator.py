@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from aurum_assets.model.dataset import Operator
 from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.operator import Basic, HeaderKey, Limit, Operator
 from aurum_assets.model.reading import local_days
 from aurum_assets.model.table import Rule
 
@@ -45,13 +45,30 @@ def latest_begin(body: bytes) -> dt.datetime:
     return said.astimezone(dt.UTC)
 
 
+_STAMP = {"format": "date-time"}
+
 ISONE = Operator(
     name="isone",
     title="ISO New England",
     zone="America/New_York",
+    base_url="https://webservices.iso-ne.com/api/v1.1",
+    limits=(Limit(60, 60), Limit(1000, 3600)),
+    auth=(Basic("ISONE_USERNAME", "ISONE_PASSWORD"), HeaderKey("X-API-Key", "ISONE_API_KEY")),
     registration="https://www.iso-ne.com/participate/applications-status-changes/access-software-systems",
-    credentials=("ISONE_USERNAME and ISONE_PASSWORD", "ISONE_API_KEY"),
     newest_said=latest_begin,
+    info=Info,
+    about=(
+        "Days are operating days of New York. XML unless `Accept: application/json` or the suffix "
+        "`.json` asks for JSON; XML is the same tree, attributes where JSON has `@`, text where it "
+        "has `$`. A single record comes as an object, not as a list, and a day without records as "
+        "an empty text or object. Numbers of things come as numbers or as texts."
+    ),
+    fields={
+        "BeginDate": _STAMP,
+        "ServiceInfo.LatestBeginDate": _STAMP,
+        "interval_begin_date": _STAMP,
+        "market_hour.local_day": _STAMP,
+    },
 )
 
 SYSTEM = "7000"

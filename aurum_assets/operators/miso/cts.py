@@ -31,7 +31,7 @@ from aurum_assets.model.ids import is_a_name
 from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
-from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.operators.miso.operator import FIVE_MINUTE_MARK, MISO
 
 _MONTHS = [
     "Jan",
@@ -50,6 +50,10 @@ _MONTHS = [
 LMP_DIRECTIONS = ("export", "import", "neutral")
 VOLUME_DIRECTIONS = ("MISO_TO_PJM", "PJM_TO_MISO", "BALANCED")
 QUALITIES = ("FORECAST", "PRELIMINARY", "VALIDATED")
+_TWELVE_HOURS = {
+    "pattern": r"^\d{4}-\d\d-\d\d \d{1,2}:\d\d:\d\d [AP]M$",
+    "description": "EST all year, twelve hours, not padded.",
+}
 
 
 class LiveHeader(msgspec.Struct, forbid_unknown_fields=True):
@@ -275,6 +279,18 @@ MISO_CTS = Dataset(
             days=_live_days,
             every=FIFTEEN_MINUTES,
             complete_by="published_at",
+            fields={
+                "RefId": {
+                    "pattern": r"^\d{1,2}-[A-Z][a-z]{2}-\d{4}\b",
+                    "description": "The day, EST.",
+                },
+                "CASEAPPROVALDATE": _TWELVE_HOURS,
+                "SOLUTIONTIME": _TWELVE_HOURS,
+                "PJMFORECASTEDLMP": {
+                    "pattern": r"^-?\d+(\.\d+)?$",
+                    "description": "USD/MWh, as text.",
+                },
+            },
         ),
         Dialect(
             name="documented",
@@ -285,6 +301,16 @@ MISO_CTS = Dataset(
             days=_documented_days,
             every=FIVE_MINUTES,
             volatile=("metadata.retrievalTimestamp",),
+            fields={
+                "timestamp": {"format": "date-time"},
+                "interval": {"pattern": FIVE_MINUTE_MARK},
+                "forecastedLMP.direction": {"enum": list(LMP_DIRECTIONS)},
+                "transactionVolume.mwh": {"minimum": 0},
+                "transactionVolume.direction": {"enum": list(VOLUME_DIRECTIONS)},
+                "metadata.operatingDay": {"format": "date"},
+                "metadata.retrievalTimestamp": {"format": "date-time"},
+                "metadata.dataQuality": {"enum": list(QUALITIES)},
+            },
             snapshot_rules={
                 "data_quality_is_known": _quality_is_known,
                 "operating_day_is_the_asked_one": _day_is_the_asked_one,

@@ -3,11 +3,24 @@
 Source: MISO's public API. It asks for at most one request a minute to the live display.
 """
 
-from aurum_assets.model.dataset import Operator
+from aurum_assets.model.operator import Limit, Operator
+
+FIVE_MINUTE_MARK = r"^([01]\d|2[0-3]):[0-5][05]$"
 
 MISO = Operator(
     name="miso",
     title="Midcontinent ISO",
     zone="Etc/GMT+5",
+    base_url="https://public-api.misoenergy.org/api",
+    limits=(Limit(50, 60),),
+    endpoint_limits={"cts_live": (Limit(1, 60),)},
     registration="https://www.misoenergy.org",
+    about=(
+        "EST (UTC-5) all year. Without a query the live file of the day so far; with one the "
+        "documented answer. MISO asks for at most one request a minute to the former."
+    ),
+    parameters={
+        "interval": {"pattern": FIVE_MINUTE_MARK, "examples": ["09:05"]},
+        "node": {"pattern": r"^[A-Za-z0-9_.-]+$", "examples": ["MISO.PJM.INTERFACE1"]},
+    },
 )

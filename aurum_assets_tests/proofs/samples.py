@@ -1,0 +1,182 @@
+"""The real answers, loaded and looked at: what is stored must be what the operators sent.
+
+    python -m aurum_assets_tests.proofs.samples FOLDER
+
+FOLDER holds ``isone_fiveminutelmp_current.json``, ``isone_fiveminutesystemload_current.json``,
+``isone_genfuelmix_current.json`` and ``miso_cts_live.json``, fetched on 27 July 2026. Each goes
+into a temporary home; the numbers are read from the JSON once more, as decimals and by nothing of
+ours. Then every file of the folder that some dataset can read is loaded, and every check of what is
+in an answer must pass; how much of the day is there, and how old it is, a sample cannot say. Exit
+code 1 where anything differs.
+"""
+
+import datetime as dt
+import json
+import sys
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from aurum_assets import ingest
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.reading import inspect_answer
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.generation import ISONE_GENERATION_MIX
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets_tests.made import made
+
+_LMP_FILE = "isone_fiveminutelmp_current.json"
+_LOAD_FILE = "isone_fiveminutesystemload_current.json"
+_MIX_FILE = "isone_genfuelmix_current.json"
+_CTS_FILE = "miso_cts_live.json"
+_FETCHED = dt.datetime.fromisoformat("2026-07-27T21:26:00Z")
+_LMP_AT = dt.datetime.fromisoformat("2026-07-27T21:25:00Z")
+_LOAD_AT = dt.datetime.fromisoformat("2026-07-27T21:20:00Z")
+_MIX_AT = dt.datetime.fromisoformat("2026-07-27T21:23:19Z")
+_CTS_AT = [dt.datetime.fromisoformat(f"2026-07-27T13:{minute}:00Z") for minute in ("00", "15")]
+_CTS_PUBLISHED = dt.datetime.fromisoformat("2026-07-27T13:04:09Z")
+_LOCATIONS = 16
+_OF_A_WHOLE_DAY = {"completeness", "freshness", "volume", "prelim_against_final"}
+
+
+class Differs(Exception):
+    """What is stored is not what the file says."""
+
+
+def look(folder: Path) -> list[str]:
+    """Load the files, compare, and say what was seen. Raises ``Differs``."""
+    with tempfile.TemporaryDirectory(prefix="aurum-samples-") as place:
+        resources = made(
+            Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
+        )
+        said = [part(resources, folder) for part in (_lmp, _load, _mix, _cts)]
+    return said + _each(folder)
+
+
+def _each(folder: Path) -> list[str]:
+    """Every file that a dataset can read, and what its checks say; the others are named."""
+    files = sorted(folder.glob("*.json"))
+    said, strange = [], []
+    for path in files:
+        readers = [d for d in DATASETS if _reads(d, path)]
+        said += [_quiet(dataset, path) for dataset in readers]
+        strange += [] if readers else [path.name]
+    return [*said, f"{len(strange)} of {len(files)} files are of feeds that no dataset reads"]
+
+
+def _reads(dataset: Dataset, path: Path) -> bool:
+    try:
+        seen = inspect_answer(dataset, path.read_bytes(), "json")
+    except MalformedPayload:
+        return False
+    return bool(seen.records)
+
+
+def _quiet(dataset: Dataset, path: Path) -> str:
+    """Load a file into a home of its own. Raises ``Differs`` where a check is not content."""
+    with tempfile.TemporaryDirectory(prefix="aurum-sample-") as place:
+        resources = made(
+            Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
+        )
+        done = ingest.load(resources, dataset, [path], fetched_at=_FETCHED)
+        _same(f"what was rejected of {path.name}", done.rejected, [])
+        _same(f"what was quarantined of {path.name}", done.quarantined, 0)
+        passed = []
+        for verdict in (v for day in done.days for v in ingest.check(resources, day)):
+            if verdict.check not in _OF_A_WHOLE_DAY:
+                _same(f"{verdict.check} of {path.name} ({verdict.reason})", verdict.passed, True)
+                passed.append(verdict.check)
+    return f"{path.name}: {dataset.key}, no warning of {', '.join(passed)}"
+
+
+def _lmp(resources: Resources, folder: Path) -> str:
+    rows = _stored(resources, ISONE_RT_LMP, folder / _LMP_FILE)
+    said = {
+        record["Location"]["@LocId"]: record["LmpTotal"]
+        for record in _decimals(folder / _LMP_FILE)["FiveMinLmps"]["FiveMinLmp"]
+    }
+    _same("the number of locations", len(rows), _LOCATIONS)
+    totals = zip(rows["location_id"], _as_decimals(rows["lmp"]), strict=True)
+    _same("the totals", dict(totals), said)
+    _same("the interval", rows["interval_start"].unique().to_list(), [_LMP_AT])
+    hub = rows.filter(location_id="4000")["lmp"].item()
+    return f"{ISONE_RT_LMP.key}: {len(rows)} rows at {_LMP_AT:%H:%MZ}, the hub at {hub} USD/MWh"
+
+
+def _load(resources: Resources, folder: Path) -> str:
+    rows = _stored(resources, ISONE_SYSTEM_LOAD, folder / _LOAD_FILE)
+    said = [record["LoadMw"] for record in _decimals(folder / _LOAD_FILE)["FiveMinSystemLoad"]]
+    _same("the interval", rows["interval_start"].to_list(), [_LOAD_AT])
+    _same("the load", _as_decimals(rows["load"]), said)
+    load = rows["load"].item()
+    return f"{ISONE_SYSTEM_LOAD.key}: {len(rows)} row at {_LOAD_AT:%H:%MZ}, {load} MW"
+
+
+def _mix(resources: Resources, folder: Path) -> str:
+    rows = _stored(resources, ISONE_GENERATION_MIX, folder / _MIX_FILE)
+    records = _decimals(folder / _MIX_FILE)["GenFuelMixes"]["GenFuelMix"]
+    said = {r["FuelCategory"]: r["GenMw"] for r in records}
+    _same("the instant, to the second", rows["interval_start"].unique().to_list(), [_MIX_AT])
+    _same("the fuels", dict(zip(rows["fuel"], _as_decimals(rows["generation"]), strict=True)), said)
+    return f"{ISONE_GENERATION_MIX.key}: {len(rows)} fuels at {_MIX_AT:%H:%M:%SZ}"
+
+
+def _cts(resources: Resources, folder: Path) -> str:
+    rows = _stored(resources, MISO_CTS, folder / _CTS_FILE).sort("interval_start")
+    said = [Decimal(r["PJMFORECASTEDLMP"]) for r in _decimals(folder / _CTS_FILE)["Interval"]]
+    _same("the intervals", rows["interval_start"].to_list(), _CTS_AT)
+    _same("the publication", rows["published_at"].unique().to_list(), [_CTS_PUBLISHED])
+    _same("the forecasts", _as_decimals(rows["lmp"]), said)
+    prices = " and ".join(str(price) for price in rows["lmp"])
+    return (
+        f"{MISO_CTS.key}: {len(rows)} rows from {_CTS_AT[0]:%H:%MZ}, "
+        f"published {_CTS_PUBLISHED:%H:%M:%SZ}, {prices} USD/MWh"
+    )
+
+
+def _stored(resources: Resources, dataset: Dataset, path: Path) -> pl.DataFrame:
+    """The rows that the table holds once the file is loaded; nothing may have been kept out."""
+    done = ingest.load(resources, dataset, [path], fetched_at=_FETCHED)
+    _same(f"what was rejected of {path.name}", done.rejected, [])
+    _same(f"what was quarantined of {path.name}", done.quarantined, 0)
+    return resources.lake.read(dataset.table)
+
+
+def _decimals(path: Path) -> Any:  # noqa: ANN401  whatever JSON holds
+    return json.loads(path.read_text(), parse_float=Decimal, parse_int=Decimal)
+
+
+def _as_decimals(column: pl.Series) -> list[Decimal]:
+    return [Decimal(repr(value)) for value in column.to_list()]
+
+
+def _same(what: str, found: object, expected: object) -> None:
+    if found != expected:
+        msg = f"{what}: expected {expected}, found {found}"
+        raise Differs(msg)
+
+
+def main() -> int:
+    """Print what was seen; 1 where something differs."""
+    if len(sys.argv) != 2:  # noqa: PLR2004  the program and the folder
+        print("python -m aurum_assets_tests.proofs.samples FOLDER", file=sys.stderr)
+        return 2
+    try:
+        for line in look(Path(sys.argv[1])):
+            print(line)
+    except (Differs, OSError) as error:
+        print(f"FAILED {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
