@@ -27,6 +27,7 @@ from aurum_assets.definitions import build
 from aurum_assets.graph import alerts as wiring
 from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.graph.health import HEALTH, KINDS, Reported, events_of
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.ingest import watch
 from aurum_assets.ingest.keep import drain_spool
 from aurum_assets.model.clock import DAY, HOUR
@@ -680,7 +681,7 @@ class Ticks:
         context = dg.build_sensor_context(
             instance=self._instance,
             cursor=self.cursor,
-            resources={"resources": self._home},
+            resources=parts_of(self._home),
         )
         done = self._sensor.evaluate_tick(context)
         errors = [r.error for r in done.dagster_run_reactions or () if r.error]

@@ -14,7 +14,7 @@ from aurum_assets.model.finding import Finding
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.archive import Stored
 from aurum_assets.resources.redis import RedisServer, RedisState
-from aurum_assets.resources.registry import TTL, Registry
+from aurum_assets.resources.registry import REMEMBERED_DAYS, Registry
 from aurum_assets.resources.state import SqliteState
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.made import remade
@@ -128,9 +128,9 @@ def test_requests_and_days_are_known_apart(registry: Registry) -> None:
 
 
 def test_a_hash_is_remembered_for_365_days(registry: Registry, seconds: Clock) -> None:
-    assert TTL == 365 * 86_400
+    assert REMEMBERED_DAYS == 365
     registry.record(envelope(), STORED)
-    seconds.passes(TTL - 2)
+    seconds.passes(86_400 * REMEMBERED_DAYS - 2)
     assert registry.newest(LOAD.key, "2026-07-20", envelope().request) is not None
     seconds.passes(2)
     assert registry.newest(LOAD.key, "2026-07-20", envelope().request) is None

@@ -11,6 +11,7 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -47,7 +48,7 @@ class Ticks:
             instance=self._instance,
             cursor=self.cursor,
             repository_def=self._repository,
-            resources={"resources": self._home},
+            resources=parts_of(self._home),
         )
         done = self._sensor.evaluate_tick(context)
         self.cursor = done.cursor

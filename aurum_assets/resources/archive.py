@@ -136,17 +136,22 @@ def endpoint_of(identifier: str) -> str:
     return identifier.partition("-")[2].rpartition("-")[0]
 
 
+CONNECT_SECONDS, READ_SECONDS, TRIES = 3.0, 8.0, 3
+
+
 @dataclass(frozen=True)
 class ArchiveSettings:
     """Which store: ``place`` is ``file:/folder`` or ``s3://bucket/prefix``, empty for the home's.
 
-    The others are of S3; empty, they are what AWS tools find by themselves.
+    The others are of S3; empty, they are what AWS tools find by themselves. ``waits``: seconds to
+    connect and of silence, and how often a request is tried.
     """
 
     place: str = ""
     endpoint: str = ""
     region: str = ""
     profile: str = ""
+    waits: tuple[float, float, int] = (CONNECT_SECONDS, READ_SECONDS, TRIES)
 
     @property
     def identity(self) -> str:

@@ -29,7 +29,7 @@ from aurum_assets.resources.objects import Folder, open_archive
 from aurum_assets.resources.operator_api import OperatorApi
 from aurum_assets.resources.origin import refuse_to_mix
 from aurum_assets.resources.redis import RedisServer, redis_at
-from aurum_assets.resources.registry import Registry
+from aurum_assets.resources.registry import REMEMBERED_DAYS, Registry
 from aurum_assets.resources.shared import Shared
 from aurum_assets.resources.state import State
 
@@ -176,9 +176,12 @@ def identity_of(home: Home, archive: Archive) -> str:
     return archive.settings.identity or home.identity
 
 
-def registry_of(home: Home, archive: Archive, shared: Shared) -> Registry:
+def registry_of(
+    home: Home, archive: Archive, shared: Shared, days: float = REMEMBERED_DAYS
+) -> Registry:
     """The hash registry of the archive."""
-    return Registry(shared.state(lambda: identity_of(home, archive), "registry:", listed=False))
+    state = shared.state(lambda: identity_of(home, archive), "registry:", listed=False)
+    return Registry(state, days)
 
 
 def alerts_of(

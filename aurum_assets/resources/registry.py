@@ -15,8 +15,8 @@ from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.archive import Stored, order_of
 from aurum_assets.resources.state import State, recalled
 
-TTL = 365 * 86_400.0
-LEDGER_TTL = 5 * TTL  # a day that is deleted years later is still missed; 300 bytes a day
+REMEMBERED_DAYS = 365
+_LEDGERS = 5  # times as long: a day that is deleted years later is still missed; 300 bytes a day
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,14 @@ class Ledger:
 
 
 class Registry:
-    """Hash registry over any ``State``. A store out of reach makes it forgetful, never wrong."""
+    """Hash registry over any ``State``. A store out of reach makes it forgetful, never wrong.
 
-    def __init__(self, state: State) -> None:
+    ``days``: for how long an answer is remembered.
+    """
+
+    def __init__(self, state: State, days: float = REMEMBERED_DAYS) -> None:
         self._state = state
+        self._ttl = days * 86_400.0
         self.degraded = ""
 
     def newest(self, dataset: str, day: str, request: str) -> Known | None:
@@ -120,7 +124,7 @@ class Registry:
     def keep_ledger(self, dataset: str, day: str, ledger: Ledger) -> None:
         """Remember what the tables hold of the day."""
         text = msgspec.json.encode(ledger).decode()
-        self._set(f"ledger:{dataset}:{day}", text, LEDGER_TTL)
+        self._set(f"ledger:{dataset}:{day}", text, _LEDGERS)
 
     def forget_ledger(self, dataset: str, day: str) -> None:
         """Forget what the tables should hold of the day: nobody knows."""
@@ -133,9 +137,9 @@ class Registry:
             self.degraded = f"the registry cannot be read, the archive is asked instead: {error}"
             return None
 
-    def _set(self, key: str, text: str, ttl: float = TTL) -> None:
+    def _set(self, key: str, text: str, times: float = 1) -> None:
         try:
-            self._state.set(key, text, ttl)
+            self._state.set(key, text, times * self._ttl)
         except (sqlite3.Error, ConfigError) as error:
             self.degraded = f"the registry cannot be written, the archive is asked instead: {error}"
 

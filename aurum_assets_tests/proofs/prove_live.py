@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets import ingest
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.model.clock import FIFTEEN_MINUTES, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
@@ -128,7 +129,7 @@ class Live:
             instance=self.instance,
             cursor=self.cursors.get(name),
             repository_def=self.repository,
-            resources={"resources": self.resources},
+            resources=parts_of(self.resources),
         ) as context:
             tick = sensor.evaluate_tick(context)
         self.cursors[name] = tick.cursor
