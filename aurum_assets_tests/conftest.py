@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
-from aurum_assets.ingest.collect import Received
+from aurum_assets.ingest.accept import Received
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.formats import sniff

@@ -24,7 +24,7 @@ from aurum_assets.model.reading import (
     record_as_received,
     strict_reading,
 )
-from aurum_assets.model.table import UTC, Conformed
+from aurum_assets.model.table import UTC, Split
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
@@ -229,7 +229,7 @@ def of_metadata(name: str, value: object) -> Callable[[Json], None]:
     return change
 
 
-def outcome(said: Json) -> tuple[Conformed, Reading]:
+def outcome(said: Json) -> tuple[Split, Reading]:
     found = reading(CTS, said)
     day = CTS.day("2025-01-20")
     frame = found.frame.with_columns(

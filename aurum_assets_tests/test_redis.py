@@ -295,7 +295,7 @@ def test_homes_that_ask_one_operator_share_its_limits_and_a_simulated_one_is_ano
         asking = joined(Desk(resources, desk.clock), redis, environment="staging").resources
         with asking.api(ISONE) as api:
             slot = api._limiter.take("x")  # noqa: SLF001  what the home has made
-            api._limiter.landed(slot)  # noqa: SLF001
+            api._limiter.arrived(slot)  # noqa: SLF001
         with redis.client() as client:
             return set(client.scan_iter("*slots*"))
 

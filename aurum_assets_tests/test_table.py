@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.errors import ContractBroken
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.table import Column, Conformed, Rule, Table, as_of, fold
+from aurum_assets.model.table import Column, Rule, Split, Table, as_of, fold
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -51,7 +51,7 @@ def lmp_frame(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema)
 
 
-def conform(*rows: dict[str, Any]) -> Conformed:
+def conform(*rows: dict[str, Any]) -> Split:
     return LMP.conform(lmp_frame(*rows), DAY)
 
 

@@ -23,8 +23,9 @@ import msgspec
 import polars as pl
 
 from aurum_assets import ingest
-from aurum_assets.ingest.collect import Received
-from aurum_assets.ingest.normalize import Normalized, conform
+from aurum_assets.ingest.accept import Received
+from aurum_assets.ingest.conform import conform
+from aurum_assets.ingest.normalized import Normalized
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Snapshot

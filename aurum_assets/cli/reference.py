@@ -1,4 +1,4 @@
-"""``aurum reference``: what locations and generators are called, observed, shown and exported."""
+"""``aurum reference``: observe, show and export names of locations and generators."""
 
 import click
 
@@ -85,4 +85,4 @@ def reference_export(as_json: bool) -> None:
     if as_json:
         print_json({"exported": rows})
         return
-    print_rows(rows, words=("file",))
+    print_rows(rows, wrapped=("file",))

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from aurum_assets.ingest.sharing import readers
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope
 from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreError, StoreUnavailable
@@ -32,12 +33,12 @@ _DRAIN_SECONDS = 60.0  # after which the rest of the spool is left to the next r
 class Kept:
     """Path of an answer below the archive's root; ``stored`` is None where it repeats another.
 
-    ``trouble``: why it is in the spool, not in the archive.
+    ``failure``: why it is in the spool, not in the archive.
     """
 
     path: str
     stored: Stored | None = None
-    trouble: StoreError | ConfigError | None = None
+    failure: StoreError | ConfigError | None = None
 
 
 def keep(
@@ -52,8 +53,8 @@ def keep(
     try:
         return _archive(resources, dataset, envelope, body, force=force)
     except (StoreError, ConfigError) as error:
-        trouble = _spooled(resources, error, lambda spool: spool.put(folder, envelope, body))
-        return Kept(resources.spool.path(folder, envelope), trouble=trouble)
+        failure = _spooled(resources, error, lambda spool: spool.put(folder, envelope, body))
+        return Kept(resources.spool.path(folder, envelope), failure=failure)
 
 
 def keep_rejected(resources: Resources, rejection: Rejection, body: bytes) -> Kept:
@@ -61,8 +62,8 @@ def keep_rejected(resources: Resources, rejection: Rejection, body: bytes) -> Ke
     try:
         return Kept(resources.archive.reject(rejection, body))
     except (StoreError, ConfigError) as error:
-        trouble = _spooled(resources, error, lambda spool: spool.reject(rejection, body))
-        return Kept(resources.spool.rejected_path(rejection), trouble=trouble)
+        failure = _spooled(resources, error, lambda spool: spool.reject(rejection, body))
+        return Kept(resources.spool.rejected_path(rejection), failure=failure)
 
 
 def _spooled(
@@ -96,7 +97,7 @@ def drain_spool(resources: Resources, dataset: Dataset) -> None:
     """
     if not (resources.root / "spool").exists():
         return
-    with resources.lock(f"spool-{dataset.key}"):
+    with resources.lock(f"spool-{dataset.answers}"):
         until, folder = time.monotonic() + _DRAIN_SECONDS, dataset.archive_name
         for day in resources.spool.days(folder):
             for identifier in resources.spool.identifiers(folder, day):
@@ -115,12 +116,14 @@ def drain_spool(resources: Resources, dataset: Dataset) -> None:
 
 def _drain_one(resources: Resources, dataset: Dataset, day: str, identifier: str) -> None:
     snapshot = resources.spool.snapshot(dataset.archive_name, day, identifier)
-    mark = _marks(resources, dataset) / day / identifier
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    marks = [_marks(resources, reader) / day / identifier for reader in readers(dataset)]
+    for mark in marks:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
     kept = _archive(resources, dataset, snapshot.envelope, snapshot.body)
     if kept.stored is None and identifier not in kept.path:
-        mark.unlink(missing_ok=True)  # it repeats another answer: nothing was uploaded
+        for mark in marks:
+            mark.unlink(missing_ok=True)  # it repeats another answer: nothing was uploaded
     resources.spool.discard(dataset.archive_name, snapshot.envelope)
 
 
@@ -132,7 +135,7 @@ def _left_where_damaged() -> Iterator[None]:
         log.warning("left in the spool", because=str(error))
 
 
-def owed_days(resources: Resources, dataset: Dataset) -> list[str]:
+def unnormalized_days(resources: Resources, dataset: Dataset) -> list[str]:
     """The days with uploaded snapshots that were not normalized since, in order."""
     return sorted({path.parent.name for path in _marks(resources, dataset).glob("*/*")})
 
@@ -172,11 +175,14 @@ def pending_days(resources: Resources, dataset: Dataset) -> list[str]:
     """The days with answers in the spool, or uploaded and not normalized yet."""
     if not (resources.root / "spool").exists():
         return []
-    return sorted({*owed_days(resources, dataset), *resources.spool.days(dataset.archive_name)})
+    return sorted(
+        {*unnormalized_days(resources, dataset), *resources.spool.days(dataset.archive_name)}
+    )
 
 
 def _marks(resources: Resources, dataset: Dataset) -> Path:
-    return resources.root / "spool" / "owed" / dataset.archive_name
+    name = dataset.key if dataset.shares else dataset.archive_name
+    return resources.root / "spool" / "owed" / name
 
 
 def _archive(
@@ -223,7 +229,7 @@ def _repeated(
     except StoreUnavailable:
         return None
     before = {identifier for identifier in others if order_of(identifier) <= order}
-    known = resources.registry.newest(dataset.key, envelope.day, envelope.request)
+    known = resources.registry.newest(envelope.dataset, envelope.day, envelope.request)
     for identifier in sorted(before | spooled, key=order_of, reverse=True):
         if identifier in spooled:
             return None

@@ -45,7 +45,7 @@ def newest_published(resources: Resources, dataset: Dataset, feed: Feed) -> dt.d
     ``SourceError`` without an answer, ``MalformedPayload`` where it has no such field, and plain
     ``AurumError`` where the limits leave no room at the moment.
     """
-    with resources.api(dataset.operator, hasty=True) as api:
+    with resources.api(dataset.operator, single_attempt=True) as api:
         return _newest(api, dataset, feed)
 
 
@@ -136,7 +136,7 @@ def looking(resources: Resources, operator: Operator) -> Iterator[ApiClient]:
         if not resources.exists:
             resources = resources.stand_in()
         memory = SqliteState(folder / "memory.sqlite")
-        with resources.api(operator, hasty=True, memory=memory) as api:
+        with resources.api(operator, single_attempt=True, memory=memory) as api:
             yield api
 
 
@@ -244,7 +244,7 @@ def _read(
 ) -> dict[str, Any]:
     """Dialect, records and drift of an answer. Raises ``MalformedPayload`` where it has none."""
     seen = inspect_answer(dataset, answer.body, answer.format)
-    alike = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
+    alike = {d.name for d in dataset.dialects if d.shape == seen.dialect.shape}
     named = answer.endpoint.dialect if answer.endpoint.dialect in alike else seen.dialect.name
     envelope = Envelope(
         dataset=dataset.key,

@@ -12,9 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.ingest.reference import REFERENCES
+from aurum_assets.model.arguments import named, short_names
 from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.said import named, short_names
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.evolve import missing

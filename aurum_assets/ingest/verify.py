@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from aurum_assets.ingest.compare import Differences, Held, Origins, compare
+from aurum_assets.ingest.conform import Conformed, conform_all, one_a_record
 from aurum_assets.ingest.ledger import listing_hash
-from aurum_assets.ingest.normalize import Conformed, conform_all, one_a_record
 from aurum_assets.ingest.replay import held_days
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Snapshot

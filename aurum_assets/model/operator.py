@@ -22,8 +22,13 @@ class Limit:
     """At most ``requests`` in any ``seconds``."""
 
     requests: int
+    """How many requests."""
     seconds: float
-    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+    """In how many seconds."""
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {
+        "extra": "forbid",
+        "use_attribute_docstrings": True,
+    }
 
 
 class Auth(Protocol):

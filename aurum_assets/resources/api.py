@@ -17,7 +17,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -38,7 +38,7 @@ from aurum_assets.resources import hosts
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
 from aurum_assets.resources.fallback import Ask, EndpointMemory
-from aurum_assets.resources.limits import TELL_SECONDS, Limiter, retry_after
+from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, retry_after
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State
 from aurum_assets.resources.wire import (
@@ -64,7 +64,8 @@ log = get_logger(__name__)
 class Answer(Shown):
     """The bytes of one answer, decoded, and how they came.
 
-    ``fetched_at`` is UTC; ``seconds``: how long the last of ``attempts`` took.
+    ``fetched_at`` is UTC; ``seconds``: how long the last of ``attempts`` took. ``headers``: by
+    lower-case name.
     """
 
     body: bytes
@@ -75,6 +76,7 @@ class Answer(Shown):
     seconds: float
     attempts: int
     url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, object]:
         """How much came, of what, when and from where."""
@@ -104,8 +106,8 @@ def full_jitter(ceiling: float) -> float:
 class ApiClient:
     """Asks one source, by all of its rules. Safe for use by several threads.
 
-    The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` hears
-    every second of a wait that is longer than ``TELL_SECONDS`` why, and how many seconds are left.
+    The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` is
+    called every second of a wait of more than ``REPORT_SECONDS`` with reason and seconds left.
     """
 
     def __init__(
@@ -169,8 +171,11 @@ class ApiClient:
         hour: str = "",
         due: bool = True,
         filters: Mapping[str, str] | None = None,
+        page: str = "",
     ) -> Answer:
         """Ask ``feed``'s endpoints in order until one answers, narrowed by ``filters``.
+
+        ``page``: the address of a further page of an answer, which is asked for instead.
 
         Raises ``ConfigError`` (no credentials, or ``HostUnknown``), ``SourceRefused``,
         ``SourceUnavailable`` and, where ``due`` is False and the operator has nothing yet,
@@ -179,7 +184,8 @@ class ApiClient:
         self._require_credentials(dataset)
         probing = self._breaker.admit()
         try:
-            answer = self._in_order(Run(Ask(dataset, feed, day, hour, due, filters or {}), probing))
+            ask = Ask(dataset, feed, day, hour, due, filters or {}, page)
+            answer = self._in_order(Run(ask, probing))
         except (NotYetPublished, SourceRefused):
             self._breaker.answered(probing=probing)
             raise
@@ -241,7 +247,7 @@ class ApiClient:
 
     def _rest(self, seconds: float, what: str, more: str) -> None:
         """Wait ``seconds`` until ``what``, and tell of it where that is long."""
-        while seconds > TELL_SECONDS:
+        while seconds > REPORT_SECONDS:
             self._tell(f"{what} in {math.ceil(seconds)} s {more}")
             self._sleep(1.0)
             seconds -= 1.0
@@ -287,6 +293,7 @@ class ApiClient:
             seconds=reply.seconds,
             attempts=run.attempts,
             url=url,
+            headers=reply.headers,
         )
 
     def _declined(self, ask: Ask, endpoint: Endpoint, reply: Reply) -> "Failure | Again":
@@ -336,7 +343,7 @@ class ApiClient:
             nonlocal told
             if run.probing:
                 self._breaker.keep()
-            told = told or seconds > TELL_SECONDS
+            told = told or seconds > REPORT_SECONDS
             if told:
                 self._tell(f"{why}: next request in {math.ceil(seconds)} s")
 
@@ -348,9 +355,17 @@ class ApiClient:
         try:
             yield
         finally:
-            self._limiter.landed(slot)
+            self._limiter.arrived(slot)
 
     def _url(self, ask: Ask, endpoint: Endpoint) -> str:
+        if ask.page:
+            if not ask.page.startswith(f"{self._base}/"):
+                msg = (
+                    f"{self._operator.title} names a further page of {ask.dataset} that lies "
+                    f"elsewhere than {endpoint.name}: it is not asked for"
+                )
+                raise SourceRefused(msg)
+            return ask.page
         try:
             url = self._base + endpoint.url_path(ask.day, ask.hour)
         except (LookupError, ValueError) as error:

@@ -137,7 +137,7 @@ class Resources:
         self,
         operator: Operator,
         *,
-        hasty: bool = False,
+        single_attempt: bool = False,
         memory: State | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> "ApiClient":
@@ -149,7 +149,12 @@ class Resources:
         if memory is None:
             refuse_to_mix(self.home, self.archive, self.lake, api.config.base_url)
         return api.client(
-            operator, clock=self.clock, sleep=self.sleep, hasty=hasty, memory=memory, tell=tell
+            operator,
+            clock=self.clock,
+            sleep=self.sleep,
+            single_attempt=single_attempt,
+            memory=memory,
+            tell=tell,
         )
 
     def known_of(self, operator: Operator) -> State:

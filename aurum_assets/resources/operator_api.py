@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from aurum_assets.model.dataset import Operator, OperatorConfig
 from aurum_assets.model.errors import AurumError
 from aurum_assets.resources.credentials import Credentials
-from aurum_assets.resources.limits import TELL_SECONDS, Limiter, SqliteLimiter
+from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, SqliteLimiter
 from aurum_assets.resources.redis import RedisLimiter
 from aurum_assets.resources.shared import Shared
 from aurum_assets.resources.state import State
@@ -25,7 +25,7 @@ def _refuse_to_wait(why: str) -> None:
 
 def _refuse_to_rest(_: float) -> None:
     """Waits that are too short to be told of are refused here."""
-    _refuse_to_wait(f"waiting for the limit: next request in {TELL_SECONDS:g} s")
+    _refuse_to_wait(f"waiting for the limit: next request in {REPORT_SECONDS:g} s")
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,20 @@ class OperatorApi:
         *,
         clock: Callable[[], dt.datetime],
         sleep: Callable[[float], None],
-        hasty: bool = False,
+        single_attempt: bool = False,
         memory: State | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> "ApiClient":
         """A client of the operator, sharing limits and breaker with every process here.
 
-        A ``hasty`` one asks once, within seconds, and only where a slot is free at this moment.
-        With a ``memory`` of its own it only looks: breaker and endpoints learn nothing from it.
-        ``tell`` hears of waits, see ``ApiClient``.
+        With ``single_attempt`` it asks once, within seconds, and only if a slot is free now. With a
+        ``memory`` of its own it does not change breaker and endpoint order. ``tell`` is called
+        about waits, see ``ApiClient``.
         """
         from aurum_assets.resources.api import ApiClient
 
         config = self._scaled()
-        if hasty:
+        if single_attempt:
             config = replace(
                 config, attempts=1, connect_seconds=5.0, read_seconds=10.0, total_seconds=20.0
             )
@@ -68,11 +68,11 @@ class OperatorApi:
             config,
             operator,
             memory or self.known,
-            self._limiter(config, _refuse_to_rest if hasty else sleep),
+            self._limiter(config, _refuse_to_rest if single_attempt else sleep),
             credentials=self.credentials,
             clock=clock,
             sleep=sleep,
-            tell=_refuse_to_wait if hasty else tell,
+            tell=_refuse_to_wait if single_attempt else tell,
         )
 
     @property

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import polars as pl
 
 from aurum_assets import ingest
-from aurum_assets.ingest.collect import Received
+from aurum_assets.ingest.accept import Received
 from aurum_assets.ingest.query import known_tables
 from aurum_assets.ingest.reference import REFERENCES, observe
 from aurum_assets.model.dataset import Dataset

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from aurum_assets import ingest
-from aurum_assets.ingest.collect import Received
+from aurum_assets.ingest.accept import Received
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import as_of
 from aurum_assets.operators import DATASETS

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from aurum_assets.graph.resources import parts_of
-from aurum_assets.ingest.collect import due_feeds, hours_asked
+from aurum_assets.ingest.feeds import due_feeds, hours_asked
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS

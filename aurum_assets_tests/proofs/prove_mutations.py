@@ -25,7 +25,7 @@ from typing import Any
 import polars as pl
 
 from aurum_assets import ingest
-from aurum_assets.ingest.collect import Received
+from aurum_assets.ingest.accept import Received
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE

@@ -91,12 +91,12 @@ class Hurried(Made):
         self,
         operator: Operator,
         *,
-        hasty: bool = False,
+        single_attempt: bool = False,
         memory: State | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> ApiClient:
         """As ever, on the faster clock."""
-        del hasty, memory
+        del single_attempt, memory
         config = self.configuration.operators[operator.name]
         config = replace(config, base_url=self.base_urls[operator.name], endpoint_limits={})
         limiter = SqliteLimiter(
