@@ -8,17 +8,16 @@ import dagster as dg
 
 from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
-from aurum_assets.graph.environment import resources_of
+from aurum_assets.graph.environment import resources_for, shown
 from aurum_assets.graph.health import health_definitions
 from aurum_assets.graph.jobs import cadence_job, cadence_schedule, replay_job, schedule_groups
 from aurum_assets.graph.maintenance import maintenance_definitions
 from aurum_assets.graph.reference import reference_definitions
-from aurum_assets.graph.resources import configuration_in, parts_of, runtime_of
+from aurum_assets.graph.resources import runtime_of
 from aurum_assets.graph.sensors import sensors
-from aurum_assets.model.errors import ConfigError
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import logs
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Resources, Settings
 
 
 def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) -> dg.Definitions:
@@ -27,7 +26,7 @@ def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) ->
     ``resources`` by name take the place of these: resources of Dagster's or plain parts; all of
     them where it is a record. Raises ``ConfigError`` for a wrong environment, or an unknown name.
     """
-    found = _resources(resources)
+    found = resources_for(resources)
     configuration = runtime_of(found["runtime"]).configuration
     configs = configuration.datasets
     pairs = [(d, configs[d.key]) for d in DATASETS if configs[d.key].enabled]
@@ -42,33 +41,13 @@ def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) ->
             *sensors(work, running=running),
             *alert_sensors([d for d, _ in pairs], running=running),
         ],
-        resources={name: _shown(part) for name, part in found.items()},
+        resources={name: shown(part) for name, part in found.items()},
         executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )
     reference = reference_definitions(configuration, [d for d, _ in pairs], running=running)
     health = health_definitions([d for d, _ in pairs])
     maintenance = maintenance_definitions(running=running)
     return dg.Definitions.merge(datasets, reference, health, maintenance)
-
-
-def _resources(given: Resources | Mapping[str, object]) -> dict[str, object]:
-    if isinstance(given, Resources):
-        return parts_of(given)
-    settings = Settings.read()
-    open_resources(DATASETS, settings)  # refuses what is wrong, or moved
-    found = resources_of(settings, configuration_in(settings.config))
-    if unknown := sorted(set(given) - set(found)):
-        msg = f"there is no resource {unknown[0]}; there are {', '.join(sorted(found))}"
-        raise ConfigError(msg)
-    return {**found, **given}
-
-
-def _shown(part: object) -> object:
-    """A part as a resource of Dagster's, if it is none."""
-    if isinstance(part, dg.ConfigurableResource):
-        return part
-    said = f"A {type(part).__name__} that was given."
-    return dg.ResourceDefinition.hardcoded_resource(part, said)
 
 
 _settings = Settings.read()

@@ -1,6 +1,7 @@
 """The resources of the environment: a field for each variable, by its name where it is set."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -17,13 +18,42 @@ from aurum_assets.graph.resources import (
     SharedStateResource,
     api_key_of,
     api_resource_of,
+    configuration_in,
     field_of,
+    parts_of,
 )
+from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.operator import Operator
-from aurum_assets.operators import OPERATORS
+from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.environment import environment
-from aurum_assets.resources.settings import Settings
+from aurum_assets.resources.settings import Resources, Settings, open_resources
+
+
+def resources_for(given: Resources | Mapping[str, object]) -> dict[str, object]:
+    """The parts of a record; or the resources of the environment, with the ``given`` ones by name
+    in the place of theirs.
+
+    Raises ``ConfigError`` for a wrong environment, and for a name that there is not.
+    """
+    if isinstance(given, Resources):
+        return parts_of(given)
+    settings = Settings.read()
+    open_resources(DATASETS, settings)  # refuses what is wrong, or moved
+    found = resources_of(settings, configuration_in(settings.config))
+    known = set(found) - {"s3"}  # which is swapped with its archive
+    if unknown := sorted(set(given) - known):
+        msg = f"there is no resource {unknown[0]}; there are {', '.join(sorted(known))}"
+        raise ConfigError(msg)
+    return {**found, **given}
+
+
+def shown(part: object) -> object:
+    """A part as a resource of Dagster's, if it is none."""
+    if isinstance(part, dg.ConfigurableResource):
+        return part
+    said = f"A {type(part).__name__} that was given."
+    return dg.ResourceDefinition.hardcoded_resource(part, said)
 
 
 def resources_of(
