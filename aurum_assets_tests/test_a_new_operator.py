@@ -62,8 +62,7 @@ if sys.argv[1:]: from aurum_assets.cli import main; main()
 from aurum_assets.definitions import defs
 done = defs.resolve_job_def("toy_daily").execute_in_process(partition_key=DAY.key)
 checks = [e.passed for e in done.get_asset_check_evaluations()]
-shown = defs.get_repository_def().get_top_level_resources()
-print(done.success, len(checks), all(checks), "toy_api" in shown)
+print(done.success, len(checks), all(checks), "toy_api" in defs.resources)
 """
 
 

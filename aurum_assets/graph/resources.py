@@ -330,7 +330,7 @@ def field_of(operator: Operator, variable: str) -> str:
 def api_resource_of(operator: Operator) -> type[ApiResource]:
     """The resource of an operator, with a field for each of its credential variables."""
     credentials: dict[str, Any] = {
-        field_of(operator, name): (str, Field(default="", description=f"{name}."))
+        field_of(operator, name): (str, Field(default="", description=f"Who asks ({name})."))
         for name in operator.variables
     }
     account = f"; credentials: {', or '.join(operator.credentials)}" if credentials else ""

@@ -11,7 +11,10 @@ from aurum_assets.resources.archive import CONNECT_SECONDS, READ_SECONDS, TRIES
 
 
 class BoundedS3Resource(S3Resource):
-    """``S3Resource`` that bounds how long it waits: by itself a minute, five times over."""
+    """The client of S3: dagster-aws' S3Resource, with bounds on how long it waits.
+
+    By itself it waits a minute, five times over.
+    """
 
     connect_timeout: float = Field(default=CONNECT_SECONDS, description="In seconds.")
     read_timeout: float = Field(default=READ_SECONDS, description="Of silence, in seconds.")
