@@ -254,7 +254,9 @@ def described(resources: Resources) -> Iterator[tuple[str, str | None]]:
 
 def test_everything_says_in_whole_sentences_what_it_is(resources: Resources) -> None:
     found = dict(described(resources))
-    assert {"resources", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(found)
+    assert {"isone_api", "lake", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(
+        found
+    )
     for name, said in found.items():
         assert said, f"{name} says nothing"
         assert said.endswith("."), f"{name}: {said}"

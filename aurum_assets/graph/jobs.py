@@ -15,12 +15,12 @@ from pydantic import Field
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import materialization, partitions, raw_key, table_key
+from aurum_assets.graph.resources import WRITES, assembled
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
 from aurum_assets.model.errors import AurumError
-from aurum_assets.resources.settings import Resources
 
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
@@ -199,10 +199,12 @@ def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
         name="replay",
         description="Rebuilds the days of a table, first to last, from the archived answers.",
         out={},
+        required_resource_keys=set(WRITES),
     )
     def replay(
-        context: dg.OpExecutionContext, config: ReplayConfig, resources: dg.ResourceParam[Resources]
+        context: dg.OpExecutionContext, config: ReplayConfig
     ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+        resources = assembled(context, WRITES)
         dataset, days = _asked_days(known, config)
         failed = []
         for day in days:
