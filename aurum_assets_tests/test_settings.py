@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from aurum_assets.model.drift import field_of
 from aurum_assets.model.errors import ConfigError
-from aurum_assets.operators import DATASETS
+from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import config_schema, logs
 from aurum_assets.resources.configuration import Configuration, load_config
@@ -379,6 +379,13 @@ def test_the_environment_is_what_a_home_is_made_of(
     assert resources.base_urls["isone"] == "http://127.0.0.1:9/api/v1.1"
     assert resources.credentials["isone"].given
     assert not (tmp_path / "here").exists(), "reading the environment writes nothing"
+
+
+def test_the_variables_of_every_operator_are_described() -> None:
+    described = (PROJECT / ".env.example").read_text()
+    for operator in OPERATORS:
+        for name in (operator.base_url_variable, *operator.variables):
+            assert f"\n#{name}=\n" in described, name
 
 
 def test_a_password_is_shown_by_nothing_that_can_be_printed(

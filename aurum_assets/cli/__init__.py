@@ -162,7 +162,7 @@ class Group(click.Group):
 )
 @click.pass_obj
 def main(only_help: bool, log_level: "Level | None") -> None:
-    """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
+    """Electricity market data: archived, normalized to Iceberg, checked.
 
     All state lies under AURUM_HOME (default: .aurum). See .env.example for every variable.
 

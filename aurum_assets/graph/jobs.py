@@ -56,9 +56,9 @@ class ScheduleGroup:
 def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
     """The beats of all datasets: a job's assets must have the same partitions.
 
-    Most datasets of a source share theirs, and so ``isone_daily``; one that begins on another day,
-    or is published ahead, has a job of its own, ``isone_da_lmp_daily``. So has an offset that is
-    not the usual one of its source and cadence: ``isone_five_minutes_plus_4``.
+    Most datasets of a source share theirs, and so ``op_daily``; one that begins on another day,
+    or is published ahead, has a job of its own, ``op_da_lmp_daily``. So has an offset that is
+    not the usual one of its source and cadence: ``op_five_minutes_plus_4``.
     """
     found: defaultdict[tuple[str, CadenceName], defaultdict[int, list[Pair]]]
     found = defaultdict(lambda: defaultdict(list))
@@ -99,7 +99,7 @@ def _cadence(name: CadenceName, offset: int, pairs: Sequence[Pair]) -> Cadence:
 
 
 def cadence_job(group: ScheduleGroup) -> Job:
-    """``isone_five_minutes`` and the like: raw and table assets of the datasets, in one process."""
+    """``op_five_minutes`` and the like: raw and table assets of the datasets, in one process."""
     return dg.define_asset_job(
         group.name,
         selection=dg.AssetSelection.assets(*asset_keys(d for d, _ in group.pairs)).without_checks(),
@@ -168,7 +168,7 @@ def asked_by(group: ScheduleGroup, now: dt.datetime) -> Mapping[str, dict[str, l
 class ReplayConfig(dg.Config):
     """Which days to rebuild."""
 
-    dataset: str = Field(description="The dataset, such as isone_rt_lmp.")
+    dataset: str = Field(description="The dataset, by its whole key.")
     first: str = Field(description="The first operating day, YYYY-MM-DD.")
     last: str = Field(description="The last operating day, YYYY-MM-DD, included.")
     force: bool = Field(default=False, description="Let rows go whose bytes the archive has lost.")

@@ -13,7 +13,7 @@ from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.purge import purge
 from aurum_assets.graph.resources import TABLES, assembled
-from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.operators import OPERATORS
 from aurum_assets.resources.settings import Resources
 
 _QUIET = "10 4 * * *"  # in New York: after both operators' midnights, before the daily jobs (06:30)
@@ -72,7 +72,7 @@ def maintenance_definitions(*, running: bool) -> dg.Definitions:
         description="Every night, before the daily jobs: starts the job maintenance.",
         job=job,
         cron_schedule=_QUIET,
-        execution_timezone=ISONE.zone,
+        execution_timezone=OPERATORS[0].zone,
         default_status=dg.DefaultScheduleStatus.RUNNING
         if running
         else dg.DefaultScheduleStatus.STOPPED,

@@ -16,7 +16,7 @@ from aurum_assets.graph.resources import LAKE, assembled
 from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+from aurum_assets.operators import DATASETS
 from aurum_assets.reference.checks import CHECKS, checks_of
 from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.resources.configuration import Configuration
@@ -24,6 +24,10 @@ from aurum_assets.resources.settings import Resources
 
 _AFTER_THE_DATASETS = "45 7 * * *"  # theirs begin at 06:30
 _STALE = dt.timedelta(hours=36)
+
+
+CALENDAR = next(d for d in DATASETS if d.key in REFERENCES[0].lists)
+"""The dataset whose operating days are those of the reference tables."""
 
 
 def reference_key(reference: Reference) -> dg.AssetKey:
@@ -35,7 +39,7 @@ def reference_definitions(
     configuration: Configuration, datasets: Sequence[Dataset], *, running: bool
 ) -> dg.Definitions:
     """Assets, checks, job and schedule of the reference tables, fed by ``datasets``."""
-    days = partitions(ISONE_LOCATIONS, configuration.datasets[ISONE_LOCATIONS.key])
+    days = partitions(CALENDAR, configuration.datasets[CALENDAR.key])
     job = dg.define_asset_job(
         "reference_daily",
         selection=dg.AssetSelection.assets(*map(reference_key, REFERENCES)).without_checks(),
@@ -49,14 +53,14 @@ def reference_definitions(
         description="Every morning after the daily jobs: observes what the tables of yesterday and "
         "today name.",
         cron_schedule=_AFTER_THE_DATASETS,
-        execution_timezone=ISONE_LOCATIONS.operator.zone,
+        execution_timezone=CALENDAR.operator.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING
         if running
         else dg.DefaultScheduleStatus.STOPPED,
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         now = context.scheduled_execution_time
-        today = ISONE_LOCATIONS.operator.day_of(now)
+        today = CALENDAR.operator.day_of(now)
         for day in (today.plus(-1), today):  # yesterday is whole by now
             yield dg.RunRequest(
                 run_key=f"reference_daily:{now.isoformat()}:{day}", partition_key=day.key

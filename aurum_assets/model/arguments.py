@@ -80,7 +80,7 @@ def names_day(given: str) -> bool:
 def named(given: str, names: Iterable[str], what: str, listed: str) -> str:
     """The one of ``names`` that ``given`` means: in full, or without operator where unambiguous.
 
-    ``isone_rt_lmp`` may be given as ``rt_lmp``, ``market.isone_rt_lmp`` or ``RT-LMP``. Raises
+    ``op_rt_lmp`` may be given as ``rt_lmp``, ``market.op_rt_lmp`` or ``RT-LMP``. Raises
     ``ValueError`` for any other, with similar names; ``listed`` says where all are listed.
     """
     known = list(names)
@@ -98,7 +98,7 @@ def named(given: str, names: Iterable[str], what: str, listed: str) -> str:
 
 def known_name(given: str, names: Iterable[str], what: str, listed: str) -> str:
     """As ``named``, for callers from Python. Raises ``ConfigError``, ``TypeError`` for no text."""
-    text = of_type(given, str, f"the name of a {what}, for instance 'isone_da_lmp'")
+    text = of_type(given, str, f"the name of a {what}, for instance 'da_lmp'")
     try:
         return named(text, names, what, listed)
     except ValueError as error:
