@@ -614,7 +614,7 @@ def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
         listed, how = tree.get("Interval"), _live
         if not isinstance(tree.get("RefId"), str):
             return Answer(May.MUST, why="RefId is no text")
-        said = _ref_day(tree.get("RefId"))
+        message = _ref_day(tree.get("RefId"))
         extra: dict[str, Any] = {}
     elif "data" in tree.names() and "metadata" in tree.names():
         listed, how = tree.get("data"), _documented
@@ -622,7 +622,7 @@ def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
         reason = _metadata_breaks(metadata, asked)
         if reason:
             return Answer(May.MUST, why=reason)
-        said = metadata.get("operatingDay")
+        message = metadata.get("operatingDay")
         extra = {"data_quality": metadata.get("dataQuality")}
         may, extra["published_at"] = stamp(metadata.get("retrievalTimestamp"))
     else:
@@ -635,8 +635,8 @@ def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
         row.values |= extra
         if "published_at" in extra:
             row.may = min(row.may, may)
-    days = {said: len(records)} if said else Counter(d for row in rows for d in row.days)
-    reject = May.NEVER if said else May.MAY
+    days = {message: len(records)} if message else Counter(d for row in rows for d in row.days)
+    reject = May.NEVER if message else May.MAY
     return Answer(reject, rows, [received(r) for r in records], days)
 
 

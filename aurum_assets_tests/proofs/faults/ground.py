@@ -28,7 +28,7 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
-from aurum_assets_tests.proofs.proof import Proof, close, home_at, twice_said
+from aurum_assets_tests.proofs.proof import Proof, close, home_at, repeated_keys
 
 DATASETS = (ISONE_SYSTEM_LOAD, ISONE_RT_LMP, MISO_CTS)
 TICKS = 3
@@ -250,7 +250,7 @@ class Round:
         key = list(table.key)
         missing = expected.join(found, on=key, how="anti", nulls_equal=True)
         surplus = found.join(expected, on=key, how="anti", nulls_equal=True)
-        doubled = twice_said(table, found)
+        doubled = repeated_keys(table, found)
         said = [n for n in table.names if n not in _PROVENANCE]
         one, other = (f.unique(key).sort(key).select(said) for f in (expected, found))
         same = one.join(other, on=said, how="anti", nulls_equal=True)
