@@ -80,7 +80,7 @@ def kept_or_spooled(
             return Archived("spooled", kept.path, reason=str(error), failure=kept.failure)
         resources.metrics.count("rejected_snapshots", dataset)
         return Archived("rejected", kept.path, reason=str(error))
-    alike = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
+    alike = {d.name for d in dataset.dialects if d.shape == seen.dialect.shape}
     envelope = Envelope(
         dataset=dataset.answers,
         endpoint=received.endpoint,
