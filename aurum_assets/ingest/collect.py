@@ -166,7 +166,7 @@ def _noted(
 ) -> Sequence[SourceError]:
     """Note in ``done`` why a feed brought no answer; the error again where it is a failure.
 
-    Raises a 401 at once: every other feed would be told the same.
+    Raises a 401 at once: every other feed would get the same.
     """
     dataset, feed = asking.dataset, asking.feed
     if isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED:
@@ -177,13 +177,13 @@ def _noted(
         remember_not_offered(resources, dataset, feed)
         log.info("not offered", dataset=dataset.key, feed=feed.name, reason=str(error))
         return []
-    said = {"dataset": dataset.key, "feed": feed.name, "reason": str(error)}
+    fields = {"dataset": dataset.key, "feed": feed.name, "reason": str(error)}
     if isinstance(error, NotYetPublished):
         done.not_yet[feed.name] = str(error)
-        log.info("not yet published", **said)
+        log.info("not yet published", **fields)
     else:
         done.failed[feed.name] = error
-        log.warning("a feed brought nothing", **said)
+        log.warning("a feed brought nothing", **fields)
     return [error]
 
 
@@ -199,10 +199,12 @@ def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
         return
     if len(failed) == 1:
         raise failed[0]
-    said = "; ".join(dict.fromkeys(map(str, failed)))
+    message = "; ".join(dict.fromkeys(map(str, failed)))
     if any(isinstance(e, SourceUnavailable) for e in failed):
-        raise SourceUnavailable(said)
-    raise SourceRefused(said, status=next(e.status for e in failed if isinstance(e, SourceRefused)))
+        raise SourceUnavailable(message)
+    raise SourceRefused(
+        message, status=next(e.status for e in failed if isinstance(e, SourceRefused))
+    )
 
 
 def _raise_spooled(done: Collected, away: StoreError | ConfigError | None) -> None:

@@ -44,22 +44,22 @@ _SHOWN = 5
 
 
 def asked_day(operator: Operator, day: Day) -> OperatingDay:
-    """``day`` as an operating day of ``source``.
+    """``day`` as an operating day of ``operator``.
 
-    A date is one; an instant with an offset lies in one; a ``datetime`` without an offset stands
-    for its date. Text is any of these in ISO 8601. Raises ``ValueError`` for anything else.
+    A date is one; an instant with an offset is within one; a ``datetime`` without an offset means
+    its date. Text is any of these in ISO 8601. Raises ``ValueError`` for anything else.
     """
-    said: object = day
+    value: object = day
     try:
-        if isinstance(said, str):
-            short = len(said) <= len("2024-03-10")
-            said = dt.date.fromisoformat(said) if short else dt.datetime.fromisoformat(said)
+        if isinstance(value, str):
+            short = len(value) <= len("2024-03-10")
+            value = dt.date.fromisoformat(value) if short else dt.datetime.fromisoformat(value)
     except ValueError:
-        said = None
-    if isinstance(said, dt.datetime):
-        return operator.day_of(said) if said.tzinfo else OperatingDay(said.date(), operator.zone)
-    if isinstance(said, dt.date):
-        return OperatingDay(said, operator.zone)
+        value = None
+    if isinstance(value, dt.datetime):
+        return operator.day_of(value) if value.tzinfo else OperatingDay(value.date(), operator.zone)
+    if isinstance(value, dt.date):
+        return OperatingDay(value, operator.zone)
     msg = f"{day!r} is no day: expected a date, a datetime or ISO 8601 text such as '2024-03-10'"
     raise ValueError(msg)
 
