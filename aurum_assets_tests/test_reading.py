@@ -171,12 +171,12 @@ def lmp_record(**changes: Any) -> Json:  # noqa: ANN401  whatever JSON holds
     } | changes
 
 
-def lmp_said(*records: Json) -> Json:
+def lmp_given(*records: Json) -> Json:
     return {"FiveMinLmps": {"FiveMinLmp": list(records)}}
 
 
 def test_an_lmp_is_read_to_the_letter_with_its_offset() -> None:
-    (row,) = reading(LMP, lmp_said(lmp_record())).frame.to_dicts()
+    (row,) = reading(LMP, lmp_given(lmp_record())).frame.to_dicts()
     assert row == {
         "interval_start": utc("2026-07-20T21:20:00Z"),
         "interval_end": utc("2026-07-20T21:25:00Z"),
@@ -191,7 +191,7 @@ def test_an_lmp_is_read_to_the_letter_with_its_offset() -> None:
 
 
 def test_the_repeated_hour_of_autumn_is_two_hours() -> None:
-    document = lmp_said(
+    document = lmp_given(
         lmp_record(BeginDate="2024-11-03T01:00:00.000-04:00"),
         lmp_record(BeginDate="2024-11-03T01:00:00.000-05:00"),
     )
@@ -458,7 +458,7 @@ def test_all_spellings_of_an_empty_day_are_empty(text: str) -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_the_payload() -> None:
-    body = json.dumps(lmp_said(lmp_record())).encode()
+    body = json.dumps(lmp_given(lmp_record())).encode()
     marked = b"\xef\xbb\xbf" + body
     assert sniff(LMP, b"\xef\xbb\xbf  <x/>") == "xml"
     assert read(LMP, snapshot(LMP, marked)).frame.equals(read(LMP, snapshot(LMP, body)).frame)
@@ -473,8 +473,8 @@ def content(dataset: Dataset, text: Json | bytes) -> str:
 
 
 def test_white_space_and_the_order_of_fields_are_no_content() -> None:
-    document = lmp_said(lmp_record())
-    mixed = lmp_said(dict(reversed(list(lmp_record().items()))))
+    document = lmp_given(lmp_record())
+    mixed = lmp_given(dict(reversed(list(lmp_record().items()))))
     assert content(LMP, json.dumps(document, indent=4).encode()) == content(LMP, document)
     assert content(LMP, mixed) == content(LMP, document)
 
@@ -487,7 +487,7 @@ def test_the_retrieval_time_is_no_content_and_a_price_is() -> None:
 
 
 def test_a_field_said_twice_is_never_equal_to_one_said_once() -> None:
-    once = json.dumps(lmp_said(lmp_record())).encode()
+    once = json.dumps(lmp_given(lmp_record())).encode()
     twice = once.replace(b'"LmpTotal": 39.16', b'"LmpTotal": 40.16, "LmpTotal": 39.16')
     assert content(LMP, twice) != content(LMP, once)
     found = read(LMP, snapshot(LMP, twice))
@@ -540,7 +540,7 @@ EXPECTED: dict[str, Expected] = {
 def test_drift_is_what_differs_from_the_expected_fields(
     records: list[Json], drift: list[tuple[str, str, str]]
 ) -> None:
-    body = json.dumps(lmp_said(*records)).encode()
+    body = json.dumps(lmp_given(*records)).encode()
     found = read(LMP, snapshot(LMP, body), EXPECTED)
     assert [(d.kind, d.field, d.severity) for d in found.drift] == drift
     for one in found.drift:
@@ -548,14 +548,14 @@ def test_drift_is_what_differs_from_the_expected_fields(
 
 
 def test_an_added_field_costs_no_row() -> None:
-    plain = reading(LMP, lmp_said(lmp_record())).frame
-    drifted = reading(LMP, lmp_said(lmp_record(New={"nested": [1, {"deep": None}]}))).frame
+    plain = reading(LMP, lmp_given(lmp_record())).frame
+    drifted = reading(LMP, lmp_given(lmp_record(New={"nested": [1, {"deep": None}]}))).frame
     assert drifted.equals(plain)
 
 
 def test_records_are_given_back_as_they_were_received() -> None:
     records = [lmp_record(LmpTotal=n, Note='a "quoted" ü') for n in range(4)]
-    kept = snapshot(LMP, json.dumps(lmp_said(*records)).encode())
+    kept = snapshot(LMP, json.dumps(lmp_given(*records)).encode())
     assert [json.loads(r) for r in record_as_received(LMP, kept, [3, 1])] == [
         records[3],
         records[1],

@@ -264,7 +264,7 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
     if feed.probe is None:
         return
     key, path = f"feeds.{feed.name}.probe", feed.probe.path
-    if dataset.operator.newest_said is None or feed.asks == "now":
+    if dataset.operator.newest_in is None or feed.asks == "now":
         expected = "none: its source has nothing to probe, or the feed asks for no day"
         raise _wrong(file, dataset.key, key, expected, repr(path))
     if not path.startswith("/") or "{" in path:
