@@ -73,8 +73,8 @@ def test_a_datetime_without_an_offset_is_refused_for_python_reads_it_as_local_ti
 @pytest.mark.parametrize("key", KEYS)
 def test_a_dataset_goes_by_its_name_with_and_without_its_operator(key: str) -> None:
     short = key.removeprefix("isone_").removeprefix("miso_")
-    said = [key, short, f"market.{key}", key.upper(), short.replace("_", "-")]
-    assert {named(text, KEYS, "dataset", LISTED) for text in said} == {key}
+    found = [key, short, f"market.{key}", key.upper(), short.replace("_", "-")]
+    assert {named(text, KEYS, "dataset", LISTED) for text in found} == {key}
 
 
 def test_a_short_name_that_two_operators_have_means_neither() -> None:

@@ -330,5 +330,5 @@ def test_a_full_disk_is_a_sentence_and_exit_code_1(
             text=True,
             check=False,
         )
-    said = "Error: no space is left for the output: it is incomplete\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    output = "Error: no space is left for the output: it is incomplete\n"
+    assert (done.returncode, done.stderr) == (1, output)

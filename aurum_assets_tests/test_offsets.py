@@ -145,8 +145,8 @@ def test_the_last_case_of_a_day_is_had_before_the_file_rolls_over(
 
 def test_each_poll_of_miso_reads_a_case_that_is_minutes_old(configuration: Configuration) -> None:
     day = OperatingDay.parse(DAY, MISO.zone)
-    said = {f"{record['CASEAPPROVALDATE']} -0500" for record in live_records(day)}
-    approved = [dt.datetime.strptime(text, "%Y-%m-%d %I:%M:%S %p %z") for text in said]
+    found = {f"{record['CASEAPPROVALDATE']} -0500" for record in live_records(day)}
+    approved = [dt.datetime.strptime(text, "%Y-%m-%d %I:%M:%S %p %z") for text in found]
     group = beat_of(configuration, "miso_fifteen_minutes")
     ages = [min(at - a for a in approved if a <= at) for at in instants(group, day.start, day.end)]
     assert len(ages) == 96

@@ -13,7 +13,7 @@
     simulate   without an operator: demo, simulate
 
     arguments  what arguments mean, and how wrong ones are refused
-    backends   options that name S3, Redis and Kafka in the place of variables
+    backends   options that name S3, Redis and Kafka instead of variables
     output     what a command prints
 
 Here belongs only what holds them together: the list, the group, its exit codes and errors, its log.

@@ -237,7 +237,7 @@ def _collect_all(
     days: Sequence[OperatingDay],
     step: Step,
 ) -> list[Day]:
-    """Each day in turn, until one fails in a way in which all would."""
+    """Collect each day in order; stop at an error that every day would hit."""
     done: list[Day] = []
     in_a_row, most = 0, resources.configuration.operators[dataset.operator.name].breaker_failures
     for day in days:

@@ -110,8 +110,8 @@ def reference_asset(
         with translate.tried_again(context, MERGED_AGAIN):
             done = observe(resources, reference, dt.date.fromisoformat(context.partition_key))
         if not done.seen:
-            said = "%s: no table names anything on %s: not materialized"
-            context.log.warning(said, reference.key, context.partition_key)
+            message = "%s: no table names anything on %s: not materialized"
+            context.log.warning(message, reference.key, context.partition_key)
             return
         if reports_itself(context, _check_name(reference)):
             report(context, done.verdicts, key)

@@ -58,7 +58,7 @@ class Metric:
 # Names without the prefix ``aurum_`` and, for counters, without ``_total``.
 METRICS: Mapping[str, Metric] = {
     "collected": Metric("counter", "Answers that were archived."),
-    "duplicates": Metric("counter", "Answers that said what the last one had said."),
+    "duplicates": Metric("counter", "Answers identical to the latest snapshot of their request."),
     "failures": Metric("counter", "Verbs that ended in an error.", ("verb", "error")),
     "quarantined_rows": Metric("counter", "Records that were newly quarantined."),
     "rejected_snapshots": Metric("counter", "Answers of which nothing could be read."),

@@ -144,7 +144,7 @@ def values_of(frame: pl.DataFrame, day: OperatingDay) -> list[tuple[int, float]]
     return list(zip(numbers, rows["load"].to_list(), strict=True))
 
 
-def twice_said(table: Table, frame: pl.DataFrame) -> int:
+def repeated_keys(table: Table, frame: pl.DataFrame) -> int:
     """How many rows share their key with another one."""
     return int(frame.select(pl.struct(table.key).is_duplicated().sum()).item())
 

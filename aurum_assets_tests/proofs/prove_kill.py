@@ -37,7 +37,7 @@ from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
-from aurum_assets_tests.proofs.proof import Proof, close, home_at, twice_said
+from aurum_assets_tests.proofs.proof import Proof, close, home_at, repeated_keys
 
 DATASETS = [d for d in EVERY if d.key in {"isone_rt_lmp", "isone_system_load", "miso_cts"}]
 _SPAWN = multiprocessing.get_context("spawn")
@@ -379,7 +379,7 @@ def _compare(
         alike = (name in histories and same is _same_content) or same(dataset, frame, other)
         proof.holds(f"{what}: {name} ends with {len(frame)} rows, not {len(other)}", where=alike)
         table = dataset.table if dataset else histories.get(name, QUARANTINE)
-        twice = twice_said(table, frame)
+        twice = repeated_keys(table, frame)
         proof.holds(
             f"{what}: {name} ends with {twice} rows whose key is not theirs", where=not twice
         )
@@ -393,10 +393,10 @@ def _same_rows(dataset: Dataset | None, one: pl.DataFrame, other: pl.DataFrame) 
 
 def _same_content(dataset: Dataset | None, one: pl.DataFrame, other: pl.DataFrame) -> bool:
     """As two ways of fetching the same may differ: in provenance, and in documented vintages."""
-    return said(dataset, one).equals(said(dataset, other))
+    return content_of(dataset, one).equals(content_of(dataset, other))
 
 
-def said(dataset: Dataset | None, frame: pl.DataFrame) -> pl.DataFrame:
+def content_of(dataset: Dataset | None, frame: pl.DataFrame) -> pl.DataFrame:
     """Keys and values without provenance; of documented schedules, the latest vintage alone."""
     if dataset is None:
         return frame.select("received_hash").sort("received_hash")

@@ -249,7 +249,7 @@ class Round:
         key = list(table.key)
         missing = expected.join(found, on=key, how="anti", nulls_equal=True)
         surplus = found.join(expected, on=key, how="anti", nulls_equal=True)
-        doubled = twice_said(table, found)
+        doubled = repeated_keys(table, found)
         said = [n for n in table.names if n not in _PROVENANCE]
         one, other = (f.unique(key).sort(key).select(said) for f in (expected, found))
         same = one.join(other, on=said, how="anti", nulls_equal=True)
