@@ -29,7 +29,7 @@ from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import remade
-from aurum_assets_tests.proofs.proof import Instant, Proof, close, home_at, twice_said
+from aurum_assets_tests.proofs.proof import Instant, Proof, close, home_at, repeated_keys
 
 DATASETS = (ISONE_SYSTEM_LOAD, ISONE_RT_LMP, MISO_CTS)
 TICKS = 3
