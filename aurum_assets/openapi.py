@@ -19,8 +19,17 @@ from typing import Any, get_args
 
 import msgspec
 
-from aurum_assets.model.dataset import Dataset, Dialect, Endpoint, Feed, Operator, OperatorConfig
+from aurum_assets.model.dataset import (
+    BLOCK,
+    Dataset,
+    Dialect,
+    Endpoint,
+    Feed,
+    Operator,
+    OperatorConfig,
+)
 from aurum_assets.model.drift import Expected, field_of
+from aurum_assets.model.formats.fields import names_of
 from aurum_assets.model.operator import Notes
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.configuration import Configuration, load_config
@@ -37,6 +46,7 @@ _PARAMETERS: Mapping[str, Schema] = {
     "day": {"pattern": r"^20\d\d-" + _MONTH_DAY.format("-"), "examples": ["2026-07-15"]},
     "hour": {"pattern": r"^([01]\d|2[0-3])$", "examples": ["07"]},
 }
+_NO_HEADER: Schema = {"properties": {}, "required": []}
 _NOTHING: Schema = {"description": "No records at all.", "enum": ["", {}, None]}
 _LIVE = "As the public API was seen to answer, where it is not said otherwise here."
 _DOCUMENTED = "From documentation alone: the specification of this project."
@@ -213,19 +223,38 @@ def _document(dialect: Dialect, record: str, notes: Notes) -> Schema:
     """A whole answer: records behind their wrappers, of which the outer ones may be dropped."""
     ref = {"$ref": f"#/components/schemas/{record}"}
     inner: Schema = {"anyOf": [{"type": "array", "items": ref}, ref, _NOTHING]}
-    header = (
-        _object(dialect.header, {}, notes) if dialect.header else {"properties": {}, "required": []}
-    )
+    if not dialect.path:
+        return {"type": "array", "items": ref}
+    headers = [_object(h, {}, notes) if h else _NO_HEADER for h in _headers(dialect)]
     shapes: list[Schema] = []
-    for name in reversed(dialect.path):
+    for name, header in zip(reversed(dialect.path), reversed(headers), strict=True):
+        names = dialect.blocks if name == BLOCK else (name,)
+        beside = {n: v for n, v in header["properties"].items() if n != name}
+        needed = [n for n in header["required"] if n != name]
         shape = {
             "type": "object",
-            "properties": {name: inner, **header["properties"]},
-            "required": [name, *header["required"]],
+            "properties": {**dict.fromkeys(names, inner), **beside},
+            "required": [*names, *needed],
         }
         shapes.insert(0, shape)
         inner = {"anyOf": [shape, _NOTHING]}
-    return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+    whole = len(shapes) == 1 or dialect.path[0] in names_of(dialect.header)
+    return shapes[0] if whole else {"anyOf": shapes}
+
+
+def _headers(dialect: Dialect) -> list[type[msgspec.Struct] | None]:
+    """What stands beside each name of the path. A header that lies beside the outermost one only
+    does so whichever wrapper is dropped.
+    """
+    if dialect.path[0] not in names_of(dialect.header):
+        return [dialect.header] * len(dialect.path)
+    found: list[type[msgspec.Struct] | None] = []
+    struct = dialect.header
+    for name in dialect.path:
+        found.append(struct)
+        inner = struct and {f.encode_name: f.type for f in msgspec.structs.fields(struct)}.get(name)
+        struct = inner or None
+    return found
 
 
 def _object(

@@ -21,10 +21,12 @@ from aurum_assets.ingest import doctor
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.api import Credentials
+from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, said
 from aurum_assets_tests.servers.redis import free_port, redis_process
+from aurum_assets_tests.servers.rest import rest_catalog
 
 CANARY = "canary-9a1d"
 PARTS = [
@@ -198,6 +200,16 @@ def test_a_configured_catalog_is_asked_and_its_warehouse_written(
     assert list(warehouse.iterdir()) == []
     catalog["warehouse"] = f"file://{tmp_path}/catalog.sqlite/below"
     assert "cannot be opened or written" in look(resources, catalog=catalog)["catalog"].said
+
+
+def test_a_rest_catalog_is_asked_for_the_tables_that_a_run_asks_for(
+    resources: Resources, tmp_path: Path
+) -> None:
+    with rest_catalog(tmp_path) as rest:
+        catalog = {"type": "rest", "uri": rest.url}
+        Lake(catalog).table(DATASETS[0].table)
+        found = look(resources, catalog=catalog)["catalog"]
+    assert (found.state, found.said) == ("ok", "1 tables; warehouse its own")
 
 
 def test_a_redis_is_written_to_and_its_memory_policy_read(

@@ -29,10 +29,10 @@ from aurum_assets.resources.settings import PROJECT, Resources, open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import log_lines
 from aurum_assets_tests.servers.kafka import KafkaCluster
+from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.redis import RedisProcess, free_port
 
 if TYPE_CHECKING:
-    from aurum_assets_tests.servers.postgres import Postgres
     from aurum_assets_tests.servers.s3 import S3Server
 
 DAY = LOAD.day("2026-07-21")
@@ -169,6 +169,13 @@ def catalog_refuses_the_password(world: World) -> None:
 
 def catalog_has_no_database(world: World) -> None:
     world.set(AURUM_CATALOG_URI=world.server("postgres").url("absent"))
+
+
+def catalog_without_tables(world: World) -> None:
+    world.set(
+        AURUM_CATALOG_URI=world.server("postgres_url"),
+        AURUM_CATALOG_PROPERTIES='{"init_catalog_tables": "false"}',
+    )
 
 
 def catalog_at_an_unknown_name(world: World) -> None:
@@ -319,6 +326,7 @@ BROKEN = [
     ("catalog", catalog_away, r"\(Postgres at 127\.0\.0\.1:\d+/lake\) was out of reach"),
     ("catalog", catalog_refuses_the_password, r"refuses us: .* authentication failed"),
     ("catalog", catalog_has_no_database, r"refuses us: .*\"absent\" does not exist"),
+    ("catalog", catalog_without_tables, r"refuses us: relation \"iceberg_tables\" does not exist"),
     ("catalog", catalog_at_an_unknown_name, rf"the host of .*{HOST}\) is not known here"),
     ("catalog", catalog_damaged, r"SQLite, .*/catalog\.sqlite\) is damaged"),
     ("catalog", warehouse_below_a_file, r"/file/warehouse\) cannot be opened or written"),
@@ -361,6 +369,18 @@ def test_what_a_run_fails_with_is_what_doctor_reports(
     assert theirs, reported
     assert settled(ours[0]) == settled(theirs[0])
     assert "secret-of-a-test" not in str([f.as_dict() for f in found.values()])
+
+
+@pytest.mark.parametrize("a_run_makes_them", ["false", "true"])
+def test_doctor_makes_the_tables_of_a_catalog_only_where_a_run_would(
+    world: World, postgres: Postgres, postgres_url: str, a_run_makes_them: str
+) -> None:
+    catalog_without_tables(world)
+    world.set(AURUM_CATALOG_PROPERTIES=f'{{"init_catalog_tables": "{a_run_makes_them}"}}')
+    ingest.examine(world.open())
+    made = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+    tables = postgres.execute(made, postgres_url.rpartition("/")[2])
+    assert bool(tables) == (a_run_makes_them == "true")
 
 
 def settled(text: str) -> str:

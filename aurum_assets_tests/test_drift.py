@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.model.dataset import Dataset, Dialect, Endpoint, Envelope, Feed, Snapshot
+from aurum_assets.model.dataset import BLOCK, Dataset, Dialect, Endpoint, Envelope, Feed, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, ExpectedField, field_of
 from aurum_assets.model.errors import ContractBroken, MalformedPayload
 from aurum_assets.model.quarantine import QUARANTINE
@@ -98,17 +98,26 @@ def ordinary(place: Place) -> Json:
     """The ordinary recording, its records said twice over, so that there is more than a handful."""
     recorded = recording(place.dataset.key, place.dialect.name, "ordinary")
     tree: Json = json.loads(recorded.body)
-    records = of(place.dialect, tree)
-    records += deepcopy(records) + deepcopy(records)
+    for records in lists_of(place.dialect, tree):
+        records.extend(deepcopy(records) + deepcopy(records))
     return tree
 
 
 def of(dialect: Dialect, tree: Json) -> list[Json]:
     """The records themselves, to be spoiled."""
-    found: Any = tree
-    for name in dialect.path:
-        found = found.get(name, found)
-    assert isinstance(found, list)
+    first, *others = lists_of(dialect, tree)
+    return first + [record for records in others for record in records] if others else first
+
+
+def lists_of(dialect: Dialect, tree: Json) -> list[list[Json]]:
+    """The list of records, or that of each block."""
+    found = []
+    for block in dialect.blocks or ("",):
+        inner: Any = tree
+        for name in dialect.path:
+            inner = inner.get(block if name == BLOCK else name, inner)
+        assert isinstance(inner, list)
+        found.append(inner)
     return found
 
 

@@ -26,7 +26,7 @@ MAY_IMPORT = {
 }
 NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
 HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka", "redis"}
-FREE = {"", "api", "cli", "collector", "demo", "graph", "isone", "miso"}
+FREE = {"", "api", "api_config", "cli", "collector", "demo", "graph", "isone", "miso"}
 DAGSTER_ROOMS = {"graph", "definitions", "demo", "dev"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aurum_assets.model.prices import sums_within_a_cent
+from aurum_assets.model.prices import CENT, adds_up
 
 PARTS = ("energy", "congestion", "loss")
 CENTS = st.integers(-3_000_000, 3_000_000)
@@ -20,7 +20,7 @@ def within(rows: list[Row]) -> list[bool | None]:
     frame = pl.DataFrame(
         rows, schema=dict.fromkeys(("lmp", *PARTS), pl.Float64()), orient="row", strict=False
     )
-    return frame.select(sums_within_a_cent("lmp", PARTS)).to_series().to_list()
+    return frame.select(adds_up("lmp", PARTS)).to_series().to_list()
 
 
 def by_decimal(total: float, parts: tuple[float, ...]) -> bool:
@@ -98,3 +98,21 @@ def test_any_finite_numbers_agree_with_decimals(
 ) -> None:
     expected = by_decimal(total, (energy, congestion, loss))
     assert within([(total, energy, congestion, loss)]) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("lmp", "within", "holds"),
+    [
+        (24.58, 0, True),
+        (24.59, 0, False),
+        (24.580001, 0, False),
+        (24.5800001, 0, False),  # of seven decimals: by Decimal
+        (24.61, 3 * CENT, True),
+        (24.62, 3 * CENT, False),
+    ],
+)
+def test_a_sum_may_be_asked_for_exactly_or_within_more_than_a_cent(
+    lmp: float, within: int, *, holds: bool
+) -> None:
+    frame = pl.DataFrame({"lmp": [lmp], "energy": [29.96], "congestion": [-3.44], "loss": [-1.94]})
+    assert frame.select(adds_up("lmp", PARTS, within)).item() is holds

@@ -514,7 +514,7 @@ class SetSeconds:
 
 @pytest.mark.parametrize("style", ["none", "seconds", "date", "absurd"])
 def test_a_429_says_when_to_come_back_or_does_not(style: ledger.RetryAfter) -> None:
-    limits = {"miso_live": (Limit(1, 60),)}
+    limits = {f"miso_live:{CTS_PATH}": (Limit(1, 60),)}
     simulator = Simulator(SetClock(AT), limits=limits, retry_after=style)
     with simulator.serve() as running, httpx.Client() as client:
         url = running.urls["miso"] + CTS_PATH

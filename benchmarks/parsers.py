@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
+from aurum_assets.model.dataset import BLOCK, Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.reading import read
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import load_config
@@ -50,15 +50,21 @@ def payload(dataset: Dataset, dialect: Dialect, records: int = RECORDS) -> bytes
     path, _, query = endpoint.url_path(asked, "10" if feed.asks == "hour" else "").partition("?")
     ask = Ask(path, now, query=dict(parse_qsl(query)))
     tree: Any = answer(dataset.operator.name, world, ask).tree()
-    if dialect.path[0] not in tree:  # the operator drops the plural here
-        tree = {dialect.path[0]: tree}
+    names = _path(dialect)
+    if names[0] not in tree:  # the operator drops the plural here
+        tree = {names[0]: tree}
     inner = tree
-    for name in dialect.path[:-1]:
+    for name in names[:-1]:
         inner = inner[name]
-    said = inner[dialect.path[-1]]
+    said = inner[names[-1]]
     some = said if isinstance(said, list) else [said]
-    inner[dialect.path[-1]] = list(islice(cycle(some), records))
+    inner[names[-1]] = list(islice(cycle(some), records))
     return json.dumps(tree, separators=(",", ":")).encode()
+
+
+def _path(dialect: Dialect) -> list[str]:
+    """The path to the records; of several blocks, to those of the first."""
+    return [dialect.blocks[0] if name == BLOCK else name for name in dialect.path]
 
 
 def _spoken(dialect: Dialect) -> Any:  # noqa: ANN401  one of the two names
@@ -99,7 +105,7 @@ def _timed(what: Callable[[], object]) -> float:
 
 def _wrapped(dialect: Dialect) -> Any:  # noqa: ANN401  a type made here
     inner: Any = list[dialect.record]  # type: ignore[name-defined]
-    for name in reversed(dialect.path):
+    for name in reversed(_path(dialect)):
         inner = msgspec.defstruct("Level", [("inner", inner)], rename={"inner": name}, gc=False)
     return inner
 

@@ -43,14 +43,14 @@ class Received:
 def accept(
     resources: Resources, dataset: Dataset, received: Received, *, force: bool = False
 ) -> Archived:
-    """Archive an answer under the day that it speaks of, unless its request was answered so last.
+    """Archive an answer under its day, unless identical to its request's latest snapshot.
 
     Never raises for what the bytes hold: bytes that cannot be read come back as ``rejected``.
     Raises ``StoreError`` or ``ConfigError`` where they had to be spooled.
     """
     archived = kept_or_spooled(resources, dataset, received, force=force)
-    if archived.trouble is not None:
-        raise archived.trouble
+    if archived.failure is not None:
+        raise archived.failure
     return archived
 
 
@@ -76,15 +76,15 @@ def kept_or_spooled(
             filters=received.filters,
         )
         kept = keep_rejected(resources, rejection, received.body)
-        if kept.trouble is not None:
-            return Archived("spooled", kept.path, reason=str(error), trouble=kept.trouble)
+        if kept.failure is not None:
+            return Archived("spooled", kept.path, reason=str(error), failure=kept.failure)
         resources.metrics.count("rejected_snapshots", dataset)
         return Archived("rejected", kept.path, reason=str(error))
-    spoken = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
+    alike = {d.name for d in dataset.dialects if d.shape == seen.dialect.shape}
     envelope = Envelope(
         dataset=dataset.answers,
         endpoint=received.endpoint,
-        dialect=received.dialect if received.dialect in spoken else seen.dialect.name,
+        dialect=received.dialect if received.dialect in alike else seen.dialect.name,
         format=received.format,
         day=day.key,
         fetched_at=received.fetched_at,
@@ -95,8 +95,8 @@ def kept_or_spooled(
         filters=received.filters,
     )
     kept = keep(resources, dataset, envelope, received.body, force=force)
-    if kept.trouble is not None:
-        return Archived("spooled", kept.path, day.key, trouble=kept.trouble, partial=seen.partial)
+    if kept.failure is not None:
+        return Archived("spooled", kept.path, day.key, failure=kept.failure, partial=seen.partial)
     if seen.partial:
         log.warning("the answer is partial", dataset=dataset.key, because=seen.partial)
     stored = kept.stored
@@ -127,10 +127,10 @@ def place(dataset: Dataset, received: Received) -> tuple[Inspection, OperatingDa
         return seen, _day_of(dataset, received, seen.days)
 
 
-def _day_of(dataset: Dataset, received: Received, said: tuple[str, ...]) -> OperatingDay:
-    """The operating day of a snapshot: what its content says, else what was asked for."""
+def _day_of(dataset: Dataset, received: Received, days: tuple[str, ...]) -> OperatingDay:
+    """The operating day of a snapshot: that of its content, else the one asked for."""
     fetched = dataset.operator.day_of(received.fetched_at)
-    text = said[0] if said else received.asked or fetched.key
+    text = days[0] if days else received.asked or fetched.key
     try:
         day = dataset.day(text)
     except (ValueError, OverflowError) as error:

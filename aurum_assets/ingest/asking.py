@@ -37,7 +37,7 @@ class Asking:
 
     @property
     def all_filters(self) -> Mapping[str, str]:
-        """What the request is told apart by from others for the same day."""
+        """What distinguishes the request from others for the same day."""
         page = {"page": str(self.page)} if self.page > 1 else {}
         return {**self.filters, **({"hour": self.hour} if self.hour else {}), **page}
 
@@ -46,8 +46,8 @@ class Asking:
         """Under which its answer is remembered for later attempts; a ``now`` is new each time."""
         if not self.attempts_of or self.feed.asks == "now":
             return ""
-        words = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.hour)
-        return "answered:" + ":".join(words) + "".join(f":{k}={v}" for k, v in self.filters.items())
+        parts = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.hour)
+        return "answered:" + ":".join(parts) + "".join(f":{k}={v}" for k, v in self.filters.items())
 
 
 def ask(
@@ -189,6 +189,6 @@ def _keep_truncated(resources: Resources, asking: Asking, error: SourceUnavailab
         asked=None if feed.asks == "now" else asking.day.key,
         filters=asking.all_filters,
     )
-    trouble = keep_rejected(resources, rejection, error.body).trouble
-    if trouble is not None:
-        raise trouble
+    failure = keep_rejected(resources, rejection, error.body).failure
+    if failure is not None:
+        raise failure

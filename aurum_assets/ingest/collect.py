@@ -6,7 +6,7 @@ from dataclasses import replace
 from aurum_assets.ingest.asking import Asking, ask
 from aurum_assets.ingest.collected import Collected
 from aurum_assets.ingest.feeds import asked_feeds, hours_asked
-from aurum_assets.ingest.keep import drain_spool, owed_days
+from aurum_assets.ingest.keep import drain_spool, unnormalized_days
 from aurum_assets.ingest.offers import forget_not_offered, remember_not_offered
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -65,17 +65,21 @@ def collect(
             f"{dataset.key}: no feed of it speaks of {day}, seen from {resources.now():%F %R}Z"
         )
         return done
-    said, counted = (
+    context, counted = (
         bound(dataset=dataset.key, day=day.key),
         resources.metrics.verb("collect", dataset),
     )
-    with said, counted, resources.api(dataset.operator, tell=progress or (lambda _: None)) as api:
+    with (
+        context,
+        counted,
+        resources.api(dataset.operator, tell=progress or (lambda _: None)) as api,
+    ):
         away: StoreError | ConfigError | None = None
         try:
             drain_spool(resources, dataset)
         except (StoreError, ConfigError) as error:
             away = error  # what is asked now goes to the spool too
-        done.owed = owed_days(resources, dataset)
+        done.unnormalized = unnormalized_days(resources, dataset)
         errors: list[SourceError] = []
         for feed in asked:
             only = (hours or {}).get(feed.name)
@@ -204,7 +208,7 @@ def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
 def _raise_spooled(done: Collected, away: StoreError | ConfigError | None) -> None:
     """Raise what kept an answer out of the archive, now or in an earlier attempt (``away``)."""
     if done.spooled:
-        away = done.spooled[0].trouble
+        away = done.spooled[0].failure
     elif not done.count("resumed"):
         away = None
     if away is not None:

@@ -1,4 +1,4 @@
-"""Collected: what became of the answers of one collection."""
+"""The outcomes of the answers of one collection."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,11 +9,11 @@ from aurum_assets.resources.archive import Stored
 
 @dataclass(frozen=True)
 class Archived:
-    """What became of an answer. ``day`` is the operating day that it speaks of.
+    """The outcome of an answer. ``day`` is the operating day that it belongs to.
 
-    ``resumed``: nothing was asked, for an earlier attempt of the same run has kept the answer.
-    ``spooled``: it waits for the archive, and ``trouble`` says why. ``partial``: why it is not all
-    that was asked for; its records are good, and the request is not taken for answered.
+    ``resumed``: no request was made, since an earlier attempt of the same run kept the answer.
+    ``spooled``: it waits for the archive, for the reason ``failure``. ``partial``: why it is not
+    all that was asked for; its records are good, and the request does not count as answered.
     """
 
     outcome: Literal["stored", "duplicate", "rejected", "resumed", "spooled"]
@@ -24,13 +24,14 @@ class Archived:
     bytes: int = 0
     records: int = 0
     stored: Stored | None = None
-    trouble: StoreError | ConfigError | None = None
+    failure: StoreError | ConfigError | None = None
     partial: str = ""
 
 
 @dataclass
 class Collected:
-    """What one run of ``collect`` did. ``owed``: days that the spool brought up meanwhile.
+    """What one run of ``collect`` did. ``unnormalized``: days of answers
+    that were uploaded from the spool.
 
     ``spooled``: answers that wait for the archive, and are not among ``archived``. By feed:
     ``failed`` and ``not_yet`` why it brought no answer, ``not_offered`` that the operator does not
@@ -39,7 +40,7 @@ class Collected:
 
     archived: list[Archived] = field(default_factory=list)
     spooled: list[Archived] = field(default_factory=list)
-    owed: list[str] = field(default_factory=list)
+    unnormalized: list[str] = field(default_factory=list)
     requests: int = 0
     api_seconds: float = 0.0
     refusal: str = ""
@@ -53,5 +54,5 @@ class Collected:
 
     @property
     def days(self) -> list[str]:
-        """The operating days to be normalized: those that answers speak of, or owed; in order."""
-        return sorted({a.day for a in self.archived if a.day} | set(self.owed))
+        """The operating days to be normalized, in order: those of answers and of the spool."""
+        return sorted({a.day for a in self.archived if a.day} | set(self.unnormalized))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from aurum_assets.ingest.rejecting import rejecting, traceback_of
-from aurum_assets.ingest.sharing import tells_of_another_day
+from aurum_assets.ingest.sharing import is_of_another_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, confirmed
@@ -113,7 +113,7 @@ def conform(
     config = resources.config(dataset)
     reading = read(dataset, snapshot, config.expected)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
-    if tells_of_another_day(dataset, day, frame):
+    if is_of_another_day(dataset, day, frame):
         none = dataset.table.empty(), QUARANTINE.empty()
         return Conformed(snapshot.envelope, reading.dialect, *none, reading.records, reading.drift)
     outcome = dataset.table.conform(frame, day, config.clock_slack)

@@ -18,6 +18,7 @@ from functools import partial
 
 from aurum_assets.ingest.maintain import last_maintained
 from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
+from aurum_assets.ingest.query import known_tables
 from aurum_assets.model.dataset import Operator
 from aurum_assets.model.errors import (
     AurumError,
@@ -51,7 +52,7 @@ def examine(resources: Resources) -> list[Finding]:
         "place": _place,
         "config": _config,
         "archive": _archive,
-        "catalog": lambda r: r.lake.within(PATIENCE).check(),
+        "catalog": lambda r: r.lake.within(PATIENCE).check(known_tables()),
         "redis": lambda r: (r.redis or r.state).check(),
         "kafka": lambda r: r.events.check(_topics(r), PATIENCE),
         "dagster": _dagster,
@@ -149,9 +150,8 @@ def _place(resources: Resources) -> Finding:
 
 
 def _config(resources: Resources) -> Finding:
-    configs = resources.configuration.datasets.values()
-    enabled = sum(c.enabled for c in configs)
-    said = f"{enabled} of {len(configs)} datasets enabled, {resources.backends.environment}"
+    enabled = [c.enabled for c in resources.configuration.datasets.values()]
+    said = f"{sum(enabled)} of {len(enabled)} datasets enabled, {resources.backends.environment}"
     return Finding("config", "ok", str(resources.config_folder.resolve()), said)
 
 
@@ -205,7 +205,7 @@ def _operator(resources: Resources, operator: Operator) -> Finding:
 
 
 def _dagster(resources: Resources) -> Finding:
-    """Dagster's own storage, which no resource of ours uses."""
+    """Dagster's own storage, which no resource uses."""
     url = os.environ.get(_POSTGRES_URL, "")
     if not url:
         where = os.environ.get("DAGSTER_HOME", str((resources.root / "dagster").resolve()))
@@ -221,7 +221,7 @@ def _dagster(resources: Resources) -> Finding:
         with engine.connect() as connection:
             asked = "SELECT clock_timestamp(), has_schema_privilege('public', 'CREATE')"
             theirs, may = connection.execute(text(asked)).one()
-            skew = round((theirs - dt.datetime.now(dt.UTC)).total_seconds(), 1)
+        skew = round((theirs - dt.datetime.now(dt.UTC)).total_seconds(), 1)
         took = round((time.monotonic() - started) * 1000)
         engine.dispose()
     except SQLAlchemyError as error:

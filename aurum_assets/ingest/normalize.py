@@ -37,8 +37,8 @@ def normalize(resources: Resources, dataset: Dataset, day: OperatingDay) -> Norm
     out of reach, ``SourceError`` never.
     """
     drain_spool(resources, dataset)
-    said = bound(dataset=dataset.key, day=day.key)
-    with said, resources.lock(dataset.key), resources.metrics.verb("normalize", dataset):
+    context = bound(dataset=dataset.key, day=day.key)
+    with context, resources.lock(dataset.key), resources.metrics.verb("normalize", dataset):
         done = _normalize(resources, dataset, day)
         log.info(
             "normalized",

@@ -244,7 +244,7 @@ def _read(
 ) -> dict[str, Any]:
     """Dialect, records and drift of an answer. Raises ``MalformedPayload`` where it has none."""
     seen = inspect_answer(dataset, answer.body, answer.format)
-    alike = {d.name for d in dataset.dialects if d.path == seen.dialect.path}
+    alike = {d.name for d in dataset.dialects if d.shape == seen.dialect.shape}
     named = answer.endpoint.dialect if answer.endpoint.dialect in alike else seen.dialect.name
     envelope = Envelope(
         dataset=dataset.key,

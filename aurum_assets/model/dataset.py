@@ -68,6 +68,11 @@ class Dialect:
     )
     fields: Notes = field(default_factory=dict)
 
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """Where its records lie: dialects of one shape cannot be told apart by an answer."""
+        return self.path, self.blocks, self.column_names
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:

@@ -21,11 +21,12 @@ _Mask = npt.NDArray[np.bool_]
 
 _MILLION = 1e6
 _LARGEST = 1e9  # above it a double no longer holds six decimals in fifteen digits
-_CENT = 10_000  # in millionths
+CENT = 10_000  # in millionths
 
 
-def sums_within_a_cent(total: str, parts: tuple[str, ...]) -> pl.Expr:
-    """Whether ``total`` equals the sum of ``parts`` within 0.01, inclusive, in exact decimals.
+def adds_up(total: str, parts: tuple[str, ...], within: int = CENT) -> pl.Expr:
+    """Whether ``total`` equals the sum of ``parts`` in exact decimals, or lies ``within`` so many
+    millionths of it, inclusive (a cent, for each price is rounded by itself; 0: exactly).
 
     Null where any of them is null: the caller decides what an absent price means.
     """
@@ -36,13 +37,13 @@ def sums_within_a_cent(total: str, parts: tuple[str, ...]) -> pl.Expr:
         )
         mask = present.to_series().to_numpy()
         values = [c.fill_null(0.0).fill_nan(0.0).to_numpy() for c in columns]
-        within = _within(values, mask)
-        return pl.Series(within).set(pl.Series(~mask), None)
+        found = _within(values, mask, within)
+        return pl.Series(found).set(pl.Series(~mask), None)
 
     return pl.map_batches([pl.col(total), *(pl.col(p) for p in parts)], evaluate, pl.Boolean())
 
 
-def _within(values: "list[npt.NDArray[np.float64]]", mask: _Mask) -> _Mask:
+def _within(values: "list[npt.NDArray[np.float64]]", mask: _Mask, most: int) -> _Mask:
     exact = mask.copy()
     millionths = []
     for value in values:
@@ -50,17 +51,17 @@ def _within(values: "list[npt.NDArray[np.float64]]", mask: _Mask) -> _Mask:
         scaled = np.rint(bounded * _MILLION)
         exact &= scaled / _MILLION == value
         millionths.append(scaled.astype(np.int64))
-    within: npt.NDArray[np.bool_] = np.abs(millionths[0] - sum(millionths[1:])) <= _CENT
+    within: npt.NDArray[np.bool_] = np.abs(millionths[0] - sum(millionths[1:])) <= most
     for i in np.flatnonzero(mask & ~exact):
         total, *parts = (Decimal(repr(float(value[i]))) for value in values)
-        within[i] = abs(total - sum(parts)) <= Decimal("0.01")
+        within[i] = abs(total - sum(parts)) * 1_000_000 <= most
     return within
 
 
 LMP_IS_PRESENT = Rule("lmp_is_present", pl.col("lmp").is_not_null(), ("lmp",), "contract")
 LMP_IS_THE_SUM_OF_ITS_PARTS = Rule(
     "lmp_is_the_sum_of_its_parts",
-    sums_within_a_cent("lmp", PARTS),
+    adds_up("lmp", PARTS),
     ("lmp", *PARTS),
     "lmp_arithmetic",
 )

@@ -197,7 +197,7 @@ def _dialect_of(dataset: Dataset, envelope: Envelope, document: Document) -> Dia
     """The dialect that the envelope names, where the answer has its shape too."""
     dialect = document.dialect
     named = next((d for d in dataset.dialects if d.name == envelope.dialect), dialect)
-    return named if (named.path, named.blocks) == (dialect.path, dialect.blocks) else dialect
+    return named if named.shape == dialect.shape else dialect
 
 
 def _careful_part(

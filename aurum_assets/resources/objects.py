@@ -1,13 +1,12 @@
-"""Where objects lie: in a folder of this machine, or in a bucket of S3. The two ``Store`` s.
+"""Stores of objects: a folder of this machine, or a bucket of S3. The two ``Store`` s.
 
-Here belongs how an object is put once and whole, and how a store's failures read in our words: out
-of reach (``StoreUnavailable``: ask again later), refused (``StoreRefused``: somebody must change
-something), damaged (``MalformedPayload``). What lies under which key is the archive's business.
+An object is put once and atomically. Failures are ``StoreUnavailable`` (out of reach: ask again
+later), ``StoreRefused`` (somebody must change something) or ``MalformedPayload`` (damaged). Keys
+are up to the archive.
 
-Every request to S3 is over after ``SECONDS``: three tries of 3 s to connect and 8 s of silence,
-and whatever a server does that drips instead of being silent, nobody waits longer than that. A
-place that was silent is not asked for a minute by this process: an outage costs it one wait a
-minute, not one for each object.
+Every request to S3 ends after ``SECONDS``: three tries of 3 s to connect and 8 s of silence, and
+also where a server sends single bytes. A store that was silent is not asked for a minute by this
+process: an outage costs one wait a minute, not one for each object.
 """
 
 import base64
@@ -128,7 +127,7 @@ def open_store(backends: "Backends", default: Path) -> Store:
 
 
 def _beside(key: str) -> str:
-    """Where the words about an object lie that cannot carry them itself."""
+    """The key of an object's metadata where the object cannot carry it."""
     kind = "reason" if key.startswith("rejected/") else "meta"
     place, _, name = key.rpartition("/")
     return f"{place}/{name.partition('.')[0]}.{kind}.json"
@@ -140,7 +139,7 @@ def _beside(key: str) -> str:
 class Folder:
     """Objects as files, created by hard link, so that no kill leaves half a file.
 
-    The words lie beside (``{identifier}.meta.json``, ``{name}.reason.json``) and are written first.
+    The metadata is beside it (``{identifier}.meta.json``, ``{name}.reason.json``), written first.
     """
 
     def __init__(self, root: Path) -> None:
@@ -281,9 +280,9 @@ def _create(path: Path, content: bytes) -> bool:
 class S3:
     """Objects in a bucket, below ``prefix``; put with ``If-None-Match``, checked by SHA-256.
 
-    The words are the object's user metadata, each value as JSON in ASCII. Words of more than 2 KB
-    (long filters, a long reason) lie beside the object as in a folder, put first, and the metadata
-    says ``words: "beside"``. ``put`` in the metadata names the put that made the object.
+    Our metadata is the object's user metadata, each value as JSON in ASCII. Metadata above 2 KB
+    (long filters, a long reason) is beside the object as in a folder, put first, and the user
+    metadata has ``words: "beside"``; its ``put`` names the put that made the object.
     """
 
     def __init__(
@@ -357,7 +356,7 @@ class S3:
     def get(self, key: str) -> tuple[bytes, bytes]:
         """See ``Store``."""
         body, about = self._asked(f"get {key}", partial(self._get, key))
-        return body, self._words(key, about)
+        return body, self._metadata(key, about)
 
     def _get(self, key: str, client: "S3Client") -> tuple[bytes, Mapping[str, str]]:
         """One object; an answer that breaks off is asked for again, which no library does."""
@@ -381,7 +380,7 @@ class S3:
     def metadata(self, key: str) -> bytes:
         """See ``Store``."""
         about = self._asked(f"look at {key}", partial(self._head, key))
-        return self._words(key, about)
+        return self._metadata(key, about)
 
     def _head(self, key: str, client: "S3Client") -> Mapping[str, str]:
         from botocore.exceptions import ClientError
@@ -393,8 +392,12 @@ class S3:
                 client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
             raise
 
-    def _words(self, key: str, about: Mapping[str, str]) -> bytes:
-        return self.get(_beside(key))[0] if about.items() >= _BESIDE.items() else _as_words(about)
+    def _metadata(self, key: str, about: Mapping[str, str]) -> bytes:
+        return (
+            self.get(_beside(key))[0]
+            if about.items() >= _BESIDE.items()
+            else _from_user_metadata(about)
+        )
 
     def below(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See ``Store``."""
@@ -477,11 +480,11 @@ class S3:
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
                 quiet_until[place] = time.monotonic() + QUIET_SECONDS
-            raise self._in_words(error, doing) from None  # theirs may hold addresses and keys
+            raise self._translated(error, doing) from None  # theirs may hold addresses and keys
         quiet_until.pop(place, None)
         return found
 
-    def _in_words(self, error: "ClientError | BotoCoreError", doing: str) -> Exception:
+    def _translated(self, error: "ClientError | BotoCoreError", doing: str) -> Exception:
         from botocore.exceptions import (
             ClientError,
             CredentialRetrievalError,
@@ -647,7 +650,7 @@ def _as_metadata(metadata: bytes) -> dict[str, str]:
     }
 
 
-def _as_words(about: Mapping[str, str]) -> bytes:
+def _from_user_metadata(about: Mapping[str, str]) -> bytes:
     """``_as_metadata`` undone."""
     said = {n.replace("-", "_"): json.loads(v) for n, v in about.items() if n != "put"}
     return json.dumps(said).encode()

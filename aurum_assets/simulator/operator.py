@@ -17,8 +17,8 @@ def _anybody(headers: Mapping[str, str], credentials: Mapping[str, str]) -> bool
     return True
 
 
-def _no_more(query: Mapping[str, str]) -> Sequence[str]:
-    del query
+def _no_more(path: str, query: Mapping[str, str]) -> Sequence[str]:
+    del path, query
     return ()
 
 
@@ -36,7 +36,7 @@ class SimulatedOperator:
     environment variables of a client that is admitted; ``admits`` decides by the request's headers
     (names in lower case) and them, and ``challenge`` are the headers of the 401 for all others.
     ``limits`` are the operator's own; ``windows`` names further ones (of ``Simulator.limits``) that
-    a request with that query counts against.
+    a request of that path and query counts against.
     """
 
     operator: Operator
@@ -48,7 +48,7 @@ class SimulatedOperator:
     credentials: Mapping[str, str] = field(default_factory=dict)
     admits: Callable[[Mapping[str, str], Mapping[str, str]], bool] = _anybody
     challenge: Mapping[str, str] = field(default_factory=dict)
-    windows: Callable[[Mapping[str, str]], Sequence[str]] = _no_more
+    windows: Callable[[str, Mapping[str, str]], Sequence[str]] = _no_more
 
     @property
     def name(self) -> str:

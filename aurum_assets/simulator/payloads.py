@@ -61,7 +61,9 @@ def element(name: str, value: Any, extra: str = "") -> str:  # noqa: ANN401  wha
 
 
 def records_of(tree: Any) -> list[Tree]:  # noqa: ANN401  whatever JSON holds
-    """The records of a tree: its first list of objects, or the one innermost lone object."""
+    """The records of a tree: its lists of objects, the outermost ones and those beside them that
+    lie as deep; or the one innermost lone object.
+    """
     if isinstance(tree, list):
         return tree
     lists = [value for value in tree.values() if isinstance(value, list)]
@@ -70,7 +72,8 @@ def records_of(tree: Any) -> list[Tree]:  # noqa: ANN401  whatever JSON holds
     inner = [value for value in tree.values() if isinstance(value, dict)]
     if len(tree) == 1 and inner:
         return records_of(inner[0])
-    return [tree]
+    deep = [v for block in inner for v in block.values() if isinstance(v, list)]
+    return [record for some in deep for record in some] or [tree]
 
 
 def change(record: Tree, dotted: str, how: Callable[[Tree, str], None]) -> None:

@@ -154,7 +154,7 @@ class Simulator:
         self, operator: SimulatedOperator, path: str, query: Mapping[str, str], request: Request
     ) -> Reply:
         """The reply, once the limits have been asked and the ledger knows."""
-        arrived, early = self.ledger.arrive([operator.name, *operator.windows(query)])
+        arrived, early = self.ledger.arrive([operator.name, *operator.windows(path, query)])
         if early > 0:
             reply = refusal(429, "too many requests", retry_after(self.retry_after, early))
         else:

@@ -1,6 +1,7 @@
 """MISO as it is simulated: its feed and its limits; anybody may ask.
 
-The live display (a request without a query) has a limit of its own, ``miso_live``.
+Each live display (a path without a query) has a limit of its own, such as
+``miso_live:/CoordinatedTransactionScheduling``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,8 @@ from aurum_assets.simulator.miso import cts
 from aurum_assets.simulator.operator import SimulatedOperator
 
 
-def _windows(query: Mapping[str, str]) -> Sequence[str]:
-    return () if query else ("miso_live",)
+def _windows(path: str, query: Mapping[str, str]) -> Sequence[str]:
+    return () if query else (f"miso_live:{path}",)
 
 
 SIMULATED_MISO = SimulatedOperator(
