@@ -1,7 +1,6 @@
-"""The Python API to what is held: tables by name, SQL over them, and days collected in one call.
+"""The Python API: tables by name, SQL over them, and ``collect`` for days of a dataset.
 
-Reads the lake of a home, and writes nothing but what ``collect`` brings; what asks an operator is
-imported by it alone.
+Only ``collect`` writes, and only it imports what makes requests to operators.
 """
 
 import datetime as dt
@@ -13,8 +12,8 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.ingest.waiting import waited_for
+from aurum_assets.model.arguments import instant_of, known_name
 from aurum_assets.model.errors import AurumError, ConfigError
-from aurum_assets.model.said import instant_of, known_name
 from aurum_assets.model.shown import Shown, as_html
 from aurum_assets.model.table import UTC, Table, as_of
 from aurum_assets.operators import DATASETS
@@ -44,11 +43,11 @@ def collect(
 
     ``dataset`` is the name of any dataset of either operator, ``isone_da_lmp`` or ``da_lmp``. The
     operating days go from ``start_date`` to ``end_date``, both included, or are ``start_date``
-    alone; a day is a date, a ``datetime`` or ISO 8601 text. ``home`` is a folder in the place of
+    alone; a day is a date, a ``datetime`` or ISO 8601 text. ``home`` is a folder instead of
     ``AURUM_HOME``; addresses and credentials are those of the environment. ``at_once`` days are
     asked for at a time, within the limits of all processes; ``force`` archives answers that repeat
-    the last ones; ``progress`` is told each day's key, how many are done and how many there are,
-    from another thread.
+    the last ones; ``progress`` is called with each day's key, how many are done and how many there
+    are, from another thread.
 
     Works in a script, at a prompt and in a notebook. Ctrl-C ends it: no further request is made,
     what was stored stays, ``KeyboardInterrupt`` is raised.
@@ -74,7 +73,7 @@ def collect(
 
 
 def open_lake(home: Path | str | None = None) -> "OpenLake":
-    """The tables of a home, to read: ``AURUM_HOME`` (default ``.aurum``), or the folder ``home``.
+    """Open the tables of a home to read: ``AURUM_HOME`` (default ``.aurum``), or folder ``home``.
 
     Raises ``ConfigError`` where there is no home.
     """
@@ -82,38 +81,38 @@ def open_lake(home: Path | str | None = None) -> "OpenLake":
 
 
 class OpenLake(Shown):
-    """The tables of a home by name, to read; made by ``open_lake``.
+    """The tables of a home by name, read only; returned by ``open_lake``.
 
         lake = open_lake()
-        lake.tables()                        # what there is
+        lake.tables()                        # all tables
         lake.describe("isone_rt_lmp")        # columns, units, meanings
         lake.scan("isone_rt_lmp")            # all rows, lazily
         lake.best("isone_rt_lmp")            # final where there is one, else preliminary
-        lake.as_of("isone_rt_lmp", "2026-07-21T12:00Z")  # as it was known then
+        lake.as_of("isone_rt_lmp", "2026-07-21T12:00Z")  # as known at that instant
         lake.sql("select count(*) from isone_rt_lmp")
 
-    A table goes by ``isone_rt_lmp``, ``rt_lmp`` or ``market.isone_rt_lmp``. All methods raise
-    ``ConfigError`` for a name that no table has (with those near it) and where a file or variable
-    is wrong, ``LakeUnreachable`` where catalog or files are out of reach. All instants are UTC.
+    A table is named ``isone_rt_lmp``, ``rt_lmp`` or ``market.isone_rt_lmp``. All methods raise
+    ``ConfigError`` for an unknown name (with similar ones) and where a file or variable is wrong,
+    ``LakeUnreachable`` where catalog or files are out of reach. All instants are UTC.
     """
 
     def __init__(self, home: Path | str | None = None) -> None:
-        """Of the folder ``home``, else of ``AURUM_HOME``. Raises ``ConfigError`` where none is."""
+        """Open folder ``home``, else ``AURUM_HOME``. Raises ``ConfigError`` where there is none."""
         settings = Settings.read(home=home and Path(home))
         self._home = open_resources(DATASETS, settings, needs="lake")
         self._tables: dict[str, Table] = {t.name: t for t in ingest.known_tables()}
 
     @property
     def names(self) -> list[str]:
-        """The names of all tables that there may be, the histories too."""
+        """The names of all possible tables, including histories."""
         return list(self._tables)
 
     def facts(self) -> dict[str, object]:
-        """The home, and whose data it holds."""
+        """The home, and which data it holds."""
         return {"home": str(self._home.root.resolve()), "data": self._home.origin or "of files"}
 
     def _repr_html_(self) -> str:
-        """With the tables that hold rows."""
+        """A table for notebooks: the tables that hold rows."""
         title = "Lake in {home} (data: {data})".format(**self.facts())
         try:
             held = self.tables().filter(pl.col("rows") > 0)
@@ -147,7 +146,7 @@ class OpenLake(Shown):
         """The columns of ``name``, in stored order, whether it holds rows yet or not.
 
         Columns: ``column``, ``dtype`` (as polars has it), ``unit`` (empty where it has none),
-        ``nullable``, ``key`` (whether it is part of what tells rows apart), ``description``.
+        ``nullable``, ``key`` (whether it is part of what identifies a row), ``description``.
         """
         table = self._find(name)
         columns, key = table.columns, {*table.key, *table.partition}
@@ -163,7 +162,7 @@ class OpenLake(Shown):
         )
 
     def scan(self, name: str) -> pl.LazyFrame:
-        """All rows of ``name``, lazily, in no order; columns and units as ``describe`` says.
+        """All rows of ``name``, lazily, in no order; columns and units as in ``describe``.
 
         Raises ``ConfigError`` where it holds nothing yet.
         """
@@ -175,7 +174,7 @@ class OpenLake(Shown):
     def best(self, name: str) -> pl.LazyFrame:
         """``name`` with one row a key: the final value where there is one, else the prelim.
 
-        In the table's order. A table without finality comes back whole. Raises as ``scan``.
+        In the table's order. A table without finality is returned whole. Raises as ``scan``.
         """
         table = self._find(name)
         rows = self.scan(name)
@@ -199,11 +198,11 @@ class OpenLake(Shown):
         return as_of(table, pl.concat(known), when)
 
     def sql(self, select: str) -> pl.DataFrame:
-        """The rows that one SELECT gives, by DuckDB, as ``aurum sql`` does.
+        """The rows of one SELECT, by DuckDB, as ``aurum sql`` gives them.
 
-        Tables go by their names, whole or short (``rt_lmp``), with or without namespace; one that
-        holds nothing yet is empty. Nothing is written, and no file is read but the tables'. Raises
-        ``QueryRefused`` for anything that is not one SELECT over them. Ctrl-C ends it.
+        Tables go by their full or short names (``rt_lmp``), with or without namespace; one without
+        data is empty. Nothing is written, and no other file is read. Raises ``QueryRefused`` for
+        anything but one SELECT over them. Ctrl-C ends it.
         """
         connections: list[duckdb.DuckDBPyConnection] = []
 
@@ -221,7 +220,7 @@ class OpenLake(Shown):
     def table(self, name: str) -> "IcebergTable":
         """The pyiceberg table ``name`` as it is now, to read: schema, snapshots, scans.
 
-        It refuses to be written to. Raises ``ConfigError`` where it holds nothing yet.
+        It cannot be written. Raises ``ConfigError`` where it holds nothing yet.
         """
         from pyiceberg.catalog.noop import NoopCatalog
         from pyiceberg.table import StaticTable

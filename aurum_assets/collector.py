@@ -11,11 +11,11 @@ limits, archive, tables and checks, in the home that ``AURUM_HOME`` names.
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Self
 
 import polars as pl
 
-from aurum_assets.ingest.collect import is_due
+from aurum_assets.api_config import ApiConfig
 from aurum_assets.ingest.days import (
     Day,
     DayProgress,
@@ -25,10 +25,11 @@ from aurum_assets.ingest.days import (
     in_threads,
     synchronous,
 )
+from aurum_assets.ingest.feeds import is_due
+from aurum_assets.model.arguments import known_name, of_type
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
 from aurum_assets.model.errors import ConfigError
-from aurum_assets.model.said import known_name
 from aurum_assets.model.shown import Shown, as_html
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import Answer
@@ -36,29 +37,7 @@ from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.settings import Resources, Settings, open_resources
 
 _NEEDS = {"now": "no day", "day": "a day", "hour": "a day and one of its hours"}
-
-
-class ApiConfig(Protocol):
-    """Where an operator answers, and who asks."""
-
-    def resources(self, folder: Path | str | None = None) -> Resources:
-        """The home of the environment, or in ``folder``, that asks as this says."""
-
-    def facts(self) -> dict[str, object]:
-        """What is shown of it: no secret."""
-
-
-@dataclass(frozen=True, repr=False)
-class EnvironmentConfig(Shown):
-    """Addresses and credentials as the environment says when a collector is made."""
-
-    def resources(self, folder: Path | str | None = None) -> Resources:
-        """The home of the environment, or in ``folder``."""
-        return open_resources(DATASETS, Settings.read(home=folder and Path(folder)))
-
-    def facts(self) -> dict[str, object]:
-        """Nothing of its own."""
-        return {}
+_CONFIG = "config=ApiConfig(operator, …)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,18 +130,20 @@ class ApiUser(Shown):
     operator: ClassVar[Operator | None] = None
 
     def __init__(self, config: ApiConfig | None, home: Path | str | None) -> None:
-        self._config = self._checked(config)
-        self._home = self._config.resources(home)
-
-    def _checked(self, config: ApiConfig | None) -> ApiConfig:
-        return EnvironmentConfig() if config is None else config
+        self._config = config
+        self._home = config.resources(home) if config else _home_of_the_environment(home)
 
     def _dataset(self, name: DatasetInfo | str) -> DatasetInfo:
         return DatasetInfo.called(name, self.operator)
 
     def facts(self) -> dict[str, object]:
         """The home, where it asks and as whom."""
-        return {"home": str(self._home.root.resolve()), **self._config.facts()}
+        asking = self._config.facts() if self._config else {}
+        return {"home": str(self._home.root.resolve()), **asking}
+
+
+def _home_of_the_environment(folder: Path | str | None) -> Resources:
+    return open_resources(DATASETS, Settings.read(home=folder and Path(folder)))
 
 
 class Collector(ApiUser):
@@ -183,7 +164,14 @@ class Collector(ApiUser):
         home: Path | str | None = None,
     ) -> None:
         self.dataset = self._dataset(dataset)
-        super().__init__(config, home)
+        operator = self.dataset.dataset.operator
+        found = ApiConfig(operator) if config is None else of_type(config, ApiConfig, _CONFIG)
+        if found.operator is not operator:
+            msg = (
+                f"{self.dataset.key} is {operator.title}'s, the config is {found.operator.title}'s"
+            )
+            raise ConfigError(msg)
+        super().__init__(found, home)
 
     def facts(self) -> dict[str, object]:
         """The dataset, the home, where it asks and as whom."""
@@ -235,7 +223,7 @@ class ApiClient(ApiUser):
     """
 
     def __init__(self, config: ApiConfig | None = None, *, home: Path | str | None = None) -> None:
-        super().__init__(config, home)
+        super().__init__(None if config is None else of_type(config, ApiConfig, _CONFIG), home)
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ quarantined record to look at; ``looks`` gives the commands that show them.
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -28,8 +28,8 @@ from aurum_assets.model.dataset import Dataset, DatasetConfig, Operator
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.credentials import Credentials
-from aurum_assets.resources.settings import Backends, Resources
+from aurum_assets.resources.composition import Resources, Specification, compose
+from aurum_assets.resources.credentials import access
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
@@ -94,19 +94,20 @@ def demo_resources(
     resources: Resources, running: Running, clock: Callable[[], dt.datetime]
 ) -> Resources:
     """``home`` on embedded defaults, the simulator for its operators, and its clock."""
-    return replace(
-        resources,
-        base_urls=running.urls,
-        credentials={o.name: Credentials.of(o, *_demo(o)) for o in OPERATORS if o.auth},
-        clock=clock,
-        limit_scale=_RAISED,
-        backends=Backends(),  # nothing that was made up goes where others look
+    reached = {o.name: access(o, running.environment) for o in OPERATORS}
+    return compose(  # on no server: nothing that was made up goes where others look
+        Specification(
+            resources.root,
+            resources.configuration,
+            base_urls={name: one.base_url for name, one in reached.items()},
+            credentials={name: one.credentials for name, one in reached.items()},
+            limit_scale=_RAISED,
+            clock=clock,
+            repairs=resources.repairs,
+            keep_runs_days=resources.keep_runs_days,
+            config_folder=resources.config_folder,
+        )
     )
-
-
-def _demo(operator: Operator) -> list[str]:
-    """Something for each variable of the operator's first way to say who asks."""
-    return ["demo-password"] * len(operator.auth[0].variables)
 
 
 def dagster_instance(resources: Resources) -> dg.DagsterInstance:

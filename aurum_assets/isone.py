@@ -10,28 +10,26 @@ limits, archive, tables and checks, in the home that ``AURUM_HOME`` names.
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 from pydantic import SecretStr
 
-from aurum_assets.collector import ApiClient, ApiConfig, ApiUser, Collector, DatasetInfo
+from aurum_assets.api_config import ApiConfig
+from aurum_assets.collector import ApiClient, Collector, DatasetInfo
 from aurum_assets.ingest.days import Day, asked_days, in_threads, synchronous
 from aurum_assets.ingest.reference import crosswalk, observe
-from aurum_assets.model.errors import ConfigError, DaysFailed
-from aurum_assets.model.said import of_type
-from aurum_assets.model.shown import Plain, Shown
+from aurum_assets.model.arguments import of_type
+from aurum_assets.model.errors import DaysFailed
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
-from aurum_assets.resources.api import Answer, checked_base
-from aurum_assets.resources.credentials import NOTHING, Credentials, access
-from aurum_assets.resources.environment import environment
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.api import Answer
+from aurum_assets.resources.credentials import NOTHING
+from aurum_assets.resources.settings import Resources
 
 __all__ = [
     "Answer",
@@ -44,8 +42,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, repr=False)
-class IsoNeApiConfig(Shown):
+class IsoNeApiConfig(ApiConfig):
     """Where ISO New England answers, and who asks.
 
     What is left out is that of the environment (``ISONE_BASE_URL``, ``ISONE_USERNAME`` and
@@ -55,61 +52,29 @@ class IsoNeApiConfig(Shown):
     for half of a pair of user name and password, and for a wrong environment.
     """
 
-    base_url: str = ""
-    api_key: str | SecretStr = NOTHING
-    username: str = ""
-    password: str | SecretStr = NOTHING
-    _by_environment: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        held = environment()
-        self._set("api_key", _secret(self.api_key))
-        self._set("password", _secret(self.password))
-        self._set("base_url", self.base_url or access(ISONE, held).base_url)
-        if self.base_url:
-            checked_base(ISONE.name, self.base_url)
-        if bool(self.username) != bool(_plain(self.password)):
-            msg = "IsoNeApiConfig: username and password go together, one of them is empty"
-            raise ConfigError(msg)
-        if not self.credentials.given:
-            self._set("_by_environment", True)
-            for name in ("api_key", "username", "password"):
-                said = held.get(f"ISONE_{name.upper()}", "")
-                self._set(name, said if name == "username" else _secret(said))
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+    def __init__(
+        self,
+        base_url: str = "",
+        api_key: str | SecretStr = NOTHING,
+        username: str = "",
+        password: str | SecretStr = NOTHING,
+    ) -> None:
+        super().__init__(ISONE, base_url, api_key=api_key, username=username, password=password)
 
     @property
-    def credentials(self) -> Credentials:
-        """Who asks; empty where neither argument nor environment says it."""
-        return Credentials.of(ISONE, *self._variables().values())
+    def api_key(self) -> SecretStr:
+        """The key; empty where none is set."""
+        return self.credentials.values.get("ISONE_API_KEY", NOTHING)
 
-    def resources(self, folder: Path | str | None = None) -> Resources:
-        """The home of the environment, or in ``folder``, that asks as this says."""
-        said = {name: str(_plain(value)) for name, value in self._variables().items()}
-        variables = {**environment(), ISONE.base_url_variable: self.base_url, **said}
-        settings = Settings.read(home=folder and Path(folder))
-        return open_resources(DATASETS, settings, variables=variables)
+    @property
+    def username(self) -> str:
+        """The user name; empty where none is set."""
+        return self.credentials.values.get("ISONE_USERNAME", NOTHING).get_secret_value()
 
-    def _variables(self) -> dict[str, str | SecretStr]:
-        return {f"ISONE_{n.upper()}": getattr(self, n) for n in ("username", "password", "api_key")}
-
-    def facts(self) -> dict[str, object]:
-        """The address, and which credentials are set and by what; never their values."""
-        said = {n: str(_plain(getattr(self, n))) for n in ("username", "password", "api_key")}
-        by = {n: f" by ISONE_{n.upper()}" if self._by_environment else "" for n in said}
-        found = {n: Plain(f"set{by[n]}") for n, value in said.items() if value}
-        none = {"credentials": Plain(f"none: set {', or '.join(ISONE.credentials)}")}
-        return {"base_url": self.base_url or Plain("of the config file"), **(found or none)}
-
-
-def _secret(said: str | SecretStr) -> SecretStr:
-    return said if isinstance(said, SecretStr) else SecretStr(said)
-
-
-def _plain(said: str | SecretStr) -> str:
-    return said.get_secret_value() if isinstance(said, SecretStr) else said
+    @property
+    def password(self) -> SecretStr:
+        """The password; empty where none is set."""
+        return self.credentials.values.get("ISONE_PASSWORD", NOTHING)
 
 
 class IsoNeDatasetConfig(DatasetInfo):
@@ -124,17 +89,12 @@ def load_isone_dataset_configs() -> list[IsoNeDatasetConfig]:
     return IsoNeDatasetConfig.load_all(ISONE)
 
 
-class _IsoNeUser(ApiUser):
-    """Of ISO New England alone."""
-
-    operator = ISONE
-
-    def _checked(self, config: ApiConfig | None) -> ApiConfig:
-        found = IsoNeApiConfig() if config is None else config
-        return of_type(found, IsoNeApiConfig, 'config=IsoNeApiConfig(api_key="…")')
+def _checked(config: IsoNeApiConfig | None) -> IsoNeApiConfig:
+    found = IsoNeApiConfig() if config is None else config
+    return of_type(found, IsoNeApiConfig, 'config=IsoNeApiConfig(api_key="…")')
 
 
-class IsoNeApiClient(_IsoNeUser, ApiClient):
+class IsoNeApiClient(ApiClient):
     """Single answers of ISO New England, as ``ApiClient`` gives them.
 
     async with IsoNeApiClient() as client:
@@ -142,14 +102,35 @@ class IsoNeApiClient(_IsoNeUser, ApiClient):
     answer = IsoNeApiClient().fetch_sync("isone_da_lmp", "2025-01-20")
     """
 
+    operator = ISONE
 
-class IsoNeCollector(_IsoNeUser, Collector):
+    def __init__(
+        self, config: IsoNeApiConfig | None = None, *, home: Path | str | None = None
+    ) -> None:
+        super().__init__(_checked(config), home=home)
+
+
+class IsoNeCollector(Collector):
     """Brings operating days of one dataset of ISO New England into the home, and gives their rows.
 
     ``dataset``: its name (``isone_da_lmp``, or ``da_lmp``) or one of
-    ``load_isone_dataset_configs()``; ``config``: an ``IsoNeApiConfig``; the rest as of
-    ``Collector``.
+    ``load_isone_dataset_configs()``; ``config``: where ISO New England answers and who asks, else
+    as the environment says; ``home``: a folder in the place of ``AURUM_HOME``. Raises
+    ``ConfigError`` for an unknown name and where config or environment is wrong, ``TypeError`` for
+    an argument of another type; a home that holds simulated data refuses the operator's, and vice
+    versa.
     """
+
+    operator = ISONE
+
+    def __init__(
+        self,
+        dataset: IsoNeDatasetConfig | str,
+        config: IsoNeApiConfig | None = None,
+        *,
+        home: Path | str | None = None,
+    ) -> None:
+        super().__init__(dataset, _checked(config), home=home)
 
     async def build_node_crosswalk(
         self, start_date: Day | None = None, end_date: Day | None = None

@@ -20,8 +20,11 @@ from pathlib import Path
 import httpx
 import polars as pl
 
-from aurum_assets.collector import ApiConfig, ApiUser
-from aurum_assets.ingest.collect import Collected, collect, due_feeds, narrowed
+from aurum_assets.api_config import ApiConfig
+from aurum_assets.collector import ApiUser
+from aurum_assets.ingest.collect import collect
+from aurum_assets.ingest.collected import Collected
+from aurum_assets.ingest.conform import conform
 from aurum_assets.ingest.days import (
     Day,
     DayProgress,
@@ -30,22 +33,18 @@ from aurum_assets.ingest.days import (
     in_threads,
     synchronous,
 )
-from aurum_assets.ingest.normalize import conform
+from aurum_assets.ingest.feeds import due_feeds, narrowed
 from aurum_assets.ingest.rejecting import rejecting
+from aurum_assets.model.arguments import of_type
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import DaysFailed, MalformedPayload, SourceRefused
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.said import of_type
 from aurum_assets.model.shown import Plain, Shown, as_html
 from aurum_assets.model.table import UNREADABLE_RULE
-from aurum_assets.operators import DATASETS
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.resources.api import checked_base
-from aurum_assets.resources.credentials import access
-from aurum_assets.resources.environment import environment
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Resources
 
 __all__ = [
     "DaysFailed",
@@ -71,31 +70,15 @@ _NUMBERS = {
 }
 
 
-@dataclass(frozen=True, repr=False)
-class MisoApiConfig(Shown):
+class MisoApiConfig(ApiConfig):
     """Where MISO answers; nobody needs an account. Empty: as environment or config file say now.
 
     Raises ``ConfigError`` for an address that is none or holds a password, and for a wrong
     environment.
     """
 
-    base_url: str = ""
-
-    def __post_init__(self) -> None:
-        found = self.base_url or access(MISO, environment()).base_url
-        object.__setattr__(self, "base_url", found)
-        if self.base_url:
-            checked_base(MISO.name, self.base_url)
-
-    def resources(self, folder: Path | str | None = None) -> Resources:
-        """The home of the environment, or in ``folder``, that asks as this says."""
-        variables = {**environment(), MISO.base_url_variable: self.base_url}
-        settings = Settings.read(home=folder and Path(folder))
-        return open_resources(DATASETS, settings, variables=variables)
-
-    def facts(self) -> dict[str, object]:
-        """The address."""
-        return {"base_url": self.base_url or Plain("of the config file")}
+    def __init__(self, base_url: str = "") -> None:
+        super().__init__(MISO, base_url)
 
 
 @dataclass(frozen=True, repr=False)
@@ -213,11 +196,8 @@ class MisoCtsCollector(ApiUser):
     def __init__(
         self, config: MisoApiConfig | None = None, *, home: Path | str | None = None
     ) -> None:
-        super().__init__(config, home)
-
-    def _checked(self, config: ApiConfig | None) -> ApiConfig:
         found = MisoApiConfig() if config is None else config
-        return of_type(found, MisoApiConfig, 'config=MisoApiConfig(base_url="…")')
+        super().__init__(of_type(found, MisoApiConfig, 'config=MisoApiConfig(base_url="…")'), home)
 
     def facts(self) -> dict[str, object]:
         """The dataset, the home and where it asks."""
@@ -256,7 +236,7 @@ class MisoCtsCollector(ApiUser):
         home = self._home
         feeds = narrowed(home, MISO_CTS, filters) if filters else None
         feed = (feeds or due_feeds(home, MISO_CTS, day, None))[0]
-        base = home.base_urls.get(MISO.name) or home.configuration.operators[MISO.name].base_url
+        base = home.base_urls[MISO.name]
         asked = None if feed.asks == "now" else day
         url = httpx.URL(base.rstrip("/") + feed.endpoints[0].url_path(asked))
         year, month, number = day.key.split("-")

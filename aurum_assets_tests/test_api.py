@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -31,7 +32,7 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from aurum_assets.model.operator import Basic, HeaderKey
+from aurum_assets.model.operator import Basic, Bearer, HeaderKey
 from aurum_assets.resources.api import Answer, ApiClient, Credentials
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import RedisServer, RedisState
@@ -319,6 +320,37 @@ def test_basic_and_api_key_are_sent_where_they_are_given(desk: Desk) -> None:
     assert ("authorization" in keyed, keyed["x-api-key"]) == (False, "k")
 
 
+def test_a_token_is_sent_as_bearer_and_the_first_way_of_two_fills_a_header(desk: Desk) -> None:
+    desk.operator.will("/a", says())
+    way = Bearer("OP_TOKEN")
+    for auth in ((way,), (way, *CLOSED.auth)):
+        both = replace(CLOSED, auth=auth)
+        us = Credentials.of(both, "token-7", "me", "pw", "k")
+        desk.client(both, us).fetch("ds", now())
+        assert desk.operator.seen[-1].headers["authorization"] == "Bearer token-7"
+    assert desk.operator.seen[-1].headers["x-api-key"] == "k"
+
+
+def test_an_operators_own_headers_are_sent_with_each_request(desk: Desk) -> None:
+    desk.operator.will("/a", says())
+    desk.client(replace(OPEN, headers={"X-Client": "aurum"})).fetch("ds", now())
+    assert desk.operator.seen[-1].headers["x-client"] == "aurum"
+
+
+def test_a_further_page_is_asked_for_at_the_operator_and_nowhere_else(desk: Desk) -> None:
+    desk.operator.will("/a", says(X_Next="/a?page=2"))
+    desk.operator.will("/a?page=2", says())
+    client = desk.client()
+    first = client.fetch("ds", now())
+    assert first.headers["x-next"] == "/a?page=2"
+    second = client.fetch("ds", now(), page=urljoin(first.url, first.headers["x-next"]))
+    assert desk.operator.paths == ["/a", "/a?page=2"]
+    assert second.endpoint == first.endpoint
+    with pytest.raises(SourceRefused, match="lies elsewhere"):
+        client.fetch("ds", now(), page="http://127.0.0.1:1/a?page=3")
+    assert len(desk.operator.paths) == 2
+
+
 def test_without_credentials_nothing_is_asked_and_one_sentence_says_what_to_set(
     desk: Desk,
 ) -> None:
@@ -374,8 +406,8 @@ def test_a_pause_that_the_operator_asks_for_is_told_as_one(desk: Desk) -> None:
 def test_the_pause_before_another_try_is_told_with_its_reason(desk: Desk) -> None:
     desk.operator.will("/a", *[says(503)] * 3, says())
     desk.client(attempts=4).fetch("ds", now(A))
-    said = [f"it answered 503: next try in {n} s (4 of 4)" for n in (4, 3)]
-    assert desk.told == said, "those of 1 and 2 s are none to speak of"
+    found = [f"it answered 503: next try in {n} s (4 of 4)" for n in (4, 3)]
+    assert desk.told == found, "those of 1 and 2 s are none to speak of"
 
 
 # Refusals and fallback
@@ -898,11 +930,11 @@ def test_of_four_processes_exactly_one_probes_a_half_open_source(
     workers = [spawn.Process(target=_probe, args=(tmp_path, config, out)) for _ in range(4)]
     for worker in workers:
         worker.start()
-    said = [out.get(timeout=20) for _ in workers[1:]]
+    found = [out.get(timeout=20) for _ in workers[1:]]
     others_are_refused.set()
-    said.append(out.get(timeout=20))
+    found.append(out.get(timeout=20))
     for worker in workers:
         worker.join()
-    assert said.count("answered") == 1
-    assert sum("another process" in text for text in said) == 3
+    assert found.count("answered") == 1
+    assert sum("another process" in text for text in found) == 3
     assert len(operator.seen) == 2

@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import httpx
 import pytest
-from dagster._core.scheduler.instigation import InstigatorType, ScheduleInstigatorData
 
 from aurum_assets.model.checks import checks_of
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -57,9 +56,9 @@ class Operated:
     def waits_for(self, what: Callable[[], str], good: str, bad: tuple[str, ...]) -> None:
         """Ask until ``what`` says ``good``."""
         until = time.monotonic() + PATIENCE
-        while (said := what()) != good:
-            assert said not in bad, f"{said}\n{self.log()}"
-            assert time.monotonic() < until, f"still {said}\n{self.log()}"
+        while (text := what()) != good:
+            assert text not in bad, f"{text}\n{self.log()}"
+            assert time.monotonic() < until, f"still {text}\n{self.log()}"
             time.sleep(1)
 
     def log(self) -> str:
@@ -163,11 +162,9 @@ def miss_a_beat(operated: Operated, dagster_home: Path) -> None:
         of=SELECTOR | {"scheduleName": SCHEDULE},
     )
     with dg.DagsterInstance.from_config(str(dagster_home)) as instance:
-        (state,) = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
-        assert isinstance(state.instigator_data, ScheduleInstigatorData)
-        earlier = ScheduleInstigatorData(
-            state.instigator_data.cron_schedule, start_timestamp=time.time() - 360
-        )
+        (state,) = (s for s in instance.all_instigator_state() if s.name == SCHEDULE)
+        data = cast("Any", state.instigator_data)  # a named tuple of a private module
+        earlier = data._replace(start_timestamp=time.time() - 360, last_iteration_timestamp=None)
         instance.update_instigator_state(state.with_data(earlier))
 
 

@@ -13,7 +13,7 @@ import aurum_assets
 from aurum_assets import ingest
 from aurum_assets.cli import COMMANDS
 from aurum_assets.definitions import defs
-from aurum_assets.operators import DATASETS
+from aurum_assets.operators import DATASETS, OPERATORS
 
 PROJECT = Path(aurum_assets.__file__).parents[1]
 DOCS = PROJECT / "docs"
@@ -43,7 +43,9 @@ def test_the_reference_shows_every_table_that_no_dataset_fills() -> None:
 
 def test_the_reference_shows_every_variable_of_the_settings_with_a_meaning() -> None:
     known = reference_pages.variables()
-    assert {"AURUM_HOME", "AURUM_REDIS_URL", "ISONE_API_KEY"} <= set(known)
+    assert {"AURUM_HOME", "AURUM_REDIS_URL"} <= set(known)
+    for operator in OPERATORS:
+        assert {operator.base_url_variable, *operator.variables} <= set(known)
     for name, (others, _, _) in known.items():
         row = next(r for r in pages()["environment.md"].splitlines() if r.startswith(f"| `{name}`"))
         meaning = row.split("|")[3].strip()

@@ -23,22 +23,21 @@ from aurum_assets.ingest.days import collect_days
 from aurum_assets.model.errors import AurumError, SourceUnavailable
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
-from aurum_assets.resources import events, lake, objects
-from aurum_assets.resources.alerts import Trouble
-from aurum_assets.resources.redis import redis_at
+from aurum_assets.resources import events, lake, objects, redis
+from aurum_assets.resources.alerts import Incident
 from aurum_assets.resources.settings import PROJECT, Resources, open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import log_lines
 from aurum_assets_tests.servers.kafka import KafkaCluster
+from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.redis import RedisProcess, free_port
 
 if TYPE_CHECKING:
-    from aurum_assets_tests.servers.postgres import Postgres
     from aurum_assets_tests.servers.s3 import S3Server
 
 DAY = LOAD.day("2026-07-21")
 HOST = "nosuchhost.invalid"
-TROUBLE = Trouble("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", DAY.key)
+INCIDENT = Incident("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", DAY.key)
 
 
 @dataclass
@@ -62,7 +61,7 @@ class World:
 
     def open(self) -> Resources:
         """The resources of another process: nothing that was learnt of servers is known."""
-        redis_at.cache_clear()
+        redis.redis_at.cache_clear()
         objects.quiet_until.clear()
         return open_resources(DATASETS)
 
@@ -83,7 +82,10 @@ def world(
 ) -> Iterator[World]:
     monkeypatch.setattr(lake, "_SHORTER_PATIENCE", 1.0)
     monkeypatch.setattr(lake, "_NAME_PATIENCE", 0.5)
-    monkeypatch.setattr(doctor, "PATIENCE", 1.5)
+    for name, seconds in {"PATIENCE": 20.0, "DEADLINE": 60.0}.items():  # of a busy machine
+        monkeypatch.setattr(doctor, name, seconds)
+    for name in ("CONNECT_SECONDS", "READ_SECONDS", "SLOWEST_SECONDS"):
+        monkeypatch.setattr(redis, name, 10.0)
     monkeypatch.setattr(objects, "_TRIES", 1)
     monkeypatch.setattr(events, "DOWN", 0.5)
     shutil.copytree(PROJECT / "config", tmp_path / "config")
@@ -94,24 +96,24 @@ def world(
     Path(environment["AURUM_HOME"]).mkdir()
     (Path(environment["AURUM_HOME"]) / "archive").mkdir()
     yield found
-    redis_at.cache_clear()
+    redis.redis_at.cache_clear()
     objects.quiet_until.clear()
 
 
 def run(resources: Resources) -> str:
     """What a run reports: its error, what is degraded, and what it logs."""
-    said = []
+    found = []
     with log_lines() as lines:
         try:
             asyncio.run(collect_days(resources, LOAD, [DAY]))
         except AurumError as error:
-            said.append(str(error))
-        resources.alerts.raise_(TROUBLE)
+            found.append(str(error))
+        resources.alerts.raise_(INCIDENT)
         resources.alerts.send()
         ingest.drain(resources)
-        said += [resources.degraded, resources.events.degraded]
-        said += [str(line.get("reason", "")) for line in lines if line["level"] != "debug"]
-    return "\n".join(said)
+        found += [resources.degraded, resources.events.degraded]
+        found += [str(line.get("reason", "")) for line in lines if line["level"] != "debug"]
+    return "\n".join(found)
 
 
 # --- what can be broken --------------------------------------------------------------------------
@@ -167,6 +169,13 @@ def catalog_refuses_the_password(world: World) -> None:
 
 def catalog_has_no_database(world: World) -> None:
     world.set(AURUM_CATALOG_URI=world.server("postgres").url("absent"))
+
+
+def catalog_without_tables(world: World) -> None:
+    world.set(
+        AURUM_CATALOG_URI=world.server("postgres_url"),
+        AURUM_CATALOG_PROPERTIES='{"init_catalog_tables": "false"}',
+    )
 
 
 def catalog_at_an_unknown_name(world: World) -> None:
@@ -317,6 +326,7 @@ BROKEN = [
     ("catalog", catalog_away, r"\(Postgres at 127\.0\.0\.1:\d+/lake\) was out of reach"),
     ("catalog", catalog_refuses_the_password, r"refuses us: .* authentication failed"),
     ("catalog", catalog_has_no_database, r"refuses us: .*\"absent\" does not exist"),
+    ("catalog", catalog_without_tables, r"refuses us: relation \"iceberg_tables\" does not exist"),
     ("catalog", catalog_at_an_unknown_name, rf"the host of .*{HOST}\) is not known here"),
     ("catalog", catalog_damaged, r"SQLite, .*/catalog\.sqlite\) is damaged"),
     ("catalog", warehouse_below_a_file, r"/file/warehouse\) cannot be opened or written"),
@@ -359,6 +369,18 @@ def test_what_a_run_fails_with_is_what_doctor_reports(
     assert theirs, reported
     assert settled(ours[0]) == settled(theirs[0])
     assert "secret-of-a-test" not in str([f.as_dict() for f in found.values()])
+
+
+@pytest.mark.parametrize("a_run_makes_them", ["false", "true"])
+def test_doctor_makes_the_tables_of_a_catalog_only_where_a_run_would(
+    world: World, postgres: Postgres, postgres_url: str, a_run_makes_them: str
+) -> None:
+    catalog_without_tables(world)
+    world.set(AURUM_CATALOG_PROPERTIES=f'{{"init_catalog_tables": "{a_run_makes_them}"}}')
+    ingest.examine(world.open())
+    made = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+    tables = postgres.execute(made, postgres_url.rpartition("/")[2])
+    assert bool(tables) == (a_run_makes_them == "true")
 
 
 def settled(text: str) -> str:

@@ -158,7 +158,7 @@ OF_A_HOME = {
     "replay": Long(
         f"replay {LMP} --all",
         f"{LMP} {FIRST}",
-        "interrupted: 1 of 2 days replayed; the others are as they were",
+        "interrupted: 1 of 2 days replayed; the others are unchanged",
         archive_sticks,
     ),
     "verify": Long(
@@ -273,7 +273,7 @@ def test_a_rebuild_that_was_interrupted_has_left_the_lake_as_it_was(small: Small
         running.waits_for(lambda: FIRST in running.text)
         ended = running.press()
     assert ended.code == 130, ended.text
-    assert "the lake is as it was" in ended.text
+    assert "the lake is unchanged" in ended.text
     assert small.rows == before
     assert [p.name for p in small.home.glob("lake*")] == ["lake"]
 
@@ -341,7 +341,7 @@ def test_within_an_application_ctrl_c_is_pythons_and_lets_it_end_what_it_began(
         while not process.stdout.readline().startswith(shows):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=20)[0]
-    assert b"let go\n" in said
-    assert b"KeyboardInterrupt" in said
-    assert b" 4/" not in said
+        text = process.communicate(timeout=20)[0]
+    assert b"let go\n" in text
+    assert b"KeyboardInterrupt" in text
+    assert b" 4/" not in text

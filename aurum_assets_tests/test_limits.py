@@ -70,7 +70,7 @@ def limiter(
 
 
 def asked(some: SqliteLimiter, endpoint: str = "a") -> None:
-    some.landed(some.take(endpoint))
+    some.arrived(some.take(endpoint))
 
 
 def test_the_windows_are_two_percent_longer_than_the_operators(
@@ -121,7 +121,7 @@ def test_a_request_that_was_slow_to_arrive_counts_from_its_arrival(
     some = limiter(tmp_path, time_line, Limit(1, 10))
     slot = some.take("a", patience=8)
     time_line.passes(5)
-    some.landed(slot)
+    some.arrived(slot)
     with time_line.measured() as took:
         asked(some)
     assert took == [pytest.approx(10.2, abs=0.01)]

@@ -20,6 +20,7 @@ from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import PROVENANCE, Desk
+from aurum_assets_tests.made import remade
 
 ORDINARY, SPRING, AUTUMN = "2026-07-20", "2025-03-09", "2025-11-02"
 _CONFIGS = load_config(PROJECT / "config", DATASETS).datasets
@@ -102,7 +103,7 @@ def test_a_day_in_xml_is_the_same_day_as_in_json(live_desk: Desk, dataset: Datas
     frames = []
     for fmt in ("json", "xml"):
         root = live_desk.resources.root / fmt
-        desk = Desk(replace(live_desk.resources, root=root), live_desk.clock)
+        desk = Desk(remade(live_desk.resources, root=root), live_desk.clock)
         rows = collected(reordered(desk, dataset, only(fmt)), dataset, key)
         identifiers = desk.resources.archive.identifiers(dataset.archive_name, key)
         assert all(("_xml-" in i) == (fmt == "xml") for i in identifiers)

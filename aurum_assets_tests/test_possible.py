@@ -12,7 +12,7 @@ from aurum_assets import ingest
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError
-from aurum_assets.model.table import BOUNDS, Conformed, Table
+from aurum_assets.model.table import BOUNDS, Split, Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES
 from aurum_assets.operators.isone.generation import ISONE_GENERATION_MIX
@@ -53,7 +53,7 @@ def framed(recorded: Recording) -> pl.DataFrame:
     )
 
 
-def judged(recorded: Recording, **changes: pl.Expr) -> Conformed:
+def judged(recorded: Recording, **changes: pl.Expr) -> Split:
     """What the table makes of a recording whose first row is changed."""
     first = pl.int_range(pl.len()) == 0
     frame = framed(recorded).with_columns(
@@ -64,7 +64,7 @@ def judged(recorded: Recording, **changes: pl.Expr) -> Conformed:
     return table.conform(frame, recorded.dataset.day(recorded.expected["day"]))
 
 
-def rules(found: Conformed) -> set[str]:
+def rules(found: Split) -> set[str]:
     return {rule for broken in found.broken["rules"] for rule in broken}
 
 
@@ -160,7 +160,7 @@ CLOCK_DAYS = ["2024-03-10", "2024-11-03", "2026-07-20"]
 A_SECOND = dt.timedelta(seconds=1)
 
 
-def vintage(day: str, published: dt.datetime, start: dt.datetime, **more: Any) -> Conformed:  # noqa: ANN401
+def vintage(day: str, published: dt.datetime, start: dt.datetime, **more: Any) -> Split:  # noqa: ANN401
     """What the table makes of one live forecast."""
     frame = framed(one(MISO_CTS)).head(1)
     when = MISO_CTS.day(day)

@@ -14,12 +14,9 @@ import sqlalchemy as sa
 from dagster import DagsterEventType as Kind
 from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.events import AssetMaterializationPlannedData, StepMaterializationData
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from aurum_assets.graph.health import HEALTH, KINDS, events_of
-from aurum_assets.graph.purge import Purged, _Pass, purge
+from aurum_assets.graph.purge import Checks, Events, EventsInSql, Purged, _Pass, purge
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.alerts import Alert
 
@@ -294,7 +291,7 @@ def test_what_is_reported_without_a_run_is_bounded_to_the_last_of_each_asset_and
     checks = [dg.AssetCheckKey(HEALTH, kind) for kind in KINDS]
 
     def counted() -> list[int | None]:
-        assert isinstance(instance.event_log_storage, SqlEventLogStorage)
+        assert isinstance(instance.event_log_storage, EventsInSql)
         with instance.event_log_storage.index_connection() as db:
             tables = (Events, Checks)
             return [db.scalar(sa.select(sa.func.count()).select_from(t)) for t in tables]

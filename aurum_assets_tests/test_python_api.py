@@ -17,6 +17,8 @@ import pytest
 
 from aurum_assets import collect, open_lake
 from aurum_assets.api import OpenLake
+from aurum_assets.api_config import ApiConfig
+from aurum_assets.collector import ApiClient, Collector
 from aurum_assets.isone import (
     IsoNeApiClient,
     IsoNeApiConfig,
@@ -28,6 +30,8 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError, DaysFailed, QueryRefused
 from aurum_assets.model.shown import Shown
 from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, variables
 
@@ -164,7 +168,7 @@ def test_ctrl_c_ends_it_within_a_second_and_nothing_more_is_asked(
 # --- every async method has a twin ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [IsoNeCollector, IsoNeApiClient, MisoCtsCollector])
+@pytest.mark.parametrize("kind", [ApiClient, IsoNeCollector, IsoNeApiClient, MisoCtsCollector])
 def test_every_async_method_has_a_synchronous_twin_that_takes_the_same(kind: type) -> None:
     methods = dict(inspect.getmembers(kind, inspect.iscoroutinefunction))
     methods = {n: m for n, m in methods.items() if not n.startswith("_")}
@@ -188,6 +192,35 @@ def test_single_answers_and_contents_come_without_await() -> None:
     prices = ours.collect_sync(TODAY, TODAY)
     assert set(prices["location_id"]) <= set(ours.build_node_crosswalk_sync()["location_id"])
     assert ours.harvest_generator_roster_sync().is_empty()
+
+
+# --- any operator --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["isone_system_load", "miso_cts"])
+def test_one_collector_and_one_client_serve_every_operator(key: str, market: Running) -> None:
+    collector = Collector(key)
+    operator = collector.dataset.dataset.operator
+    assert len(collector.collect_sync(TODAY, TODAY)) > 0
+    assert market.urls[operator.name] in repr(collector)
+    assert ApiClient().fetch_sync(key).status == 200
+    with pytest.raises(ConfigError, match=f"no dataset 'nothing'.*{key}"):
+        Collector("nothing")
+
+
+def test_a_config_is_of_one_operator_and_takes_the_credentials_of_its_variables() -> None:
+    given = ApiConfig(ISONE, api_key=CANARY)
+    assert repr(given).endswith("api_key=set)")
+    assert len(Collector("isone_system_load", ApiConfig(ISONE)).collect_sync(TODAY, TODAY)) > 0
+    with pytest.raises(ConfigError, match="username and password go together"):
+        ApiConfig(ISONE, username="desk")
+    with pytest.raises(TypeError, match="takes username, password, api_key, not token") as caught:
+        ApiConfig(ISONE, token=CANARY)
+    assert CANARY not in str(caught.value)
+    with pytest.raises(TypeError, match="takes no credentials, not api_key"):
+        ApiConfig(MISO, api_key=CANARY)
+    with pytest.raises(ConfigError, match=r"miso_cts is .*, the config is ISO New England's"):
+        Collector("miso_cts", given)
 
 
 # --- arguments -----------------------------------------------------------------------------------

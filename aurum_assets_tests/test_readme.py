@@ -1,4 +1,4 @@
-"""What the README shows is so: its Python prints what stands below it, its commands run."""
+"""README and Python guide: their Python prints what stands below it, their commands run."""
 
 import os
 import re
@@ -15,9 +15,10 @@ from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum
 
 README = (PROJECT / "README.md").read_text()
-BLOCKS = re.findall(r"(?ms)^```python\n(.*?)^```$", README)
-SHOWN = re.findall(r"(?ms)^```python\n.*?^```\n\n```text\n(.*?)^```$", README)
-EXPORTED = dict(re.findall(r"(\w+)=(\S+)", "\n".join(re.findall(r"(?m)^export .*$", README))))
+GUIDE = README + (PROJECT / "docs" / "guide" / "python.md").read_text()
+BLOCKS = re.findall(r"(?ms)^```python\n(.*?)^```$", GUIDE)
+SHOWN = re.findall(r"(?ms)^```python\n.*?^```\n\n```text\n(.*?)^```$", GUIDE)
+EXPORTED = dict(re.findall(r"(\w+)=(\S+)", "\n".join(re.findall(r"(?m)^export .*$", GUIDE))))
 OPERATOR = re.compile(r"http://127\.0\.0\.1:8321")
 LISTED = re.findall(r"(?m)^    aurum (\S.*?)(?:  +.*)?$", README)
 # What takes a file of the reader's, what never ends, and what is several in one line.

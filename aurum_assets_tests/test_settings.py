@@ -4,18 +4,22 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from pydantic import SecretStr
 
+from aurum_assets.model.drift import field_of
 from aurum_assets.model.errors import ConfigError
-from aurum_assets.operators import DATASETS
+from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources import logs
+from aurum_assets.resources import config_schema, logs
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
+from aurum_assets.resources.settings import PROJECT, Settings, open_resources
+from aurum_assets_tests.made import made
 
 FILE = "isone_ingest_datasets.json"
 LOAD_AT = 3  # where the system load stands in the file
@@ -93,7 +97,7 @@ def of_endpoint(name: str, value: object) -> Callable[[Json], None]:
 
 def of_field(**said: object) -> Callable[[Json], None]:
     """A change of what is expected of one field."""
-    return of_dataset("expected_fields", {"live": {"LoadMw": said}})
+    return of_dataset("fields", {"LoadMw": said})
 
 
 def without(*path: str | int) -> Callable[[Json], None]:
@@ -120,7 +124,7 @@ def without(*path: str | int) -> Callable[[Json], None]:
         (of_endpoint("name", "fiveminutesystemload_day"), "fiveminutesystemload_day", "", "twice"),
         (of_dataset("lateness_minutes", -1), "lateness_minutes", "-1", "more than"),
         (of_dataset("repair_days", 0), "repair_days", "0", "more than"),
-        (of_dataset("expected_fields", {"klingon": {}}), "klingon", "", "documented, live"),
+        (of_dataset("fields", {"Klingon": {}}), "fields.Klingon", "", "LoadMw"),
         (of_feed("cadence", "hourly"), "cadence", "'hourly'", "'five_minutes'"),
         (of_feed("asks", "week"), "asks", "'week'", "'now', 'day' or 'hour'"),
         (of_feed("finality", "maybe"), "finality", "'maybe'", "'prelim' or 'final'"),
@@ -137,25 +141,18 @@ def without(*path: str | int) -> Callable[[Json], None]:
         (of_day_feed("probe", PROBE | {"path": "info"}), "probe.path", "'info'", "starts with /"),
         (of_day_feed("probe", PROBE | {"path": "/{day}"}), "probe.path", "{day}", "no placeholder"),
         (of_day_feed("probe", PROBE | {"earliest": "noon"}), "earliest", "'noon'", "time"),
-        (of_endpoint("format", "csv"), "format", "'csv'", "'json' or 'xml'"),
+        (of_endpoint("formats", ["yaml"]), "format", "'yaml'", "'json'"),
         (of_endpoint("dialect", "klingon"), "dialect", "'klingon'", "documented, live"),
         (without("datasets", LOAD_AT, "topic"), "topic", "", "required"),
+        (of_dataset("fields", {"LoadMw": "number"}), "fields.LoadMw", "'number'", "object"),
+        (of_field(magnitud=[1, 2]), "fields.LoadMw.magnitud", "", "nexpected"),
+        (of_field(type="number"), "fields.LoadMw.type", "'number'", "nexpected"),
+        (of_field(magnitude=[1]), "LoadMw.magnitude", "1", "required"),
+        (of_field(magnitude=[2, 1]), "LoadMw", "2.0, 1.0", "0 < low < high"),
+        (of_field(magnitude=[0, 1]), "LoadMw", "0.0, 1.0", "0 < low < high"),
+        (of_field(enum=["Y"]), "LoadMw", "'Y'", "string or label"),
         (
-            of_dataset("expected_fields", {"live": {"LoadMw": "float"}}),
-            "expected_fields",
-            "'float'",
-            "'number'",
-        ),
-        (of_field(type="number", magnitud=[1, 2]), "fields.live.LoadMw.magnitud", "", "nexpected"),
-        (of_field(type="float"), "fields.live.LoadMw.type", "'float'", "'number'"),
-        (of_field(nullable=True), "fields.live.LoadMw.type", "True", "required"),
-        (of_field(type="number", magnitude=[1]), "LoadMw.magnitude", "1", "required"),
-        (of_field(type="number", magnitude=[2, 1]), "LoadMw", "2.0, 1.0", "0 < low < high"),
-        (of_field(type="number", magnitude=[0, 1]), "LoadMw", "0.0, 1.0", "0 < low < high"),
-        (of_field(type="label", magnitude=[1, 2]), "LoadMw", "label", "number or string"),
-        (of_field(type="number", enum=["Y"]), "LoadMw", "'Y'", "string or label"),
-        (
-            of_field(type="number", magnitude=[1, 2], at_least=0),
+            of_field(magnitude=[1, 2], at_least=0),
             "LoadMw",
             "at_least=0",
             "1 or more",
@@ -188,7 +185,7 @@ def test_a_wrong_key_of_a_dataset_is_one_sentence_with_everything_in_it(
         (lambda s: s["operator"].update(attempts="many"), ("operator.attempts", "'many'")),
         (lambda s: s["operator"].update(attempts=0), ("operator", "attempts", "0", "more than")),
         (
-            lambda s: s["operator"]["limits"][0].update(requests=0),
+            lambda s: s["operator"].update(limits=[{"requests": 0, "seconds": 1}]),
             ("operator", "limits", "requests=0", "more than"),
         ),
         (lambda s: s["operator"].update(tiemout=3), ("operator.tiemout", "3")),
@@ -261,6 +258,75 @@ def test_a_key_beside_its_old_name_is_refused(folder: Path) -> None:
         assert part in sentence
 
 
+def test_a_file_of_the_last_version_is_read_and_said_to_be_old(
+    folder: Path, configuration: Configuration, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An endpoint for each format, and the type of every field."""
+    document = json.loads((folder / FILE).read_text())
+    for entry in document["datasets"]:
+        ours = configuration.datasets[entry["key"]]
+        del entry["formats"], entry["fields"]
+        entry["expected_fields"] = {
+            dialect: {name: asdict(field_of(one)) for name, one in fields.items()}
+            for dialect, fields in ours.expected_fields.items()
+        }
+        for feed, loaded in zip(entry["feeds"], ours.feeds, strict=True):
+            feed["endpoints"] = [asdict(endpoint) for endpoint in loaded.endpoints]
+    (folder / FILE).write_text(json.dumps(document))
+    logs.configure("warning", "json", "dev")
+    found = load_config(folder, DATASETS)
+    for key, ours in configuration.datasets.items():
+        assert found.datasets[key].feeds == ours.feeds
+        assert found.datasets[key].expected_fields == ours.expected_fields
+    said = " ".join(record.getMessage() for record in caplog.records)
+    assert "expected_fields" in said
+    assert "formats" in said
+
+
+def test_a_field_that_is_named_counts_more_than_a_pattern_that_it_fits(
+    folder: Path, configuration: Configuration
+) -> None:
+    document = json.loads((folder / FILE).read_text())
+    document["datasets"][LOAD_AT]["fields"] = {"*Load*": {"nullable": True}, "LoadMw": {}}
+    (folder / FILE).write_text(json.dumps(document))
+    fields = load_config(folder, DATASETS).datasets["isone_system_load"].expected_fields["live"]
+    nullable = {name for name, one in fields.items() if field_of(one).nullable}
+    assert nullable == {"NativeLoad", "SystemLoadBtmPv", "NativeLoadBtmPv"}
+    assert fields.keys() == configuration.datasets["isone_system_load"].expected["live"].keys()
+
+
+def test_a_magnitude_of_what_is_no_quantity_is_refused(folder: Path) -> None:
+    zonal = LOAD_AT + 1
+
+    def change(said: Json) -> None:
+        said["datasets"][zonal]["fields"] = {"load_zone_id": {"magnitude": [1, 2]}}
+
+    assert "magnitude only where type is number or string" in spoiled(folder, change)
+
+
+def test_the_files_fit_the_schema_that_they_name_and_it_is_current() -> None:
+    held = json.loads((PROJECT / "config" / "schemas" / config_schema.FILE).read_text())
+    assert held == config_schema.schema(), "make schemas writes it anew"
+    files = sorted((PROJECT / "config").glob("*_ingest_datasets.json"))
+    assert files
+    for file in files:
+        document = json.loads(file.read_text())
+        assert (file.parent / document["$schema"]).resolve().name == config_schema.FILE
+        jsonschema.Draft202012Validator(held).validate(document)
+        document["datasets"][0]["feeds"][0]["cadense"] = "daily"
+        with pytest.raises(jsonschema.ValidationError, match="cadense"):
+            jsonschema.Draft202012Validator(held).validate(document)
+
+
+def test_an_ordinary_dataset_takes_twenty_lines_of_config_at_most() -> None:
+    for file in (PROJECT / "config").glob("*_ingest_datasets.json"):
+        _, *entries = file.read_text().split("\n    {\n")
+        for text, entry in zip(entries, json.loads(file.read_text())["datasets"], strict=True):
+            lines = 1 + len(text.partition("\n    }")[0].splitlines()) + 1
+            ways = sum(len(feed["endpoints"]) for feed in entry["feeds"])
+            assert lines <= (20 if ways <= 3 else 30), entry["key"]
+
+
 def test_the_projects_own_config_is_right(configuration: Configuration) -> None:
     assert set(configuration.datasets) == {d.key for d in DATASETS}
     assert set(configuration.operators) == {d.operator.name for d in DATASETS}
@@ -315,6 +381,13 @@ def test_the_environment_is_what_a_home_is_made_of(
     assert not (tmp_path / "here").exists(), "reading the environment writes nothing"
 
 
+def test_the_variables_of_every_operator_are_described() -> None:
+    described = (PROJECT / ".env.example").read_text()
+    for operator in OPERATORS:
+        for name in (operator.base_url_variable, *operator.variables):
+            assert f"\n#{name}=\n" in described, name
+
+
 def test_a_password_is_shown_by_nothing_that_can_be_printed(
     environment: pytest.MonkeyPatch,
 ) -> None:
@@ -348,6 +421,6 @@ def test_limits_are_those_of_config_unless_they_are_scaled(
     miso = configuration.operators["miso"]
     assert [(x.requests, x.seconds) for x in miso.limits] == [(50, 60)]
     assert [(x.requests, x.seconds) for x in miso.endpoint_limits["cts_live"]] == [(1, 60)]
-    resources = Resources(root=tmp_path, configuration=configuration)
+    resources = made(root=tmp_path, configuration=configuration)
     with resources.api(ISONE):
         assert resources.configuration is configuration

@@ -142,10 +142,13 @@ def test_what_waited_in_the_spool_comes_into_every_table(
         bring(shared.resources, FIRST, FIRST.day(TODAY), feeds=["now"])
     assert objects(shared) == []
     keep.drain_spool(shared.resources, FIRST)
-    assert [keep.owed_days(shared.resources, d) for d in (FIRST, SECOND)] == [[TODAY], [TODAY]]
+    assert [keep.unnormalized_days(shared.resources, d) for d in (FIRST, SECOND)] == [
+        [TODAY],
+        [TODAY],
+    ]
     for dataset in (FIRST, SECOND):
         ingest.normalize(shared.resources, dataset, dataset.day(TODAY))
-        assert keep.owed_days(shared.resources, dataset) == []
+        assert keep.unnormalized_days(shared.resources, dataset) == []
     assert len(shared.rows(SECOND, TODAY)) == len(shared.rows(FIRST, TODAY)) > 0
 
 

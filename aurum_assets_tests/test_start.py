@@ -104,5 +104,5 @@ def test_a_verb_is_a_verb_whether_its_module_was_imported_before_or_not() -> Non
     import aurum_assets.ingest.collect
 
     assert callable(aurum_assets.ingest.collect)
-    with pytest.raises(AttributeError, match="has no attribute 'collected'"):
-        ingest.collected  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'collecting'"):
+        ingest.collecting  # type: ignore[attr-defined]  # noqa: B018

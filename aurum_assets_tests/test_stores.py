@@ -74,7 +74,7 @@ def test_a_year_of_requests_leaves_those_of_the_longest_window(tmp_path: Path) -
     limiter = SqliteLimiter(file, config, state, clock=seconds, sleep=lambda _: None)
     for _ in range(50):
         seconds.now += 30
-        limiter.landed(limiter.take("any"))
+        limiter.arrived(limiter.take("any"))
     assert rows(file, "slot") <= 3
 
 
@@ -111,7 +111,7 @@ def test_every_key_in_redis_has_an_end(redis: RedisProcess, tmp_path: Path) -> N
     assert state.claim("breaker:isone:probe", 60.0)
     config = OperatorConfig("isone", "http://127.0.0.1:1", (Limit(10, 60.0),))
     limiter = RedisLimiter(server, "aurum:dev:isone:", tmp_path / "limits.sqlite", config, here)
-    limiter.landed(limiter.take("any"))
+    limiter.arrived(limiter.take("any"))
     limiter.pause(1.0)
     keys = server.ask(lambda client: client.keys("*"))
     assert len(keys) >= 7

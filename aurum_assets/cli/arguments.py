@@ -1,8 +1,7 @@
-"""What arguments mean: datasets by name, days, ranges and instants, and how wrong ones are refused.
+"""Arguments of commands: datasets by name, days, ranges and instants; shared options.
 
-Here belong options that several commands share and what is made of their values. A value that
-cannot be is a ``click.UsageError`` in one sentence (exit code 2), before anything is asked or
-written.
+A wrong value is a ``click.UsageError`` in one sentence (exit code 2), before anything is requested
+or written.
 """
 
 import datetime as dt
@@ -14,16 +13,16 @@ from typing import Any
 import click
 import click.shell_completion
 
+from aurum_assets.model.arguments import instant_of, named, names_day, short_names
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.said import instant_of, named, names_day, short_names
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Resources
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 KEYS = [d.key for d in DATASETS]
-KNOWN = f"Datasets: {', '.join(KEYS)}; each goes without its operator's name as well."
-_WORDS = {"today": 0, "yesterday": -1, "tomorrow": 1}
+KNOWN = f"Datasets: {', '.join(KEYS)}; each may be given without its operator's name."
+_RELATIVE = {"today": 0, "yesterday": -1, "tomorrow": 1}
 PORT = click.IntRange(0, 65535)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -41,8 +40,8 @@ class DatasetName(click.ParamType[str]):
         self._names = [*ours, *(key for key in KEYS if key not in ours)]
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The dataset's key; a wrong name is answered with the near ones."""
-        command = ctx.command_path if ctx else "aurum collect isone"
+        """The dataset's key; for a wrong name, an error with similar ones."""
+        command = ctx.command_path if ctx else "aurum collect OPERATOR"
         try:
             return named(value, self._names, "dataset", f"`{command} --help` lists them")
         except ValueError as error:
@@ -54,7 +53,7 @@ class DatasetName(click.ParamType[str]):
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[click.shell_completion.CompletionItem]:
-        """The names that begin so, whole or short."""
+        """The names that begin so, full or short."""
         names = [*self._names, *short_names(self._names)]
         return [click.shell_completion.CompletionItem(n) for n in names if n.startswith(incomplete)]
 
@@ -71,14 +70,14 @@ def day_of(
     resources: Resources, dataset: Dataset, text: str, option: str = "--day"
 ) -> OperatingDay:
     """``text`` as an operating day of the dataset's operator, whose clock says what today is."""
-    ahead = _WORDS.get(text.strip().lower())
+    ahead = _RELATIVE.get(text.strip().lower())
     if ahead is not None:
         return dataset.operator.day_of(resources.now()).plus(ahead)
     try:
         if names_day(text):
             return dataset.day(text.strip())
     except ValueError:
-        pass  # of no calendar: the same sentence
+        pass  # no such date: the same message
     msg = (
         f"{option} {text!r} is not a day of the calendar: expected YYYY-MM-DD, today, yesterday "
         "or tomorrow, for instance 2026-07-20"
@@ -87,7 +86,7 @@ def day_of(
 
 
 def instant(text: str, option: str, now: dt.datetime | None = None) -> dt.datetime:
-    """``text`` as an instant, UTC, in the usual forms. ``now``: understood as a word, if given."""
+    """``text`` as an instant, UTC, in the usual forms; ``now`` only where it is passed."""
     try:
         return instant_of(text, now)
     except ValueError as error:
@@ -97,14 +96,14 @@ def instant(text: str, option: str, now: dt.datetime | None = None) -> dt.dateti
 
 @dataclass(frozen=True)
 class Days:
-    """Which operating days were asked for: one, a range, or none in particular."""
+    """The operating days of the options: one, a range, or none given."""
 
     day: str | None
     start: str | None
     end: str | None
 
     @property
-    def said(self) -> bool:
+    def given(self) -> bool:
         """Whether any option named a day."""
         return bool(self.day or self.start or self.end)
 
@@ -118,7 +117,7 @@ class Days:
         if self.start is None and self.end is None:
             return [dataset.operator.day_of(resources.now())]
         if self.start is None or self.end is None:
-            msg = "--start-date and --end-date go together; for one day say --day"
+            msg = "--start-date and --end-date go together; for one day use --day"
             raise click.UsageError(msg)
         first = day_of(resources, dataset, self.start, "--start-date")
         last = day_of(resources, dataset, self.end, "--end-date")
@@ -131,13 +130,13 @@ class Days:
 DAY = "YYYY-MM-DD"  # today, yesterday and tomorrow as well
 INSTANT = "INSTANT"
 INSTANTS = (
-    "as 2026-07-20T12:00Z or '2026-07-20 12:00' (UTC where no offset is said); a day alone means "
+    "as 2026-07-20T12:00Z or '2026-07-20 12:00' (UTC without an offset); a day alone means "
     "its end, UTC"
 )
 
 
 def with_days(default: str) -> Decorator:
-    """Give a command the options of days; it takes them as one ``days: Days``.
+    """Add the options of days to a command, which gets them as one ``days: Days``.
 
     ``default`` says which days are meant where no option names one.
     """

@@ -1,7 +1,7 @@
-"""Options that name S3, Redis and Kafka in the place of variables, and the log of a command.
+"""Options that name S3, Redis and Kafka instead of variables, and the log level of a command.
 
-An option counts more than a variable, and takes the place of all that variables say of the same
-server: no password that was meant for one is ever sent to another.
+An option takes precedence over a variable, and replaces all variables of the same server: no
+password that was meant for one server is ever sent to another.
 """
 
 import re
@@ -64,7 +64,7 @@ _OPTIONS = (
         "--kafka-connection-string",
         metavar="USER:PASSWORD@HOST:PORT,…",
         help=(
-            "Publish to these brokers. The password shows in the process list: rather set "
+            "Publish to these brokers. The password is visible in the process list: better set "
             "KAFKA_CONNECTION_STRING."
         ),
     ),
@@ -82,17 +82,17 @@ _NAMES = (
 
 
 def with_backends(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give ``command`` these options; it takes the environment with them as ``settings``."""
+    """Add these options to ``command``, which gets the environment with them as ``settings``."""
 
     @wraps(command)
     def taking(**options: Any) -> object:  # noqa: ANN401  as click passes them
-        said = {name: options.pop(name) for name in _NAMES}
+        given = {name: options.pop(name) for name in _NAMES}
         before = Settings.read()
-        settings = overridden(before, {k: v for k, v in said.items() if v is not None})
+        settings = overridden(before, {k: v for k, v in given.items() if v is not None})
         group = click.get_current_context().find_root().params.get("log_level")
         usual = before.log_level if "log_level" in before.model_fields_set else _USUAL
-        log_to_stderr(settings, said["log_level"] or group or usual)
-        if said["kafka_connection_string"]:
+        log_to_stderr(settings, given["log_level"] or group or usual)
+        if given["kafka_connection_string"]:
             warn(
                 "--kafka-connection-string shows its password in the list of processes; "
                 "set KAFKA_CONNECTION_STRING in the environment instead"
@@ -102,19 +102,19 @@ def with_backends(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_options(_OPTIONS)(taking)
 
 
-def overridden(settings: Settings, said: dict[str, Any]) -> Settings:
-    """``settings`` with the options ``said`` in place. Raises ``UsageError`` for what cannot be."""
+def overridden(settings: Settings, given: dict[str, Any]) -> Settings:
+    """``settings`` overridden by the options ``given``. Raises ``UsageError`` for wrong ones."""
     changes: dict[str, Any] = {
-        name: said[name] for name in ("aws_profile", "environment", "log_level") if name in said
+        name: given[name] for name in ("aws_profile", "environment", "log_level") if name in given
     }
-    if "s3_bucket" in said:
-        _require(_BUCKET, said["s3_bucket"], "--s3-bucket", "the name of an S3 bucket")
-        changes |= {"s3_bucket": said["s3_bucket"], "archive": f"s3://{said['s3_bucket']}"}
-    if "aws_profile" in said:
-        _require(r"[\w.@+ -]+", said["aws_profile"], "--aws-profile", "the name of an AWS profile")
-    changes |= _redis(settings, said)
-    if "kafka_connection_string" in said:
-        text = said["kafka_connection_string"]
+    if "s3_bucket" in given:
+        _require(_BUCKET, given["s3_bucket"], "--s3-bucket", "the name of an S3 bucket")
+        changes |= {"s3_bucket": given["s3_bucket"], "archive": f"s3://{given['s3_bucket']}"}
+    if "aws_profile" in given:
+        _require(r"[\w.@+ -]+", given["aws_profile"], "--aws-profile", "the name of an AWS profile")
+    changes |= _redis(settings, given)
+    if "kafka_connection_string" in given:
+        text = given["kafka_connection_string"]
         if not re.fullmatch(rf"(?:[^:@\s]+:\S+@)?{_BROKER}(?:,{_BROKER})*", text):
             msg = "--kafka-connection-string is not user:password@broker1:9092,broker2:9092"
             raise click.UsageError(msg)
@@ -127,10 +127,10 @@ def overridden(settings: Settings, said: dict[str, Any]) -> Settings:
     return settings.model_copy(update=changes)
 
 
-def _redis(settings: Settings, said: dict[str, Any]) -> dict[str, Any]:
-    """What names a Redis: any of its options does, on this machine where no host is named."""
+def _redis(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a Redis by its options; the host defaults to this machine."""
     found: dict[str, Any] = {
-        k: said[k] for k in ("redis_host", "redis_port", "redis_db") if k in said
+        k: given[k] for k in ("redis_host", "redis_port", "redis_db") if k in given
     }
     if not found:
         return {}
@@ -151,6 +151,6 @@ def _require(pattern: str, value: str, option: str, expected: str) -> None:
 
 
 def log_to_stderr(settings: Settings, level: logs.Level | None = None) -> None:
-    """Log to standard error, in the environment's format: what is at least ``level``."""
+    """Log to standard error in the environment's format, from ``level`` on."""
     level = level or settings.log_level
     logs.configure(level, settings.log_format, settings.environment, anew=True)

@@ -1,6 +1,6 @@
-"""``aurum status``, ``doctor``, ``probe``: what is held, what works, what the operators say now.
+"""``aurum status``, ``doctor``, ``probe``: what is held, what works, what operators answer now.
 
-Nothing here brings a row in.
+Nothing here adds a row.
 """
 
 import sys
@@ -32,8 +32,8 @@ _SOURCES = sorted({d.operator.name for d in DATASETS})
 def status(as_json: bool) -> None:
     """What is held of each dataset, and how old it is.
 
-    lag: since the newest interval began. gaps today: intervals of the operator's today that are due
-    and not there. kept out: records in quarantine and answers that could not be read.
+    lag: since the newest interval began. gaps today: due intervals of the operator's today that
+    are missing. kept out: records in quarantine and answers that could not be read.
     """
     rows = [s.as_dict() for s in ingest.status(open_resources(DATASETS, needs="lake"), DATASETS)]
     if as_json:
@@ -96,7 +96,7 @@ def doctor(as_json: bool) -> None:
         ]
         print_rows(
             rows,
-            words=("found",),
+            wrapped=("found",),
             shown={
                 "part": "part",
                 "state": "state",
@@ -111,9 +111,9 @@ def doctor(as_json: bool) -> None:
 
 
 def _found(row: dict[str, Any]) -> str | None:
-    """What was found where, in one cell."""
-    said, where = row["said"], row["where"]
-    return f"{said} ({where})" if said and where else said or where
+    """Result and place in one cell."""
+    text, where = row["said"], row["where"]
+    return f"{text} ({where})" if text and where else text or where
 
 
 @click.command(epilog=KNOWN)
@@ -121,13 +121,13 @@ def _found(row: dict[str, Any]) -> str | None:
 @click.option("--source", type=click.Choice(_SOURCES), help="Only this operator.")
 @json_option
 def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
-    """Which dialect each endpoint speaks, and what drifted.
+    """Which dialect each endpoint answers in, and what drifted.
 
     Each is asked once. A feed of days is asked for yesterday, or the day that its offset says.
-    Nothing is archived or stored. The operators' limits are kept, and nobody waits for them: what
-    finds no room is "not asked".
+    Nothing is archived or stored. The operators' limits are kept without waiting: an endpoint
+    without room is "not asked".
 
-    Exit code: 0 each feed has an endpoint that speaks as expected or is not offered by the
+    Exit code: 0 each feed has an endpoint that answers as expected or is not offered by the
     operator, 1 one has no endpoint that answers, 2 wrong use, 3 one drifted so that records would
     be kept out.
     """

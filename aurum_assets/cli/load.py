@@ -1,4 +1,4 @@
-"""``aurum load``: payload files from disk, taken in exactly as if they had been fetched."""
+"""``aurum load``: take payload files from disk in as if they had been fetched."""
 
 import sys
 from pathlib import Path
@@ -32,17 +32,15 @@ from aurum_assets.resources.settings import open_resources
 
 
 @click.command(epilog=KNOWN)
-@click.option(
-    "--dataset", type=dataset_name, required=True, help="The dataset that the files are of."
-)
+@click.option("--dataset", type=dataset_name, required=True, help="The dataset of the files.")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--day", metavar=DAY, help="Operating day, where the content does not say.")
+@click.option("--day", metavar=DAY, help="Operating day, where the content has none.")
 @click.option(
     "--finality",
     type=click.Choice(["prelim", "final"]),
-    help="Where the content does not say (default: prelim for real-time, else final).",
+    help="Where the content has none (default: prelim for real-time, else final).",
 )
 @click.option(
     "--fetched-at",
@@ -117,7 +115,7 @@ def _report_load(dataset: Dataset, done: ingest.Loaded, *, as_json: bool) -> Non
     shown = {n: n for n in ("file", "outcome", "day", "records", "object")}
     if any(file["reason"] for file in files):
         shown["reason"] = "reason"
-    print_rows(files, words=("reason",), shown=shown, spare=("object",))
+    print_rows(files, wrapped=("reason",), shown=shown, spare=("object",))
     print_rows([summary])
     for day, verdicts in done.verdicts.items():
         for verdict in verdicts:

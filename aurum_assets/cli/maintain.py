@@ -1,4 +1,4 @@
-"""``aurum maintain``: what the nightly job does, now."""
+"""``aurum maintain``: run the nightly maintenance now."""
 
 import os
 import sys
@@ -21,23 +21,23 @@ from aurum_assets.resources.settings import Resources, open_resources
     multiple=True,
     help="Only the tables of this dataset (repeatable).",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Report what would be done; write nothing.")
 @json_option
 def maintain(keys: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Keep lake, Dagster's storage and local files small.
 
     Closed days (two days after their end) become one file each, manifests are merged, old snapshots
-    expire, and files go that nothing refers to and that are older than a day. Then drafts of killed
-    writes, Dagster's runs of more than AURUM_KEEP_RUNS_DAYS days (of each partition the last one
-    stays), expired rows and free pages of SQLite files.
+    expire, and unreferenced files older than a day are deleted. Then drafts of killed writes,
+    Dagster's runs older than AURUM_KEEP_RUNS_DAYS days (the last one of each partition stays),
+    expired rows and free pages of SQLite files.
 
     The archive is never touched, and no row of a table is lost. It may run beside everything else,
-    and be interrupted: the next pass goes on. Where schedules run, the job `maintenance` does the
+    and be interrupted: the next pass continues. Where schedules run, the job `maintenance` does the
     same every night.
 
-    Of each part that changes it prints the days and files rewritten, the manifests before and
+    For each part that changes it prints the days and files rewritten, the manifests before and
     after, the snapshots, runs or rows expired, the files deleted and the bytes freed; with --json,
-    of every part.
+    for every part.
 
     Exit code: 0 all is done, 1 a part failed (the others are done), 2 wrong use.
     """
@@ -59,7 +59,7 @@ def maintain(keys: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
 
 
 def report(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
-    """What was done, or would be, of each part that changes."""
+    """Print what was done, or would be, for each part that changes."""
     changed = [done for done in found if done.changed]
     print_rows(
         [
@@ -81,12 +81,12 @@ def report(found: list[ingest.Upkeep], *, dry_run: bool) -> None:
             say(f"{done.part}: {done.note}", err=True)
     freed = size(sum(done.freed for done in found))
     what = f"{len(changed)} of {len(found)} parts"
-    said = (
+    text = (
         f"would change and {freed} would be freed; nothing was written"
         if dry_run
         else f"changed, {freed} freed"
     )
-    say(f"{what} {said}.", err=True)
+    say(f"{what} {text}.", err=True)
 
 
 def _manifests(done: ingest.Upkeep) -> str | None:

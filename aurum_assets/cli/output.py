@@ -1,8 +1,8 @@
-"""What a command prints: tables and bars on a terminal, plain lines where it is piped, or JSON.
+"""Output of commands: tables and bars on a terminal, plain lines where it is piped, or JSON.
 
-Here belongs how things look; what they are is the commands' business. Standard output carries the
-report alone, so that it can be piped; bars and warnings go to standard error. Control characters of
-an operator's text are written as what they are, so that no terminal obeys them.
+Format only; the content is up to the commands. Standard output has only the report, so that it can
+be piped; bars and warnings go to standard error. Control characters in an operator's text are
+escaped, so that no terminal executes them.
 """
 
 import datetime as dt
@@ -28,7 +28,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
-from aurum_assets.cli.interrupt import telling
+from aurum_assets.cli.interrupt import reporting
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.shown import visible
 
@@ -39,8 +39,8 @@ BROKEN = 3  # exit code: something was quarantined or rejected, or the answer wa
 GOES_ON = "the same command goes on"
 
 Row = dict[str, Any]
-Shown = str | Callable[[Row], object]  # a column, or what is made of a row
-_PIPE = 65_536  # bytes that a pipe holds, so that a shorter write does not tell
+Shown = str | Callable[[Row], object]  # a column, or a value computed from a row
+_PIPE = 65_536  # bytes that a pipe holds: a shorter write does not notice that its reader left
 _SENTENCE = 32  # the narrowest column of sentences
 _COLOURS = {
     "ok": "green",
@@ -58,7 +58,7 @@ _COLOURS = {
 
 
 class Step(Protocol):
-    """Tells a bar what is being done, and how many steps that was."""
+    """Updates a bar: what is being done, and by how many steps it advanced."""
 
     def __call__(self, text: str, advance: int = 1) -> None:
         """Show ``text``."""
@@ -68,7 +68,7 @@ class Step(Protocol):
 def progress(total: int | None, what: str, done: str, after: str = "") -> Iterator[Step]:
     """A bar on a terminal (standard error), nothing where that is piped.
 
-    Ctrl-C tells how many were ``done`` (``days replayed``), and what that means ``after``.
+    Ctrl-C prints how many were ``done`` (``days replayed``), and the consequence ``after``.
     """
     steps = 0
 
@@ -84,7 +84,7 @@ def progress(total: int | None, what: str, done: str, after: str = "") -> Iterat
         TimeElapsedColumn(),
     )
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with telling(so_far), shown as bar:
+    with reporting(so_far), shown as bar:
         task = bar.add_task(what, total=total)
 
         def step(text: str, advance: int = 1) -> None:
@@ -98,16 +98,16 @@ def progress(total: int | None, what: str, done: str, after: str = "") -> Iterat
 def print_rows(
     rows: Sequence[Row],
     *,
-    words: Sequence[str] = (),
+    wrapped: Sequence[str] = (),
     shown: Mapping[str, Shown] | None = None,
     spare: Sequence[str] = (),
     nothing: str = "",
 ) -> None:
-    """A table on a terminal, tab-separated lines where it is piped; ``nothing`` where no row is.
+    """A table on a terminal, tab-separated lines where it is piped; ``nothing`` without rows.
 
-    ``words`` names the columns of sentences, which may be broken; no other one is. ``shown`` picks
-    what a terminal shows: by heading, the column or what is made of a row. ``spare`` names the
-    headings that a narrow terminal goes without, in this order.
+    ``wrapped`` names the columns that may be wrapped (sentences); no other one is. ``shown``
+    selects what a terminal shows: by heading, a column or a function of the row. ``spare`` names
+    the headings that a narrow terminal leaves out, in this order.
     """
     if not rows:
         if nothing:
@@ -123,34 +123,36 @@ def print_rows(
         ]
     console = _console()
     kept, left_out = list(rows[0]), list(spare)
-    while _width(rows, kept, words) > console.width and left_out:
+    while _width(rows, kept, wrapped) > console.width and left_out:
         kept.remove(left_out.pop(0))
-    if _width(rows, kept, words) > console.width:
+    if _width(rows, kept, wrapped) > console.width:
         _print_expanded(rows, list(rows[0]))
     else:
-        console.print(_table(rows, kept, words, console.width))
+        console.print(_table(rows, kept, wrapped, console.width))
 
 
-def _width(rows: Sequence[Row], names: Sequence[str], words: Sequence[str]) -> int:
+def _width(rows: Sequence[Row], names: Sequence[str], wrapped: Sequence[str]) -> int:
     """The columns that a table of ``names`` needs, with two between them."""
-    return sum(_column_width(rows, n, words) for n in names) + 2 * (len(names) - 1)
+    return sum(_column_width(rows, n, wrapped) for n in names) + 2 * (len(names) - 1)
 
 
-def _column_width(rows: Sequence[Row], name: str, words: Sequence[str]) -> int:
-    """What the longest cell takes; a heading may be broken between its words."""
+def _column_width(rows: Sequence[Row], name: str, wrapped: Sequence[str]) -> int:
+    """The width of the longest cell; a heading may be wrapped between its words."""
     head = max(map(cell_len, visible(name).split(" ")))
     cells = max(cell_len(_bare(row[name])) for row in rows)
-    return max(head, min(cells, _SENTENCE) if name in words else cells)
+    return max(head, min(cells, _SENTENCE) if name in wrapped else cells)
 
 
-def _table(rows: Sequence[Row], names: Sequence[str], words: Sequence[str], room: int) -> RichTable:
+def _table(
+    rows: Sequence[Row], names: Sequence[str], wrapped: Sequence[str], room: int
+) -> RichTable:
     table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    left = room - _width(rows, names, words)
+    left = room - _width(rows, names, wrapped)
     for name in names:
-        width = _column_width(rows, name, words)
+        width = _column_width(rows, name, wrapped)
         whole = max(cell_len(visible(name)), *(cell_len(_bare(row[name])) for row in rows))
         more = min(whole - width, left)
-        more = more if name in words or more == whole - width else 0
+        more = more if name in wrapped or more == whole - width else 0
         left -= more
         table.add_column(
             escape(visible(name)),
@@ -172,10 +174,10 @@ def print_data(
     nothing: str,
     rest: str,
 ) -> None:
-    """Rows of a table on a terminal, under the columns' own names, and how many they are.
+    """Rows of a table on a terminal under the columns' names, and their number.
 
-    A table where it fits, else the first as ``name  value``. ``total`` is None where there are
-    more than ``rows`` and nobody counted; ``rest`` says how all are had, ``of`` what they are.
+    A table where it fits, else the first rows as ``name  value``. ``total`` is None where there
+    are more than ``rows``, not counted; ``rest`` says how to get all, ``of`` what they are.
     """
     if not rows:
         say(nothing, err=True)
@@ -207,7 +209,7 @@ def _print_expanded(rows: Sequence[Row], names: Sequence[str]) -> None:
 
 
 def print_summary(summary: Row) -> None:
-    """Numbers with their names in a line on a terminal, tab-separated where it is piped."""
+    """Names and numbers in one line on a terminal, tab-separated where it is piped."""
     if not on_terminal():
         print_rows([summary])
         return
@@ -228,58 +230,58 @@ def _console(*, err: bool = False) -> Console:
 
 
 def on_terminal() -> bool:
-    """Whether somebody reads standard output there."""
+    """Whether standard output is a terminal."""
     return _console().is_terminal
 
 
 def reader_left() -> bool:
-    """Whether whoever read standard output has closed it, as ``head`` does once it has enough."""
+    """Whether the reader of standard output has closed it, as ``head`` does."""
     watched = select.poll()
     watched.register(sys.__stdout__.fileno() if sys.__stdout__ else 1, 0)
     return any(event & select.POLLERR for _, event in watched.poll(0))
 
 
 def end_unread() -> NoReturn:
-    """End as ``cat`` does whose reader left: quietly, with the exit code that shells know."""
+    """End as ``cat`` does when its reader leaves: silently, with the exit code of SIGPIPE."""
     _print_no_more()
     sys.exit(UNREAD)
 
 
 def end_unwritten(error: OSError) -> None:
-    """End where standard output did not take what is printed, if that is what ``error`` says.
+    """End if ``error`` means that standard output cannot be written.
 
-    As ``end_unread`` where its reader left; with a sentence and exit code 1 where its disk is full.
+    As ``end_unread`` where its reader left; with a message and exit code 1 where its disk is full.
     """
     if reader_left():
         end_unread()
     if error.errno == errno.ENOSPC or "os error 28" in str(error):  # polars gives no errno
         _print_no_more()
-        say("Error: no space is left for what is printed: it is not whole", err=True)
+        say("Error: no space is left for the output: it is incomplete", err=True)
         sys.exit(1)
 
 
 def _print_no_more() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer goes there
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the rest of the buffer goes there
 
 
 def print_lines(names: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Tab-separated lines, the names first."""
+    """Tab-separated lines, names first."""
     click.echo("\t".join(map(_plain, names)))
     for row in rows:
         click.echo("\t".join(_plain(value) for value in row))
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401  whatever JSON holds
-    """One JSON document; what JSON has no word for is said as text, instants as ISO 8601.
+    """One JSON document; types that JSON does not have become text, instants ISO 8601.
 
-    A number that is none (NaN, an infinity) is null.
+    NaN and infinities become null.
     """
     try:
         text = json.dumps(document, indent=2, default=_json, allow_nan=False)
     except (ValueError, TypeError):  # such a number, or a key that is no text
         text = json.dumps(_strict(document), indent=2, default=_json, allow_nan=False)
     click.echo(text)
-    if len(text) > _PIPE and reader_left():  # of one long write, Python does not say so
+    if len(text) > _PIPE and reader_left():  # Python does not report it for one long write
         end_unread()
 
 
@@ -299,9 +301,9 @@ def warn(sentence: str) -> None:
 
 
 def say(sentence: str, *, err: bool = False) -> None:
-    """A sentence that may hold words of others, on standard output or standard error.
+    """A sentence, which may contain text of an operator, on standard output or standard error.
 
-    A terminal gets it in lines that end between words.
+    On a terminal it is wrapped between words.
     """
     text, console = visible(sentence), _console(err=err)
     if console.is_terminal:
@@ -333,19 +335,19 @@ def minute(text: str | None) -> str | None:
 
 
 def span(seconds: int | None) -> str | None:
-    """A time in the unit that suits it; ``ahead`` where it is negative."""
+    """A time span in a suitable unit; ``ahead`` where it is negative."""
     if seconds is None:
         return None
     if seconds < 0:
         return "ahead"
     minutes, hours = seconds // 60, seconds // 3600
-    if minutes < 120:  # noqa: PLR2004  an hour is told apart by its minutes
+    if minutes < 120:  # noqa: PLR2004  minutes up to two hours
         return f"{minutes} min"
     return f"{hours} h" if hours < 72 else f"{hours // 24} d"  # noqa: PLR2004  three days
 
 
 def size(count: int) -> str:
-    """Bytes in the unit that suits them."""
+    """Bytes in a suitable unit."""
     number = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:  # noqa: PLR2004  a step of the unit
@@ -375,7 +377,7 @@ def _text(value: object) -> str:
 
 
 def _interval(months: int, days: int, nanoseconds: int) -> str:
-    """``1 month 2 days 0:05:00``, the parts that are."""
+    """``1 month 2 days 0:05:00``, without parts that are zero."""
     named = [f"{n} {what}{'s' * (n != 1)}" for n, what in ((months, "month"), (days, "day")) if n]
     if nanoseconds or not named:
         named.append(str(dt.timedelta(microseconds=nanoseconds / 1000)))
@@ -383,12 +385,12 @@ def _interval(months: int, days: int, nanoseconds: int) -> str:
 
 
 def _plain(value: object) -> str:
-    """A cell of tab-separated lines: no tab and no line's end within."""
+    """A cell of tab-separated lines, without tabs and line ends."""
     return "" if value is None else re.sub(r"[\t\r\n]+", " ", _text(value))
 
 
 def _bare(value: object) -> str:
-    """A cell of a table: for the eye."""
+    """A cell of a table as text."""
     if value is None:
         return "-"
     if isinstance(value, float):
@@ -399,7 +401,7 @@ def _bare(value: object) -> str:
 
 
 def _cell(value: object) -> str:
-    """The same with its colour."""
+    """A cell of a table with its colour."""
     text = _bare(value)
     colour = _COLOURS.get(text)
     return f"[{colour}]{escape(text)}[/]" if colour else escape(text)

@@ -1,4 +1,4 @@
-"""``aurum relocate``: a copied or moved home, made to work where it is now."""
+"""``aurum relocate``: make a copied or moved home work where it is now."""
 
 from dataclasses import asdict
 
@@ -12,7 +12,7 @@ from aurum_assets.resources.settings import open_resources
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Look whether all files are here; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Check that all files are here; write nothing.")
 @json_option
 def relocate(dry_run: bool, as_json: bool) -> None:
     """Make a copied or moved home work where it is now.
@@ -42,5 +42,5 @@ def relocate(dry_run: bool, as_json: bool) -> None:
         say("The tables name the files in this place: there is nothing to relocate.", err=True)
         return
     would = "would be" if dry_run else "were"
-    said = f"{len(tables)} tables {would} relocated from {done.there} to {done.here}"
-    say(f"{said}; nothing was written." if dry_run else f"{said}.", err=True)
+    text = f"{len(tables)} tables {would} relocated from {done.there} to {done.here}"
+    say(f"{text}; nothing was written." if dry_run else f"{text}.", err=True)

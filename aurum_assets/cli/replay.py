@@ -1,4 +1,4 @@
-"""``aurum replay``, ``requeue``: what the archive is asked for again.
+"""``aurum replay``, ``requeue``: rebuild from the archive, and read rejected data again.
 
 Nothing here asks an operator.
 """
@@ -26,16 +26,16 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Resources, open_resources
 
 _SENTENCES = ("reasons", "failed")
-_AS_IT_WAS = "the lake is as it was; the same command begins anew"
-_HALF = "the tables are not whole: give the same command again"
+_AS_IT_WAS = "the lake is unchanged; the same command begins anew"
+_HALF = "the tables are incomplete: run the same command again"
 
 
 @click.command(epilog=KNOWN)
 @click.argument("dataset", type=dataset_name, required=False)
 @with_days("default: today at the operator")
 @click.option("--all", "all_days", is_flag=True, help="Every archived day.")
-@click.option("--force", is_flag=True, help="Let rows go whose bytes the archive has lost.")
-@click.option("--publish", is_flag=True, help="Tell Kafka all rows of these days (again).")
+@click.option("--force", is_flag=True, help="Drop rows whose bytes the archive has lost.")
+@click.option("--publish", is_flag=True, help="Send all rows of these days to Kafka (again).")
 @click.option(
     "--rebuild",
     is_flag=True,
@@ -62,22 +62,22 @@ def replay(
 ) -> None:
     """Rebuild table days from the archive alone.
 
-    Of one DATASET, or with --all of every one. Costs what parsing all of these days costs; with
-    --rebuild twice that, for each day is verified.
+    Of one DATASET, or with --all of every one. Takes as long as parsing all of these days; with
+    --rebuild twice that, since each day is verified.
     """
     found = [find(dataset)] if dataset else list(DATASETS)
-    # Of a moved home the whole lake is made anew where the home is now, or nothing is.
+    # In a moved home only the whole lake can be rebuilt.
     resources = open_resources(DATASETS, needs="archive", even_moved=rebuild and not dataset)
-    if all_days and days.said:
+    if all_days and days.given:
         msg = "--all does not go with --day, --start-date and --end-date"
         raise click.UsageError(msg)
     if not dataset and not all_days:
         msg = "name a DATASET, or replay every one with --all"
         raise click.UsageError(msg)
-    told: ingest.Publish = "everything" if publish else "nothing"
+    publishing: ingest.Publish = "everything" if publish else "nothing"
     if rebuild:
         _require_rebuild(resources, all_days=all_days, yes=yes)
-        _rebuild(resources, found, told, as_json=as_json)
+        _rebuild(resources, found, publishing, as_json=as_json)
     asked = [
         (one, day)
         for one in found
@@ -88,12 +88,12 @@ def replay(
         len(asked),
         f"replaying {dataset or 'all datasets'}",
         "days replayed",
-        "the others are as they were",
+        "the others are unchanged",
     ) as step:
         for one, day in asked:
             try:
                 rows.append(
-                    _replayed(ingest.replay(resources, one, day, force=force, publish=told))
+                    _replayed(ingest.replay(resources, one, day, force=force, publish=publishing))
                 )
             except AurumError as error:
                 failed.append(f"{day}: {error}" if dataset else f"{one.key} {day}: {error}")
@@ -135,25 +135,25 @@ def _replayed(done: ingest.Normalized) -> Row:
 
 def _require_rebuild(resources: Resources, *, all_days: bool, yes: bool) -> None:
     if not all_days:
-        msg = "--rebuild makes whole tables anew: say --all as well"
+        msg = "--rebuild makes whole tables anew: add --all"
         raise click.UsageError(msg)
-    if resources.backends.catalog and not yes:
+    if resources.lake.configured and not yes:
         msg = (
             "--rebuild drops our tables from the configured catalog, which others may use: "
-            "say --yes if that is meant"
+            "add --yes if that is intended"
         )
         raise click.UsageError(msg)
 
 
 def _rebuild(
-    resources: Resources, found: list[Dataset], told: ingest.Publish, *, as_json: bool
+    resources: Resources, found: list[Dataset], publishing: ingest.Publish, *, as_json: bool
 ) -> NoReturn:
-    """Make the tables anew, report, and end with exit code 0 or 1."""
+    """Rebuild the tables, report, and end with exit code 0 or 1."""
     asked = ingest.archived_days(resources, found)
-    half = resources.backends.catalog or len(found) < len(DATASETS)
+    half = resources.lake.configured or len(found) < len(DATASETS)
     after = _HALF if half else _AS_IT_WAS
     with progress(2 * len(asked), "rebuilding", "steps done", after) as step:
-        done = ingest.remake(resources, found, asked, publish=told, step=step)
+        done = ingest.remake(resources, found, asked, publish=publishing, step=step)
     problems = [f"{v.dataset} {v.day}: {p}" for v in done.verified for p in v.problems]
     summary: Row = {
         "days": len(asked),
@@ -176,7 +176,7 @@ def _rebuild(
 @click.command(epilog=KNOWN)
 @click.option("--dataset", type=dataset_name, help="Only this dataset (default: all).")
 @click.option("--day", metavar=DAY, help="Only this operating day (default: all).")
-@click.option("--dry-run", is_flag=True, help="Say what would enter; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Report what would enter; write nothing.")
 @json_option
 def requeue(dataset: str | None, day: str | None, dry_run: bool, as_json: bool) -> None:
     """Read again what was quarantined or rejected.

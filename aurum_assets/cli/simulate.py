@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aurum_assets.cli.arguments import INSTANT, INSTANTS, PORT, instant, json_option
-from aurum_assets.cli.interrupt import heard_here_alone, telling
+from aurum_assets.cli.interrupt import reporting, signals_kept_here
 from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Resources, open_resources
@@ -53,7 +53,7 @@ def demo(as_json: bool) -> None:
         next(steps)
         click.echo(text, err=True)
 
-    with heard_here_alone(), telling(lambda: f"{max(next(steps) - 1, 0)} steps done; {GOES_ON}"):
+    with signals_kept_here(), reporting(lambda: f"{max(next(steps) - 1, 0)} steps done; {GOES_ON}"):
         found = run_demo(resources, tell)
     report(found, resources, time.monotonic() - started, as_json=as_json)
     sys.exit(1 if found.failures else 0)
@@ -72,7 +72,7 @@ def report(found: "Demo", resources: Resources, seconds: float, *, as_json: bool
     if as_json:
         print_json({"demo": lines, "failures": found.failures, "commands": commands})
     else:
-        print_rows(lines, shown=_SHOWN, words=("checks",), spare=("seconds", "rows"))
+        print_rows(lines, shown=_SHOWN, wrapped=("checks",), spare=("seconds", "rows"))
         added, held = (sum(line[name] for line in lines) for name in ("rows_added", "quarantined"))
         said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
         kept = f", {held} record{'s' * (held != 1)} kept out on purpose" if held else ""
@@ -133,7 +133,10 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: A
         **more,
     )
     try:
-        with simulator.serve(port) as running, telling(lambda: "the simulated operators are gone"):
+        with (
+            simulator.serve(port) as running,
+            reporting(lambda: "the simulated operators are gone"),
+        ):
             for variable, value in running.environment.items():
                 click.echo(f"{variable}={value}")
             click.echo("Interrupt to stop.", err=True)

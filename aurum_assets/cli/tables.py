@@ -1,4 +1,4 @@
-"""``aurum as-of``, ``sql``, ``export``: what the tables hold. Nothing here writes to them."""
+"""``aurum as-of``, ``sql``, ``export``: read the tables. Nothing here writes to them."""
 
 import itertools
 import sys
@@ -26,7 +26,7 @@ from aurum_assets.cli.arguments import (
     json_option,
     with_days,
 )
-from aurum_assets.cli.interrupt import telling
+from aurum_assets.cli.interrupt import reporting
 from aurum_assets.cli.output import (
     Step,
     on_terminal,
@@ -36,9 +36,9 @@ from aurum_assets.cli.output import (
     progress,
     say,
 )
+from aurum_assets.model.arguments import names_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import QueryRefused
-from aurum_assets.model.said import names_day
 from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
@@ -133,12 +133,12 @@ def print_frame(rows: pl.DataFrame, *, of: str, nothing: str) -> None:
 def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
     """Run one SELECT over the tables.
 
-    For instance "select count(*) from isone_rt_lmp", by DuckDB; "show tables" says which there are,
-    "describe isone_rt_lmp" what one holds. Tables go by name, with or without their namespace, and
-    those of a dataset without its operator too (rt_lmp); times are UTC. Nothing is written, and no
-    file is read but the tables'. Only the columns and row groups that a query takes are read; sorts
-    beyond 1 GB spill to a temporary
-    folder. --json holds all rows in memory, the others do not.
+    For instance "select count(*) from rt_lmp", by DuckDB; "show tables" lists them,
+    "describe rt_lmp" shows the columns of one. Tables are named with or without their
+    namespace, and those of a dataset also without its operator (rt_lmp); times are UTC. Nothing is
+    written, and no other file is read. Only the columns and row groups that a query needs are read;
+    sorts beyond 1 GB spill to a temporary folder. --json holds all rows in memory, the other forms
+    do not.
     """
     form = _form_of(output, None) if output else ""
     if output:
@@ -146,7 +146,7 @@ def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
     so_far = _UNWRITTEN if output else ""
     try:
         resources = open_resources(DATASETS, needs="lake")
-        with telling(lambda: so_far), ingest.query(resources, select) as batches:
+        with reporting(lambda: so_far), ingest.query(resources, select) as batches:
             if output:
                 rows = _write_file(_frames(batches), output, form)
                 _say_written(rows, output, as_json=as_json)
@@ -160,14 +160,14 @@ def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
 
 
 def _frames(batches: "pa.RecordBatchReader") -> Iterator[pl.DataFrame]:
-    """The batches as frames, behind one without rows that knows the columns."""
+    """The batches as frames, after an empty one with the columns."""
     yield pl.DataFrame(batches.schema.empty_table())
     for batch in batches:
         yield pl.DataFrame(batch)
 
 
 def _print_batches(batches: "pa.RecordBatchReader") -> None:
-    """All rows where they are piped; the first on a terminal, for nobody reads a million."""
+    """All rows where they are piped, the first on a terminal."""
     rows = (row for batch in batches for row in batch.to_pylist())
     names = batches.schema.names
     if not on_terminal():
@@ -204,17 +204,17 @@ def export(
 ) -> None:
     """Write the rows of operating days to a file.
 
-    Day by day: no more than one is in memory. Sorted by day, interval and location; times are UTC.
+    One day at a time is in memory. Sorted by day, interval and location; times are UTC.
     Exit code 1 where there is no row: then no file is written.
     """
     home, found = open_resources(DATASETS, needs="lake"), find(dataset)
-    if not days.said:
-        msg = "say which days: --day, or --start-date and --end-date"
+    if not days.given:
+        msg = "which days? give --day, or --start-date and --end-date"
         raise click.UsageError(msg)
     asked = days.of(found, home)
     if output == "-":
         if form == "parquet" or as_json:
-            msg = "--output - takes CSV alone: leave out --format parquet and --json"
+            msg = "--output - takes only CSV: leave out --format parquet and --json"
             raise click.UsageError(msg)
         rows = _write(_days_of(home, found.table, asked, best=best), sys.stdout.buffer, "csv")
     else:
@@ -254,7 +254,7 @@ def _days_of(
 
 
 def _unread(dataset: str, error: Exception) -> Exception:
-    """``error`` of a scan in our words, and which file is damaged, if one is."""
+    """Our error for the ``error`` of a scan, naming the damaged file if there is one."""
     lake, table = open_resources(DATASETS).lake, find(dataset).table
     damage = lake.damage(table, dataset) or lake.damage(table.history, dataset)
     return damage or (lake.explained(dataset, error) if isinstance(error, OSError) else error)
@@ -285,7 +285,7 @@ def _say_written(rows: int, path: Path, *, as_json: bool) -> None:
 
 
 def _write_file(frames: Iterator[pl.DataFrame], path: Path, form: str) -> int:
-    """Write all of ``frames``, and give the file its name once it is whole."""
+    """Write all of ``frames``; the file gets its name once it is complete."""
     try:
         with draft(path.with_name(f".{path.name}.{uuid.uuid4().hex}")) as whole:
             with whole.open("wb") as file:
@@ -299,7 +299,7 @@ def _write_file(frames: Iterator[pl.DataFrame], path: Path, form: str) -> int:
 
 
 def _write(frames: Iterator[pl.DataFrame], file: BinaryIO, form: str) -> int:
-    """Write ``frames`` one after the other; the number of their rows."""
+    """Write ``frames`` one after the other; returns the number of rows."""
     from pyarrow.parquet import ParquetWriter
 
     rows = 0

@@ -1,4 +1,4 @@
-"""``aurum verify``: whether archive and tables agree, and which command mends what does not."""
+"""``aurum verify``: whether archive and tables agree, and which command repairs what does not."""
 
 import sys
 from dataclasses import asdict
@@ -24,18 +24,18 @@ _COUNTS = ("dataset", "day", "objects", "rows", "missing", "extra", "changed", "
 @click.option(
     "--quick",
     is_flag=True,
-    help="Compare counts alone (ledger, manifests, the archive's listing): no object and no row is "
-    "read but of days on which these disagree. Without it every object is read and parsed.",
+    help="Compare counts alone (ledger, manifests, the archive's listing): objects and rows are "
+    "read only for days on which these disagree. Without it every object is read and parsed.",
 )
 @json_option
 def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_json: bool) -> None:
-    """Compare the tables with what the archive gives, day by day. Mends nothing.
+    """Compare the tables with what the archive gives, day by day. Repairs nothing.
 
-    Of one DATASET, or of all. Each object must hold its bytes and its envelope,
-    and each table its rows: those that are missing, extra or changed are a problem, with the
-    command that mends it. Days that are archived and not merged yet are pending, and none.
+    Of one DATASET, or of all. Each object must hold its bytes and its envelope, and each table its
+    rows: those that are missing, extra or changed are a problem, printed with the command that
+    repairs it. Days that are archived and not merged yet are pending, which is no problem.
 
-    Exit code: 0 all is well, 1 a problem, 2 wrong use.
+    Exit code: 0 all agrees, 1 a problem, 2 wrong use.
     """
     if dataset and option:
         msg = "name the dataset once"
@@ -47,7 +47,7 @@ def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_
         with progress(
             len(asked or ()), f"verifying {one.key}", f"days of {one.key} verified"
         ) as step:
-            everything = None if asked is None or not days.said else asked
+            everything = None if asked is None or not days.given else asked
             for each in ingest.verify_days(home, one, everything, quick=quick):
                 found.append(each)
                 step(f"{one.key} {each.day}")
@@ -56,10 +56,12 @@ def verify(dataset: str | None, option: str | None, days: Days, quick: bool, as_
 
 
 def _asked(resources: Resources, dataset: Dataset, days: Days) -> list[OperatingDay] | None:
-    """The days asked for; None where the tables cannot say which they hold."""
+    """The days asked for; None where the tables are damaged."""
     try:
         return (
-            days.of(dataset, resources) if days.said else ingest.verifiable_days(resources, dataset)
+            days.of(dataset, resources)
+            if days.given
+            else ingest.verifiable_days(resources, dataset)
         )
     except LakeDamaged:
         return None
@@ -67,8 +69,8 @@ def _asked(resources: Resources, dataset: Dataset, days: Days) -> list[Operating
 
 def _report(found: list[ingest.Verified], *, as_json: bool) -> None:
     if as_json:
-        said = ("problems", "notes")
-        rows = [asdict(v) | {n: "; ".join(getattr(v, n)) or None for n in said} for v in found]
+        lists = ("problems", "notes")
+        rows = [asdict(v) | {n: "; ".join(getattr(v, n)) or None for n in lists} for v in found]
         print_json({"verified": rows})
         return
     print_rows(

@@ -1,4 +1,4 @@
-"""The alerts that are open, and the metrics of all runs."""
+"""``aurum alerts``, ``metrics``: open alerts, and the metrics of all runs."""
 
 import sys
 
@@ -6,12 +6,12 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import PORT, json_option
-from aurum_assets.cli.interrupt import telling
+from aurum_assets.cli.interrupt import reporting
 from aurum_assets.cli.output import BROKEN, minute, on_terminal, print_json, print_rows, say
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import open_resources
 
-_POLL_SECONDS = 0.2  # a join without an end hears of no signal
+_POLL_SECONDS = 0.2  # an endless join handles no signal
 
 
 @click.command()
@@ -39,7 +39,7 @@ def metrics(port: int, host: str, once: bool) -> None:
         )
         raise click.ClickException(msg) from error
     click.echo(f"http://{host}:{server.server_port}/metrics")
-    with telling(lambda: "the metrics are no longer served"):
+    with reporting(lambda: "the metrics are no longer served"):
         click.echo("Interrupt to stop.", err=True)
         while thread.is_alive():
             thread.join(_POLL_SECONDS)
@@ -50,10 +50,10 @@ def _named(dataset: str, sentence: str) -> str:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Look now, and send what is to be sent.")
+@click.option("--check", is_flag=True, help="Run the watch now, and send notifications.")
 @json_option
 def alerts(check: bool, as_json: bool) -> None:
-    """The alerts that are open. Dagster's sensors look by themselves; without it, use --check.
+    """The open alerts. Dagster's sensors update them; without Dagster, use --check.
 
     Exit code: 0 none is open, 3 some are, 1 failure.
     """
@@ -66,7 +66,7 @@ def alerts(check: bool, as_json: bool) -> None:
         columns = ("severity", "kind", "dataset", "subject", "day", "opened_at", "sentence")
         print_rows(
             [{name: row[name] for name in columns} for row in rows],
-            words=("sentence",),
+            wrapped=("sentence",),
             shown={
                 "severity": "severity",
                 "kind": "kind",

@@ -1,12 +1,11 @@
-"""The alerts that Dagster can tell of: a sensor of failed runs, one of checks, one that watches.
+"""The sensors that open and close alerts: for failed runs, for checks, and the watch.
 
-What an alert is, whom it reaches and when it is said again belongs to ``resources.alerts``; what is
-late or out of reach is found by ``ingest.watch``. Each tick is bounded: runs by number, sending by
-seconds.
+``resources.alerts`` defines alerts, receivers and reminders; ``ingest.watch`` finds what is late or
+out of reach. Each tick is bounded: runs by number, sending by seconds.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 import msgspec
@@ -15,6 +14,7 @@ from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH, Reported, events_of, sentence_of
+from aurum_assets.graph.resources import KEYS, TELLS, assembled, assembled_of
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.alerts import Incident, Kind, Severity
@@ -22,7 +22,7 @@ from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import recalled
 
 FAILED_SECONDS, CHECKS_SECONDS, WATCH_SECONDS = 30, 60, 300
-DEMO = "aurum/demo"  # a tag: what these runs brought was made up, to be looked at
+DEMO = "aurum/demo"  # a tag of runs whose data was generated for a demonstration
 RUNS = 25  # finished runs of either outcome that one tick reads
 _EVALUATIONS = 1000  # of one run; a replay of a year has some 3,000 and is read in pages
 _KINDS: dict[str, Kind] = {"schema_drift": "drift", "empty_answer": "empty_answer"}
@@ -53,39 +53,49 @@ def _failed_runs(
         name="failed_runs",
         minimum_interval_seconds=FAILED_SECONDS,
         default_status=status,
-        description="Opens an alert for each dataset of which a run failed that is not run again "
-        "by itself; the demo's are not told.",
+        description="Opens an alert for each dataset with a failed run that is not retried; "
+        "runs of the demo are left out.",
     )
     def failed_runs(
-        context: dg.RunFailureSensorContext, resources: dg.ResourceParam[Resources]
+        context: dg.RunFailureSensorContext,
+        runtime: dg.ResourceParam[Any],
+        home: dg.ResourceParam[Any],
+        events: dg.ResourceParam[Any],
+        alerts: dg.ResourceParam[Any],
     ) -> None:
+        given = {"runtime": runtime, "home": home, "events": events, "alerts": alerts}
+        resources = assembled_of(given)
         run = context.dagster_run
         if run.tags.get("dagster/will_retry") == "true" or DEMO in run.tags:
             return
         with translate.translated_failures(run.run_id):
-            for trouble in _troubles(context, datasets):
-                resources.alerts.raise_(trouble)
+            for incident in _incidents(context, datasets):
+                resources.alerts.raise_(incident)
             ingest.send(resources)
 
     return failed_runs
 
 
-def _troubles(
+def _incidents(
     context: dg.RunFailureSensorContext, datasets: Sequence[Dataset]
 ) -> Iterator[Incident]:
-    """One a failed dataset; one without where no step says which."""
+    """One for each failed dataset; one without dataset where no step names it."""
     run = context.dagster_run
     day = run.tags.get("dagster/partition", "")
     keys = {f"{room}__{d.key}": d.key for d in datasets for room in ("raw", d.table.namespace)}
-    said: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     for event in context.get_step_failure_events():
         data = event.step_failure_data
         user = data.user_failure_data
         error = data.error.message.strip() if data.error else "a step failed"
         sentence = (user.description if user else None) or error
-        said.setdefault(keys.get(event.step_key or "", ""), sentence)
-    of_job = "" if run.job_name.startswith("__") else f" of {run.job_name}"  # a person chose assets
-    for dataset, sentence in (said or {"": context.failure_event.message or "it failed"}).items():
+        sentences.setdefault(keys.get(event.step_key or "", ""), sentence)
+    of_job = (
+        "" if run.job_name.startswith("__") else f" of {run.job_name}"
+    )  # started from the UI for chosen assets
+    for dataset, sentence in (
+        sentences or {"": context.failure_event.message or "it failed"}
+    ).items():
         what = f"run {run.run_id[:8]}{of_job} failed: {sentence}"
         yield Incident("failed_run", dataset, run.job_name, what, day=day)
 
@@ -95,13 +105,13 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
         name="check_alerts",
         minimum_interval_seconds=CHECKS_SECONDS,
         default_status=status,
-        description="Reads what the checks of finished runs said: opens an alert for an ERROR, for "
-        "drift and for an empty answer, and ends it once the check passes; a run that succeeds "
-        "ends the alert of those that failed.",
+        description="Reads the check results of finished runs: opens an alert for an ERROR, for "
+        "drift and for an empty answer, and closes it once the check passes; a successful run "
+        "closes the alert of those that failed.",
+        required_resource_keys=set(TELLS),
     )
-    def check_alerts(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
-    ) -> dg.SensorResult:
+    def check_alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resources = assembled(context, TELLS)
         instance = context.instance
         known = {table_key(d): d.key for d in datasets}
         with translate.translated_failures():
@@ -111,16 +121,16 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
                     continue
                 for evaluation in _evaluations(instance, run.run_id):
                     key = evaluation.asset_key
-                    if key == HEALTH:  # it tells of alerts, and is none itself
+                    if key == HEALTH:  # it reports alerts, and is none itself
                         continue
                     dataset = known.get(key, "/".join(key.path))
                     _judge(resources, dataset, evaluation, run.tags.get("dagster/partition", ""))
                 if succeeded:
                     _settle_run(resources, datasets, run)
             ingest.send(resources)
-        said = f"{len(finished)} runs finished; {len(resources.alerts.open)} alerts are open"
+        text = f"{len(finished)} runs finished; {len(resources.alerts.open)} alerts are open"
         return dg.SensorResult(
-            skip_reason=dg.SkipReason(said), cursor=msgspec.json.encode(cursor).decode()
+            skip_reason=dg.SkipReason(text), cursor=msgspec.json.encode(cursor).decode()
         )
 
     return check_alerts
@@ -131,7 +141,7 @@ def _finished(
 ) -> tuple[list[tuple[dg.DagsterRun, bool]], Cursor]:
     """The runs that finished since the cursor, in order, and whether they succeeded.
 
-    The first look takes the newest ones: what failed long ago is no news.
+    The first tick takes the newest ones: old failures are no news.
     """
     cursor = recalled(text, Cursor)
     entries: list[tuple[float, str, bool]] = []
@@ -170,7 +180,7 @@ def _evaluations(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.Asset
 def _judge(
     resources: Resources, dataset: str, evaluation: dg.AssetCheckEvaluation, day: str
 ) -> None:
-    """Open or end the alert of a check."""
+    """Open or close the alert of a check."""
     check, day = evaluation.check_name, evaluation.partition or day
     kind = _KINDS.get(check, "check_error")
     if evaluation.passed:
@@ -183,7 +193,7 @@ def _judge(
 
 
 def _settle_run(resources: Resources, datasets: Sequence[Dataset], run: dg.DagsterRun) -> None:
-    """What a run brought is no longer failing."""
+    """Close the alerts of failed runs for what ``run`` brought."""
     chosen = run.asset_selection
     brought = {d.key for d in datasets if chosen is None or {raw_key(d), table_key(d)} & chosen}
     for alert in resources.alerts.open:
@@ -198,12 +208,12 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=status,
         description="Looks for feeds that are late, breakers that are open, a quarantine that "
-        "grows and servers that are out of reach; sends what waits to be sent, and reports the "
+        "grows and servers that are out of reach; sends pending notifications, and reports the "
         "open alerts as the asset health.",
+        required_resource_keys=set(KEYS),
     )
-    def watch(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
-    ) -> dg.SensorResult:
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resources = assembled(context, KEYS)
         with translate.translated_failures():
             there = ingest.look(resources, datasets, pause=HOUR)
         before = recalled(context.cursor, Reported)

@@ -1,7 +1,7 @@
-"""The sensor ``finals``: asks for the final values of a day as soon as the operator has them.
+"""The sensor ``finals``: starts runs for final values as soon as the operator publishes them.
 
-What is out and what is lacking is decided by ``ingest.finals``. The daily schedule asks for them
-too, on the first morning on which they may be out and again on the days that config names.
+``ingest.finals`` decides what is published and missing. The daily schedule asks for final values
+too, on the first morning on which they may be published and again on the days that config names.
 """
 
 import dagster as dg
@@ -9,8 +9,8 @@ import dagster as dg
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.jobs import Job, asset_keys
+from aurum_assets.graph.resources import TABLES, api_key_of, assembled
 from aurum_assets.graph.under_way import Work, busy
-from aurum_assets.resources.settings import Resources
 
 FINALS_SECONDS = 900
 
@@ -25,17 +25,19 @@ def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefini
     }
     jobs: dict[str, Job] = {job.name: job for _, job in found.values()}
 
+    uses = TABLES | {api_key_of(dataset.operator) for dataset, _ in found.values()}
+
     @dg.sensor(
         name="finals",
         jobs=list(jobs.values()),
         minimum_interval_seconds=FINALS_SECONDS,
         default_status=status,
-        description="Asks the operator up to which day final values are out, while a day lacks "
-        "them, and for the final values of each such day.",
+        description="Asks the operator up to which day final values are published, while a day "
+        "lacks them, and starts a run for each such day.",
+        required_resource_keys=set(uses),
     )
-    def finals(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
-    ) -> dg.SensorResult:
+    def finals(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resources = assembled(context, uses)
         with translate.translated_failures():
             datasets = [dataset for dataset, _ in found.values()]
             seen = ingest.find_finals(resources, datasets, busy=busy(context.instance, work))
@@ -53,7 +55,7 @@ def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefini
 
 
 def _run(out: ingest.Published, job: Job, at: str) -> dg.RunRequest:
-    """The run that asks for the final values of a day; its tag says what the probe said."""
+    """The run that asks for the final values of a day; a tag holds the probe's answer."""
     return dg.RunRequest(
         run_key=f"final:{out.dataset.key}:{out.day}:{at}",
         job_name=job.name,
@@ -61,5 +63,5 @@ def _run(out: ingest.Published, job: Job, at: str) -> dg.RunRequest:
         run_config=translate.feeds_config({out.dataset.key: list(out.feeds)}),
         asset_selection=asset_keys([out.dataset]),
         asset_check_keys=[],  # the step reports them
-        tags={"aurum/probe": out.reported, "dagster/priority": "-1"},  # behind every beat
+        tags={"aurum/probe": out.reported, "dagster/priority": "-1"},  # after every scheduled run
     )

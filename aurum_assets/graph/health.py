@@ -1,9 +1,9 @@
-"""The asset ``health``: which alerts are open, shown where people look. Nothing is judged here.
+"""The asset ``health``: the open alerts, shown in Dagster's UI. Nothing is judged here.
 
-No run makes it: the sensor ``watch`` reports it as Dagster's events without a run, a check for each
-kind of alert. That is done when an alert opens, ends or changes its severity; else once an hour
-while one is open (its sentence tells an age) and once a day while none is. So its events are
-bounded by the ticks of ``watch``, and ``purge`` keeps those of the days that runs are kept for.
+No run materializes it: the sensor ``watch`` reports it by events without a run, with a check for
+each kind of alert. It does so when an alert opens, closes or changes its severity; else once an
+hour while one is open (its sentence contains an age) and once a day while none is. ``purge`` keeps
+its events as long as runs.
 """
 
 import datetime as dt
@@ -16,11 +16,11 @@ import msgspec
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import OWNERS
+from aurum_assets.graph.resources import KEYS, assembled
 from aurum_assets.model.clock import DAY, HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.shown import visible
 from aurum_assets.resources.alerts import Alert, Kind
-from aurum_assets.resources.settings import Resources
 
 HEALTH = dg.AssetKey(["health"])
 _SHOWN, _MOST = 5, 50  # in a sentence; in a table
@@ -39,18 +39,18 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Reported(msgspec.Struct):
-    """What was reported last: ``open`` alerts, by id with their severity, and when (``at``)."""
+    """The last report: ``open`` alerts (id to severity), and when (``at``)."""
 
     open: dict[str, str]
     at: dt.datetime
 
 
 def health_definitions(datasets: Sequence[Dataset]) -> dg.Definitions:
-    """The asset and its checks; "Execute" in the UI looks anew."""
+    """The asset and its checks; "Execute" in the UI runs the watch."""
     spec = dg.AssetSpec(
         HEALTH,
-        description="Which alerts are open: the same as aurum alerts. The sensor watch "
-        "reports it; a check for each kind of alert fails while one of its kind is open.",
+        description="The open alerts, as in aurum alerts. The sensor watch "
+        "reports it; the check of a kind of alert fails while one of its kind is open.",
         group_name="health",
         owners=OWNERS,
         kinds={"alert"},
@@ -59,13 +59,13 @@ def health_definitions(datasets: Sequence[Dataset]) -> dg.Definitions:
 
     @dg.multi_asset_check(
         name="check_health",
-        description="Looks anew for what alerts tell of, and reports which are open.",
+        description="Runs the watch, and reports which alerts are open.",
         specs=specs,
         can_subset=True,
+        required_resource_keys=set(KEYS),
     )
-    def check(
-        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
-    ) -> Iterator[dg.AssetCheckResult]:
+    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        resources = assembled(context, KEYS)
         with translate.translated_failures(context.run.run_id):
             alerts = ingest.look(resources, datasets)
         wanted = {key.name for key in context.selected_asset_check_keys}
@@ -87,8 +87,9 @@ def health_definitions(datasets: Sequence[Dataset]) -> dg.Definitions:
 def events_of(
     alerts: Sequence[Alert], before: Reported | None, now: dt.datetime
 ) -> tuple[list[dg.AssetMaterialization | dg.AssetCheckEvaluation], Reported]:
-    """What is to be reported of the open ``alerts``, and what then was; no event where all of it
-    was reported ``before``.
+    """The events that report the open ``alerts``, and the new state of the report.
+
+    No event where the same was reported ``before``.
     """
     there = Reported({a.alert_id: a.severity for a in alerts}, now)
     pause = HOUR if alerts else DAY
@@ -103,7 +104,7 @@ def events_of(
 
 
 def sentence_of(alerts: Sequence[Alert]) -> str:
-    """What is open, in one line."""
+    """The open alerts in one line."""
     if not alerts:
         return "no alert is open"
     named = [" ".join(filter(None, (a.kind, a.dataset or a.subject))) for a in alerts]
@@ -113,18 +114,21 @@ def sentence_of(alerts: Sequence[Alert]) -> str:
 
 
 def _evaluation(kind: Kind, alerts: Sequence[Alert]) -> dg.AssetCheckEvaluation:
-    """Whether no alert of ``kind`` is open; as bad as the worst of them."""
+    """The check of ``kind``: passed where no alert is open, else with the worst severity."""
     ours = [a for a in alerts if a.kind == kind]
     worst = "ERROR" if any(a.severity == "ERROR" for a in ours) else "WARN"
-    said = [" ".join(filter(None, (a.dataset, a.day))) + f": {a.sentence}" for a in ours[:_SHOWN]]
-    said += [f"and {len(ours) - _SHOWN} more"] if len(ours) > _SHOWN else []
+    sentences = [
+        " ".join(filter(None, (a.dataset, a.day))) + f": {a.sentence}" for a in ours[:_SHOWN]
+    ]
+    sentences += [f"and {len(ours) - _SHOWN} more"] if len(ours) > _SHOWN else []
     metadata = {"open_alerts": dg.MetadataValue.int(len(ours))}
     return dg.AssetCheckEvaluation(
         asset_key=HEALTH,
         check_name=kind,
         passed=not ours,
         severity=dg.AssetCheckSeverity(worst),
-        description=visible("; ".join(said).removeprefix(": ")) or "no alert of this kind is open",
+        description=visible("; ".join(sentences).removeprefix(": "))
+        or "no alert of this kind is open",
         metadata=metadata | ({"alerts": _table(ours)} if ours else {}),
     )
 

@@ -1,4 +1,4 @@
-"""The job ``maintenance``: all that ``aurum maintain`` does, every night, without an asset."""
+"""The job ``maintenance``: what ``aurum maintain`` does, every night."""
 
 import datetime as dt
 import os
@@ -12,18 +12,19 @@ from pydantic import Field
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.purge import purge
-from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.graph.resources import TABLES, assembled
+from aurum_assets.operators import OPERATORS
 from aurum_assets.resources.settings import Resources
 
 _QUIET = "10 4 * * *"  # in New York: after both operators' midnights, before the daily jobs (06:30)
 _POSTGRES = "AURUM_DAGSTER_POSTGRES_URL"
-_RUNS = 20_000  # of one pass, some minutes; a year's backlog is gone within weeks, or by hand
+_RUNS = 20_000  # of one pass, some minutes; a year's backlog takes weeks, or a manual run
 
 
 class MaintenanceConfig(dg.Config):
     """How to maintain."""
 
-    dry_run: bool = Field(default=False, description="Say what would be done, write nothing.")
+    dry_run: bool = Field(default=False, description="Report what would be done, write nothing.")
 
 
 def dagster_part(
@@ -33,19 +34,19 @@ def dagster_part(
     dry_run: bool = False,
     limit: int | None = None,
 ) -> ingest.Part:
-    """Dagster's storage as a part of the maintenance: runs go that are older than the home says."""
+    """Dagster's storage as a part of the maintenance: purges runs older than configured."""
 
     def look(progress: ingest.Progress) -> ingest.Upkeep:
         before = dt.datetime.now(dt.UTC) - dt.timedelta(days=resources.keep_runs_days)
         done = purge(instance, before, dry_run=dry_run, limit=limit, progress=progress)
-        said = [f"{done.trimmed:,} runs that stay lose their logs"] if done.trimmed else []
-        said += [f"{done.left:,} older runs are left to the next pass"] if done.left else []
+        notes = [f"{done.trimmed:,} runs that stay lose their logs"] if done.trimmed else []
+        notes += [f"{done.left:,} older runs are left to the next pass"] if done.left else []
         return ingest.Upkeep(
             "dagster",
             expired=done.runs,
             deleted=done.files,
             freed=done.bytes,
-            note="; ".join(said),
+            note="; ".join(notes),
         )
 
     return "dagster", look
@@ -54,7 +55,7 @@ def dagster_part(
 def purged_at(
     folder: Path, resources: Resources, progress: ingest.Progress, *, dry_run: bool = False
 ) -> ingest.Upkeep:
-    """The same for the storage that ``dagster.yaml`` in ``folder`` names."""
+    """As ``dagster_part``, for the storage that ``dagster.yaml`` in ``folder`` names."""
     scheme, _, rest = os.environ.get(_POSTGRES, "").partition("://")
     if scheme in {"postgres", "postgresql"}:  # which SQLAlchemy reads as psycopg 3
         os.environ[_POSTGRES] = f"postgresql+psycopg2://{rest}"
@@ -71,7 +72,7 @@ def maintenance_definitions(*, running: bool) -> dg.Definitions:
         description="Every night, before the daily jobs: starts the job maintenance.",
         job=job,
         cron_schedule=_QUIET,
-        execution_timezone=ISONE.zone,
+        execution_timezone=OPERATORS[0].zone,
         default_status=dg.DefaultScheduleStatus.RUNNING
         if running
         else dg.DefaultScheduleStatus.STOPPED,
@@ -80,19 +81,19 @@ def maintenance_definitions(*, running: bool) -> dg.Definitions:
 
 
 def maintenance_job() -> dg.JobDefinition:
-    """``maintenance``: one op; its output's metadata says what was done, part by part."""
+    """``maintenance``: one op; its output's metadata has what was done, part by part."""
 
     @dg.op(
         name="maintain",
-        description="Rewrites closed days, expires snapshots, deletes what nothing refers to, "
+        description="Rewrites closed days, expires snapshots, deletes unreferenced files, "
         "purges old runs. The archive is never touched.",
         out=dg.Out(dg.Nothing),
+        required_resource_keys=set(TABLES),
     )
     def maintain(
-        context: dg.OpExecutionContext,
-        config: MaintenanceConfig,
-        resources: dg.ResourceParam[Resources],
+        context: dg.OpExecutionContext, config: MaintenanceConfig
     ) -> Iterator[dg.Output[None]]:
+        resources = assembled(context, TABLES)
         ours = dagster_part(context.instance, resources, dry_run=config.dry_run, limit=_RUNS)
         with translate.translated_failures(context.run_id):
             parts = ingest.parts_of(resources, dry_run=config.dry_run, others=[ours])
@@ -110,7 +111,7 @@ def maintenance_job() -> dg.JobDefinition:
     @dg.job(
         name="maintenance",
         executor_def=dg.in_process_executor,
-        tags={"dagster/priority": "-2"},  # behind every beat and repair
+        tags={"dagster/priority": "-2"},  # after every scheduled run and repair
         description="Keeps lake, Dagster's storage and local files small, as aurum maintain does.",
     )
     def maintenance() -> None:
@@ -124,8 +125,10 @@ def _log(context: dg.OpExecutionContext, done: ingest.Upkeep) -> None:
         context.log.error("%s: %s", done.part, done.failed)
     elif done.changed:
         names = ("days", "rewritten", "expired", "deleted", "freed")
-        said = ", ".join(f"{name} {getattr(done, name):,}" for name in names if getattr(done, name))
-        context.log.info("%s: %s", done.part, "; ".join(filter(None, (said, done.note))))
+        numbers = ", ".join(
+            f"{name} {getattr(done, name):,}" for name in names if getattr(done, name)
+        )
+        context.log.info("%s: %s", done.part, "; ".join(filter(None, (numbers, done.note))))
 
 
 def _metadata(found: Sequence[ingest.Upkeep]) -> dict[str, Any]:

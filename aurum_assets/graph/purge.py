@@ -1,22 +1,22 @@
-"""The purge of Dagster's own storage: old runs, their events, files and logs.
+"""Purge Dagster's own storage: old runs, their events, files and logs.
 
-A run of five minutes' datasets leaves some 600 kB: a SQLite file of its own, its events in the
-index, rows of checks. What the UI shows of a partition must stay right, so that a run is kept, how
-old it ever is, which holds for any asset and partition the latest materialization, the latest
-attempt, or for any check the latest result. Nor is a run purged that is not finished, or whose
-backfill is not. So a day keeps the last run of each job, and the other 287 of a five-minute one go.
+A five-minute run leaves some 600 kB: a SQLite file of its own, its events in the index, rows of
+checks. What the UI shows of a partition must stay right, so a run of any age is kept that has the
+latest materialization or attempt of an asset and partition, or the latest result of a check. Runs
+that are not finished, or whose backfill is not, are kept as well. So a day keeps the last run of
+each job, and the other 287 of a five-minute one are deleted.
 
-Of such a run the log goes (messages, outputs, what it printed, second copies of check results), if
-it succeeded: the run, its steps, its materializations and the results of its checks stay.
+A kept run that succeeded loses its log (messages, outputs, what it printed, second copies of check
+results); the run, its steps, its materializations and its check results stay.
 
-``instance.delete_run`` is not used: it removes the run before its events (a kill between the two
-leaves events that nobody finds again), leaves the rows of checks and the run's file, and takes a
-transaction and a look at the schema for each. Here events go first, then the run, then its files,
-so that a pass that was killed is completed by the next one. A run that is not the latest never
-becomes so again: runs and daemon may go on meanwhile.
+``instance.delete_run`` is not used: it removes the run before its events (a kill in between leaves
+orphaned events), leaves the rows of checks and the run's file, and takes a transaction and a schema
+look-up for each run. Here events are deleted first, then the run, then its files, so that a killed
+pass is completed by the next one. A run that is not the latest never becomes so again: runs and
+daemon may work meanwhile.
 
-Tables and columns are named here as Dagster's migrations name them, and its storages are known by
-what they can do: nothing is imported from its private modules. ``requirements.lock`` pins its
+Tables and columns are named here as in Dagster's migrations, and its storages are recognized by
+their methods: nothing is imported from its private modules. ``requirements.lock`` pins its
 version, and the tests read what is left by its public interface.
 """
 
@@ -60,7 +60,7 @@ Runs = sa.table(
 )
 Backfills = sa.table("bulk_actions", sa.column("key", sa.String), sa.column("status", sa.String))
 
-BATCH = 100  # runs of one transaction: it holds others up for some 0.1 s
+BATCH = 100  # runs of one transaction: it blocks others for about 0.1 s
 _FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
 _OVER = ("COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED")
 _EVALUATED = ("SUCCEEDED", "FAILED")
@@ -76,18 +76,19 @@ _LOG = (  # of an old run that succeeded; results of checks have a table of thei
     *("RESOURCE_INIT_STARTED", "RESOURCE_INIT_SUCCESS", "STEP_INPUT", "LOADED_INPUT"),
     *("STEP_OUTPUT", "HANDLED_OUTPUT"),
 )
-_MARK = _LOG[:2]  # gone from the index last: a run without has lost its log
+_MARK = _LOG[:2]  # deleted from the index last: a run without these has lost its log
 _RUNLESS = ("ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION", "FRESHNESS_STATE_CHANGE")
-_ORPHANED_SECONDS = 86_400.0  # a file whose run is not stored may be of one that is being made
+_ORPHANED_SECONDS = 86_400.0  # a file without a stored run may belong to one that is being created
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Purged:
-    """What a purge did, or would do: ``runs`` purged, old runs ``kept``, of which some were
-    ``trimmed`` of their log, and ``left`` to the next pass; ``files`` and ``bytes`` that the disk
-    has back (SQLite only: Postgres uses its own again).
+    """What a purge did, or would do.
+
+    ``runs`` purged; old runs ``kept``, some of them ``trimmed`` of their log; runs ``left`` to the
+    next pass; ``files`` and ``bytes`` freed on disk (SQLite only: Postgres reuses its space).
     """
 
     runs: int = 0
@@ -108,8 +109,8 @@ def purge(
 ) -> Purged:
     """Purge the runs that ended before an instant (UTC), at most ``limit`` of them, oldest first.
 
-    Raises ``StoreUnavailable`` where the storage cannot be asked, ``ConfigError`` where it is none
-    that holds runs and events in SQL.
+    Raises ``StoreUnavailable`` where the storage is out of reach, ``ConfigError`` where it does not
+    hold runs and events in SQL.
     """
     events, runs = instance.event_log_storage, instance.run_storage
     if not isinstance(events, EventsInSql) or not isinstance(runs, RunsInSql):
@@ -138,7 +139,7 @@ class EventsInSql(Protocol):
 
 @runtime_checkable
 class EventsInFiles(EventsInSql, Protocol):
-    """One that keeps the events of each run in a SQLite file, too."""
+    """One that keeps the events of each run also in a SQLite file."""
 
     def path_for_shard(self, run_id: str) -> str:
         """The file of one run."""
@@ -197,7 +198,7 @@ class _Pass:
         self._forget_runless()
 
     def _trim(self, runs: Sequence[str], progress: Progress) -> int:
-        """Remove the logs of runs that stay; how many bytes their files have given back."""
+        """Remove the logs of runs that stay; returns the bytes freed."""
         mark = sa.or_(Events.c.dagster_event_type.is_(None), Events.c.dagster_event_type.in_(_LOG))
         freed = 0
         for n, run in enumerate(runs):
@@ -237,7 +238,7 @@ class _Pass:
             return [str(run) for (run,) in db.execute(query)]
 
     def _needed(self) -> set[str]:
-        """The runs of which something is shown as the latest of an asset, check or partition."""
+        """The runs with the latest event of an asset, check or partition."""
         of_events = (
             sa.select(sa.func.max(Events.c.id))
             .where(Events.c.asset_key.is_not(None))
@@ -273,7 +274,7 @@ class _Pass:
         return found
 
     def _checks(self) -> list[tuple[str, str]]:
-        """Asset and name of each check: by these, an index finds the rows of a run."""
+        """Asset and name of each check, by which an index finds the rows of a run."""
         with self.events.index_connection() as db:
             found = db.execute(sa.select(Checks.c.asset_key, Checks.c.check_name).distinct())
             return [(asset, name) for asset, name in found]
@@ -289,7 +290,7 @@ class _Pass:
         return Path(self.instance.storage_directory()) / run
 
     def _orphans(self) -> list[str]:
-        """Runs that are not stored (any more) and left files: deleted in the UI, for instance."""
+        """Runs that left files but are not stored: deleted in the UI, for instance."""
         if not isinstance(self.events, EventsInFiles):
             return []
         names = set(self.events.get_all_run_ids()) - {RUNLESS_RUN_ID}
@@ -300,7 +301,7 @@ class _Pass:
         return [name for name in sorted(names - stored) if _is_run(name) and self._is_old(name)]
 
     def _is_old(self, run: str) -> bool:
-        """A file of a run that is not stored may be of one that is just being made."""
+        """Whether the files of a run are old: a new run may not be stored yet."""
         changed = [file.stat().st_mtime for file in self._files(run)]
         return time.time() - max(changed, default=0.0) > _ORPHANED_SECONDS
 
@@ -318,7 +319,7 @@ class _Pass:
     # --- what goes ---------------------------------------------------------------------------
 
     def _purge(self, runs: Sequence[str], checks: Sequence[tuple[str, str]]) -> None:
-        """Purge some runs: events before their run, files (which are found without it) after."""
+        """Purge some runs: events first, then the run, then its files."""
         with self.events.index_connection() as db:
             for asset, name in checks:
                 is_check = sa.and_(Checks.c.asset_key == asset, Checks.c.check_name == name)
@@ -335,7 +336,7 @@ class _Pass:
             file.unlink(missing_ok=True)
 
     def _remove_printed(self, run: str) -> None:
-        if _is_run(run):  # a prefix of nothing would be all
+        if _is_run(run):  # an empty prefix would delete all
             self.instance.compute_log_manager.delete_logs(prefix=[run])
 
     def _forget_runless(self) -> None:

@@ -1,7 +1,6 @@
-"""The sensors: one that has days with gaps repaired, ``finals``, and one a feed of days that are
-published ahead, which is asked for once they are out.
+"""The sensors: ``gaps`` (repairs), ``finals``, and one for each feed published a day ahead.
 
-A sensor only asks ``ingest`` and translates the answer: what a day lacks, when to try again and
+A sensor only calls ``ingest`` and translates the result: what a day lacks, when to try again and
 what an operator has published is decided there. Nothing is collected within a tick.
 """
 
@@ -14,6 +13,7 @@ from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.finals import finals_sensor
 from aurum_assets.graph.jobs import Job, asset_keys
+from aurum_assets.graph.resources import TABLES, api_key_of, assembled
 from aurum_assets.graph.under_way import Work, busy
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Probe
@@ -25,7 +25,7 @@ _UNAUTHORIZED = 401
 
 
 def sensors(work: Work, *, running: bool) -> list[dg.SensorDefinition]:
-    """Every sensor over the beats and their jobs."""
+    """Every sensor over the schedule groups and their jobs."""
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
     probes = [
         _probe_sensor(work, job, dataset, feed, feed.probe, status)
@@ -53,16 +53,16 @@ def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefiniti
         description="Asks again for days that lack intervals, as long as the operator still has "
         "them: at most AURUM_REPAIRS days of each operator at a tick, and less and less often "
         "while a day stays incomplete.",
+        required_resource_keys=set(TABLES),
     )
-    def gaps(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
-    ) -> dg.SensorResult:
+    def gaps(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resources = assembled(context, TABLES)
         beyond = [
             key for key, d in known.items() if not ingest.requirements(d, resources.config(d))
         ]
-        said = ", ".join(beyond)
-        if said and context.cursor != said:
-            context.log.info("%s: no feed takes a day, so gaps there stay", said)
+        text = ", ".join(beyond)
+        if text and context.cursor != text:
+            context.log.info("%s: no feed takes a day, so gaps there stay", text)
         with translate.translated_failures():
             found = ingest.find_gaps(resources, known.values(), busy=busy(context.instance, work))
         for sentence in found.given_up:
@@ -74,7 +74,7 @@ def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefiniti
             skip_reason=None
             if found.repairs
             else dg.SkipReason("; ".join([*found.given_up, str(found)])),
-            cursor=said,
+            cursor=text,
         )
 
     return gaps
@@ -95,7 +95,7 @@ def _repair_run(repair: ingest.Repair, jobs: dict[str, Job]) -> dg.RunRequest:
         tags={
             "aurum/repair": f"{gap.dataset.key}: {gap.missing} missing, try {repair.attempt} of "
             f"{ingest.TRIES}, next {repair.again:%F %R}Z",
-            "dagster/priority": "-1",  # behind every beat
+            "dagster/priority": "-1",  # after every scheduled run
         },
     )
 
@@ -108,11 +108,12 @@ def _probe_sensor(
     probe: Probe,
     status: dg.DefaultSensorStatus,
 ) -> dg.SensorDefinition:
-    """``<dataset>_is_out``: asks for a day that is published ahead as soon as it is out.
+    """``<dataset>_is_out``: asks for a day that is published ahead as soon as it is.
 
-    The schedule asks at its own time whatever the probe says; the sensor goes on until the day
-    begins, for days that come late. Its cursor: the day, and until when it is left alone.
+    The schedule asks at its own time in any case; the sensor continues until the day begins, for
+    late publications. Its cursor: the day, and until when no request is made.
     """
+    uses = TABLES | {api_key_of(dataset.operator)}
 
     @dg.sensor(
         name=f"{dataset.key}_is_out",
@@ -121,10 +122,12 @@ def _probe_sensor(
         default_status=status,
         description=f"Asks {probe.path} from {probe.earliest:%R} ({dataset.operator.zone}) on "
         "whether tomorrow is published, and for tomorrow once it is.",
+        required_resource_keys=set(uses),
     )
     def is_out(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
+        context: dg.SensorEvaluationContext,
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        resources = assembled(context, uses)
         now = resources.now()
         today = dataset.operator.day_of(now)
         day = today.plus(feed.offset_days)
@@ -138,7 +141,7 @@ def _probe_sensor(
         except AurumError as error:
             until = _left_alone(error, now, day)
             context.update_cursor(f"{day} {until.isoformat()}")
-            yield dg.SkipReason(f"the probe says nothing, the schedule asks anyway: {error}")
+            yield dg.SkipReason(f"the probe gave no answer, the schedule asks anyway: {error}")
             return
         if dataset.operator.day_of(newest) < day:
             yield dg.SkipReason(f"{day} is not out: the newest interval begins {newest:%F %R}Z")
@@ -163,7 +166,7 @@ def _why_not_now(
     day: OperatingDay,
     earliest: dt.datetime,
 ) -> str:
-    """Why nothing is asked at this tick; empty where it is."""
+    """Why no request is made at this tick; empty where one is."""
     now = resources.now()
     if now < earliest:
         return f"{day} is not looked for before {earliest:%F %R}Z"
@@ -176,8 +179,8 @@ def _why_not_now(
 
 
 def _left_alone(error: AurumError, now: dt.datetime, day: OperatingDay) -> dt.datetime:
-    """Until when nothing is asked after ``error``: what is refused is not repeated at every tick,
-    wrong credentials may be put right within the hour.
+    """Until when no request is made after ``error``: a refusal is not repeated at every tick,
+    wrong credentials may be corrected within the hour.
     """
     if isinstance(error, SourceRefused):
         return now + HOUR if error.status == _UNAUTHORIZED else day.start

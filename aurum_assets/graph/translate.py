@@ -1,4 +1,4 @@
-"""Our words in Dagster's: errors, verdicts, columns, metadata. No assets, no jobs."""
+"""Translate errors, verdicts, columns and metadata to Dagster's types. No assets, no jobs."""
 
 import contextlib
 import re
@@ -10,8 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from aurum_assets.ingest.collect import Collected
-from aurum_assets.ingest.normalize import Normalized
+from aurum_assets.ingest.collected import Collected
+from aurum_assets.ingest.normalized import Normalized
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.errors import AurumError, HostUnknown, Transient
 from aurum_assets.model.shown import visible
@@ -28,26 +28,26 @@ _SECONDS_LEFT = re.compile(r" in \d+ s\b")
 
 @contextlib.contextmanager
 def translated_failures(run_id: str = "") -> Iterator[None]:
-    """Our errors as Dagster's: only what may go better later is worth another try.
+    """Raise our errors as ``dg.Failure``, with retries only where these may help.
 
-    Dagster keeps an error with all that caused it. Where anything of that shows a secret, as the
-    errors of libraries may, the sentence alone goes to Dagster, redacted, and the rest to our log.
+    Dagster stores an error with all its causes. Where one of them shows a secret, as errors of
+    libraries may, only the redacted message goes to Dagster, and the rest to our log.
     """
     with contextlib.ExitStack() as stack:
-        stack.push(_told)
+        stack.push(_translate)
         stack.enter_context(logs.bound(**({"run_id": run_id} if run_id else {})))
         yield
 
 
-def without_countdown(tell: Callable[[str], None]) -> Callable[[str], None]:
-    """``tell`` of a run's log, where a wait is one line: not another one each second."""
+def without_countdown(log_line: Callable[[str], None]) -> Callable[[str], None]:
+    """``log_line`` of a run's log, with one line for a wait, not one each second."""
     last = ""
 
     def once(text: str) -> None:
         nonlocal last
-        said, last = last, _SECONDS_LEFT.sub("", text)
-        if last != said:
-            tell(text)
+        before, last = last, _SECONDS_LEFT.sub("", text)
+        if last != before:
+            log_line(text)
 
     return once
 
@@ -83,13 +83,13 @@ def tried_again(context: dg.AssetExecutionContext, retries: Retries) -> Iterator
         )
         if hopeless or context.retry_number >= most:
             raise
-        said = error.description if isinstance(error, dg.Failure) else str(error)
-        context.log.warning("%s; tried again in %s s", said, retries.seconds)
+        text = error.description if isinstance(error, dg.Failure) else str(error)
+        context.log.warning("%s; tried again in %s s", text, retries.seconds)
         again = dg.RetryRequested(max_retries=retries.most, seconds_to_wait=retries.seconds)
         raise again from error
 
 
-def _told(
+def _translate(
     _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
 ) -> bool:
     if isinstance(error, AurumError):
@@ -100,20 +100,18 @@ def _told(
         # One trace, beginning with the sentence: what caused our error, and where it was raised.
         raise failure.with_traceback(error.__traceback__) from error.__cause__
     if isinstance(error, Exception) and _shown(error) is None:
-        said = redacted(f"{type(error).__name__}: {error}")
-        raise dg.Failure(said, allow_retries=False) from None
+        text = redacted(f"{type(error).__name__}: {error}")
+        raise dg.Failure(text, allow_retries=False) from None
     return False
 
 
 def _shown(error: Exception) -> Exception | None:
-    """``error`` where its traceback may be seen by everybody; None, and a line in the log, where
-    it holds a secret.
-    """
+    """``error`` where its traceback shows no secret; else None, and a line in the log."""
     whole = "".join(traceback.format_exception(error))
     if redacted(whole) == whole:
         return error
-    said = "an error that shows a secret is told without its causes"
-    log.error(said, traceback=redacted(whole))  # redacted here, whatever log there is
+    message = "an error that shows a secret is reported without its causes"
+    log.error(message, traceback=redacted(whole))  # redacted here, whatever log there is
     return None
 
 
@@ -169,14 +167,14 @@ def raw_metadata(resources: Resources, collected: Collected) -> dict[str, Any]:
         }
     if resources.degraded:
         metadata["degraded"] = redacted(resources.degraded)
-    told = {
+    details = {
         "rejected_because": [a.reason for a in collected.archived if a.outcome == "rejected"],
         "partial_because": [a.partial for a in collected.archived if a.partial],
         "feeds_failed": [f"{name}: {why}" for name, why in collected.failed.items()],
         "not_yet_published": [f"{name}: {why}" for name, why in collected.not_yet.items()],
         "not_offered": list(collected.not_offered.values()),
     }
-    return metadata | {name: redacted("\n".join(said)) for name, said in told.items() if said}
+    return metadata | {name: redacted("\n".join(lines)) for name, lines in details.items() if lines}
 
 
 def table_metadata(resources: Resources, done: Normalized) -> dict[str, Any]:
@@ -226,7 +224,7 @@ def verdict_metadata(verdict: Verdict) -> dict[str, Any]:
 
 
 def severity(verdict: Verdict) -> dg.AssetCheckSeverity:
-    """The severity in Dagster's words."""
+    """The severity as Dagster's type."""
     return dg.AssetCheckSeverity(verdict.severity)
 
 
@@ -247,7 +245,7 @@ def check_evaluations(
 ) -> list[dg.AssetCheckEvaluation]:
     """Verdicts as evaluations of the checks for one partition, outside a step of the checks.
 
-    A check that was skipped has none: what it said of the partition before still stands.
+    A skipped check has none: its earlier result for the partition remains.
     """
     return [
         dg.AssetCheckEvaluation(

@@ -1,4 +1,4 @@
-"""Which days a run is about already: a sensor does not ask for them a second time."""
+"""Find the days that a run is at work on, so that sensors do not request them twice."""
 
 from collections.abc import Sequence
 

@@ -11,17 +11,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aurum_assets.ingest.collect import (
-        Archived,
-        Collected,
-        accept,
-        asked_feeds,
-        collect,
-        hours_asked,
-        may_come_later,
-        narrowed,
-    )
+    from aurum_assets.ingest.accept import accept
+    from aurum_assets.ingest.check import check
+    from aurum_assets.ingest.collect import collect
+    from aurum_assets.ingest.collected import Archived, Collected
     from aurum_assets.ingest.doctor import Finding, examine
+    from aurum_assets.ingest.feeds import asked_feeds, hours_asked, may_come_later, narrowed
     from aurum_assets.ingest.finals import Finals, Published, find_finals
     from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, find_gaps, gap_of, requirements
     from aurum_assets.ingest.load import Loaded, load
@@ -34,17 +29,12 @@ if TYPE_CHECKING:
         parts_of,
         remember,
     )
-    from aurum_assets.ingest.normalize import (
-        Normalized,
-        check,
-        look_again,
-        normalize,
-        normalize_each,
-        rebuild,
-    )
+    from aurum_assets.ingest.normalize import normalize, normalize_each
+    from aurum_assets.ingest.normalized import Normalized, look_again
     from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
     from aurum_assets.ingest.publish import Publish, drain
     from aurum_assets.ingest.query import known_tables, query
+    from aurum_assets.ingest.rebuild import rebuild
     from aurum_assets.ingest.relocate import Relocating, relocate
     from aurum_assets.ingest.remake import Remade, archived_days, remake
     from aurum_assets.ingest.replay import held_days, replay
@@ -118,13 +108,19 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "collect": "Archived Collected accept asked_feeds collect hours_asked may_come_later narrowed",
+    "accept": "accept",
+    "collect": "collect",
+    "collected": "Archived Collected",
+    "feeds": "asked_feeds hours_asked may_come_later narrowed",
     "doctor": "Finding examine",
     "finals": "Finals Published find_finals",
     "gaps": "TRIES Found Gap Repair find_gaps gap_of requirements",
     "load": "Loaded load",
     "maintain": "Part Progress Upkeep last_maintained maintain parts_of remember",
-    "normalize": "Normalized check look_again normalize normalize_each rebuild",
+    "check": "check",
+    "normalize": "normalize normalize_each",
+    "normalized": "Normalized look_again",
+    "rebuild": "rebuild",
     "probe": "Probed endpoints_of newest_published probe",
     "publish": "Publish drain",
     "query": "known_tables query",

@@ -8,8 +8,11 @@ belong to, whatever failed on the way. What failed is in the outcome: nothing he
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aurum_assets.ingest.collect import Collected, Progress, collect, may_come_later
-from aurum_assets.ingest.normalize import Normalized, normalize_each
+from aurum_assets.ingest.collect import Progress, collect
+from aurum_assets.ingest.collected import Collected
+from aurum_assets.ingest.feeds import may_come_later
+from aurum_assets.ingest.normalize import normalize_each
+from aurum_assets.ingest.normalized import Normalized
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (

@@ -18,6 +18,7 @@ from functools import partial
 
 from aurum_assets.ingest.maintain import last_maintained
 from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
+from aurum_assets.ingest.query import known_tables
 from aurum_assets.model.dataset import Operator
 from aurum_assets.model.errors import (
     AurumError,
@@ -25,7 +26,6 @@ from aurum_assets.model.errors import (
     LakeBusy,
     LakeUnreachable,
     SourceError,
-    StoreUnavailable,
 )
 from aurum_assets.model.finding import Finding as Finding  # noqa: PLC0414 - re-exported
 from aurum_assets.model.finding import broken
@@ -52,7 +52,7 @@ def examine(resources: Resources) -> list[Finding]:
         "place": _place,
         "config": _config,
         "archive": _archive,
-        "catalog": lambda r: r.lake.within(PATIENCE).check(),
+        "catalog": lambda r: r.lake.within(PATIENCE).check(known_tables()),
         "redis": lambda r: (r.redis or r.state).check(),
         "kafka": lambda r: r.events.check(_topics(r), PATIENCE),
         "dagster": _dagster,
@@ -61,15 +61,12 @@ def examine(resources: Resources) -> list[Finding]:
         "webhook": lambda r: r.alerts.check(),
         "metrics": lambda r: r.metrics.check(),
     }
-    # Alone: a run gives up on a Redis after a second, which loading the other clients may take.
-    redis = _start("redis", checks["redis"], resources)
-    wait([redis], timeout=DEADLINE / 4)
-    rest = {
-        part: _start(part, check, resources) for part, check in checks.items() if part != "redis"
-    }
-    started = {part: rest.get(part, redis) for part in checks}
+    # Redis alone: a run gives up on it after a second, which loading the other clients may take.
+    started = {"redis": _start("redis", checks["redis"], resources)}
+    wait(started.values(), timeout=DEADLINE / 4)
+    started |= {p: _start(p, check, resources) for p, check in checks.items() if p != "redis"}
     wait(started.values(), timeout=DEADLINE)
-    found = [_outcome(part, future) for part, future in started.items()]
+    found = [_outcome(part, started[part]) for part in checks]
     return [*found, _clock(found)]
 
 
@@ -139,7 +136,7 @@ def _home(resources: Resources) -> Finding:
 
 def _place(resources: Resources) -> Finding:
     """Whether the tables name their files where home and warehouse are now."""
-    catalog, lake = resources.backends.catalog, resources.lake.within(PATIENCE)
+    catalog, lake = resources.lake.configured, resources.lake.within(PATIENCE)
     if not (catalog or resources.exists):
         return Finding("place", "off", said="there is no table yet")
     if catalog and catalog["type"] != "sql":
@@ -153,15 +150,14 @@ def _place(resources: Resources) -> Finding:
 
 
 def _config(resources: Resources) -> Finding:
-    configs = resources.configuration.datasets.values()
-    enabled = sum(c.enabled for c in configs)
-    said = f"{enabled} of {len(configs)} datasets enabled, {resources.backends.environment}"
+    enabled = [c.enabled for c in resources.configuration.datasets.values()]
+    said = f"{sum(enabled)} of {len(enabled)} datasets enabled, {resources.environment}"
     return Finding("config", "ok", str(resources.config_folder.resolve()), said)
 
 
 def _archive(resources: Resources) -> Finding:
     found = resources.archive.check(PATIENCE)
-    default = found.state == "ok" and not resources.backends.archive
+    default = found.state == "ok" and not resources.archive.settings.place
     return replace(found, state="embedded default") if default else found
 
 
@@ -186,7 +182,7 @@ def _maintenance(resources: Resources) -> Finding:
 def _operator(resources: Resources, operator: Operator) -> Finding:
     """Ask for the smallest thing that the operator has, unless no run may ask now."""
     config = resources.configuration.operators[operator.name]
-    where = masked(resources.base_urls.get(operator.name) or config.base_url)
+    where = masked(resources.base_urls[operator.name])
     credentials = resources.credentials.get(operator.name)
     if operator.credentials and (credentials is None or not credentials.given):
         variables = ", or ".join(operator.credentials)
@@ -201,7 +197,7 @@ def _operator(resources: Resources, operator: Operator) -> Finding:
             said = newest_published_by(resources, api, operator)
             took = round((time.monotonic() - started) * 1000)
             said = "; ".join([said, *not_offered_by(resources, api, operator)])
-    except (SourceError, ConfigError, StoreUnavailable) as error:
+    except (SourceError, ConfigError) as error:
         return broken(operator.name, where, error)
     except AurumError as error:  # the limits leave no room at the moment
         return replace(broken(operator.name, where, error), state="unsure")
@@ -209,7 +205,7 @@ def _operator(resources: Resources, operator: Operator) -> Finding:
 
 
 def _dagster(resources: Resources) -> Finding:
-    """Dagster's own storage, which no resource of ours uses."""
+    """Dagster's own storage, which no resource uses."""
     url = os.environ.get(_POSTGRES_URL, "")
     if not url:
         where = os.environ.get("DAGSTER_HOME", str((resources.root / "dagster").resolve()))
@@ -225,7 +221,7 @@ def _dagster(resources: Resources) -> Finding:
         with engine.connect() as connection:
             asked = "SELECT clock_timestamp(), has_schema_privilege('public', 'CREATE')"
             theirs, may = connection.execute(text(asked)).one()
-            skew = round((theirs - dt.datetime.now(dt.UTC)).total_seconds(), 1)
+        skew = round((theirs - dt.datetime.now(dt.UTC)).total_seconds(), 1)
         took = round((time.monotonic() - started) * 1000)
         engine.dispose()
     except SQLAlchemyError as error:

@@ -33,12 +33,12 @@ _DRAIN_SECONDS = 60.0  # after which the rest of the spool is left to the next r
 class Kept:
     """Path of an answer below the archive's root; ``stored`` is None where it repeats another.
 
-    ``trouble``: why it is in the spool, not in the archive.
+    ``failure``: why it is in the spool, not in the archive.
     """
 
     path: str
     stored: Stored | None = None
-    trouble: StoreError | ConfigError | None = None
+    failure: StoreError | ConfigError | None = None
 
 
 def keep(
@@ -53,8 +53,8 @@ def keep(
     try:
         return _archive(resources, dataset, envelope, body, force=force)
     except (StoreError, ConfigError) as error:
-        trouble = _spooled(resources, error, lambda spool: spool.put(folder, envelope, body))
-        return Kept(resources.spool.path(folder, envelope), trouble=trouble)
+        failure = _spooled(resources, error, lambda spool: spool.put(folder, envelope, body))
+        return Kept(resources.spool.path(folder, envelope), failure=failure)
 
 
 def keep_rejected(resources: Resources, rejection: Rejection, body: bytes) -> Kept:
@@ -62,8 +62,8 @@ def keep_rejected(resources: Resources, rejection: Rejection, body: bytes) -> Ke
     try:
         return Kept(resources.archive.reject(rejection, body))
     except (StoreError, ConfigError) as error:
-        trouble = _spooled(resources, error, lambda spool: spool.reject(rejection, body))
-        return Kept(resources.spool.rejected_path(rejection), trouble=trouble)
+        failure = _spooled(resources, error, lambda spool: spool.reject(rejection, body))
+        return Kept(resources.spool.rejected_path(rejection), failure=failure)
 
 
 def _spooled(
@@ -135,7 +135,7 @@ def _left_where_damaged() -> Iterator[None]:
         log.warning("left in the spool", because=str(error))
 
 
-def owed_days(resources: Resources, dataset: Dataset) -> list[str]:
+def unnormalized_days(resources: Resources, dataset: Dataset) -> list[str]:
     """The days with uploaded snapshots that were not normalized since, in order."""
     return sorted({path.parent.name for path in _marks(resources, dataset).glob("*/*")})
 
@@ -175,7 +175,9 @@ def pending_days(resources: Resources, dataset: Dataset) -> list[str]:
     """The days with answers in the spool, or uploaded and not normalized yet."""
     if not (resources.root / "spool").exists():
         return []
-    return sorted({*owed_days(resources, dataset), *resources.spool.days(dataset.archive_name)})
+    return sorted(
+        {*unnormalized_days(resources, dataset), *resources.spool.days(dataset.archive_name)}
+    )
 
 
 def _marks(resources: Resources, dataset: Dataset) -> Path:

@@ -16,7 +16,7 @@ from aurum_assets.resources.registry import Ledger
 from aurum_assets.resources.settings import Resources
 
 if TYPE_CHECKING:
-    from aurum_assets.ingest.normalize import Normalized
+    from aurum_assets.ingest.normalized import Normalized
 
 
 def listing_hash(identifiers: Collection[str]) -> str:

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aurum_assets.ingest.collect import Archived, Progress, Received, accept
-from aurum_assets.ingest.normalize import Normalized, check, normalize
+from aurum_assets.ingest.accept import Received, accept
+from aurum_assets.ingest.check import check
+from aurum_assets.ingest.collect import Progress
+from aurum_assets.ingest.collected import Archived
+from aurum_assets.ingest.normalize import normalize
+from aurum_assets.ingest.normalized import Normalized
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset

@@ -45,12 +45,12 @@ def newest_published(resources: Resources, dataset: Dataset, feed: Feed) -> dt.d
     ``SourceError`` without an answer, ``MalformedPayload`` where it has no such field, and plain
     ``AurumError`` where the limits leave no room at the moment.
     """
-    with resources.api(dataset.operator, hasty=True) as api:
+    with resources.api(dataset.operator, single_attempt=True) as api:
         return _newest(api, dataset, feed)
 
 
 def _newest(api: ApiClient, dataset: Dataset, feed: Feed) -> dt.datetime:
-    newest = dataset.operator.newest_said
+    newest = dataset.operator.newest_in
     if feed.probe is None or newest is None:
         msg = f"{dataset.key}: feed {feed.name} has no probe in config that says what is published"
         raise ConfigError(msg)
@@ -136,7 +136,7 @@ def looking(resources: Resources, operator: Operator) -> Iterator[ApiClient]:
         if not resources.exists:
             resources = resources.stand_in()
         memory = SqliteState(folder / "memory.sqlite")
-        with resources.api(operator, hasty=True, memory=memory) as api:
+        with resources.api(operator, single_attempt=True, memory=memory) as api:
             yield api
 
 
@@ -226,7 +226,7 @@ def _answers_as_ever(
 ) -> bool:
     """Whether an endpoint that is only documented gave the live server's usual answer."""
     config = resources.config(dataset)
-    return not config.is_live(endpoint) and config.is_spoken(dialect)
+    return not config.is_live(endpoint) and config.is_live_dialect(dialect)
 
 
 def _state_of(error: AurumError) -> EndpointState:

@@ -34,6 +34,7 @@ from aurum_assets.model.message import (
     snapshot_message,
 )
 from aurum_assets.operators import DATASETS
+from aurum_assets.resources import config_schema
 from aurum_assets.resources.archive import order_of
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.logs import get_logger
@@ -157,13 +158,16 @@ def drain(resources: Resources) -> None:
 
 
 def write_schemas(config: Path = PROJECT / "config") -> None:
-    """Write the JSON Schema of every topic to ``schemas`` in the config folder, named by topic."""
+    """Write the JSON Schemas to ``schemas`` in the config folder: one a topic, named by it, and
+    that of the dataset files.
+    """
     topics = {key: c.topic for key, c in load_config(config, DATASETS).datasets.items()}
     folder = config / "schemas"
     folder.mkdir(exist_ok=True)
     for topic, schema in schemas(DATASETS, topics).items():
         text = msgspec.json.format(msgspec.json.encode(schema), indent=2)
         (folder / f"{topic}.json").write_bytes(text + b"\n")
+    config_schema.write(folder)
 
 
 def _unpublished(dataset: Dataset, day: OperatingDay) -> str:

@@ -2,8 +2,10 @@
 
 from aurum_assets.ingest.keep import drain_spool, unmark
 from aurum_assets.ingest.ledger import record
-from aurum_assets.ingest.normalize import Normalized, fold_again, nothing_archived
+from aurum_assets.ingest.normalize import nothing_archived
+from aurum_assets.ingest.normalized import Normalized
 from aurum_assets.ingest.publish import Publish, committed, drain
+from aurum_assets.ingest.rebuild import fold_again
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset

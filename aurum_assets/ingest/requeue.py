@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aurum_assets.ingest.collect import Progress, Received, accept, place
-from aurum_assets.ingest.normalize import conform
+from aurum_assets.ingest.accept import Received, accept, place
+from aurum_assets.ingest.collect import Progress
+from aurum_assets.ingest.conform import conform
 from aurum_assets.ingest.rejecting import one_day, rejecting
 from aurum_assets.ingest.replay import replay
 from aurum_assets.model.clock import OperatingDay

@@ -2,7 +2,7 @@
 
 It is asked for once a tick: whichever dataset is collected first asks, the others take what it
 archived. Each archives the answer under the day that it reads in it, so that an answer lies in one
-folder, and after midnight, when one dataset still tells of yesterday, under two days.
+folder, and after midnight, when one dataset still has values of yesterday, under two days.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from aurum_assets.resources.settings import Resources
 _KEPT_SECONDS = 3600.0
 
 
-class _Said(msgspec.Struct):
+class _Place(msgspec.Struct):
     """Where an answer lies, and when (seconds of ours) it was kept there."""
 
     day: str
@@ -40,7 +40,7 @@ def is_shared(dataset: Dataset) -> bool:
     return dataset.shares is not None or len(readers(dataset)) > 1
 
 
-def tells_of_another_day(dataset: Dataset, day: OperatingDay, frame: pl.DataFrame) -> bool:
+def is_of_another_day(dataset: Dataset, day: OperatingDay, frame: pl.DataFrame) -> bool:
     """Whether a shared answer, archived under ``day``, holds only rows of another one for
     ``dataset``: it lies there for the sake of another dataset.
     """
@@ -72,8 +72,8 @@ def remember(resources: Resources, request: Request, day: str, path: str) -> Non
     if not is_shared(request.dataset):
         return
     identifier = PurePosixPath(path).name.partition(".")[0]
-    said = _Said(day, identifier, resources.now().timestamp())
-    text = msgspec.json.encode(said).decode()
+    place = _Place(day, identifier, resources.now().timestamp())
+    text = msgspec.json.encode(place).decode()
     resources.state.set(request.key, text, _KEPT_SECONDS)
     resources.state.set(_taken(request), text, _KEPT_SECONDS)
 
@@ -85,13 +85,13 @@ def untaken(resources: Resources, request: Request) -> Snapshot | None:
     text = resources.state.get(request.key) if is_shared(request.dataset) else None
     if text is None or resources.state.get(_taken(request)) == text:
         return None
-    said = msgspec.json.decode(text, type=_Said)
-    age = resources.now().timestamp() - said.at
+    place = msgspec.json.decode(text, type=_Place)
+    age = resources.now().timestamp() - place.at
     if not 0 <= age < _a_tick(request.feed.asked):
         return None
     for store in (resources.archive, resources.spool):
         try:
-            found = store.snapshot(request.dataset.archive_name, said.day, said.identifier)
+            found = store.snapshot(request.dataset.archive_name, place.day, place.identifier)
         except (StoreError, ConfigError, MalformedPayload, FileNotFoundError):
             continue  # then it is asked for anew
         resources.state.set(_taken(request), text, _KEPT_SECONDS)

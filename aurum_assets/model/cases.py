@@ -1,9 +1,9 @@
-"""Cases: whether the publications of an operating day are all there.
+"""Cases: whether all publications of an operating day were collected.
 
-A feed that looks ahead (CTS) publishes a case each quarter of an hour, ten intervals in each. The
-intervals of a missing case stand in its neighbours as well, so the instants of publication tell
-what is missing. They lie on no grid: cases are 850 to 944 s apart, so a whole day holds 92 to 101
-of them, about 95, and no mark can be named that ought to be there. A gap is told by its length.
+A forecast (CTS) publishes a case each quarter of an hour, ten intervals in each. The intervals of a
+missing case are in its neighbours as well, so only the instants of publication show what is
+missing. They are on no grid: cases are 850 to 944 s apart, so a whole day has 92 to 101 of them,
+about 95, and no exact instant is expected. A gap is recognized by its length.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ from aurum_assets.model.clock import HOUR, OperatingDay
 class CaseGap:
     """``cases`` publications are missing between the instants ``after`` and ``before``.
 
-    These are of two cases, or of the bounds of the day: its beginning, and up to where it is due.
+    These belong to two cases, or are bounds of the day: its beginning, and the end of what is due.
     """
 
     after: dt.datetime
@@ -27,7 +27,7 @@ class CaseGap:
 
     @property
     def instants(self) -> list[dt.datetime]:
-        """About when the missing cases ought to have been published."""
+        """Approximate instants of the missing cases."""
         step = (self.before - self.after) / (self.cases + 1)
         return [self.after + n * step for n in range(1, self.cases + 1)]
 
@@ -41,8 +41,8 @@ def case_gaps(
 ) -> list[CaseGap]:
     """The gaps of ``day`` between the ``published`` cases, its beginning, and ``due``.
 
-    ``due``: up to when cases ought to be there. ``every``: how far apart cases are. ``longest``:
-    how far apart two neighbours may be.
+    ``due``: up to when cases are expected. ``every``: the usual distance of two cases. ``longest``:
+    the greatest allowed one.
     """
     inside = sorted(p for p in published if day.start <= p < day.end)
     until = min(due, day.end)
@@ -51,7 +51,7 @@ def case_gaps(
         if before - after <= longest:
             continue
         between_two = after in inside and before in inside
-        # a case at either end of the gap is there; the day's own bounds are none
+        # both ends of the gap are cases; the bounds of the day are none
         missing = round((before - after) / every) - 1 if between_two else (before - after) // every
         found.append(CaseGap(after, before, max(missing, 1)))
     return found
@@ -60,7 +60,7 @@ def case_gaps(
 def strip_of_cases(
     day: OperatingDay, published: Sequence[dt.datetime], gaps: Sequence[CaseGap], due: dt.datetime
 ) -> str:
-    """A letter an hour: ``#`` all cases are there, ``+`` some, ``.`` none, ``_`` not due yet."""
+    """A character an hour: ``#`` all cases are there, ``+`` some, ``.`` none, ``_`` not due yet."""
     missing = [instant for gap in gaps for instant in gap.instants]
     drawn = ""
     for start in day.marks(HOUR):

@@ -1,11 +1,11 @@
-"""The checks: what is said of a day after every materialization, each a pure function of evidence.
+"""The checks of a day after every materialization, each a pure function of evidence.
 
 Blocking rules have kept bad rows out already; a check reports them, with count, sample and reason.
-``contract``, ``lmp_arithmetic`` and ``enums_and_ranges`` also look again at the rows that were
-stored, so that a row that came in by another way is found.
+``contract``, ``lmp_arithmetic`` and ``enums_and_ranges`` also examine the stored rows, so that a
+row that was written in another way is found.
 
-A check with nothing to judge neither passes nor fails: it is skipped, and says why. What ought to
-be there and is not is for ``completeness``, ``freshness`` and ``volume`` to warn of.
+A check without anything to judge neither passes nor fails: it is skipped, with the reason.
+``completeness``, ``freshness`` and ``volume`` warn of missing data.
 """
 
 import datetime as dt
@@ -27,18 +27,18 @@ from aurum_assets.model.table import Table
 
 _SHOWN = 5
 _FEWEST_DAYS, _MOST_DAYS = 3, 7  # of history
-_FEWEST_HOURS = 6  # of a price: reserves cost nothing but for an hour or two of most days
+_FEWEST_HOURS = 6  # with a price: reserves cost nothing except for an hour or two of most days
 _LEGEND = "# there, + in part, . missing, _ not due yet; from the beginning of the day"
-_MILLIONTHS = 6  # decimals: prices have fewer, and a difference of doubles is a hair off
+_MILLIONTHS = 6  # decimals: prices have fewer, and a difference of doubles is inexact
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check says. ``severity`` counts where ``passed`` is False.
+    """The result of a check. ``severity`` applies where ``passed`` is False.
 
-    ``numbers`` are worth following over time; ``strip`` is a drawing in letters, a line a series.
+    ``numbers`` are plotted over time; ``strip`` is a drawing in characters, a line a series.
     ``skipped``: there was nothing to judge, for the ``reason``; it neither passed nor failed
-    (``passed`` is True, so that who looks for failures finds none).
+    (``passed`` is True, so that it does not count as a failure).
     """
 
     check: str
@@ -59,7 +59,7 @@ def nothing_to_judge(check: str, because: str) -> Verdict:
 
 @dataclass(frozen=True)
 class Volume:
-    """How many rows are held of a day, and of how many finalities these are."""
+    """How many rows and finalities are held of a day."""
 
     day: OperatingDay
     rows: int
@@ -67,22 +67,22 @@ class Volume:
 
     @property
     def hours(self) -> float:
-        """Hours, counted for each finality: days of 23 to 25 of them compare by these."""
+        """Hours, counted for each finality, by which days of 23 to 25 hours are compared."""
         return (self.day.end - self.day.start) / HOUR * self.finalities
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the checks look at.
+    """The inputs of the checks.
 
-    ``rows``: stored rows (the whole day, or those that a run brought). ``intervals``:
+    ``rows``: stored rows (the whole day, or those that a run wrote). ``intervals``:
     ``interval_start`` (and ``finality``) of the day, distinct. ``quarantine``: the day's rows of
     ``quality.quarantine``. ``empty``: requests whose newest answer held no record. ``rejected``:
     why snapshots gave no rows at all. ``volumes``: of the day and of earlier ones that are held,
     where the day is ``closed``. ``day_rows``: all rows of the day where ``rows`` are not and it
     ``has_both_finalities``. ``published``: where the day is complete by its cases, the instants at
     which these were published. ``recent``: ``sizes_by_hour`` of the days held before, where they
-    were looked at.
+    were read.
     """
 
     table: Table
@@ -145,12 +145,12 @@ class Evidence:
 
 
 def evaluate(evidence: Evidence) -> list[Verdict]:
-    """Every check that the table owes, in order."""
+    """Run every check of the table, in order."""
     return [CHECKS[name][1](evidence) for name in checks_of(evidence.table, evidence.config)]
 
 
 def checks_of(table: Table, config: DatasetConfig) -> list[str]:
-    """The names of the checks that can say something of a table."""
+    """The names of the checks that apply to a table."""
     finalities = {feed.finality for feed in config.feeds}
     silent = {
         "lmp_arithmetic": "lmp_arithmetic" not in table.rule_checks().values(),
@@ -161,7 +161,7 @@ def checks_of(table: Table, config: DatasetConfig) -> list[str]:
 
 
 def prices_of(table: Table) -> list[str]:
-    """The columns in USD that are prices; the congestion and loss parts of one are differences."""
+    """The columns in USD that are prices: congestion and loss are not, they are differences."""
     parts = {"congestion", "loss"}
     return [c.name for c in table.columns if c.unit.startswith("USD") and c.name not in parts]
 
@@ -217,7 +217,7 @@ def completeness(evidence: Evidence) -> Verdict:
         return _complete_by_cases(evidence, evidence.published)
     due = evidence.due
     missing, gaps, strips = 0, [], []
-    for name, there in _there(evidence):
+    for name, there in _present(evidence):
         absent = [i for i, mark in enumerate(due) if mark not in there]
         missing += len(absent)
         gaps += [_gap(due, run, name) for run in _runs(absent)]
@@ -246,7 +246,7 @@ def completeness(evidence: Evidence) -> Verdict:
 
 
 def _complete_by_cases(evidence: Evidence, published: Sequence[dt.datetime]) -> Verdict:
-    """The day's publications, told by the distances between them."""
+    """Completeness by the gaps between the day's publications."""
     day, longest = evidence.day, dt.timedelta(seconds=evidence.config.case_gap_seconds)
     due = min(evidence.now - evidence.config.lateness, day.end)
     gaps = case_gaps(day, published, due, evidence.every, longest)
@@ -272,18 +272,18 @@ def _named_cases(gap: CaseGap) -> str:
     return f"{gap.cases} from {gap.after:%F %R}Z to {gap.before:%F %R}Z"
 
 
-def _of(count: int, one: str, many: str) -> str:
+def _number(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
 def _some(gaps: Sequence[str]) -> str:
-    """The first of ``gaps``, and how many more there are."""
+    """The first of ``gaps``, and the number of others."""
     more = len(gaps) - _SHOWN
-    return ", ".join([*gaps[:_SHOWN], *([f"and {_of(more, 'gap', 'gaps')} more"] * (more > 0))])
+    return ", ".join([*gaps[:_SHOWN], *([f"and {_number(more, 'gap', 'gaps')} more"] * (more > 0))])
 
 
-def _there(evidence: Evidence) -> Iterator[tuple[str, set[dt.datetime]]]:
-    """By finality, the intervals of which there is a row."""
+def _present(evidence: Evidence) -> Iterator[tuple[str, set[dt.datetime]]]:
+    """The intervals that have a row, by finality."""
     day, every = evidence.day, evidence.every
     groups: list[tuple[str, pl.DataFrame]] = []
     if "finality" in evidence.intervals.columns:
@@ -296,7 +296,7 @@ def _there(evidence: Evidence) -> Iterator[tuple[str, set[dt.datetime]]]:
 
 
 def _runs(numbers: Sequence[int]) -> list[list[int]]:
-    """Consecutive numbers, together."""
+    """Groups of consecutive numbers."""
     runs = groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
     return [[number for _, number in run] for _, run in runs]
 
@@ -315,7 +315,7 @@ def _named(gap: Mapping[str, Any]) -> str:
 
 
 def _strip(evidence: Evidence, there: set[dt.datetime]) -> str:
-    """A letter an hour (an interval, where these are longer)."""
+    """A character an hour (an interval, where these are longer)."""
     due, marks = set(evidence.due), evidence.day.marks(evidence.every)
     size = max(HOUR // evidence.every, 1)
     drawn = ""
@@ -332,7 +332,7 @@ def _strip(evidence: Evidence, there: set[dt.datetime]) -> str:
 
 
 def schema_drift(evidence: Evidence) -> Verdict:
-    """Fields, types, words, nulls and units are those that config and the recent days expect.
+    """Fields, types, enum values, nulls and units are those that config and recent days expect.
 
     Skipped without a record.
     """
@@ -343,7 +343,9 @@ def schema_drift(evidence: Evidence) -> Verdict:
     if not drift and out.is_empty():
         return Verdict("schema_drift", True, "WARN", 0, "the fields are the expected ones")
     if not drift:
-        were = _of(len(out), "record of an earlier answer was", "records of earlier answers were")
+        were = _number(
+            len(out), "record of an earlier answer was", "records of earlier answers were"
+        )
         reason = f"{were} quarantined: {out['reason'][0]}"
         sample = tuple(out.select("record", "reason").head(_SHOWN).to_dicts())
         return Verdict("schema_drift", False, "ERROR", len(out), reason, sample)
@@ -355,9 +357,9 @@ def schema_drift(evidence: Evidence) -> Verdict:
 
 
 def rescaled_units(evidence: Evidence) -> list[Drift]:
-    """The columns all of whose values are off by one power of ten against their own recent days.
+    """Columns whose values are all off by one power of ten against their own recent days.
 
-    A price within what the market's bounds allow is none of them: scarcity is a hundredfold too.
+    A price within the market's bounds does not count: scarcity can be a hundredfold too.
     """
     if not evidence.recent or evidence.rows.is_empty():
         return []
@@ -372,9 +374,9 @@ def rescaled_units(evidence: Evidence) -> list[Drift]:
             continue
         if name in prices and bounds and _is_within(size, price_magnitude(bounds)):
             continue
-        said = f"column {name} is {size:g} in the median: 10^{power} times that of"
+        text = f"column {name} is {size:g} in the median: 10^{power} times that of"
         days = f"{len(evidence.recent)} earlier days, hour by hour"
-        found.append(Drift("rescaled", name, f"{said} {days}; it is stored", agrees=days))
+        found.append(Drift("rescaled", name, f"{text} {days}; it is stored", agrees=days))
     return found
 
 
@@ -401,12 +403,12 @@ def freshness(evidence: Evidence) -> Verdict:
     if none and age <= limit:
         return nothing_to_judge("freshness", f"no interval of {evidence.day} is expected yet")
     at_most = f"at most {limit} is expected"
-    said = f"the newest interval ended {minutes} min ago, {at_most}"
+    text = f"the newest interval ended {minutes} min ago, {at_most}"
     if none:
-        said = f"no interval is there {minutes} min after the day's beginning, {at_most}"
+        text = f"no interval is there {minutes} min after the day's beginning, {at_most}"
     if isinstance(newest, dt.datetime) and newest > evidence.now:
-        said = "the newest interval lies ahead"
-    return Verdict("freshness", age <= limit, "WARN", int(age > limit), said)
+        text = "the newest interval lies ahead"
+    return Verdict("freshness", age <= limit, "WARN", int(age > limit), text)
 
 
 def empty_answer(evidence: Evidence) -> Verdict:
@@ -535,7 +537,7 @@ def _rules(evidence: Evidence, check: str) -> Verdict:
 
 
 def _stored(evidence: Evidence, check: str) -> list[dict[str, Any]]:
-    """The stored rows that break a rule of ``check``, each with the rule and what it shows."""
+    """The stored rows that break a rule of ``check``, each with the rule and its values."""
     rows, every = evidence.rows, evidence.table.all_rules(evidence.day, evidence.config.clock_slack)
     rules = [r for r in every if r.check == check and set(r.shows) <= set(rows.columns)]
     holds = [r.holds.fill_null(value=True).all() for r in rules]
@@ -554,7 +556,7 @@ def _with_quarantine(
     stored: list[dict[str, Any]],
     rejected: tuple[str, ...] = (),
 ) -> Verdict:
-    """A verdict over stored rows that should not be there, and what was kept out."""
+    """A verdict over stored rows that break a rule, and what was kept out."""
     ours = [name for name, c in evidence.table.rule_checks().items() if c == check]
     broken = pl.col("rules").str.split(",")
     named = [broken.list.contains(name) for name in ours]
@@ -564,12 +566,12 @@ def _with_quarantine(
         if evidence.intervals.is_empty():
             return nothing_to_judge(check, evidence.without_rows)
         reason = f"none of {len(evidence.rows):,} rows breaks it"
-        if evidence.without_rows:  # what was quarantined before may have been let in since
+        if evidence.without_rows:  # what was quarantined before may have been accepted since
             reason = f"{evidence.without_rows}; no record of the day is in quarantine for it"
         return Verdict(check, True, "ERROR", 0, reason)
     parts = []
     if len(out):
-        were = _of(len(out), "record was", "records were")
+        were = _number(len(out), "record was", "records were")
         parts.append(f"{were} quarantined: {out['reason'][0]}")
     if stored:
         shown = ", ".join(f"{k}={v}" for k, v in stored[0].items())

@@ -1,7 +1,7 @@
 """The market's clock: the only place where local time exists.
 
-An operating day is a calendar day in its source's zone, 23, 24 or 25 hours long. Everything that
-leaves this room is UTC. No wall clock is read here: who needs *now* takes it as an argument.
+An operating day is a calendar day in its operator's zone, 23, 24 or 25 hours long. All results are
+UTC. No wall clock is read here: code that needs *now* takes it as an argument.
 """
 
 import datetime as dt
@@ -17,7 +17,7 @@ DAY = dt.timedelta(days=1)
 
 @dataclass(frozen=True, order=True)
 class OperatingDay:
-    """A market's day: ``date`` as the operator writes it, in the IANA ``zone`` of the source."""
+    """A market's day: ``date`` as the operator writes it, in the operator's IANA ``zone``."""
 
     date: dt.date
     zone: str

@@ -1,6 +1,6 @@
 """The vocabulary: every column of every table, once, with its unit.
 
-A table is a list of names from here. What does not belong here: rules, keys, parsers.
+A table is a list of names from here. Not here: rules, keys, parsers.
 """
 
 import polars as pl
@@ -20,12 +20,12 @@ PUBLISHED_AT = Column(
     "published_at", UTC, "When the operator says that it made the value known.", "UTC"
 )
 FETCHED_AT = Column(
-    "fetched_at", UTC, "When the bytes that first said this value were fetched.", "UTC"
+    "fetched_at", UTC, "When the bytes that first gave this value were fetched.", "UTC"
 )
 RECORD_HASH = Column(
     "record_hash", TEXT, "SHA-256 (first 128 bits, hex) over table, key and values."
 )
-RAW_SHA256 = Column("raw_sha256", TEXT, "SHA-256 of the archived bytes that first said this value.")
+RAW_SHA256 = Column("raw_sha256", TEXT, "SHA-256 of the archived bytes that first gave this value.")
 
 PROVENANCE = (SOURCE_TIMEZONE, FETCHED_AT, RECORD_HASH, RAW_SHA256)
 
@@ -54,9 +54,6 @@ LMP_DIRECTION = Column(
     nullable=True,
 )
 VOLUME = Column("volume", NUMBER, "Scheduled transaction volume.", "MWh", nullable=True)
-VOLUME_DIRECTION = Column(
-    "volume_direction", TEXT, "MISO_TO_PJM, PJM_TO_MISO or BALANCED.", nullable=True
-)
 DATA_QUALITY = Column("data_quality", TEXT, "FORECAST, PRELIMINARY or VALIDATED.", nullable=True)
 
 _POWER = "MW"
@@ -100,7 +97,7 @@ FUEL_ROLLUP = Column("fuel_rollup", TEXT, "Group of fuel categories.", nullable=
 MARGINAL = Column(
     "marginal",
     TEXT,
-    "Y where the fuel is marginal, N where not, - where that is not told.",
+    "Y where the fuel is marginal, N where not, - where that is unknown.",
     nullable=True,
 )
 GENERATION = Column("generation", NUMBER, "Output of the generator, or of all of a fuel.", _POWER)
@@ -127,10 +124,10 @@ RESERVE_ZONE_ID = Column(
 RESERVE_ZONE_NAME = Column("reserve_zone_name", TEXT, "Name of the reserve zone.", nullable=True)
 
 
-def _reserve(product: str, words: str) -> tuple[Column, Column]:
+def _reserve(product: str, title: str) -> tuple[Column, Column]:
     return (
-        Column(f"{product}_price", NUMBER, f"{words} clearing price.", _PRICE, nullable=True),
-        Column(f"{product}_mw", NUMBER, f"{words} designated.", _POWER, nullable=True),
+        Column(f"{product}_price", NUMBER, f"{title} clearing price.", _PRICE, nullable=True),
+        Column(f"{product}_mw", NUMBER, f"{title} designated.", _POWER, nullable=True),
     )
 
 
@@ -165,7 +162,7 @@ NETWORK_NODE_TYPE = Column(
     "network_node_type", TEXT, "UNIT or LOAD, for network nodes.", nullable=True
 )
 
-SOURCE = Column("source", TEXT, "The operator: isone or miso.")
+SOURCE = Column("source", TEXT, "The operator, by its name.")
 SEEN_IN = Column("dataset", TEXT, "The dataset whose table named it on that day.")
 SIGHTED_NAME = Column(
     "location_name", TEXT, "The operator's name; the location's id where the dataset gives none."
@@ -177,9 +174,11 @@ CANONICAL_NAME = Column(
     "canonical_name", TEXT, "What we call it: what a person typed, else its newest name."
 )
 NAMES = Column(
-    "names", TEXT, "Every name that it has borne, in order, between bars.", nullable=True
+    "names", TEXT, "Every name that it has had, in order, separated by bars.", nullable=True
 )
-DATASETS_SEEN = Column("seen_in", TEXT, "The datasets that named it, in order, between commas.")
+DATASETS_SEEN = Column(
+    "seen_in", TEXT, "The datasets that named it, in order, separated by commas."
+)
 REVIEWED_ZONE = Column(
     "zone", TEXT, "Its load zone: what a person typed, or itself for a load zone.", nullable=True
 )
@@ -190,7 +189,7 @@ REVIEWED_RESERVE_ZONE = Column(
     nullable=True,
 )
 KNOWN_FUEL = Column(
-    "fuel", TEXT, "Fuel category: what a feed said last, or what a person typed.", nullable=True
+    "fuel", TEXT, "Fuel category: the last one in a feed, or what a person typed.", nullable=True
 )
 CAPACITY_SEEN = Column(
     "capacity_seen", NUMBER, "The greatest output that was seen.", _POWER, nullable=True

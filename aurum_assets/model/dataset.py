@@ -1,4 +1,4 @@
-"""The words for where data comes from: source, endpoint, feed, dataset, snapshot.
+"""Declarations of where data comes from: endpoint, feed, dataset, snapshot.
 
 Code declares what a parser depends on (``Dataset``, ``Dialect``); configuration what an operator
 tunes (``DatasetConfig``, ``SourceConfig``), read from ``config/*_ingest_datasets.json``.
@@ -8,6 +8,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +17,7 @@ import polars as pl
 
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.drift import Expected, with_magnitude
+from aurum_assets.model.drift import Expected, ExpectedField, FieldConfig, types_of, with_magnitude
 from aurum_assets.model.operator import Limit as Limit  # noqa: PLC0414 - re-exported
 from aurum_assets.model.operator import Notes
 from aurum_assets.model.operator import Operator as Operator  # noqa: PLC0414 - re-exported
@@ -24,6 +25,7 @@ from aurum_assets.model.table import Table
 
 FormatName = Literal["json", "xml", "csv"]
 BLOCK = "{block}"  # in a path: any of the dialect's blocks
+_IN_CONFIG = {"extra": "forbid", "use_attribute_docstrings": True}  # of pydantic, which reads it
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +119,13 @@ class Endpoint:
     """A place to ask. ``path`` may hold ``{day}``, ``{yyyymmdd}`` and ``{hour}``."""
 
     name: str
+    """Its name, which objects in the archive carry: it must never change."""
     path: str
-    dialect: str
+    """The path below the operator's base address."""
+    dialect: str = "live"
+    """The shape in which it answers, by its name in the code."""
     format: FormatName = "json"
-    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def url_path(self, day: OperatingDay | None, hour: str = "") -> str:
         """The path with the asked day and hour filled in."""
@@ -132,41 +137,46 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Probe:
-    """A small answer that says how fresh a feed is: worth asking for from ``earliest``, local, and
-    then once in ``every_minutes``.
-    """
+    """A small answer that says how fresh a feed is."""
 
     path: str
+    """The path to ask, below the operator's base address."""
     earliest: dt.time
+    """The time of day, local to the operator, from which on asking is worth it."""
     every_minutes: int = 5
-    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+    """How often it is asked from then on."""
+    __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
 
 @dataclass(frozen=True)
 class Feed:
-    """A way of asking for a dataset: the current answer, a whole day, or a day hour by hour.
-
-    ``endpoints`` are tried in order. ``offset_minutes`` is how long after each mark of its cadence
-    a feed is asked: operators publish after the mark. ``offset_days`` is the day that the cadence
-    asks for, counted from today (-2: the day before yesterday); with a ``probe`` it is asked for
-    once it is out. ``again_days``: so many days after an operating day it is asked for once more,
-    because it may have been corrected. ``grace_days``: for so many days after ``offset_days`` the
-    answer of a past day may be absent without that being a failure. ``filters`` are the query
-    parameters by which an answer can be narrowed.
-    """
+    """A way of asking for a dataset: the current answer, a whole day, or a day hour by hour."""
 
     name: str
+    """Its name within the dataset."""
     asks: Literal["now", "day", "hour"]
+    """What one request asks for."""
     cadence: CadenceName
+    """How often a schedule asks it; a backfill is asked by people and repairs only."""
     endpoints: tuple[Endpoint, ...]
+    """Where to ask, in order: the next one where one does not answer."""
     finality: Literal["prelim", "final"] | None = None
+    """Whether its values are preliminary or final, where the operator publishes both."""
     offset_minutes: int = 0
+    """How long after each mark of its cadence it is asked: operators publish after the mark."""
     offset_days: int = 0
+    """The day that the cadence asks for, counted from today (-2: the day before yesterday); with a
+    probe it is asked for once it is out."""
     again_days: tuple[int, ...] = ()
+    """So many days after an operating day it is asked for once more: it may have been corrected."""
     grace_days: int = 3
+    """For so many days after offset_days the answer of a past day may be absent without that being
+    a failure."""
     probe: Probe | None = None
+    """A small answer that says whether the day is out."""
     filters: tuple[str, ...] = ()
-    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+    """The query parameters by which an answer can be narrowed."""
+    __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     @property
     def asked(self) -> Cadence:
@@ -191,39 +201,64 @@ class Feed:
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """What an operator of this project tunes of one dataset.
-
-    ``repair_days``: how many days back a day with gaps is asked for again; no data ever expires.
-    ``live_dialects``: the dialects in which the operator's live server answers (all but
-    ``documented`` where absent). An endpoint of another dialect is only documented: a 404 of it
-    means that the operator does not offer it.
-    ``expected_fields``: by dialect, what is known of each field. ``price_bounds``: floor and cap of
-    the market's prices, in the unit of the table's; not checked where absent; the ``magnitude``
-    ``"price"`` of a field follows from them. ``price_tolerance``:
-    how far a final price may lie from the preliminary one, in the same unit.
-    ``volume_tolerance``: the share by which a closed day's rows may differ from what is usual.
-    ``clock_slack_minutes``: by how much the operator's clock may be ahead of ours, before a value
-    counts as published after it was fetched, which cannot be.
-    ``case_gap_seconds``: how far apart two cases of a feed that is complete by its publications may
-    be before one between them is missing.
-    """
+    """What is tuned of one dataset."""
 
     key: str
+    """The dataset, by its key in the code."""
     topic: str
+    """The Kafka topic on which its snapshots are announced."""
     first_day: dt.date
+    """The first operating day that is wanted."""
     lateness_minutes: int
-    repair_days: int
+    """How long after its end an interval may be out."""
     feeds: tuple[Feed, ...]
-    expected_fields: Mapping[str, Expected]
+    """The ways of asking for it."""
+    repair_days: int = 365
+    """How many days back a day with gaps is asked for again; no data ever expires."""
+    fields: Mapping[str, FieldConfig] = field(default_factory=dict)
+    """What is expected of the fields of its records, by dotted name or a pattern of it ("*Price");
+    nothing special of those that are left out. Their types are known from the code."""
     live_dialects: tuple[str, ...] | None = None
+    """The dialects in which the operator's live server answers (default: all but "documented"). An
+    endpoint of another dialect is only documented: its 404 means that it is not offered."""
     enabled: bool = True
+    """Whether it is collected at all."""
     on_broken_row: Literal["quarantine", "reject"] = "quarantine"
+    """What becomes of a row that breaks a rule: it goes to quarantine, or its snapshot does."""
     price_bounds: tuple[float, float] | None = None
+    """Floor and cap of the market's prices, in the unit of the table's; not checked where absent.
+    The magnitude "price" of a field follows from them."""
     price_tolerance: float = 25.0
+    """How far a final price may lie from the preliminary one, in the same unit."""
     volume_tolerance: float = 0.2
+    """The share by which a closed day's rows may differ from what is usual."""
     clock_slack_minutes: float = 10.0
+    """By how much the operator's clock may be ahead of ours, before a value counts as published
+    after it was fetched, which cannot be."""
     case_gap_seconds: float = 1_100.0
-    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+    """How far apart two cases of a feed that is complete by its publications may be before one
+    between them is missing."""
+    expected_fields: Mapping[str, Expected] = field(default_factory=dict)
+    """By dialect, ``fields`` with the types of the code's records."""
+    __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
+
+    def of(self, dataset: Dataset) -> "DatasetConfig":
+        """With the fields of the records of ``dataset``."""
+        return replace(
+            self,
+            expected_fields={
+                dialect.name: {
+                    name: ExpectedField(type=kind, **vars(self._field(name)))
+                    for name, kind in types_of(dialect.record).items()
+                }
+                for dialect in dataset.dialects
+            },
+        )
+
+    def _field(self, name: str) -> FieldConfig:
+        """What ``fields`` say of ``name``: its own entry, else the first pattern that it fits."""
+        fitting = (one for pattern, one in self.fields.items() if fnmatchcase(name, pattern))
+        return self.fields.get(name) or next(fitting, FieldConfig())
 
     def is_documented_only(self, feed: Feed) -> bool:
         """Whether no endpoint of ``feed`` is known to be on the operator's live server."""
@@ -231,9 +266,9 @@ class DatasetConfig:
 
     def is_live(self, endpoint: Endpoint) -> bool:
         """Whether the operator's live server has ``endpoint``."""
-        return self.is_spoken(endpoint.dialect)
+        return self.is_live_dialect(endpoint.dialect)
 
-    def is_spoken(self, dialect: str) -> bool:
+    def is_live_dialect(self, dialect: str) -> bool:
         """Whether the operator's live server answers in ``dialect``."""
         if self.live_dialects is None:
             return dialect != "documented"
@@ -260,23 +295,31 @@ class DatasetConfig:
 
 @dataclass(frozen=True)
 class OperatorConfig:
-    """What is tuned of one operator; an address and limits that are empty are those of the code.
-
-    ``endpoint_limits`` hold for one endpoint name, beside the operator's own ``limits``.
-    """
+    """What is tuned of one operator; an address and limits that are left out are the code's."""
 
     name: str
+    """The operator, by its name in the code."""
     base_url: str = ""
+    """Where it is asked; a variable of the environment (NAME_BASE_URL) counts more."""
     limits: tuple[Limit, ...] = ()
+    """At most so many requests in so many seconds, each of them."""
     endpoint_limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
+    """Limits of one endpoint, by its name, beside those of the operator."""
     connect_seconds: float = 10.0
+    """How long a connection may take."""
     read_seconds: float = 30.0
+    """How long the operator may be silent within an answer."""
     total_seconds: float = 120.0
+    """How long an answer may take in all."""
     attempts: int = 5
+    """How often an endpoint is asked before it counts as unavailable."""
     body_cap_mb: float = 64.0
+    """How large an answer may be, decoded."""
     breaker_failures: int = 5
+    """After so many failures in a row the operator is left alone for a while."""
     breaker_seconds: float = 60.0
-    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
+    """For how long it is left alone."""
+    __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def of(self, operator: Operator) -> "OperatorConfig":
         """With the address and the limits of ``operator`` where none are said."""

@@ -14,7 +14,7 @@ AurumError
 |  '- ContractBroken      the table refuses it
 |- StoreError             the archive's store
 |  |+ StoreUnavailable    out of reach
-|  '- StoreRefused        S3 refuses who we are or what we ask
+|  '- StoreRefused        S3 refuses the credentials or the request
 |- NothingArchived        no answer of the day is archived: collect it first
 |- DaysFailed             some days of several: each has its own error
 |+ LakeBusy               other writers had the table all the time
@@ -78,7 +78,7 @@ class NotYetPublished(SourceUnavailable):
 
 
 class SourceRefused(SourceError, Refused):
-    """The operator said no (any 4xx but 408 and 429): asking again cannot help."""
+    """The operator refused (any 4xx but 408 and 429): asking again cannot help."""
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
@@ -132,7 +132,7 @@ class Overtaken(AurumError):
 
 
 class LakeUnreachable(Transient):
-    """The lake's catalog does not answer, or not whether a commit landed: ask again later."""
+    """The lake's catalog does not answer, or a commit's outcome is unknown: ask again later."""
 
 
 class StoreError(AurumError):
@@ -147,7 +147,7 @@ class StoreUnavailable(StoreError, Transient):
 
 
 class StoreRefused(StoreError, Refused):
-    """The store refuses who we are, or what we ask: credentials, permissions, no such bucket.
+    """The store refuses the request: credentials, permissions, no such bucket.
 
     What was fetched meanwhile is kept in the spool, and goes up with the next run.
     """

@@ -1,8 +1,8 @@
-"""What a text that identifies something may look like.
+"""Rules on texts that identify something: numbers and names.
 
-Two spellings of one identity would be two series, so a text of a key is plain: an operator's number
-is ASCII digits, and a name is printable ASCII without a space at either end. Nothing is repaired
-here: a record that is spelled otherwise goes to quarantine as it came.
+Two spellings of one identity would be two series, so a text in a key is plain: an operator's number
+is ASCII digits, and a name is printable ASCII without a space at either end. Nothing is repaired: a
+record that is spelled otherwise is quarantined as received.
 """
 
 import polars as pl
@@ -14,12 +14,12 @@ _NAME = r"^[!-~]([ -~]*[!-~])?$"
 
 
 def is_a_number(column: str) -> Rule:
-    """The operator's number of something, in ASCII digits."""
+    """Require an operator's number in ASCII digits."""
     holds = pl.col(column).str.contains(_NUMBER)
     return Rule(f"{column}_is_a_number_in_ascii_digits", holds, (column,), "contract")
 
 
 def is_a_name(column: str) -> Rule:
-    """A word of the operator's: printable ASCII, not blank, no space at either end."""
+    """Require printable ASCII, not blank, without a space at either end."""
     holds = pl.col(column).str.contains(_NAME)
     return Rule(f"{column}_is_a_plain_name", holds, (column,), "contract")

@@ -1,7 +1,7 @@
-"""How large values are: bounds of what is typical, and powers of ten by which a field is off.
+"""Typical sizes of values: their bounds, and powers of ten by which a field is off.
 
-All of it is about the median of the different absolute values other than zero: a market's zeros and
-repeated values say nothing of its units.
+A typical size is the median of the different absolute values other than zero: zeros and repeated
+values show nothing about units.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,20 +25,21 @@ _PARTS = ("congestion", "loss")
 
 
 def price_magnitude(price_bounds: Bounds) -> Bounds:
-    """Between what a typical price lies in a market with this offer floor and this offer cap."""
+    """The bounds of a typical price in a market with this offer floor and offer cap."""
     return LEAST_PRICE, ABOVE_THE_CAP * max(abs(bound) for bound in price_bounds)
 
 
 def typical(name: str, at_least: int = 1) -> pl.Expr:
-    """The median of the different absolute values; null where there are too few of them."""
+    """The median of the different absolute values; null where there are fewer than given."""
     size = pl.col(name).cast(pl.Float64, strict=False).abs()
     different = size.filter((size > 0) & size.is_finite()).unique()
     return pl.when(different.len() >= at_least).then(different.median())
 
 
 def powers_back(median: float, bounds: Bounds) -> list[int]:
-    """The powers of ten that bring ``median`` within ``bounds``, the smallest first; 0 where it
-    lies there.
+    """The powers of ten that bring ``median`` within ``bounds``, the smallest first.
+
+    0 is among them where it is within already.
     """
     low, high = bounds
     return sorted((p for p in _POWERS if low <= median * 10.0**p <= high), key=abs)
@@ -48,7 +49,7 @@ def common_power(judged: Mapping[str, tuple[float, Bounds]]) -> int | None:
     """The one power of ten that brings all of the ``judged`` fields within their bounds.
 
     ``judged``: by field its typical value and its bounds. None unless most fields, and two at
-    least, lie outside: a price that is merely high lies there alone.
+    least, are outside: a price that is only high is outside alone.
     """
     found = [powers_back(median, bounds) for median, bounds in judged.values()]
     outside = [powers for powers in found if 0 not in powers]
@@ -59,10 +60,10 @@ def common_power(judged: Mapping[str, tuple[float, Bounds]]) -> int | None:
 
 
 def sizes_by_hour(table: Table, rows: pl.DataFrame, day: OperatingDay) -> pl.DataFrame:
-    """``hour`` of the operating day, then what is typical of each measured column in it.
+    """``hour`` of the operating day, then the typical size of each measured column in it.
 
-    The congestion and the loss of a price are left out: they are differences, which grow and shrink
-    a thousandfold from day to day, and the sum rule sees their unit.
+    Congestion and loss of a price are left out: they are differences, which change a thousandfold
+    from day to day, and the sum rule covers their unit.
     """
     hour = (pl.col("interval_start") - day.start).dt.total_seconds() // _HOUR_SECONDS
     columns = [typical(name).alias(name) for name in measured(table)]
@@ -79,12 +80,11 @@ def measured(table: Table) -> list[str]:
 def off_by(
     name: str, now: pl.DataFrame, days: Sequence[pl.DataFrame], fewest: int = 1
 ) -> int | None:
-    """The power of ten by which column ``name`` is off against earlier ``days``; None where it is
-    not, where hours contradict each other, or where fewer than ``fewest`` have a value on both
-    sides.
+    """The power of ten by which column ``name`` is off against earlier ``days``.
 
-    ``now`` and ``days`` are as ``sizes_by_hour`` gives them; like hours are compared, for what is
-    typical of noon is not of midnight.
+    None where it is not, where hours contradict each other, or where fewer than ``fewest`` have a
+    value on both sides. ``now`` and ``days`` are results of ``sizes_by_hour``; the same hours are
+    compared, since noon and midnight differ.
     """
     known = [d.select("hour", before=name) for d in days if name in d.columns]
     if not known:

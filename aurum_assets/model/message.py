@@ -1,8 +1,8 @@
-"""Messages: what is told to others of rows, snapshots and alerts, and the JSON Schema of each.
+"""Kafka messages of rows, snapshots and alerts, and the JSON Schema of each.
 
-A message is known again by its key and its ``record_hash`` (a header, and a field of the value):
-whoever has seen both has seen the message. What does not belong here: sending (``resources``), and
-deciding what is told (``ingest``).
+A message is identified by its key and its ``record_hash`` (a header, and a field of the value): a
+consumer drops a repeated pair as a duplicate. Not here: sending (``resources``), and deciding what
+is sent (``ingest``).
 """
 
 import hashlib
@@ -40,9 +40,9 @@ class Message:
 
 @dataclass(frozen=True)
 class Quality:
-    """What became of one snapshot's records; None where nobody counted them.
+    """The outcome of one snapshot's records; None where they were not counted.
 
-    ``rejected`` says why it gave no rows at all, ``drift`` how its schema departs from config's.
+    ``rejected``: why it gave no rows at all; ``drift``: how its schema differs from config's.
     """
 
     records: int | None = None
@@ -53,7 +53,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the archive keeps a snapshot's bytes, and under which version."""
+    """Address, ETag and version of a snapshot's bytes in the archive."""
 
     uri: str
     etag: str | None = None
@@ -61,7 +61,7 @@ class Place:
 
 
 def key_columns(table: Table) -> list[str]:
-    """What tells the rows of all days apart: the partition, then the table's key."""
+    """The columns that identify a row over all days: the partition, then the table's key."""
     return [*table.partition, *(n for n in table.key if n not in table.partition)]
 
 
@@ -85,7 +85,7 @@ def snapshot_message(
     environment: str,
     rows: int,
 ) -> Message:
-    """The notification that a snapshot was stored, and ``rows`` of its rows told in ``topic``.
+    """The notification that a snapshot was stored, and ``rows`` of its rows sent to ``topic``.
 
     A snapshot never changes, so its ``record_hash`` is that of its bytes (first 128 bits).
     """
@@ -176,7 +176,7 @@ def _object(topic: str, title: str, fields: Schema) -> Schema:
     }
 
 
-def _text(doc: str, *, nullable: bool = False, pattern: str = "") -> Schema:
+def _string(doc: str, *, nullable: bool = False, pattern: str = "") -> Schema:
     kind: Schema = {"type": ["string", "null"] if nullable else "string", "description": doc}
     return kind | ({"pattern": pattern} if pattern else {})
 
@@ -186,19 +186,19 @@ def _count(doc: str, *, nullable: bool = False) -> Schema:
     return {"type": kind, "minimum": 0, "description": doc}
 
 
-_HASH = _text("With the key, what a repeat is known by.", pattern="^[0-9a-f]{32}$")
+_HASH = _string("With the key, identifies a repeated message.", pattern="^[0-9a-f]{32}$")
 _SHA = "^[0-9a-f]{64}$"
 _QUALITY: Schema = {
     "type": "object",
-    "description": "What became of the snapshot's records.",
+    "description": "The outcome of the snapshot's records.",
     "properties": {
         "records": _count("Records that it held.", nullable=True),
         "quarantined": _count("Records that a rule kept out of the table.", nullable=True),
-        "rejected": _text("Why it gave no rows at all.", nullable=True),
+        "rejected": _string("Why it gave no rows at all.", nullable=True),
         "drift": {
             "type": "array",
             "items": {"type": "string"},
-            "description": "How its schema departs from what config expects.",
+            "description": "How its schema differs from what config expects.",
         },
     },
     "required": ["records", "quarantined", "rejected", "drift"],
@@ -208,46 +208,48 @@ _SNAPSHOT = _object(
     SNAPSHOTS_TOPIC,
     "A snapshot was stored in the raw archive, and its rows in their table.",
     {
-        "dataset": _text("The dataset."),
-        "operating_day": _text("The operating day that it speaks of.", pattern=_DATE),
-        "identifier": _text("The object's name; sorts by the instant of the fetch."),
-        "endpoint": _text("The endpoint that was asked."),
-        "dialect": _text("The shape of the answer."),
-        "finality": _text("prelim or final, where the dataset has it.", nullable=True),
-        "asked": _text("The operating day that was asked for.", nullable=True, pattern=_DATE),
+        "dataset": _string("The dataset."),
+        "operating_day": _string("The operating day that it belongs to.", pattern=_DATE),
+        "identifier": _string("The object's name; sorts by the instant of the fetch."),
+        "endpoint": _string("The endpoint that was asked."),
+        "dialect": _string("The shape of the answer."),
+        "finality": _string("prelim or final, where the dataset has it.", nullable=True),
+        "asked": _string("The operating day that was asked for.", nullable=True, pattern=_DATE),
         "filters": {
             "type": "object",
             "additionalProperties": {"type": "string"},
             "description": "How the request was narrowed.",
         },
-        "fetched_at": _text("When the bytes were fetched, UTC.", pattern=_INSTANT),
-        "object": _text("Where the bytes lie, gzipped."),
-        "etag": _text("The object's ETag, where it is remembered.", nullable=True),
-        "version": _text("The object's version, where the store keeps any.", nullable=True),
-        "raw_sha256": _text("SHA-256 of the bytes.", pattern=_SHA),
-        "content_sha256": _text("SHA-256 of what they say.", pattern=_SHA),
-        "topic": _text("Where its rows are told."),
-        "rows": _count("Rows of the table that this snapshot said first, when this was sent."),
+        "fetched_at": _string("When the bytes were fetched, UTC.", pattern=_INSTANT),
+        "object": _string("Address of the gzipped bytes."),
+        "etag": _string("The object's ETag, where it is known.", nullable=True),
+        "version": _string("The object's version, where the store has versions.", nullable=True),
+        "raw_sha256": _string("SHA-256 of the bytes.", pattern=_SHA),
+        "content_sha256": _string("SHA-256 of their content.", pattern=_SHA),
+        "topic": _string("The topic of its rows."),
+        "rows": _count(
+            "Rows of the table that this snapshot was the first to give, when this was sent."
+        ),
         "quality": _QUALITY,
         "record_hash": _HASH,
     },
 )
 _ALERT = _object(
     ALERTS_TOPIC,
-    "Something that a person should look at, that it lasts, or that it is over.",
+    "An incident that a person should look at: opened, reminder, or recovered.",
     {
         "notice": {"enum": ["opened", "reminder", "recovered"]},
-        "alert_id": _text("The same in all that is said of one trouble."),
-        "kind": _text("What kind of trouble, for instance late_feed."),
+        "alert_id": _string("The same in all notices of one incident."),
+        "kind": _string("Kind of incident, for instance late_feed."),
         "severity": {"enum": ["ERROR", "WARN"]},
-        "dataset": _text("The dataset; empty where it is about none."),
-        "subject": _text("What tells troubles of one kind apart."),
-        "day": _text("The operating day; empty where it is about none."),
-        "sentence": _text("What is wrong."),
-        "what_to_do": _text("What to do."),
-        "opened_at": _text("When it was first seen, UTC.", pattern=_INSTANT),
-        "last_seen_at": _text("When it was last seen, UTC.", pattern=_INSTANT),
-        "closed_at": _text("Since when it is over, UTC.", nullable=True, pattern=_INSTANT),
+        "dataset": _string("The dataset; empty where it is about none."),
+        "subject": _string("Distinguishes incidents of one kind."),
+        "day": _string("The operating day; empty where it is about none."),
+        "sentence": _string("What is wrong."),
+        "what_to_do": _string("What to do."),
+        "opened_at": _string("When it was first seen, UTC.", pattern=_INSTANT),
+        "last_seen_at": _string("When it was last seen, UTC.", pattern=_INSTANT),
+        "closed_at": _string("Since when it is over, UTC.", nullable=True, pattern=_INSTANT),
         "record_hash": _HASH,
     },
 )

@@ -1,8 +1,8 @@
-"""Neighbours: what stands beside the list of records, and whether it says that the list is partial.
+"""Fields beside the list of records, and whether they mean that the list is partial.
 
-An answer of the operators holds its wrapper, its records and, in some dialects, a header. Anything
-else there is drift: it may be harmless, or the operator's way to say that more is to come. A
-partial answer holds good records, which are stored; it is never taken for a whole one.
+An answer holds its wrapper, its records and, in some dialects, a header. Anything else is drift: it
+may be harmless, or mean that more is to come. A partial answer holds good records, which are
+stored; it never counts as a complete one.
 """
 
 import re
@@ -16,7 +16,7 @@ _NEXT |= {"nextpagetoken", "continuation", "continuationtoken", "continuationuri
 _MORE = {"hasmore", "hasnext", "more", "truncated", "partial", "incomplete"}
 _ERROR = {"error", "errors", "errormessage", "fault"}
 _STATUS = {"partial", "incomplete", "truncated", "error", "failed", "failure"}
-_FAILED = re.compile(r"[45]\d\d")  # as HTTP says it
+_FAILED = re.compile(r"[45]\d\d")  # HTTP statuses
 _PAGES = {"totalpages", "pagecount", "numberofpages"}
 _NOTHING: tuple[Any, ...] = ("", None, False, 0, "0", "false", "null", "none", [], {})
 _DEEP = 4
@@ -26,10 +26,10 @@ _SHOWN = 60
 def neighbours_of(
     tree: Mapping[str, Any], path: tuple[str, ...], header: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """By dotted name, what stands beside the records at ``path`` and is no part of ``header``.
+    """By dotted name, the fields beside the records at ``path`` that are not in ``header``.
 
     ``path`` begins where ``tree`` does. ``header``: the names that the dialect declares, a dict of
-    names where one holds others. What begins with ``@`` describes the document, not the data.
+    names where one holds others. Names with ``@`` describe the document, not the data.
     """
     found: dict[str, Any] = {}
     inner: Any = tree
@@ -54,33 +54,35 @@ def _beyond(
 
 
 def drift_of_neighbours(found: Mapping[str, Any], record: str) -> tuple[Drift, ...]:
-    """What each neighbour means for records that are called ``record``."""
+    """The drift that each neighbour means for records named ``record``."""
     return tuple(_drift(name, value, record) for name, value in found.items())
 
 
 def _drift(name: str, value: Any, record: str) -> Drift:  # noqa: ANN401  whatever an answer holds
     if name.rpartition(".")[2] == record:
-        detail = f"the answer is partial: more records stand at {name}, beside those that were read"
+        detail = (
+            f"the answer is partial: there are more records at {name}, beside those that were read"
+        )
         return Drift(PARTIAL, name, detail)
-    said = next(_signs(name, value), None)
-    if said is not None:
-        return Drift(PARTIAL, name, f"the answer is partial: it says {said} beside its records")
-    return Drift("added", name, f"{name} stands beside the records, and is new")
+    sign = next(_signs(name, value), None)
+    if sign is not None:
+        return Drift(PARTIAL, name, f"the answer is partial: it says {sign} beside its records")
+    return Drift("added", name, f"{name} is beside the records, and is new")
 
 
 def _signs(name: str, value: Any, depth: int = 0) -> Iterator[str]:  # noqa: ANN401
-    """The neighbours, outermost first, that say that the answer is not all, or an error."""
+    """The neighbours, outermost first, that mean that the answer is partial, or an error."""
     if _is_sign(re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower()), value):
         yield _shown(name, value)
     elif depth < _DEEP:
         for what in value if isinstance(value, list) else [value]:
             inner = what if isinstance(what, dict) else {}
-            for said, of in inner.items():
-                yield from _signs(f"{name}.{said}", of, depth + 1)
+            for key, of in inner.items():
+                yield from _signs(f"{name}.{key}", of, depth + 1)
 
 
 def _is_sign(plain: str, value: Any) -> bool:  # noqa: ANN401
-    """Whether a neighbour of that ``plain`` name says with ``value`` that more is to come."""
+    """Whether a neighbour of that ``plain`` name and ``value`` means that more is to come."""
     if plain == "status" and isinstance(value, str | int):
         return str(value).strip().lower() in _STATUS or bool(_FAILED.fullmatch(str(value)))
     if plain in {"complete", "iscomplete"}:
@@ -89,11 +91,11 @@ def _is_sign(plain: str, value: Any) -> bool:  # noqa: ANN401
         return str(value).strip().isdecimal() and int(value) > 1
     if plain == "rel":  # of a link
         return str(value) == "next"
-    return plain in _ERROR | _NEXT | _MORE and _spoken(value)
+    return plain in _ERROR | _NEXT | _MORE and _is_set(value)
 
 
-def _spoken(value: Any) -> bool:  # noqa: ANN401
-    """Whether a neighbour holds anything: an empty link or error says that there is none."""
+def _is_set(value: Any) -> bool:  # noqa: ANN401
+    """Whether a neighbour has a value: an empty link or error means that there is none."""
     plain = value.strip().lower() if isinstance(value, str) else value
     return not any(plain == nothing for nothing in _NOTHING)
 

@@ -28,7 +28,7 @@ def adds_up(total: str, parts: tuple[str, ...], within: int = CENT) -> pl.Expr:
     """Whether ``total`` equals the sum of ``parts`` in exact decimals, or lies ``within`` so many
     millionths of it, inclusive (a cent, for each price is rounded by itself; 0: exactly).
 
-    Null where any of them is null: what an absent price means is for the caller to say.
+    Null where any of them is null: the caller decides what an absent price means.
     """
 
     def evaluate(columns: Sequence[pl.Series]) -> pl.Series:

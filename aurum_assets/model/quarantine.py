@@ -16,15 +16,15 @@ QUARANTINE = Table(
         Column("received_hash", TEXT, "SHA-256 (first 128 bits, hex) of the record as received."),
         Column("record", TEXT, "The record as received, as compact JSON."),
         Column("rules", TEXT, "Every rule that the record breaks, separated by commas."),
-        Column("reason", TEXT, "The reason in words, with the values."),
+        Column("reason", TEXT, "The reason as a sentence, with the values."),
         c.FETCHED_AT,
         c.RECORD_HASH,
         c.RAW_SHA256,
     ),
     key=("received_hash",),
-    hashed=("dataset",),  # the first word about a record stays
+    hashed=("dataset",),  # the first reason for a record stays
     partition=("operating_day", "dataset"),
     stays_in_day=False,
-    keeps_history=False,  # the first word about a record stays
+    keeps_history=False,  # the first reason for a record stays
     doc="Records that broke a blocking rule: kept as received, with every rule they broke.",
 )

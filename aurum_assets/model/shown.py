@@ -1,9 +1,9 @@
-r"""Texts of others, made harmless for who looks at them: a terminal, a spreadsheet, a notebook.
+r"""Escape texts from outside for a terminal, a spreadsheet or a notebook.
 
-An operator's text may hold anything. A terminal obeys what follows ESC, a spreadsheet runs a cell
-that begins with ``=``, ``+``, ``-`` or ``@``. So a control character is written as what it is
-(``\x1b``), and a cell that would be run is written behind an apostrophe, as spreadsheets have it.
-``from_cell`` takes both back exactly. Numbers are no texts: ``-5.2`` stays what it is.
+An operator's text may hold anything. A terminal executes what follows ESC, a spreadsheet runs a
+cell that begins with ``=``, ``+``, ``-`` or ``@``. So a control character is written as ``\x1b``,
+and a cell that would be run gets an apostrophe in front, as spreadsheets do. ``from_cell`` reverses
+both exactly. Numbers are not texts: ``-5.2`` stays as it is.
 """
 
 import html
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-# As Excel and LibreOffice read a cell; the wide forms count where the locale is an Asian one. An
-# apostrophe is among them so that one which was there before is not taken for ours.
+# What Excel and LibreOffice run; the wide forms in Asian locales. An apostrophe is among them so
+# that an original one is not mistaken for ours.
 _RUN = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20'"
-_CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # but for tab, line feed, carriage return
+_CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # except tab, line feed, carriage return
 _WOULD_RUN = re.compile(f"[{_RUN}]")
 _BEHIND_OURS = re.compile(f"'(?=[{_RUN}])")
 _CONTROLS = re.compile(f"[{_CONTROL}]")
@@ -26,24 +26,24 @@ _ESCAPED = re.compile(r"\\x(0[0-8bcef]|1[0-9a-f]|7f|[89][0-9a-f]|5c)")
 
 
 def visible(text: str) -> str:
-    """``text`` for a terminal: tabs and line ends stay, no other control character does."""
+    """``text`` for a terminal: control characters except tabs and line ends are escaped."""
     return _CONTROLS.sub(_written, text)
 
 
 def to_cell(text: str) -> str:
-    """``text`` as a cell of a CSV that no spreadsheet runs and no terminal obeys."""
+    """``text`` as a cell of a CSV that neither spreadsheet nor terminal executes."""
     text = _HIDDEN.sub(_written, text)
     return f"'{text}" if _WOULD_RUN.match(text) else text
 
 
 def from_cell(cell: str) -> str:
-    """The text that ``to_cell`` made ``cell`` of; a cell that a person typed stays as typed."""
+    """The text that ``to_cell`` escaped as ``cell``; a cell that a person typed is unchanged."""
     cell = _BEHIND_OURS.sub("", cell, count=1) if cell.startswith("'") else cell
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), cell)
 
 
 def as_cells(frame: "pl.DataFrame") -> "pl.DataFrame":
-    """``frame`` with every text as ``to_cell`` has it, and the names of its columns as well."""
+    """``frame`` with every text and column name escaped by ``to_cell``."""
     import polars as pl
 
     texts = (pl.String, pl.Categorical, pl.Enum)
@@ -66,19 +66,19 @@ def _written(found: re.Match[str]) -> str:
 
 
 class Shown:
-    """Shows itself by its ``facts``: in a line at a prompt, as a table in a notebook."""
+    """A class shown by its ``facts``: one line at a prompt, a table in a notebook."""
 
     def facts(self) -> Mapping[str, object]:
-        """What a person wants to know of it, by name; no secret, and nothing is asked for it."""
+        """The facts to show, by name; no secret, and no request is made for them."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        """In one line."""
-        said = ", ".join(f"{name}={_in_line(value)}" for name, value in self.facts().items())
-        return f"{type(self).__name__}({said})"
+        """One line."""
+        facts = ", ".join(f"{name}={_in_line(value)}" for name, value in self.facts().items())
+        return f"{type(self).__name__}({facts})"
 
     def _repr_html_(self) -> str:
-        """As notebooks show it."""
+        """A table for notebooks."""
         return as_html(type(self).__name__, ((n, v) for n, v in self.facts().items()))
 
 

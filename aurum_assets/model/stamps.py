@@ -1,8 +1,7 @@
-"""Which instants are possible, as Polars expressions: near its operating day, on time, on a mark.
+"""Polars expressions for possible instants: near the operating day, on time, on a mark.
 
-The rules that follow from a table's columns (``Table.all_rules``) are made of these. Local time is
-not needed: the zones of the operators are whole hours away from UTC, so a mark of the hour in New
-York is one in UTC, on every day of the year.
+``Table.all_rules`` builds rules from them. Local time is not needed: the operators' zones are whole
+hours from UTC, so a full hour in New York is one in UTC, on every day of the year.
 """
 
 import datetime as dt
@@ -14,7 +13,7 @@ from aurum_assets.model.clock import DAY, HOUR, OperatingDay
 CLOCK_SLACK = dt.timedelta(minutes=10)
 """By how much an operator's clock may be ahead of ours, where config does not say otherwise."""
 
-_NEAR = 2 * DAY  # a forecast looks hours ahead; two days hold any operator's
+_NEAR = 2 * DAY  # forecasts are hours ahead; two days are enough for any operator
 _EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC) + DAY
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC) - DAY
 
@@ -42,7 +41,7 @@ def starts_on_a_mark() -> pl.Expr:
 
 
 def _shifted(instant: dt.datetime, by: dt.timedelta) -> dt.datetime:
-    """``instant`` moved, but never beyond what a calendar holds."""
+    """``instant`` shifted, within the range of the calendar."""
     if by < dt.timedelta(0):
         return max(instant, _EARLIEST - by) + by
     return min(instant, _LATEST - by) + by

@@ -1,14 +1,14 @@
-"""What a table is: columns with units, a key, rules; and how a frame is made to fit it.
+"""Table declarations (columns with units, key, rules), and fitting a frame to one.
 
-``Table.conform`` decides what may enter: it splits a parsed frame into the rows that keep every
-rule and the rows that break one, each with its reason. Nothing here reads a clock, a file or a
-catalog.
+``Table.conform`` decides which rows may enter: it splits a parsed frame into the rows that keep
+every rule and the rows that break one, each with its reason. Nothing here reads a clock, a file or
+a catalog.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import polars as pl
 import polars_hash  # noqa: F401  registers the .chash namespace on expressions
@@ -46,10 +46,10 @@ class Column:
         return f"{self.doc} [{self.unit}]" if self.unit else self.doc
 
 
-# By unit, what no market can have, whatever happens in it. A price is capped in the thousands and
-# penalty factors add some thousands; the largest grid of the continent moves about 165,000 MW, New
-# England's below 30,000. As wide as this they refuse what is broken and never what is dear: whether
-# a price is an ordinary one is for ``price_bounds`` of the config to say.
+# Bounds by unit that no market can exceed. A price is capped in the thousands and penalty factors
+# add some thousands; the largest grid of the continent has about 165,000 MW, New England's below
+# 30,000. Bounds this wide refuse broken values and never expensive ones: whether a price is an
+# ordinary one is decided by ``price_bounds`` of the config.
 BOUNDS: Mapping[str, tuple[float, float]] = {
     "USD/MWh": (-1e6, 1e6),
     "USD/MW": (-1e6, 1e6),
@@ -65,9 +65,9 @@ SUPERSEDED_AT = Column(
 
 @dataclass(frozen=True)
 class Rule:
-    """A sentence that every stored row makes true, named as you want to read it when it fails.
+    """A condition that every stored row fulfils; ``name`` is what a failure report shows.
 
-    ``holds`` is a boolean expression (null counts as kept); ``shows`` names the columns whose
+    ``holds`` is a boolean expression (null counts as true); ``shows`` names the columns whose
     values explain a failure.
     """
 
@@ -78,7 +78,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Conformed:
+class Split:
     """``good``: rows with the table's columns. ``broken``: ``position, rules, reason``."""
 
     good: pl.DataFrame
@@ -96,11 +96,11 @@ BROKEN_SCHEMA: Mapping[str, "pl.DataType"] = {
 class Table:
     """``columns`` in stored order; ``key`` unique within ``partition``; ``hashed`` values.
 
-    ``stays_in_day`` says that a row's interval must lie in the operating day of its snapshot,
-    ``keeps_history`` that a value which another one replaces is kept in ``history``. ``added``
-    names the (nullable) columns that came after the table was first released: where such a column
-    is null, a row has the hash that it had before. ``ragged`` says why the operator's stamps keep
-    to no marks; where it is empty, or the table has a ``source_stamp`` beside an aligned
+    ``stays_in_day``: a row's interval must lie in the operating day of its snapshot.
+    ``keeps_history``: a replaced value is kept in ``history``. ``added`` names the (nullable)
+    columns that came after the table was first released: where such a column is null, a row has
+    the hash that it had before. ``ragged``: why the operator's stamps are not on multiples of the
+    interval; where it is empty, or the table has a ``source_stamp`` beside an aligned
     ``interval_start``, an interval starts on a multiple of its own length.
     """
 
@@ -120,7 +120,7 @@ class Table:
 
     @cached_property
     def history(self) -> "Table":
-        """Where rows go as they were before another value took their place."""
+        """The table of replaced rows."""
         return Table(
             name=f"{self.name}_history",
             columns=(*self.columns, SUPERSEDED_AT),
@@ -129,7 +129,7 @@ class Table:
             sort=(*self.order, "fetched_at", "raw_sha256"),
             partition=self.partition,
             stays_in_day=False,
-            doc=f"What was superseded since. {self.doc}",
+            doc=f"Rows that were superseded since. {self.doc}",
             namespace=self.namespace,
             keeps_history=False,
             added=self.added,
@@ -162,7 +162,7 @@ class Table:
     def record_hash(self) -> pl.Expr:
         """SHA-256 (first 128 bits, hex) over table name, key and values in a canonical text.
 
-        A value of a column that was ``added`` follows with its name; its null leaves no trace.
+        A value of an ``added`` column follows with its name; its null adds nothing.
         """
         first = [n for n in (*self.key, *self.hashed) if n not in self.added]
         texts = [pl.lit(self.name), *(self._canonical(name) for name in first)]
@@ -189,7 +189,7 @@ class Table:
         frame: pl.DataFrame,
         day: OperatingDay | None = None,
         slack: dt.timedelta = CLOCK_SLACK,
-    ) -> Conformed:
+    ) -> Split:
         """Split ``frame`` into rows that may enter and rows that may not.
 
         ``frame`` has every column but ``record_hash``; row numbers are positions. ``slack``: by how
@@ -210,7 +210,7 @@ class Table:
         if good.select(pl.struct(self.key).is_duplicated().any()).item():
             good, conflicts = self._without_duplicates(good)
             broken = pl.concat([broken, conflicts])
-        return Conformed(good.select(self.names), broken)
+        return Split(good.select(self.names), broken)
 
     def _typed(self, frame: pl.DataFrame) -> pl.DataFrame:
         expected = {n: t for n, t in self.schema.items() if n != "record_hash"}
@@ -224,8 +224,13 @@ class Table:
             frame = frame.with_columns(pl.col(n).cast(t[0]) for n, t in wrong.items())
         return frame
 
-    def all_rules(self, day: OperatingDay | None, slack: dt.timedelta = CLOCK_SLACK) -> list[Rule]:
-        """The table's own rules, and those that follow from its columns and the ``day``."""
+    def all_rules(
+        self, day: OperatingDay | None, slack: dt.timedelta = CLOCK_SLACK
+    ) -> tuple[Rule, ...]:
+        """The table's own rules, and those derived from its columns and the ``day``."""
+        return _all_rules(self, day, slack)
+
+    def _rules_of_columns(self) -> list[Rule]:
         required = [c.name for c in self.columns if not c.nullable and c.name != "record_hash"]
         rules = [
             Rule(f"{n}_is_present", pl.col(n).is_not_null(), self.key, "contract") for n in required
@@ -234,14 +239,14 @@ class Table:
             if column.dtype == pl.Float64:
                 finite = pl.col(column.name).is_finite()
                 rules.append(Rule(f"{column.name}_is_a_finite_number", finite, (column.name,)))
-            if column.unit in BOUNDS and self.namespace == "market":  # others follow from these
+            if column.unit in BOUNDS and self.namespace == "market":  # others derive from it
                 within = pl.col(column.name).is_between(*BOUNDS[column.unit])
                 within |= ~pl.col(column.name).is_finite()  # which has a rule of its own
                 rules.append(Rule(f"{column.name}_is_possible", within, (column.name,)))
-        return [*rules, *self._stamp_rules(day, slack), *self.rules]
+        return rules
 
     def _stamp_rules(self, day: OperatingDay | None, slack: dt.timedelta) -> list[Rule]:
-        """What follows from the columns of stamps; of those that need one, for ``day``."""
+        """The rules derived from the columns of instants, some of them for ``day``."""
         rules: list[Rule] = []
         start, names = ("interval_start",), set(self.names)
         if {"interval_start", "interval_end"} <= names and (
@@ -282,11 +287,16 @@ class Table:
         return kept, broken
 
 
+@lru_cache(maxsize=256)  # each check of a day asks for the same
+def _all_rules(table: Table, day: OperatingDay | None, slack: dt.timedelta) -> tuple[Rule, ...]:
+    return (*table._rules_of_columns(), *table._stamp_rules(day, slack), *table.rules)  # noqa: SLF001
+
+
 DUPLICATE_RULE = "key_is_said_once"
 UNREADABLE_RULE = "record_can_be_read"
 
 
-def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
+def _explain(rows: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     """``position, rules, reason`` of rows that break at least one of ``rules``."""
     broken = [pl.when(~r.holds.fill_null(value=True)).then(pl.lit(r.name)) for r in rules]
     reasons = [
@@ -294,7 +304,7 @@ def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
             pl.concat_str(
                 pl.lit(f"{r.name}: "),
                 pl.concat_str(
-                    [pl.concat_str(pl.lit(f"{n}="), _in_words(n, rows.schema[n])) for n in r.shows],
+                    [pl.concat_str(pl.lit(f"{n}="), _as_text(n, rows.schema[n])) for n in r.shows],
                     separator=", ",
                 ),
             )
@@ -308,9 +318,9 @@ def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
     )
 
 
-def _in_words(name: str, dtype: pl.DataType) -> pl.Expr:
-    """The value as text. Polars panics where an instant lies beyond the calendar: that is a number
-    of microseconds.
+def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The value as text. Polars panics on instants beyond the calendar: these are shown in
+    microseconds.
     """
     column = pl.col(name)
     if dtype != UTC:
@@ -321,20 +331,20 @@ def _in_words(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def fold(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The current value of each key from all that was said of it, and the values before it.
+    """The current value of each key from all snapshots, and its earlier values.
 
-    ``frame`` has the table's columns, several rows a key, in whatever order they arrived. The value
-    of a key is what the last snapshot by (``fetched_at``, ``raw_sha256``) says; its provenance is
-    that of the first snapshot in the value's unbroken run. The runs before it are the history, each
-    superseded when the next one was fetched. Both come back in their table's order.
+    ``frame`` has the table's columns, several rows a key, in any order. The value of a key is that
+    of the last snapshot by (``fetched_at``, ``raw_sha256``); its provenance is that of the first
+    snapshot in the value's unbroken run. Earlier runs are the history, each superseded when the
+    next one was fetched. Returns (rows, history), each in its table's order.
     """
     ordered = frame.sort(table.order)
     again = pl.all_horizontal(pl.col(k).eq_missing(pl.col(k).shift(1)) for k in table.key)
     if len(frame) < 2 or not ordered.select(again.slice(1).any()).item():  # noqa: PLR2004  a pair
         return ordered, table.history.empty()
-    said = frame.sort("fetched_at", "raw_sha256", maintain_order=True)
+    by_fetch = frame.sort("fetched_at", "raw_sha256", maintain_order=True)
     begins = pl.col("record_hash") != pl.col("record_hash").shift(1).over(table.key)
-    runs = said.filter(begins.fill_null(value=True)).with_columns(
+    runs = by_fetch.filter(begins.fill_null(value=True)).with_columns(
         pl.col("fetched_at").shift(-1).over(table.key).alias(SUPERSEDED_AT.name)
     )
     is_current = pl.col(SUPERSEDED_AT.name).is_null()
@@ -346,7 +356,7 @@ def fold(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
 def as_of(table: Table, rows: pl.LazyFrame, instant: dt.datetime) -> pl.LazyFrame:
     """The table as it was known at ``instant``, from its rows and those of its history together.
 
-    Of each key the last that had been fetched by then counts: two rows may say the same.
+    The last row of each key that was fetched by then counts: two rows may have the same value.
     """
     known = rows.select(table.names).filter(pl.col("fetched_at") <= instant)
     last = known.sort("fetched_at", "raw_sha256").unique(

@@ -1,8 +1,8 @@
-"""The checks of reference tables: what a person should look at after an operating day was observed.
+"""The checks of reference tables after an operating day was observed.
 
-Each is a pure function of all sightings, the table and the reviewed file, so that looking again
-says the same. All of them report; none keeps a row out. Where nothing was seen on the day, each is
-skipped; so is ``vanished`` where no earlier day is known.
+Each is a pure function of all sightings, the table and the reviewed file, so that a repetition
+gives the same result. All of them report; none keeps a row out. Where nothing was seen on the day,
+each is skipped; so is ``vanished`` where no earlier day is known.
 """
 
 import datetime as dt
@@ -19,7 +19,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Known:
-    """What the checks look at: all ``sightings``, the table's ``rows``, what people ``reviewed``.
+    """The inputs of the checks: all ``sightings``, the table's ``rows``, what people ``reviewed``.
 
     ``day`` is the operating day that was observed.
     """
@@ -44,7 +44,7 @@ class Known:
 
 
 def evaluate(known: Known) -> list[Verdict]:
-    """Every check of the reference, in order."""
+    """Run every check of the reference, in order."""
     return [CHECKS[name][1](known) for name in checks_of(known.reference)]
 
 
@@ -55,16 +55,16 @@ def checks_of(reference: Reference) -> list[str]:
 
 
 def unknown(known: Known) -> Verdict:
-    """Each location seen that day is in the operator's list, or a person typed something of it.
+    """Each location seen that day is in the operator's list, or was reviewed by a person.
 
     Skipped where nothing was seen.
     """
     reference, ids = known.reference, known.reference.ids
     listed = known.sightings.filter(pl.col("dataset").is_in(reference.lists))
-    said = pl.any_horizontal(pl.col(reference.typed).is_not_null())
+    reviewed = pl.any_horizontal(pl.col(reference.typed).is_not_null())
     found = (
         known.things.join(listed, on=ids, how="anti")
-        .join(known.reviewed.filter(said), on=ids, how="anti")
+        .join(known.reviewed.filter(reviewed), on=ids, how="anti")
         .select(*ids, reference.called, "seen_in")
     )
     return _verdict(known, "unknown", found, "are in no list of the operator and not reviewed")
@@ -124,14 +124,16 @@ def shared_names(known: Known) -> Verdict:
 
 
 def without_fuel(known: Known) -> Verdict:
-    """The fuel of each generator seen that day is known: a feed said it, or a person typed it.
+    """The fuel of each generator seen that day is known from a feed, or a person typed it.
 
     Skipped where nothing was seen.
     """
     reference = known.reference
     missing = known.things.filter(pl.col("fuel").is_null())
     found = missing.select(*reference.ids, reference.called)
-    return _verdict(known, "without_fuel", found, "have no fuel: no feed said it, nobody typed it")
+    return _verdict(
+        known, "without_fuel", found, "have no fuel: neither a feed nor a person gave it"
+    )
 
 
 CHECKS: Mapping[str, tuple[str, Callable[[Known], Verdict]]] = {
@@ -140,7 +142,7 @@ CHECKS: Mapping[str, tuple[str, Callable[[Known], Verdict]]] = {
 }
 
 
-def _verdict(known: Known, check: str, found: pl.DataFrame, words: str) -> Verdict:
+def _verdict(known: Known, check: str, found: pl.DataFrame, what: str) -> Verdict:
     if known.observed.is_empty():
         return nothing_to_judge(check, f"nothing was seen on {known.day}")
     if found.is_empty():
@@ -148,7 +150,7 @@ def _verdict(known: Known, check: str, found: pl.DataFrame, words: str) -> Verdi
         return Verdict(check, True, "WARN", 0, f"none of the {seen} that were seen")
     shown = found.head(_SHOWN).to_dicts()
     named = ", ".join(f"{row[known.reference.id]} {_name(known.reference, row)}" for row in shown)
-    reason = f"{len(found)} {words}: {named}"
+    reason = f"{len(found)} {what}: {named}"
     return Verdict(check, False, "WARN", len(found), reason, tuple(shown))
 
 

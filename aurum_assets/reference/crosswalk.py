@@ -1,8 +1,9 @@
-"""How what was seen becomes what things are called: pure merges, frame to frame.
+"""Derive reference tables from sightings: pure merges, frame to frame.
 
-A sighting says that a dataset named a thing on an operating day. All sightings are kept, so that
-what follows from them does not depend on the order in which the days were looked at. What belongs
-to locations or to generators alone is in ``nodes`` and ``generators``; no files and no lake here.
+A sighting is a row that says that a dataset named a thing (a location, a generator) on an operating
+day. All sightings are kept, so that the result does not depend on the order in which days were
+observed. What concerns only locations or generators is in ``nodes`` and ``generators``; no files
+and no lake here.
 
 A *reviewed* frame is what a CSV of ``config/`` holds, all text: a row per thing, the columns that
 runs complete (``names`` and the attributes), and those that only people fill (``typed``). A filled
@@ -26,12 +27,12 @@ PROVENANCE = ("fetched_at", "raw_sha256")
 class Reference:
     """A kind of thing that operators number and name.
 
-    ``sightings`` has a row per operating day, thing, name and dataset; ``table`` is what follows
-    from all of them. ``id`` and ``called`` are the columns of number and name, ``attributes`` what
-    datasets say besides. The spelling of the datasets ``lists`` goes first. ``reads`` gives the
-    columns of a market table in which such things are named (none where they are not); ``see``
+    ``sightings`` has a row per operating day, thing, name and dataset; ``table`` is derived from
+    all of them. ``id`` and ``called`` are the columns of number and name, ``attributes`` the other
+    columns that datasets give. The spelling of the datasets ``lists`` takes precedence. ``reads``
+    gives the columns of a market table that name such things (none where there are none); ``see``
     turns rows of those, with their provenance, into one row per thing and name (a name may be
-    null); ``follows`` gives the table's rows from all sightings and the reviewed frame.
+    null); ``follows`` derives the table's rows from all sightings and the reviewed frame.
     """
 
     key: str
@@ -49,7 +50,7 @@ class Reference:
 
     @property
     def ids(self) -> list[str]:
-        """The columns that tell one thing from another: two may share a name."""
+        """The columns that identify a thing: two may share a name."""
         return ["source", self.id]
 
     @property
@@ -63,17 +64,17 @@ class Reference:
 
 
 def family(name: pl.Expr) -> pl.Expr:
-    """What spellings of one name have in common: ``.H.INTERNAL_HUB`` is ``.H.INTERNALHUB``."""
+    """The common form of all spellings of a name: ``.H.INTERNAL_HUB`` is ``.H.INTERNALHUB``."""
     return name.str.to_uppercase().str.replace_all(r"[_\s]", "")
 
 
 def sighted(
     reference: Reference, dataset: str, source: str, day: dt.date, rows: pl.DataFrame
 ) -> pl.DataFrame:
-    """The sightings that a dataset's ``rows`` of an operating day are.
+    """The sightings in a dataset's ``rows`` of an operating day.
 
-    ``rows`` has the columns that ``reference.reads`` names, and ``PROVENANCE``. Comes back as rows
-    of ``reference.sightings``.
+    ``rows`` has the columns that ``reference.reads`` names, and ``PROVENANCE``. Returns rows of
+    ``reference.sightings``.
     """
     seen = reference.see(rows).with_columns(
         pl.coalesce(reference.called, reference.id).alias(reference.called),
@@ -85,9 +86,9 @@ def sighted(
 
 
 def conformed(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    """``frame`` as ``table`` has it, in its order. Raises ``ContractBroken`` where it does not fit.
+    """``frame`` in the form and order of ``table``. Raises ``ContractBroken`` if it does not fit.
 
-    These rows are made by us of rows that were let in: one that does not fit is an error of ours.
+    These rows are derived from accepted rows: one that does not fit is a bug of ours.
     """
     fitted = table.conform(frame.select(n for n in table.names if n != "record_hash"))
     if len(fitted.broken):
@@ -100,33 +101,33 @@ def history(reference: Reference, sightings: pl.DataFrame) -> pl.DataFrame:
     """How each thing was described, and from when to when.
 
     ``source``, id, name, the attributes, ``valid_from``, ``valid_to`` (null while it is true): a
-    row per change, sorted by thing and day. A dataset that begins to speak of a thing in words of
-    its own changes nothing; one that no longer says what it said does. What was not known at first
-    is no change when it becomes known. A thing that no dataset names is called by its id.
+    row per change, sorted by thing and day. It is no change when another dataset begins to describe
+    a thing differently, but it is one when a dataset changes its own description. A value that was
+    unknown at first is no change when it becomes known. A thing without a name is called by its id.
     """
-    ids, said = reference.ids, [reference.called, *reference.attributes]
-    turns = _turns(reference, sightings)
+    ids, columns = reference.ids, [reference.called, *reference.attributes]
+    changes = _changes(reference, sightings)
     first = sightings.group_by(ids).agg(pl.col("operating_day").min())
-    points = [first, *(_points(reference, turns, name) for name in said)]
+    points = [first, *(_points(reference, changes, name) for name in columns)]
     days = pl.concat(points, how="diagonal").group_by(*ids, "operating_day")
     described = (
-        days.agg(pl.col(said).drop_nulls().first())
+        days.agg(pl.col(columns).drop_nulls().first())
         .sort(*ids, "operating_day")
-        .with_columns(pl.col(said).forward_fill().backward_fill().over(ids))
+        .with_columns(pl.col(columns).forward_fill().backward_fill().over(ids))
         .with_columns(pl.col(reference.called).fill_null(pl.col(reference.id)))
     )
     return (
-        described.filter(_differs([*ids, *said]))
+        described.filter(_differs([*ids, *columns]))
         .with_columns(
             valid_from=pl.col("operating_day"),
             valid_to=pl.col("operating_day").shift(-1).over(ids),
         )
-        .select(*ids, *said, "valid_from", "valid_to")
+        .select(*ids, *columns, "valid_from", "valid_to")
     )
 
 
 def _differs(names: list[str]) -> pl.Expr:
-    """Whether a row says anything else than the row above."""
+    """Whether a row differs from the row above."""
     same = [pl.col(n).eq_missing(pl.col(n).shift(1)) for n in names]
     return ~pl.all_horizontal(same) | (pl.int_range(pl.len()) == 0)
 
@@ -135,11 +136,11 @@ def _rank(reference: Reference) -> pl.Expr:
     return (~pl.col("dataset").is_in(reference.lists)).cast(pl.UInt8)
 
 
-def _turns(reference: Reference, sightings: pl.DataFrame) -> pl.DataFrame:
-    """The days on which a dataset began to describe a thing as it does.
+def _changes(reference: Reference, sightings: pl.DataFrame) -> pl.DataFrame:
+    """The days on which a dataset changed its description of a thing.
 
-    Spellings of one name are written as the operator's own list writes it, else the first in the
-    alphabet; a name that is but the id is null.
+    Spellings of one name are replaced by that of the operator's own list, else by the first in the
+    alphabet; a name that is only the id becomes null.
     """
     ids, called = reference.ids, reference.called
     named = sightings.with_columns(
@@ -152,29 +153,31 @@ def _turns(reference: Reference, sightings: pl.DataFrame) -> pl.DataFrame:
         .unique([*ids, "__family"], keep="first", maintain_order=True)
         .select(*ids, "__family", called)
     )
-    said = [called, *reference.attributes]
+    columns = [called, *reference.attributes]
     per_day = [*ids, "dataset", "operating_day"]
     return (
         named.drop(called)
         .join(spelling, on=[*ids, "__family"], how="left", nulls_equal=True)
-        .select(*per_day, *said)
-        .sort(*per_day, *said, nulls_last=True)
+        .select(*per_day, *columns)
+        .sort(*per_day, *columns, nulls_last=True)
         .unique(per_day, keep="first", maintain_order=True)
-        .filter(_differs([*ids, "dataset", *said]))
+        .filter(_differs([*ids, "dataset", *columns]))
     )
 
 
-def _points(reference: Reference, turns: pl.DataFrame, name: str) -> pl.DataFrame:
-    """The days on which ``name`` of a thing became what it is: ``ids, operating_day, name``.
+def _points(reference: Reference, changes: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The days on which ``name`` of a thing changed: ``ids, operating_day, name``.
 
-    Of the first words of several datasets the earliest count.
+    Of the first values of several datasets the earliest counts.
     """
     ids, order = reference.ids, ["operating_day", "__rank", "dataset"]
-    said = turns.filter(pl.col(name).is_not_null()).with_columns(__rank=_rank(reference))
+    known = changes.filter(pl.col(name).is_not_null()).with_columns(__rank=_rank(reference))
     before = pl.col(name).shift(1).over([*ids, "dataset"])
-    said = said.with_columns(__before=before).sort(order)
-    first = said.filter(pl.col("__before").is_null()).unique(ids, keep="first", maintain_order=True)
-    changed = said.filter(pl.col("__before") != pl.col(name))
+    known = known.with_columns(__before=before).sort(order)
+    first = known.filter(pl.col("__before").is_null()).unique(
+        ids, keep="first", maintain_order=True
+    )
+    changed = known.filter(pl.col("__before") != pl.col(name))
     return (
         pl.concat([first, changed])
         .sort(order)
@@ -205,19 +208,19 @@ def reviewed_over(
     sightings: pl.DataFrame,
     reviewed: pl.DataFrame,
 ) -> pl.DataFrame:
-    """``described`` with what people typed: the ``typed`` columns, and attributes of their own.
+    """``described`` with what people typed: the ``typed`` columns, and their own attributes.
 
-    An attribute counts as a person's where no dataset ever said it of the thing; else a run may
-    have written it, and the datasets know better what it is today.
+    An attribute counts as typed where no dataset ever gave it for the thing; else a run may have
+    written it, and the datasets have the present value.
     """
     ids = reference.ids
     frame = described.join(reviewed.select(*ids, *reference.typed), on=ids, how="left")
     for name in reference.attributes:
-        said = sightings.select(*ids, name).unique()
+        from_datasets = sightings.select(*ids, name).unique()
         own = (
             reviewed.select(*ids, name)
             .drop_nulls(name)
-            .join(said, on=[*ids, name], how="anti")
+            .join(from_datasets, on=[*ids, name], how="anti")
             .rename({name: "__own"})
         )
         frame = (
@@ -229,7 +232,7 @@ def reviewed_over(
 
 
 def as_reviewed(reference: Reference, rows: pl.DataFrame) -> pl.DataFrame:
-    """The newest of the table's ``rows`` of each thing, as a run writes it for review."""
+    """The newest row of each thing, in the form of the reviewed file."""
     newest = rows.unique(reference.ids, keep="last", maintain_order=True)
     ours = [*reference.ids, "names", *reference.attributes]
     return newest.select(*ours, *(pl.lit(None, pl.String).alias(n) for n in reference.typed))
@@ -238,7 +241,7 @@ def as_reviewed(reference: Reference, rows: pl.DataFrame) -> pl.DataFrame:
 def completed(reference: Reference, reviewed: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     """``reviewed`` with the rows and cells that it lacks, from ``more``.
 
-    No filled cell is changed, but for ``names``, to which those of ``more`` are added. Sorted by
+    No filled cell is changed, except ``names``, to which those of ``more`` are added. Sorted by
     source and id, numbers as numbers. Columns that people added stay, at the right.
     """
     ids = reference.ids

@@ -1,12 +1,12 @@
 """The generators of New England: names, fuels, and the greatest output that was seen.
 
-There is no roster of generators in the operator's web services. This one is put together from the
+There is no roster of generators in the operator's web services. This one is derived from the
 network nodes of type UNIT in ``/locations/all`` and from ``/generation/resource``, by number.
 
 Source: ``isone_locations`` and ``isone_generation_by_resource``.
 Grain: generator.
 Units: MW; days are operating days.
-Caveats: ``fuel`` is what ``/generation/resource`` said last, else what a person typed into
+Caveats: ``fuel`` is the last one in ``/generation/resource``, else what a person typed into
 ``config/generators.csv``; ``zone`` is what a person typed; ``capacity_seen`` is the greatest output
 that was seen, which may be far below what the generator can make. A node and a resource of one
 number are taken to be one generator: where their names differ, ``names`` has both.
@@ -23,7 +23,7 @@ _NODE = ("location_id", "location_name", "network_node_type")
 
 
 def reads(table: Table) -> tuple[str, ...]:
-    """The columns in which ``table`` speaks of generators."""
+    """The columns of ``table`` that describe generators; none where it has none."""
     for columns in (_RESOURCE, _NODE):
         if set(columns) <= set(table.names):
             return columns
@@ -31,7 +31,7 @@ def reads(table: Table) -> tuple[str, ...]:
 
 
 def see(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per generator and name: the fuel said last, the greatest output."""
+    """One row per generator and name: the last fuel, the greatest output."""
     if "resource_id" in rows.columns:
         return rows.group_by("resource_id", "resource_name").agg(
             pl.col("fuel").sort_by("interval_start", "fuel").last(),

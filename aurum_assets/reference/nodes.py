@@ -7,7 +7,7 @@ locations may share a name ("Maine": 7505 and 8503 are two), and a location may 
 Source: whatever the tables of the datasets name; the operator's own list is ``/locations/all``.
 Grain: location x change of its name, type, area type or network node type.
 Units: none; days are operating days, ``valid_to`` is the first day of which a row is not true.
-Caveats: no feed says in which zone a node lies: ``zone`` and ``reserve_zone`` are what a person
+Caveats: no feed has the zone of a node: ``zone`` and ``reserve_zone`` are what a person
 typed into ``config/iso_nodes.csv``, or the location itself where it is a zone. An attribute that
 was learned later is taken to have been true from the beginning.
 """
@@ -19,9 +19,9 @@ from aurum_assets.model.table import Table
 from aurum_assets.reference.crosswalk import PROVENANCE, Reference, history, reviewed_over, summary
 
 LISTS = ("isone_locations",)
-_SYSTEM = "7000"  # told beside the reserve zones, and none of them
+_SYSTEM = "7000"  # listed with the reserve zones, and none of them
 
-# The column that numbers a location -> what the same table says of it, and what its number says.
+# The column with a location's number -> its attributes, from the same table or from the number.
 _NAMED_BY: dict[str, dict[str, pl.Expr]] = {
     "location_id": {
         name: pl.col(name)
@@ -48,16 +48,16 @@ def _number(columns: list[str]) -> str:
 
 
 def reads(table: Table) -> tuple[str, ...]:
-    """The columns in which ``table`` speaks of locations."""
+    """The columns of ``table`` that describe locations; none where it has none."""
     number = _number(table.names)
-    said = {n for e in _NAMED_BY.get(number, {}).values() for n in e.meta.root_names()}
-    return tuple(n for n in table.names if n == number or n in said)
+    read = {n for e in _NAMED_BY.get(number, {}).values() for n in e.meta.root_names()}
+    return tuple(n for n in table.names if n == number or n in read)
 
 
 def see(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per location and name; where a day says two types, the first in the alphabet."""
+    """One row per location and name; of two types on a day, the first in the alphabet."""
     number = _number(rows.columns)
-    said = {
+    known = {
         name: expression
         for name, expression in _NAMED_BY[number].items()
         if set(expression.meta.root_names()) <= set(rows.columns)
@@ -66,7 +66,7 @@ def see(rows: pl.DataFrame) -> pl.DataFrame:
     seen = rows.select(
         *PROVENANCE,
         location_id=pl.col(number),
-        **{n: said.get(n, absent) for n in ("location_name", *_ATTRIBUTES)},
+        **{n: known.get(n, absent) for n in ("location_name", *_ATTRIBUTES)},
     )
     return seen.group_by("location_id", "location_name").agg(
         pl.col(_ATTRIBUTES).min(), pl.col(PROVENANCE).sort_by(PROVENANCE).first()
@@ -90,8 +90,8 @@ def crosswalk(sightings: pl.DataFrame, reviewed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _typed_type() -> pl.Expr:
-    """The type that a person typed. Version 0.1 wrote of the system that it is a reserve zone: no
-    person's word, though it stands in the files of its homes.
+    """The type that a person typed. Version 0.1 wrote RESERVE ZONE for the whole system: nobody
+    typed that, although it is in the files of its homes.
     """
     written = (pl.col("location_id") == _SYSTEM) & (pl.col("location_type") == "RESERVE ZONE")
     return pl.when(~written.fill_null(value=False)).then("location_type")

@@ -1,11 +1,11 @@
-"""The alerts: which are open, and what is still to be said of them to whom.
+"""Alerts: the open ones, and notices that are still to be sent to receivers.
 
-    alert     one row a trouble: open until it is over, one at a time for (kind, dataset, subject)
-    outgoing  what is to be sent: written in the transaction that opens or ends an alert, removed
-              once it has arrived, so that a kill or a dead receiver between the two loses nothing
+    alert     one row per incident, open until it is over; one for (kind, dataset, subject)
+    outgoing  notices to send: written in the transaction that opens or closes an alert, removed
+              once delivered, so that a kill or a dead receiver in between loses nothing
 
-A receiver may hear a notice twice, always with the same ``alert_id``. Deciding what is a trouble is
-``ingest``'s (``watch``) and, for Dagster's runs and checks, ``graph``'s.
+A receiver may get a notice twice, always with the same ``alert_id``. Incidents are detected by
+``ingest.watch`` and, for Dagster's runs and checks, by ``graph.alerts``.
 """
 
 import datetime as dt
@@ -60,7 +60,7 @@ REMEDIES: Mapping[str, str] = {
     "asks again by itself.",
     "check_error": "Look at the check's sample; correct the rule or parser if the data is right, "
     "then run `aurum requeue`.",
-    "drift": "Compare the sample with expected_fields in config/; correct config or parser, then "
+    "drift": "Compare the sample with fields in config/; correct config or parser, then "
     "run `aurum requeue`.",
     "empty_answer": "Look whether the operator shows anything for the day; nothing stored was "
     "touched.",
@@ -77,7 +77,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Incident:
-    """A trouble that a person should know of; ``subject`` tells troubles of one kind apart."""
+    """Something a person should know of; ``subject`` distinguishes incidents of one kind."""
 
     kind: Kind
     dataset: str
@@ -88,13 +88,13 @@ class Incident:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Of those with the same key, one alert is open at a time."""
+        """One alert for each key is open at a time."""
         return (self.kind, self.dataset, self.subject)
 
 
 @dataclass(frozen=True)
 class Alert:
-    """A trouble with its history. ``alert_id`` is the same in all that is said of it."""
+    """An incident with its history. ``alert_id`` is the same in all of its notices."""
 
     alert_id: str
     kind: Kind
@@ -116,7 +116,7 @@ class Alert:
 
 
 class Publisher(Protocol):
-    """Where documents go that others subscribe to."""
+    """A publisher of documents that others subscribe to."""
 
     def publish(self, topic: str, key: str, document: Mapping[str, Any]) -> None:
         """Hand ``document`` over for good, in bounded time; raises ``AurumError`` if it cannot."""
@@ -144,8 +144,13 @@ class Alerts:
         self._events = events
 
     @property
+    def webhook(self) -> str:
+        """The address that is told; empty where there is none. A secret."""
+        return self._webhook
+
+    @property
     def open(self) -> list[Alert]:
-        """The troubles that are not over, oldest first."""
+        """The open alerts, oldest first."""
         if not self._path.exists():
             return []
         with self._database(write=False) as db:
@@ -160,25 +165,25 @@ class Alerts:
         with self._database(write=False) as db:
             return int(db.execute("SELECT count(*) FROM outgoing").fetchone()[0])
 
-    def raise_(self, trouble: Incident) -> None:
-        """There is ``trouble``: said when it is new or becomes an ERROR, and again after a day.
+    def raise_(self, incident: Incident) -> None:
+        """Report ``incident``: a notice when it is new or becomes an ERROR, and again after a day.
 
-        An open alert says what was seen last, but that no WARN takes the place of an ERROR: around
-        midnight the two may come in turn.
+        An open alert has the latest sentence, except that no WARN replaces an ERROR: around
+        midnight the two may alternate.
         """
         now = self._clock()
         with self._database() as db:
-            held = self._open_one(db, trouble.key)
+            held = self._open_one(db, incident.key)
             if held is None:
-                self._open(db, trouble, now)
+                self._open(db, incident, now)
                 return
-            day = max(held["day"], trouble.day)
-            worse = trouble.severity == "ERROR" != held["severity"]
-            as_bad = trouble.severity in {"ERROR", held["severity"]}
-            if worse or (as_bad and trouble.day >= held["day"]):
+            day = max(held["day"], incident.day)
+            worse = incident.severity == "ERROR" != held["severity"]
+            as_bad = incident.severity in {"ERROR", held["severity"]}
+            if worse or (as_bad and incident.day >= held["day"]):
                 db.execute(
                     "UPDATE alert SET severity = ?, sentence = ? WHERE id = ?",
-                    (trouble.severity, redacted(trouble.sentence), held["id"]),
+                    (incident.severity, redacted(incident.sentence), held["id"]),
                 )
             db.execute(
                 "UPDATE alert SET seen = ?, day = ? WHERE id = ?", (_s(now), day, held["id"])
@@ -188,10 +193,10 @@ class Alerts:
                 self._announce(db, held["id"], "opened" if worse else "reminder")
 
     def settle(self, kind: Kind, dataset: str, subject: str, day: str = "") -> None:
-        """There is no such trouble (on ``day``): an open alert is over.
+        """Close the open alert: the incident is over (on ``day``).
 
-        A good later day ends the alert of an earlier one only where that was not seen for an hour:
-        around midnight both days are looked at in turn.
+        A good later day closes the alert of an earlier one only where that was not seen for an
+        hour: around midnight both days are examined in turn.
         """
         if not self._path.exists():
             return
@@ -206,16 +211,16 @@ class Alerts:
             self._announce(db, held["id"], "recovered")
 
     def settle_others(self, kind: Kind, there: set[tuple[str, str, str]]) -> None:
-        """Of ``kind``, only the troubles with these keys are there."""
+        """Close the alerts of ``kind`` except those with these keys."""
         for alert in self.open:
             if alert.kind == kind and (kind, alert.dataset, alert.subject) not in there:
                 self.settle(kind, alert.dataset, alert.subject, alert.day)
 
     def send(self) -> None:
-        """Say what is to be said, in order, for 20 seconds at most; what fails waits.
+        """Send pending notices in order, for 20 seconds at most; what fails waits.
 
-        One process at a time (the caller's to see to). A receiver that failed is left alone until
-        the next look, so that it costs one timeout, and does not hold up the others.
+        One process at a time (the caller holds a lock). A receiver that failed is skipped until
+        the next call, so that it costs one timeout and does not delay the others.
         """
         if not self._path.exists():
             return
@@ -249,25 +254,25 @@ class Alerts:
 
     # --- within ----------------------------------------------------------------------------------
 
-    def _open(self, db: sqlite3.Connection, trouble: Incident, now: dt.datetime) -> None:
-        text = json.dumps([*trouble.key, now.isoformat(), self._environment])
+    def _open(self, db: sqlite3.Connection, incident: Incident, now: dt.datetime) -> None:
+        text = json.dumps([*incident.key, now.isoformat(), self._environment])
         alert_id = hashlib.sha256(text.encode()).hexdigest()[:24]
         db.execute(
             "INSERT INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (
                 alert_id,
-                *trouble.key,
-                trouble.severity,
-                trouble.day,
-                redacted(trouble.sentence),
-                REMEDIES[trouble.kind],
+                *incident.key,
+                incident.severity,
+                incident.day,
+                redacted(incident.sentence),
+                REMEDIES[incident.kind],
                 *[_s(now)] * 3,
             ),
         )
         self._announce(db, alert_id, "opened")
 
     def _announce(self, db: sqlite3.Connection, alert_id: str, notice: Notice) -> None:
-        """To be sent to every receiver; sent by ``send``."""
+        """Queue a notice for every receiver, for ``send``."""
         row = db.execute("SELECT * FROM alert WHERE id = ?", (alert_id,)).fetchone()
         document = json.dumps({"notice": notice, **self._alert(row).as_dict()})
         receivers = ["log", *["webhook"] * bool(self._webhook), *["kafka"] * bool(self._events)]
@@ -284,7 +289,7 @@ class Alerts:
         elif receiver == "log":
             over = document["notice"] == "recovered"
             serious = log.error if document["severity"] == "ERROR" else log.warning
-            # A recovery is a warning too: who saw the beginning should see the end.
+            # A recovery is a warning too, so that it has the same readers as the beginning.
             (log.warning if over else serious)("alert", **document)
 
     def _forget_old(self) -> None:

@@ -38,7 +38,7 @@ from aurum_assets.resources import hosts
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
 from aurum_assets.resources.fallback import Ask, EndpointMemory
-from aurum_assets.resources.limits import TELL_SECONDS, Limiter, retry_after
+from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, retry_after
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State
 from aurum_assets.resources.wire import (
@@ -106,8 +106,8 @@ def full_jitter(ceiling: float) -> float:
 class ApiClient:
     """Asks one source, by all of its rules. Safe for use by several threads.
 
-    The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` hears
-    every second of a wait that is longer than ``TELL_SECONDS`` why, and how many seconds are left.
+    The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` is
+    called every second of a wait of more than ``REPORT_SECONDS`` with reason and seconds left.
     """
 
     def __init__(
@@ -247,7 +247,7 @@ class ApiClient:
 
     def _rest(self, seconds: float, what: str, more: str) -> None:
         """Wait ``seconds`` until ``what``, and tell of it where that is long."""
-        while seconds > TELL_SECONDS:
+        while seconds > REPORT_SECONDS:
             self._tell(f"{what} in {math.ceil(seconds)} s {more}")
             self._sleep(1.0)
             seconds -= 1.0
@@ -343,7 +343,7 @@ class ApiClient:
             nonlocal told
             if run.probing:
                 self._breaker.keep()
-            told = told or seconds > TELL_SECONDS
+            told = told or seconds > REPORT_SECONDS
             if told:
                 self._tell(f"{why}: next request in {math.ceil(seconds)} s")
 
@@ -355,7 +355,7 @@ class ApiClient:
         try:
             yield
         finally:
-            self._limiter.landed(slot)
+            self._limiter.arrived(slot)
 
     def _url(self, ask: Ask, endpoint: Endpoint) -> str:
         if ask.page:

@@ -1,7 +1,7 @@
-"""The circuit breaker: leaves a source alone that has been unavailable several times in a row.
+"""The circuit breaker: blocks requests to an operator after several failed fetches in a row.
 
-What counts is fetches, not attempts: each fetch has already asked again with growing pauses. The
-state is in ``State``, so that all processes share one breaker. Requests are made elsewhere.
+It counts fetches, not attempts: each fetch has already retried with growing pauses. The state is in
+``State``, so that all processes share one breaker. Requests are made elsewhere.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ MEMORY_SECONDS = 3600.0
 class Breaker:
     """Closed, open for ``breaker_seconds``, then half open: one probe over all processes.
 
-    Each failure is a word of its own, so that no count is lost between processes.
+    Each failure is an entry of its own, so that no count is lost between processes.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Breaker:
         self._failure_prefix = f"breaker:{config.name}:failure:"
 
     def admit(self) -> bool:
-        """Whether the caller is the probe. Raises ``SourceUnavailable`` while nobody may ask.
+        """Whether the caller is the probe. Raises ``SourceUnavailable`` while the breaker is open.
 
         A probe must end in ``failed`` or ``answered``, or ``leave``.
         """
@@ -56,7 +56,7 @@ class Breaker:
         return self._still_half_open()
 
     def _still_half_open(self) -> bool:
-        """Look again as the holder of the probe: an earlier probe may have ended meanwhile."""
+        """Check again as the holder of the probe: an earlier probe may have ended meanwhile."""
         try:
             self.refuse_if_open()
         except SourceUnavailable:
@@ -69,15 +69,15 @@ class Breaker:
 
     @property
     def tripped(self) -> bool:
-        """Whether the source was unavailable often enough: nobody asks, or one probe at a time."""
+        """Whether the breaker is open or half open."""
         return not self._is_closed()
 
     def keep(self) -> None:
-        """The probe is still waiting for its turn: nobody else becomes the probe meanwhile."""
+        """Keep the probe while it waits for a slot: no other process becomes the probe."""
         self._state.set(self._probe_key, "", self._probe_seconds)
 
     def leave(self) -> None:
-        """The probe ends without a word on the source."""
+        """The probe ends without a result."""
         self._state.delete(self._probe_key)
 
     def failed(self, *, probing: bool) -> None:
@@ -90,7 +90,7 @@ class Breaker:
             self.leave()
 
     def answered(self, *, probing: bool) -> None:
-        """The source answered a fetch, be it with a refusal: it is there."""
+        """The operator answered a fetch, even if with a refusal: it is available."""
         failures = self._state.keys(self._failure_prefix)
         for key in failures:
             self._state.delete(key)

@@ -4,9 +4,11 @@ A wrong file is one ``ConfigError`` naming file, dataset, key, what it holds and
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from pydantic import TypeAdapter, ValidationError
@@ -25,7 +27,8 @@ from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.logs import get_logger
 
-_RENAMED = {"retention_days": "repair_days"}  # keys of a dataset: it never said what is retained
+# Keys of a dataset: retention_days never said what is retained; types are the code's.
+_RENAMED = {"retention_days": "repair_days", "expected_fields": "fields"}
 _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 log = get_logger(__name__)
 
@@ -64,8 +67,7 @@ def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
         for config in found.datasets:
             if config.key in configs:
                 raise _wrong(file, config.key, "key", "one entry", "it is there twice")
-            _check_against_code(file, config, known)
-            configs[config.key] = config
+            configs[config.key] = _checked_against_code(file, config, known)
     missing = sorted(set(known) - set(configs))
     if missing:
         names = ", ".join(f.name for f in files)
@@ -97,39 +99,94 @@ def _refuse_zeros(file: Path, operator: OperatorConfig) -> None:
 
 def _read_file(file: Path) -> IngestConfig:
     try:
-        return TypeAdapter(IngestConfig).validate_json(_renamed(file), strict=False)
+        return TypeAdapter(IngestConfig).validate_json(_current(file), strict=False)
     except ValidationError as error:
         first = max(error.errors(include_url=False), key=lambda e: len(e["loc"]))  # the innermost
         raise ConfigError(_sentence(file, first["loc"], first["msg"], first["input"])) from None
 
 
-def _renamed(file: Path) -> bytes:
-    """The text of ``file``, keys that have another name since the last version under their new one.
+def _current(file: Path) -> bytes:
+    """The text of ``file`` as the classes have it, keys of the last version under their new names.
 
-    Raises ``ConfigError`` where a dataset has both.
+    Raises ``ConfigError`` where a key stands beside its old one.
     """
     text = file.read_bytes()
     try:
         raw = msgspec.json.decode(text)
     except msgspec.DecodeError:
-        return text  # refused in words that say where
-    entries = raw.get("datasets") if isinstance(raw, dict) else None
+        return text  # refused later, with its place
+    if not isinstance(raw, dict):
+        return text
+    raw.pop("$schema", None)
     renamed: dict[str, str] = {}
-    if isinstance(raw, dict) and "source" in raw and "operator" not in raw:
+    if "source" in raw and "operator" not in raw:
         raw["operator"] = raw.pop("source")
         renamed["source"] = "operator"
-    for entry in entries if isinstance(entries, list) else []:
-        for old, new in _RENAMED.items():
-            if isinstance(entry, dict) and old in entry:
-                if new in entry:
-                    expected = f"{new} alone ({old} is its old name)"
-                    raise _wrong(file, str(entry.get("key")), old, expected, "both")
-                entry[new] = entry.pop(old)
-                renamed[old] = new
+    for entry in _objects(raw.get("datasets")):
+        renamed |= _with_new_names(file, entry)
+        formats = entry.pop("formats", None)
+        for feed in _objects(entry.get("feeds")):
+            if any("format" in endpoint for endpoint in _objects(feed.get("endpoints"))):
+                renamed["format"] = "formats"
+            if isinstance(feed.get("endpoints"), list):
+                named = (_by_format(file, entry, e, formats) for e in feed["endpoints"])
+                feed["endpoints"] = [endpoint for some in named for endpoint in some]
     for old, new in renamed.items():
         said = "a key has another name now; the old one is read by this version for the last time"
         log.warning(said, file=file.name, old=old, new=new)
-    return msgspec.json.encode(raw) if renamed else text
+    return msgspec.json.encode(raw)
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    """The JSON objects of a list; others are refused later, with their place."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _with_new_names(file: Path, entry: dict[str, Any]) -> dict[str, str]:
+    """Rename the old keys of a dataset; which ones it had."""
+    renamed = {old: new for old, new in _RENAMED.items() if old in entry}
+    for old, new in renamed.items():
+        if new in entry:
+            expected = f"{new} alone ({old} is its old name)"
+            raise _wrong(file, str(entry.get("key")), old, expected, "both")
+        value = entry.pop(old)
+        entry[new] = _without_types(value) if old == "expected_fields" else value
+    return renamed
+
+
+def _without_types(said: Any) -> Any:  # noqa: ANN401  whatever JSON holds
+    """``expected_fields`` of the last version, by dialect and with types, as ``fields``."""
+    found: dict[str, Any] = {}
+    for fields in said.values() if isinstance(said, dict) else [said]:
+        if not isinstance(fields, dict):
+            return said  # refused later, with its place
+        for name, one in fields.items():
+            if isinstance(one, dict):
+                found[name] = {k: v for k, v in one.items() if k != "type"}
+    return found
+
+
+def _by_format(
+    file: Path,
+    entry: dict[str, Any],
+    endpoint: Any,  # noqa: ANN401  as above
+    usual: object,
+) -> list[Any]:
+    """An endpoint for each of its ``formats``, failing those the dataset's ``usual`` ones.
+
+    The first keeps the name; the others' end in theirs.
+    """
+    if not isinstance(endpoint, dict) or ("formats" not in endpoint and usual is None):
+        return [endpoint]
+    formats = endpoint.pop("formats", usual)
+    if not isinstance(formats, list) or not formats or "format" in endpoint:
+        key, expected = str(entry.get("key")), "a list of formats, without format beside it"
+        raise _wrong(file, key, "formats", expected, repr(formats))
+    name = endpoint.get("name")
+    return [
+        {**endpoint, "name": name if n == 0 else f"{name}_{fmt}", "format": fmt}
+        for n, fmt in enumerate(formats)
+    ]
 
 
 def _sentence(file: Path, loc: tuple[int | str, ...], message: str, found: object) -> str:
@@ -141,27 +198,29 @@ def _sentence(file: Path, loc: tuple[int | str, ...], message: str, found: objec
         except (msgspec.DecodeError, KeyError, IndexError, TypeError):
             dataset = f" dataset number {loc[1] + 1},"
         loc = loc[2:]
-    shapes = ("literal[", ExpectedField.__name__)  # pydantic names which of two shapes it tried
+    shapes = ("literal[", "tuple[")  # pydantic names which of two shapes it tried
     key = ".".join(str(p) for p in loc if not str(p).startswith(shapes)) or "(the whole file)"
     shown = repr(found)
     shown = shown if len(shown) < 80 else shown[:77] + "..."  # noqa: PLR2004  a line of a terminal
     return f"{file.name}:{dataset} key {key}: {message}; found {shown}"
 
 
-def _check_against_code(  # noqa: C901, PLR0912  a list of refusals
+def _checked_against_code(  # noqa: C901  a list of refusals
     file: Path, config: DatasetConfig, known: Mapping[str, Dataset]
-) -> None:
-    """Refuse what pydantic cannot see: what the code has not, and what could never work."""
+) -> DatasetConfig:
+    """With the types of the code. Refuses what the code has not, and what could never work."""
     if config.key not in known:
         raise _wrong(file, config.key, "key", f"one of {', '.join(sorted(known))}", config.key)
-    dialects = {d.name for d in known[config.key].dialects}
-    spoken = "one of " + ", ".join(sorted(dialects))
-    for dialect in config.expected_fields:
-        if dialect not in dialects:
-            raise _wrong(file, config.key, "expected_fields", spoken, repr(dialect))
+    dataset = known[config.key]
+    dialects = {d.name for d in dataset.dialects}
     for dialect in config.live_dialects or ():
         if dialect not in dialects:
-            raise _wrong(file, config.key, "live_dialects", spoken, repr(dialect))
+            raise _wrong(file, config.key, "live_dialects", _one_of(dialects), repr(dialect))
+    config = config.of(dataset)
+    fields = {name for some in config.expected_fields.values() for name in some}
+    for name in config.fields:
+        if not any(field == name or fnmatchcase(field, name) for field in fields):
+            raise _wrong(file, config.key, f"fields.{name}", _one_of(fields), repr(name))
     _check_expectations(file, config)
     for name in ("lateness_minutes", "repair_days"):
         if getattr(config, name) < 1:
@@ -172,26 +231,40 @@ def _check_against_code(  # noqa: C901, PLR0912  a list of refusals
         raise _wrong(file, config.key, "clock_slack_minutes", expected, found)
     names: set[str] = set()
     for feed in config.feeds:
-        _check_probe(file, known[config.key], feed)
+        _check_probe(file, dataset, feed)
         _check_times(file, config.key, feed)
         if not feed.endpoints:
             raise _wrong(file, config.key, f"feeds.{feed.name}.endpoints", "at least one", "none")
         for endpoint in feed.endpoints:
-            key = f"feeds.{feed.name}.endpoints.{endpoint.name}"
-            if endpoint.dialect not in dialects:
-                raise _wrong(file, config.key, f"{key}.dialect", spoken, repr(endpoint.dialect))
-            if endpoint.name in names or not is_safe_name(endpoint.name):
-                expected = "a name that is not there twice, of letters, digits, dot, dash, _"
-                raise _wrong(file, config.key, key, expected, repr(endpoint.name))
+            _check_endpoint(file, dataset, feed, endpoint, names)
             names.add(endpoint.name)
-            _check_path(file, config.key, key, feed, endpoint)
+    return config
+
+
+def _one_of(names: Collection[str]) -> str:
+    return f"one of {', '.join(sorted(names))}"
+
+
+def _check_endpoint(
+    file: Path, dataset: Dataset, feed: Feed, endpoint: Endpoint, names: Collection[str]
+) -> None:
+    """Refuse an endpoint of no dialect, or of a name that is none or one of ``names``."""
+    key = f"feeds.{feed.name}.endpoints.{endpoint.name}"
+    dialects = {d.name for d in dataset.dialects}
+    if endpoint.dialect not in dialects:
+        found = repr(endpoint.dialect)
+        raise _wrong(file, dataset.key, f"{key}.dialect", _one_of(dialects), found)
+    if endpoint.name in names or not is_safe_name(endpoint.name):
+        expected = "a name that is not there twice, of letters, digits, dot, dash, _"
+        raise _wrong(file, dataset.key, key, expected, repr(endpoint.name))
+    _check_path(file, dataset.key, key, feed, endpoint)
 
 
 def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
     if feed.probe is None:
         return
     key, path = f"feeds.{feed.name}.probe", feed.probe.path
-    if dataset.operator.newest_said is None or feed.asks == "now":
+    if dataset.operator.newest_in is None or feed.asks == "now":
         expected = "none: its source has nothing to probe, or the feed asks for no day"
         raise _wrong(file, dataset.key, key, expected, repr(path))
     if not path.startswith("/") or "{" in path:
@@ -220,11 +293,10 @@ def _check_times(file: Path, dataset: str, feed: Feed) -> None:
 
 
 def _check_expectations(file: Path, config: DatasetConfig) -> None:
-    for dialect, fields in config.expected_fields.items():
+    for fields in config.expected_fields.values():
         for name, said in fields.items():
             if expected := _wrong_field(field_of(said), config):
-                key = f"expected_fields.{dialect}.{name}"
-                raise _wrong(file, config.key, key, expected, said)
+                raise _wrong(file, config.key, f"fields.{name}", expected, said)
     if config.price_bounds is not None and config.price_bounds[0] >= config.price_bounds[1]:
         raise _wrong(file, config.key, "price_bounds", "floor below cap", config.price_bounds)
     for name in ("price_tolerance", "volume_tolerance", "case_gap_seconds"):

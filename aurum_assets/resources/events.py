@@ -43,7 +43,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Brokers:
-    """Where Kafka is, and who we are there. The password is in no text of this."""
+    """Where Kafka is, and the credentials for it. The password is in no text of this."""
 
     servers: str = ""
     username: str = ""
@@ -88,6 +88,11 @@ class Events:
         """Why nothing is delivered for now; empty again ``AGAIN`` seconds after giving up."""
         reason, since = self._gave_up
         return reason if time.monotonic() - since < AGAIN else ""
+
+    @property
+    def brokers(self) -> Brokers:
+        """Who is told."""
+        return self._brokers
 
     @property
     def configured(self) -> bool:
@@ -175,7 +180,7 @@ class _Client:
         watch = _Watch(self._news, seconds)
         while True:
             try:
-                held = self._producer.list_topics(timeout=seconds / 2)
+                held = self._producer.list_topics(timeout=min(seconds / 2, DOWN))
             except self._refusal:
                 self._producer.poll(0)  # tells ``_News`` why
                 watch.look()

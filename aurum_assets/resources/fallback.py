@@ -1,6 +1,6 @@
-"""Which endpoint of a feed to ask first: what the last days taught, shared by all processes.
+"""The order in which the endpoints of a feed are asked, by the answers of the last days.
 
-Only the order is decided here; asking belongs to ``api``. Everything is forgotten after a while,
+Only the order is decided here; ``api`` makes the requests. All processes share it. Entries expire,
 so that an endpoint that comes back is found again.
 """
 
@@ -17,7 +17,7 @@ UNWELL_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Ask:
-    """What a fetch asks for. ``due``: the operator should have published it by now.
+    """A fetch: what is asked for. ``due``: the operator should have published it by now.
 
     ``page``: the address of a further page, in the place of the endpoint's own.
     """
@@ -32,17 +32,17 @@ class Ask:
 
     @property
     def scope(self) -> str:
-        """The day and hour asked for; empty for a feed that answers *now*."""
+        """The day and hour asked for; empty for a feed that takes no day."""
         if self.feed.asks == "now" or self.day is None:
             return ""
         return f"{self.day.key}{self.hour and 'T'}{self.hour}"
 
 
 class EndpointMemory:
-    """Remembers refusals (403, 404) for a day, and which endpoint answered in another's place.
+    """Remembers refusals (403, 404) for a day, and which endpoint answered instead of another.
 
     If every endpoint refuses a certain day, then that day is missing, not the endpoints: this is
-    remembered for the day alone, and other days are asked for as ever.
+    remembered for the day alone; other days are asked for as before.
     """
 
     def __init__(self, state: State) -> None:
@@ -60,7 +60,7 @@ class EndpointMemory:
     def learn(
         self, ask: Ask, answered: Endpoint | None, refused: list[Endpoint], unwell: list[Endpoint]
     ) -> None:
-        """What a fetch found: who ``answered`` if anybody, and who did not before that."""
+        """Record a fetch: the endpoint that ``answered``, if any, and those that did not before."""
         scope = ask.scope if answered is None else ""
         for endpoint in refused:
             if ask.due:

@@ -1,7 +1,7 @@
-"""Names of hosts that DNS does not know. That is no outage: asking again brings the same answer,
-except while the container of that name starts.
+"""Detect host names that DNS does not know, which a retry does not help.
 
-Where no DNS server answers (``EAI_AGAIN``), it is an outage like any other.
+Except while the container of that name starts. Where no DNS server answers (``EAI_AGAIN``), it is
+an outage like any other.
 """
 
 import socket
@@ -10,7 +10,7 @@ _UNKNOWN = {socket.EAI_NONAME, socket.EAI_NODATA}
 
 
 def is_unknown(error: BaseException | None) -> bool:
-    """Whether ``error``, or what it was made from, says that a host's name is not known."""
+    """Whether ``error`` or one of its causes means that a host name is unknown."""
     while error is not None:
         if isinstance(error, socket.gaierror):
             return error.errno in _UNKNOWN
@@ -19,5 +19,5 @@ def is_unknown(error: BaseException | None) -> bool:
 
 
 def unknown(host: str, variable: str) -> str:
-    """Which name it is, and what to do."""
+    """A sentence naming the host and the variable to check."""
     return f"the name {host} is not known here: check {variable}, or this machine's DNS"

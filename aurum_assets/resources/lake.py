@@ -132,7 +132,10 @@ class TableSummary:
 
 
 class Lake:
-    """Iceberg tables by ``Table`` declaration, behind any catalog that pyiceberg can load."""
+    """Iceberg tables by ``Table`` declaration, behind any catalog that pyiceberg can load.
+
+    ``configured``: the properties of a catalog in the place of the embedded one; empty with that.
+    """
 
     def __init__(
         self,
@@ -150,6 +153,19 @@ class Lake:
         self._patience = patience
         self._planned: tuple[Any, tuple[FileScanTask, ...]] | None = None
         self._holdings = Holdings()
+        self.configured: Mapping[str, str] = {}
+
+    def anew(self) -> "Lake":
+        """This lake as another process would open it."""
+        found = Lake(
+            self._properties,
+            sleep=self._sleep,
+            catalog=self._given,
+            locks=self._locks,
+            patience=self._patience,
+        )
+        found.configured = self.configured
+        return found
 
     @classmethod
     def local(cls, root: Path) -> "Lake":
@@ -167,7 +183,14 @@ class Lake:
     @classmethod
     def remote(cls, properties: Mapping[str, str], root: Path) -> "Lake":
         """A lake in the catalog of ``properties``; this machine's lock files are in ``root``."""
-        return cls(properties, locks=root.resolve())
+        found = cls(properties, locks=root.resolve())
+        found.configured = dict(properties)
+        return found
+
+    @classmethod
+    def of(cls, configured: Mapping[str, str], root: Path) -> "Lake":
+        """``remote`` where a catalog is ``configured``, else ``local``; ``root``: the folder."""
+        return cls.remote(configured, root) if configured else cls.local(root)
 
     def within(self, patience: float) -> "Lake":
         """This lake, giving up what is away after ``patience`` seconds."""
@@ -265,35 +288,38 @@ class Lake:
         """The warehouse, as its tables name it; empty where the catalog decides it."""
         return self._properties.get("warehouse", "")
 
-    def check(self) -> Finding:
-        """Open the catalog, list the tables, load one, and write a small file to the warehouse.
+    def check(self, tables: Sequence[Table]) -> Finding:
+        """Open the catalog, load those of ``tables`` that exist, write to the warehouse.
 
-        As a run does it, but that nothing is made that is missing in an embedded lake. Raises no
-        ``AurumError``.
+        As a run does it, but that nothing is made that is missing in an embedded lake, and that no
+        table is loaded after the lake's patience. Raises no ``AurumError``.
         """
         where, properties = self._where, self._properties
+        began = time.monotonic()
         try:
             if self._default and not self._made:
                 self._patiently(_CHECKING, lambda _: self._write_to_warehouse(properties))
                 return Finding("catalog", "embedded default", where, "is made by the first run")
-            began = time.monotonic()
             catalog = self._opened
-            tables = self._patiently(
-                _CHECKING,
-                lambda _: [t for n in catalog.list_namespaces() for t in catalog.list_tables(n)],
-            )
+            held = "see place" if self.elsewhere() else self._loaded(catalog, tables, began)
             took = round((time.monotonic() - began) * 1000)
-            if not self.elsewhere():
-                for table in tables if self._default else tables[:1]:
-                    self._patiently(".".join(table), partial(_load, catalog, table))
             self._patiently(_CHECKING, lambda _: self._write_to_warehouse(catalog.properties))
         except AurumError as error:
             return broken("catalog", where, error, _LOOK)
-        said = f"{len(tables)} tables"
         if self._default:
-            return Finding("catalog", "embedded default", where, f"{said}, SQLite")
-        said += f"; warehouse {masked(self.place) if self.place else 'its own'}"
-        return Finding("catalog", "ok", where, said, "", took)
+            return Finding("catalog", "embedded default", where, f"{held}, SQLite")
+        place = self.place if self.place.startswith("/") else masked(self.place)
+        held += f"; warehouse {place or 'its own'}"
+        return Finding("catalog", "ok", where, held, "", took)
+
+    def _loaded(self, catalog: "Catalog", tables: Sequence[Table], began: float) -> str:
+        """How many of ``tables`` exist."""
+        found = 0
+        for table in tables:
+            found += self._patiently(table.identifier, partial(_exists, catalog, table))
+            if time.monotonic() - began > self._patience:
+                return f"{found} tables or more"
+        return f"{found} tables"
 
     @property
     def _default(self) -> bool:
@@ -915,11 +941,14 @@ def _made(root: Path) -> Path:
     return root
 
 
-def _load(catalog: "Catalog", name: tuple[str, ...], _: int) -> None:
+def _exists(catalog: "Catalog", table: Table, _: int) -> bool:
     from pyiceberg.exceptions import NoSuchTableError
 
-    with contextlib.suppress(NoSuchTableError):  # dropped meanwhile
-        catalog.load_table(name)
+    try:
+        catalog.load_table(table.identifier)
+    except NoSuchTableError:
+        return False
+    return True
 
 
 # --- reading and writing -------------------------------------------------------------------------

@@ -1,14 +1,14 @@
-"""When this machine may ask a source: rates over all of its processes, and pauses after a 429.
+"""Rate limits of an operator over all processes of this machine, and pauses after a 429.
 
-Here belongs the waiting for a slot, nothing of requests. A slot is a row in a SQLite file; a limit
-of ``n`` in ``s`` seconds lets a slot be taken when the n-th newest is older than ``s``.
+Rate limiting only; no HTTP. A slot is a row in a SQLite file; with a limit of ``n`` in ``s``
+seconds a slot can be taken when the n-th newest is older than ``s``.
 
 Why not pyrate-limiter 4.5.1's ``SQLiteBucket`` with its file lock. Measured with 4 processes at
 20 a second: never above the limit, 97 % used, but a process that once had to wait is starved (a
 waiter keeps the stamp of its first try): in 6 s the four took 121, 1, 1, 1 slots, at best 92, 9,
-21, 2. It also cannot take a slot of a source and of an endpoint in one step, has a fixed sleep, and
-does not know when a slow request arrived. This log under the same load: never above, as much used,
-shares of 23 to 40.
+21, 2. It also cannot take a slot of an operator and of an endpoint in one step, has a fixed sleep,
+and does not know when a slow request arrived. This log under the same load: never above, as much
+used, shares of 23 to 40.
 """
 
 import datetime as dt
@@ -28,7 +28,7 @@ from aurum_assets.resources.state import State, transaction
 STRETCH = 1.02
 LONGEST_PAUSE = 120.0
 POLL_SECONDS = 1.0
-TELL_SECONDS = 2.0
+REPORT_SECONDS = 2.0
 _LIMITED = "waiting for the limit"
 _PAUSED = "paused after a 429 or Retry-After"
 
@@ -46,14 +46,14 @@ SELECT stamp FROM slot WHERE source = :source AND endpoint = :endpoint
 ORDER BY stamp DESC LIMIT 1 OFFSET :nth
 """
 FORGET = "DELETE FROM slot WHERE source = :source AND stamp <= :old"
-# A wall clock set back leaves stamps in the future: they count as of now, not until then.
+# A wall clock set back leaves stamps in the future: they count as of now.
 CALL_IN = "UPDATE slot SET stamp = :now WHERE source = :source AND stamp > :ahead"
 
 log = get_logger(__name__)
 
 
 class Limiter(Protocol):
-    """Says when one source may be asked."""
+    """Decides when one operator may be asked."""
 
     def take(
         self,
@@ -64,22 +64,22 @@ class Limiter(Protocol):
     ) -> int:
         """Block until one request to ``endpoint`` may leave; returns its slot.
 
-        ``patience``: how many seconds it may take to arrive at the operator at most. ``waiting``
-        is told before every sleep how many seconds are left, and why.
+        ``patience``: the most seconds that it may take to arrive at the operator. ``waiting`` is
+        called before every sleep with the seconds left and the reason.
         """
 
-    def landed(self, slot: int) -> None:
+    def arrived(self, slot: int) -> None:
         """The request of ``slot`` has arrived (or never will)."""
 
     def pause(self, seconds: float) -> None:
-        """Let no process ask this source for ``seconds`` (capped at ``LONGEST_PAUSE``)."""
+        """Block all processes for ``seconds`` (at most ``LONGEST_PAUSE``)."""
 
 
 class SqliteLimiter:
     """``Limiter`` for all processes and threads of one machine.
 
-    Exact also for slow requests: a slot is stamped ``patience`` ahead when it is taken and with the
-    present when it has landed, so it never leaves our window before it leaves the operator's.
+    Exact also for slow requests: a slot is stamped ``patience`` ahead when it is taken, and with
+    the present once the request has arrived, so it never leaves our window before the operator's.
     ``machines`` divides the limits where several machines ask without a shared limiter.
     """
 
@@ -109,7 +109,7 @@ class SqliteLimiter:
         waiting: Callable[[float, str], None] | None = None,
     ) -> int:
         """See ``Limiter``."""
-        told = False
+        reported = False
         slot = random.getrandbits(62)
         while True:
             wait, why = self._paused(), _PAUSED
@@ -117,19 +117,19 @@ class SqliteLimiter:
                 wait, why = self._slot(slot, endpoint, patience), _LIMITED
             if wait <= 0:
                 return slot
-            if wait > TELL_SECONDS and not told:
-                told = True
+            if wait > REPORT_SECONDS and not reported:
+                reported = True
                 log.info(why, source=self._source, endpoint=endpoint, seconds=round(wait, 1))
             if waiting is not None:
                 waiting(wait, why)
             self._sleep(min(max(wait, 0.001), POLL_SECONDS))
 
-    def landed(self, slot: int) -> None:
+    def arrived(self, slot: int) -> None:
         """See ``Limiter``."""
-        self._land(slot)
+        self._stamp(slot)
 
     def pause(self, seconds: float) -> None:
-        """See ``Limiter``. Each pause is a word of its own, so that none shortens another."""
+        """See ``Limiter``. Each pause is an entry of its own, so that none shortens another."""
         seconds = min(seconds, LONGEST_PAUSE)
         if seconds > 0:
             until = self._clock() + seconds
@@ -140,11 +140,11 @@ class SqliteLimiter:
         pauses = [float(key.removeprefix(prefix)) for key in self._state.keys(prefix)]
         return max(pauses, default=0.0) - self._clock()
 
-    def _land(self, slot: int) -> str | None:
-        """Stamp ``slot`` with the present; its endpoint, or None where the log has lost it."""
-        landed = "UPDATE slot SET stamp = ? WHERE id = ? RETURNING endpoint"
+    def _stamp(self, slot: int) -> str | None:
+        """Stamp ``slot`` with the present; returns its endpoint, None where the slot is lost."""
+        arrived = "UPDATE slot SET stamp = ? WHERE id = ? RETURNING endpoint"
         with transaction(self._path, SCHEMA) as db:
-            found = db.execute(landed, (self._clock(), slot)).fetchone()
+            found = db.execute(arrived, (self._clock(), slot)).fetchone()
         return None if found is None else str(found[0])
 
     def _slot(self, slot: int, endpoint: str, patience: float) -> float:
@@ -152,7 +152,7 @@ class SqliteLimiter:
         return self._slot_of(self._rates, slot, endpoint, patience)
 
     def _slot_of(self, rates: "Rates", slot: int, endpoint: str, patience: float) -> float:
-        """The same within ``rates``, decided in one transaction."""
+        """As ``_slot`` within ``rates``, in one transaction."""
         limits = [(limit, NTH_OF_SOURCE) for limit in rates.source]
         limits += [(limit, NTH_OF_ENDPOINT) for limit in rates.of(endpoint)]
         with transaction(self._path, SCHEMA) as db:
@@ -172,7 +172,7 @@ class SqliteLimiter:
 
 
 class Rates:
-    """What one of ``machines`` keeps to: the limits of a source and of its endpoints."""
+    """The limits of an operator and of its endpoints for one of ``machines``."""
 
     def __init__(self, config: OperatorConfig, machines: int = 1) -> None:
         self.source = [share(limit, machines) for limit in config.limits]
@@ -189,7 +189,7 @@ class Rates:
 
 
 def share(limit: Limit, machines: int = 1) -> Limit:
-    """``limit`` with a window 2 % longer, and one machine's part of it where there are several."""
+    """``limit`` with a window 2 % longer, divided by the number of machines."""
     requests = limit.requests // machines
     if requests:
         return Limit(requests, limit.seconds * STRETCH)
@@ -197,9 +197,9 @@ def share(limit: Limit, machines: int = 1) -> Limit:
 
 
 def retry_after(text: str | None, now: dt.datetime) -> float | None:
-    """The seconds that a ``Retry-After`` header asks for, 0 to 120; None where it says nothing.
+    """The seconds of a ``Retry-After`` header, 0 to 120; None where it has none.
 
-    Both of its forms are read, seconds and HTTP date.
+    Both forms are read, seconds and HTTP date.
     """
     text = (text or "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]*)?", text):

@@ -1,10 +1,9 @@
-"""The log: ours goes to ``logging``, under the names of our modules, as any library's does.
+"""Logging: events with fields go to ``logging``, under the names of our modules.
 
-In an application it is the application's: its handlers, format and levels hold, and nothing is
-printed where it set up none. For the command line and for Dagster's runs ``configure`` sets up one
-handler: one line an event to standard error, with the fields bound by ``bound`` (dataset, day,
-run), as JSON or words. In either no secret is shown, whichever logger of the process wrote it.
-What is worth a line is decided by who writes it.
+An application's handlers, format and levels apply, and nothing is printed where it set up none. For
+the command line and for Dagster's runs ``configure`` sets up one handler: one line an event to
+standard error, with the fields bound by ``bound`` (dataset, day, run), as JSON or text. In either
+case no secret is shown, whichever logger of the process wrote it.
 """
 
 import copy
@@ -23,25 +22,27 @@ from aurum_assets.resources.redaction import HIDDEN, redacted, without_secrets
 Level = Literal["debug", "info", "warning", "error"]
 _HEADERS = {"authorization", "proxy-authorization", "x-api-key", "x-amz-security-token"}
 _OURS = __name__.partition(".")[0]
-# Of these, what looks like a secret is hidden too: they write of our requests.
+# In their records, what looks like a secret is hidden too: they log our requests.
 _LIBRARIES = {"boto3", "botocore", "httpcore", "httpx", "pyiceberg", "s3transfer", "sqlalchemy"}
 _LIBRARIES |= {"confluent_kafka", "fsspec", "redis", "s3fs", "urllib3", _OURS}
-_TALKATIVE = ("httpx", "httpcore")  # a line a request at info, where our own say what came of it
+_TALKATIVE = ("httpx", "httpcore")  # a line a request at info, besides our own
 _OF_A_RECORD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "_logger", "_name"}
 _FRAMES = 4  # from logging's method to the caller of structlog's
 
 
-class Said(dict[str, Any]):
-    """An event and its fields; as text ``no usable answer dataset=miso_cts attempt=1``."""
+class Event(dict[str, Any]):
+    """An event and its fields; as text ``no usable answer dataset=cts attempt=1``."""
 
     def __str__(self) -> str:
-        """In one line, behind it a traceback."""
+        """One line, followed by the traceback if there is one."""
         fields = {k: v for k, v in self.items() if k not in {"event", "exception"}}
-        line = " ".join([str(self.get("event")), *(f"{k}={_word(v)}" for k, v in fields.items())])
+        line = " ".join(
+            [str(self.get("event")), *(f"{k}={_value_text(v)}" for k, v in fields.items())]
+        )
         return "\n".join(filter(None, [line, self.get("exception")]))
 
 
-def _word(value: Any) -> str:  # noqa: ANN401  whatever is logged
+def _value_text(value: Any) -> str:  # noqa: ANN401  whatever is logged
     text = str(value)
     return repr(text) if not text or any(c.isspace() for c in text) else text
 
@@ -67,21 +68,23 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 def _as_record(
     logger: logging.Logger, method: str, event: structlog.typing.EventDict
-) -> tuple[tuple[Said], dict[str, Any]]:
-    """What ``logging`` is called with; ``ProcessorFormatter`` knows its own by the extra fields."""
+) -> tuple[tuple[Event], dict[str, Any]]:
+    """The arguments for ``logging``; the extra fields mark them for ``ProcessorFormatter``."""
     exception = event.pop("exc_info", None)
-    said, more = structlog.stdlib.ProcessorFormatter.wrap_for_formatter(logger, method, Said(event))
-    return said, {**more, "exc_info": exception, "stacklevel": _FRAMES}  # type: ignore[return-value]
+    arguments, more = structlog.stdlib.ProcessorFormatter.wrap_for_formatter(
+        logger, method, Event(event)
+    )
+    return arguments, {**more, "exc_info": exception, "stacklevel": _FRAMES}  # type: ignore[return-value]
 
 
 # --- no secret in any record -------------------------------------------------------------------
 
 
 def hide_secrets() -> None:
-    """From now on no record of this process shows a secret that it knows, whoever writes it.
+    """Hide known secrets in every log record of this process from now on.
 
-    A text, an argument or a traceback that holds one is replaced, all other records stay as they
-    are. Of our own loggers and those of the libraries that carry our requests, what looks like a
+    A text, an argument or a traceback that holds one is replaced; all other records stay as they
+    are. For our own loggers and those of the libraries that carry our requests, what looks like a
     secret is hidden too.
     """
     before = logging.getLogRecordFactory()
@@ -91,7 +94,7 @@ def hide_secrets() -> None:
 
 
 class _Hiding:
-    """Makes records as another factory does, without secrets."""
+    """A record factory that wraps another one and hides secrets."""
 
     def __init__(self, make: Any) -> None:  # noqa: ANN401  as logging has it
         self._make = make
@@ -105,8 +108,8 @@ class _Hiding:
         hidden = hide(trace)
         if record.stack_info:
             record.stack_info = hide(record.stack_info)
-        if isinstance(record.msg, Said):
-            record.msg = Said(redact(None, "", record.msg))
+        if isinstance(record.msg, Event):
+            record.msg = Event(redact(None, "", record.msg))
             if hidden != trace:
                 record.msg["exception"], record.exc_info = hidden, None
             return record
@@ -119,10 +122,10 @@ class _Hiding:
 
 
 def _text(record: logging.LogRecord) -> str:
-    """What a record says; where it cannot be written, what ``logging`` would print of it.
+    """The message of a record; where it cannot be formatted, a substitute.
 
-    An application's own objects are written here, and they raise whatever they raise. That must not
-    come out of its ``log.warning``: ``logging`` itself swallows any error of writing a record.
+    An application's own objects are formatted here and may raise anything. That must not come out
+    of its ``log.warning``: ``logging`` itself swallows any error of formatting a record.
     """
     try:
         return record.getMessage()
@@ -134,14 +137,14 @@ def _text(record: logging.LogRecord) -> str:
 
 
 def _hide_extra(record: logging.LogRecord) -> bool:
-    """The filter of our loggers: the fields that ``extra`` added come after the record is made."""
+    """A filter of our loggers: fields of ``extra`` are added after the record is made."""
     for name in set(record.__dict__) - _OF_A_RECORD:
         record.__dict__[name] = _shown(name, record.__dict__[name])
     return True
 
 
 def redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:  # noqa: ANN401  as structlog has it
-    """The processor: no secret in any field, however deep, nor in a traceback."""
+    """A processor that hides secrets in any field, however deep, and in a traceback."""
     return {key: _shown(key, value) for key, value in event.items()}
 
 
@@ -161,7 +164,7 @@ def _shown(key: str, value: Any) -> Any:  # noqa: ANN401  whatever is logged
 
 
 class _StandardError:
-    """What standard error is at the moment: a program may put another in its place."""
+    """The present ``sys.stderr``: a program may replace it."""
 
     def write(self, text: str) -> None:
         sys.stderr.write(text)
@@ -171,18 +174,18 @@ class _StandardError:
 
 
 class Handler(logging.StreamHandler[_StandardError]):
-    """Ours, to be told from others."""
+    """Our handler; the class distinguishes it from others."""
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Takes an exception of ours from the record, where ``logging`` has it."""
+    """Moves the exception of a record into our event."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, behind it a traceback."""
-        said: object = record.msg
-        if isinstance(said, Said) and record.exc_info:
+        """One line, followed by the traceback."""
+        message: object = record.msg
+        if isinstance(message, Event) and record.exc_info:
             record = copy.copy(record)
-            record.msg = Said(said, exc_info=record.exc_info)
+            record.msg = Event(message, exc_info=record.exc_info)
         return super().format(record)
 
 
@@ -193,9 +196,9 @@ def configure(
     *,
     anew: bool = False,
 ) -> None:
-    """Set up the log of this process, once: later calls change nothing unless ``anew``.
+    """Set up logging in this process, once: later calls change nothing unless ``anew``.
 
-    For programs of ours alone; an application sets up ``logging`` itself.
+    Only for our own programs; an application sets up ``logging`` itself.
     """
     root = logging.getLogger()
     ours = [h for h in root.handlers if isinstance(h, Handler)]
@@ -232,7 +235,7 @@ def configure(
 
 
 def bound(**fields: str) -> AbstractContextManager[None]:
-    """Every line written within the block carries ``fields``."""
+    """Add ``fields`` to every event logged within the block."""
     return structlog.contextvars.bound_contextvars(**fields)
 
 

@@ -1,13 +1,12 @@
-"""Where objects lie: in a folder of this machine, or in a bucket of S3. The two ``Store`` s.
+"""Stores of objects: a folder of this machine, or a bucket of S3. The two ``Store`` s.
 
-Here belongs how an object is put once and whole, and how a store's failures read in our words: out
-of reach (``StoreUnavailable``: ask again later), refused (``StoreRefused``: somebody must change
-something), damaged (``MalformedPayload``). What lies under which key is the archive's business.
+An object is put once and atomically. Failures are ``StoreUnavailable`` (out of reach: ask again
+later), ``StoreRefused`` (somebody must change something) or ``MalformedPayload`` (damaged). Keys
+are up to the archive.
 
-Every request to S3 is over after ``SECONDS``: three tries of 3 s to connect and 8 s of silence,
-and whatever a server does that drips instead of being silent, nobody waits longer than that. A
-place that was silent is not asked for a minute by this process: an outage costs it one wait a
-minute, not one for each object.
+Every request to S3 ends after ``SECONDS``: three tries of 3 s to connect and 8 s of silence, and
+also where a server sends single bytes. A store that was silent is not asked for a minute by this
+process: an outage costs one wait a minute, not one for each object.
 """
 
 import base64
@@ -41,7 +40,16 @@ from aurum_assets.model.errors import (
 )
 from aurum_assets.model.finding import Finding, broken
 from aurum_assets.resources import hosts
-from aurum_assets.resources.archive import Store, Stored, sealed
+from aurum_assets.resources.archive import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    TRIES,
+    Archive,
+    ArchiveSettings,
+    Store,
+    Stored,
+    sealed,
+)
 from aurum_assets.resources.scratch import check_file, check_name, draft
 
 if TYPE_CHECKING:  # imported where they are first used: a run without S3 does not pay for them
@@ -49,14 +57,9 @@ if TYPE_CHECKING:  # imported where they are first used: a run without S3 does n
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
-    from aurum_assets.resources.settings import Backends
-
 _T = TypeVar("_T")
 
 SECONDS = 30.0
-_CONNECT_SECONDS = 3.0
-_READ_SECONDS = 8.0
-_TRIES = 3
 _OPENINGS = 3
 _STEP_NS = 2_000_000_000  # the coarsest step of a file system's stamps
 QUIET_SECONDS = 60.0  # for which a place that was silent is not asked
@@ -97,12 +100,17 @@ _PASSING = {
 }
 
 
-def open_store(backends: "Backends", default: Path) -> Store:
+def open_archive(settings: ArchiveSettings, default: Path) -> Archive:
+    """The archive of ``settings``; nothing is asked or written. Raises like ``open_store``."""
+    return Archive(open_store(settings, default), settings)
+
+
+def open_store(settings: ArchiveSettings, default: Path) -> Store:
     """The store that ``AURUM_ARCHIVE`` names, the folder ``default`` where it is empty.
 
     Raises ``ConfigError`` where it names none.
     """
-    archive = backends.archive
+    archive = settings.place
     if not archive:
         return Folder(default)
     url = urlsplit(archive)
@@ -113,9 +121,10 @@ def open_store(backends: "Backends", default: Path) -> Store:
         return S3(
             url.netloc,
             url.path.strip("/"),
-            endpoint=backends.s3_endpoint,
-            region=backends.s3_region,
-            profile=backends.aws_profile,
+            endpoint=settings.endpoint,
+            region=settings.region,
+            profile=settings.profile,
+            waits=settings.waits,
         )
     found = f"{archive!r}" if plain else "more than a place"  # what it holds may be a secret
     if plain and not url.scheme:
@@ -128,7 +137,7 @@ def open_store(backends: "Backends", default: Path) -> Store:
 
 
 def _beside(key: str) -> str:
-    """Where the words about an object lie that cannot carry them itself."""
+    """The key of an object's metadata where the object cannot carry it."""
     kind = "reason" if key.startswith("rejected/") else "meta"
     place, _, name = key.rpartition("/")
     return f"{place}/{name.partition('.')[0]}.{kind}.json"
@@ -140,7 +149,7 @@ def _beside(key: str) -> str:
 class Folder:
     """Objects as files, created by hard link, so that no kill leaves half a file.
 
-    The words lie beside (``{identifier}.meta.json``, ``{name}.reason.json``) and are written first.
+    The metadata is beside it (``{identifier}.meta.json``, ``{name}.reason.json``), written first.
     """
 
     def __init__(self, root: Path) -> None:
@@ -281,9 +290,9 @@ def _create(path: Path, content: bytes) -> bool:
 class S3:
     """Objects in a bucket, below ``prefix``; put with ``If-None-Match``, checked by SHA-256.
 
-    The words are the object's user metadata, each value as JSON in ASCII. Words of more than 2 KB
-    (long filters, a long reason) lie beside the object as in a folder, put first, and the metadata
-    says ``words: "beside"``. ``put`` in the metadata names the put that made the object.
+    Our metadata is the object's user metadata, each value as JSON in ASCII. Metadata above 2 KB
+    (long filters, a long reason) is beside the object as in a folder, put first, and the user
+    metadata has ``words: "beside"``; its ``put`` names the put that made the object.
     """
 
     def __init__(
@@ -294,13 +303,14 @@ class S3:
         endpoint: str = "",
         region: str = "",
         profile: str = "",
+        waits: tuple[float, float, int] = (CONNECT_SECONDS, READ_SECONDS, TRIES),
         page: int = 1000,
         seconds: float = math.inf,
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._endpoint, self._region, self._profile = endpoint, region, profile
-        self._page, self._seconds = page, seconds
+        self._waits, self._page, self._seconds = waits, page, seconds
 
     @property
     def uri(self) -> str:
@@ -324,7 +334,7 @@ class S3:
         from botocore.exceptions import ClientError
 
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(TRIES)):
             try:
                 put = client.put_object(
                     Bucket=self._bucket,
@@ -341,7 +351,7 @@ class S3:
                     break
                 if _code(error) not in _PASSING or not left:
                     raise
-                time.sleep(0.1 * (_TRIES - left))
+                time.sleep(0.1 * (TRIES - left))
             else:
                 etag, version = put["ETag"].strip('"'), put.get("VersionId", "")
                 return Stored(key, etag, version, len(body), created=True)
@@ -357,13 +367,13 @@ class S3:
     def get(self, key: str) -> tuple[bytes, bytes]:
         """See ``Store``."""
         body, about = self._asked(f"get {key}", partial(self._get, key))
-        return body, self._words(key, about)
+        return body, self._metadata(key, about)
 
     def _get(self, key: str, client: "S3Client") -> tuple[bytes, Mapping[str, str]]:
         """One object; an answer that breaks off is asked for again, which no library does."""
         from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError
 
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(TRIES)):
             found = client.get_object(
                 Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED"
             )
@@ -381,7 +391,7 @@ class S3:
     def metadata(self, key: str) -> bytes:
         """See ``Store``."""
         about = self._asked(f"look at {key}", partial(self._head, key))
-        return self._words(key, about)
+        return self._metadata(key, about)
 
     def _head(self, key: str, client: "S3Client") -> Mapping[str, str]:
         from botocore.exceptions import ClientError
@@ -393,8 +403,12 @@ class S3:
                 client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
             raise
 
-    def _words(self, key: str, about: Mapping[str, str]) -> bytes:
-        return self.get(_beside(key))[0] if about.items() >= _BESIDE.items() else _as_words(about)
+    def _metadata(self, key: str, about: Mapping[str, str]) -> bytes:
+        return (
+            self.get(_beside(key))[0]
+            if about.items() >= _BESIDE.items()
+            else _from_user_metadata(about)
+        )
 
     def below(self, prefix: str) -> Iterator[tuple[str, int]]:
         """See ``Store``."""
@@ -439,7 +453,7 @@ class S3:
     @cached_property
     def _client(self) -> "S3Client":
         try:
-            return bounded_client(self._endpoint, self._region, self._profile)
+            return bounded_client(self._endpoint, self._region, self._profile, self._waits)
         except ValueError:
             msg = "environment variable AURUM_S3_ENDPOINT: expected an address as https://host:port"
             raise ConfigError(msg) from None  # the library's message holds what was found
@@ -477,11 +491,11 @@ class S3:
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
                 quiet_until[place] = time.monotonic() + QUIET_SECONDS
-            raise self._in_words(error, doing) from None  # theirs may hold addresses and keys
+            raise self._translated(error, doing) from None  # theirs may hold addresses and keys
         quiet_until.pop(place, None)
         return found
 
-    def _in_words(self, error: "ClientError | BotoCoreError", doing: str) -> Exception:
+    def _translated(self, error: "ClientError | BotoCoreError", doing: str) -> Exception:
         from botocore.exceptions import (
             ClientError,
             CredentialRetrievalError,
@@ -552,58 +566,44 @@ class S3:
 
 
 @cache
-def bounded_client(endpoint: str, region: str, profile: str) -> "S3Client":
-    """A client by dagster-aws' ``S3Resource``, which by itself waits a minute five times over.
+def bounded_client(
+    endpoint: str,
+    region: str,
+    profile: str,
+    waits: tuple[float, float, int] = (CONNECT_SECONDS, READ_SECONDS, TRIES),
+) -> "S3Client":
+    """A client by dagster-aws' ``S3Resource``, with bounds: ``waits``, see ``ArchiveSettings``.
 
     One for a process and place: it takes 0.2 s to make, and threads may share it.
     """
-    import boto3
-    from botocore.config import Config
-    from dagster_aws.s3 import S3Resource
+    from aurum_assets.resources.bounded_s3 import BoundedS3Resource
 
-    class BoundedS3Resource(S3Resource):
-        """``S3Resource`` that bounds how long it waits."""
-
-        connect_timeout: float = _CONNECT_SECONDS
-        read_timeout: float = _READ_SECONDS
-
-        def get_client(self) -> Any:  # noqa: ANN401  as S3Resource has it
-            config = Config(
-                connect_timeout=self.connect_timeout,
-                read_timeout=self.read_timeout,
-                retries={"mode": "standard", "total_max_attempts": self.max_attempts},
-            )
-            return boto3.Session(profile_name=self.profile_name).client(
-                "s3",
-                region_name=self.region_name,
-                endpoint_url=self.endpoint_url,
-                config=config,
-            )
-
-    resource = BoundedS3Resource(
+    connect, read, tries = waits
+    client: S3Client = BoundedS3Resource(
         endpoint_url=endpoint or None,
         region_name=region or None,
         profile_name=profile or None,
-        max_attempts=_TRIES,
-    )
-    client: S3Client = resource.get_client()
+        connect_timeout=connect,
+        read_timeout=read,
+        max_attempts=tries,
+    ).get_client()
     return client
 
 
-def s3_properties(backends: "Backends") -> dict[str, str]:
+def s3_properties(settings: ArchiveSettings) -> dict[str, str]:
     """The properties of pyiceberg for a warehouse on the same S3 as the archive.
 
     Credentials are not among them: they come from where AWS tools look. A profile is made known to
     these through ``AWS_PROFILE``, for pyarrow takes none as an argument.
     """
-    if backends.aws_profile:
-        os.environ["AWS_PROFILE"] = backends.aws_profile
+    if settings.profile:
+        os.environ["AWS_PROFILE"] = settings.profile
     found = {
-        "s3.endpoint": backends.s3_endpoint,
+        "s3.endpoint": settings.endpoint,
         # with an endpoint of its own nobody at AWS can tell where the bucket is
-        "s3.region": backends.s3_region or ("us-east-1" if backends.s3_endpoint else ""),
-        "s3.profile-name": backends.aws_profile,
-        "s3.connect-timeout": str(_CONNECT_SECONDS),
+        "s3.region": settings.region or ("us-east-1" if settings.endpoint else ""),
+        "s3.profile-name": settings.profile,
+        "s3.connect-timeout": str(CONNECT_SECONDS),
         "s3.request-timeout": str(SECONDS),
     }
     return {name: value for name, value in found.items() if value}
@@ -647,7 +647,7 @@ def _as_metadata(metadata: bytes) -> dict[str, str]:
     }
 
 
-def _as_words(about: Mapping[str, str]) -> bytes:
+def _from_user_metadata(about: Mapping[str, str]) -> bytes:
     """``_as_metadata`` undone."""
     said = {n.replace("-", "_"): json.loads(v) for n, v in about.items() if n != "put"}
     return json.dumps(said).encode()

@@ -35,8 +35,10 @@ _INTENT = "id, dataset, day, identifier, quality"
 
 @dataclass(frozen=True)
 class Intent:
-    """A snapshot whose rows are to be told. ``id`` is new whenever it is intended or lands again,
-    so that forgetting what was told before never forgets what landed since.
+    """A snapshot whose rows are to be sent.
+
+    ``id`` is new whenever it is intended or committed again, so that deleting what was sent never
+    deletes what was committed since.
     """
 
     id: int
@@ -56,7 +58,7 @@ class Outbox:
         self._path = path
 
     def intend(self, dataset: str, day: str, identifiers: Collection[str]) -> None:
-        """Before a commit: these snapshots are about to land."""
+        """Before a commit: record that these snapshots are about to be committed."""
         unknown = msgspec.json.encode(Quality())
         with self._open() as db:
             db.executemany(
@@ -66,7 +68,7 @@ class Outbox:
             )
 
     def committed(self, dataset: str, day: str, qualities: Mapping[str, Quality]) -> None:
-        """After a commit: of these snapshots, those that were intended are to be told."""
+        """After a commit: those of these snapshots that were intended are now to be sent."""
         with self._open() as db:
             for identifier, quality in qualities.items():
                 name = (dataset, day, identifier)
@@ -83,19 +85,19 @@ class Outbox:
                     )
 
     def unsettled(self, dataset: str) -> list[Intent]:
-        """Intents of ``dataset`` of which nobody has said yet that they landed."""
+        """Intents of ``dataset`` whose commit is not confirmed."""
         return self._intents("landed = 0 AND dataset = ?", dataset)
 
     def due(self, after: int = 0) -> list[Intent]:
-        """Intents that landed and were not told yet, oldest first, from beyond number ``after``."""
+        """Confirmed intents that were not sent yet, oldest first, with an id above ``after``."""
         return self._intents("landed = 1 AND id > ?", after)
 
     def waits(self, seen: tuple[int, int]) -> bool:
-        """Whether anything is due beyond these numbers, of an intent and of a message."""
+        """Whether anything is due above these ids, of an intent and of a message."""
         return bool(self.due(seen[0]) or self.messages(seen[1]))
 
     def forget(self, intents: Iterable[int]) -> None:
-        """These need not be told (any more)."""
+        """Delete intents that are sent, or need not be."""
         self._delete("intent", intents)
 
     def put(self, message: Message) -> None:
@@ -107,7 +109,7 @@ class Outbox:
             )
 
     def messages(self, after: int = 0) -> list[tuple[int, Message]]:
-        """The messages that were put and not sent yet, oldest first, beyond number ``after``."""
+        """The messages that were not sent yet, oldest first, with an id above ``after``."""
         if not self._path.exists():
             return []
         with self._open(write=False) as db:
@@ -118,12 +120,12 @@ class Outbox:
         return [(number, Message(*rest)) for number, *rest in found]
 
     def sent(self, messages: Iterable[int]) -> None:
-        """These messages were acknowledged."""
+        """Delete messages that were acknowledged."""
         self._delete("message", messages)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Whether nobody else is draining, and nobody will while this lasts. Never waits."""
+        """Try to be the only process that drains: yields whether this one is. Never waits."""
         with self._path.with_suffix(".lock").open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -148,7 +150,7 @@ class Outbox:
     def _delete(self, table: str, numbers: Iterable[int]) -> None:
         with self._open() as db:
             db.executemany(
-                f"DELETE FROM {table} WHERE id = ?",  # noqa: S608  one of two words above
+                f"DELETE FROM {table} WHERE id = ?",  # noqa: S608  one of two names above
                 [(n,) for n in numbers],
             )
 

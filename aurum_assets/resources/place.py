@@ -1,9 +1,9 @@
-"""Where the tables of a lake have their files by its catalog, and whether that is where it is now.
+"""Detect a lake that was copied or moved: where its catalog says that the files are.
 
-A catalog names the metadata file of each table by its absolute location, and everything below that
-does so too. So a copy of a home reads and writes the files of the original, and a moved home finds
+A catalog names the metadata file of each table by its absolute location, and so does everything
+below it. So a copy of a home would read and write the files of the original, and a moved home finds
 none. The catalog's own rows say where the lake was made: there is no marker that could be copied,
-lost or go stale. What does not belong here: what to do about it (``relocation``).
+lost or outdated. Not here: what to do about it (``relocation``).
 """
 
 import re
@@ -25,12 +25,12 @@ _ROWS = (
     "SELECT table_namespace, table_name, metadata_location FROM iceberg_tables"
     " WHERE catalog_name = 'aurum' AND metadata_location IS NOT NULL"
 )
-_NO_CATALOG = ("no such table", "not a database", "malformed")  # whoever opens the lake says so
+_NO_CATALOG = ("no such table", "not a database", "malformed")  # reported when the lake is opened
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A table as an SQL catalog has it: ``metadata`` is the location of its metadata file."""
+    """A table in an SQL catalog; ``metadata`` is the location of its metadata file."""
 
     namespace: str
     name: str
@@ -43,12 +43,12 @@ class Registered:
 
     @property
     def location(self) -> str:
-        """Where the files of the table are, as a catalog places them."""
+        """The folder of the table's files."""
         return self.metadata.rpartition("/metadata/")[0]
 
     @property
     def warehouse(self) -> str:
-        """The warehouse that the table was made in; empty where its location follows no catalog."""
+        """The warehouse that the table was made in; empty for a location of another form."""
         inside = f"/{self.namespace}/{self.name}"
         return self.location.removesuffix(inside) if self.location.endswith(inside) else ""
 
@@ -56,9 +56,9 @@ class Registered:
 def registered_in_file(catalog: Path, patience: float) -> list[Registered]:
     """The tables of an embedded catalog, in the order of their names; none where it has none.
 
-    Costs a fraction of a millisecond, and imports no library of Iceberg. A file that is no catalog
-    gives none: whoever opens the lake next says what is wrong with it. Raises ``LakeBusy`` where
-    it is locked for ``patience`` seconds, ``sqlite3.Error`` where it cannot be read.
+    Takes a fraction of a millisecond, and does not import pyiceberg. A file that is no catalog
+    gives none: opening the lake then reports what is wrong with it. Raises ``LakeBusy`` where it is
+    locked for ``patience`` seconds, ``sqlite3.Error`` where it cannot be read.
     """
     if not catalog.exists():
         return []
@@ -72,7 +72,7 @@ def registered_in_file(catalog: Path, patience: float) -> list[Registered]:
         if "locked" not in str(error):
             raise
         msg = (
-            f"another process holds {catalog} locked for over {patience:g} s, so nobody knows "
+            f"another process holds {catalog} locked for over {patience:g} s, so it is unknown "
             "where its tables are: wait until it is done or end it, then ask again"
         )
         raise LakeBusy(msg) from error
@@ -89,8 +89,8 @@ def registered_in(engine: "Engine") -> list[Registered]:
 def elsewhere(tables: Iterable[Registered], warehouse: str) -> list[Registered]:
     """Those of ``tables`` that are in another place than ``warehouse``.
 
-    A folder that is reached by another name (a symbolic link, a mount) is the same place. Tables of
-    other namespaces than ours count where they are beside ours.
+    A folder with another name (a symbolic link, a mount) is the same place. Tables of other
+    namespaces than ours count only where they are in a warehouse of ours.
     """
     known = {warehouse: True}
     away = []
@@ -107,7 +107,7 @@ def elsewhere(tables: Iterable[Registered], warehouse: str) -> list[Registered]:
 
 
 def _folder_of(location: str) -> Path | None:
-    """The folder of a location as pyiceberg has it; None where it is none of this machine."""
+    """The folder of a location of pyiceberg; None where it is not on this machine."""
     path = location.removeprefix("file://")
     return Path(path) if path.startswith("/") else None
 
@@ -119,11 +119,11 @@ def _same_folder(one: str, other: str) -> bool:
     try:
         return ours.samefile(theirs)
     except OSError:
-        return False  # one of them is not there
+        return False  # one of them does not exist
 
 
 def home_of(warehouse: str) -> str:
-    """The home whose embedded lake has this warehouse, as a person names it."""
+    """The path of the home whose embedded lake has this warehouse."""
     return re.sub(r"^file://", "", warehouse).removesuffix("/lake/warehouse")
 
 

@@ -1,7 +1,7 @@
-"""What may not be shown: the secrets that this process was given, and what looks like one.
+"""Hide secrets in texts: those that this process was given, and what looks like one.
 
-Every text that leaves the process for eyes or stores that it is not meant for (log, error, alert,
-event of Dagster's) goes through ``redacted``. What is secret is learnt where settings are read.
+Every text for a log, an error, an alert or an event of Dagster goes through ``redacted``. Secrets
+are registered where settings are read.
 """
 
 import base64
@@ -16,8 +16,8 @@ from pydantic import BaseModel, SecretStr
 
 HIDDEN = "***"
 _SCHEMES = {"file", "http", "https", "postgresql", "redis", "rediss", "s3", "sqlite"}
-_FEWEST = 4  # letters: a shorter one would make nonsense of every sentence
-_A_TOKEN = 12  # letters: what is shorter in an address is a word
+_FEWEST = 4  # characters: a shorter one would occur in ordinary text
+_A_TOKEN = 12  # characters: what is shorter in a URL is a name
 # Beside those of the settings.
 _VARIABLES = (
     "AWS_ACCESS_KEY_ID",
@@ -51,7 +51,7 @@ _pattern: re.Pattern[str] | None = None
 
 
 def learn(settings: BaseModel, environment: Mapping[str, str] | None = None) -> None:
-    """From now on no secret of ``settings`` or ``environment`` (the process's) is shown."""
+    """Register the secrets of ``settings`` and ``environment`` (by default the process's)."""
     environment = os.environ if environment is None else environment
     fields = {name: getattr(settings, name) for name in type(settings).model_fields}
     found = {n: v.get_secret_value() for n, v in fields.items() if isinstance(v, SecretStr)}
@@ -65,8 +65,8 @@ def learn(settings: BaseModel, environment: Mapping[str, str] | None = None) -> 
 
 
 def know(secrets: Iterable[str]) -> None:
-    """From now on none of ``secrets`` is shown, in whichever way it is written."""
-    global _pattern  # noqa: PLW0603  a process has one set of secrets, whoever writes
+    """Register ``secrets``, also in their quoted and encoded forms."""
+    global _pattern  # noqa: PLW0603  a process has one set of secrets
     before = len(_known)
     for secret in secrets:
         if len(secret) >= _FEWEST:
@@ -78,14 +78,14 @@ def know(secrets: Iterable[str]) -> None:
 
 
 def forget() -> None:
-    """Know no secret any more; for tests, each of which stands for a process of its own."""
+    """Forget all secrets; for tests, each of which represents a process of its own."""
     global _pattern  # noqa: PLW0603  as above
     _known.clear()
     _pattern = None
 
 
 def redacted(text: str) -> str:
-    """``text`` with ``***`` in the place of every secret, and of what looks like one."""
+    """``text`` with ``***`` instead of every secret, and of what looks like one."""
     text = without_secrets(text)
     for pattern, by in _LOOKS:
         text = pattern.sub(by, text)
@@ -93,12 +93,12 @@ def redacted(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """``text`` with ``***`` in the place of every secret that this process was given."""
+    """``text`` with ``***`` instead of every secret that this process was given."""
     return text if _pattern is None else _pattern.sub(HIDDEN, text)
 
 
 def _within(secret: str) -> Iterator[str]:
-    """The secret, and the parts of it that are secret by themselves: a password, a path, a key."""
+    """The secret, and its parts that are secrets themselves: a password, a path, a key."""
     yield secret
     if secret.startswith("{"):  # properties of a catalog
         with contextlib.suppress(json.JSONDecodeError):
@@ -117,8 +117,9 @@ def _within(secret: str) -> Iterator[str]:
 
 
 def masked(url: str) -> str:
-    """Where ``url`` leads, without scheme, user, password and query; nothing of a text that is no
-    address.
+    """Host, port and path of ``url``, without scheme, user, password and query.
+
+    Nothing of a text that is no URL.
     """
     unreadable = "an address that cannot be read" if url else ""
     try:

@@ -1,12 +1,10 @@
-"""What machines share through one Redis: words and request limits; without it, each its own.
+"""State and request limits that machines share through one Redis.
 
-Here belongs how a Redis is asked, and what is done while it cannot be. What the words mean belongs
-to who writes them. A Redis that is dead, silent, full, emptied or not let us in costs a process
-about a second and no data: it is left alone for half an hour, ``RedisServer.degraded`` says so, and
-this machine's SQLite takes its place. Words that are stale after such a time do no harm: each is
-either about the present and ends by itself (pauses, breaker, refusals), or says what lies in an
-archive or a table, where it is checked (``newest``) or only too modest (``merged``: a day is
-rebuilt).
+Not here: what the entries mean. A Redis that is dead, silent, full, emptied or refuses us costs a
+process about a second and no data: it is not asked for half an hour, ``RedisServer.degraded`` says
+so, and this machine's SQLite replaces it. Entries that are stale after such a time do no harm: they
+expire soon (pauses, breaker, refusals), or describe an archive or a table, where they are checked
+(``newest``) or only cost work (``merged``: a day is rebuilt).
 """
 
 import contextlib
@@ -26,6 +24,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from aurum_assets.model.dataset import OperatorConfig
+from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.finding import Finding
 from aurum_assets.resources import hosts
 from aurum_assets.resources.limits import LONGEST_PAUSE, Rates, SqliteLimiter
@@ -46,16 +45,15 @@ log = get_logger(__name__)
 
 
 class OutOfReach(Exception):
-    """Redis gave no answer, or is not asked for now."""
+    """Redis gave no answer, or is not asked at present."""
 
 
 class RedisServer:
-    """A Redis as one process sees it. Safe for threads and forks.
+    """The connection of one process to a Redis. Safe for threads and forks.
 
-    One failure and nobody here asks for ``SILENT_SECONDS``: what is down costs at most a look-up of
-    its name, a connect and a read, 2 s. Answers that take more than 0.2 s may cost 1 s in ten
-    minutes.
-    ``degraded`` is the sentence that says why it is not asked, never with a password.
+    After one failure it is not asked for ``SILENT_SECONDS``: a server that is down costs at most a
+    look-up of its name, a connect and a read, 2 s. Answers that take more than 0.2 s may cost 1 s
+    in ten minutes. ``degraded`` is a sentence that says why it is not asked, without password.
     """
 
     def __init__(self, url: SecretStr, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,6 +64,11 @@ class RedisServer:
         self._slow = 0.0
         self._why = ""
         self.degraded = ""
+
+    @property
+    def url(self) -> SecretStr:
+        """Its address, with what may be a password."""
+        return self._url
 
     def ask(self, command: Callable[["Redis"], Any]) -> Any:  # noqa: ANN401  what Redis answers
         """The answer to ``command``. Raises ``OutOfReach``."""
@@ -84,7 +87,7 @@ class RedisServer:
         return answer
 
     def run(self, script: str, keys: Sequence[str], *args: str | float) -> Any:  # noqa: ANN401
-        """What a Lua ``script`` returns, one atomic step on the server. Raises ``OutOfReach``."""
+        """The result of a Lua ``script``, one atomic step on the server. Raises ``OutOfReach``."""
         return self.ask(lambda redis: redis.register_script(script)(list(keys), list(args)))
 
     def check(self) -> Finding:
@@ -107,15 +110,15 @@ class RedisServer:
         if policy in {"", "noeviction"}:
             said = "set, get, delete" + (f", {policy}" if policy else "")
             return Finding("redis", "ok", where, said, "", took, skew)
-        said, remedy = f"evicts keys ({policy})", "set maxmemory-policy noeviction: " + _LIMITS
-        return Finding("redis", "unsure", where, said, remedy, took, skew)
+        said = f"evicts keys ({policy})"
+        return Finding("redis", "unsure", where, said, _EVICTS, took, skew)
 
     def _client(self) -> "Redis":
         url = self._url.get_secret_value()
         if self._redis is None:
             self._redis = _connected(url)
         if self._clock() - self._used > IDLE_SECONDS:
-            _resolve(url)  # and connect anew: firewalls forget idle connections without a word
+            _resolve(url)  # and connect anew: firewalls drop idle connections silently
             self._redis.connection_pool.disconnect(inuse_connections=False)
         return self._redis
 
@@ -123,8 +126,8 @@ class RedisServer:
         if not hosts.is_unknown(error):
             return _reason(error)
         host = urlsplit(self._url.get_secret_value()).hostname or ""
-        said = hosts.unknown(host, "AURUM_REDIS_URL (REDIS_HOST)")
-        return f"cannot be reached ({said})"
+        message = hosts.unknown(host, "AURUM_REDIS_URL (REDIS_HOST)")
+        return f"cannot be reached ({message})"
 
     def _note(self, began: float) -> None:
         now = self._used = self._clock()
@@ -153,8 +156,35 @@ class RedisServer:
 
 @functools.cache
 def redis_at(url: str) -> RedisServer:
-    """The Redis at ``url``, one for all homes of a process: what is known to be down stays so."""
+    """The Redis at ``url``, one for all homes of a process, so that its outage is shared."""
     return RedisServer(SecretStr(url))
+
+
+def redis_url(url: str, host: str, port: int, db: int) -> str:
+    """The address that the environment describes: AURUM_REDIS_URL counts before REDIS_HOST.
+
+    Empty where there is none. Raises ``ConfigError`` naming the variable, never what it holds.
+    """
+    name = "AURUM_REDIS_URL" if url else "REDIS_HOST"
+    if not url and host:
+        url = f"redis://{f'[{host}]' if ':' in host else host}:{port}/{db}"
+    if url and not _is_redis_url(url):
+        msg = (
+            f"environment variable {name}: expected redis://, rediss:// or unix:// as in "
+            "redis://:password@host:6379/0, with / # ? @ % of a password as %2F %23 %3F %40 %25; "
+            "found something else"
+        )
+        raise ConfigError(msg)
+    return url
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = parts.port != 0 and (parts.path if parts.scheme == "unix" else parts.hostname)
+    except ValueError:
+        return False
+    return parts.scheme in {"redis", "rediss", "unix"} and bool(named)
 
 
 def _connected(url: str) -> "Redis":
@@ -163,7 +193,7 @@ def _connected(url: str) -> "Redis":
     from redis.exceptions import ConnectionError as NoConnection
     from redis.retry import Retry
 
-    # protocol 2 is what every Redis and Valkey speaks, and proxies before them
+    # protocol 2 is supported by every Redis and Valkey, and by proxies before them
     pool = ConnectionPool.from_url(url, protocol=2, decode_responses=True)
     # After the URL's own options, so that none of them lengthens a wait. A connection that the
     # server has closed is made anew once; a silent server is not asked twice.
@@ -183,7 +213,7 @@ def _connected(url: str) -> "Redis":
 
 
 def _resolve(url: str) -> None:
-    """Look the host's name up, in bounded time: with a dead name server it would take 20 s."""
+    """Look up the host's name in bounded time: a dead name server takes 20 s."""
     parts, found = urlsplit(url), threading.Event()
 
     def look() -> None:
@@ -197,7 +227,7 @@ def _resolve(url: str) -> None:
 
 
 def _place(url: str) -> str:
-    """Where a Redis is, without user name, password and options."""
+    """The address of a Redis without user name, password and options."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -213,11 +243,11 @@ def _policy(redis: "Redis") -> str:
 
 
 _LOOK = "check AURUM_REDIS_URL (REDIS_HOST, REDIS_PORT), and whether the server is up"
-_LIMITS = "limits are kept across machines by what it holds"
+_EVICTS = "set maxmemory-policy noeviction: limits are kept across machines by what it holds"
 _NOT_LET_IN = "does not let us in (check user name and password in AURUM_REDIS_URL)"
 _FULL = "is full (raise its maxmemory, or let it evict)"
 _REPLICA = "is a read-only replica"
-_ERRORS = {  # by the name of an error's class, or of the nearest that it is made from
+_ERRORS = {  # by the class name of an error, or of its nearest base
     "AuthenticationError": _NOT_LET_IN,
     "AuthenticationWrongNumberOfArgsError": _NOT_LET_IN,
     "AuthorizationError": _NOT_LET_IN,
@@ -231,7 +261,7 @@ _ERRORS = {  # by the name of an error's class, or of the nearest that it is mad
     "InvalidResponse": "does not answer as a Redis does",
     "ResponseError": "refuses a command",
 }
-_CODES = {  # what a failing script says, in the midst of its message
+_CODES = {  # in the middle of a failing script's message
     "OOM": _FULL,
     "READONLY": _REPLICA,
     "NOPERM": _NOT_LET_IN,
@@ -240,12 +270,12 @@ _CODES = {  # what a failing script says, in the midst of its message
 
 
 def _reason(error: Exception) -> str:
-    """Why, in our words: what the library or the server says may repeat a password."""
+    """The reason, phrased here: a message of library or server may repeat a password."""
     if isinstance(error.__context__, ssl.SSLError):
         return f"fails the TLS handshake ({error.__context__.reason or 'no reason given'})"
-    said = re.search(rf"\b({'|'.join(_CODES)})\b", str(error))
-    if said:
-        return _CODES[said[0]]
+    message = re.search(rf"\b({'|'.join(_CODES)})\b", str(error))
+    if message:
+        return _CODES[message[0]]
     for kind in type(error).__mro__:
         if kind.__name__ in _ERRORS:
             return _ERRORS[kind.__name__]
@@ -259,7 +289,7 @@ local found = {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}
 redis.call('DEL', KEYS[1])
 return found
 """
-# KEYS: word, names, ends. ARGV: name, value, milliseconds, NX or nothing.
+# KEYS: entry, names, ends. ARGV: name, value, milliseconds, NX or nothing.
 _SET = """
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -301,18 +331,28 @@ return living
 class RedisState:
     """``State`` for all machines that share a Redis, below ``prefix``; ``local`` while it is out.
 
-    ``keys`` looks in a sorted set of the names beside the words and never scans the database. The
-    words of a state that is not ``listed`` have no place in it: a million of them cost no more than
-    they must.
+    A ``prefix`` that is a function is called with the first use.
+
+    ``keys`` reads a sorted set of the names and never scans the database. The entries of a state
+    that is not ``listed`` are not in that set: a million of them cost no more than necessary.
     """
 
     def __init__(
-        self, server: RedisServer, prefix: str, local: State, *, listed: bool = True
+        self,
+        server: RedisServer,
+        prefix: str | Callable[[], str],
+        local: State,
+        *,
+        listed: bool = True,
     ) -> None:
         self._server = server
-        self._prefix = prefix
+        self._given_prefix = prefix
         self._local = local
         self._listed = listed
+
+    @functools.cached_property
+    def _prefix(self) -> str:
+        return self._given_prefix if isinstance(self._given_prefix, str) else self._given_prefix()
 
     def get(self, key: str) -> str | None:
         """See ``State``."""
@@ -347,9 +387,9 @@ class RedisState:
             self._local.delete(key)
 
     def keys(self, prefix: str) -> list[str]:
-        """See ``State``. Raises ``LookupError`` where the words are not listed."""
+        """See ``State``. Raises ``LookupError`` where the entries are not listed."""
         if not self._listed:
-            msg = f"the words below {self._prefix} are not listed: nobody can say which there are"
+            msg = f"the entries below {self._prefix} are not listed"
             raise LookupError(msg)
         try:
             return [str(key) for key in self._server.run(_KEYS, self._keys_of(""), prefix)]
@@ -364,15 +404,15 @@ class RedisState:
         ttl = max(1, round(ttl_seconds * 1000))
         if self._listed:
             return bool(self._server.run(_SET, self._keys_of(key), key, value, ttl, how))
-        word = self._keys_of(key)[0]
-        return bool(self._server.ask(lambda redis: redis.set(word, value, px=ttl, nx=bool(how))))
+        name = self._keys_of(key)[0]
+        return bool(self._server.ask(lambda redis: redis.set(name, value, px=ttl, nx=bool(how))))
 
     def _keys_of(self, key: str) -> tuple[str, str, str]:
         return f"{self._prefix}word:{key}", f"{self._prefix}names", f"{self._prefix}ends"
 
 
-# KEYS: the slots of the source, those of the endpoint, the pause.
-# ARGV: slot, patience, the furthest that a stamp may lie ahead, the longest window; then of each
+# KEYS: the slots of the operator, those of the endpoint, the pause.
+# ARGV: slot, patience, the furthest that a stamp may lie ahead, the longest window; then for each
 # limit which of KEYS it counts, its requests and its seconds.
 _TAKE = """
 local t = redis.call('TIME')
@@ -398,7 +438,7 @@ end
 return '0'
 """
 # ARGV: slot, milliseconds for which the slots are kept.
-_LANDED = """
+_ARRIVED = """
 local t = redis.call('TIME')
 for i = 1, 2 do
   redis.call('ZADD', KEYS[i], t[1] + t[2] / 1000000, ARGV[1])
@@ -421,13 +461,13 @@ end
 class RedisLimiter(SqliteLimiter):
     """``Limiter`` for all machines that share a Redis, decided in one step on its clock.
 
-    Every slot is noted in this machine's SQLite log too, and must be free there as well. So for one
-    machine no sliding window ever holds more than the limit, whatever becomes of Redis: emptied,
-    restarted, lost and back. While it is out, this machine keeps to its part of ``machines``, and
-    its earlier slots count. Several machines do not know each other's earlier slots then: a window
-    that spans such a moment, or in which some reach Redis and others do not, may hold up to
-    (2 - 1 / ``machines``) times the limit; any other holds no more than the limit.
-    ``state`` is this machine's own, for pauses.
+    Every slot is recorded in this machine's SQLite log too, and must be free there as well. So for
+    one machine no sliding window ever holds more than the limit, whatever happens to Redis:
+    emptied, restarted, lost and back. While it is out, this machine uses its share of ``machines``,
+    and its earlier slots count. Several machines do not know each other's earlier slots then: a
+    window that spans such a moment, or in which some reach Redis and others do not, may hold up to
+    (2 - 1 / ``machines``) times the limit; any other holds no more than the limit. ``state`` is
+    this machine's own, for pauses.
     """
 
     def __init__(
@@ -448,18 +488,18 @@ class RedisLimiter(SqliteLimiter):
         self._alone = Rates(config, machines)
         self._longest = max(self._longest, self._alone.longest)
 
-    def landed(self, slot: int) -> None:
+    def arrived(self, slot: int) -> None:
         """See ``Limiter``."""
-        endpoint = self._land(slot)
+        endpoint = self._stamp(slot)
         if endpoint is not None:
             kept = round((self._longest + LONGEST_PAUSE) * 1000)
-            self._tell(_LANDED, endpoint, slot, kept)
+            self._send(_ARRIVED, endpoint, slot, kept)
 
     def pause(self, seconds: float) -> None:
         """See ``Limiter``."""
         super().pause(seconds)
         if seconds > 0:
-            self._tell(_PAUSE, "", min(seconds, LONGEST_PAUSE))
+            self._send(_PAUSE, "", min(seconds, LONGEST_PAUSE))
 
     def _slot(self, slot: int, endpoint: str, patience: float) -> float:
         counted = [(1, limit) for limit in self._rates.source]
@@ -467,18 +507,18 @@ class RedisLimiter(SqliteLimiter):
         limits = [x for key, limit in counted for x in (key, limit.requests, limit.seconds)]
         bounds = (slot, patience, LONGEST_PAUSE, self._longest)
         try:
-            said = self._server.run(_TAKE, self._keys_of(endpoint), *bounds, *limits)
+            answer = self._server.run(_TAKE, self._keys_of(endpoint), *bounds, *limits)
         except OutOfReach:
             return self._slot_of(self._alone, slot, endpoint, patience)
-        if (wait := float(said)) > 0:
+        if (wait := float(answer)) > 0:
             return wait
         wait = self._slot_of(self._rates, slot, endpoint, patience)
         if wait > 0:
-            self._tell(_DROP, endpoint, slot)
+            self._send(_DROP, endpoint, slot)
         return wait
 
-    def _tell(self, script: str, endpoint: str, *args: float) -> None:
-        """What Redis should know; where it is out, the SQLite log knows it."""
+    def _send(self, script: str, endpoint: str, *args: float) -> None:
+        """Run ``script`` if Redis is reachable; the SQLite log has the slots in any case."""
         try:
             self._server.run(script, self._keys_of(endpoint), *args)
         except OutOfReach:

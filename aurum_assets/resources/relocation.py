@@ -1,14 +1,13 @@
-"""A table whose files were copied or moved is given metadata that names them where they are now.
+"""Rewrite the metadata of a table whose files were copied or moved, so that it names them.
 
 Iceberg names every file by its absolute location: the catalog the metadata, the metadata the
 manifest lists, these the manifests, these the data files. So metadata, lists and manifests are
 written again with the new locations, under new names beside the old ones; then the catalog's row is
-changed from the old metadata to the new, if it still is the old. A kill before that leaves the
-table as it was, and files that nothing refers to, which the maintenance deletes. Snapshots keep
-their ids, instants and sequence numbers, so a look back sees what it saw. Only files in the new
-place are opened.
+changed from the old metadata to the new, by compare-and-swap. A kill before that leaves the table
+as it was, and unreferenced files, which the maintenance deletes. Snapshots keep their ids, instants
+and sequence numbers, so time travel still works. Only files in the new place are opened.
 
-The log of former metadata files is not kept: they name the old place, and a commit deletes what
+The log of former metadata files is dropped: they name the old place, and a commit would delete what
 falls out of the log.
 """
 
@@ -56,7 +55,7 @@ class Relocated:
 
 
 class Relocation:
-    """One table, from where it was made into ``warehouse``."""
+    """The relocation of one table into ``warehouse``."""
 
     def __init__(self, table: Registered, warehouse: str, io: "FileIO") -> None:
         self._table, self._io = table, io
@@ -64,9 +63,9 @@ class Relocation:
         self._to = f"{warehouse}{table.location.removeprefix(table.warehouse)}"
 
     def look(self) -> Relocated:
-        """Read all metadata in the new place, and look whether each file is there, whole.
+        """Read all metadata in the new place, and check that each file exists with its size.
 
-        Raises ``LakeDamaged`` naming the first file that is not. Writes nothing.
+        Raises ``LakeDamaged`` naming the first file that does not. Writes nothing.
         """
         manifests: set[str] = set()
         files: set[str] = set()
@@ -115,13 +114,13 @@ class Relocation:
             return FromInputFile.table_metadata(self._io.new_input(place))
 
     def _manifests(self, snapshot: "Snapshot") -> "Iterator[ManifestFile]":
-        """The manifests of a snapshot, each with the path that it has now."""
+        """The manifests of a snapshot, with their present paths."""
         from pyiceberg.manifest import ManifestContent, ManifestFile
 
         place = self._require(snapshot.manifest_list)
         with self._reading(place):
             found = snapshot.model_copy(update={"manifest_list": place}).manifests(self._io)
-        for shared in found:  # by whoever reads the same list
+        for shared in found:  # pyiceberg caches them, so they are copied
             manifest = ManifestFile(*(shared[number] for number in range(len(shared))))
             if manifest.content != ManifestContent.DATA:
                 msg = (
@@ -142,18 +141,18 @@ class Relocation:
         return entry.status != ManifestEntryStatus.DELETED
 
     def _at(self, location: str) -> str:
-        """Where what was at ``location`` is now."""
+        """The present location of what was at ``location``."""
         return f"{self._to}{location.removeprefix(self._from)}"
 
     def _is_ours(self, location: str) -> bool:
         return location == self._from or location.startswith(f"{self._from}/")
 
     def _require(self, location: str, size: int | None = None) -> str:
-        """Where the file is now. Raises ``LakeDamaged`` where it is not, or not whole."""
+        """The present location of a file. Raises ``LakeDamaged`` where it is missing or cut."""
         if not self._is_ours(location):
             msg = (
-                f"{self._table.identifier}: {location} is outside of {self._from}, and nobody "
-                f"knows where it is now: {REBUILD}"
+                f"{self._table.identifier}: {location} is outside of {self._from}, and where it is "
+                f"now is unknown: {REBUILD}"
             )
             raise LakeDamaged(msg)
         place = self._at(location)
@@ -171,7 +170,7 @@ class Relocation:
     def _reading(self, place: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # libraries raise anything over wrong bytes
+        except Exception as error:  # libraries raise nearly anything on damaged bytes
             if not may_be_damage(error):
                 raise
             msg = f"{self._table.identifier}: {place} cannot be read; {REBUILD}"
@@ -180,7 +179,7 @@ class Relocation:
     # --- writing, under new names ----------------------------------------------------------------
 
     def _written(self) -> str:
-        """Write metadata, lists and manifests with the new locations; where the metadata is."""
+        """Write metadata, lists and manifests with new locations; returns the metadata's."""
         from pyiceberg.serializers import ToOutputFile
         from pyiceberg.table.metadata import TableMetadataUtil
 
@@ -193,27 +192,27 @@ class Relocation:
                     written[manifest.manifest_path] = self._manifest(manifest)
                 manifests.append(written[manifest.manifest_path])
             lists[snapshot.snapshot_id] = self._list(snapshot, manifests)
-        said = cast("dict[str, Any]", self._moved(json.loads(self._metadata.model_dump_json())))
-        for snapshot in said.get("snapshots", []):
+        fields = cast("dict[str, Any]", self._moved(json.loads(self._metadata.model_dump_json())))
+        for snapshot in fields.get("snapshots", []):
             snapshot["manifest-list"] = lists[snapshot["snapshot-id"]]
-        said["metadata-log"] = []
+        fields["metadata-log"] = []
         number = re.match(r"\d+", self._table.metadata.rpartition("/")[2])
         version = int(number[0]) + 1 if number else 0
         place = self._new(f"{version:05d}-{uuid.uuid4()}.metadata.json")
-        metadata = TableMetadataUtil.parse_obj(said)
+        metadata = TableMetadataUtil.parse_obj(fields)
         ToOutputFile.table_metadata(metadata, self._io.new_output(place))
         return place
 
-    def _moved(self, said: object) -> object:
-        """The metadata ``said``, with each location in it as it is now."""
-        if isinstance(said, dict):
-            return {name: self._moved(value) for name, value in said.items()}
-        if isinstance(said, list):
-            return [self._moved(value) for value in said]
-        return self._at(said) if isinstance(said, str) and self._is_ours(said) else said
+    def _moved(self, value: object) -> object:
+        """The JSON ``value`` with every location replaced by the present one."""
+        if isinstance(value, dict):
+            return {name: self._moved(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self._moved(item) for item in value]
+        return self._at(value) if isinstance(value, str) and self._is_ours(value) else value
 
     def _manifest(self, manifest: "ManifestFile") -> "ManifestFile":
-        """Write ``manifest`` again; its entry in a manifest list."""
+        """Write ``manifest`` again; returns its entry for a manifest list."""
         from pyiceberg.manifest import ManifestFile, write_manifest
 
         with write_manifest(

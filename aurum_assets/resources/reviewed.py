@@ -1,8 +1,7 @@
-"""The files that people review: CSVs of text, written whole or not at all.
+"""Read and write the CSV files that people review: all text, written atomically.
 
-What belongs in a file is decided elsewhere (``reference``); here is how it is read and written. A
-name of an operator's that a spreadsheet would run is written so that it does not (``model.shown``),
-and read back as it was.
+The content is up to ``reference``. A name from an operator that a spreadsheet would run as a
+formula is escaped (``model.shown``), and read back unchanged.
 """
 
 import csv
@@ -21,8 +20,8 @@ def read_reviewed(path: Path, columns: Sequence[str], key: Sequence[str]) -> pl.
     """The rows of ``path``, all text, empty cells null; None where there is no such file.
 
     ``columns`` come first; others that people added follow. Raises ``ConfigError`` naming file and
-    line where a column is missing or there twice, a line has too many cells, or ``key`` is not
-    filled or not unique.
+    line where a column is missing or repeated, a line has too many cells, or ``key`` is empty or
+    not unique.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -67,7 +66,7 @@ def read_reviewed(path: Path, columns: Sequence[str], key: Sequence[str]) -> pl.
 def write_reviewed(
     path: Path, columns: Sequence[str], rows: Iterable[Sequence[str | None]]
 ) -> None:
-    """Make ``path`` hold ``rows`` under ``columns``; whoever reads it sees the old or the new file.
+    """Write ``rows`` under ``columns`` to ``path``; a reader sees the old or the new file.
 
     One writer at a time: the caller holds a lock.
     """

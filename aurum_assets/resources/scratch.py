@@ -1,9 +1,8 @@
-"""Files that a process takes away when it ends: drafts of outputs, folders to spill to.
+"""Temporary files that a process removes when it ends: drafts of outputs, folders to spill to.
 
-Each is removed by its own block, as are the files by which a check tries to write. A command that
-is ended at once (``cli.interrupt``) runs no such block, and calls ``clear`` instead. Drafts within
-the home are no business of this room: a killed process leaves those too, and maintenance deletes
-them.
+Each is removed at the end of its block, as are the files that a check writes. A command that is
+ended at once (``cli.interrupt``) does not reach that end, and calls ``clear`` instead. Not here:
+drafts within the home, which a killed process leaves and maintenance deletes.
 """
 
 import shutil
@@ -18,7 +17,7 @@ _HELD: set[Path] = set()
 
 @contextmanager
 def draft(path: Path) -> Iterator[Path]:
-    """``path``, which is gone after the block unless it was given another name."""
+    """``path``, which is removed after the block unless it was renamed."""
     _HELD.add(path)
     try:
         yield path
@@ -28,10 +27,10 @@ def draft(path: Path) -> Iterator[Path]:
 
 
 def check_file(folder: Path) -> Path:
-    """The path of a file by which a check tries to write to ``folder``.
+    """The path of a file that a check writes to try ``folder``.
 
-    It is in the nearest folder above where there is none yet, for a check makes no folder; in
-    ``folder`` where there can be none.
+    Where the folder does not exist, in the nearest one above (a check makes no folder); in
+    ``folder`` itself where it cannot exist.
     """
     folder = folder.resolve()
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
@@ -39,26 +38,26 @@ def check_file(folder: Path) -> Path:
 
 
 def check_name() -> str:
-    """A name that nobody holds, of a file or an object that a check writes and removes."""
+    """An unused name for a file or an object that a check writes and removes."""
     return f".aurum-doctor-{uuid.uuid4().hex}"
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A new folder among the system's temporary files, for this block."""
+    """A new temporary folder for this block."""
     with draft(Path(mkdtemp(prefix="aurum-"))) as folder:
         yield folder
 
 
 def clear() -> None:
-    """Remove what blocks of this process, which will not end, still hold."""
+    """Remove the files of blocks that will not be left: the process ends at once."""
     for path in list(_HELD):
         _remove(path)
 
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        # Under another name first: a thread that goes on finds no folder to put a file into.
+        # Renamed first, so that a thread that goes on has no folder to write to.
         gone = path.with_name(f"{path.name}-gone")
         with suppress(OSError):
             path = path.rename(gone)

@@ -1,8 +1,7 @@
-"""What the processes of one machine must know of each other: a few words, each with an end.
+"""A key-value store with expiry that the processes of one machine share, in a SQLite file.
 
-Here belongs where such words are kept (pauses, refusals, breakers), and how a SQLite file is opened
-by many processes at once. What they mean belongs to who writes them. Nothing here is the truth of
-anything: a lost file costs a few requests, never data.
+It holds pauses, refusals and breakers; what an entry means is up to its writer. Also: how many
+processes open one SQLite file at once. A lost file costs a few requests, never data.
 """
 
 import os
@@ -29,29 +28,29 @@ CREATE INDEX word_expires ON word (expires);
 
 
 class State(Protocol):
-    """Words shared by processes; each is gone after its ``ttl_seconds``."""
+    """Keys and values shared by processes; each expires after its ``ttl_seconds``."""
 
     def get(self, key: str) -> str | None:
-        """The value, or None where there is none or its time is over."""
+        """The value; None where there is none, or it has expired."""
 
     def set(self, key: str, value: str, ttl_seconds: float) -> None:
-        """Write ``value``, whatever was there."""
+        """Write ``value``, replacing any other."""
 
     def claim(self, key: str, ttl_seconds: float) -> bool:
-        """Write ``key`` if nobody holds it: of any number of processes, one is told True."""
+        """Write ``key`` if it does not exist: of any number of processes, one gets True."""
 
     def delete(self, key: str) -> None:
-        """Forget ``key``; no error where there is none."""
+        """Delete ``key``; no error where there is none."""
 
     def keys(self, prefix: str) -> list[str]:
-        """The living keys that begin with ``prefix``, sorted."""
+        """The keys that begin with ``prefix`` and have not expired, sorted."""
 
     def check(self) -> Finding:
         """Set, get and delete a value as a run does. Raises nothing."""
 
 
 def recalled(text: str | None, kind: type[_T]) -> _T | None:
-    """What was remembered as JSON; None where nothing was, or by a version with other fields."""
+    """The value decoded from JSON; None where there is none, or another version wrote it."""
     try:
         return msgspec.json.decode(text, type=kind) if text else None
     except msgspec.DecodeError:
@@ -61,7 +60,7 @@ def recalled(text: str | None, kind: type[_T]) -> _T | None:
 class SqliteState:
     """``State`` in one SQLite file, for all processes and threads of one machine.
 
-    A connection lasts for one transaction: nothing is inherited by a fork or shared by threads.
+    A connection lasts for one transaction: none is inherited by a fork or shared by threads.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
@@ -126,9 +125,9 @@ class SqliteState:
 def transaction(
     path: Path, schema: str, *, write: bool = True, durable: bool = False
 ) -> Iterator[sqlite3.Connection]:
-    """One transaction on the SQLite file at ``path``, made with ``schema`` where it is missing.
+    """One transaction on the SQLite file at ``path``, created with ``schema`` where missing.
 
-    A ``durable`` one outlives a loss of power, not only a kill. Raises ``ConfigError`` where the
+    A ``durable`` one survives a loss of power, not only a kill. Raises ``ConfigError`` where the
     file cannot be used.
     """
     try:
@@ -149,7 +148,7 @@ def transaction(
 
 
 def _make(path: Path, schema: str) -> None:
-    """Made whole beside its place, then linked there: nobody ever sees it half made.
+    """Create the file under another name, then link it, so that it is never seen incomplete.
 
     Two processes that switch one new file to WAL at once get "database is locked" without the
     busy timeout, so the switch must not happen in place.

@@ -1,7 +1,7 @@
-"""One request: an answer's status and bytes, in bounded time and memory.
+"""Send one HTTP request and read the answer, in bounded time and memory.
 
-Here belong sockets, redirects, decoding and their bounds. When to ask, how often, and what an
-answer means belong to ``api``.
+Sockets, redirects, decoding and their bounds. Not here: when and how often to ask, and what an
+answer means (``api``).
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _NO_SUCH_HOST = "it redirected to a host whose name is not known"
 
 
 class Broken(Exception):
-    """No whole answer came; another try may bring one. ``body`` holds what came of it."""
+    """No complete answer came; a retry may help. ``body`` holds what arrived."""
 
     def __init__(self, reason: str, *, body: bytes = b"", reached: bool = True) -> None:
         super().__init__(reason)
@@ -41,7 +41,7 @@ class Broken(Exception):
 
 
 class Unusable(Exception):
-    """An answer came, and another try would bring the same."""
+    """The answer cannot be used, and a retry would bring the same."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -49,16 +49,16 @@ class Unusable(Exception):
 
 
 class NameUnknown(Exception):
-    """No DNS server knows the host that was to be asked: another try would bring the same."""
+    """DNS does not know the host: a retry would bring the same."""
 
 
 class Abandoned(Exception):
-    """Whoever asked waits no more."""
+    """The caller no longer waits."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one request may cost: seconds, and bytes of its decoded body."""
+    """Bounds of one request: seconds, and bytes of its decoded body."""
 
     connect_seconds: float
     read_seconds: float
@@ -68,7 +68,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the operator said. ``body`` is decoded, and read of a 200 only.
+    """An HTTP answer. ``body`` is decoded, and read only for status 200.
 
     ``headers``: by lower-case name.
     """
@@ -86,15 +86,15 @@ class Reply:
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """Loading the certificates costs 40 ms of a tick's CPU: once a process."""
+    """The TLS context, once a process: loading the certificates costs 40 ms of CPU."""
     return httpx.create_ssl_context()
 
 
 class Wire:
-    """Sends requests; ``auth`` signs those to the origin that was asked, and no others.
+    """Sends requests; ``auth`` signs those to the requested origin, and no others.
 
-    A connection serves one request: ticks are minutes apart, so a kept one would mostly be dead,
-    and a fresh one is what ``Deadline`` can cut.
+    A connection serves one request: runs are minutes apart, so a kept one would mostly be dead,
+    and ``Deadline`` can close a new one.
     """
 
     def __init__(
@@ -122,20 +122,20 @@ class Wire:
         )
 
     def close(self) -> None:
-        """Let go of the sockets."""
+        """Close the client."""
         self._client.close()
 
-    def get(self, url: str, accept: str, turn: Callable[[], AbstractContextManager[None]]) -> Reply:
-        """Ask ``url`` and follow up to 5 redirects; ``turn`` is held while a request is sent.
+    def get(self, url: str, accept: str, slot: Callable[[], AbstractContextManager[None]]) -> Reply:
+        """Ask ``url`` and follow up to 5 redirects; ``slot`` is held while a request is sent.
 
-        A redirect to another scheme, host or port loses the credentials, and does not find them
-        again on the way back. Raises ``Broken``, ``Unusable``, and ``NameUnknown`` for the host of
-        ``url`` itself; one that it redirects to is the operator's mistake.
+        A redirect to another scheme, host or port drops the credentials for the rest of the chain.
+        Raises ``Broken``, ``Unusable``, and ``NameUnknown`` for the host of ``url`` itself; an
+        unknown host in a redirect is the operator's mistake.
         """
         here, auth = httpx.URL(url), self._auth
         for _ in range(REDIRECTS + 1):
             try:
-                answer = self._ask(here, accept, auth, turn)
+                answer = self._ask(here, accept, auth, slot)
             except httpx.ConnectError as error:
                 if here.host == httpx.URL(url).host:
                     raise NameUnknown from error
@@ -152,14 +152,14 @@ class Wire:
         url: httpx.URL,
         accept: str,
         auth: httpx.Auth | None,
-        turn: Callable[[], AbstractContextManager[None]],
+        slot: Callable[[], AbstractContextManager[None]],
     ) -> Reply | httpx.URL:
         deadline = Deadline(self._bounds.total_seconds)
         request = self._client.build_request(
             "GET", url, headers={"Accept": accept}, extensions={"trace": deadline.trace}
         )
         try:
-            with turn():
+            with slot():
                 deadline.start()
                 response = self._client.send(request, auth=auth, stream=True)
             with contextlib.closing(response):
@@ -209,7 +209,7 @@ class Wire:
         return body
 
     def _broken(self, error: Exception, deadline: "Deadline", body: bytes = b"") -> Exception:
-        """``error`` in our words, which never repeat what the other side or the headers said."""
+        """Our exception for ``error``, which never repeats text of the server or the headers."""
         reached = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
         if deadline.abandoned:
             return Abandoned()
@@ -231,9 +231,9 @@ class Wire:
 
 
 class Decoder:
-    """Takes a body apart as it comes; ``body`` never grows beyond ``cap`` bytes.
+    """Decodes a body as it arrives; ``body`` never grows beyond ``cap`` bytes.
 
-    zlib is told how much it may give, so that a small bomb cannot become a large string.
+    zlib's output is bounded, so that a small bomb cannot become a large string.
     """
 
     def __init__(self, encoding: str, cap: int) -> None:
@@ -247,11 +247,11 @@ class Decoder:
 
     @property
     def whole(self) -> bool:
-        """Whether a compressed body has come to its end (a plain one cannot say)."""
+        """Whether a compressed body is complete (always true of a plain one)."""
         return self._zlib is None or self._zlib.eof
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes. Raises ``Unusable`` above the cap, ``zlib.error`` for nonsense."""
+        """Decode the next bytes. Raises ``Unusable`` above the cap, ``zlib.error`` if invalid."""
         room = self._cap + 1 - len(self.body)
         if self._zlib is None:
             self.body += chunk[:room]
@@ -269,22 +269,22 @@ class Decoder:
 _under_way: set["Deadline"] = set()
 
 
-# For whom a thread asks: one token for all threads whose requests are cut together.
+# The caller of a thread's requests: one token for all threads whose requests are cut together.
 asker: ContextVar[object] = ContextVar("asker", default=None)
 
 
 def abandon(token: object) -> None:
-    """Cut the requests that are under way for ``token``: nobody waits for them."""
+    """Cut the running requests of ``token``: their caller no longer waits."""
     for deadline in tuple(_under_way):
         if deadline.asker is token:
             deadline.abandon()
 
 
 class Deadline:
-    """Closes a request's socket when its time is up, or when nobody waits for it any more.
+    """Closes a request's socket when its time is up, or when its caller no longer waits.
 
-    The read timeout starts afresh at each byte, so that without this a server that drips bytes, in
-    its headers or in its body, would hold a request for ever.
+    The read timeout restarts at each byte: a server that sends single bytes, in its headers or its
+    body, would otherwise hold a request for ever.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -298,18 +298,18 @@ class Deadline:
         self._timer.daemon = True
 
     def start(self) -> None:
-        """The time runs from here."""
+        """Start the clock."""
         self._began = time.monotonic()
         self._timer.start()
         _under_way.add(self)
 
     def stop(self) -> None:
-        """The request is over."""
+        """Stop the clock: the request is over."""
         self._timer.cancel()
         _under_way.discard(self)
 
     def abandon(self) -> None:
-        """Its thread is told ``Abandoned``."""
+        """Cut the request; its thread raises ``Abandoned``."""
         self.abandoned = True
         self._cut()
 
@@ -324,7 +324,7 @@ class Deadline:
         return self.used >= self._seconds
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Httpcore tells of each connection made; the newest stream is the one to cut."""
+        """Httpcore reports each connection here; the newest stream is the one to cut."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._stream = info["return_value"]
             if self.passed or self.abandoned:
@@ -340,13 +340,13 @@ class Deadline:
 
 
 class Signature(httpx.Auth):
-    """Puts headers that say who asks on a request at the last moment; shows them to nobody else."""
+    """Adds the headers with credentials to a request when it is sent, and nowhere else."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """All of them."""
+        """Add all headers."""
         request.headers.update(self._headers)
         yield request
 

@@ -30,7 +30,7 @@ from aurum_assets.model.dataset import Dataset, Dialect, Envelope
 from aurum_assets.model.ids import is_a_name
 from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
-from aurum_assets.model.table import Rule, Table
+from aurum_assets.model.table import Column, Rule, Table
 from aurum_assets.operators.miso.operator import FIVE_MINUTE_MARK, MISO
 
 _MONTHS = [
@@ -50,6 +50,9 @@ _MONTHS = [
 LMP_DIRECTIONS = ("export", "import", "neutral")
 VOLUME_DIRECTIONS = ("MISO_TO_PJM", "PJM_TO_MISO", "BALANCED")
 QUALITIES = ("FORECAST", "PRELIMINARY", "VALIDATED")
+_VOLUME_DIRECTION = Column(
+    "volume_direction", c.TEXT, "MISO_TO_PJM, PJM_TO_MISO or BALANCED.", nullable=True
+)
 _TWELVE_HOURS = {
     "pattern": r"^\d{4}-\d\d-\d\d \d{1,2}:\d\d:\d\d [AP]M$",
     "description": "EST all year, twelve hours, not padded.",
@@ -99,9 +102,9 @@ def parse_live_cts(records: pl.DataFrame) -> pl.DataFrame:
 
 def _live_days(records: list[Any], header: Mapping[str, Any]) -> list[str]:
     """The EST date of ``RefId``; failing that, that of most case approvals."""
-    said = re.match(r"(\d{1,2})-([A-Z][a-z]{2})-(\d{4})\b", str(header.get("RefId")))
-    if said and said[2] in _MONTHS:
-        return [f"{said[3]}-{_MONTHS.index(said[2]) + 1:02d}-{int(said[1]):02d}"]
+    written = re.match(r"(\d{1,2})-([A-Z][a-z]{2})-(\d{4})\b", str(header.get("RefId")))
+    if written and written[2] in _MONTHS:
+        return [f"{written[3]}-{_MONTHS.index(written[2]) + 1:02d}-{int(written[1]):02d}"]
     dates = Counter(str(r.get("CASEAPPROVALDATE"))[:10] for r in records)
     return [d for d, _ in dates.most_common() if re.fullmatch(r"\d{4}-\d{2}-\d{2}", d)]
 
@@ -249,7 +252,7 @@ MISO_CTS = Dataset(
             c.LOSS,
             c.LMP_DIRECTION,
             c.VOLUME,
-            c.VOLUME_DIRECTION,
+            _VOLUME_DIRECTION,
             c.DATA_QUALITY,
             *c.PROVENANCE,
         ),

@@ -1,8 +1,8 @@
-"""What a person says for an instant or a name, in the usual forms.
+"""Parse instants and names that a person gives, in their usual forms.
 
-A text without an offset is UTC, as everything in the tables is. A day alone, as an instant, is the
-last one of that day in UTC: "as known on 2026-11-27" holds all that was known by its end. No clock
-is read here: who accepts ``now`` says when that is.
+A text without an offset is UTC, as in the tables. A day alone, as an instant, is the last instant
+of that day in UTC: "as known on 2026-11-27" includes all that was known by its end. No clock is
+read here: a caller that accepts ``now`` passes it.
 """
 
 import datetime as dt
@@ -22,13 +22,13 @@ _INSTANT = re.compile(
 )
 _ZERO = {"": "+00:00", "Z": "+00:00", "UTC": "+00:00"}
 _AGO = {"today": 0, "yesterday": 1}
-_NEAR = 0.6  # difflib's own usual cutoff
-_AS_NEAR = 0.12  # how much farther than the nearest a name may be, to be offered as well
-_PART = 3  # letters, of a name of which no more is said
+_NEAR = 0.6  # difflib's default cutoff
+_AS_NEAR = 0.12  # by how much a suggestion may be less similar than the best one
+_LEAST_PART = 3  # letters of a part of a name that is enough to suggest it
 
 
-def instant_of(said: str | dt.datetime | dt.date, now: dt.datetime | None = None) -> dt.datetime:
-    """The instant that ``said`` means, UTC.
+def instant_of(given: str | dt.datetime | dt.date, now: dt.datetime | None = None) -> dt.datetime:
+    """The instant that ``given`` means, UTC.
 
     A text is ``2026-11-27T12:00Z``, ``2026-11-27 12:00`` (UTC), either with any offset, or a day,
     ``2026-11-27`` or ``20261127``, which means its last instant in UTC, as a ``date`` does. Where
@@ -36,20 +36,20 @@ def instant_of(said: str | dt.datetime | dt.date, now: dt.datetime | None = None
     needs a tzinfo. Raises ``ValueError`` with a sentence that holds an example, ``TypeError`` for
     anything else.
     """
-    if isinstance(said, dt.datetime):
-        if said.tzinfo is None:
+    if isinstance(given, dt.datetime):
+        if given.tzinfo is None:
             msg = (
-                f"{said.isoformat()} has no offset: give it a tzinfo, for instance "
-                "datetime(2026, 7, 20, 12, tzinfo=UTC), or say it as text, '2026-07-20T12:00Z'"
+                f"{given.isoformat()} has no offset: give it a tzinfo, for instance "
+                "datetime(2026, 7, 20, 12, tzinfo=UTC), or give it as text, '2026-07-20T12:00Z'"
             )
             raise ValueError(msg)
-        return said.astimezone(dt.UTC)
-    if isinstance(said, dt.date):
-        return dt.datetime.combine(said, dt.time.max, dt.UTC)
-    if not isinstance(said, str):
-        msg = f"an instant is a text, a datetime or a date, not {type(said).__name__}"
+        return given.astimezone(dt.UTC)
+    if isinstance(given, dt.date):
+        return dt.datetime.combine(given, dt.time.max, dt.UTC)
+    if not isinstance(given, str):
+        msg = f"an instant is a text, a datetime or a date, not {type(given).__name__}"
         raise TypeError(msg)
-    text = said.strip()
+    text = given.strip()
     word = text.lower()
     if now is not None and word == "now":
         return now.astimezone(dt.UTC)
@@ -65,26 +65,26 @@ def instant_of(said: str | dt.datetime | dt.date, now: dt.datetime | None = None
     except (ValueError, OverflowError):
         pass  # no such hour or day: the same sentence
     msg = (
-        f"{said!r} is not an instant: expected for instance 2026-07-20T12:00Z, "
+        f"{given!r} is not an instant: expected for instance 2026-07-20T12:00Z, "
         "or 2026-07-20 for the end of that day, UTC"
     )
     raise ValueError(msg)
 
 
-def names_day(said: str) -> bool:
-    """Whether ``said`` is a day alone, by its form: ``2026-11-27``, ``20261127``, ``today``."""
-    text = said.strip()
+def names_day(given: str) -> bool:
+    """Whether ``given`` is a day alone, by its form: ``2026-11-27``, ``20261127``, ``today``."""
+    text = given.strip()
     return bool(_DAY.fullmatch(text)) or text.lower() in _AGO
 
 
-def named(said: str, names: Iterable[str], what: str, listed: str) -> str:
-    """The one of ``names`` that ``said`` means: whole, or without its operator, where one fits.
+def named(given: str, names: Iterable[str], what: str, listed: str) -> str:
+    """The one of ``names`` that ``given`` means: in full, or without operator where unambiguous.
 
-    ``isone_rt_lmp`` goes by ``rt_lmp``, ``market.isone_rt_lmp`` and ``RT-LMP`` too. Raises
-    ``ValueError`` for any other, with the names near it; ``listed`` says where all are.
+    ``op_rt_lmp`` may be given as ``rt_lmp``, ``market.op_rt_lmp`` or ``RT-LMP``. Raises
+    ``ValueError`` for any other, with similar names; ``listed`` says where all are listed.
     """
     known = list(names)
-    plain = said.strip().lower().replace("-", "_").rpartition(".")[2]
+    plain = given.strip().lower().replace("-", "_").rpartition(".")[2]
     if plain in known:
         return plain
     short = short_names(known)
@@ -92,24 +92,24 @@ def named(said: str, names: Iterable[str], what: str, listed: str) -> str:
         return short[plain]
     near = _near(plain, {**short, **{name: name for name in known}})
     meant = f"; did you mean {_either(near)}?" if near else "."
-    msg = f"no {what} {said!r}{meant} {listed}"
+    msg = f"no {what} {given!r}{meant} {listed}"
     raise ValueError(msg)
 
 
-def known_name(said: str, names: Iterable[str], what: str, listed: str) -> str:
+def known_name(given: str, names: Iterable[str], what: str, listed: str) -> str:
     """As ``named``, for callers from Python. Raises ``ConfigError``, ``TypeError`` for no text."""
-    text = of_type(said, str, f"the name of a {what}, for instance 'isone_da_lmp'")
+    text = of_type(given, str, f"the name of a {what}, for instance 'da_lmp'")
     try:
         return named(text, names, what, listed)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 
 
-def of_type(said: _T, kind: type[_T], example: str) -> _T:
-    """``said``. Raises ``TypeError`` where it is not of ``kind``, without showing it."""
-    if isinstance(said, kind):
-        return said
-    msg = f"expected {example}; this is of type {type(said).__name__}"
+def of_type(given: _T, kind: type[_T], example: str) -> _T:
+    """``given``. Raises ``TypeError`` where it is not of ``kind``, without showing it."""
+    if isinstance(given, kind):
+        return given
+    msg = f"expected {example}; this is of type {type(given).__name__}"
     raise TypeError(msg)
 
 
@@ -126,13 +126,13 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return {short: name for short, name in found.items() if short and short not in known}
 
 
-def _near(said: str, names: Mapping[str, str]) -> list[str]:
-    """At most three names that hold ``said`` or are written much like it, the nearest first."""
-    ratio = {name: SequenceMatcher(None, name, said).ratio() for name in names}
-    near = [n for n, r in ratio.items() if r >= _NEAR or (len(said) >= _PART and said in n)]
+def _near(given: str, names: Mapping[str, str]) -> list[str]:
+    """At most three names that contain ``given`` or are similar to it, the most similar first."""
+    ratio = {name: SequenceMatcher(None, name, given).ratio() for name in names}
+    near = [n for n, r in ratio.items() if r >= _NEAR or (len(given) >= _LEAST_PART and given in n)]
     near.sort(key=lambda name: -ratio[name])
     best = max((ratio[n] for n in near), default=0)
-    as_near = (n for n in near if ratio[n] >= best - _AS_NEAR or said in n)
+    as_near = (n for n in near if ratio[n] >= best - _AS_NEAR or given in n)
     return list(dict.fromkeys(names[n] for n in as_near))[:3]
 
 

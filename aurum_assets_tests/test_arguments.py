@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from aurum_assets.model.said import instant_of, named, short_names
+from aurum_assets.model.arguments import instant_of, named, short_names
 from aurum_assets.operators import DATASETS
 
 NOW = dt.datetime(2026, 11, 27, 9, 30, tzinfo=dt.UTC)

@@ -1,0 +1,93 @@
+"""Feeds: which feeds of a dataset are asked for a day, and by how many requests."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset, Feed
+from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.settings import Resources
+
+
+def due_feeds(
+    resources: Resources, dataset: Dataset, day: OperatingDay, names: Sequence[str] | None
+) -> list[Feed]:
+    """The feeds that ``names`` ask for; where None, those that have ``day`` by now."""
+    feeds = resources.config(dataset).feeds
+    if names is not None:
+        unknown = sorted(set(names) - {f.name for f in feeds})
+        if unknown:
+            known = ", ".join(f.name for f in feeds)
+            msg = f"{dataset.key} has no feed {unknown[0]!r}; it has {known}"
+            raise ConfigError(msg)
+        return [f for f in feeds if f.name in names]
+    today = dataset.operator.day_of(resources.now())
+    return [f for f in feeds if _has(f, day, today)]
+
+
+def asked_feeds(
+    resources: Resources,
+    dataset: Dataset,
+    day: OperatingDay,
+    names: Sequence[str] | None = None,
+    filters: Mapping[str, str] | None = None,
+) -> list[Feed]:
+    """The feeds that are asked for ``day``: see ``narrowed`` and ``due_feeds``."""
+    if filters:
+        return narrowed(resources, dataset, filters, names)
+    return due_feeds(resources, dataset, day, names)
+
+
+def narrowed(
+    resources: Resources,
+    dataset: Dataset,
+    filters: Mapping[str, str],
+    names: Sequence[str] | None = None,
+) -> list[Feed]:
+    """The feeds (of ``names``) that take all of ``filters``.
+
+    Raises ``ConfigError`` where there is none.
+    """
+    feeds = [f for f in resources.config(dataset).feeds if names is None or f.name in names]
+    found = [f for f in feeds if set(filters) <= set(f.filters)]
+    if not found:
+        known = sorted({name for f in feeds for name in f.filters})
+        which = f"feed {' or '.join(names)}" if names else "feed"
+        msg = (
+            f"{dataset.key} has no {which} that takes {' and '.join(sorted(filters))}; "
+            f"its filters: {', '.join(known) or 'none'}"
+        )
+        raise ConfigError(msg)
+    return found
+
+
+def _has(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
+    if feed.asks == "now":
+        return day == today
+    return day <= today.plus(feed.offset_days)
+
+
+def may_come_later(resources: Resources, dataset: Dataset, names: Iterable[str]) -> bool:
+    """Whether the feeds of ``names`` give final values or days ahead, which may be out late.
+
+    Sensors ask for them again, and an alert tells of what is late.
+    """
+    feeds = {f.name: f for f in resources.config(dataset).feeds}
+    return all(feeds[name].becomes_final or feeds[name].offset_days > 0 for name in names)
+
+
+def is_due(resources: Resources, day: OperatingDay, feed: Feed) -> bool:
+    """Whether the operator should have published by now what ``feed`` asks of ``day``."""
+    return day.plus(feed.due_days).start <= resources.now()
+
+
+def hours_asked(
+    resources: Resources, feed: Feed, day: OperatingDay, only: Sequence[str] | None = None
+) -> Sequence[str]:
+    """The requests that a feed takes for a day: one for each hour that has begun (and is among
+    ``only``, where given), or just one.
+    """
+    if feed.asks != "hour":
+        return [""]
+    now = resources.now()
+    begun = [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
+    return begun if only is None else [hour for hour in begun if hour in only]
