@@ -93,7 +93,7 @@ def test_a_feed_of_another_offset_has_a_schedule_of_its_own(configuration: Confi
     asked = [
         (key, feed)
         for group in schedule_groups(own)
-        if group.cadence.name == "five_minutes"
+        if (group.operator, group.cadence.name) == (ISONE, "five_minutes")
         for by_dataset in asked_by(group, utc("2026-07-21T12:00:00Z")).values()
         for key, names in by_dataset.items()
         for feed in names
