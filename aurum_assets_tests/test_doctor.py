@@ -74,6 +74,8 @@ def silent() -> Iterator[int]:
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of an S3 with a bucket ``raw``."""
+    for name, seconds in {"PATIENCE": 20.0, "DEADLINE": 60.0}.items():  # of a busy machine
+        monkeypatch.setattr(doctor, name, seconds)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "desk")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
