@@ -3,7 +3,7 @@
 Threads do the work, for everything below is synchronous; limits, breaker and turns are shared with
 every other process, so that asking at once never means asking more. When a coroutine of this room
 has returned, raised or been cancelled, no thread of it is left: a wait for the operator ends at
-once, a request on its way is cut, and a merge that has begun (or waits for its turn at the table)
+once, a request on its way is cut, and a merge that has begun (or waits for its lock on the table)
 is finished.
 """
 
@@ -44,22 +44,22 @@ _SHOWN = 5
 
 
 def asked_day(operator: Operator, day: Day) -> OperatingDay:
-    """``day`` as an operating day of ``operator``.
+    """``day`` as an operating day of ``source``.
 
-    A date is one; an instant with an offset is within one; a ``datetime`` without an offset means
-    its date. Text is any of these in ISO 8601. Raises ``ValueError`` for anything else.
+    A date is one; an instant with an offset lies in one; a ``datetime`` without an offset stands
+    for its date. Text is any of these in ISO 8601. Raises ``ValueError`` for anything else.
     """
-    value: object = day
+    found: object = day
     try:
-        if isinstance(value, str):
-            short = len(value) <= len("2024-03-10")
-            value = dt.date.fromisoformat(value) if short else dt.datetime.fromisoformat(value)
+        if isinstance(found, str):
+            short = len(found) <= len("2024-03-10")
+            found = dt.date.fromisoformat(found) if short else dt.datetime.fromisoformat(found)
     except ValueError:
-        value = None
-    if isinstance(value, dt.datetime):
-        return operator.day_of(value) if value.tzinfo else OperatingDay(value.date(), operator.zone)
-    if isinstance(value, dt.date):
-        return OperatingDay(value, operator.zone)
+        found = None
+    if isinstance(found, dt.datetime):
+        return operator.day_of(found) if found.tzinfo else OperatingDay(found.date(), operator.zone)
+    if isinstance(found, dt.date):
+        return OperatingDay(found, operator.zone)
     msg = f"{day!r} is no day: expected a date, a datetime or ISO 8601 text such as '2024-03-10'"
     raise ValueError(msg)
 
@@ -176,7 +176,7 @@ async def collect_days(
     done: list[str] = []
     ended: list[AurumError] = []
 
-    def tell(day: OperatingDay) -> None:
+    def finished(day: OperatingDay) -> None:
         done.append(day.key)
         if progress:
             progress(day.key, len(done), len(days))
@@ -198,7 +198,7 @@ async def collect_days(
                 raise error
             if error is not None and outcome.ends:
                 ended.append(error)
-            loop.call_soon_threadsafe(tell, day)
+            loop.call_soon_threadsafe(finished, day)
             return error
 
         return run
