@@ -29,7 +29,7 @@ from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.composition import Resources, Specification, compose
-from aurum_assets.resources.credentials import Credentials
+from aurum_assets.resources.credentials import access
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
@@ -94,12 +94,13 @@ def demo_resources(
     resources: Resources, running: Running, clock: Callable[[], dt.datetime]
 ) -> Resources:
     """``home`` on embedded defaults, the simulator for its operators, and its clock."""
+    reached = {o.name: access(o, running.environment) for o in OPERATORS}
     return compose(  # on no server: nothing that was made up goes where others look
         Specification(
             resources.root,
             resources.configuration,
-            base_urls=running.urls,
-            credentials={o.name: Credentials.of(o, *_demo(o)) for o in OPERATORS if o.auth},
+            base_urls={name: one.base_url for name, one in reached.items()},
+            credentials={name: one.credentials for name, one in reached.items()},
             limit_scale=_RAISED,
             clock=clock,
             repairs=resources.repairs,
@@ -107,11 +108,6 @@ def demo_resources(
             config_folder=resources.config_folder,
         )
     )
-
-
-def _demo(operator: Operator) -> list[str]:
-    """Something for each variable of the operator's first way to say who asks."""
-    return ["demo-password"] * len(operator.auth[0].variables)
 
 
 def dagster_instance(resources: Resources) -> dg.DagsterInstance:
