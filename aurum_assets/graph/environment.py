@@ -18,8 +18,8 @@ from aurum_assets.graph.resources import (
     SharedStateResource,
     api_key_of,
     api_resource_of,
-    configuration_in,
     field_of,
+    keep_configuration,
     parts_of,
 )
 from aurum_assets.model.errors import ConfigError
@@ -39,8 +39,9 @@ def resources_for(given: Resources | Mapping[str, object]) -> dict[str, object]:
     if isinstance(given, Resources):
         return parts_of(given)
     settings = Settings.read()
-    open_resources(DATASETS, settings)  # refuses what is wrong, or moved
-    found = resources_of(settings, configuration_in(settings.config))
+    configuration = open_resources(DATASETS, settings).configuration  # refuses what is wrong
+    keep_configuration(settings.config, configuration)
+    found = resources_of(settings, configuration)
     known = set(found) - {"s3"}  # which is swapped with its archive
     if unknown := sorted(set(given) - known):
         msg = f"there is no resource {unknown[0]}; there are {', '.join(sorted(known))}"

@@ -103,10 +103,21 @@ class Runtime:
 
 # --- what is opened, once a process --------------------------------------------------------------
 
-configuration_in = cache(lambda folder: load_config(folder, DATASETS))
+_configurations: dict[Path, Configuration] = {}
 _archive = cache(open_archive)
 _shared = cache(Shared)
 _registry = cache(registry_of)
+
+
+def keep_configuration(folder: Path, configuration: Configuration) -> None:
+    """Have the dataset files of ``folder``, which were read, not read again by this process."""
+    _configurations[folder] = configuration
+
+
+def _configuration_in(folder: Path) -> Configuration:
+    if folder not in _configurations:
+        keep_configuration(folder, load_config(folder, DATASETS))
+    return _configurations[folder]
 
 
 @cache
@@ -115,7 +126,7 @@ def _runtime(
 ) -> Runtime:
     frozen = dt.datetime.fromisoformat(now) if now else None
     clock = (lambda: frozen) if frozen is not None else wall_clock
-    configuration: Configuration = configuration_in(folder)
+    configuration = _configuration_in(folder)
     return Runtime(configuration, folder, environment, clock, time.sleep, repairs, keep_runs_days)
 
 
