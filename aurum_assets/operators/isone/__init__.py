@@ -10,6 +10,7 @@ from aurum_assets.operators.isone.generation import (
     ISONE_GENERATION_BY_RESOURCE,
     ISONE_GENERATION_MIX,
 )
+from aurum_assets.operators.isone.hourly_load import ISONE_HOURLY_SYSTEM_LOAD
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
 from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
@@ -20,6 +21,7 @@ DATASETS: tuple[Dataset, ...] = (
     ISONE_RT_HOURLY_LMP,
     ISONE_SYSTEM_LOAD,
     ISONE_ZONAL_LOAD,
+    ISONE_HOURLY_SYSTEM_LOAD,
     ISONE_GENERATION_MIX,
     ISONE_GENERATION_BY_RESOURCE,
     ISONE_REGULATION_PRICES,
