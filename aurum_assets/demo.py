@@ -28,7 +28,7 @@ from aurum_assets.model.dataset import Dataset, DatasetConfig, Operator
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.credentials import Credentials
+from aurum_assets.resources.credentials import access
 from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
@@ -94,19 +94,15 @@ def demo_resources(
     resources: Resources, running: Running, clock: Callable[[], dt.datetime]
 ) -> Resources:
     """``home`` on embedded defaults, the simulator for its operators, and its clock."""
+    reached = {o.name: access(o, running.environment) for o in OPERATORS}
     return replace(
         resources,
-        base_urls=running.urls,
-        credentials={o.name: Credentials.of(o, *_demo(o)) for o in OPERATORS if o.auth},
+        base_urls={name: one.base_url for name, one in reached.items()},
+        credentials={name: one.credentials for name, one in reached.items()},
         clock=clock,
         limit_scale=_RAISED,
         backends=Backends(),  # nothing that was made up goes where others look
     )
-
-
-def _demo(operator: Operator) -> list[str]:
-    """Something for each variable of the operator's first way to say who asks."""
-    return ["demo-password"] * len(operator.auth[0].variables)
 
 
 def dagster_instance(resources: Resources) -> dg.DagsterInstance:

@@ -211,7 +211,7 @@ def test_days_that_fail_are_named_after_the_others_are_through(
 
 def test_a_day_that_no_feed_speaks_of_is_a_day_that_failed(config: IsoNeApiConfig) -> None:
     collector = IsoNeCollector(entry("isone_locations"), config)
-    with pytest.raises(DaysFailed, match="no feed of it speaks of 2026-07-20"):
+    with pytest.raises(DaysFailed, match="no feed of it has 2026-07-20"):
         asyncio.run(collector.collect("2026-07-20", "2026-07-20"))
 
 

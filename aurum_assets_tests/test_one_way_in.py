@@ -21,8 +21,17 @@ from aurum_assets.cli import main
 from aurum_assets.definitions import build
 from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.ingest.day import Outcome
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import AurumError
+from aurum_assets.model.errors import (
+    AurumError,
+    ConfigError,
+    ContractBroken,
+    DaysFailed,
+    LakeBusy,
+    LakeUnreachable,
+    Unexpected,
+)
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.generation import ISONE_GENERATION_BY_RESOURCE
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
@@ -168,7 +177,7 @@ CASES = [
         "no feed has the day",
         nothing,
         dataset=ISONE_LOCATIONS,
-        sentence=f"no feed of it speaks of {DAY}",
+        sentence=f"no feed of it has {DAY}",
         goes_on=ASSET,
     ),
     Case(
@@ -283,3 +292,52 @@ def test_the_three_ways_in_leave_and_tell_the_same(
     assert len(list((resources.root / "spool").rglob("*.gz"))) == case.spooled
     assert case.sentence in told
     assert succeeded is (not case.sentence or way in case.goes_on), told
+
+
+# --- ranges --------------------------------------------------------------------------------------
+
+DAYS = ["2026-07-09", DAY, "2026-07-11"]
+
+
+def range_by_command() -> str:
+    line = ["collect", "isone", "rt_hourly_lmp", "--start-date", DAYS[0], "--end-date", DAYS[-1]]
+    done = CliRunner().invoke(main, line)
+    assert done.exit_code == 1
+    assert "the other 2 days would fail alike and were not asked for" in done.stderr
+    return done.stderr
+
+
+def range_by_api() -> str:
+    with pytest.raises(DaysFailed, match="3 of 3 days failed") as caught:
+        aurum_assets.collect(HOURLY.key, DAYS[0], DAYS[-1], at_once=1)
+    assert list(caught.value.errors) == DAYS
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("collect", [range_by_command, range_by_api])
+def test_a_range_asks_for_no_other_day_where_all_would_fail_alike(
+    place: Place, collect: Callable[[], str]
+) -> None:
+    place.lose_the_archive()
+    assert "/mount/archive is out of reach" in collect()
+    asked = [seen.path for seen in place.market.simulator.requests]
+    assert len(asked) == 2, "both feeds of the first day"
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (LakeUnreachable("the catalog is away"), True),
+        (ConfigError("a file is wrong"), True),
+        (LakeBusy("others write"), False),
+        (ContractBroken("rows would be lost"), False),
+        (Unexpected("nobody thought of this day"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, AurumError) else "",
+)
+def test_a_day_that_is_not_in_the_table_ends_a_range_where_no_other_would_be(
+    error: AurumError,
+    ends: bool,  # noqa: FBT001  a table
+) -> None:
+    outcome = Outcome(HOURLY, HOURLY.day(DAY), normalize_errors={DAY: error})
+    assert (outcome.error, outcome.ends) == (error, ends)

@@ -49,7 +49,7 @@ COMMANDS = {
     "export": ("tables", "Write the rows of operating days to a file."),
     "status": ("health", "What is held of each dataset, and how old it is."),
     "doctor": ("health", "Look at every part: reachable, permitted, how fast."),
-    "probe": ("health", "Which dialect each endpoint speaks, and what drifted."),
+    "probe": ("health", "Which dialect each endpoint answers in, and what drifted."),
     "alerts": ("watch", "The alerts that are open."),
     "metrics": ("watch", "Serve the metrics of all runs to Prometheus."),
     "maintain": ("maintain", "Keep lake, Dagster's storage and local files small."),

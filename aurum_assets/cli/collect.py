@@ -1,11 +1,11 @@
 """``aurum collect OPERATOR DATASET``, ``aurum collect miso-cts``: ask an operator, archive, merge.
 
-Here belong what an operator may be asked for, which failure ends a range, and the summary. The
-asking itself is ``ingest.collect``'s, and what options of servers mean ``backends``'.
+Here belong what an operator may be asked for, and which failure ends a range. The
+collection itself is ``ingest.day``'s, the report ``collected``'s, the options of servers
+``backends``'.
 """
 
 import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,102 +23,29 @@ from aurum_assets.cli.arguments import (
     with_options,
 )
 from aurum_assets.cli.backends import with_backends
+from aurum_assets.cli.collected import Day, report
 from aurum_assets.cli.output import (
-    BROKEN,
-    Row,
-    Shown,
     Step,
-    print_json,
-    print_rows,
-    print_summary,
     progress,
-    say,
-    warn,
 )
-from aurum_assets.ingest.day import Outcome, bring
+from aurum_assets.ingest.day import bring
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Operator
-from aurum_assets.model.errors import AurumError, DataError, NotOffered
+from aurum_assets.model.errors import AurumError
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.settings import Resources, Settings, open_resources
 
-_SHOWN: dict[str, Shown] = {
-    **{n: n for n in ("day", "candidates", "collected", "duplicates", "failed")},
-    "rows": lambda row: row["new"] + row["changed"],
-    "kept out": lambda row: row["quarantined"] + row["rejected"],
-    "seconds": "seconds",
-}
 _LONGEST_NODE = 100
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What is asked of the operator for each day, and what is made of the answers."""
 
     feeds: Sequence[str] | None
     filters: Mapping[str, str]
     force: bool
     raw_only: bool
-
-
-@dataclass
-class Day:
-    """An operating day that was asked for by ``candidates`` requests, and what became of it."""
-
-    candidates: int
-    outcome: Outcome
-
-    @property
-    def failed(self) -> list[str]:
-        """Why the day is not whole: neither what was rejected nor what nobody offers."""
-        outcome = self.outcome
-        asking = [
-            str(error)
-            for error in outcome.collect_errors
-            if not isinstance(error, DataError | NotOffered)
-        ]
-        return asking + [
-            f"{'' if key == outcome.day.key else f'{key} '}archived, but not in the table: {error}"
-            for key, error in outcome.normalize_errors.items()
-        ]
-
-    @property
-    def lost(self) -> int:
-        """How many candidates gave no answer that could be used."""
-        done = self.outcome.collected
-        answered = done.count("stored") + done.count("duplicate")
-        if self.failed:
-            return max(self.candidates - answered, 1)
-        return done.count("rejected")
-
-    @property
-    def not_offered(self) -> list[str]:
-        """What the operator does not have: no failure, unless it is one of the day's too."""
-        return [s for s in self.outcome.collected.not_offered.values() if s not in self.failed]
-
-    @property
-    def empty(self) -> bool:
-        """Whether there were answers and no record was in any."""
-        answers = self.outcome.collected.archived
-        return bool(answers) and not any(a.records or a.outcome == "rejected" for a in answers)
-
-    def row(self) -> Row:
-        """As the table shows it."""
-        outcome, done = self.outcome, self.outcome.collected
-        return {
-            "dataset": outcome.dataset.key,
-            "day": outcome.day.key,
-            "candidates": self.candidates,
-            "requests": done.requests,
-            "collected": done.count("stored"),
-            "duplicates": done.count("duplicate"),
-            "failed": self.lost,
-            "rejected": len(outcome.rejected),
-            "new": sum(n.merged.new for n in outcome.normalized),
-            "changed": sum(n.merged.changed for n in outcome.normalized),
-            "quarantined": sum(n.quarantined for n in outcome.normalized),
-            "seconds": round(done.api_seconds, 2),
-        }
 
 
 _COMMON = (
@@ -204,9 +131,9 @@ def _command_of(operator: Operator) -> click.Command:
 
 _HELP = """A dataset of {title}: DATASET is {key}, or {short} for short.
 
-Without a day, today: all feeds that can speak of it. The answers are archived in AURUM_HOME
+Without a day, today: all feeds that have it. The answers are archived in AURUM_HOME
 (.aurum) unless --s3-bucket, S3_BUCKET or AURUM_ARCHIVE says otherwise. What the operator does
-not offer is said in one sentence and is no failure.
+not offer is reported in one sentence and is no failure.
 
 Exit code: 0 all is well, 1 something failed, 2 wrong use, 3 something was quarantined or
 rejected, or an answer says that it is not all.
@@ -224,20 +151,26 @@ def _collect(
 ) -> None:
     resources = open_resources(DATASETS, settings)
     asked = days.of(dataset, resources)
-    wish = Wish(
+    request = Request(
         feeds=_known_feeds(resources, dataset, more["feeds"]),
         filters=_checked(filters),
         force=more["force"],
         raw_only=more["raw_only"],
     )
-    _refuse_what_nobody_answers(resources, dataset, wish, asked)
+    _refuse_what_nobody_answers(resources, dataset, request, asked)
     started = time.monotonic()
     with progress(
         len(asked), f"collecting {dataset.key}", "days collected", "what was archived is kept"
     ) as step:
-        done = _collect_all(resources, dataset, wish, asked, step)
-    _report(
-        resources, dataset, wish, asked, done, time.monotonic() - started, as_json=more["as_json"]
+        done = _collect_all(resources, dataset, request, asked, step)
+    report(
+        resources,
+        dataset,
+        request.filters,
+        done,
+        len(asked) - len(done),
+        time.monotonic() - started,
+        as_json=more["as_json"],
     )
 
 
@@ -272,7 +205,7 @@ def _checked(filters: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _refuse_what_nobody_answers(
-    resources: Resources, dataset: Dataset, wish: Wish, days: Sequence[OperatingDay]
+    resources: Resources, dataset: Dataset, request: Request, days: Sequence[OperatingDay]
 ) -> None:
     """Refuse days that the operator has not, and filters that no feed takes."""
     config = resources.config(dataset)
@@ -287,9 +220,9 @@ def _refuse_what_nobody_answers(
             f"day of {dataset.key} is {newest}"
         )
         raise click.UsageError(msg)
-    if wish.filters:
+    if request.filters:
         try:
-            ingest.narrowed(resources, dataset, wish.filters, wish.feeds)
+            ingest.narrowed(resources, dataset, request.filters, request.feeds)
         except AurumError as error:
             raise click.UsageError(str(error)) from error
 
@@ -300,7 +233,7 @@ def _refuse_what_nobody_answers(
 def _collect_all(
     resources: Resources,
     dataset: Dataset,
-    wish: Wish,
+    request: Request,
     days: Sequence[OperatingDay],
     step: Step,
 ) -> list[Day]:
@@ -308,16 +241,16 @@ def _collect_all(
     done: list[Day] = []
     in_a_row, most = 0, resources.configuration.operators[dataset.operator.name].breaker_failures
     for day in days:
-        feeds = ingest.asked_feeds(resources, dataset, day, wish.feeds, wish.filters)
+        feeds = ingest.asked_feeds(resources, dataset, day, request.feeds, request.filters)
         candidates = sum(len(ingest.hours_asked(resources, feed, day)) for feed in feeds)
         outcome = bring(
             resources,
             dataset,
             day,
-            feeds=wish.feeds,
-            filters=wish.filters,
-            force=wish.force,
-            raw_only=wish.raw_only,
+            feeds=request.feeds,
+            filters=request.filters,
+            force=request.force,
+            raw_only=request.raw_only,
             progress=lambda text: step(text, advance=0),
         )
         done.append(Day(candidates, outcome))
@@ -326,68 +259,3 @@ def _collect_all(
         if outcome.ends or in_a_row >= most:
             break
     return done
-
-
-# --- saying ----------------------------------------------------------------------------------
-
-
-def _report(
-    resources: Resources,
-    dataset: Dataset,
-    wish: Wish,
-    asked: Sequence[OperatingDay],
-    done: Sequence[Day],
-    seconds: float,
-    *,
-    as_json: bool,
-) -> None:
-    rows = [d.row() for d in done]
-    left = len(asked) - len(done)
-    failed = [f"{d.outcome.day}: {reason}" for d in done for reason in d.failed]
-    rejected = [f"{d.outcome.day}: {reason}" for d in done for reason in d.outcome.rejected]
-    absent = dict.fromkeys(s for d in done for s in d.not_offered)
-    partial = [f"{d.outcome.day}: {reason}" for d in done for reason in d.outcome.partial]
-    of_what = "".join(f" for --{name} {value}" for name, value in wish.filters.items())
-    hint = "; check the name" if "node" in wish.filters else ""
-    empty = [
-        f"{dataset.operator.title} answered nothing{of_what} of {d.outcome.day}{hint}"
-        for d in done
-        if d.empty
-    ]
-    summary = {
-        "dataset": dataset.key,
-        **{n: sum(r[n] for r in rows) for n in ("candidates", "collected", "duplicates", "failed")},
-        "rows": sum(r["new"] + r["changed"] for r in rows),
-        "seconds": round(seconds, 2),
-        "quarantined": sum(r["quarantined"] for r in rows),
-        "rejected": len(rejected),
-        "days_not_asked": left,
-        "not_offered": len(absent),
-    }
-    if resources.degraded:
-        warn(f"degraded: {resources.degraded}")
-    if as_json:
-        reasons = {
-            "failed_because": failed,
-            "rejected_because": rejected,
-            "partial": partial,
-            "not_offered_because": list(absent),
-            "empty": empty,
-        }
-        print_json({**summary, "archive": resources.archive.uri, "days": rows, **reasons})
-    else:
-        print_rows(rows, shown=_SHOWN, spare=("seconds",))
-        print_summary({**summary, "seconds": f"{seconds:.1f}"})
-        for reason in rejected:
-            say(f"REJECTED {reason}")
-        for reason in partial:
-            say(f"PARTIAL {reason}")
-    for reason in failed:
-        say(f"FAILED {reason}", err=True)
-    for sentence in (*absent, *empty):
-        say(sentence, err=True)
-    if left:
-        click.echo(f"the other {left} days would fail alike and were not asked for", err=True)
-    if failed:
-        sys.exit(1)
-    sys.exit(BROKEN if rejected or partial or summary["quarantined"] else 0)

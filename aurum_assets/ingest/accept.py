@@ -136,6 +136,6 @@ def _day_of(dataset: Dataset, received: Received, days: tuple[str, ...]) -> Oper
     except (ValueError, OverflowError) as error:
         raise MalformedPayload(str(error)) from error
     if not _OLDEST <= day.date <= fetched.date + _AHEAD:
-        msg = f"{dataset.key}: the content speaks of {day}, fetched on {fetched}: not believable"
+        msg = f"{dataset.key}: the content is of {day}, fetched on {fetched}: not believable"
         raise MalformedPayload(msg)
     return day

@@ -55,7 +55,7 @@ def ask(
 ) -> Archived:
     """One request, and its answer into archive or spool; neither where an earlier attempt did it.
 
-    Of an answer in pages each page is a snapshot of its own, told apart by ``page`` from the second
+    Of an answer in pages each page is a snapshot of its own, with a filter ``page`` from the second
     on; the first one is returned. Raises ``StoreUnavailable`` where the answer could not even be
     spooled.
     """

@@ -43,16 +43,16 @@ def collect(
     progress: Progress | None = None,
     into: Collected | None = None,
 ) -> Collected:
-    """Ask for ``day`` by ``feeds`` (all that can speak of it where None) and archive the answers.
+    """Ask for ``day`` by ``feeds`` (all that have it where None) and archive the answers.
 
     ``hours``: by feed that asks hour by hour, the only hours to ask for (``("07", "08")``).
     Each feed is asked by itself: where one brings nothing, the others go on. Only a 401 ends it at
     once. What the operator does not offer is in ``not_offered``, and raises nothing.
     ``attempts_of`` names what this is an attempt of (a backfill, a run that crashed and is run
     again): what an earlier one was answered for a day or hour is not asked again. ``filters``
-    narrow the answers: only feeds that take all of them are asked. ``progress`` is told of each
-    hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was done
-    before an error.
+    narrow the answers: only feeds that take all of them are asked. ``progress`` is called after
+    each hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was
+    done before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
     gives no answer, ``DataError`` where an answer had to be rejected, ``StoreError`` or
     ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
@@ -61,9 +61,7 @@ def collect(
     done = Collected() if into is None else into
     asked = asked_feeds(resources, dataset, day, feeds, filters)
     if not asked:
-        done.refusal = (
-            f"{dataset.key}: no feed of it speaks of {day}, seen from {resources.now():%F %R}Z"
-        )
+        done.refusal = f"{dataset.key}: no feed of it has {day} at {resources.now():%F %R}Z"
         return done
     context, counted = (
         bound(dataset=dataset.key, day=day.key),
@@ -166,7 +164,7 @@ def _noted(
 ) -> Sequence[SourceError]:
     """Note in ``done`` why a feed brought no answer; the error again where it is a failure.
 
-    Raises a 401 at once: every other feed would be told the same.
+    Raises a 401 at once: every other feed would be refused too.
     """
     dataset, feed = asking.dataset, asking.feed
     if isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED:
@@ -177,13 +175,13 @@ def _noted(
         remember_not_offered(resources, dataset, feed)
         log.info("not offered", dataset=dataset.key, feed=feed.name, reason=str(error))
         return []
-    said = {"dataset": dataset.key, "feed": feed.name, "reason": str(error)}
+    fields = {"dataset": dataset.key, "feed": feed.name, "reason": str(error)}
     if isinstance(error, NotYetPublished):
         done.not_yet[feed.name] = str(error)
-        log.info("not yet published", **said)
+        log.info("not yet published", **fields)
     else:
         done.failed[feed.name] = error
-        log.warning("a feed brought nothing", **said)
+        log.warning("a feed brought nothing", **fields)
     return [error]
 
 
@@ -199,10 +197,12 @@ def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
         return
     if len(failed) == 1:
         raise failed[0]
-    said = "; ".join(dict.fromkeys(map(str, failed)))
+    reasons = "; ".join(dict.fromkeys(map(str, failed)))
     if any(isinstance(e, SourceUnavailable) for e in failed):
-        raise SourceUnavailable(said)
-    raise SourceRefused(said, status=next(e.status for e in failed if isinstance(e, SourceRefused)))
+        raise SourceUnavailable(reasons)
+    raise SourceRefused(
+        reasons, status=next(e.status for e in failed if isinstance(e, SourceRefused))
+    )
 
 
 def _raise_spooled(done: Collected, away: StoreError | ConfigError | None) -> None:

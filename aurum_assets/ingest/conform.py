@@ -70,16 +70,16 @@ def conform_all(
 
     with ThreadPoolExecutor(_THREADS) as pool:
         outcomes = list(pool.map(conformed, identifiers))
-    said: dict[str, str] = {}
+    last: dict[str, str] = {}
     found = []
     for outcome in outcomes:
         if isinstance(outcome, Conformed):
             envelope = outcome.envelope
             asked = str(sorted(envelope.filters.items()))
-            repeats = said.get(asked) == envelope.content_sha256
+            repeats = last.get(asked) == envelope.content_sha256
             if not (repeats and outcome.dialect.volatile):
                 found.append(outcome)
-            said[asked] = envelope.content_sha256
+            last[asked] = envelope.content_sha256
     return found, [o for o in outcomes if isinstance(o, Unusable)]
 
 
@@ -106,7 +106,7 @@ def conform(
 ) -> Conformed:
     """Decode, parse and sort out one snapshot: the rows that may enter, and those that may not.
 
-    None may where its schema drifted so that nobody can tell which of them are right.
+    Where its schema drifted so far that no row can be trusted, none may.
     Raises ``MalformedPayload`` where no row can be read, ``ContractBroken`` where config says that
     one broken row rejects the snapshot (``on_broken_row: reject``).
     """
@@ -187,12 +187,12 @@ def _quarantine(
         record = position if reading.positions is None else reading.positions[position]
         why.append((record, row["rules"], row["reason"]))
     if drifted:
-        said = {record: (rules, f"{reason}; ") for record, rules, reason in reversed(why)}
+        others = {record: (rules, f"{reason}; ") for record, rules, reason in reversed(why)}
         reason = f"{SCHEMA_RULE}: {drifted}"
         why = [
             (record, [*rules, SCHEMA_RULE], before + reason)
             for record in range(reading.records)
-            for rules, before in [said.get(record, ([], ""))]
+            for rules, before in [others.get(record, ([], ""))]
         ]
     records = record_as_received(dataset, snapshot, [position for position, _, _ in why])
     frame = pl.DataFrame(
@@ -215,8 +215,8 @@ def one_a_record(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """One row a received record: that of the first snapshot that held it."""
     if not frames:
         return QUARANTINE.empty()
-    said = pl.concat([f.select(QUARANTINE.names) for f in frames])
-    first = said.sort("fetched_at", "raw_sha256", maintain_order=True).unique(
+    records = pl.concat([f.select(QUARANTINE.names) for f in frames])
+    first = records.sort("fetched_at", "raw_sha256", maintain_order=True).unique(
         "received_hash", keep="first", maintain_order=True
     )
     return first.sort(QUARANTINE.order)

@@ -3,7 +3,7 @@
 Threads do the work, for everything below is synchronous; limits, breaker and turns are shared with
 every other process, so that asking at once never means asking more. When a coroutine of this room
 has returned, raised or been cancelled, no thread of it is left: a wait for the operator ends at
-once, a request on its way is cut, and a merge that has begun (or waits for its turn at the table)
+once, a request on its way is cut, and a merge that has begun (or waits for its lock on the table)
 is finished.
 """
 
@@ -49,17 +49,17 @@ def asked_day(operator: Operator, day: Day) -> OperatingDay:
     A date is one; an instant with an offset lies in one; a ``datetime`` without an offset stands
     for its date. Text is any of these in ISO 8601. Raises ``ValueError`` for anything else.
     """
-    said: object = day
+    found: object = day
     try:
-        if isinstance(said, str):
-            short = len(said) <= len("2024-03-10")
-            said = dt.date.fromisoformat(said) if short else dt.datetime.fromisoformat(said)
+        if isinstance(found, str):
+            short = len(found) <= len("2024-03-10")
+            found = dt.date.fromisoformat(found) if short else dt.datetime.fromisoformat(found)
     except ValueError:
-        said = None
-    if isinstance(said, dt.datetime):
-        return operator.day_of(said) if said.tzinfo else OperatingDay(said.date(), operator.zone)
-    if isinstance(said, dt.date):
-        return OperatingDay(said, operator.zone)
+        found = None
+    if isinstance(found, dt.datetime):
+        return operator.day_of(found) if found.tzinfo else OperatingDay(found.date(), operator.zone)
+    if isinstance(found, dt.date):
+        return OperatingDay(found, operator.zone)
     msg = f"{day!r} is no day: expected a date, a datetime or ISO 8601 text such as '2024-03-10'"
     raise ValueError(msg)
 
@@ -176,7 +176,7 @@ async def collect_days(
     done: list[str] = []
     ended: list[AurumError] = []
 
-    def tell(day: OperatingDay) -> None:
+    def finished(day: OperatingDay) -> None:
         done.append(day.key)
         if progress:
             progress(day.key, len(done), len(days))
@@ -198,7 +198,7 @@ async def collect_days(
                 raise error
             if error is not None and outcome.ends:
                 ended.append(error)
-            loop.call_soon_threadsafe(tell, day)
+            loop.call_soon_threadsafe(finished, day)
             return error
 
         return run

@@ -11,7 +11,7 @@ from aurum_assets.resources.settings import Resources
 def due_feeds(
     resources: Resources, dataset: Dataset, day: OperatingDay, names: Sequence[str] | None
 ) -> list[Feed]:
-    """The feeds that ``names`` ask for; where None, those that can speak of ``day`` by now."""
+    """The feeds that ``names`` ask for; where None, those that have ``day`` by now."""
     feeds = resources.config(dataset).feeds
     if names is not None:
         unknown = sorted(set(names) - {f.name for f in feeds})
@@ -21,7 +21,7 @@ def due_feeds(
             raise ConfigError(msg)
         return [f for f in feeds if f.name in names]
     today = dataset.operator.day_of(resources.now())
-    return [f for f in feeds if _speaks_of(f, day, today)]
+    return [f for f in feeds if _has(f, day, today)]
 
 
 def asked_feeds(
@@ -60,7 +60,7 @@ def narrowed(
     return found
 
 
-def _speaks_of(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
+def _has(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     if feed.asks == "now":
         return day == today
     return day <= today.plus(feed.offset_days)

@@ -23,8 +23,8 @@ def store_what_can_be(
 ) -> Normalized:
     """``store`` the snapshots; where it fails, once more without those that cannot be written.
 
-    Which these are is told by writing each alone to a scratch folder, as a commit would. That costs
-    nothing until something fails. Where all can be written, the failure is not theirs, and raised.
+    Each is written alone to a scratch folder, as a commit would, to find these. That costs nothing
+    until something fails. Where all can be written, the failure is not theirs, and raised.
     """
     try:
         return store(snapshots, unusable)

@@ -285,7 +285,8 @@ class Lake:
             return broken("catalog", where, error, _LOOK)
         if self._default:
             return Finding("catalog", "embedded default", where, f"{held}, SQLite")
-        held += f"; warehouse {masked(self.place) if self.place else 'its own'}"
+        place = self.place if self.place.startswith("/") else masked(self.place)
+        held += f"; warehouse {place or 'its own'}"
         return Finding("catalog", "ok", where, held, "", took)
 
     def _loaded(self, catalog: "Catalog", tables: Sequence[Table], began: float) -> str:

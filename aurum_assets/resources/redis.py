@@ -104,8 +104,8 @@ class RedisServer:
         if policy in {"", "noeviction"}:
             said = "set, get, delete" + (f", {policy}" if policy else "")
             return Finding("redis", "ok", where, said, "", took, skew)
-        said, remedy = f"evicts keys ({policy})", "set maxmemory-policy noeviction: " + _LIMITS
-        return Finding("redis", "unsure", where, said, remedy, took, skew)
+        said = f"evicts keys ({policy})"
+        return Finding("redis", "unsure", where, said, _EVICTS, took, skew)
 
     def _client(self) -> "Redis":
         url = self._url.get_secret_value()
@@ -210,7 +210,7 @@ def _policy(redis: "Redis") -> str:
 
 
 _LOOK = "check AURUM_REDIS_URL (REDIS_HOST, REDIS_PORT), and whether the server is up"
-_LIMITS = "limits are kept across machines by what it holds"
+_EVICTS = "set maxmemory-policy noeviction: limits are kept across machines by what it holds"
 _NOT_LET_IN = "does not let us in (check user name and password in AURUM_REDIS_URL)"
 _FULL = "is full (raise its maxmemory, or let it evict)"
 _REPLICA = "is a read-only replica"

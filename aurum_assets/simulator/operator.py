@@ -55,11 +55,6 @@ class SimulatedOperator:
         """The operator's name."""
         return self.operator.name
 
-    @property
-    def base_url_variable(self) -> str:
-        """The environment variable that holds its base URL."""
-        return f"{self.name.upper()}_BASE_URL"
-
     def answer(self, world: World, ask: Ask) -> Answer:
         """What it answers. Raises ``Refusal`` where it does not (404: no such path)."""
         for route in self.routes:

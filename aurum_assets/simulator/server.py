@@ -52,7 +52,7 @@ class Running:
     @property
     def environment(self) -> Mapping[str, str]:
         """The environment variables of a process that asks these operators, and is admitted."""
-        urls = {o.base_url_variable: self.urls[o.name] for o in self.simulator.operators}
+        urls = {o.operator.base_url_variable: self.urls[o.name] for o in self.simulator.operators}
         return {**urls, **self.simulator.credentials}
 
     @property
