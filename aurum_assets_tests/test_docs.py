@@ -78,7 +78,8 @@ def test_the_reference_shows_every_key_of_the_config_files() -> None:
     for made in reference_pages.config_classes():
         section = page.partition(f"## {made.__name__}\n")[2].partition("\n## ")[0]
         for field in dataclasses.fields(made):
-            assert f"| `{field.name}` |" in section, (made.__name__, field.name)
+            if field.name not in ("expected_fields", "format"):  # filled in while a file is read
+                assert f"| `{field.name}` |" in section, (made.__name__, field.name)
 
 
 def test_the_reference_shows_every_check() -> None:
