@@ -94,7 +94,10 @@ def test_a_short_name_that_two_operators_have_stays_that_of_the_first() -> None:
     [
         ("rt_lpm", "; did you mean isone_rt_lmp? "),
         ("isone_rt_lpm", "; did you mean isone_rt_lmp? "),
-        ("load", "; did you mean isone_zonal_load or isone_system_load? "),
+        (
+            "load",
+            "; did you mean isone_zonal_load, isone_system_load or isone_hourly_system_load? ",
+        ),
         ("miso_ct", "; did you mean miso_cts? "),
         ("nothing_like_it", ". "),
         ("", ". "),
