@@ -1,9 +1,10 @@
 """The operators' endpoints that we ask, as OpenAPI 3.1: ``config/openapi/{operator}.json``.
 
 Made of what there is already: paths, feeds and filters of the dataset configs, records and
-wrappers of the declared dialects, words of ``expected_fields``. ``python -m aurum_assets.openapi``
-writes the files; a test says when they are no longer current. They describe what we rely on; what
-the operators answer otherwise is theirs to change, and ours to notice (``schema_drift``).
+wrappers of the declared dialects, enums of configured ``fields``.
+``python -m aurum_assets.openapi`` writes the files; a test says when they are no longer current.
+They describe what we rely on; what the operators answer otherwise is theirs to change, and ours to
+notice (``schema_drift``).
 """
 
 import datetime as dt

@@ -62,7 +62,7 @@ if sys.argv[1:]: from aurum_assets.cli import main; main()
 from aurum_assets.definitions import defs
 done = defs.resolve_job_def("toy_daily").execute_in_process(partition_key=DAY.key)
 checks = [e.passed for e in done.get_asset_check_evaluations()]
-print(done.success, len(checks), all(checks), *defs.get_repository_def().get_top_level_resources())
+print(done.success, len(checks), all(checks), "toy_api" in defs.resources)
 """
 
 
@@ -80,21 +80,20 @@ class Exchange(BaseHTTPRequestHandler):
 def test_it_is_collected_archived_checked_and_shown(tmp_path: Path) -> None:
     def run(*words: str, token: str = "toy-token") -> str:  # noqa: S107  of a toy
         command, env = [sys.executable, "-W", "ignore", "-c", PROGRAM, *words], os.environ.copy()
-        env |= {"AURUM_HOME": str(tmp_path / "home"), "AURUM_CONFIG": str(config)}
+        env |= {"AURUM_HOME": f"{tmp_path}/home", "AURUM_CONFIG": f"{tmp_path}/config"}
         env |= {"TOY_TOKEN": token, "TOY_BASE_URL": url, "AURUM_NOW": "2026-10-26T12:00Z"}
         return subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout  # noqa: S603
 
-    config = shutil.copytree(Path(__file__).parents[1] / "config", tmp_path / "config")
-    (config / "toy_ingest_datasets.json").write_text(CONFIG)
+    shutil.copytree(Path(__file__).parents[1] / "config", tmp_path / "config")
+    (tmp_path / "config" / "toy_ingest_datasets.json").write_text(CONFIG)
     day = ("collect", "toy", "prices", "--day", DAY.key, "--json")
     with ThreadingHTTPServer(("127.0.0.1", 0), Exchange) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        why = json.loads(run(*day, token=""))["failed_because"][0]
-        assert "set TOY_TOKEN (register at https://toy.invalid/register)" in why
+        assert "set TOY_TOKEN (register at https://toy.invalid/register)" in run(*day, token="")
         done = json.loads(run(*day))
         assert (done["collected"], done["rows"], done["failed"]) == (2, 50, 0)
         (ours,) = (d for d in json.loads(run("status", "--json"))["datasets"] if d["rows"])
         assert [ours[n] for n in ("dataset", "objects", "rows", "days")] == ["toy_prices", 2, 50, 1]
-        assert run().split()[:3] == ["True", "7", "True"], "its job, its checks"
+        assert run().split() == ["True", "7", "True", "True"], "its job, checks, resource"
         server.shutdown()

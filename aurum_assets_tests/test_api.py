@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -31,7 +32,7 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from aurum_assets.model.operator import Basic, HeaderKey
+from aurum_assets.model.operator import Basic, Bearer, HeaderKey
 from aurum_assets.resources.api import Answer, ApiClient, Credentials
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import RedisServer, RedisState
@@ -317,6 +318,37 @@ def test_basic_and_api_key_are_sent_where_they_are_given(desk: Desk) -> None:
     basic, keyed = (request.headers for request in desk.operator.seen)
     assert (basic["authorization"], "x-api-key" in basic) == ("Basic bWU6cHc=", False)
     assert ("authorization" in keyed, keyed["x-api-key"]) == (False, "k")
+
+
+def test_a_token_is_sent_as_bearer_and_the_first_way_of_two_fills_a_header(desk: Desk) -> None:
+    desk.operator.will("/a", says())
+    way = Bearer("OP_TOKEN")
+    for auth in ((way,), (way, *CLOSED.auth)):
+        both = replace(CLOSED, auth=auth)
+        us = Credentials.of(both, "token-7", "me", "pw", "k")
+        desk.client(both, us).fetch("ds", now())
+        assert desk.operator.seen[-1].headers["authorization"] == "Bearer token-7"
+    assert desk.operator.seen[-1].headers["x-api-key"] == "k"
+
+
+def test_an_operators_own_headers_are_sent_with_each_request(desk: Desk) -> None:
+    desk.operator.will("/a", says())
+    desk.client(replace(OPEN, headers={"X-Client": "aurum"})).fetch("ds", now())
+    assert desk.operator.seen[-1].headers["x-client"] == "aurum"
+
+
+def test_a_further_page_is_asked_for_at_the_operator_and_nowhere_else(desk: Desk) -> None:
+    desk.operator.will("/a", says(X_Next="/a?page=2"))
+    desk.operator.will("/a?page=2", says())
+    client = desk.client()
+    first = client.fetch("ds", now())
+    assert first.headers["x-next"] == "/a?page=2"
+    second = client.fetch("ds", now(), page=urljoin(first.url, first.headers["x-next"]))
+    assert desk.operator.paths == ["/a", "/a?page=2"]
+    assert second.endpoint == first.endpoint
+    with pytest.raises(SourceRefused, match="lies elsewhere"):
+        client.fetch("ds", now(), page="http://127.0.0.1:1/a?page=3")
+    assert len(desk.operator.paths) == 2
 
 
 def test_without_credentials_nothing_is_asked_and_one_sentence_says_what_to_set(

@@ -120,7 +120,7 @@ CODES = [
     ("collect isone rt_lpm", 2),
     ("collect isone cts", 2),
     ("collect miso cts", 0),
-    ("collect miso rt_lmp", 2),
+    ("collect miso zonal_load", 2),
     ("collect isone rt_lmp --day 1999-01-01", 2),
     ("collect miso-cts --s3-bucket ..", 2),
     ("status", 0),

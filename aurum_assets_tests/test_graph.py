@@ -254,10 +254,12 @@ def described(resources: Resources) -> Iterator[tuple[str, str | None]]:
 
 def test_everything_says_in_whole_sentences_what_it_is(resources: Resources) -> None:
     found = dict(described(resources))
-    assert {"resources", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(found)
-    for name, text in found.items():
-        assert text, f"{name} says nothing"
-        assert text.endswith("."), f"{name}: {text}"
+    assert {"isone_api", "lake", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(
+        found
+    )
+    for name, said in found.items():
+        assert said, f"{name} says nothing"
+        assert said.endswith("."), f"{name}: {said}"
 
 
 def test_no_description_shows_markup_where_the_ui_does_not_render_it(resources: Resources) -> None:
@@ -331,6 +333,14 @@ YESTERDAY = {  # what has just ended, and may be final already
     "isone_generation_mix": ["day"],
     "isone_regulation_prices": ["prelim_day", "final_day", "final_hourly"],
     "isone_reserve_prices": ["prelim_day", "final_day"],
+}
+SPELLED_OUT = {  # a dataset that comes later is held against its configuration, below
+    *NOW,
+    *YESTERDAY,
+    "isone_da_lmp",
+    "isone_generation_by_resource",
+    "isone_locations",
+    "miso_cts",
 }
 
 
@@ -412,7 +422,32 @@ YESTERDAY = {  # what has just ended, and may be final already
 def test_a_beat_asks_for_today_and_around_midnight_for_yesterday_too(
     resources: Resources, schedule: str, at: str, requests: list[tuple[str, dict[str, list[str]]]]
 ) -> None:
-    assert ticks(resources, f"{schedule}_schedule", at) == requests
+    found = [
+        (day, {key: feeds for key, feeds in asked.items() if key in SPELLED_OUT})
+        for day, asked in ticks(resources, f"{schedule}_schedule", at)
+    ]
+    assert [(day, asked) for day, asked in found if asked] == requests
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
+def test_a_daily_feed_is_asked_for_the_days_that_its_configuration_names(
+    resources: Resources, dataset: Dataset
+) -> None:
+    today = dataset.operator.day_of(NOON)
+    owed = {
+        (feed.name, today.plus(days).key)
+        for feed in resources.config(dataset).feeds
+        if feed.cadence == "daily"
+        for days in (feed.offset_days, *(-n for n in feed.again_days))
+    }
+    asked = {
+        (name, day)
+        for group in schedule_groups([(dataset, resources.config(dataset))])
+        if group.cadence.name == "daily"
+        for day, by_dataset in asked_by(group, NOON).items()
+        for name in by_dataset[dataset.key]
+    }
+    assert asked == owed
 
 
 def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: Resources) -> None:

@@ -14,11 +14,12 @@ from pydantic import SecretStr
 
 from aurum_assets.model.drift import field_of
 from aurum_assets.model.errors import ConfigError
-from aurum_assets.operators import DATASETS
+from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import config_schema, logs
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
+from aurum_assets.resources.settings import PROJECT, Settings, open_resources
+from aurum_assets_tests.made import made
 
 FILE = "isone_ingest_datasets.json"
 LOAD_AT = 3  # where the system load stands in the file
@@ -380,6 +381,13 @@ def test_the_environment_is_what_a_home_is_made_of(
     assert not (tmp_path / "here").exists(), "reading the environment writes nothing"
 
 
+def test_the_variables_of_every_operator_are_described() -> None:
+    described = (PROJECT / ".env.example").read_text()
+    for operator in OPERATORS:
+        for name in (operator.base_url_variable, *operator.variables):
+            assert f"\n#{name}=\n" in described, name
+
+
 def test_a_password_is_shown_by_nothing_that_can_be_printed(
     environment: pytest.MonkeyPatch,
 ) -> None:
@@ -413,6 +421,6 @@ def test_limits_are_those_of_config_unless_they_are_scaled(
     miso = configuration.operators["miso"]
     assert [(x.requests, x.seconds) for x in miso.limits] == [(50, 60)]
     assert [(x.requests, x.seconds) for x in miso.endpoint_limits["cts_live"]] == [(1, 60)]
-    resources = Resources(root=tmp_path, configuration=configuration)
+    resources = made(root=tmp_path, configuration=configuration)
     with resources.api(ISONE):
         assert resources.configuration is configuration

@@ -15,6 +15,7 @@ from aurum_assets.simulator.isone import (
     day_ahead_reserves,
     generation,
     hourly_lmp,
+    hourly_load,
     lmp,
     load,
     zonal_load,
@@ -99,6 +100,25 @@ def test_the_loads_of_the_zones_make_about_the_systems_load() -> None:
     for i, record in enumerate(whole):
         together = sum(z["estimated_load_mw"] for z in zones[8 * i : 8 * i + 8])
         assert abs(together / record["LoadMw"] - 1) < 0.03
+
+
+@pytest.mark.parametrize("day", DAYS, ids=str)
+def test_an_hours_load_is_the_mean_of_its_five_minutes(day: OperatingDay) -> None:
+    five = [r["LoadMw"] for r in load.load_records(day)]
+    records = hourly_load.hourly_load_records(day)
+    assert [utc(r["BeginDate"]) for r in records] == day.marks(HOUR)
+    for i, record in enumerate(records):
+        assert abs(record["Load"] - sum(five[12 * i : 12 * i + 12]) / 12) < 0.001
+
+
+def test_the_load_of_an_hour_is_out_ten_minutes_after_it() -> None:
+    path, newest = "/hourlysysload/current", {"00:09:59": "22", "00:10:00": "23"}
+    for now, hour in newest.items():
+        lone = answer_at(f"2026-07-27T{now}-04:00", path)["HourlySystemLoads"]["HourlySystemLoad"]
+        assert lone["BeginDate"] == f"2026-07-26T{hour}:00:00.000-04:00"
+    assert answer_at("2026-07-27T00:30:00-04:00", "/hourlysysload/day/20260727") == {
+        "HourlySystemLoads": ""
+    }
 
 
 def test_a_zone_can_be_asked_for_alone() -> None:

@@ -31,9 +31,10 @@ from aurum_assets import ingest  # noqa: E402
 from aurum_assets.cli import main  # noqa: E402
 from aurum_assets.definitions import defs  # noqa: E402
 from aurum_assets.model import errors  # noqa: E402
-from aurum_assets.model.dataset import Dataset, DatasetConfig  # noqa: E402
+from aurum_assets.model.dataset import Dataset, DatasetConfig, FormatName  # noqa: E402
 from aurum_assets.model.table import Table  # noqa: E402
 from aurum_assets.operators import DATASETS, OPERATORS  # noqa: E402
+from aurum_assets.resources import config_schema  # noqa: E402
 from aurum_assets.resources.configuration import IngestConfig, load_config  # noqa: E402
 
 _MADE = "<!-- Written by docs/reference_pages.py; changes here are lost. -->\n\n"
@@ -226,14 +227,23 @@ def _configuration() -> str:
         "was expected. `AURUM_CONFIG` names another folder."
     )
     parts = ["# Configuration files", intro]
+    schema = config_schema.schema()
     for made in config_classes():
-        hints = typing.get_type_hints(made)
+        hints = typing.get_type_hints(made) | {"formats": tuple[FormatName, ...]}
+        fields = {f.name: f for f in dataclasses.fields(made)}
+        keys = schema["$defs"].get(made.__name__, schema)["properties"]
         rows = [
-            (f"`{f.name}`", f"`{_type(hints[f.name])}`", _default(f))
-            for f in dataclasses.fields(made)
+            (
+                f"`{key}`",
+                f"`{_type(hints[key])}`",
+                _default(fields[key]) if key in fields else "",
+                _prose(said.get("description", "")).replace("|", "\\|"),
+            )
+            for key, said in keys.items()
+            if key in hints
         ]
         parts += [f"## {made.__name__}", _prose(inspect.getdoc(made) or "")]
-        parts += [_rows(("key", "type", "default"), rows)]
+        parts += [_rows(("key", "type", "default", "meaning"), rows)]
     return "\n\n".join(parts)
 
 

@@ -50,7 +50,7 @@ COMMANDS = {
     "status": ("health", "What is held of each dataset, and how old it is."),
     "doctor": ("health", "Look at every part: reachable, permitted, how fast."),
     "probe": ("health", "Which dialect each endpoint answers in, and what drifted."),
-    "alerts": ("watch", "The alerts that are open."),
+    "alerts": ("watch", "The open alerts."),
     "metrics": ("watch", "Serve the metrics of all runs to Prometheus."),
     "maintain": ("maintain", "Keep lake, Dagster's storage and local files small."),
     "relocate": ("relocate", "Make a copied or moved home work where it is now."),
@@ -162,7 +162,7 @@ class Group(click.Group):
 )
 @click.pass_obj
 def main(only_help: bool, log_level: "Level | None") -> None:
-    """Market data of ISO New England and MISO: archived, normalized to Iceberg, checked.
+    """Electricity market data: archived, normalized to Iceberg, checked.
 
     All state lies under AURUM_HOME (default: .aurum). See .env.example for every variable.
 

@@ -2,7 +2,7 @@
 
 import click
 
-from aurum_assets.cli.arguments import DAY, Days, find, json_option
+from aurum_assets.cli.arguments import DAY, Days, json_option
 from aurum_assets.cli.output import print_json, print_rows, say, verdict_row
 from aurum_assets.cli.tables import print_frame
 from aurum_assets.ingest.reference import REFERENCES, crosswalk, export, observe
@@ -24,7 +24,8 @@ def reference() -> None:
 def reference_observe(day: str | None, as_json: bool) -> None:
     """Add what the tables name on a day to what is known, as the reference assets do."""
     resources = open_resources(DATASETS, needs="lake")
-    (when,) = Days(day, None, None).of(find("isone_locations"), resources)
+    calendar = next(d for d in DATASETS if d.key in REFERENCES[0].lists)
+    (when,) = Days(day, None, None).of(calendar, resources)
     done = [observe(resources, one, when.date) for one in REFERENCES]
     rows = [
         {

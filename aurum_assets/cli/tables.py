@@ -133,8 +133,8 @@ def print_frame(rows: pl.DataFrame, *, of: str, nothing: str) -> None:
 def sql(select: str, output: Path | None, force: bool, as_json: bool) -> None:
     """Run one SELECT over the tables.
 
-    For instance "select count(*) from isone_rt_lmp", by DuckDB; "show tables" lists them,
-    "describe isone_rt_lmp" shows the columns of one. Tables are named with or without their
+    For instance "select count(*) from rt_lmp", by DuckDB; "show tables" lists them,
+    "describe rt_lmp" shows the columns of one. Tables are named with or without their
     namespace, and those of a dataset also without its operator (rt_lmp); times are UTC. Nothing is
     written, and no other file is read. Only the columns and row groups that a query needs are read;
     sorts beyond 1 GB spill to a temporary folder. --json holds all rows in memory, the other forms

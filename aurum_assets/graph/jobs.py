@@ -15,12 +15,12 @@ from pydantic import Field
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import materialization, partitions, raw_key, table_key
+from aurum_assets.graph.resources import WRITES, assembled
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
 from aurum_assets.model.errors import AurumError
-from aurum_assets.resources.settings import Resources
 
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
@@ -56,9 +56,9 @@ class ScheduleGroup:
 def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
     """The schedule groups of all datasets: a job's assets must have the same partitions.
 
-    Most datasets of an operator share theirs, and so ``isone_daily``; one that begins on another
-    day, or is published ahead, has a job of its own, ``isone_da_lmp_daily``. So has an offset that
-    is not the usual one of its operator and cadence: ``isone_five_minutes_plus_4``.
+    Most datasets of a source share theirs, and so ``op_daily``; one that begins on another day,
+    or is published ahead, has a job of its own, ``op_da_lmp_daily``. So has an offset that is
+    not the usual one of its source and cadence: ``op_five_minutes_plus_4``.
     """
     found: defaultdict[tuple[str, CadenceName], defaultdict[int, list[Pair]]]
     found = defaultdict(lambda: defaultdict(list))
@@ -99,7 +99,7 @@ def _cadence(name: CadenceName, offset: int, pairs: Sequence[Pair]) -> Cadence:
 
 
 def cadence_job(group: ScheduleGroup) -> Job:
-    """``isone_five_minutes`` and the like: raw and table assets of the datasets, in one process."""
+    """``op_five_minutes`` and the like: raw and table assets of the datasets, in one process."""
     return dg.define_asset_job(
         group.name,
         selection=dg.AssetSelection.assets(*asset_keys(d for d, _ in group.pairs)).without_checks(),
@@ -168,7 +168,7 @@ def asked_by(group: ScheduleGroup, now: dt.datetime) -> Mapping[str, dict[str, l
 class ReplayConfig(dg.Config):
     """Which days to rebuild."""
 
-    dataset: str = Field(description="The dataset, such as isone_rt_lmp.")
+    dataset: str = Field(description="The dataset, by its whole key.")
     first: str = Field(description="The first operating day, YYYY-MM-DD.")
     last: str = Field(description="The last operating day, YYYY-MM-DD, included.")
     force: bool = Field(default=False, description="Let rows go whose bytes the archive has lost.")
@@ -199,10 +199,12 @@ def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
         name="replay",
         description="Rebuilds the days of a table, first to last, from the archived answers.",
         out={},
+        required_resource_keys=set(WRITES),
     )
     def replay(
-        context: dg.OpExecutionContext, config: ReplayConfig, resources: dg.ResourceParam[Resources]
+        context: dg.OpExecutionContext, config: ReplayConfig
     ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+        resources = assembled(context, WRITES)
         dataset, days = _asked_days(known, config)
         failed = []
         for day in days:

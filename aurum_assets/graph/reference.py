@@ -12,16 +12,22 @@ import dagster as dg
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import MERGED_AGAIN, OWNERS, partitions, table_key
 from aurum_assets.graph.checks import asset_checks, report, reports_itself
+from aurum_assets.graph.resources import LAKE, assembled
 from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+from aurum_assets.operators import DATASETS
 from aurum_assets.reference.checks import CHECKS, checks_of
 from aurum_assets.reference.crosswalk import Reference
+from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.settings import Resources
 
 _AFTER_THE_DATASETS = "45 7 * * *"  # theirs begin at 06:30
 _STALE = dt.timedelta(hours=36)
+
+
+CALENDAR = next(d for d in DATASETS if d.key in REFERENCES[0].lists)
+"""The dataset whose operating days are those of the reference tables."""
 
 
 def reference_key(reference: Reference) -> dg.AssetKey:
@@ -30,10 +36,10 @@ def reference_key(reference: Reference) -> dg.AssetKey:
 
 
 def reference_definitions(
-    resources: Resources, datasets: Sequence[Dataset], *, running: bool
+    configuration: Configuration, datasets: Sequence[Dataset], *, running: bool
 ) -> dg.Definitions:
     """Assets, checks, job and schedule of the reference tables, fed by ``datasets``."""
-    days = partitions(ISONE_LOCATIONS, resources.config(ISONE_LOCATIONS))
+    days = partitions(CALENDAR, configuration.datasets[CALENDAR.key])
     job = dg.define_asset_job(
         "reference_daily",
         selection=dg.AssetSelection.assets(*map(reference_key, REFERENCES)).without_checks(),
@@ -47,14 +53,14 @@ def reference_definitions(
         description="Every morning after the daily jobs: observes what the tables of yesterday and "
         "today name.",
         cron_schedule=_AFTER_THE_DATASETS,
-        execution_timezone=ISONE_LOCATIONS.operator.zone,
+        execution_timezone=CALENDAR.operator.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING
         if running
         else dg.DefaultScheduleStatus.STOPPED,
     )
     def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         now = context.scheduled_execution_time
-        today = ISONE_LOCATIONS.operator.day_of(now)
+        today = CALENDAR.operator.day_of(now)
         for day in (today.plus(-1), today):  # yesterday is whole by now
             yield dg.RunRequest(
                 run_key=f"reference_daily:{now.isoformat()}:{day}", partition_key=day.key
@@ -95,10 +101,12 @@ def reference_asset(
             "key": ", ".join(reference.table.key),
         },
         output_required=False,
+        required_resource_keys=set(LAKE),
     )
     def look(
-        context: dg.AssetExecutionContext, resources: dg.ResourceParam[Resources]
+        context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
+        resources = assembled(context, LAKE)
         with translate.tried_again(context, MERGED_AGAIN):
             done = observe(resources, reference, dt.date.fromisoformat(context.partition_key))
         if not done.seen:
@@ -121,7 +129,9 @@ def reference_checks(
         return recall(resources, reference, dt.date.fromisoformat(day))
 
     described = {name: CHECKS[name][0] for name in checks_of(reference)}
-    return asset_checks(_check_name(reference), reference_key(reference), days, described, look)
+    return asset_checks(
+        _check_name(reference), reference_key(reference), days, described, look, LAKE
+    )
 
 
 def _check_name(reference: Reference) -> str:

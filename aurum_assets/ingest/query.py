@@ -52,7 +52,7 @@ def query(
 ) -> "Iterator[pa.RecordBatchReader]":
     """The rows of one SELECT, in batches; times are UTC.
 
-    Tables are named ``market.isone_rt_lmp``, ``isone_rt_lmp`` or ``rt_lmp``; one without data is
+    Tables are named ``market.op_rt_lmp``, ``op_rt_lmp`` or ``rt_lmp``; one without data is
     empty. SHOW TABLES lists them, SHOW ALL TABLES with descriptions. Raises ``QueryRefused`` for
     anything but one SELECT over them, and ``LakeUnreachable`` or ``ConfigError`` where their files
     cannot be read, here or while batches are read. ``connected`` is called with the connection,

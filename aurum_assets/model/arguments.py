@@ -80,7 +80,7 @@ def names_day(given: str) -> bool:
 def named(given: str, names: Iterable[str], what: str, listed: str) -> str:
     """The one of ``names`` that ``given`` means: in full, or without operator where unambiguous.
 
-    ``isone_rt_lmp`` may be given as ``rt_lmp``, ``market.isone_rt_lmp`` or ``RT-LMP``. Raises
+    ``op_rt_lmp`` may be given as ``rt_lmp``, ``market.op_rt_lmp`` or ``RT-LMP``. Raises
     ``ValueError`` for any other, with similar names; ``listed`` says where all are listed.
     """
     known = list(names)
@@ -98,7 +98,7 @@ def named(given: str, names: Iterable[str], what: str, listed: str) -> str:
 
 def known_name(given: str, names: Iterable[str], what: str, listed: str) -> str:
     """As ``named``, for callers from Python. Raises ``ConfigError``, ``TypeError`` for no text."""
-    text = of_type(given, str, f"the name of a {what}, for instance 'isone_da_lmp'")
+    text = of_type(given, str, f"the name of a {what}, for instance 'da_lmp'")
     try:
         return named(text, names, what, listed)
     except ValueError as error:
@@ -114,11 +114,16 @@ def of_type(given: _T, kind: type[_T], example: str) -> _T:
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """The full name by its part after the operator, where only one of ``names`` has it."""
+    """The whole name by its part behind the operator.
+
+    Where two operators have the same part, it stays the first one's in ``names``: what was written
+    before the second one came keeps its meaning.
+    """
     known = list(names)
-    parts = [name.partition("_")[2] for name in known]
-    pairs = zip(parts, known, strict=True)
-    return {s: n for s, n in pairs if s and parts.count(s) == 1 and s not in known}
+    found: dict[str, str] = {}
+    for name in known:
+        found.setdefault(name.partition("_")[2], name)
+    return {short: name for short, name in found.items() if short and short not in known}
 
 
 def _near(given: str, names: Mapping[str, str]) -> list[str]:

@@ -54,9 +54,6 @@ LMP_DIRECTION = Column(
     nullable=True,
 )
 VOLUME = Column("volume", NUMBER, "Scheduled transaction volume.", "MWh", nullable=True)
-VOLUME_DIRECTION = Column(
-    "volume_direction", TEXT, "MISO_TO_PJM, PJM_TO_MISO or BALANCED.", nullable=True
-)
 DATA_QUALITY = Column("data_quality", TEXT, "FORECAST, PRELIMINARY or VALIDATED.", nullable=True)
 
 _POWER = "MW"
@@ -83,6 +80,9 @@ NATIVE_LOAD_BTM_PV = Column(
     _POWER,
     nullable=True,
 )
+
+AREA_ID = Column("location_id", TEXT, "The operator's number of the area; 32 is the NEPOOL area.")
+HOURLY_LOAD = Column("load", NUMBER, "System load of the hour, as the operator totals it.", _POWER)
 
 LOAD_ZONE_ID = Column("load_zone_id", TEXT, "The operator's number of the load zone.")
 LOAD_ZONE_NAME = Column(
@@ -165,7 +165,7 @@ NETWORK_NODE_TYPE = Column(
     "network_node_type", TEXT, "UNIT or LOAD, for network nodes.", nullable=True
 )
 
-SOURCE = Column("source", TEXT, "The operator: isone or miso.")
+SOURCE = Column("source", TEXT, "The operator, by its name.")
 SEEN_IN = Column("dataset", TEXT, "The dataset whose table named it on that day.")
 SIGHTED_NAME = Column(
     "location_name", TEXT, "The operator's name; the location's id where the dataset gives none."

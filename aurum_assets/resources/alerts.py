@@ -60,7 +60,7 @@ REMEDIES: Mapping[str, str] = {
     "asks again by itself.",
     "check_error": "Look at the check's sample; correct the rule or parser if the data is right, "
     "then run `aurum requeue`.",
-    "drift": "Compare the sample with expected_fields in config/; correct config or parser, then "
+    "drift": "Compare the sample with fields in config/; correct config or parser, then "
     "run `aurum requeue`.",
     "empty_answer": "Look whether the operator shows anything for the day; nothing stored was "
     "touched.",
@@ -142,6 +142,11 @@ class Alerts:
         self._clock = clock
         self._webhook = webhook
         self._events = events
+
+    @property
+    def webhook(self) -> str:
+        """The address that is told; empty where there is none. A secret."""
+        return self._webhook
 
     @property
     def open(self) -> list[Alert]:

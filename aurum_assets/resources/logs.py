@@ -31,7 +31,7 @@ _FRAMES = 4  # from logging's method to the caller of structlog's
 
 
 class Event(dict[str, Any]):
-    """An event and its fields; as text ``no usable answer dataset=miso_cts attempt=1``."""
+    """An event and its fields; as text ``no usable answer dataset=cts attempt=1``."""
 
     def __str__(self) -> str:
         """One line, followed by the traceback if there is one."""

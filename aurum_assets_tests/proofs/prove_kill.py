@@ -27,6 +27,7 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.graph.assets import raw_asset, table_asset
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS as EVERY
@@ -81,7 +82,7 @@ def _assets(place: Place, step: Step) -> None:
     for dataset in DATASETS:
         step(f"materializing {dataset.key}")
         assets = [make(dataset, home.config(dataset)) for make in (raw_asset, table_asset)]
-        dg.materialize(assets, partition_key=_DAY, resources={"resources": home}, run_config=_QUIET)
+        dg.materialize(assets, partition_key=_DAY, resources=parts_of(home), run_config=_QUIET)
     close(home.lake)
 
 

@@ -30,7 +30,7 @@ from aurum_assets.model.dataset import Dataset, Dialect, Envelope
 from aurum_assets.model.ids import is_a_name
 from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
-from aurum_assets.model.table import Rule, Table
+from aurum_assets.model.table import Column, Rule, Table
 from aurum_assets.operators.miso.operator import FIVE_MINUTE_MARK, MISO
 
 _MONTHS = [
@@ -50,6 +50,9 @@ _MONTHS = [
 LMP_DIRECTIONS = ("export", "import", "neutral")
 VOLUME_DIRECTIONS = ("MISO_TO_PJM", "PJM_TO_MISO", "BALANCED")
 QUALITIES = ("FORECAST", "PRELIMINARY", "VALIDATED")
+_VOLUME_DIRECTION = Column(
+    "volume_direction", c.TEXT, "MISO_TO_PJM, PJM_TO_MISO or BALANCED.", nullable=True
+)
 _TWELVE_HOURS = {
     "pattern": r"^\d{4}-\d\d-\d\d \d{1,2}:\d\d:\d\d [AP]M$",
     "description": "EST all year, twelve hours, not padded.",
@@ -249,7 +252,7 @@ MISO_CTS = Dataset(
             c.LOSS,
             c.LMP_DIRECTION,
             c.VOLUME,
-            c.VOLUME_DIRECTION,
+            _VOLUME_DIRECTION,
             c.DATA_QUALITY,
             *c.PROVENANCE,
         ),
