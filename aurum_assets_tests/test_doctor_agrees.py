@@ -90,7 +90,8 @@ def world(
     monkeypatch.setattr(events, "DOWN", 0.5)
     shutil.copytree(PROJECT / "config", tmp_path / "config")
     for path in (tmp_path / "config").glob("*_ingest_datasets.json"):
-        path.write_text(path.read_text().replace('"limits"', '"attempts": 1, "limits"', 1))
+        text = path.read_text().replace('"operator": {', '"operator": {"attempts": 1, ', 1)
+        path.write_text(text)
     found = World(tmp_path, market, environment, monkeypatch, request)
     found.set(**environment, AURUM_CONFIG=str(tmp_path / "config"))
     Path(environment["AURUM_HOME"]).mkdir()
