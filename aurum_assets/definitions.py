@@ -1,26 +1,35 @@
 """The composition root: every dataset times the builders, and the resources of the environment."""
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import dagster as dg
 
 from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
+from aurum_assets.graph.environment import resources_for, shown
 from aurum_assets.graph.health import health_definitions
 from aurum_assets.graph.jobs import cadence_job, cadence_schedule, replay_job, schedule_groups
 from aurum_assets.graph.maintenance import maintenance_definitions
 from aurum_assets.graph.reference import reference_definitions
+from aurum_assets.graph.resources import runtime_of
 from aurum_assets.graph.sensors import sensors
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import logs
-from aurum_assets.resources.settings import Resources, Settings, open_resources
-
-_HOME = "Where AURUM_HOME and the other variables say: archive, lake, registry, limits, operators."
+from aurum_assets.resources.settings import Resources, Settings
 
 
-def build(resources: Resources) -> dg.Definitions:
-    """The definitions of the code location, over ``home``."""
-    pairs = [(d, resources.config(d)) for d in DATASETS if resources.config(d).enabled]
+def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) -> dg.Definitions:
+    """The definitions of the code location, on the resources of the environment.
+
+    ``resources`` by name take the place of these: resources of Dagster's or plain parts; all of
+    them where it is a record. Raises ``ConfigError`` for a wrong environment, or an unknown name.
+    """
+    found = resources_for(resources)
+    configuration = runtime_of(found["runtime"]).configuration
+    configs = configuration.datasets
+    pairs = [(d, configs[d.key]) for d in DATASETS if configs[d.key].enabled]
     running = os.environ.get("AURUM_SCHEDULES", "") == "running"
     work = [(group, cadence_job(group)) for group in schedule_groups(pairs)]
     datasets = dg.Definitions(
@@ -32,10 +41,10 @@ def build(resources: Resources) -> dg.Definitions:
             *sensors(work, running=running),
             *alert_sensors([d for d, _ in pairs], running=running),
         ],
-        resources={"resources": dg.ResourceDefinition.hardcoded_resource(resources, _HOME)},
+        resources={name: shown(part) for name, part in found.items()},
         executor=dg.in_process_executor,  # a process a step costs seconds of imports
     )
-    reference = reference_definitions(resources, [d for d, _ in pairs], running=running)
+    reference = reference_definitions(configuration, [d for d, _ in pairs], running=running)
     health = health_definitions([d for d, _ in pairs])
     maintenance = maintenance_definitions(running=running)
     return dg.Definitions.merge(datasets, reference, health, maintenance)
@@ -43,4 +52,4 @@ def build(resources: Resources) -> dg.Definitions:
 
 _settings = Settings.read()
 logs.configure(_settings.log_level, _settings.log_format, _settings.environment)
-defs = build(open_resources(DATASETS, _settings))
+defs = build()

@@ -9,7 +9,7 @@ quarantined record to look at; ``looks`` gives the commands that show them.
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -28,8 +28,8 @@ from aurum_assets.model.dataset import Dataset, DatasetConfig, Operator
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.resources.composition import Resources, Specification, compose
 from aurum_assets.resources.credentials import access
-from aurum_assets.resources.settings import Backends, Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
@@ -95,13 +95,18 @@ def demo_resources(
 ) -> Resources:
     """``home`` on embedded defaults, the simulator for its operators, and its clock."""
     reached = {o.name: access(o, running.environment) for o in OPERATORS}
-    return replace(
-        resources,
-        base_urls={name: one.base_url for name, one in reached.items()},
-        credentials={name: one.credentials for name, one in reached.items()},
-        clock=clock,
-        limit_scale=_RAISED,
-        backends=Backends(),  # nothing that was made up goes where others look
+    return compose(  # on no server: nothing that was made up goes where others look
+        Specification(
+            resources.root,
+            resources.configuration,
+            base_urls={name: one.base_url for name, one in reached.items()},
+            credentials={name: one.credentials for name, one in reached.items()},
+            limit_scale=_RAISED,
+            clock=clock,
+            repairs=resources.repairs,
+            keep_runs_days=resources.keep_runs_days,
+            config_folder=resources.config_folder,
+        )
     )
 
 

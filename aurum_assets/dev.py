@@ -204,9 +204,9 @@ def _tell_of(record: "dg.RunRecord") -> None:
     run = record.dagster_run
     failed = run.status.value != "SUCCESS"
     seconds = (record.end_time or 0) - (record.start_time or 0)
-    said = f"{run.status.value}, see the UI" if failed else f"done in {seconds:.0f} s"
+    outcome = f"{run.status.value}, see the UI" if failed else f"done in {seconds:.0f} s"
     at = dt.datetime.now().astimezone().strftime("%H:%M:%S")
-    text = f"{at}  {run.job_name} {run.tags.get('dagster/partition', '')}: {said}"
+    text = f"{at}  {run.job_name} {run.tags.get('dagster/partition', '')}: {outcome}"
     click.echo(click.style(text, fg="red") if failed else text)
 
 

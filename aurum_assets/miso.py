@@ -236,7 +236,7 @@ class MisoCtsCollector(ApiUser):
         home = self._home
         feeds = narrowed(home, MISO_CTS, filters) if filters else None
         feed = (feeds or due_feeds(home, MISO_CTS, day, None))[0]
-        base = home.base_urls.get(MISO.name) or home.configuration.operators[MISO.name].base_url
+        base = home.base_urls[MISO.name]
         asked = None if feed.asks == "now" else day
         url = httpx.URL(base.rstrip("/") + feed.endpoints[0].url_path(asked))
         year, month, number = day.key.split("-")

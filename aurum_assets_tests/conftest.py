@@ -7,7 +7,7 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from aurum_assets.resources.configuration import Configuration, load_config
 from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.made import made, remade
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.redis import RedisProcess, redis_process
 from aurum_assets_tests.servers.s3 import S3Server
@@ -134,7 +135,7 @@ def clock() -> SetClock:
 def resources(tmp_path: Path, configuration: Configuration, clock: SetClock) -> Resources:
     """A fresh home that reaches no operator."""
     nowhere = "http://127.0.0.1:1"
-    return Resources(
+    return made(
         root=tmp_path / "aurum",
         configuration=configuration,
         base_urls={"isone": nowhere, "miso": nowhere},
@@ -204,7 +205,7 @@ def market(clock: SetClock) -> Iterator[Running]:
 def live_desk(resources: Resources, clock: SetClock, market: Running) -> Desk:
     """A desk that reaches the simulated operators."""
     urls = market.urls
-    return Desk(replace(resources, base_urls=urls), clock)
+    return Desk(remade(resources, base_urls=urls), clock)
 
 
 @pytest.fixture(scope="session")

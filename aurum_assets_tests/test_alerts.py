@@ -27,6 +27,7 @@ from aurum_assets.definitions import build
 from aurum_assets.graph import alerts as wiring
 from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.graph.health import HEALTH, KINDS, Reported, events_of
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.ingest import watch
 from aurum_assets.ingest.keep import drain_spool
 from aurum_assets.model.clock import DAY, HOUR
@@ -38,11 +39,13 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Incident, Severity
 from aurum_assets.resources.archive import Rejection
+from aurum_assets.resources.composition import alerts_of
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Backends, Resources, Settings
+from aurum_assets.resources.settings import Resources, Settings
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, utc
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 
 LOAD, DA, CTS, LMP = ISONE_SYSTEM_LOAD, ISONE_DA_LMP, MISO_CTS, ISONE_RT_LMP
@@ -277,9 +280,7 @@ def hooked(live_desk: Desk, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPa
     settings = Settings.read()
     redaction.learn(settings)
     url = settings.webhook_url
-    resources = replace(
-        live_desk.resources, backends=Backends(webhook_url=url, environment="staging")
-    )
+    resources = remade(live_desk.resources, webhook_url=url, environment="staging")
     return Desk(resources, live_desk.clock)
 
 
@@ -321,7 +322,7 @@ def test_a_webhook_that_is_not_there_holds_up_nothing_and_is_told_later(
     hooked: Desk, httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = SecretStr("http://127.0.0.1:1/canary-webhook")
-    down = replace(hooked.resources, backends=Backends(webhook_url=gone))
+    down = remade(hooked.resources, webhook_url=gone, environment="dev")
     down.alerts.raise_(TROUBLE)
     ingest.send(down)
     assert "an alert waits for its receiver" in caplog.text
@@ -562,8 +563,9 @@ def test_a_breaker_that_opens_is_told_until_the_operator_answers(
 ) -> None:
     resources = live_desk.resources
     operator = resources.configuration.operators["isone"]
-    operators = {**resources.configuration.operators, "isone": replace(operator, attempts=1)}
-    resources.configuration = replace(resources.configuration, operators=operators)
+    api = resources.apis["isone"]
+    once = replace(api, config=replace(api.config, attempts=1))
+    resources.apis = {**resources.apis, "isone": once}
     market.simulator.fail(next="500", times=operator.breaker_failures * 3)
     for n in range(operator.breaker_failures):
         assert look(live_desk) == set(), n
@@ -643,7 +645,10 @@ class Waiting(Heard):
 def test_a_broker_that_takes_nothing_is_told_after_ten_minutes_until_it_does(desk: Desk) -> None:
     events = Waiting()
     events.down = True
-    vars(desk.resources)["events"] = events
+    desk.resources.events = events  # type: ignore[assignment]  # all that is asked of them
+    desk.resources.alerts = alerts_of(
+        desk.resources.home, "dev", desk.clock, webhook="", events=desk.resources.events
+    )
     assert look(desk) == look(desk, after=9 * MINUTE) == set()
     assert look(desk, after=MINUTE) == {("degraded", "", "kafka")}
     events.down = False
@@ -676,7 +681,7 @@ class Ticks:
         context = dg.build_sensor_context(
             instance=self._instance,
             cursor=self.cursor,
-            resources={"resources": self._home},
+            resources=parts_of(self._home),
         )
         done = self._sensor.evaluate_tick(context)
         errors = [r.error for r in done.dagster_run_reactions or () if r.error]

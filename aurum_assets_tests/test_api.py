@@ -406,8 +406,8 @@ def test_a_pause_that_the_operator_asks_for_is_told_as_one(desk: Desk) -> None:
 def test_the_pause_before_another_try_is_told_with_its_reason(desk: Desk) -> None:
     desk.operator.will("/a", *[says(503)] * 3, says())
     desk.client(attempts=4).fetch("ds", now(A))
-    said = [f"it answered 503: next try in {n} s (4 of 4)" for n in (4, 3)]
-    assert desk.told == said, "those of 1 and 2 s are none to speak of"
+    found = [f"it answered 503: next try in {n} s (4 of 4)" for n in (4, 3)]
+    assert desk.told == found, "those of 1 and 2 s are none to speak of"
 
 
 # Refusals and fallback
@@ -930,11 +930,11 @@ def test_of_four_processes_exactly_one_probes_a_half_open_source(
     workers = [spawn.Process(target=_probe, args=(tmp_path, config, out)) for _ in range(4)]
     for worker in workers:
         worker.start()
-    said = [out.get(timeout=20) for _ in workers[1:]]
+    found = [out.get(timeout=20) for _ in workers[1:]]
     others_are_refused.set()
-    said.append(out.get(timeout=20))
+    found.append(out.get(timeout=20))
     for worker in workers:
         worker.join()
-    assert said.count("answered") == 1
-    assert sum("another process" in text for text in said) == 3
+    assert found.count("answered") == 1
+    assert sum("another process" in text for text in found) == 3
     assert len(operator.seen) == 2

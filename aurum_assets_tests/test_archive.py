@@ -28,6 +28,7 @@ from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.archive import (
     Archive,
+    ArchiveSettings,
     DaySize,
     Rejection,
     Stored,
@@ -37,8 +38,9 @@ from aurum_assets.resources.archive import (
     sealed,
 )
 from aurum_assets.resources.objects import Folder, bounded_client
-from aurum_assets.resources.settings import Backends, Resources
+from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Desk, utc
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import READABLE, Recording, recording
 from aurum_assets_tests.servers.s3 import S3Server
 
@@ -118,16 +120,16 @@ Behind = Folded | Bucketed
 
 
 @pytest.fixture(params=["folder", "s3"])
-def backends(request: pytest.FixtureRequest) -> Backends:
+def place(request: pytest.FixtureRequest) -> ArchiveSettings:
     if request.param == "folder":
-        return Backends()
+        return ArchiveSettings()
     s3: S3Server = request.getfixturevalue("s3")
-    return Backends(archive=f"s3://raw/{uuid.uuid4().hex}", s3_endpoint=s3.url)
+    return ArchiveSettings(f"s3://raw/{uuid.uuid4().hex}", endpoint=s3.url)
 
 
 @pytest.fixture
-def resources(resources: Resources, backends: Backends) -> Resources:
-    return replace(resources, backends=backends)
+def resources(resources: Resources, place: ArchiveSettings) -> Resources:
+    return remade(resources, archive=place)
 
 
 @pytest.fixture
@@ -137,12 +139,14 @@ def archive(resources: Resources) -> Archive:
 
 @pytest.fixture
 def behind(request: pytest.FixtureRequest, resources: Resources) -> Behind:
-    if not resources.backends.archive:
+    if not resources.archive.settings.place:
         return Folded(resources.root / "archive")
-    return Bucketed(request.getfixturevalue("s3"), resources.backends.archive.rpartition("/")[2])
+    return Bucketed(
+        request.getfixturevalue("s3"), resources.archive.settings.place.rpartition("/")[2]
+    )
 
 
-on_a_folder = pytest.mark.parametrize("backends", ["folder"], indirect=True)
+on_a_folder = pytest.mark.parametrize("place", ["folder"], indirect=True)
 
 
 def put(archive: Archive, body: bytes = BODY, **changes: object) -> Stored:
@@ -493,8 +497,8 @@ def test_an_answer_that_goes_back_to_what_it_was_is_two_changes(desk: Desk) -> N
 
 def test_what_another_machine_archived_meanwhile_is_no_duplicate_of_before(desk: Desk) -> None:
     shared = desk.resources.archive
-    other = Desk(replace(desk.resources, root=desk.resources.root / "other"), desk.clock)
-    other.resources.archive = shared  # a cached property, put in its place: another registry
+    other = Desk(remade(desk.resources, root=desk.resources.root / "other"), desk.clock)
+    other.resources.archive = shared  # and a registry of its own
     outcomes = [
         one.take(LOAD, LOADS[n], at=minutes(desk, 5 * i)).outcome
         for i, (one, n) in enumerate([(desk, 0), (other, 1), (desk, 0), (other, 1), (other, 1)])
@@ -533,7 +537,7 @@ def test_force_archives_even_what_was_said_before(desk: Desk) -> None:
 def test_without_the_registry_duplicates_are_still_known(desk: Desk, lost: str) -> None:
     desk.take(LOAD, LOADS[0])
     state = desk.resources.root / "state.sqlite"
-    desk = Desk(replace(desk.resources), desk.clock)
+    desk = Desk(remade(desk.resources), desk.clock)
     if lost == "gone":
         for path in state.parent.glob("state.sqlite*"):
             path.unlink()

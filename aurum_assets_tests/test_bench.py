@@ -42,19 +42,19 @@ def test_product_and_floor_read_the_same_records(prepared: Path, tmp_path: Path)
 
 
 def test_a_documented_snapshot_is_committed_and_checked(prepared: Path, tmp_path: Path) -> None:
-    said = day.snapshot(prepared, tmp_path / "home")
-    assert said["rows"] == 2 * 288
-    assert said["quarantined"] == 0
+    text = day.snapshot(prepared, tmp_path / "home")
+    assert text["rows"] == 2 * 288
+    assert text["quarantined"] == 0
 
 
 def test_every_tick_is_merged_once_and_counted(prepared: Path, tmp_path: Path) -> None:
-    said = day.merges(prepared, tmp_path / "home")
-    assert len(said["each"]) == 30
-    assert said["rows"] == 30 * 20
-    found = {f.name: f for f in figures.merge_figures([Spent(1, 1, said)])}
+    text = day.merges(prepared, tmp_path / "home")
+    assert len(text["each"]) == 30
+    assert text["rows"] == 30 * 20
+    found = {f.name: f for f in figures.merge_figures([Spent(1, 1, text)])}
     assert found["C   rows quarantined"].verdict == "ok"
     assert found["C merge of a tick, mean with compaction"].measured == pytest.approx(
-        said["seconds"] / 30
+        text["seconds"] / 30
     )
 
 
@@ -121,8 +121,8 @@ def test_a_missed_target_is_said() -> None:
 
 
 def test_without_the_peer_its_figure_is_not_measured() -> None:
-    said = {"seconds": 1, "cpu": 1, "peak_mb": 1}
-    runs: dict[str, Any] = {"product": [Spent(1, 1, said)], "floor": [Spent(1, 1, said)]}
+    results = {"seconds": 1, "cpu": 1, "peak_mb": 1}
+    runs: dict[str, Any] = {"product": [Spent(1, 1, results)], "floor": [Spent(1, 1, results)]}
     found = {f.name: f for f in figures.day_figures(runs, "no network")}
     assert found["A product / floor"].measured == 1
     assert found["A product / gridstatus"].verdict == "not measured"

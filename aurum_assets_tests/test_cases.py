@@ -114,8 +114,8 @@ def test_the_documented_dialect_is_complete_by_its_intervals(desk: Desk) -> None
     records = [r for r in documented_records(DAY, 1) if not r["interval"].startswith("10:")]
     metadata = {"operatingDay": DAY.key, "dataQuality": "FORECAST"}
     metadata["retrievalTimestamp"] = "2026-07-20T23:59:00-05:00"
-    said = json.dumps({"data": records, "metadata": metadata}).encode()
-    verdict = completeness(desk.bring(CTS, said, dialect="documented", asked=DAY.key))
+    found = json.dumps({"data": records, "metadata": metadata}).encode()
+    verdict = completeness(desk.bring(CTS, found, dialect="documented", asked=DAY.key))
     assert verdict.numbers == {"missing_intervals": 12, "due_intervals": 288}
 
 

@@ -50,7 +50,7 @@ def test_without_a_variable_the_catalog_is_a_file_of_the_home(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     home = opened(environment)
-    assert home.backends.catalog == {}
+    assert home.lake.configured == {}
     home.lake.merge(TABLE, frame({1: 10}))
     assert (tmp_path / "lake" / "catalog.sqlite").exists()
 
@@ -60,7 +60,7 @@ def test_postgres_is_spoken_to_by_psycopg2_with_bounded_waits(
     environment: pytest.MonkeyPatch, tmp_path: Path, scheme: str
 ) -> None:
     uri = f"{scheme}://me:a%40b@db.example:6432/lake?connect_timeout=2&sslmode=require"
-    found = opened(environment, URI=uri).backends.catalog
+    found = opened(environment, URI=uri).lake.configured
     assert found["type"] == "sql"
     assert found["warehouse"] == f"file://{tmp_path}/lake/warehouse"
     address, _, query = found["uri"].partition("?")
@@ -83,7 +83,7 @@ def test_the_warehouse_may_lie_elsewhere(
 ) -> None:
     uri = "postgresql://me@db/lake"
     given = {"URI": uri, "WAREHOUSE": said, "AURUM_S3_REGION": "us-east-2"}
-    properties = opened(environment, **given).backends.catalog
+    properties = opened(environment, **given).lake.configured
     assert properties["warehouse"] == found
     assert properties.get("s3.region") == ("us-east-2" if "s3:" in said else None)
 
@@ -95,7 +95,7 @@ def test_an_address_of_http_is_a_rest_catalog_and_its_credentials_are_properties
         {"credential": f"me:{SECRET}", "depth": 3, "ssl": {"cabundle": "/ca"}, "s3.anonymous": True}
     )
     home = opened(environment, URI="https://rest.example/api", PROPERTIES=more, WAREHOUSE="prod")
-    found = home.backends.catalog
+    found = home.lake.configured
     assert (found["type"], found["uri"]) == ("rest", "https://rest.example/api")
     assert (found["warehouse"], found["credential"]) == ("prod", f"me:{SECRET}")
     assert (found["depth"], found["s3.anonymous"]) == ("3", "true")
@@ -105,7 +105,7 @@ def test_an_address_of_http_is_a_rest_catalog_and_its_credentials_are_properties
 
 def test_glue_takes_region_and_profile_of_aws(environment: pytest.MonkeyPatch) -> None:
     given = {"AURUM_S3_REGION": "us-east-2", "AWS_PROFILE": "desk"}
-    found = opened(environment, TYPE="glue", WAREHOUSE="s3://lake", **given).backends.catalog
+    found = opened(environment, TYPE="glue", WAREHOUSE="s3://lake", **given).lake.configured
     assert found["type"] == "glue"
     assert (found["client.region"], found["client.profile-name"]) == ("us-east-2", "desk")
     assert "uri" not in found
@@ -164,7 +164,7 @@ def test_the_lake_is_in_glue_and_its_files_on_s3_by_environment_alone(
     assert lake.merge(TABLE, frame({1: 10, 2: 20})).snapshot_id is None
     merged = lake.merge(TABLE, frame({2: 21, 3: 30}, fetch=5))
     assert (merged.new, merged.changed, merged.unchanged) == (1, 1, 0)
-    assert loads(Lake(home.backends.catalog)) == [10, 21, 30]
+    assert loads(Lake(home.lake.configured)) == [10, 21, 30]
     assert lake.read(TABLE.history)["load"].to_list() == [20]
     assert lake.uri(TABLE).startswith("s3://lake/tables/")
     glue = boto3.client("glue", endpoint_url=aws)
@@ -179,10 +179,10 @@ def test_a_glue_that_is_silent_holds_nobody_for_ever(environment: pytest.MonkeyP
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         home = opened(environment, TYPE="glue", URI=uri, WAREHOUSE="s3://lake")
-        lake = Lake(home.backends.catalog, patience=0.3)
+        lake = Lake(home.lake.configured, patience=0.3)
         with pytest.raises(LakeUnreachable, match=r"\(Glue at 127\.0\.0\.1:\d+\) was out of reach"):
             lake.find(TABLE)
-        assert CREDENTIALS["AWS_SECRET_ACCESS_KEY"] not in repr(home.backends)
+        assert CREDENTIALS["AWS_SECRET_ACCESS_KEY"] not in repr(home)
 
 
 # --- files on S3 ---------------------------------------------------------------------------------
@@ -280,10 +280,10 @@ def test_a_commit_that_rest_lost_the_answer_of_counts_once(
         merged = home.lake.merge(TABLE, frame({2: 20}))
         assert rest.lies == []
         assert (merged.new, merged.attempts) == (1, 1)
-        assert loads(Lake(home.backends.catalog)) == [10, 20]
+        assert loads(Lake(home.lake.configured)) == [10, 20]
         changed = home.lake.merge(TABLE, frame({1: 11}, fetch=5))
         assert changed.changed == 1
-        assert loads(Lake(home.backends.catalog)) == [11, 20]
+        assert loads(Lake(home.lake.configured)) == [11, 20]
         assert rest.authorizations == {f"Bearer {SECRET}"}
 
 
@@ -291,7 +291,7 @@ def test_two_writers_over_rest_lose_nothing(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with rest_catalog(tmp_path) as rest:
-        properties = opened(environment, URI=rest.url).backends.catalog
+        properties = opened(environment, URI=rest.url).lake.configured
         Lake(properties).table(TABLE)
 
         def write(who: int) -> int:
@@ -310,6 +310,6 @@ def test_a_rest_catalog_that_is_silent_holds_nobody_for_ever(
     environment.setattr(catalogs, "_ANSWERED_WITHIN", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        lake = Lake(opened(environment, URI=uri).backends.catalog, patience=0.3)
+        lake = Lake(opened(environment, URI=uri).lake.configured, patience=0.3)
         with pytest.raises(LakeUnreachable, match=r"\(REST at 127\.0\.0\.1:\d+\) was out of reach"):
             lake.find(TABLE)

@@ -287,10 +287,10 @@ def test_gaps_are_named_by_their_ends_the_first_five_of_them() -> None:
         (marks[60], marks[60], 1),
         (marks[80], marks[80], 1),
     ]
-    said = [f"{m:%F %R}Z" for m in DAY.marks(FIVE_MINUTES)]
-    assert f"{said[3]} to {said[5]} (prelim), {said[20]} (prelim)" in verdict.reason
-    assert verdict.reason.endswith(f"{said[80]} (prelim), and 1 gap more")
-    assert said[100] not in verdict.reason
+    found = [f"{m:%F %R}Z" for m in DAY.marks(FIVE_MINUTES)]
+    assert f"{found[3]} to {found[5]} (prelim), {found[20]} (prelim)" in verdict.reason
+    assert verdict.reason.endswith(f"{found[80]} (prelim), and 1 gap more")
+    assert found[100] not in verdict.reason
 
 
 def test_completeness_draws_a_letter_an_hour_and_a_line_a_finality() -> None:
@@ -380,8 +380,8 @@ def test_no_check_passes_a_day_without_rows(dataset: Dataset, hours: int, beside
 def test_what_is_overdue_of_a_day_without_rows_is_warned_of() -> None:
     def warned(now: dt.datetime) -> set[str]:
         before = tuple(Volume(DAY.plus(-n), 288) for n in range(5, 0, -1))
-        said = evaluate(of_nothing(LMP, now, volumes=before))
-        return {v.check for v in said if not v.passed}
+        text = evaluate(of_nothing(LMP, now, volumes=before))
+        return {v.check for v in text if not v.passed}
 
     assert warned(DAY.start) == set()
     assert warned(DAY.start + dt.timedelta(hours=2)) == {"completeness", "freshness"}
@@ -389,14 +389,14 @@ def test_what_is_overdue_of_a_day_without_rows_is_warned_of() -> None:
 
 
 def test_an_answer_without_a_record_leaves_what_the_checks_said_of_the_day() -> None:
-    said = {v.check: v for v in evaluate(evidence(rows=rows(0), empty=("day?",)))}
-    skipped = {name for name, v in said.items() if v.skipped}
+    found = {v.check: v for v in evaluate(evidence(rows=rows(0), empty=("day?",)))}
+    skipped = {name for name, v in found.items() if v.skipped}
     assert skipped == {"schema_drift", "price_bounds"}
-    assert said["contract"].passed
-    assert said["contract"].reason == (
+    assert found["contract"].passed
+    assert found["contract"].reason == (
         "no new row came; no record of the day is in quarantine for it"
     )
-    assert said["price_bounds"].reason == "nothing to judge: no new row came"
+    assert found["price_bounds"].reason == "nothing to judge: no new row came"
 
 
 def test_rows_without_a_price_lie_between_no_bounds() -> None:
@@ -407,10 +407,10 @@ def test_rows_without_a_price_lie_between_no_bounds() -> None:
 
 def test_what_was_kept_out_is_reported_though_no_row_was_stored() -> None:
     out = quarantined("key_is_said_once", SCHEMA_RULE)
-    said = {v.check: v for v in evaluate(of_nothing(LMP, AFTER, quarantine=out))}
-    assert [said[name].passed for name in ("contract", "schema_drift")] == [False, False]
-    assert said["empty_answer"].passed
-    assert not said["empty_answer"].skipped
+    found = {v.check: v for v in evaluate(of_nothing(LMP, AFTER, quarantine=out))}
+    assert [found[name].passed for name in ("contract", "schema_drift")] == [False, False]
+    assert found["empty_answer"].passed
+    assert not found["empty_answer"].skipped
 
 
 # --- volume --------------------------------------------------------------------------------------
@@ -830,8 +830,8 @@ def test_freshness_after_ingest_follows_the_clock(desk: Desk) -> None:
     assert failed(desk.bring(LOAD, body)) == {}
     desk.clock.set(desk.clock() + dt.timedelta(hours=1))
     done = ingest.normalize(desk.resources, LOAD, today)
-    said = {v.check for v in ingest.check(desk.resources, done) if not v.passed}
-    assert said == {"freshness", "completeness"}
+    found = {v.check for v in ingest.check(desk.resources, done) if not v.passed}
+    assert found == {"freshness", "completeness"}
 
 
 def test_a_config_that_rejects_whole_snapshots_keeps_every_row_out(desk: Desk) -> None:

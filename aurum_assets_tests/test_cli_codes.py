@@ -1,17 +1,23 @@
 """What the shell gets of each command: its exit code, valid JSON, and a quiet end at ``head``."""
 
+import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner, Result
 
 from aurum_assets.cli import COMMANDS, main
-from aurum_assets_tests.conftest import Aurum
+from aurum_assets.simulator.server import Running, Simulator
+from aurum_assets_tests.conftest import NOON, Aurum, variables
 from aurum_assets_tests.recordings import recording
 
 LMP = "isone_rt_lmp"
@@ -25,14 +31,76 @@ FILES = {
 }
 
 
+@pytest.fixture(scope="module")
+def market() -> Iterator[Running]:
+    """One simulator, which no test here changes."""
+    with Simulator(lambda: NOON, locations=3, nodes=2, limits={}).serve() as running:
+        yield running
+
+
+@dataclass
+class Kept:
+    """A folder with a home, which can be put back as it was: its path is in Iceberg's metadata."""
+
+    folder: Path
+    copy: Path
+    aurum: Aurum
+
+    def restored(self) -> Aurum:
+        """The command line of the home, as it was when it was filled."""
+        shutil.rmtree(self.folder)
+        shutil.copytree(self.copy, self.folder)
+        return self.aurum
+
+
+def kept(
+    folder: Path, market: Running, files: Mapping[str, bytes], *lines: tuple[str, ...]
+) -> Kept:
+    """A home in ``folder`` with ``files`` beside it, filled by the command ``lines``."""
+    environment, runner = variables(folder, market), CliRunner()
+
+    def aurum(*arguments: object, **more: str) -> Result:
+        result = runner.invoke(main, [str(a) for a in arguments], env=environment | more)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    for name, body in files.items():
+        (folder / name).write_bytes(body)
+    with contextlib.chdir(folder):
+        for line in lines:
+            assert aurum(*line).exit_code == 0, line
+    copy = folder.with_name(f"{folder.name}-copy")
+    shutil.copytree(folder, copy)
+    return Kept(folder, copy, aurum)
+
+
+@pytest.fixture(scope="module")
+def prices(tmp_path_factory: pytest.TempPathFactory, market: Running) -> Kept:
+    return kept(
+        tmp_path_factory.mktemp("prices"), market, FILES, ("load", "--dataset", LMP, "good.json")
+    )
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, market: Running) -> dict[str, str]:
+    """The environment of a home that holds all locations; its tests only read."""
+    lines = ("collect", "isone", "locations"), ("reference", "observe")
+    return variables(kept(tmp_path_factory.mktemp("places"), market, {}, *lines).folder, market)
+
+
 @pytest.fixture
-def desk(aurum: Aurum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aurum:
+def desk(prices: Kept, monkeypatch: pytest.MonkeyPatch) -> Aurum:
     """A home that holds five prices, in a folder with files to load."""
-    monkeypatch.chdir(tmp_path)
-    for name, body in FILES.items():
-        Path(name).write_bytes(body)
-    assert aurum("load", "--dataset", LMP, "good.json").exit_code == 0
+    aurum = prices.restored()
+    monkeypatch.chdir(prices.folder)
     return aurum
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest, tmp_path: Path, market: Running) -> dict[str, str]:
+    """That of ``desk`` where a test has it, else of a home of its own."""
+    own = "desk" not in request.fixturenames
+    return variables(tmp_path if own else request.getfixturevalue("prices").folder, market)
 
 
 # --- exit codes ----------------------------------------------------------------------------------
@@ -52,7 +120,7 @@ CODES = [
     ("collect isone rt_lpm", 2),
     ("collect isone cts", 2),
     ("collect miso cts", 0),
-    ("collect miso rt_lmp", 2),
+    ("collect miso zonal_load", 2),
     ("collect isone rt_lmp --day 1999-01-01", 2),
     ("collect miso-cts --s3-bucket ..", 2),
     ("status", 0),
@@ -201,15 +269,11 @@ LONG = [
 
 
 @pytest.mark.parametrize("line", [*LONG, "status", "--help"])
-def test_a_command_ends_quietly_when_its_reader_has_left(
-    aurum: Aurum, environment: dict[str, str], line: str
-) -> None:
-    assert aurum("collect", "isone", "locations").exit_code == 0
-    assert aurum("reference", "observe").exit_code == 0
+def test_a_command_ends_quietly_when_its_reader_has_left(places: dict[str, str], line: str) -> None:
     command = f"{Path(sys.executable).parent / 'aurum'} {line} | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(  # noqa: S603  our own command
         ["/bin/bash", "-c", command],
-        env=os.environ | environment,
+        env=os.environ | places,
         capture_output=True,
         text=True,
         timeout=60,
@@ -266,5 +330,5 @@ def test_a_full_disk_is_a_sentence_and_exit_code_1(
             text=True,
             check=False,
         )
-    said = "Error: no space is left for the output: it is incomplete\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    output = "Error: no space is left for the output: it is incomplete\n"
+    assert (done.returncode, done.stderr) == (1, output)

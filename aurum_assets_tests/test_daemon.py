@@ -56,9 +56,9 @@ class Operated:
     def waits_for(self, what: Callable[[], str], good: str, bad: tuple[str, ...]) -> None:
         """Ask until ``what`` says ``good``."""
         until = time.monotonic() + PATIENCE
-        while (said := what()) != good:
-            assert said not in bad, f"{said}\n{self.log()}"
-            assert time.monotonic() < until, f"still {said}\n{self.log()}"
+        while (text := what()) != good:
+            assert text not in bad, f"{text}\n{self.log()}"
+            assert time.monotonic() < until, f"still {text}\n{self.log()}"
             time.sleep(1)
 
     def log(self) -> str:

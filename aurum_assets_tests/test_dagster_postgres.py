@@ -25,7 +25,7 @@ def made(home: Path, url: str) -> tuple[Path, str]:
     folder = home / "dagster"
     environment = {n: v for n, v in os.environ.items() if not n.startswith("AURUM_")} | {URL: url}
     told = ["--eval", f"told: ; @echo $${URL}", "told"]
-    said = subprocess.run(  # noqa: S603  make of the project
+    output = subprocess.run(  # noqa: S603  make of the project
         ["make", "-s", f"AURUM_HOME={home}", f"{folder}/dagster.yaml", *told],  # noqa: S607
         cwd=PROJECT,
         env=environment,
@@ -33,7 +33,7 @@ def made(home: Path, url: str) -> tuple[Path, str]:
         text=True,
         check=True,
     )
-    return folder, said.stdout.strip()
+    return folder, output.stdout.strip()
 
 
 def test_a_run_is_stored_in_postgres_and_read_back_and_the_password_is_nowhere_in_it(

@@ -142,7 +142,7 @@ def test_every_dialects_fields_are_the_ones_that_config_expects(
     dataset: Dataset, configuration: Configuration
 ) -> None:
     expected = {
-        dialect: {name: field_of(said).type for name, said in fields.items()}
+        dialect: {name: field_of(text).type for name, text in fields.items()}
         for dialect, fields in configuration.datasets[dataset.key].expected_fields.items()
     }
     declared = {d.name: fields_of(d.record) for d in dataset.dialects}
@@ -154,15 +154,17 @@ def fields_of(struct: type[msgspec.Struct], prefix: str = "") -> dict[str, str]:
     words = {str: "string", float: "number", int: "number", bool: "boolean"}
     found: dict[str, str] = {}
     hints = get_type_hints(struct)
-    for name, said in zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True):
+    for name, results in zip(
+        struct.__struct_fields__, struct.__struct_encode_fields__, strict=True
+    ):
         hint = hints[name]
         kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
         kind = next(k for k in kinds if k is not type(None))
         if issubclass(kind, msgspec.Struct):
-            found |= fields_of(kind, f"{prefix}{said}.")
+            found |= fields_of(kind, f"{prefix}{results}.")
         else:
             either = {int, str} <= set(kinds)
-            found[prefix + said] = "label" if either else words[kind]
+            found[prefix + results] = "label" if either else words[kind]
     return found
 
 

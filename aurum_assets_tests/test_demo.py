@@ -33,6 +33,7 @@ from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, utc
+from aurum_assets_tests.made import made
 
 AURUM = str(Path(sys.executable).parent / "aurum")
 LMP, CTS, LOAD = ISONE_RT_LMP, MISO_CTS, ISONE_SYSTEM_LOAD
@@ -53,7 +54,7 @@ def small() -> Iterator[None]:
 def home_at(root: Path, configuration: Configuration, now: dt.datetime) -> Resources:
     nowhere = "http://127.0.0.1:1"
     urls = {"isone": nowhere, "miso": nowhere}
-    return Resources(root=root, configuration=configuration, base_urls=urls, clock=SetClock(now))
+    return made(root=root, configuration=configuration, base_urls=urls, clock=SetClock(now))
 
 
 def set_to(resources: Resources, now: dt.datetime) -> None:

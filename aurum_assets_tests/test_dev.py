@@ -14,9 +14,10 @@ from aurum_assets import ingest
 from aurum_assets.demo import demo_resources
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.made import made
 from aurum_assets_tests.proofs.prove_dev import free_port, run_dev
 
 LOAD = ISONE_SYSTEM_LOAD
@@ -63,9 +64,7 @@ def test_the_console_tells_of_runs_and_nothing_else_and_an_interrupt_ends_all(
     root = tmp_path / "aurum"
     clock = SetClock(dt.datetime(2025, 7, 14, 16, tzinfo=dt.UTC))
     with Simulator(clock, limits={}).serve() as running:
-        resources = demo_resources(
-            Resources(root=root, configuration=configuration), running, clock
-        )
+        resources = demo_resources(made(root=root, configuration=configuration), running, clock)
         ingest.collect(resources, LOAD, LOAD.day("2025-07-14"), feeds=["day"])
         ingest.normalize(resources, LOAD, LOAD.day("2025-07-14"))
     console = run_dev(root, lambda seen: len(seen.runs) >= 2, 120)

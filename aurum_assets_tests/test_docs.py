@@ -129,3 +129,26 @@ def test_the_changelog_has_the_version_of_the_project_and_dates() -> None:
     assert first == "Unreleased"
     assert all(re.fullmatch(r"\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d", line) for line in released)
     assert released[0].startswith(f"{version} - ")
+
+
+def test_the_commit_that_contributing_shows_has_the_lines_that_the_files_have() -> None:
+    shown = (PROJECT / "CONTRIBUTING.md").read_text().partition("```diff\n")[2].partition("```")[0]
+    seen = set()
+    for part in shown.split("+++ b/")[1:]:
+        name, *lines = part.splitlines()
+        held = (PROJECT / name).read_text().splitlines()
+        added = [line[1:] for line in lines if line.startswith("+")]
+        assert added, name
+        assert [line for line in added if line not in held] == [], name
+        seen.add(name.rpartition("/")[2])
+    assert seen >= {"__init__.py", "hourly_load.py", "isone_ingest_datasets.json"}
+
+
+def test_the_example_of_a_dataset_in_the_guide_is_the_code_of_that_dataset() -> None:
+    guide = (DOCS / "guide" / "adding-a-dataset.md").read_text()
+    code = (PROJECT / "aurum_assets" / "operators" / "isone" / "hourly_load.py").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        for part in block.strip().split("\n\n\n"):
+            assert part in code

@@ -6,7 +6,6 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,13 @@ from aurum_assets.ingest import doctor
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.api import Credentials
+from aurum_assets.resources.archive import ArchiveSettings
+from aurum_assets.resources.events import Brokers
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Backends, Resources
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, said
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.servers.redis import free_port, redis_process
 from aurum_assets_tests.servers.rest import rest_catalog
 
@@ -47,10 +49,10 @@ PARTS = [
 ]
 
 
-def look(resources: Resources, **backends: Any) -> dict[str, ingest.Finding]:  # noqa: ANN401  those of Backends
-    """What the doctor finds with these backends; in bounded time, and without a secret."""
+def look(resources: Resources, **settings: Any) -> dict[str, ingest.Finding]:  # noqa: ANN401  those of Specification
+    """What the doctor finds with these settings; in bounded time, and without a secret."""
     started = time.monotonic()
-    found = ingest.examine(replace(resources, backends=Backends(**backends)))
+    found = ingest.examine(remade(resources, **settings))
     assert time.monotonic() - started < doctor.DEADLINE + 2
     assert CANARY not in str([f.as_dict() for f in found])
     return {f.part: f for f in found}
@@ -140,7 +142,7 @@ def test_the_command_reports_it_and_is_exit_code_0(aurum: Aurum) -> None:
 def test_a_home_that_cannot_be_written_is_broken(resources: Resources, tmp_path: Path) -> None:
     file = tmp_path / "a file"
     file.touch()
-    found = look(replace(resources, root=file))
+    found = look(remade(resources, root=file))
     assert (found["home"].state, found["archive"].state) == ("broken", "broken")
     assert "AURUM_HOME" in found["home"].remedy
 
@@ -148,7 +150,11 @@ def test_a_home_that_cannot_be_written_is_broken(resources: Resources, tmp_path:
 def test_a_folder_may_be_the_archive_and_a_file_take_metrics(
     resources: Resources, tmp_path: Path
 ) -> None:
-    found = look(resources, archive=f"file:{tmp_path}/raw", metrics_file=tmp_path / "aurum.prom")
+    found = look(
+        resources,
+        archive=ArchiveSettings(f"file:{tmp_path}/raw"),
+        metrics_file=tmp_path / "aurum.prom",
+    )
     assert (found["archive"].state, found["archive"].where) == ("ok", f"{tmp_path}/raw")
     assert found["metrics"].state == "ok"
     assert look(resources, metrics_file=tmp_path / "aurum.txt")["metrics"].state == "unsure"
@@ -160,7 +166,7 @@ def test_a_folder_may_be_the_archive_and_a_file_take_metrics(
 def test_a_bucket_is_put_to_read_from_listed_and_left_as_it_was(
     resources: Resources, bucket: str
 ) -> None:
-    found = look(resources, archive="s3://raw/desk", s3_endpoint=bucket)
+    found = look(resources, archive=ArchiveSettings("s3://raw/desk", bucket))
     assert found["archive"].state == "ok", found["archive"]
     assert found["archive"].milliseconds is not None
     assert "put" in found["archive"].said
@@ -170,13 +176,14 @@ def test_a_bucket_is_put_to_read_from_listed_and_left_as_it_was(
 
 
 def test_a_bucket_that_is_not_there_is_broken(resources: Resources, bucket: str) -> None:
-    found = look(resources, archive="s3://absent", s3_endpoint=bucket)["archive"]
+    found = look(resources, archive=ArchiveSettings("s3://absent", bucket))["archive"]
     assert (found.state, found.said) == ("broken", "s3://absent: there is no bucket 'absent'")
     assert "make it, or set AURUM_ARCHIVE" in found.remedy
 
 
 def test_an_unknown_profile_is_broken(resources: Resources, bucket: str) -> None:
-    found = look(resources, archive="s3://raw", s3_endpoint=bucket, aws_profile="nobody")["archive"]
+    place = ArchiveSettings("s3://raw", bucket, profile="nobody")
+    found = look(resources, archive=place)["archive"]
     assert found.state == "broken"
     assert re.fullmatch(r"s3://raw: S3 refuses to put \S+ \(ProfileNotFound\)", found.said)
     assert "correct AWS_PROFILE" in found.remedy
@@ -239,13 +246,13 @@ def test_a_redis_is_written_to_and_its_memory_policy_read(
 def test_brokers_are_asked_for_our_topics(resources: Resources) -> None:
     broker = Producer({"bootstrap.servers": "ignored:1", "test.mock.num.brokers": 1})
     servers = ",".join(f"{b.host}:{b.port}" for b in broker.list_topics().brokers.values())
-    found = look(resources, kafka_brokers=servers)["kafka"]
+    found = look(resources, brokers=Brokers(servers))["kafka"]
     assert found.state == "unsure"
     assert found.said == f"1 brokers, 0 of our topics, {len(DATASETS)} missing"
     for config in resources.configuration.datasets.values():
         broker.produce(config.topic, b"")
     broker.flush()
-    assert look(resources, kafka_brokers=servers)["kafka"].state == "ok"
+    assert look(resources, brokers=Brokers(servers))["kafka"].state == "ok"
 
 
 def test_what_nobody_answers_is_broken_and_says_what_to_do(
@@ -269,60 +276,49 @@ def test_what_never_answers_is_given_up_in_time(
     place = f"127.0.0.1:{silent}"
     monkeypatch.setenv("AURUM_DAGSTER_POSTGRES_URL", f"postgresql://user:{CANARY}@{place}/db")
     urls = {"isone": f"http://{place}", "miso": f"http://{place}"}
-    found = look(replace(resources, base_urls=urls), **everything_at(place))
+    found = look(remade(resources, base_urls=urls), **everything_at(place))
     for part in ("archive", "catalog", "redis", "kafka", "dagster", "isone", "miso"):
         assert found[part].state == "broken", found[part]
 
 
 def everything_at(place: str) -> dict[str, Any]:
     return {
-        "archive": "s3://raw",
-        "s3_endpoint": f"http://{place}",
-        "s3_region": "us-east-1",
+        "archive": ArchiveSettings("s3://raw", f"http://{place}", "us-east-1"),
         "catalog": {"type": "sql", "uri": f"postgresql+psycopg2://user:{CANARY}@{place}/db"},
         "redis_url": SecretStr(f"redis://:{CANARY}@{place}/0"),
-        "kafka_brokers": place,
-        "kafka_username": "user",
-        "kafka_password": SecretStr(CANARY),
-        "kafka_protocol": "SASL_PLAINTEXT",
+        "brokers": Brokers(place, "user", CANARY, "SASL_PLAINTEXT"),
         "webhook_url": SecretStr(f"http://{place}/services/{CANARY}"),
     }
 
 
 @pytest.mark.parametrize(
-    "backends",
+    "settings",
     [
         {"redis_url": SecretStr(f"nonsense://{CANARY}")},
         {"redis_url": SecretStr(f"redis://:{CANARY}@127.0.0.1:port/0")},
         {"catalog": {"type": "sql", "uri": f"nonsense {CANARY}"}},
         {"catalog": {"type": CANARY, "uri": f"http://u:{CANARY}@h"}},
         {"webhook_url": SecretStr(f"https://127.0.0.1:port/{CANARY}")},
-        {"archive": "s3://"},
     ],
     ids=str,
 )
 def test_what_makes_no_sense_is_broken_and_not_repeated(
-    resources: Resources, backends: dict[str, Any]
+    resources: Resources, settings: dict[str, Any]
 ) -> None:
-    assert "broken" in {f.state for f in look(resources, **backends).values()}
+    assert "broken" in {f.state for f in look(resources, **settings).values()}
 
 
 # --- operators -----------------------------------------------------------------------------------
 
 
 def test_an_operator_without_credentials_is_off_and_says_what_to_set(resources: Resources) -> None:
-    found = look(replace(resources, credentials={}))["isone"]
+    found = look(remade(resources, credentials={}))["isone"]
     assert found.state == "off"
     assert "ISONE_USERNAME and ISONE_PASSWORD" in found.remedy
 
 
 def test_credentials_that_are_not_accepted_are_broken(resources: Resources) -> None:
-    found = look(
-        replace(
-            resources,
-            credentials={"isone": Credentials.of(ISONE, "u", CANARY)},
-        )
-    )
+    found = look(remade(resources, credentials={"isone": Credentials.of(ISONE, "u", CANARY)}))
     assert found["isone"].state == "broken"
     assert "did not accept who is asking (401)" in found["isone"].said
 

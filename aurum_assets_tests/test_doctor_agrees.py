@@ -103,18 +103,18 @@ def world(
 
 def run(resources: Resources) -> str:
     """What a run reports: its error, what is degraded, and what it logs."""
-    said = []
+    found = []
     with log_lines() as lines:
         try:
             asyncio.run(collect_days(resources, LOAD, [DAY]))
         except AurumError as error:
-            said.append(str(error))
+            found.append(str(error))
         resources.alerts.raise_(INCIDENT)
         resources.alerts.send()
         ingest.drain(resources)
-        said += [resources.degraded, resources.events.degraded]
-        said += [str(line.get("reason", "")) for line in lines if line["level"] != "debug"]
-    return "\n".join(said)
+        found += [resources.degraded, resources.events.degraded]
+        found += [str(line.get("reason", "")) for line in lines if line["level"] != "debug"]
+    return "\n".join(found)
 
 
 # --- what can be broken --------------------------------------------------------------------------

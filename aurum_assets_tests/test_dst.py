@@ -71,11 +71,11 @@ def test_the_days_of_miso_have_288_marks_all_year(live_desk: Desk, key: str) -> 
 def test_a_whole_live_day_of_miso_is_kept_case_by_case(desk: Desk, key: str) -> None:
     day = CTS.day(key)
     desk.clock.set(day.end + dt.timedelta(hours=1))
-    said = {
+    found = {
         "RefId": f"{day.date:%d-%b-%Y} - Interval 23:45 EST",
         "Interval": live_records(day),
     }
-    brought = desk.bring(CTS, json.dumps(said).encode())
+    brought = desk.bring(CTS, json.dumps(found).encode())
     assert brought.done.quarantined == 0
     rows = desk.rows(CTS, key)
     assert len(rows) == 96 * 10

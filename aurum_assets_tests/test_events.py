@@ -10,7 +10,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import jsonschema
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
@@ -43,9 +41,10 @@ from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.resources.outbox import Outbox
-from aurum_assets.resources.settings import PROJECT, Backends, Resources, Settings, open_resources
+from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, log_lines
+from aurum_assets_tests.made import made, remade
 from aurum_assets_tests.recordings import READABLE, recording
 from aurum_assets_tests.servers.kafka import KafkaCluster, Received
 
@@ -72,7 +71,7 @@ def told(desk: Desk, kafka: KafkaCluster) -> Desk:
 
 def telling(desk: Desk, brokers: str) -> Desk:
     """The desk in its next run: another process would have the same home, and its own events."""
-    return Desk(replace(desk.resources, backends=Backends(kafka_brokers=brokers)), desk.clock)
+    return Desk(remade(desk.resources, brokers=Brokers(brokers)), desk.clock)
 
 
 def corrected(body: bytes, records: int | None = 1) -> bytes:
@@ -528,12 +527,12 @@ def _in_commit_and_landing(resources: Resources) -> None:
 
 
 def _in_landing_and_publish(resources: Resources) -> None:
-    brokers = Brokers(resources.backends.kafka_brokers)
+    brokers = Brokers(resources.events.brokers.servers)
     resources.events = _DiesBeforePublishing(resources.root / "outbox.sqlite", brokers)
 
 
 def _in_publish_and_forgetting(resources: Resources) -> None:
-    brokers = Brokers(resources.backends.kafka_brokers)
+    brokers = Brokers(resources.events.brokers.servers)
     resources.events = _DiesBeforeForgetting(resources.root / "outbox.sqlite", brokers)
 
 
@@ -550,11 +549,11 @@ PRELOADED = [__name__, "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "conflue
 
 
 def _home(root: Path, brokers: str) -> Resources:
-    return Resources(
+    return made(
         root=root,
         configuration=load_config(PROJECT / "config", DATASETS),
         clock=SetClock(NOON),
-        backends=Backends(kafka_brokers=brokers),
+        brokers=Brokers(brokers),
     )
 
 
@@ -611,7 +610,7 @@ def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(
     outbox = told.resources.events.outbox
     outbox.intend(LMP.key, DAY, [identifier])
     outbox.intend(LMP.key, "2026-07-01", ["20260701T000000000000Z-now-0123456789abcdef"])
-    quiet = replace(told.resources, backends=Backends())
+    quiet = remade(told.resources, brokers=Brokers())
     ingest.normalize(quiet, LMP, LMP.day(DAY))
     later = recording("isone_rt_lmp", "live", "autumn")
     told.bring(LMP, later.body)
@@ -626,7 +625,7 @@ def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_t
 ) -> None:
     told.bring(LMP, ORDINARY.body)
     told.clock.set(told.clock() + FIVE_MINUTES)
-    quiet = Desk(replace(told.resources, backends=Backends()), told.clock)
+    quiet = Desk(remade(told.resources, brokers=Brokers()), told.clock)
     quiet.bring(LMP, corrected(ORDINARY.body, None))
     first, second = told.resources.archive.identifiers(LMP.archive_name, DAY)
     assert set(told.rows(LMP)["raw_sha256"].str.slice(0, 16)) == {order_of(second)[1]}
@@ -706,36 +705,27 @@ def test_a_wrong_variable_is_named_and_never_shown(
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_environment_reaches_the_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_reaches_the_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_CONNECTION_STRING", f"u:{SECRET}@b1:9092,b2:9092")
     monkeypatch.setenv("AURUM_KAFKA_MECHANISM", "SCRAM-SHA-512")
-    backends = open_resources(DATASETS, Settings.read()).backends
-    assert backends.kafka_brokers == "b1:9092,b2:9092"
-    assert (backends.kafka_username, backends.kafka_protocol) == ("u", "SASL_SSL")
-    assert backends.kafka_mechanism == "SCRAM-SHA-512"
-    assert backends.kafka_password.get_secret_value() == SECRET
+    brokers = open_resources(DATASETS, Settings.read()).events.brokers
+    assert brokers.servers == "b1:9092,b2:9092"
+    assert (brokers.username, brokers.protocol) == ("u", "SASL_SSL")
+    assert brokers.mechanism == "SCRAM-SHA-512"
+    assert brokers.password == SECRET
 
 
 def test_the_password_is_in_no_output(
     desk: Desk, kafka: KafkaCluster, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    backends = Backends(
-        kafka_brokers=kafka.bootstrap,
-        kafka_username="trader",
-        kafka_password=SecretStr(SECRET),
-        kafka_protocol="SASL_PLAINTEXT",
-    )
-    resources = replace(desk.resources, backends=backends)
-    resources.events = Events(
-        resources.root / "outbox.sqlite",
-        Brokers(kafka.bootstrap, "trader", SECRET, "SASL_PLAINTEXT"),
-        patience=2.0,
-    )
+    brokers = Brokers(kafka.bootstrap, "trader", SECRET, "SASL_PLAINTEXT")
+    resources = remade(desk.resources, brokers=brokers)
+    resources.events = Events(resources.root / "outbox.sqlite", brokers, patience=2.0)
     logging.basicConfig(level=logging.DEBUG, force=True)
     Desk(resources, desk.clock).bring(LMP, ORDINARY.body)
     assert resources.events.degraded
     said = "".join(capfd.readouterr()) + repr(
-        (resources, resources.events, vars(resources.events), backends)
+        (resources, resources.events, vars(resources.events), brokers)
     )
     said += resources.events.degraded
     assert "librdkafka" in said or "Kafka" in said

@@ -21,6 +21,7 @@ from aurum_assets.resources.lake import Lake
 from aurum_assets.simulator.isone.day_ahead_reserves import reserve_data_records
 from aurum_assets.simulator.isone.payloads import wrapped_newer
 from aurum_assets_tests.conftest import Aurum, Desk, said, utc
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import FETCHED_AT
 from aurum_assets_tests.servers.rest import rest_catalog
 
@@ -218,7 +219,7 @@ def body(day: str) -> bytes:
 def test_a_home_of_before_answers_as_of_sql_and_scan_and_is_completed_by_a_replay(
     aurum: Aurum, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, desk: Desk
 ) -> None:
-    resources = replace(desk.resources, root=Path(environment["AURUM_HOME"]))
+    resources = remade(desk.resources, root=Path(environment["AURUM_HOME"]))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     made_before(resources.lake)

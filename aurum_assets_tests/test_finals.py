@@ -8,6 +8,7 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import NotYetPublished
@@ -153,7 +154,7 @@ def test_the_sensor_asks_for_the_day_by_the_job_of_its_dataset(
         context = dg.build_sensor_context(
             instance=instance,
             repository_def=repository,
-            resources={"resources": live_desk.resources},
+            resources=parts_of(live_desk.resources),
         )
         done = sensor.evaluate_tick(context)
         return list(done.run_requests or []), done.skip_message or ""

@@ -104,18 +104,18 @@ def snapshot(dialect: Dialect, body: bytes, fmt: FormatName) -> Snapshot:
     return Snapshot(envelope, body)
 
 
-def reading(dialect: Dialect, said: object, fmt: FormatName = "json") -> Reading:
-    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+def reading(dialect: Dialect, text: object, fmt: FormatName = "json") -> Reading:
+    body = text if isinstance(text, bytes) else json.dumps(text).encode()
     return read(dataset(dialect), snapshot(dialect, body, fmt), EXPECTED)
 
 
-def content(dialect: Dialect, said: object, fmt: FormatName = "json") -> str:
-    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+def content(dialect: Dialect, text: object, fmt: FormatName = "json") -> str:
+    body = text if isinstance(text, bytes) else json.dumps(text).encode()
     return inspect_answer(dataset(dialect), body, fmt).content_sha256
 
 
-def received(dialect: Dialect, said: object, at: int, fmt: FormatName = "json") -> Any:  # noqa: ANN401
-    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+def received(dialect: Dialect, message: object, at: int, fmt: FormatName = "json") -> Any:  # noqa: ANN401
+    body = message if isinstance(message, bytes) else json.dumps(message).encode()
     (text,) = record_as_received(dataset(dialect), snapshot(dialect, body, fmt), [at])
     return json.loads(text)
 
@@ -271,13 +271,13 @@ def test_a_table_in_json_without_rows_is_empty() -> None:
 
 
 def test_a_row_of_a_table_in_json_that_does_not_fit_is_refused_alone_and_as_received() -> None:
-    said = table(["A", "1"], ["B"], "C", ["D", 4], ["E", "5"])
-    found = reading(ROWS, said)
+    text = table(["A", "1"], ["B"], "C", ["D", 4], ["E", "5"])
+    found = reading(ROWS, text)
     assert found.frame["name"].to_list() == ["A", "E"]
     assert [r.position for r in found.refused] == [1, 2, 3]
     assert "it has 1 values, and the table 2 columns" in found.refused[0].reason
-    assert received(ROWS, said, 1) == ["B"]
-    assert received(ROWS, said, 3) == {"name": "D", "price": 4}
+    assert received(ROWS, text, 1) == ["B"]
+    assert received(ROWS, text, 3) == {"name": "D", "price": 4}
 
 
 def test_a_column_of_a_table_in_json_that_is_new_or_gone_is_drift() -> None:
@@ -379,20 +379,20 @@ def test_the_records_of_several_blocks_are_one_frame_that_names_them() -> None:
 
 
 def test_a_record_of_the_second_block_is_refused_by_its_number_in_the_whole_answer() -> None:
-    said = deep()  # its second block lacks the price
-    found = reading(BLOCKS, said)
+    text = deep()  # its second block lacks the price
+    found = reading(BLOCKS, text)
     assert [(r.position) for r in found.refused] == [2]
-    assert received(BLOCKS, said, 2) == {"name": "A", "cost": [3]}
+    assert received(BLOCKS, text, 2) == {"name": "A", "cost": [3]}
     assert found.positions == [0, 1]
 
 
 def test_an_answer_that_lacks_a_block_is_partial_and_keeps_the_other() -> None:
-    said = both()
-    del said["data"]["then"]
-    found = reading(BLOCKS, said)
+    text = both()
+    del text["data"]["then"]
+    found = reading(BLOCKS, text)
     assert drift(found) == [(PARTIAL, "data.then.node")]
     assert found.frame[BLOCK].to_list() == ["now", "now"]
-    seen = inspect_answer(dataset(BLOCKS), json.dumps(said).encode(), "json")
+    seen = inspect_answer(dataset(BLOCKS), json.dumps(text).encode(), "json")
     assert seen.partial == "the answer is partial: it holds no data.then.node"
 
 
@@ -402,9 +402,9 @@ def test_an_answer_of_no_block_is_not_of_the_dataset() -> None:
 
 
 def test_what_is_new_in_a_block_is_drift_by_the_name_of_the_block() -> None:
-    said = both()
-    said["data"]["then"]["unit"] = "USD"
-    assert drift(reading(BLOCKS, said)) == [("added", "data.then.unit")]
+    text = both()
+    text["data"]["then"]["unit"] = "USD"
+    assert drift(reading(BLOCKS, text)) == [("added", "data.then.unit")]
 
 
 def test_a_name_said_twice_on_the_way_to_the_blocks_is_refused() -> None:

@@ -343,9 +343,9 @@ def test_an_operator_that_stays_empty_is_asked_ever_more_rarely_then_left_alone(
     times = [at for _, at in tries]
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert pauses == [n * HOUR for n in (1, 2, 4, 8, 16, 24, 24)]
-    (said,) = given_up
-    assert "no interval of the day is there (288 due)" in said
-    assert "given up until this changes" in said
+    (text,) = given_up
+    assert "no interval of the day is there (288 due)" in text
+    assert "given up until this changes" in text
 
 
 def test_a_day_that_was_given_up_is_asked_for_again_once_something_changed(desk: Desk) -> None:

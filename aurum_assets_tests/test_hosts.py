@@ -25,6 +25,7 @@ from aurum_assets.resources.lake import Lake
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, run_feeds
 from aurum_assets_tests.conftest import said as said_by
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.servers.rest import rest_catalog
 from aurum_assets_tests.test_lake import TABLE, frame, loads
@@ -152,7 +153,7 @@ def known_while(monkeypatch: pytest.MonkeyPatch, known: Callable[[], bool]) -> N
 def named_desk(live_desk: Desk, market: Running) -> Desk:
     """A desk that reaches the simulated operator by ``HOST``."""
     urls = {"isone": market.urls["isone"].replace("127.0.0.1", HOST)}
-    return Desk(replace(live_desk.resources, base_urls=urls), live_desk.clock)
+    return Desk(remade(live_desk.resources, base_urls=urls), live_desk.clock)
 
 
 def hours(desk: Desk) -> int:

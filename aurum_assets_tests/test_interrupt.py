@@ -341,7 +341,7 @@ def test_within_an_application_ctrl_c_is_pythons_and_lets_it_end_what_it_began(
         while not process.stdout.readline().startswith(shows):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=20)[0]
-    assert b"let go\n" in said
-    assert b"KeyboardInterrupt" in said
-    assert b" 4/" not in said
+        text = process.communicate(timeout=20)[0]
+    assert b"let go\n" in text
+    assert b"KeyboardInterrupt" in text
+    assert b" 4/" not in text

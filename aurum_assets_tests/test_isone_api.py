@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -32,6 +31,7 @@ from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.wire import Bounds, Wire
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON
+from aurum_assets_tests.made import remade
 
 SECRET = "wholesale-secret"  # noqa: S105  nothing is behind it
 
@@ -267,7 +267,7 @@ def test_a_cancelled_collection_leaves_no_thread_behind_and_asks_no_more(
 def test_no_request_follows_once_the_caller_is_cancelled_whoever_is_told_of_the_progress(
     resources: Resources, market: Running
 ) -> None:
-    own_market = replace(resources, base_urls={"isone": market.urls["isone"]})
+    own_market = remade(resources, base_urls={"isone": market.urls["isone"]})
     answered, go_on = threading.Event(), threading.Event()
 
     def progress(_: str) -> None:
@@ -355,7 +355,7 @@ def test_a_new_home_is_opened_by_many_at_once(resources: Resources, tmp_path: Pa
         return own.origin
 
     for i in range(12):
-        fresh = replace(resources, root=tmp_path / f"home{i}")
+        fresh = remade(resources, root=tmp_path / f"home{i}")
         assert set(asyncio.run(in_threads(fresh, [open_it] * 8, 8))) == {"simulated"}
         assert [p.name for p in fresh.root.iterdir() if "origin" in p.name] == ["origin"]
 

@@ -320,8 +320,8 @@ def test_a_full_disk_is_one_sentence_at_once_and_nothing_is_stored(
 ) -> None:
     lake.merge(TABLE, frame({1: 10}))
     full = Lake({**catalog_at(tmp_path / "lake"), "py-io-impl": f"{__name__}.FullDisk"})
-    said = r"^market\.isone_system_load: no space is left for the lake's warehouse .*make room"
-    with pytest.raises(LakeUnreachable, match=said):
+    text = r"^market\.isone_system_load: no space is left for the lake's warehouse .*make room"
+    with pytest.raises(LakeUnreachable, match=text):
         full.merge(TABLE, frame({2: 20}))
     close(full)
     assert loads(lake) == [10]

@@ -19,6 +19,7 @@ from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, run_feeds, said, utc
+from aurum_assets_tests.made import remade
 
 ROSTER, LOCATIONS, CTS = ISONE_GENERATION_BY_RESOURCE, ISONE_LOCATIONS, MISO_CTS
 TODAY, YESTERDAY = "2026-07-21", "2026-07-20"
@@ -56,7 +57,7 @@ def test_a_live_only_simulator_does_not_have_what_is_only_documented(
 def test_a_404_of_what_is_only_documented_is_not_awaited(live_desk: Desk, market: Running) -> None:
     cts = next(d for d in DATASETS if d.key == "miso_cts")
     urls = {"isone": market.urls["isone"], "miso": f"{market.urls['miso']}/nowhere"}
-    resources = replace(live_desk.resources, base_urls=urls)
+    resources = remade(live_desk.resources, base_urls=urls)
     day = cts.operator.day_of(resources.now()).plus(-1)  # not due yet, were it offered
     done = ingest.collect(resources, cts, day, feeds=["day"])
     assert set(done.not_offered) == {"day"}

@@ -323,4 +323,4 @@ def test_reading_the_settings_is_enough_for_a_process_to_keep_quiet(
     assert isinstance(line["environ"], dict)
     assert len(line["environ"]) > len(secrets)
     assert "canary" not in done.stderr.lower()
-    assert open_resources(DATASETS).backends.webhook_url.get_secret_value().startswith("https")
+    assert open_resources(DATASETS).alerts.webhook.startswith("https")

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets_tests.conftest import NOON, Aurum, Desk, said
+from aurum_assets_tests.made import remade
 
 LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
 OLD = "2026-07-10"
@@ -194,7 +194,7 @@ def test_maintenance_runs_beside_a_merge_and_both_keep_their_rows(desk: Desk) ->
 def test_drafts_older_than_a_day_go_and_nothing_else_does(resources: Resources) -> None:
     root, key = resources.root, "a1" * 16
     file = root.parent / "metrics" / "aurum.prom"
-    resources = replace(resources, backends=replace(resources.backends, metrics_file=file))
+    resources = remade(resources, metrics_file=file)
     drafts = [
         root / "archive" / "sourcing" / "x" / "year=2026" / f".{key}.tmp",
         root / "spool" / "sourcing" / "x" / f".{key}.tmp",

@@ -318,9 +318,9 @@ def test_a_dry_run_says_what_a_run_does_and_writes_nothing(lake: Lake) -> None:
     lake.merge(TABLE, frame({0: 5.0}, fetch=1, day=OPEN))
     for hours in (1, 26, 52):
         before, place = files(lake), lake.table(TABLE).metadata_location
-        said = maintain(lake, hours, dry_run=True)
+        text = maintain(lake, hours, dry_run=True)
         assert (files(lake), lake.table(TABLE).metadata_location) == (before, place)
-        assert maintain(lake, hours) == said
+        assert maintain(lake, hours) == text
 
 
 def test_a_reader_of_what_was_current_can_read_it_for_a_day(lake: Lake) -> None:
@@ -507,9 +507,9 @@ def test_maintenance_is_alike_whatever_the_catalog_and_wherever_the_files(anywhe
     before = anywhere.read(TABLE)
     first = maintain(anywhere, 1)
     assert (first.days_rewritten, first.manifests_after) == (1, 2)
-    said = maintain(anywhere, 26, dry_run=True)
+    text = maintain(anywhere, 26, dry_run=True)
     done = maintain(anywhere, 26)
-    assert done.files_deleted == said.files_deleted
+    assert done.files_deleted == text.files_deleted
     assert done.files_deleted["manifest list"] == first.snapshots_expired == 1
     assert anywhere.read(TABLE).equals(before)
     assert anywhere.merge(TABLE, frame({7: 7.0}, day=OPEN)).new == 1

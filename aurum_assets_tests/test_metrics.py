@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +26,10 @@ from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.metrics import METRICS, Metrics
-from aurum_assets.resources.settings import Backends, Resources
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def parsed(exposition: str | bytes) -> dict[tuple[str, frozenset[tuple[str, str]
 
 
 def sample(resources: Resources, name: str, dataset: str = LOAD.key, **labels: str) -> float | None:
-    of = {"dataset": dataset, "environment": resources.backends.environment, **labels}
+    of = {"dataset": dataset, "environment": resources.environment, **labels}
     return parsed(resources.metrics.exposition()).get((name, frozenset(of.items())))
 
 
@@ -247,9 +247,7 @@ def test_the_file_is_written_after_each_verb_and_never_seen_half(
     live_desk: Desk, tmp_path: Path
 ) -> None:
     file = tmp_path / "textfile" / "aurum.prom"
-    resources = replace(
-        live_desk.resources, backends=Backends(metrics_file=file, environment="prod")
-    )
+    resources = remade(live_desk.resources, metrics_file=file, environment="prod")
     bring(Desk(resources, live_desk.clock))
     of = frozenset({"dataset": LOAD.key, "environment": "prod"}.items())
     assert parsed(file.read_bytes())["aurum_collected_total", of] == 1

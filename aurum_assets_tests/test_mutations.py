@@ -58,8 +58,8 @@ def test_the_oracle_takes_no_stamp_or_number_that_cannot_be() -> None:
     record = b'{"CASEAPPROVALDATE":"%s","SOLUTIONTIME":"%s","PJMFORECASTEDLMP":"%s"}'
     case, solution = b"2025-07-14 8:04:09 AM", b"2025-07-14 8:00:00 AM"
     records = [
-        record % said
-        for said in (
+        record % text
+        for text in (
             (case, solution, b"45.73"),
             (b"9999-07-14 8:04:09 AM", solution, b"45.73"),
             (case, b"2025-07-17 8:00:00 AM", b"45.73"),

@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets.simulator.isone.payloads import render
 from aurum_assets_tests.conftest import Desk
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import FETCHED_AT
 
 Json = dict[str, Any]
@@ -215,7 +215,7 @@ def test_a_partial_answer_is_asked_for_again_by_the_next_attempt(
     operator.expect_request("/fiveminutesystemload/day/20260720").respond_with_data(
         said, content_type="application/json"
     )
-    resources = replace(
+    resources = remade(
         desk.resources, base_urls={**desk.resources.base_urls, "isone": operator.url_for("")}
     )
     day = LOAD.day("2026-07-20")

@@ -13,6 +13,7 @@ from dagster._utils.schedules import cron_string_iterator
 from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph.jobs import ScheduleGroup, asked_by, schedule_groups
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.model.cadence import CadenceName, cadence_of
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.model.dataset import DatasetConfig
@@ -92,7 +93,7 @@ def test_a_feed_of_another_offset_has_a_schedule_of_its_own(configuration: Confi
     asked = [
         (key, feed)
         for group in schedule_groups(own)
-        if group.cadence.name == "five_minutes"
+        if (group.operator, group.cadence.name) == (ISONE, "five_minutes")
         for by_dataset in asked_by(group, utc("2026-07-21T12:00:00Z")).values()
         for key, names in by_dataset.items()
         for feed in names
@@ -144,8 +145,8 @@ def test_the_last_case_of_a_day_is_had_before_the_file_rolls_over(
 
 def test_each_poll_of_miso_reads_a_case_that_is_minutes_old(configuration: Configuration) -> None:
     day = OperatingDay.parse(DAY, MISO.zone)
-    said = {f"{record['CASEAPPROVALDATE']} -0500" for record in live_records(day)}
-    approved = [dt.datetime.strptime(text, "%Y-%m-%d %I:%M:%S %p %z") for text in said]
+    found = {f"{record['CASEAPPROVALDATE']} -0500" for record in live_records(day)}
+    approved = [dt.datetime.strptime(text, "%Y-%m-%d %I:%M:%S %p %z") for text in found]
     group = beat_of(configuration, "miso_fifteen_minutes")
     ages = [min(at - a for a in approved if a <= at) for at in instants(group, day.start, day.end)]
     assert len(ages) == 96
@@ -236,7 +237,7 @@ def test_the_run_that_repairs_a_gap_is_told_the_hours(live_desk: Desk, market: R
         context = dg.build_sensor_context(
             instance=instance,
             repository_def=repository,
-            resources={"resources": live_desk.resources},
+            resources=parts_of(live_desk.resources),
         )
         tick = repository.get_sensor_def("gaps").evaluate_tick(context)
         (request,) = (r for r in tick.run_requests or [] if LMP.key in r.tags["aurum/repair"])

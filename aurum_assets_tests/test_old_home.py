@@ -10,7 +10,6 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +25,7 @@ from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON
+from aurum_assets_tests.made import remade
 
 PLACE = Path("/tmp/aurum-home-0.1")  # noqa: S108  the paths in its catalog
 ROWS = {
@@ -48,7 +48,7 @@ def old(resources: Resources, clock: SetClock, market: Running) -> Iterator[Reso
             packed.extractall(PLACE.parent, filter="data")
         clock.set(NOON + dt.timedelta(minutes=30))
         urls = market.urls
-        yield replace(resources, root=PLACE, base_urls=urls)
+        yield remade(resources, root=PLACE, base_urls=urls)
         shutil.rmtree(PLACE)
 
 
@@ -124,7 +124,7 @@ def test_a_dropped_table_of_a_home_without_ledgers_is_a_loss(old: Resources) -> 
 def test_a_home_of_the_version_before_is_relocated_to_where_it_was_copied(
     old: Resources, tmp_path: Path
 ) -> None:
-    copy = replace(old, root=shutil.copytree(old.root, tmp_path / "copy"))
+    copy = remade(old, root=shutil.copytree(old.root, tmp_path / "copy"))
     with pytest.raises(HomeMoved, match=f"{tmp_path}/copy was made in {PLACE}, "):
         copy.lake.read(QUARANTINE)
     assert "market.isone_rt_lmp" in {table.table for table in ingest.relocate(copy).tables}

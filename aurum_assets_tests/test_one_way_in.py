@@ -93,7 +93,7 @@ def answer_for_today_where_each_day_has_its_own(place: Place) -> None:
     place.be_live()
     place.configure(
         "miso_ingest_datasets.json",
-        lambda said: said["datasets"][0].update(live_dialects=["live", "documented"]),
+        lambda text: text["datasets"][0].update(live_dialects=["live", "documented"]),
     )
 
 

@@ -57,9 +57,9 @@ def test_a_table_that_nobody_has_is_answered_with_those_near_it(lake: OpenLake) 
 def test_the_best_value_is_the_final_one_else_the_preliminary_one(lake: OpenLake) -> None:
     best = lake.best("isone_rt_lmp").sort("interval_start", "location_id").collect()
     assert best.height == 5
-    said = best.select("location_id", "finality", "lmp").rows()
-    assert said[0] == ("4000", "final", 39.17)
-    assert {finality for _, finality, _ in said[1:]} == {"prelim"}
+    text = best.select("location_id", "finality", "lmp").rows()
+    assert text[0] == ("4000", "final", 39.17)
+    assert {finality for _, finality, _ in text[1:]} == {"prelim"}
 
 
 def test_the_best_of_a_table_without_finality_is_all_of_it(lake: OpenLake, tmp_path: Path) -> None:

@@ -99,7 +99,8 @@ def test_shapes_that_nobody_captured_say_where_they_are_from() -> None:
     schemas = DOCUMENTS["isone"]["components"]["schemas"]
     for key in ("isone_generation_by_resource.documented", "isone_ancillary_services.documented"):
         assert "a stand-in of ours" in schemas[key]["description"]
-    assert "fields from the XSD" in schemas["isone_reserve_prices.live"]["description"]
+    for key in ("isone_reserve_prices.live", "isone_hourly_system_load.live"):
+        assert "fields from the XSD" in schemas[key]["description"]
     assert "live answers stand in" in schemas["isone_da_lmp.documented"]["description"]
 
 

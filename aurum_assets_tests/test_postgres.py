@@ -15,8 +15,10 @@ from aurum_assets.model.errors import AurumError, ConfigError, LakeBusy, LakeUnr
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources import catalog as catalogs
+from aurum_assets.resources.composition import compose
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Resources, Settings, open_resources, specification
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import catalog_at, close, lake_at
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.severing import Severing
@@ -291,7 +293,7 @@ def test_a_catalog_that_is_not_there_at_start_is_one_sentence_without_its_passwo
 
     secret = "p%2Fss-w0rd"  # noqa: S105  no secret
     home = opened(f"postgresql://aurum:{secret}@127.0.0.1:1/lake", monkeypatch, tmp_path)
-    lake = Lake(home.backends.catalog, patience=0.5)
+    lake = Lake(home.lake.configured, patience=0.5)
     began = time.monotonic()
     with pytest.raises(LakeUnreachable) as said:
         lake.find(ISONE_SYSTEM_LOAD.table)
@@ -299,7 +301,7 @@ def test_a_catalog_that_is_not_there_at_start_is_one_sentence_without_its_passwo
     shown = "".join(traceback.format_exception(said.value))
     assert "opening the lake: the lake's catalog (Postgres at 127.0.0.1:1/lake)" in shown
     for form in (secret, "p/ss-w0rd"):
-        assert form not in shown + repr(home.backends) + repr(home) + repr(Settings.read())
+        assert form not in shown + repr(home) + repr(Settings.read())
 
 
 def test_dagster_may_try_again_what_only_had_nobody_to_answer(tmp_path: Path) -> None:
@@ -321,9 +323,7 @@ def test_dagster_may_try_again_what_only_had_nobody_to_answer(tmp_path: Path) ->
 def test_writers_of_one_machine_take_turns_whatever_the_catalog(
     resources: Resources, tmp_path: Path, postgres_url: str
 ) -> None:
-    remote = replace(
-        resources, backends=replace(resources.backends, catalog=catalog_at(tmp_path, postgres_url))
-    )
+    remote = remade(resources, catalog=catalog_at(tmp_path, postgres_url))
     remote.lake.merge(TABLE, frame({1: 10}))
     assert (resources.root / "lake" / "market.isone_system_load.lock").exists()
     close(remote.lake)
@@ -336,10 +336,12 @@ def test_a_lake_that_homes_share_holds_what_one_side_said_and_never_both(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     operator = ISONE_SYSTEM_LOAD.operator
-    home = opened(postgres_url, monkeypatch, tmp_path)
-    simulated = replace(home, base_urls={"isone": "http://127.0.0.1:1/api"})
+    opened(postgres_url, monkeypatch, tmp_path)
+    home = specification(DATASETS, Settings.read())
+    simulated = compose(replace(home, base_urls={"isone": "http://127.0.0.1:1/api"}))
     simulated.api(operator).close()
-    other = replace(home, root=tmp_path / "b", base_urls={"isone": "https://real.invalid/api"})
+    urls = {"isone": "https://real.invalid/api"}
+    other = compose(replace(home, root=tmp_path / "b", base_urls=urls))
     with pytest.raises(ConfigError, match="the lake holds simulated data"):
         other.api(operator)
     for one in (simulated, other):

@@ -11,6 +11,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, said
+from aurum_assets_tests.made import remade
 
 LOAD = next(d for d in DATASETS if d.key == "isone_system_load")
 CTS = next(d for d in DATASETS if d.key == "miso_cts")
@@ -84,7 +85,7 @@ def test_what_an_operator_refuses_or_cannot_say_is_told_apart(
 
 
 def test_nobody_waits_for_a_limit(live_desk: Desk, market: Running) -> None:
-    desk = replace(live_desk, resources=replace(live_desk.resources, limit_scale=1))
+    desk = replace(live_desk, resources=remade(live_desk.resources, limit_scale=1))
     assert probed(desk, CTS)["cts_live"].state == "ok"
     again = probed(desk, CTS)["cts_live"]
     assert again.state == "not asked"

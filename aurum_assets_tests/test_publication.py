@@ -22,7 +22,7 @@ WORLD = World(seed=3, jitter=True, locations=2)
 SECOND = dt.timedelta(seconds=1)
 
 
-def said(world: World, path: str, at: dt.datetime) -> dict[str, str]:
+def service_info(world: World, path: str, at: dt.datetime) -> dict[str, str]:
     """The ``ServiceInfo`` of an info."""
     tree = answer("isone", world, Ask(path, at)).tree()
     assert list(tree) == ["ServiceInfo"]
@@ -44,7 +44,7 @@ def said(world: World, path: str, at: dt.datetime) -> dict[str, str]:
 def test_an_info_says_what_is_newest_and_when_it_was_made(
     path: str, begins: str, made: str
 ) -> None:
-    service = said(World(), path, NOON + 60 * SECOND)
+    service = service_info(World(), path, NOON + 60 * SECOND)
     stamps = {
         name: f"2026-07-20T{at}.000-04:00"
         for name, at in [("CreationDate", made), ("LatestBeginDate", begins)]
@@ -63,7 +63,7 @@ def test_an_info_says_what_is_newest_and_when_it_was_made(
     ],
 )
 def test_an_info_of_finals_says_up_to_which_day_they_are_out(path: str) -> None:
-    service = said(World(), path, NOON)
+    service = service_info(World(), path, NOON)
     body = render({"ServiceInfo": service}, "json")
     newest = latest_begin(body)
     last = DAY.plus(-2)

@@ -53,8 +53,8 @@ def snapshot(dataset: Dataset, body: bytes, *, asked: str | None = None) -> Snap
     return Snapshot(envelope, body)
 
 
-def reading(dataset: Dataset, said: Json, *, asked: str | None = None) -> Reading:
-    return read(dataset, snapshot(dataset, json.dumps(said).encode(), asked=asked))
+def reading(dataset: Dataset, text: Json, *, asked: str | None = None) -> Reading:
+    return read(dataset, snapshot(dataset, json.dumps(text).encode(), asked=asked))
 
 
 # --- hand-checked numbers ------------------------------------------------------------------------
@@ -151,8 +151,8 @@ def test_live_cts_is_est_all_year_on_a_twelve_hour_clock(
         "SOLUTIONTIME": solution,
         "PJMFORECASTEDLMP": price,
     }
-    said = {"RefId": "27-Jul-2026 - Interval 08:00 EST", "Interval": [record]}
-    (row,) = reading(CTS, said).frame.to_dicts()
+    found = {"RefId": "27-Jul-2026 - Interval 08:00 EST", "Interval": [record]}
+    (row,) = reading(CTS, found).frame.to_dicts()
     assert row["published_at"] == utc(published)
     assert row["interval_start"] == utc(start)
     assert row["interval_end"] == utc(start) + dt.timedelta(minutes=15)
@@ -171,12 +171,12 @@ def lmp_record(**changes: Any) -> Json:  # noqa: ANN401  whatever JSON holds
     } | changes
 
 
-def lmp_said(*records: Json) -> Json:
+def lmp_given(*records: Json) -> Json:
     return {"FiveMinLmps": {"FiveMinLmp": list(records)}}
 
 
 def test_an_lmp_is_read_to_the_letter_with_its_offset() -> None:
-    (row,) = reading(LMP, lmp_said(lmp_record())).frame.to_dicts()
+    (row,) = reading(LMP, lmp_given(lmp_record())).frame.to_dicts()
     assert row == {
         "interval_start": utc("2026-07-20T21:20:00Z"),
         "interval_end": utc("2026-07-20T21:25:00Z"),
@@ -191,11 +191,11 @@ def test_an_lmp_is_read_to_the_letter_with_its_offset() -> None:
 
 
 def test_the_repeated_hour_of_autumn_is_two_hours() -> None:
-    said = lmp_said(
+    document = lmp_given(
         lmp_record(BeginDate="2024-11-03T01:00:00.000-04:00"),
         lmp_record(BeginDate="2024-11-03T01:00:00.000-05:00"),
     )
-    starts = reading(LMP, said).frame["interval_start"].to_list()
+    starts = reading(LMP, document).frame["interval_start"].to_list()
     assert starts == [utc("2024-11-03T05:00:00Z"), utc("2024-11-03T06:00:00Z")]
 
 
@@ -204,17 +204,17 @@ def test_the_repeated_hour_of_autumn_is_two_hours() -> None:
 
 def cts(change: Callable[[Json], object] | None = None) -> Json:
     """The documented example, changed."""
-    said: Json = json.loads(json.dumps(THE_EXAMPLE))
+    document: Json = json.loads(json.dumps(THE_EXAMPLE))
     if change:
-        change(said)
-    return said
+        change(document)
+    return document
 
 
 def of_record(*path: str, value: object) -> Callable[[Json], None]:
     """A change of one field of the one record."""
 
-    def change(said: Json) -> None:
-        holder = said["data"][0]
+    def change(text: Json) -> None:
+        holder = text["data"][0]
         for step in path[:-1]:
             holder = holder[step]
         holder[path[-1]] = value
@@ -223,14 +223,14 @@ def of_record(*path: str, value: object) -> Callable[[Json], None]:
 
 
 def of_metadata(name: str, value: object) -> Callable[[Json], None]:
-    def change(said: Json) -> None:
-        said["metadata"][name] = value
+    def change(text: Json) -> None:
+        text["metadata"][name] = value
 
     return change
 
 
-def outcome(said: Json) -> tuple[Split, Reading]:
-    found = reading(CTS, said)
+def outcome(text: Json) -> tuple[Split, Reading]:
+    found = reading(CTS, text)
     day = CTS.day("2025-01-20")
     frame = found.frame.with_columns(
         operating_day=pl.lit(day.date),
@@ -249,8 +249,8 @@ MARK = ("timestamp",)
 def at(mark: str) -> Callable[[Json], None]:
     """The record's time and label moved together."""
 
-    def change(said: Json) -> None:
-        said["data"][0] |= {"timestamp": f"2025-01-20T{mark}:00-05:00", "interval": mark}
+    def change(text: Json) -> None:
+        text["data"][0] |= {"timestamp": f"2025-01-20T{mark}:00-05:00", "interval": mark}
 
     return change
 
@@ -322,10 +322,10 @@ def test_a_record_that_breaks_a_rule_of_cts_is_kept_out_with_its_name(
     ],
 )
 def test_a_record_that_just_keeps_the_rules_of_cts_enters(change: Callable[[Json], None]) -> None:
-    said = cts(change)
-    if said["data"][0]["forecastedLMP"]["total"] == 45:
-        said["data"][0]["forecastedLMP"]["components"]["losses"] = 0.5
-    conformed, found = outcome(said)
+    text = cts(change)
+    if text["data"][0]["forecastedLMP"]["total"] == 45:
+        text["data"][0]["forecastedLMP"]["components"]["losses"] = 0.5
+    conformed, found = outcome(text)
     assert conformed.broken.is_empty()
     assert found.refused == ()
     assert len(conformed.good) == 1
@@ -335,8 +335,8 @@ def test_a_record_that_just_keeps_the_rules_of_cts_enters(change: Callable[[Json
 @pytest.mark.parametrize("value", [True, False, "42.00", None, [], {}, "NaN"])
 def test_a_component_that_is_no_number_is_refused_as_received(part: str, value: object) -> None:
     """Rule 6: a bool is no number, nor is a text that spells one."""
-    said = cts(of_record(*PARTS, part, value=value))
-    conformed, found = outcome(said)
+    document = cts(of_record(*PARTS, part, value=value))
+    conformed, found = outcome(document)
     assert conformed.good.is_empty()
     (refused,) = found.refused
     assert refused.position == 0
@@ -365,9 +365,9 @@ def test_a_number_that_is_not_finite_never_enters(word: str) -> None:
     ],
 )
 def test_what_is_no_record_is_refused_and_its_siblings_go_on(record: object) -> None:
-    said = cts()
-    said["data"].append(record)
-    conformed, found = outcome(said)
+    text = cts()
+    text["data"].append(record)
+    conformed, found = outcome(text)
     assert len(conformed.good) == 1
     assert [r.position for r in found.refused] == [1]
 
@@ -458,7 +458,7 @@ def test_all_spellings_of_an_empty_day_are_empty(text: str) -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_the_payload() -> None:
-    body = json.dumps(lmp_said(lmp_record())).encode()
+    body = json.dumps(lmp_given(lmp_record())).encode()
     marked = b"\xef\xbb\xbf" + body
     assert sniff(LMP, b"\xef\xbb\xbf  <x/>") == "xml"
     assert read(LMP, snapshot(LMP, marked)).frame.equals(read(LMP, snapshot(LMP, body)).frame)
@@ -467,16 +467,16 @@ def test_a_byte_order_mark_is_no_part_of_the_payload() -> None:
 # --- content hash --------------------------------------------------------------------------------
 
 
-def content(dataset: Dataset, said: Json | bytes) -> str:
-    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+def content(dataset: Dataset, text: Json | bytes) -> str:
+    body = text if isinstance(text, bytes) else json.dumps(text).encode()
     return inspect_answer(dataset, body, sniff(dataset, body)).content_sha256
 
 
 def test_white_space_and_the_order_of_fields_are_no_content() -> None:
-    said = lmp_said(lmp_record())
-    mixed = lmp_said(dict(reversed(list(lmp_record().items()))))
-    assert content(LMP, json.dumps(said, indent=4).encode()) == content(LMP, said)
-    assert content(LMP, mixed) == content(LMP, said)
+    document = lmp_given(lmp_record())
+    mixed = lmp_given(dict(reversed(list(lmp_record().items()))))
+    assert content(LMP, json.dumps(document, indent=4).encode()) == content(LMP, document)
+    assert content(LMP, mixed) == content(LMP, document)
 
 
 def test_the_retrieval_time_is_no_content_and_a_price_is() -> None:
@@ -487,7 +487,7 @@ def test_the_retrieval_time_is_no_content_and_a_price_is() -> None:
 
 
 def test_a_field_said_twice_is_never_equal_to_one_said_once() -> None:
-    once = json.dumps(lmp_said(lmp_record())).encode()
+    once = json.dumps(lmp_given(lmp_record())).encode()
     twice = once.replace(b'"LmpTotal": 39.16', b'"LmpTotal": 40.16, "LmpTotal": 39.16')
     assert content(LMP, twice) != content(LMP, once)
     found = read(LMP, snapshot(LMP, twice))
@@ -540,7 +540,7 @@ EXPECTED: dict[str, Expected] = {
 def test_drift_is_what_differs_from_the_expected_fields(
     records: list[Json], drift: list[tuple[str, str, str]]
 ) -> None:
-    body = json.dumps(lmp_said(*records)).encode()
+    body = json.dumps(lmp_given(*records)).encode()
     found = read(LMP, snapshot(LMP, body), EXPECTED)
     assert [(d.kind, d.field, d.severity) for d in found.drift] == drift
     for one in found.drift:
@@ -548,14 +548,14 @@ def test_drift_is_what_differs_from_the_expected_fields(
 
 
 def test_an_added_field_costs_no_row() -> None:
-    plain = reading(LMP, lmp_said(lmp_record())).frame
-    drifted = reading(LMP, lmp_said(lmp_record(New={"nested": [1, {"deep": None}]}))).frame
+    plain = reading(LMP, lmp_given(lmp_record())).frame
+    drifted = reading(LMP, lmp_given(lmp_record(New={"nested": [1, {"deep": None}]}))).frame
     assert drifted.equals(plain)
 
 
 def test_records_are_given_back_as_they_were_received() -> None:
     records = [lmp_record(LmpTotal=n, Note='a "quoted" ü') for n in range(4)]
-    kept = snapshot(LMP, json.dumps(lmp_said(*records)).encode())
+    kept = snapshot(LMP, json.dumps(lmp_given(*records)).encode())
     assert [json.loads(r) for r in record_as_received(LMP, kept, [3, 1])] == [
         records[3],
         records[1],
@@ -580,8 +580,8 @@ def test_an_escape_in_the_header_hides_no_field_that_is_said_twice() -> None:
 
 def test_a_label_that_is_no_whole_number_is_refused_whatever_stands_beside_it() -> None:
     place = {"LocationID": 4000, "LocationName": "A", "LocationType": "HUB", "AreaType": "INTERNAL"}
-    said = {"Locations": {"Location": [place, {**place, "LocationID": 4001.5}]}}
-    found = read(ISONE_LOCATIONS, snapshot(ISONE_LOCATIONS, json.dumps(said).encode()))
+    results = {"Locations": {"Location": [place, {**place, "LocationID": 4001.5}]}}
+    found = read(ISONE_LOCATIONS, snapshot(ISONE_LOCATIONS, json.dumps(results).encode()))
     assert found.frame["location_id"].to_list() == ["4000"]
     assert [r.position for r in found.refused] == [1]
 

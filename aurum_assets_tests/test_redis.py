@@ -5,7 +5,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +18,20 @@ from aurum_assets.model.errors import ConfigError
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.resources.archive import ArchiveSettings
 from aurum_assets.resources.limits import SqliteLimiter
-from aurum_assets.resources.redis import SILENT_SECONDS, OutOfReach, RedisServer, RedisState
-from aurum_assets.resources.settings import Backends, Resources, Settings, open_resources
+from aurum_assets.resources.redis import (
+    SILENT_SECONDS,
+    OutOfReach,
+    RedisServer,
+    RedisState,
+    redis_at,
+)
+from aurum_assets.resources.settings import Resources, Settings, open_resources
 from aurum_assets.resources.state import SqliteState
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, log_lines
+from aurum_assets_tests.made import made, remade
 from aurum_assets_tests.servers.redis import RedisProcess, free_port, redis_process
 
 if TYPE_CHECKING:
@@ -227,12 +234,10 @@ def payload(count: int) -> bytes:
     return f'{{"FiveMinSystemLoads":{{"FiveMinSystemLoad":[{records}]}}}}'.encode()
 
 
-def joined(desk: Desk, redis: RedisProcess, **backends: Any) -> Desk:  # noqa: ANN401  those of Backends
+def joined(desk: Desk, redis: RedisProcess, **settings: Any) -> Desk:  # noqa: ANN401  those of Specification
     """The desk as a new process that knows of a Redis."""
-    resources = replace(
-        desk.resources, backends=Backends(redis_url=SecretStr(redis.url), **backends)
-    )
-    resources.redis = RedisServer(SecretStr(redis.url))  # a cached property: a process of its own
+    redis_at.cache_clear()  # a process of its own
+    resources = remade(desk.resources, redis_url=SecretStr(redis.url), **settings)
     return Desk(resources, desk.clock)
 
 
@@ -263,7 +268,7 @@ def test_a_redis_that_fails_half_way_and_comes_back_stale_changes_no_row_and_no_
 def test_homes_with_archives_of_their_own_do_not_read_each_others_words(
     desk: Desk, redis: RedisProcess, tmp_path: Path
 ) -> None:
-    other = Desk(replace(desk.resources, root=tmp_path / "other"), desk.clock)
+    other = Desk(remade(desk.resources, root=tmp_path / "other"), desk.clock)
     for one in (desk, other):
         assert joined(one, redis).take(LOAD, payload(2)).outcome == "stored"
         assert joined(one, redis).take(LOAD, payload(2)).outcome == "duplicate"
@@ -275,9 +280,7 @@ def test_homes_with_archives_of_their_own_do_not_read_each_others_words(
 
 def test_machines_with_one_archive_on_s3_share_their_words(desk: Desk, tmp_path: Path) -> None:
     here, there, elsewhere = (
-        Resources(
-            tmp_path / str(n), desk.resources.configuration, backends=Backends(archive=archive)
-        )
+        made(tmp_path / str(n), desk.resources.configuration, archive=ArchiveSettings(archive))
         for n, archive in enumerate(["s3://bucket/a", "s3://bucket/a", "s3://bucket/b"])
     )
     assert here.identity == there.identity != elsewhere.identity
@@ -288,7 +291,7 @@ def test_homes_that_ask_one_operator_share_its_limits_and_a_simulated_one_is_ano
     desk: Desk, redis: RedisProcess, tmp_path: Path
 ) -> None:
     def names(base_url: str, root: str) -> set[str]:
-        resources = replace(desk.resources, root=tmp_path / root, base_urls={"isone": base_url})
+        resources = remade(desk.resources, root=tmp_path / root, base_urls={"isone": base_url})
         asking = joined(Desk(resources, desk.clock), redis, environment="staging").resources
         with asking.api(ISONE) as api:
             slot = api._limiter.take("x")  # noqa: SLF001  what the home has made
@@ -305,7 +308,7 @@ def test_homes_that_ask_one_operator_share_its_limits_and_a_simulated_one_is_ano
 
 
 def test_without_redis_a_machine_keeps_to_its_share_of_the_limits(desk: Desk) -> None:
-    resources = replace(desk.resources, backends=Backends(machines=4), limit_scale=1)
+    resources = remade(desk.resources, machines=4, limit_scale=1)
     with resources.api(ISONE) as api:
         limiter = api._limiter  # noqa: SLF001  what the home has made
     assert isinstance(limiter, SqliteLimiter)
@@ -316,7 +319,7 @@ def test_a_degraded_run_says_so_in_its_metadata(
     desk: Desk, redis: RedisProcess, market: Running
 ) -> None:
     urls = market.urls
-    process = joined(Desk(replace(desk.resources, base_urls=urls), desk.clock), redis)
+    process = joined(Desk(remade(desk.resources, base_urls=urls), desk.clock), redis)
     redis.kill()
     today = LOAD.operator.day_of(desk.clock())
     done = ingest.collect(process.resources, LOAD, today, feeds=["now"])
@@ -344,7 +347,7 @@ def test_redis_is_used_where_a_variable_names_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], url: str
 ) -> None:
     home = opened(monkeypatch, tmp_path, variables)
-    assert home.backends.redis_url.get_secret_value() == url
+    assert (home.redis.url.get_secret_value() if home.redis else "") == url
     assert (home.redis is None) == (not url)
     assert "pw" not in repr(home)
 

@@ -40,6 +40,7 @@ from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk, utc, variables
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 
 DAY, NEXT = dt.date(2026, 7, 20), dt.date(2026, 7, 21)
@@ -114,7 +115,7 @@ def tables(reference: Reference) -> list[Any]:
 
 def test_days_observed_backwards_give_the_same_tables_and_files(desk: Desk, tmp_path: Path) -> None:
     later = LISTED.replace(b"UN.ASHLAND 13.8ASH1", b"UN.ASHLAND 13.8ASH9")
-    other = replace(desk.resources, root=tmp_path / "other")
+    other = remade(desk.resources, root=tmp_path / "other")
     for one in (desk, replace(desk, resources=other)):
         one.bring(ISONE_LOCATIONS, LISTED, at=utc("2026-07-20T12:00:00Z"))
         one.bring(ISONE_LOCATIONS, later, at=utc("2026-07-21T12:00:00Z"))

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ from aurum_assets.model.finding import Finding
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.archive import Stored
 from aurum_assets.resources.redis import RedisServer, RedisState
-from aurum_assets.resources.registry import TTL, Registry
+from aurum_assets.resources.registry import REMEMBERED_DAYS, Registry
 from aurum_assets.resources.state import SqliteState
 from aurum_assets_tests.conftest import Desk, utc
+from aurum_assets_tests.made import remade
 
 if TYPE_CHECKING:
     from aurum_assets_tests.servers.redis import RedisProcess
@@ -128,9 +128,9 @@ def test_requests_and_days_are_known_apart(registry: Registry) -> None:
 
 
 def test_a_hash_is_remembered_for_365_days(registry: Registry, seconds: Clock) -> None:
-    assert TTL == 365 * 86_400
+    assert REMEMBERED_DAYS == 365
     registry.record(envelope(), STORED)
-    seconds.passes(TTL - 2)
+    seconds.passes(86_400 * REMEMBERED_DAYS - 2)
     assert registry.newest(LOAD.key, "2026-07-20", envelope().request) is not None
     seconds.passes(2)
     assert registry.newest(LOAD.key, "2026-07-20", envelope().request) is None
@@ -168,9 +168,9 @@ PAYLOADS = [
 def test_a_lost_registry_changes_no_row_and_no_object(desk: Desk, lost: str) -> None:
     for n, body in enumerate([*PAYLOADS, PAYLOADS[3]]):
         if lost == "always" or (lost == "half way" and n == 2):
-            desk.resources.registry = Registry(Unreachable())  # a cached property, put in its place
+            desk.resources.registry = Registry(Unreachable())
         elif lost == "half way" and n == 3:
-            desk = Desk(replace(desk.resources), desk.clock)
+            desk = Desk(remade(desk.resources), desk.clock)
         at = desk.clock() + dt.timedelta(minutes=5 * n)
         desk.bring(LOAD, body, at=at)
     rows = desk.rows(LOAD)

@@ -100,9 +100,9 @@ def test_the_log_has_the_traceback_of_what_nobody_expected(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk.bring(stumbling(unknown_column), load_body(DAYS[0], load=HOSTILE))
-    said = caplog.text
-    assert "Traceback" in said
-    assert "unknown_column" in said
+    output = caplog.text
+    assert "Traceback" in output
+    assert "unknown_column" in output
 
 
 def test_a_parser_that_gives_a_column_of_another_type_is_a_rejection_that_names_it(
@@ -147,9 +147,9 @@ def cts_body(approved: str, *, case: str = "8:04:09 AM") -> bytes:
 class Unruled(Table):
     """A table that lets everything in."""
 
-    def all_rules(self, *_: object) -> list[Rule]:
+    def all_rules(self, *_: object) -> tuple[Rule, ...]:
         """None."""
-        return [Rule("anything_goes", pl.lit(True), ())]
+        return (Rule("anything_goes", pl.lit(True), ()),)
 
 
 def unwritable() -> Dataset:

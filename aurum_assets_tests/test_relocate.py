@@ -31,6 +31,7 @@ from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Resources, open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, said
+from aurum_assets_tests.made import made
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.servers.s3 import S3Server
 
@@ -68,7 +69,7 @@ COMMANDS = {
 def original(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration) -> Path:
     """A home with prices, a correction of one, a load, and a row in quarantine."""
     root = tmp_path_factory.mktemp("made") / "aurum"
-    fill(Resources(root, configuration), root.parent)
+    fill(made(root, configuration), root.parent)
     return root
 
 
@@ -91,7 +92,7 @@ def copy(original: Path, tmp_path: Path) -> Path:
 
 
 def at(root: Path, configuration: Configuration) -> Resources:
-    return Resources(root, configuration)
+    return made(root, configuration)
 
 
 def files(root: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from aurum_assets.resources.archive import Rejection
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets_tests.conftest import NOON, Desk, utc
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 
 LOAD, LMP = ISONE_SYSTEM_LOAD, ISONE_RT_LMP
@@ -107,7 +108,7 @@ def test_what_still_breaks_a_rule_stays_out_with_its_reason(desk: Desk) -> None:
 def test_what_is_requeued_is_what_a_clean_run_would_have_left(desk: Desk, tmp_path: Path) -> None:
     desk.bring(TOO_STRICT, payload(DAY))
     ingest.requeue(desk.resources, LOAD)
-    clean = Desk(replace(desk.resources, root=tmp_path / "clean"), desk.clock)
+    clean = Desk(remade(desk.resources, root=tmp_path / "clean"), desk.clock)
     clean.bring(LOAD, payload(DAY))
     assert desk.rows(LOAD).equals(clean.rows(LOAD))
 

@@ -32,11 +32,18 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import objects
-from aurum_assets.resources.archive import Archive
+from aurum_assets.resources.archive import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    TRIES,
+    Archive,
+    ArchiveSettings,
+)
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.objects import S3, bounded_client, open_store, s3_properties
-from aurum_assets.resources.settings import PROJECT, Backends, Resources, Settings, open_resources
+from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
 from aurum_assets_tests.conftest import Desk
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.servers.s3 import S3Server
 from aurum_assets_tests.test_archive import BODY, envelope, minutes, put
 
@@ -63,7 +70,7 @@ def archive(store: S3) -> Archive:
 @pytest.fixture
 def on_s3(resources: Resources, s3: S3Server) -> Resources:
     place = f"s3://raw/{uuid.uuid4().hex}"
-    return replace(resources, backends=Backends(archive=place, s3_endpoint=s3.url))
+    return remade(resources, archive=ArchiveSettings(place, endpoint=s3.url))
 
 
 @pytest.fixture
@@ -263,9 +270,9 @@ def test_a_place_that_was_silent_is_not_asked_for_a_while_and_others_are(
 
 
 def test_the_tries_of_a_silent_server_fit_the_bound() -> None:
-    waits = 3 * (objects._CONNECT_SECONDS + objects._READ_SECONDS)  # noqa: SLF001  the sum is the claim
+    waits = TRIES * (CONNECT_SECONDS + READ_SECONDS)
     backoff = 1 + 2
-    assert waits - 2 * objects._CONNECT_SECONDS + backoff <= objects.SECONDS  # noqa: SLF001  as above
+    assert waits - 2 * CONNECT_SECONDS + backoff <= objects.SECONDS
 
 
 def test_dagster_asks_again_later() -> None:
@@ -282,7 +289,7 @@ def test_dagster_asks_again_later() -> None:
 def test_what_cannot_be_archived_is_spooled_and_goes_up_with_the_next_run(
     live_desk: Desk, s3: S3Server, on_s3: Resources
 ) -> None:
-    desk = Desk(replace(on_s3, base_urls=live_desk.resources.base_urls), live_desk.clock)
+    desk = Desk(remade(on_s3, base_urls=live_desk.resources.base_urls), live_desk.clock)
     today = CTS.operator.day_of(desk.resources.now())
     with s3.out_of_reach(), pytest.raises(StoreUnavailable, match=r"kept in file:.*/spool"):
         ingest.collect(desk.resources, CTS, today)
@@ -336,7 +343,7 @@ def test_where_the_store_refuses_the_bytes_are_kept_as_well(desk: Desk, s3: S3Se
 def test_an_outage_does_not_keep_the_next_answer_from_being_fetched(
     live_desk: Desk, s3: S3Server, on_s3: Resources
 ) -> None:
-    desk = Desk(replace(on_s3, base_urls=live_desk.resources.base_urls), live_desk.clock)
+    desk = Desk(remade(on_s3, base_urls=live_desk.resources.base_urls), live_desk.clock)
     today = LOAD.operator.day_of(desk.resources.now())
     with s3.out_of_reach():
         for _ in range(2):
@@ -349,7 +356,7 @@ def test_an_outage_does_not_keep_the_next_answer_from_being_fetched(
 def test_a_day_that_came_up_from_the_spool_is_owed_until_it_is_normalized(
     live_desk: Desk, s3: S3Server, on_s3: Resources
 ) -> None:
-    desk = Desk(replace(on_s3, base_urls=live_desk.resources.base_urls), live_desk.clock)
+    desk = Desk(remade(on_s3, base_urls=live_desk.resources.base_urls), live_desk.clock)
     today = LOAD.operator.day_of(desk.resources.now())
     with s3.out_of_reach(), pytest.raises(StoreUnavailable):
         desk.take(LOAD, LOADS[0])
@@ -369,20 +376,19 @@ def test_a_kill_between_upload_and_removal_loses_and_doubles_nothing(
         for n in range(2):
             with pytest.raises(StoreUnavailable):
                 desk.take(LOAD, LOADS[n], at=minutes(desk, 5 * n))
-    backends, root = (desk.resources.backends, desk.resources.root)
+    place, root = (desk.resources.archive.settings, desk.resources.root)
     program = f"""
 import os, signal
-from dataclasses import replace
 from pathlib import Path
 from aurum_assets.ingest.keep import drain_spool
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources import archive
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.settings import Backends, Resources
+from aurum_assets.resources.composition import Specification, compose
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 archive.Archive.discard = die
-drain_spool(Resources(Path({str(root)!r}), Configuration({{}}, {{}}),
-      backends=Backends(archive={backends.archive!r}, s3_endpoint={backends.s3_endpoint!r})), LOAD)
+drain_spool(compose(Specification(Path({str(root)!r}), Configuration({{}}, {{}}),
+      archive=archive.ArchiveSettings({place.place!r}, {place.endpoint!r}))), LOAD)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=False)  # noqa: S603  our own lines
     assert done.returncode == -9
@@ -438,8 +444,8 @@ def test_a_correction_back_is_no_repetition_while_what_it_corrects_waits_in_the_
 @pytest.fixture
 def on_a_disk_that_is_gone(desk: Desk, tmp_path: Path) -> Desk:
     (tmp_path / "mount").write_text("no folder any more")
-    backends = Backends(archive=f"file:{tmp_path}/mount/archive")
-    return Desk(replace(desk.resources, backends=backends), desk.clock)
+    place = ArchiveSettings(f"file:{tmp_path}/mount/archive")
+    return Desk(remade(desk.resources, archive=place), desk.clock)
 
 
 def test_what_a_disk_does_not_take_is_spooled_too(on_a_disk_that_is_gone: Desk) -> None:
@@ -468,7 +474,7 @@ def test_an_outage_stops_no_feed_and_no_hour_and_a_retry_asks_only_what_was_not_
     live_desk: Desk, on_a_disk_that_is_gone: Desk, tmp_path: Path
 ) -> None:
     urls = live_desk.resources.base_urls
-    resources = replace(
+    resources = remade(
         on_a_disk_that_is_gone.resources,
         base_urls=urls,
         credentials=live_desk.resources.credentials,
@@ -525,7 +531,7 @@ def test_no_secret_is_in_an_error_nor_in_what_led_to_it(
                 put(place)
             said.append("".join(traceback.format_exception(found.value, limit=0)))
     with pytest.raises(ConfigError) as wrong:
-        open_store(Backends(archive="s3://CANARYKEY:canary-secret@raw"), resources.root)
+        open_store(ArchiveSettings("s3://CANARYKEY:canary-secret@raw"), resources.root)
     said.append("".join(traceback.format_exception(wrong.value, limit=0)))
     assert "canary" not in "".join(said).lower()
 
@@ -548,7 +554,7 @@ def test_the_profile_that_was_set_for_us_wins_over_that_of_the_shell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "shell")
-    s3_properties(Backends(aws_profile="ours"))
+    s3_properties(ArchiveSettings(profile="ours"))
     assert os.environ["AWS_PROFILE"] == "ours"
 
 
@@ -557,7 +563,7 @@ def test_the_profile_that_was_set_for_us_wins_over_that_of_the_shell(
 )
 def test_a_wrong_place_is_one_sentence(resources: Resources, wrong: str) -> None:
     with pytest.raises(ConfigError, match="AURUM_ARCHIVE: expected file:/folder or s3://bucket"):
-        _ = replace(resources, backends=Backends(archive=wrong)).archive
+        remade(resources, archive=ArchiveSettings(wrong))
 
 
 def test_the_place_is_what_the_environment_names(
@@ -587,7 +593,7 @@ def test_collect_normalize_replay_and_verify_give_the_same_rows_as_on_a_folder(
     rows = []
     for home in (
         live_desk.resources,
-        replace(on_s3, root=live_desk.resources.root.with_name("other"), base_urls=urls),
+        remade(on_s3, root=live_desk.resources.root.with_name("other"), base_urls=urls),
     ):
         for key in ingest.collect(home, dataset, day).days:
             ingest.normalize(home, dataset, dataset.day(key))
@@ -607,11 +613,11 @@ def test_a_warehouse_lies_on_the_same_s3(desk: Desk, s3: S3Server, tmp_path: Pat
             "type": "sql",
             "uri": f"sqlite:///{tmp_path}/catalog.sqlite",
             "warehouse": "s3://lake/warehouse",
-            **s3_properties(desk.resources.backends),
+            **s3_properties(desk.resources.archive.settings),
         },
         locks=tmp_path,
     )
-    desk.resources.lake = lake  # a cached property, put in its place
+    desk.resources.lake = lake
     for n in range(3):
         desk.bring(LOAD, LOADS[n], at=minutes(desk, 5 * n))
     assert desk.rows(LOAD)["load"].to_list() == [15_002.0]
@@ -625,20 +631,20 @@ def test_a_warehouse_lies_on_the_same_s3(desk: Desk, s3: S3Server, tmp_path: Pat
 def test_an_archive_that_homes_share_holds_what_one_side_said_and_never_both(
     on_s3: Resources, tmp_path: Path
 ) -> None:
-    simulated = replace(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"})
+    simulated = remade(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"})
     simulated.api(LOAD.operator).close()
-    other = replace(on_s3, root=tmp_path / "other", base_urls={"isone": "https://real.invalid/api"})
+    other = remade(on_s3, root=tmp_path / "other", base_urls={"isone": "https://real.invalid/api"})
     with pytest.raises(ConfigError, match=r"holds simulated data.*set AURUM_ARCHIVE"):
         other.api(LOAD.operator)
-    again = replace(on_s3, root=tmp_path / "again", base_urls=simulated.base_urls)
+    again = remade(on_s3, root=tmp_path / "again", base_urls=simulated.base_urls)
     again.api(LOAD.operator).close()
 
 
 def test_an_archive_out_of_reach_is_asked_whose_it_is_once_it_is_back(
     on_s3: Resources, s3: S3Server, tmp_path: Path
 ) -> None:
-    replace(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"}).api(LOAD.operator).close()
-    other = replace(on_s3, root=tmp_path / "other", base_urls={"isone": "https://real.invalid/api"})
+    remade(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"}).api(LOAD.operator).close()
+    other = remade(on_s3, root=tmp_path / "other", base_urls={"isone": "https://real.invalid/api"})
     for kind in ("reset", "403"):
         with s3.out_of_reach(kind):
             other.api(LOAD.operator).close()
@@ -646,7 +652,7 @@ def test_an_archive_out_of_reach_is_asked_whose_it_is_once_it_is_back(
         other.api(LOAD.operator)
 
 
-class Claimed:
+class Claimed(Lake):
     """A lake that counts how often it is asked whose it is."""
 
     asked = 0
@@ -668,10 +674,10 @@ class Claimed:
 def test_a_lake_is_asked_again_when_it_is_elsewhere_and_not_when_a_password_is_new(
     resources: Resources, uri: str, asked: int
 ) -> None:
-    lake = Claimed()
+    lake = Claimed({})
     for one in ("postgresql+psycopg2://user:old@db/lake", uri):
         catalog = {"type": "sql", "uri": one, "warehouse": "s3://lake/warehouse"}
-        there = replace(resources, backends=Backends(catalog=catalog))
-        vars(there)["lake"] = lake
+        lake.configured = catalog
+        there = replace(resources, lake=lake)
         there.api(LOAD.operator).close()
     assert lake.asked == asked

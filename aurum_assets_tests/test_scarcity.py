@@ -296,8 +296,8 @@ def test_prices_outside_of_every_bound_are_an_error_against_recent_days(desk: De
             for record in records:
                 value = float(record["PJMFORECASTEDLMP"]) * price
                 record["PJMFORECASTEDLMP"] = f"{value:.2f}"
-            said = f"{day.date:%d}-Jul-2026 - Interval 23:45 EST"
-            return json.dumps({"RefId": said, "Interval": records}).encode()
+            found = f"{day.date:%d}-Jul-2026 - Interval 23:45 EST"
+            return json.dumps({"RefId": found, "Interval": records}).encode()
 
         return body
 

@@ -137,10 +137,10 @@ def in_a_terminal(
     return [(screen(text), int(code)) for text, code in shown]
 
 
-def screen(said: str) -> str:
+def screen(text: str) -> str:
     """What is to be seen once ``said`` was written to a terminal: bars erase themselves."""
     lines, row, column = [""], 0, 0
-    for piece in re.findall(r"\x1b\[[\d;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", said):
+    for piece in re.findall(r"\x1b\[[\d;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", text):
         if piece == "\r":
             column = 0
         elif piece == "\n":

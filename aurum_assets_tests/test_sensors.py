@@ -11,6 +11,7 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -47,7 +48,7 @@ class Ticks:
             instance=self._instance,
             cursor=self.cursor,
             repository_def=self._repository,
-            resources={"resources": self._home},
+            resources=parts_of(self._home),
         )
         done = self._sensor.evaluate_tick(context)
         self.cursor = done.cursor
@@ -336,7 +337,8 @@ def test_a_probe_waits_for_no_slot_within_the_limits(
 ) -> None:
     live_desk.clock.set(utc("2026-07-21T13:05:00-04:00"))
     resources = live_desk.resources
-    resources.limit_scale = 1 / 60
+    slow = replace(resources.apis["isone"], limit_scale=1 / 60)
+    resources.apis = {**resources.apis, "isone": slow}
     tick = Ticks(live_desk, instance, IS_OUT)
     ingest.newest_published(resources, DA, resources.config(DA).feeds[0])
     requests, why = tick()
@@ -349,7 +351,11 @@ def test_a_probe_without_credentials_says_what_to_set(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:
     live_desk.clock.set(utc("2026-07-21T13:05:00-04:00"))
-    live_desk.resources.credentials = {"isone": Credentials(ISONE)}
+    apis = live_desk.resources.apis
+    live_desk.resources.apis = {
+        **apis,
+        "isone": replace(apis["isone"], credentials=Credentials(ISONE)),
+    }
     requests, why = Ticks(live_desk, instance, IS_OUT)()
     assert requests == []
     assert "ISONE_USERNAME and ISONE_PASSWORD, or ISONE_API_KEY" in why

@@ -18,7 +18,8 @@ from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import config_schema, logs
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
+from aurum_assets.resources.settings import PROJECT, Settings, open_resources
+from aurum_assets_tests.made import made
 
 FILE = "isone_ingest_datasets.json"
 LOAD_AT = 3  # where the system load stands in the file
@@ -420,6 +421,6 @@ def test_limits_are_those_of_config_unless_they_are_scaled(
     miso = configuration.operators["miso"]
     assert [(x.requests, x.seconds) for x in miso.limits] == [(50, 60)]
     assert [(x.requests, x.seconds) for x in miso.endpoint_limits["cts_live"]] == [(1, 60)]
-    resources = Resources(root=tmp_path, configuration=configuration)
+    resources = made(root=tmp_path, configuration=configuration)
     with resources.api(ISONE):
         assert resources.configuration is configuration

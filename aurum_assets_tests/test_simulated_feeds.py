@@ -15,6 +15,7 @@ from aurum_assets.simulator.isone import (
     day_ahead_reserves,
     generation,
     hourly_lmp,
+    hourly_load,
     lmp,
     load,
     zonal_load,
@@ -29,7 +30,7 @@ from aurum_assets_tests.test_simulator import AUTUMN, CENT, DAY, SPRING, ask, at
 DAYS = [SPRING, AUTUMN, DAY]
 
 
-def said(now: str, path: str, **options: Any) -> Any:  # noqa: ANN401  whatever JSON holds
+def answer_at(now: str, path: str, **options: Any) -> Any:  # noqa: ANN401  whatever JSON holds
     reply = ask(Simulator(at(now), limits={}, **options), path)
     return reply.json() if reply.status_code == 200 else reply.status_code
 
@@ -60,24 +61,24 @@ def test_an_hours_price_is_near_the_mean_of_its_five_minutes_and_not_the_same() 
 )
 def test_the_day_ahead_market_is_out_at_one_oclock_the_day_before(hour: str, newest: str) -> None:
     now = f"2026-07-27T{hour}-04:00"
-    documented = said(now, "/dayaheadlmp", locations=2)["HourlyLmps"]["HourlyLmp"]
+    documented = answer_at(now, "/dayaheadlmp", locations=2)["HourlyLmps"]["HourlyLmp"]
     assert {r["BeginDate"][:10] for r in documented} == {newest}
     assert len(documented) == 48
-    services = said(now, "/ancillaryservices")["AncillaryServices"]["AncillaryService"]
+    services = answer_at(now, "/ancillaryservices")["AncillaryServices"]["AncillaryService"]
     assert {r["BeginDate"][:10] for r in services} == {newest}
     for path in ("/hourlylmp/da/final/day/20260728", "/daasreservedata/day/20260728"):
-        assert (said(now, path, locations=2) == 404) is (newest == "2026-07-27")
+        assert (answer_at(now, path, locations=2) == 404) is (newest == "2026-07-27")
 
 
 def test_an_hour_or_a_place_of_a_day_can_be_asked_for_alone() -> None:
     now, day = "2026-07-27T12:00:00-04:00", "/hourlylmp/da/final/day/20260727"
-    (hub, zone) = said(now, f"{day}/hour/05", locations=2)["HourlyLmps"]["HourlyLmp"]
+    (hub, zone) = answer_at(now, f"{day}/hour/05", locations=2)["HourlyLmps"]["HourlyLmp"]
     assert hub["BeginDate"] == zone["BeginDate"] == "2026-07-27T05:00:00.000-04:00"
-    assert len(said(now, f"{day}/location/4001")["HourlyLmps"]["HourlyLmp"]) == 24
-    lone = said(now, f"{day}/hour/05/location/4001")["HourlyLmps"]["HourlyLmp"]
+    assert len(answer_at(now, f"{day}/location/4001")["HourlyLmps"]["HourlyLmp"]) == 24
+    lone = answer_at(now, f"{day}/hour/05/location/4001")["HourlyLmps"]["HourlyLmp"]
     assert lone["Location"]["@LocId"] == "4001"
-    assert said(now, "/hourlylmp/da/final/day/20240310/hour/02") == 400
-    repeated = said(now, "/hourlylmp/da/final/day/20241103/hour/01/location/4000")
+    assert answer_at(now, "/hourlylmp/da/final/day/20240310/hour/02") == 400
+    repeated = answer_at(now, "/hourlylmp/da/final/day/20241103/hour/01/location/4000")
     assert [r["BeginDate"][23:] for r in repeated["HourlyLmps"]["HourlyLmp"]] == [
         "-04:00",
         "-05:00",
@@ -88,8 +89,8 @@ def test_an_hour_or_a_place_of_a_day_can_be_asked_for_alone() -> None:
     "path", ["/hourlylmp/rt/final", "/fiveminutercp/final", "/hourlyrcp/final"]
 )
 def test_final_values_are_out_days_later(path: str) -> None:
-    assert said("2026-07-27T12:00:00-04:00", f"{path}/day/20260726", locations=1) == 404
-    assert said("2026-07-28T12:00:00-04:00", f"{path}/day/20260726", locations=1) != 404
+    assert answer_at("2026-07-27T12:00:00-04:00", f"{path}/day/20260726", locations=1) == 404
+    assert answer_at("2026-07-28T12:00:00-04:00", f"{path}/day/20260726", locations=1) != 404
 
 
 def test_the_loads_of_the_zones_make_about_the_systems_load() -> None:
@@ -101,11 +102,30 @@ def test_the_loads_of_the_zones_make_about_the_systems_load() -> None:
         assert abs(together / record["LoadMw"] - 1) < 0.03
 
 
+@pytest.mark.parametrize("day", DAYS, ids=str)
+def test_an_hours_load_is_the_mean_of_its_five_minutes(day: OperatingDay) -> None:
+    five = [r["LoadMw"] for r in load.load_records(day)]
+    records = hourly_load.hourly_load_records(day)
+    assert [utc(r["BeginDate"]) for r in records] == day.marks(HOUR)
+    for i, record in enumerate(records):
+        assert abs(record["Load"] - sum(five[12 * i : 12 * i + 12]) / 12) < 0.001
+
+
+def test_the_load_of_an_hour_is_out_ten_minutes_after_it() -> None:
+    path, newest = "/hourlysysload/current", {"00:09:59": "22", "00:10:00": "23"}
+    for now, hour in newest.items():
+        lone = answer_at(f"2026-07-27T{now}-04:00", path)["HourlySystemLoads"]["HourlySystemLoad"]
+        assert lone["BeginDate"] == f"2026-07-26T{hour}:00:00.000-04:00"
+    assert answer_at("2026-07-27T00:30:00-04:00", "/hourlysysload/day/20260727") == {
+        "HourlySystemLoads": ""
+    }
+
+
 def test_a_zone_can_be_asked_for_alone() -> None:
     now, path = "2026-07-27T12:00:00-04:00", "/fiveminuteestimatedzonalload/current/loadzone"
-    outer = said(now, f"{path}/4004")["isone_web_services"]["five_min_estimated_zonal_loads"]
+    outer = answer_at(now, f"{path}/4004")["isone_web_services"]["five_min_estimated_zonal_loads"]
     assert outer["five_min_estimated_zonal_load"]["load_zone_name"] == ".Z.CONNECTICUT"
-    assert said(now, f"{path}/9") == 404
+    assert answer_at(now, f"{path}/9") == 404
 
 
 def test_the_mix_is_said_188_to_267_times_a_day_3_to_1049_seconds_apart() -> None:
@@ -183,7 +203,7 @@ def test_both_paths_of_day_ahead_reserves_say_the_same() -> None:
     assert [r["tmsr_clearing_price"] for r in live] == [
         r["Price"] for r in documented if r["Product"] == "TMSR"
     ]
-    assert said("2026-07-27T12:00:00-04:00", "/daasreservedata/day/20250228") == 404
+    assert answer_at("2026-07-27T12:00:00-04:00", "/daasreservedata/day/20250228") == 404
 
 
 def test_1302_locations_are_listed_of_which_1190_are_nodes_and_393_units() -> None:
@@ -196,7 +216,7 @@ def test_1302_locations_are_listed_of_which_1190_are_nodes_and_393_units() -> No
     }
     assert [r["LocationID"] for r in records if r["LocationName"] == "Maine"] == [7505, 8503]
     assert {str(r["LocationID"]) for r in records} >= {p.id for p in places()}
-    some = said("2026-07-27T12:00:00-04:00", "/locations")["Locations"]["Location"]
+    some = answer_at("2026-07-27T12:00:00-04:00", "/locations")["Locations"]["Location"]
     assert 16 < len(some) < 112
 
 
@@ -205,7 +225,7 @@ def test_1302_locations_are_listed_of_which_1190_are_nodes_and_393_units() -> No
     ["/hourlylmp/rt/prelim", "/fiveminuteestimatedzonalload", "/genfuelmix", "/daasreservedata"],
 )
 def test_a_feed_says_how_fresh_it_is(path: str) -> None:
-    service = said("2026-07-27T12:00:00-04:00", f"{path}/info")["ServiceInfo"]
+    service = answer_at("2026-07-27T12:00:00-04:00", f"{path}/info")["ServiceInfo"]
     assert utc(service["LatestBeginDate"]) > DAY.start
 
 

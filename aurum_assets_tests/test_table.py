@@ -93,8 +93,8 @@ def test_record_hashes_are_the_same_on_every_machine_and_version() -> None:
 )
 def test_a_number_is_hashed_as_its_shortest_decimal(price: float, text: str) -> None:
     parts = ["isone_rt_lmp", "1784582400000000", "4000", "prelim", "1784582700000000"]
-    said = "\x1f".join([*parts, text, "39.0", "0.0", "0.16"])
-    assert hash_of(lmp_row(lmp=price)) == hashlib.sha256(said.encode()).hexdigest()[:32]
+    row_at = "\x1f".join([*parts, text, "39.0", "0.0", "0.16"])
+    assert hash_of(lmp_row(lmp=price)) == hashlib.sha256(row_at.encode()).hexdigest()[:32]
 
 
 def test_a_null_is_not_an_empty_text_and_not_zero() -> None:
@@ -350,7 +350,7 @@ def test_quarantine_is_kept_by_day_and_dataset() -> None:
 # --- fold ----------------------------------------------------------------------------------------
 
 
-def said(minute: int, lmp: float, location: str = "4000", sha: str = "") -> dict[str, Any]:
+def row_at(minute: int, lmp: float, location: str = "4000", sha: str = "") -> dict[str, Any]:
     at = FETCHED + dt.timedelta(minutes=minute)
     return lmp_row(
         lmp=lmp,
@@ -375,20 +375,20 @@ def at_minute(minute: int) -> dt.datetime:
 
 
 def test_the_last_snapshot_decides_and_the_first_that_said_so_is_named() -> None:
-    assert folded(said(0, 1), said(5, 1), said(10, 1)) == [("4000", 1.0, at_minute(0))]
-    assert folded(said(0, 1), said(5, 2), said(10, 2)) == [("4000", 2.0, at_minute(5))]
+    assert folded(row_at(0, 1), row_at(5, 1), row_at(10, 1)) == [("4000", 1.0, at_minute(0))]
+    assert folded(row_at(0, 1), row_at(5, 2), row_at(10, 2)) == [("4000", 2.0, at_minute(5))]
 
 
 def test_a_value_that_comes_back_is_two_changes() -> None:
-    assert folded(said(0, 1), said(5, 2), said(10, 1)) == [("4000", 1.0, at_minute(10))]
+    assert folded(row_at(0, 1), row_at(5, 2), row_at(10, 1)) == [("4000", 1.0, at_minute(10))]
 
 
 def test_of_two_snapshots_of_one_instant_the_greater_hash_is_the_later() -> None:
-    assert folded(said(0, 1, sha="b" * 64), said(0, 2, sha="a" * 64))[0][1] == 1.0
+    assert folded(row_at(0, 1, sha="b" * 64), row_at(0, 2, sha="a" * 64))[0][1] == 1.0
 
 
 def test_a_snapshot_speaks_only_of_the_keys_that_it_holds() -> None:
-    found = folded(said(0, 1, "4000"), said(0, 5, "4001"), said(5, 2, "4001"))
+    found = folded(row_at(0, 1, "4000"), row_at(0, 5, "4001"), row_at(5, 2, "4001"))
     assert found == [("4000", 1.0, at_minute(0)), ("4001", 2.0, at_minute(5))]
 
 
@@ -405,7 +405,7 @@ SAID = st.lists(
 def test_the_order_of_arrival_never_matters(
     events: list[tuple[int, int, str]], shuffle: random.Random
 ) -> None:
-    rows = [said(minute, lmp, location) for minute, lmp, location in events]
+    rows = [row_at(minute, lmp, location) for minute, lmp, location in events]
     mixed = list(rows)
     shuffle.shuffle(mixed)
     assert folded(*mixed) == folded(*rows) == by_hand(events)
@@ -428,9 +428,9 @@ def test_folding_what_was_folded_with_what_came_later_is_folding_all(
     """Only so may a tick merge one snapshot into a day instead of rebuilding it."""
     ordered = sorted(events)
     minute = ordered[min(cut, len(ordered) - 1)][0]
-    early = [said(*e) for e in ordered if e[0] < minute]
-    late = [said(*e) for e in ordered if e[0] >= minute]
-    whole = lmp_frame(*(said(*e) for e in ordered)).with_columns(record_hash=LMP.record_hash())
+    early = [row_at(*e) for e in ordered if e[0] < minute]
+    late = [row_at(*e) for e in ordered if e[0] >= minute]
+    whole = lmp_frame(*(row_at(*e) for e in ordered)).with_columns(record_hash=LMP.record_hash())
     first = lmp_frame(*early).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
     second = lmp_frame(*late).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
     current, before = fold(LMP, first)
@@ -445,7 +445,7 @@ def test_folding_what_was_folded_with_what_came_later_is_folding_all(
 def test_as_of_an_instant_the_table_says_what_it_would_have_said_then(
     events: list[tuple[int, int, str]], minute: int
 ) -> None:
-    frame = lmp_frame(*(said(*e) for e in sorted(events)))
+    frame = lmp_frame(*(row_at(*e) for e in sorted(events)))
     current, before = fold(LMP, frame.with_columns(record_hash=LMP.record_hash()).select(LMP.names))
     assert before.columns == LMP.history.names
     held = pl.concat([current, before.select(LMP.names)])
@@ -455,7 +455,7 @@ def test_as_of_an_instant_the_table_says_what_it_would_have_said_then(
 
 
 def test_a_value_is_superseded_when_the_next_one_is_fetched() -> None:
-    rows = [said(0, 1), said(5, 1), said(10, 2), said(15, 1)]
+    rows = [row_at(0, 1), row_at(5, 1), row_at(10, 2), row_at(15, 1)]
     frame = lmp_frame(*rows).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
     _, before = fold(LMP, frame)
     assert before.select("lmp", "fetched_at", "superseded_at").rows() == [

@@ -232,7 +232,7 @@ def test_what_is_forecast_to_be_needed_is_a_product_with_a_price_and_a_requireme
     assert len(rows) == 5 * hours
     of = {name: rows.filter(product=name).sort("interval_start") for name in rows["product"]}
 
-    def said(field: str) -> list[float]:
+    def values_of(field: str) -> list[float]:
         return [float(record[field]) for record in records]
 
     for product, price, quantity, requirement in (
@@ -243,9 +243,11 @@ def test_what_is_forecast_to_be_needed_is_a_product_with_a_price_and_a_requireme
         ("FER", "fer_clearing_price", None, "forecasted_energy_req_mw"),
     ):
         frame, nothing = of[product], [None] * hours
-        assert frame["price"].to_list() == said(price)
-        assert frame["mw"].to_list() == (said(quantity) if quantity else nothing)
-        assert frame["requirement"].to_list() == (said(requirement) if requirement else nothing)
+        assert frame["price"].to_list() == values_of(price)
+        assert frame["mw"].to_list() == (values_of(quantity) if quantity else nothing)
+        assert frame["requirement"].to_list() == (
+            values_of(requirement) if requirement else nothing
+        )
 
 
 def test_an_hour_may_come_with_its_instant_in_gmt(desk: Desk) -> None:

@@ -1,6 +1,5 @@
 """Two machines that share an archive and a lake, and nothing else: no lock, no word."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -10,9 +9,11 @@ from aurum_assets import ingest
 from aurum_assets.model.errors import Overtaken
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
+from aurum_assets.resources.archive import Archive, ArchiveSettings
 from aurum_assets.resources.lake import Lake, Merged
-from aurum_assets.resources.settings import Backends, Resources
+from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Desk
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import catalog_at
 
 DAY = LOAD.day("2026-07-20")
@@ -31,9 +32,9 @@ def answer(*loads: int) -> bytes:
 def machines(desk: Desk, tmp_path: Path) -> tuple[Desk, Desk]:
     shared = tmp_path / "shared"
     (shared / "lake").mkdir(parents=True)
-    backends = Backends(archive=f"file:{shared}/archive", catalog=catalog_at(shared / "lake"))
+    place, catalog = ArchiveSettings(f"file:{shared}/archive"), catalog_at(shared / "lake")
     first, second = (
-        replace(desk.resources, root=tmp_path / name, backends=backends)
+        remade(desk.resources, root=tmp_path / name, archive=place, catalog=catalog)
         for name in ("first", "second")
     )
     return Desk(first, desk.clock), Desk(second, desk.clock)
@@ -58,29 +59,22 @@ def test_an_older_snapshot_never_replaces_what_another_machine_merged_of_a_newer
     fast.take(LOAD, answer(16_000))
     ingest.normalize(fast.resources, LOAD, DAY)
     archive = slow.resources.archive
-    vars(slow.resources)["archive"] = _Yesterdays(
-        archive, held
-    )  # it listed the day before the other
+    slow.resources.archive = _Yesterdays(archive, held)  # it listed the day before the other
     done = ingest.normalize(slow.resources, LOAD, DAY)
     assert done.rebuilt
     assert loads(slow) == loads(fast) == [16_000]
     assert histories(slow.resources)["load"].to_list() == [15_000]
 
 
-class _Yesterdays:
+class _Yesterdays(Archive):
     """An archive whose first listing is an old one."""
 
-    def __init__(self, archive: object, held: list[str]) -> None:
-        self._archive, self._held = archive, [held]
+    def __init__(self, archive: Archive, held: list[str]) -> None:
+        super().__init__(archive.store, archive.settings)
+        self._held = [held]
 
     def identifiers(self, folder: str, day: str) -> list[str]:
-        found: list[str] = (
-            self._held.pop() if self._held else self._archive.identifiers(folder, day)  # type: ignore[attr-defined]  # an archive's
-        )
-        return found
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._archive, name)
+        return self._held.pop() if self._held else super().identifiers(folder, day)
 
 
 def test_a_rebuild_drops_nothing_that_another_machine_merges_meanwhile(
@@ -102,7 +96,7 @@ def test_a_rebuild_drops_nothing_that_another_machine_merges_meanwhile(
             return super().replace(*arguments, **more)  # type: ignore[arg-type]  # as they came
 
     said: list[str] = []
-    vars(slow.resources)["lake"] = Overtaking(slow.resources.backends.catalog)
+    slow.resources.lake = Overtaking(slow.resources.lake.configured)
     ingest.normalize(slow.resources, LOAD, DAY)
     assert said == ["once"]
     assert loads(slow) == [15_200, 15_300]
@@ -134,7 +128,7 @@ def test_what_another_machine_superseded_or_quarantined_meanwhile_stays(
     fast.bring(LOAD, broken)
     history, kept_out = histories(fast.resources), fast.resources.lake.read(QUARANTINE)
     assert (len(history), len(kept_out)) == (1, 1)
-    vars(slow.resources)["archive"] = _Yesterdays(slow.resources.archive, held)
+    slow.resources.archive = _Yesterdays(slow.resources.archive, held)
     ingest.replay(slow.resources, LOAD, DAY)
     assert loads(slow) == [16_000]
     assert histories(fast.resources).equals(history)

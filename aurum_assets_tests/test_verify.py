@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from aurum_assets.resources.archive import seal_of
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Aurum, Desk, said
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.damage import KINDS, LMP, LOAD, files_of, fill, forget, held, objects
 
 DAY = LOAD.day("2026-07-20")
@@ -337,13 +337,13 @@ def test_rebuild_makes_the_lake_anew_keeps_the_old_one_and_verifies(
     (kept,) = resources.root.glob("lake-aside-*")
     assert document["kept"] == [f"the lake as it was is in {kept}"]
     assert (kept / "catalog.sqlite").read_bytes().startswith(b"garbage")
-    after = held(replace(resources))
+    after = held(remade(resources))
     assert all(after[name].equals(rows) for name, rows in before.items())
     assert len(after["reference.iso_nodes"]) == 2
     one = aurum("replay", LOAD.key, "--all", "--rebuild", **environment)
     assert one.exit_code == 0, one.output
     assert "KEPT market.isone_system_load: its files are in" in one.output
-    again = held(replace(resources))
+    again = held(remade(resources))
     assert all(again[name].equals(rows) for name, rows in before.items())
 
 
@@ -419,7 +419,7 @@ def test_a_home_that_cannot_be_written_is_one_sentence(filled: Resources) -> Non
 
 @pytest.mark.parametrize("name", ["per%41cent", "what? #1"])
 def test_a_home_may_have_any_name(resources: Resources, tmp_path: Path, name: str) -> None:
-    own = replace(resources, root=tmp_path / name)
+    own = remade(resources, root=tmp_path / name)
     fill(own, observed=False)
     with contextlib.closing(sqlite3.connect(own.root / "lake" / "catalog.sqlite")) as db:
         assert db.execute("select count(*) from iceberg_tables").fetchone()[0] >= 4

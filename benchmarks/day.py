@@ -78,10 +78,10 @@ def profiled(run: Run, prepared: Path, home: Path) -> dict[str, Any]:
     """``run``, and on standard error where its time went."""
     sampler = Sampler()
     with sampler.running():
-        said = run(prepared, home)
+        text = run(prepared, home)
     for line in sampler.lines():
         print(line, file=sys.stderr)
-    return said
+    return text
 
 
 RUNS: dict[str, Run] = {"product": product, "snapshot": snapshot, "merges": merges}

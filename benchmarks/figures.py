@@ -100,8 +100,8 @@ def run_figures(found: Mapping[str, Sequence[Spent]]) -> list[Figure]:
     empty = median([s.cpu for s in found["empty"]])
     loaded = median([float(s.said["cpu_when_loaded"]) for s in found["run"]])
     rows = min(int(s.said["new_rows"]) for s in found["run"])
-    said = found["run"][-1].said
-    note = f"{rows} new rows, {said['checks']} checks, {said['events']} events"
+    text = found["run"][-1].said
+    note = f"{rows} new rows, {text['checks']} checks, {text['events']} events"
     return [
         Figure("D scheduled run, CPU of the process", run, "s", note=note),
         Figure("D   of it until the definitions are loaded", loaded, "s"),

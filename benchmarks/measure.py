@@ -125,13 +125,13 @@ def process(
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
-        said, complaint = out.read().decode(), err.read().decode(errors="replace")
+        document, complaint = out.read().decode(), err.read().decode(errors="replace")
     if child.returncode != 0:
         msg = f"{' '.join(command)} ended with {child.returncode}:\n{complaint[-3000:]}"
         raise BenchmarkFailed(msg)
     if show_errors:
         print(complaint, file=sys.stderr)
-    last = said.strip().splitlines()[-1] if said.strip() else "{}"
+    last = document.strip().splitlines()[-1] if document.strip() else "{}"
     return Spent(wall, used.ru_utime + used.ru_stime, json.loads(last))
 
 

@@ -37,6 +37,7 @@ from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets.simulator.isone.lmp import lmp_records, render_lmp_hour
 from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets.simulator.miso.cts import documented_records
+from aurum_assets_tests.made import made
 from benchmarks.measure import list_modules
 
 DATE = "2025-07-14"
@@ -73,7 +74,7 @@ def home_at(root: Path, archive: Path | None = None) -> Resources:
     if archive is not None:
         (root / "archive").symlink_to(archive.resolve(), target_is_directory=True)
     morning = lmp_day().end + _LATER
-    return Resources(root, load_config(PROJECT / "config", DATASETS), clock=lambda: morning)
+    return made(root, load_config(PROJECT / "config", DATASETS), clock=lambda: morning)
 
 
 def bring(resources: Resources, dataset: Dataset) -> tuple[Normalized, list[Verdict]]:

@@ -13,7 +13,7 @@
     simulate   without an operator: demo, simulate
 
     arguments  what arguments mean, and how wrong ones are refused
-    backends   options that name S3, Redis and Kafka in the place of variables
+    backends   options that name S3, Redis and Kafka instead of variables
     output     what a command prints
 
 Here belongs only what holds them together: the list, the group, its exit codes and errors, its log.
@@ -50,7 +50,7 @@ COMMANDS = {
     "status": ("health", "What is held of each dataset, and how old it is."),
     "doctor": ("health", "Look at every part: reachable, permitted, how fast."),
     "probe": ("health", "Which dialect each endpoint answers in, and what drifted."),
-    "alerts": ("watch", "The alerts that are open."),
+    "alerts": ("watch", "The open alerts."),
     "metrics": ("watch", "Serve the metrics of all runs to Prometheus."),
     "maintain": ("maintain", "Keep lake, Dagster's storage and local files small."),
     "relocate": ("relocate", "Make a copied or moved home work where it is now."),

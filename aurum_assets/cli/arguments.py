@@ -28,15 +28,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 class DatasetName(click.ParamType[str]):
-    """A dataset's name, with or without operator; converts to the key."""
+    """A dataset's name, with or without the operator before it; what it gives is the key.
+
+    ``operator``: the one whose dataset is meant where several have the short name.
+    """
 
     name = "dataset"
 
+    def __init__(self, operator: str = "") -> None:
+        ours = [d.key for d in DATASETS if d.operator.name == operator]
+        self._names = [*ours, *(key for key in KEYS if key not in ours)]
+
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The dataset's key; for a wrong name, an error with similar ones."""
-        command = ctx.command_path if ctx else "aurum collect"
+        command = ctx.command_path if ctx else "aurum collect OPERATOR"
         try:
-            return named(value, KEYS, "dataset", f"`{command} --help` lists them")
+            return named(value, self._names, "dataset", f"`{command} --help` lists them")
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -47,7 +54,7 @@ class DatasetName(click.ParamType[str]):
         incomplete: str,
     ) -> list[click.shell_completion.CompletionItem]:
         """The names that begin so, full or short."""
-        names = [*KEYS, *short_names(KEYS)]
+        names = [*self._names, *short_names(self._names)]
         return [click.shell_completion.CompletionItem(n) for n in names if n.startswith(incomplete)]
 
 

@@ -15,8 +15,8 @@ import click
 
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import (
+    DatasetName,
     Days,
-    dataset_name,
     find,
     json_option,
     with_days,
@@ -112,7 +112,7 @@ def _command_of(operator: Operator) -> click.Command:
         help=_HELP.format(title=operator.title, key=keys[0], short=short),
         short_help=f"A dataset of {operator.title}.",
     )
-    @click.argument("dataset", metavar="DATASET", type=dataset_name)
+    @click.argument("dataset", metavar="DATASET", type=DatasetName(operator.name))
     @with_days("default: today at the operator")
     @with_options(_COMMON)
     @with_backends
@@ -237,7 +237,7 @@ def _collect_all(
     days: Sequence[OperatingDay],
     step: Step,
 ) -> list[Day]:
-    """Each day in turn, until one fails in a way in which all would."""
+    """Collect each day in order; stop at an error that every day would hit."""
     done: list[Day] = []
     in_a_row, most = 0, resources.configuration.operators[dataset.operator.name].breaker_failures
     for day in days:

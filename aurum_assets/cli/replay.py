@@ -137,7 +137,7 @@ def _require_rebuild(resources: Resources, *, all_days: bool, yes: bool) -> None
     if not all_days:
         msg = "--rebuild makes whole tables anew: add --all"
         raise click.UsageError(msg)
-    if resources.backends.catalog and not yes:
+    if resources.lake.configured and not yes:
         msg = (
             "--rebuild drops our tables from the configured catalog, which others may use: "
             "add --yes if that is intended"
@@ -150,7 +150,7 @@ def _rebuild(
 ) -> NoReturn:
     """Rebuild the tables, report, and end with exit code 0 or 1."""
     asked = ingest.archived_days(resources, found)
-    half = resources.backends.catalog or len(found) < len(DATASETS)
+    half = resources.lake.configured or len(found) < len(DATASETS)
     after = _HALF if half else _AS_IT_WAS
     with progress(2 * len(asked), "rebuilding", "steps done", after) as step:
         done = ingest.remake(resources, found, asked, publish=publishing, step=step)

@@ -5,7 +5,7 @@ out of reach. Each tick is bounded: runs by number, sending by seconds.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 import msgspec
@@ -14,6 +14,7 @@ from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH, Reported, events_of, sentence_of
+from aurum_assets.graph.resources import KEYS, TELLS, assembled, assembled_of
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.alerts import Incident, Kind, Severity
@@ -56,8 +57,14 @@ def _failed_runs(
         "runs of the demo are left out.",
     )
     def failed_runs(
-        context: dg.RunFailureSensorContext, resources: dg.ResourceParam[Resources]
+        context: dg.RunFailureSensorContext,
+        runtime: dg.ResourceParam[Any],
+        home: dg.ResourceParam[Any],
+        events: dg.ResourceParam[Any],
+        alerts: dg.ResourceParam[Any],
     ) -> None:
+        given = {"runtime": runtime, "home": home, "events": events, "alerts": alerts}
+        resources = assembled_of(given)
         run = context.dagster_run
         if run.tags.get("dagster/will_retry") == "true" or DEMO in run.tags:
             return
@@ -101,10 +108,10 @@ def _checks(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.S
         description="Reads the check results of finished runs: opens an alert for an ERROR, for "
         "drift and for an empty answer, and closes it once the check passes; a successful run "
         "closes the alert of those that failed.",
+        required_resource_keys=set(TELLS),
     )
-    def check_alerts(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
-    ) -> dg.SensorResult:
+    def check_alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resources = assembled(context, TELLS)
         instance = context.instance
         known = {table_key(d): d.key for d in datasets}
         with translate.translated_failures():
@@ -203,10 +210,10 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
         description="Looks for feeds that are late, breakers that are open, a quarantine that "
         "grows and servers that are out of reach; sends pending notifications, and reports the "
         "open alerts as the asset health.",
+        required_resource_keys=set(KEYS),
     )
-    def watch(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
-    ) -> dg.SensorResult:
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resources = assembled(context, KEYS)
         with translate.translated_failures():
             there = ingest.look(resources, datasets, pause=HOUR)
         before = recalled(context.cursor, Reported)

@@ -14,6 +14,7 @@ from pydantic import Field
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.checks import asset_checks, report, reports_itself
+from aurum_assets.graph.resources import WRITES, api_key_of, assembled
 from aurum_assets.ingest.day import Outcome, bring, normalize_days
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.checks import CHECKS, Verdict, checks_of
@@ -78,8 +79,10 @@ def freshness(config: DatasetConfig) -> dg.FreshnessPolicy | None:
 
 def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     """The asset that asks the operator and archives every answer."""
+    uses = WRITES | {api_key_of(dataset.operator)}
 
     @dg.asset(
+        required_resource_keys=set(uses),
         key=raw_key(dataset),
         description=f"Every answer, byte for byte.\n\n{translate.plain(dataset.doc)}",
         partitions_def=partitions(dataset, config),
@@ -92,10 +95,9 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         output_required=False,
     )
     def collect(
-        context: dg.AssetExecutionContext,
-        config: CollectConfig,
-        resources: dg.ResourceParam[Resources],
+        context: dg.AssetExecutionContext, config: CollectConfig
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        resources = assembled(context, uses)
         day = dataset.day(context.partition_key)
         with translate.tried_again(context, ASKED_AGAIN):
             outcome = bring(
@@ -225,6 +227,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
     key, days = table_key(dataset), partitions(dataset, config)
 
     @dg.asset(
+        required_resource_keys=set(WRITES),
         key=key,
         deps=[raw_key(dataset)],
         description=translate.plain(dataset.doc),
@@ -241,8 +244,9 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         },
     )
     def normalize(
-        context: dg.AssetExecutionContext, resources: dg.ResourceParam[Resources]
+        context: dg.AssetExecutionContext,
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
+        resources = assembled(context, WRITES)
         with translate.tried_again(context, MERGED_AGAIN):
             done = _normalized(resources, dataset, dataset.day(context.partition_key))
             if reports_itself(context, _check_name(dataset)):

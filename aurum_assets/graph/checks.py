@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import dagster as dg
 
 from aurum_assets.graph import translate
+from aurum_assets.graph.resources import TABLES, assembled
 from aurum_assets.model.checks import Verdict
 from aurum_assets.resources.settings import Resources
 
@@ -19,6 +20,7 @@ def asset_checks(
     days: dg.PartitionsDefinition,
     described: Mapping[str, str],
     look: Callable[[Resources, str], Iterable[Verdict]],
+    uses: frozenset[str] = TABLES,
 ) -> dg.AssetChecksDefinition:
     """The checks of ``key`` (descriptions by name), which run alone or after a materialization
     from the UI; ``look`` gives their verdicts on a partition. A check that has nothing to judge
@@ -33,10 +35,12 @@ def asset_checks(
         description=f"Reads a day of {key.to_user_string()} and checks it.",
         specs=_specs(key, days, described),
         can_subset=True,
+        required_resource_keys=set(uses),
     )
     def check(
-        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
+        context: dg.AssetCheckExecutionContext,
     ) -> Iterator[dg.AssetCheckResult]:
+        resources = assembled(context, uses)
         wanted = {key.name for key in context.selected_asset_check_keys}
         with translate.translated_failures(context.run.run_id):
             verdicts = [v for v in look(resources, context.partition_key) if v.check in wanted]

@@ -9,8 +9,8 @@ import dagster as dg
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.jobs import Job, asset_keys
+from aurum_assets.graph.resources import TABLES, api_key_of, assembled
 from aurum_assets.graph.under_way import Work, busy
-from aurum_assets.resources.settings import Resources
 
 FINALS_SECONDS = 900
 
@@ -25,6 +25,8 @@ def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefini
     }
     jobs: dict[str, Job] = {job.name: job for _, job in found.values()}
 
+    uses = TABLES | {api_key_of(dataset.operator) for dataset, _ in found.values()}
+
     @dg.sensor(
         name="finals",
         jobs=list(jobs.values()),
@@ -32,10 +34,10 @@ def finals_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefini
         default_status=status,
         description="Asks the operator up to which day final values are published, while a day "
         "lacks them, and starts a run for each such day.",
+        required_resource_keys=set(uses),
     )
-    def finals(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
-    ) -> dg.SensorResult:
+    def finals(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resources = assembled(context, uses)
         with translate.translated_failures():
             datasets = [dataset for dataset, _ in found.values()]
             seen = ingest.find_finals(resources, datasets, busy=busy(context.instance, work))

@@ -16,11 +16,11 @@ import msgspec
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import OWNERS
+from aurum_assets.graph.resources import KEYS, assembled
 from aurum_assets.model.clock import DAY, HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.shown import visible
 from aurum_assets.resources.alerts import Alert, Kind
-from aurum_assets.resources.settings import Resources
 
 HEALTH = dg.AssetKey(["health"])
 _SHOWN, _MOST = 5, 50  # in a sentence; in a table
@@ -62,10 +62,10 @@ def health_definitions(datasets: Sequence[Dataset]) -> dg.Definitions:
         description="Runs the watch, and reports which alerts are open.",
         specs=specs,
         can_subset=True,
+        required_resource_keys=set(KEYS),
     )
-    def check(
-        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
-    ) -> Iterator[dg.AssetCheckResult]:
+    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        resources = assembled(context, KEYS)
         with translate.translated_failures(context.run.run_id):
             alerts = ingest.look(resources, datasets)
         wanted = {key.name for key in context.selected_asset_check_keys}

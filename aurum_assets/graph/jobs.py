@@ -1,6 +1,6 @@
-"""The jobs and schedules: one in-process job a source and cadence, and replay from raw.
+"""The jobs and schedules: one in-process job for each operator and cadence, and replay.
 
-A run costs what it imports, so all datasets of one beat go in one run, one process.
+A run costs what it imports, so all datasets of one schedule group share one run, one process.
 """
 
 import datetime as dt
@@ -15,12 +15,12 @@ from pydantic import Field
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import materialization, partitions, raw_key, table_key
+from aurum_assets.graph.resources import WRITES, assembled
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
 from aurum_assets.model.errors import AurumError
-from aurum_assets.resources.settings import Resources
 
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
@@ -40,12 +40,12 @@ class ScheduleGroup:
     @property
     def described(self) -> str:
         """What its schedule does, for the UI."""
-        said = f"{self.cadence.how_often.capitalize()}: asks {self.operator.title} for"
+        start = f"{self.cadence.how_often.capitalize()}: asks {self.operator.title} for"
         if self.cadence.within_the_day:
-            return f"{said} today's newest values, and after midnight for yesterday's last ones."
+            return f"{start} today's newest values, and after midnight for yesterday's last ones."
         if self.cadence.ahead:
-            return f"{said} tomorrow, which is published ahead."
-        return f"{said} the days that ended or became final, and for lists of today."
+            return f"{start} tomorrow, which is published ahead."
+        return f"{start} the days that ended or became final, and for lists of today."
 
     def feeds(self, config: DatasetConfig) -> list[Feed]:
         """The feeds of a dataset that it asks."""
@@ -54,7 +54,7 @@ class ScheduleGroup:
 
 
 def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
-    """The beats of all datasets: a job's assets must have the same partitions.
+    """The schedule groups of all datasets: a job's assets must have the same partitions.
 
     Most datasets of a source share theirs, and so ``op_daily``; one that begins on another day,
     or is published ahead, has a job of its own, ``op_da_lmp_daily``. So has an offset that is
@@ -78,7 +78,7 @@ def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
 def _groups_at(
     cadence: CadenceName, offset: int, suffix: str, ours: Sequence[Pair]
 ) -> list[ScheduleGroup]:
-    """The beats of one source, cadence and offset: one a partitions definition."""
+    """The groups of one operator, cadence and offset: one for each partitions definition."""
     operator = ours[0][0].operator
     usual = Counter(partitions(d, c) for d, c in ours).most_common(1)[0][0]
     shared = tuple((d, c) for d, c in ours if partitions(d, c) == usual)
@@ -116,9 +116,9 @@ def asset_keys(datasets: Iterable[Dataset]) -> list[dg.AssetKey]:
 
 
 def cadence_schedule(job: Job, group: ScheduleGroup, *, running: bool) -> dg.ScheduleDefinition:
-    """Asks for the partitions that the beat is about; around midnight for yesterday's too.
+    """A schedule that requests the group's partitions; around midnight yesterday's too.
 
-    A run holds the datasets that its partition is about, and no others of the job.
+    A run has only the datasets of the job that its partition concerns.
     """
     known = {d.key: d for d, _ in group.pairs}
 
@@ -148,7 +148,7 @@ def cadence_schedule(job: Job, group: ScheduleGroup, *, running: bool) -> dg.Sch
 
 
 def asked_by(group: ScheduleGroup, now: dt.datetime) -> Mapping[str, dict[str, list[str]]]:
-    """Partition -> dataset -> feeds that ``beat`` asks for at ``now``: none before the first day.
+    """Partition -> dataset -> feeds that ``group`` asks for at ``now``: none before the first day.
 
     A feed with ``again_days`` is asked for those days too.
     """
@@ -199,10 +199,12 @@ def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
         name="replay",
         description="Rebuilds the days of a table, first to last, from the archived answers.",
         out={},
+        required_resource_keys=set(WRITES),
     )
     def replay(
-        context: dg.OpExecutionContext, config: ReplayConfig, resources: dg.ResourceParam[Resources]
+        context: dg.OpExecutionContext, config: ReplayConfig
     ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+        resources = assembled(context, WRITES)
         dataset, days = _asked_days(known, config)
         failed = []
         for day in days:

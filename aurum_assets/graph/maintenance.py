@@ -12,6 +12,7 @@ from pydantic import Field
 from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.purge import purge
+from aurum_assets.graph.resources import TABLES, assembled
 from aurum_assets.operators import OPERATORS
 from aurum_assets.resources.settings import Resources
 
@@ -87,12 +88,12 @@ def maintenance_job() -> dg.JobDefinition:
         description="Rewrites closed days, expires snapshots, deletes unreferenced files, "
         "purges old runs. The archive is never touched.",
         out=dg.Out(dg.Nothing),
+        required_resource_keys=set(TABLES),
     )
     def maintain(
-        context: dg.OpExecutionContext,
-        config: MaintenanceConfig,
-        resources: dg.ResourceParam[Resources],
+        context: dg.OpExecutionContext, config: MaintenanceConfig
     ) -> Iterator[dg.Output[None]]:
+        resources = assembled(context, TABLES)
         ours = dagster_part(context.instance, resources, dry_run=config.dry_run, limit=_RUNS)
         with translate.translated_failures(context.run_id):
             parts = ingest.parts_of(resources, dry_run=config.dry_run, others=[ours])

@@ -12,12 +12,14 @@ import dagster as dg
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import MERGED_AGAIN, OWNERS, partitions, table_key
 from aurum_assets.graph.checks import asset_checks, report, reports_itself
+from aurum_assets.graph.resources import LAKE, assembled
 from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
 from aurum_assets.reference.checks import CHECKS, checks_of
 from aurum_assets.reference.crosswalk import Reference
+from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.settings import Resources
 
 _AFTER_THE_DATASETS = "45 7 * * *"  # theirs begin at 06:30
@@ -34,10 +36,10 @@ def reference_key(reference: Reference) -> dg.AssetKey:
 
 
 def reference_definitions(
-    resources: Resources, datasets: Sequence[Dataset], *, running: bool
+    configuration: Configuration, datasets: Sequence[Dataset], *, running: bool
 ) -> dg.Definitions:
     """Assets, checks, job and schedule of the reference tables, fed by ``datasets``."""
-    days = partitions(CALENDAR, resources.config(CALENDAR))
+    days = partitions(CALENDAR, configuration.datasets[CALENDAR.key])
     job = dg.define_asset_job(
         "reference_daily",
         selection=dg.AssetSelection.assets(*map(reference_key, REFERENCES)).without_checks(),
@@ -99,15 +101,17 @@ def reference_asset(
             "key": ", ".join(reference.table.key),
         },
         output_required=False,
+        required_resource_keys=set(LAKE),
     )
     def look(
-        context: dg.AssetExecutionContext, resources: dg.ResourceParam[Resources]
+        context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
+        resources = assembled(context, LAKE)
         with translate.tried_again(context, MERGED_AGAIN):
             done = observe(resources, reference, dt.date.fromisoformat(context.partition_key))
         if not done.seen:
-            said = "%s: no table names anything on %s: not materialized"
-            context.log.warning(said, reference.key, context.partition_key)
+            message = "%s: no table names anything on %s: not materialized"
+            context.log.warning(message, reference.key, context.partition_key)
             return
         if reports_itself(context, _check_name(reference)):
             report(context, done.verdicts, key)
@@ -125,7 +129,9 @@ def reference_checks(
         return recall(resources, reference, dt.date.fromisoformat(day))
 
     described = {name: CHECKS[name][0] for name in checks_of(reference)}
-    return asset_checks(_check_name(reference), reference_key(reference), days, described, look)
+    return asset_checks(
+        _check_name(reference), reference_key(reference), days, described, look, LAKE
+    )
 
 
 def _check_name(reference: Reference) -> str:

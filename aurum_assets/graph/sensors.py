@@ -13,6 +13,7 @@ from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.finals import finals_sensor
 from aurum_assets.graph.jobs import Job, asset_keys
+from aurum_assets.graph.resources import TABLES, api_key_of, assembled
 from aurum_assets.graph.under_way import Work, busy
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Probe
@@ -52,10 +53,10 @@ def _gap_sensor(work: Work, status: dg.DefaultSensorStatus) -> dg.SensorDefiniti
         description="Asks again for days that lack intervals, as long as the operator still has "
         "them: at most AURUM_REPAIRS days of each operator at a tick, and less and less often "
         "while a day stays incomplete.",
+        required_resource_keys=set(TABLES),
     )
-    def gaps(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
-    ) -> dg.SensorResult:
+    def gaps(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        resources = assembled(context, TABLES)
         beyond = [
             key for key, d in known.items() if not ingest.requirements(d, resources.config(d))
         ]
@@ -112,6 +113,7 @@ def _probe_sensor(
     The schedule asks at its own time in any case; the sensor continues until the day begins, for
     late publications. Its cursor: the day, and until when no request is made.
     """
+    uses = TABLES | {api_key_of(dataset.operator)}
 
     @dg.sensor(
         name=f"{dataset.key}_is_out",
@@ -120,10 +122,12 @@ def _probe_sensor(
         default_status=status,
         description=f"Asks {probe.path} from {probe.earliest:%R} ({dataset.operator.zone}) on "
         "whether tomorrow is published, and for tomorrow once it is.",
+        required_resource_keys=set(uses),
     )
     def is_out(
-        context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
+        context: dg.SensorEvaluationContext,
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        resources = assembled(context, uses)
         now = resources.now()
         today = dataset.operator.day_of(now)
         day = today.plus(feed.offset_days)

@@ -136,7 +136,7 @@ def _home(resources: Resources) -> Finding:
 
 def _place(resources: Resources) -> Finding:
     """Whether the tables name their files where home and warehouse are now."""
-    catalog, lake = resources.backends.catalog, resources.lake.within(PATIENCE)
+    catalog, lake = resources.lake.configured, resources.lake.within(PATIENCE)
     if not (catalog or resources.exists):
         return Finding("place", "off", said="there is no table yet")
     if catalog and catalog["type"] != "sql":
@@ -151,13 +151,13 @@ def _place(resources: Resources) -> Finding:
 
 def _config(resources: Resources) -> Finding:
     enabled = [c.enabled for c in resources.configuration.datasets.values()]
-    said = f"{sum(enabled)} of {len(enabled)} datasets enabled, {resources.backends.environment}"
+    said = f"{sum(enabled)} of {len(enabled)} datasets enabled, {resources.environment}"
     return Finding("config", "ok", str(resources.config_folder.resolve()), said)
 
 
 def _archive(resources: Resources) -> Finding:
     found = resources.archive.check(PATIENCE)
-    default = found.state == "ok" and not resources.backends.archive
+    default = found.state == "ok" and not resources.archive.settings.place
     return replace(found, state="embedded default") if default else found
 
 
@@ -182,7 +182,7 @@ def _maintenance(resources: Resources) -> Finding:
 def _operator(resources: Resources, operator: Operator) -> Finding:
     """Ask for the smallest thing that the operator has, unless no run may ask now."""
     config = resources.configuration.operators[operator.name]
-    where = masked(resources.base_urls.get(operator.name) or config.base_url)
+    where = masked(resources.base_urls[operator.name])
     credentials = resources.credentials.get(operator.name)
     if operator.credentials and (credentials is None or not credentials.given):
         variables = ", or ".join(operator.credentials)

@@ -58,7 +58,7 @@ def _drafts(resources: Resources) -> Iterator[Path]:
     if isinstance(resources.archive.store, Folder):
         yield from _below(resources.archive.store.root)
     yield from _below(resources.root / "spool")
-    file = resources.backends.metrics_file
+    file = resources.metrics.file
     places = [
         (resources.root, _STORE),
         (resources.root / "config", _REVIEWED),

@@ -50,7 +50,7 @@ def newest_published(resources: Resources, dataset: Dataset, feed: Feed) -> dt.d
 
 
 def _newest(api: ApiClient, dataset: Dataset, feed: Feed) -> dt.datetime:
-    newest = dataset.operator.newest_said
+    newest = dataset.operator.newest_in
     if feed.probe is None or newest is None:
         msg = f"{dataset.key}: feed {feed.name} has no probe in config that says what is published"
         raise ConfigError(msg)
@@ -226,7 +226,7 @@ def _answers_as_ever(
 ) -> bool:
     """Whether an endpoint that is only documented gave the live server's usual answer."""
     config = resources.config(dataset)
-    return not config.is_live(endpoint) and config.is_spoken(dialect)
+    return not config.is_live(endpoint) and config.is_live_dialect(dialect)
 
 
 def _state_of(error: AurumError) -> EndpointState:

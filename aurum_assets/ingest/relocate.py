@@ -35,7 +35,7 @@ def relocate(
     missing nothing is written: ``LakeDamaged`` names the first. Raises ``ConfigError`` where the
     catalog itself decides where its tables are (REST, Glue).
     """
-    catalog = resources.backends.catalog
+    catalog = resources.lake.configured
     if catalog and catalog["type"] != "sql":
         msg = (
             f"{described(catalog)} decides by itself where its tables are, so they cannot be "

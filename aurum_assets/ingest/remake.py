@@ -70,15 +70,14 @@ def remake(
     """
     whole = set(datasets) == set(DATASETS)
     sighted = {r.key: _sighted(resources, r) for r in REFERENCES} if whole else {}
-    if not whole or resources.backends.catalog:
+    if not whole or resources.lake.configured:
         done = Remade(kept=_set_aside(resources, datasets, whole=whole))
-        _fill(replace(resources), datasets, days, sighted, publish, step, done)
+        _fill(resources.anew(), datasets, days, sighted, publish, step, done)
         return done
     done, place = Remade(), resources.root / "lake-new"
     shutil.rmtree(place, ignore_errors=True)  # of one that was killed
     with draft(place):
-        beside = replace(resources)
-        vars(beside)["lake"] = Lake.local(place)
+        beside = replace(resources, lake=Lake.local(place))
         _fill(beside, datasets, days, sighted, publish, step, done)
         beside.lake.close()
         done.kept = _take_the_place(resources, place)
@@ -115,7 +114,7 @@ def _set_aside(resources: Resources, datasets: Sequence[Dataset], *, whole: bool
     """Move the tables of ``datasets`` aside while no process of this machine writes."""
     tables = [t for d in datasets for t in (d.table, d.table.history)]
     with _no_writers(resources, datasets):
-        if resources.backends.catalog:
+        if resources.lake.configured:
             if whole:
                 tables += [QUARANTINE, *(t for r in REFERENCES for t in (r.table, r.sightings))]
             return resources.lake.set_aside(tables, None)

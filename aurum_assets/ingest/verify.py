@@ -54,7 +54,7 @@ class _Counting(Archive):
     """An archive that records what is read: hashes of intact snapshots, paths without a seal."""
 
     def __init__(self, archive: Archive) -> None:
-        super().__init__(archive.store)
+        super().__init__(archive.store, archive.settings)
         self.hashes: set[str] = set()
         self.unsealed: set[str] = set()
 
@@ -172,8 +172,7 @@ def _verify_once(resources: Resources, dataset: Dataset, day: OperatingDay) -> V
     found = Verified(dataset.key, day.key)
     identifiers = resources.archive.identifiers(dataset.archive_name, day.key)
     counting = _Counting(resources.archive)
-    own = replace(resources)
-    own.archive = counting
+    own = replace(resources, archive=counting)
     stored = _stored(resources, dataset, day)
     snapshots, unusable = conform_all(own, dataset, day, identifiers, keep=False)
     found.objects, found.rows = len(identifiers), len(stored.rows)

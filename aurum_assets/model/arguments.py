@@ -114,11 +114,16 @@ def of_type(given: _T, kind: type[_T], example: str) -> _T:
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """The full name by its part after the operator, where only one of ``names`` has it."""
+    """The whole name by its part behind the operator.
+
+    Where two operators have the same part, it stays the first one's in ``names``: what was written
+    before the second one came keeps its meaning.
+    """
     known = list(names)
-    parts = [name.partition("_")[2] for name in known]
-    pairs = zip(parts, known, strict=True)
-    return {s: n for s, n in pairs if s and parts.count(s) == 1 and s not in known}
+    found: dict[str, str] = {}
+    for name in known:
+        found.setdefault(name.partition("_")[2], name)
+    return {short: name for short, name in found.items() if short and short not in known}
 
 
 def _near(given: str, names: Mapping[str, str]) -> list[str]:

@@ -81,6 +81,9 @@ NATIVE_LOAD_BTM_PV = Column(
     nullable=True,
 )
 
+AREA_ID = Column("location_id", TEXT, "The operator's number of the area; 32 is the NEPOOL area.")
+HOURLY_LOAD = Column("load", NUMBER, "System load of the hour, as the operator totals it.", _POWER)
+
 LOAD_ZONE_ID = Column("load_zone_id", TEXT, "The operator's number of the load zone.")
 LOAD_ZONE_NAME = Column(
     "load_zone_name", TEXT, "The operator's name of the load zone.", nullable=True

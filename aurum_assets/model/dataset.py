@@ -1,4 +1,4 @@
-"""The words for where data comes from: source, endpoint, feed, dataset, snapshot.
+"""Declarations of where data comes from: endpoint, feed, dataset, snapshot.
 
 Code declares what a parser depends on (``Dataset``, ``Dialect``); configuration what an operator
 tunes (``DatasetConfig``, ``SourceConfig``), read from ``config/*_ingest_datasets.json``.
@@ -266,9 +266,9 @@ class DatasetConfig:
 
     def is_live(self, endpoint: Endpoint) -> bool:
         """Whether the operator's live server has ``endpoint``."""
-        return self.is_spoken(endpoint.dialect)
+        return self.is_live_dialect(endpoint.dialect)
 
-    def is_spoken(self, dialect: str) -> bool:
+    def is_live_dialect(self, dialect: str) -> bool:
         """Whether the operator's live server answers in ``dialect``."""
         if self.live_dialects is None:
             return dialect != "documented"

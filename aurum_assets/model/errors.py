@@ -78,7 +78,7 @@ class NotYetPublished(SourceUnavailable):
 
 
 class SourceRefused(SourceError, Refused):
-    """The operator said no (any 4xx but 408 and 429): asking again cannot help."""
+    """The operator refused (any 4xx but 408 and 429): asking again cannot help."""
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
@@ -132,7 +132,7 @@ class Overtaken(AurumError):
 
 
 class LakeUnreachable(Transient):
-    """The lake's catalog does not answer, or not whether a commit landed: ask again later."""
+    """The lake's catalog does not answer, or a commit's outcome is unknown: ask again later."""
 
 
 class StoreError(AurumError):

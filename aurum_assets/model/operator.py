@@ -153,7 +153,7 @@ class Operator:
     the next page, absolute or relative to the answer's; None on the last page. Each page is a
     snapshot of its own.
 
-    ``newest_said`` reads the answer to a ``Probe``, whose record is ``info``: the start (UTC) of
+    ``newest_in`` reads the answer to a ``Probe``, whose record is ``info``: the start (UTC) of
     the newest interval that is published; ``MalformedPayload`` where it does not say. None where
     nobody can be probed.
 
@@ -171,7 +171,7 @@ class Operator:
     registration: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     next_page: Callable[[bytes, Mapping[str, str]], str | None] | None = None
-    newest_said: Callable[[bytes], dt.datetime] | None = None
+    newest_in: Callable[[bytes], dt.datetime] | None = None
     info: type[msgspec.Struct] | None = None
     about: str = ""
     fields: Notes = field(default_factory=dict)

@@ -6,9 +6,9 @@ a catalog.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import polars as pl
 import polars_hash  # noqa: F401  registers the .chash namespace on expressions
@@ -224,8 +224,13 @@ class Table:
             frame = frame.with_columns(pl.col(n).cast(t[0]) for n, t in wrong.items())
         return frame
 
-    def all_rules(self, day: OperatingDay | None, slack: dt.timedelta = CLOCK_SLACK) -> list[Rule]:
+    def all_rules(
+        self, day: OperatingDay | None, slack: dt.timedelta = CLOCK_SLACK
+    ) -> tuple[Rule, ...]:
         """The table's own rules, and those derived from its columns and the ``day``."""
+        return _all_rules(self, day, slack)
+
+    def _rules_of_columns(self) -> list[Rule]:
         required = [c.name for c in self.columns if not c.nullable and c.name != "record_hash"]
         rules = [
             Rule(f"{n}_is_present", pl.col(n).is_not_null(), self.key, "contract") for n in required
@@ -238,7 +243,7 @@ class Table:
                 within = pl.col(column.name).is_between(*BOUNDS[column.unit])
                 within |= ~pl.col(column.name).is_finite()  # which has a rule of its own
                 rules.append(Rule(f"{column.name}_is_possible", within, (column.name,)))
-        return [*rules, *self._stamp_rules(day, slack), *self.rules]
+        return rules
 
     def _stamp_rules(self, day: OperatingDay | None, slack: dt.timedelta) -> list[Rule]:
         """The rules derived from the columns of instants, some of them for ``day``."""
@@ -282,11 +287,16 @@ class Table:
         return kept, broken
 
 
+@lru_cache(maxsize=256)  # each check of a day asks for the same
+def _all_rules(table: Table, day: OperatingDay | None, slack: dt.timedelta) -> tuple[Rule, ...]:
+    return (*table._rules_of_columns(), *table._stamp_rules(day, slack), *table.rules)  # noqa: SLF001
+
+
 DUPLICATE_RULE = "key_is_said_once"
 UNREADABLE_RULE = "record_can_be_read"
 
 
-def _explain(rows: pl.DataFrame, rules: list[Rule]) -> pl.DataFrame:
+def _explain(rows: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     """``position, rules, reason`` of rows that break at least one of ``rules``."""
     broken = [pl.when(~r.holds.fill_null(value=True)).then(pl.lit(r.name)) for r in rules]
     reasons = [

@@ -144,6 +144,11 @@ class Alerts:
         self._events = events
 
     @property
+    def webhook(self) -> str:
+        """The address that is told; empty where there is none. A secret."""
+        return self._webhook
+
+    @property
     def open(self) -> list[Alert]:
         """The open alerts, oldest first."""
         if not self._path.exists():

@@ -136,11 +136,37 @@ def endpoint_of(identifier: str) -> str:
     return identifier.partition("-")[2].rpartition("-")[0]
 
 
-class Archive:
-    """Snapshots and rejected bytes in a store."""
+CONNECT_SECONDS, READ_SECONDS, TRIES = 3.0, 8.0, 3
 
-    def __init__(self, store: Store) -> None:
+
+@dataclass(frozen=True)
+class ArchiveSettings:
+    """Which store: ``place`` is ``file:/folder`` or ``s3://bucket/prefix``, empty for the home's.
+
+    The others are of S3; empty, they are what AWS tools find by themselves. ``waits``: seconds to
+    connect and of silence, and how often a request is tried.
+    """
+
+    place: str = ""
+    endpoint: str = ""
+    region: str = ""
+    profile: str = ""
+    waits: tuple[float, float, int] = (CONNECT_SECONDS, READ_SECONDS, TRIES)
+
+    @property
+    def identity(self) -> str:
+        """Which archive this is to all machines; empty where other homes may have one like it."""
+        if not self.place.startswith("s3://"):
+            return ""
+        return hashlib.sha256(f"{self.endpoint} {self.place}".encode()).hexdigest()[:16]
+
+
+class Archive:
+    """Snapshots and rejected bytes in a store; ``settings``: what it was opened with."""
+
+    def __init__(self, store: Store, settings: ArchiveSettings = ArchiveSettings()) -> None:
         self.store = store
+        self.settings = settings
 
     @property
     def uri(self) -> str:

@@ -36,8 +36,8 @@ def schema() -> dict[str, Any]:
 def _unwrap(part: Any) -> None:  # noqa: ANN401  whatever JSON holds
     """Take the line breaks of the source out of every description."""
     if isinstance(part, dict):
-        if isinstance(said := part.get("description"), str):
-            part["description"] = " ".join(said.split())
+        if isinstance(text := part.get("description"), str):
+            part["description"] = " ".join(text.split())
         for inner in part.values():
             _unwrap(inner)
 

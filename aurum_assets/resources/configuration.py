@@ -114,7 +114,7 @@ def _current(file: Path) -> bytes:
     try:
         raw = msgspec.json.decode(text)
     except msgspec.DecodeError:
-        return text  # refused in words that say where
+        return text  # refused later, with its place
     if not isinstance(raw, dict):
         return text
     raw.pop("$schema", None)
@@ -138,7 +138,7 @@ def _current(file: Path) -> bytes:
 
 
 def _objects(value: object) -> list[dict[str, Any]]:
-    """The JSON objects of a list; what is none is refused later, in words that say where."""
+    """The JSON objects of a list; others are refused later, with their place."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
@@ -159,7 +159,7 @@ def _without_types(said: Any) -> Any:  # noqa: ANN401  whatever JSON holds
     found: dict[str, Any] = {}
     for fields in said.values() if isinstance(said, dict) else [said]:
         if not isinstance(fields, dict):
-            return said  # refused in words that say where
+            return said  # refused later, with its place
         for name, one in fields.items():
             if isinstance(one, dict):
                 found[name] = {k: v for k, v in one.items() if k != "type"}
@@ -264,7 +264,7 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
     if feed.probe is None:
         return
     key, path = f"feeds.{feed.name}.probe", feed.probe.path
-    if dataset.operator.newest_said is None or feed.asks == "now":
+    if dataset.operator.newest_in is None or feed.asks == "now":
         expected = "none: its source has nothing to probe, or the feed asks for no day"
         raise _wrong(file, dataset.key, key, expected, repr(path))
     if not path.startswith("/") or "{" in path:

@@ -90,6 +90,11 @@ class Events:
         return reason if time.monotonic() - since < AGAIN else ""
 
     @property
+    def brokers(self) -> Brokers:
+        """Who is told."""
+        return self._brokers
+
+    @property
     def configured(self) -> bool:
         """Whether anybody is told anything."""
         return bool(self._brokers.servers)

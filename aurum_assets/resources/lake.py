@@ -132,7 +132,10 @@ class TableSummary:
 
 
 class Lake:
-    """Iceberg tables by ``Table`` declaration, behind any catalog that pyiceberg can load."""
+    """Iceberg tables by ``Table`` declaration, behind any catalog that pyiceberg can load.
+
+    ``configured``: the properties of a catalog in the place of the embedded one; empty with that.
+    """
 
     def __init__(
         self,
@@ -150,6 +153,19 @@ class Lake:
         self._patience = patience
         self._planned: tuple[Any, tuple[FileScanTask, ...]] | None = None
         self._holdings = Holdings()
+        self.configured: Mapping[str, str] = {}
+
+    def anew(self) -> "Lake":
+        """This lake as another process would open it."""
+        found = Lake(
+            self._properties,
+            sleep=self._sleep,
+            catalog=self._given,
+            locks=self._locks,
+            patience=self._patience,
+        )
+        found.configured = self.configured
+        return found
 
     @classmethod
     def local(cls, root: Path) -> "Lake":
@@ -167,7 +183,14 @@ class Lake:
     @classmethod
     def remote(cls, properties: Mapping[str, str], root: Path) -> "Lake":
         """A lake in the catalog of ``properties``; this machine's lock files are in ``root``."""
-        return cls(properties, locks=root.resolve())
+        found = cls(properties, locks=root.resolve())
+        found.configured = dict(properties)
+        return found
+
+    @classmethod
+    def of(cls, configured: Mapping[str, str], root: Path) -> "Lake":
+        """``remote`` where a catalog is ``configured``, else ``local``; ``root``: the folder."""
+        return cls.remote(configured, root) if configured else cls.local(root)
 
     def within(self, patience: float) -> "Lake":
         """This lake, giving up what is away after ``patience`` seconds."""

@@ -58,7 +58,7 @@ class Metric:
 # Names without the prefix ``aurum_`` and, for counters, without ``_total``.
 METRICS: Mapping[str, Metric] = {
     "collected": Metric("counter", "Answers that were archived."),
-    "duplicates": Metric("counter", "Answers that said what the last one had said."),
+    "duplicates": Metric("counter", "Answers identical to the latest snapshot of their request."),
     "failures": Metric("counter", "Verbs that ended in an error.", ("verb", "error")),
     "quarantined_rows": Metric("counter", "Records that were newly quarantined."),
     "rejected_snapshots": Metric("counter", "Answers of which nothing could be read."),
@@ -109,10 +109,10 @@ class Metrics:
         clock: Callable[[], dt.datetime],
         file: Path | None = None,
     ) -> None:
+        self.file = file
         self._path = path
         self._clock = clock
         self._environment = environment
-        self._file = file
         self._pending = _Pending()
 
     @contextlib.contextmanager
@@ -164,8 +164,8 @@ class Metrics:
             with transaction(self._path, SCHEMA) as db:
                 db.executemany(_ADD, added)
                 db.executemany(_SET, held)
-            if self._file is not None:
-                self.write(self._file)
+            if self.file is not None:
+                self.write(self.file)
         except (ConfigError, OSError) as error:
             log.warning("these counts are lost", reason=str(error), counts=len(added))
 
@@ -181,15 +181,15 @@ class Metrics:
 
     def check(self) -> Finding:
         """Write the metrics beside their file, as a run does, and remove that. Raises nothing."""
-        if self._file is None:
+        if self.file is None:
             return Finding("metrics", "off")
-        where, remedy = str(self._file), "set AURUM_METRICS_FILE elsewhere"
+        where, remedy = str(self.file), "set AURUM_METRICS_FILE elsewhere"
         try:
-            with draft(check_file(self._file.parent)) as file:
+            with draft(check_file(self.file.parent)) as file:
                 self.write(file)
         except (ConfigError, OSError) as error:
             return Finding("metrics", "broken", where, f"cannot be written: {error}", remedy)
-        if self._file.suffix != ".prom":
+        if self.file.suffix != ".prom":
             remedy = "name it *.prom: node_exporter reads no other file"
             return Finding("metrics", "unsure", where, "is not named *.prom", remedy)
         return Finding("metrics", "ok", where, "can be written")

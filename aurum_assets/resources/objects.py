@@ -40,7 +40,16 @@ from aurum_assets.model.errors import (
 )
 from aurum_assets.model.finding import Finding, broken
 from aurum_assets.resources import hosts
-from aurum_assets.resources.archive import Store, Stored, sealed
+from aurum_assets.resources.archive import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    TRIES,
+    Archive,
+    ArchiveSettings,
+    Store,
+    Stored,
+    sealed,
+)
 from aurum_assets.resources.scratch import check_file, check_name, draft
 
 if TYPE_CHECKING:  # imported where they are first used: a run without S3 does not pay for them
@@ -48,14 +57,9 @@ if TYPE_CHECKING:  # imported where they are first used: a run without S3 does n
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
-    from aurum_assets.resources.settings import Backends
-
 _T = TypeVar("_T")
 
 SECONDS = 30.0
-_CONNECT_SECONDS = 3.0
-_READ_SECONDS = 8.0
-_TRIES = 3
 _OPENINGS = 3
 _STEP_NS = 2_000_000_000  # the coarsest step of a file system's stamps
 QUIET_SECONDS = 60.0  # for which a place that was silent is not asked
@@ -96,12 +100,17 @@ _PASSING = {
 }
 
 
-def open_store(backends: "Backends", default: Path) -> Store:
+def open_archive(settings: ArchiveSettings, default: Path) -> Archive:
+    """The archive of ``settings``; nothing is asked or written. Raises like ``open_store``."""
+    return Archive(open_store(settings, default), settings)
+
+
+def open_store(settings: ArchiveSettings, default: Path) -> Store:
     """The store that ``AURUM_ARCHIVE`` names, the folder ``default`` where it is empty.
 
     Raises ``ConfigError`` where it names none.
     """
-    archive = backends.archive
+    archive = settings.place
     if not archive:
         return Folder(default)
     url = urlsplit(archive)
@@ -112,9 +121,10 @@ def open_store(backends: "Backends", default: Path) -> Store:
         return S3(
             url.netloc,
             url.path.strip("/"),
-            endpoint=backends.s3_endpoint,
-            region=backends.s3_region,
-            profile=backends.aws_profile,
+            endpoint=settings.endpoint,
+            region=settings.region,
+            profile=settings.profile,
+            waits=settings.waits,
         )
     found = f"{archive!r}" if plain else "more than a place"  # what it holds may be a secret
     if plain and not url.scheme:
@@ -293,13 +303,14 @@ class S3:
         endpoint: str = "",
         region: str = "",
         profile: str = "",
+        waits: tuple[float, float, int] = (CONNECT_SECONDS, READ_SECONDS, TRIES),
         page: int = 1000,
         seconds: float = math.inf,
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._endpoint, self._region, self._profile = endpoint, region, profile
-        self._page, self._seconds = page, seconds
+        self._waits, self._page, self._seconds = waits, page, seconds
 
     @property
     def uri(self) -> str:
@@ -323,7 +334,7 @@ class S3:
         from botocore.exceptions import ClientError
 
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(TRIES)):
             try:
                 put = client.put_object(
                     Bucket=self._bucket,
@@ -340,7 +351,7 @@ class S3:
                     break
                 if _code(error) not in _PASSING or not left:
                     raise
-                time.sleep(0.1 * (_TRIES - left))
+                time.sleep(0.1 * (TRIES - left))
             else:
                 etag, version = put["ETag"].strip('"'), put.get("VersionId", "")
                 return Stored(key, etag, version, len(body), created=True)
@@ -362,7 +373,7 @@ class S3:
         """One object; an answer that breaks off is asked for again, which no library does."""
         from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError
 
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(TRIES)):
             found = client.get_object(
                 Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED"
             )
@@ -442,7 +453,7 @@ class S3:
     @cached_property
     def _client(self) -> "S3Client":
         try:
-            return bounded_client(self._endpoint, self._region, self._profile)
+            return bounded_client(self._endpoint, self._region, self._profile, self._waits)
         except ValueError:
             msg = "environment variable AURUM_S3_ENDPOINT: expected an address as https://host:port"
             raise ConfigError(msg) from None  # the library's message holds what was found
@@ -555,58 +566,44 @@ class S3:
 
 
 @cache
-def bounded_client(endpoint: str, region: str, profile: str) -> "S3Client":
-    """A client by dagster-aws' ``S3Resource``, which by itself waits a minute five times over.
+def bounded_client(
+    endpoint: str,
+    region: str,
+    profile: str,
+    waits: tuple[float, float, int] = (CONNECT_SECONDS, READ_SECONDS, TRIES),
+) -> "S3Client":
+    """A client by dagster-aws' ``S3Resource``, with bounds: ``waits``, see ``ArchiveSettings``.
 
     One for a process and place: it takes 0.2 s to make, and threads may share it.
     """
-    import boto3
-    from botocore.config import Config
-    from dagster_aws.s3 import S3Resource
+    from aurum_assets.resources.bounded_s3 import BoundedS3Resource
 
-    class BoundedS3Resource(S3Resource):
-        """``S3Resource`` that bounds how long it waits."""
-
-        connect_timeout: float = _CONNECT_SECONDS
-        read_timeout: float = _READ_SECONDS
-
-        def get_client(self) -> Any:  # noqa: ANN401  as S3Resource has it
-            config = Config(
-                connect_timeout=self.connect_timeout,
-                read_timeout=self.read_timeout,
-                retries={"mode": "standard", "total_max_attempts": self.max_attempts},
-            )
-            return boto3.Session(profile_name=self.profile_name).client(
-                "s3",
-                region_name=self.region_name,
-                endpoint_url=self.endpoint_url,
-                config=config,
-            )
-
-    resource = BoundedS3Resource(
+    connect, read, tries = waits
+    client: S3Client = BoundedS3Resource(
         endpoint_url=endpoint or None,
         region_name=region or None,
         profile_name=profile or None,
-        max_attempts=_TRIES,
-    )
-    client: S3Client = resource.get_client()
+        connect_timeout=connect,
+        read_timeout=read,
+        max_attempts=tries,
+    ).get_client()
     return client
 
 
-def s3_properties(backends: "Backends") -> dict[str, str]:
+def s3_properties(settings: ArchiveSettings) -> dict[str, str]:
     """The properties of pyiceberg for a warehouse on the same S3 as the archive.
 
     Credentials are not among them: they come from where AWS tools look. A profile is made known to
     these through ``AWS_PROFILE``, for pyarrow takes none as an argument.
     """
-    if backends.aws_profile:
-        os.environ["AWS_PROFILE"] = backends.aws_profile
+    if settings.profile:
+        os.environ["AWS_PROFILE"] = settings.profile
     found = {
-        "s3.endpoint": backends.s3_endpoint,
+        "s3.endpoint": settings.endpoint,
         # with an endpoint of its own nobody at AWS can tell where the bucket is
-        "s3.region": backends.s3_region or ("us-east-1" if backends.s3_endpoint else ""),
-        "s3.profile-name": backends.aws_profile,
-        "s3.connect-timeout": str(_CONNECT_SECONDS),
+        "s3.region": settings.region or ("us-east-1" if settings.endpoint else ""),
+        "s3.profile-name": settings.profile,
+        "s3.connect-timeout": str(CONNECT_SECONDS),
         "s3.request-timeout": str(SECONDS),
     }
     return {name: value for name, value in found.items() if value}

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from aurum_assets.model.dataset import OperatorConfig
+from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.finding import Finding
 from aurum_assets.resources import hosts
 from aurum_assets.resources.limits import LONGEST_PAUSE, Rates, SqliteLimiter
@@ -63,6 +64,11 @@ class RedisServer:
         self._slow = 0.0
         self._why = ""
         self.degraded = ""
+
+    @property
+    def url(self) -> SecretStr:
+        """Its address, with what may be a password."""
+        return self._url
 
     def ask(self, command: Callable[["Redis"], Any]) -> Any:  # noqa: ANN401  what Redis answers
         """The answer to ``command``. Raises ``OutOfReach``."""
@@ -152,6 +158,33 @@ class RedisServer:
 def redis_at(url: str) -> RedisServer:
     """The Redis at ``url``, one for all homes of a process, so that its outage is shared."""
     return RedisServer(SecretStr(url))
+
+
+def redis_url(url: str, host: str, port: int, db: int) -> str:
+    """The address that the environment describes: AURUM_REDIS_URL counts before REDIS_HOST.
+
+    Empty where there is none. Raises ``ConfigError`` naming the variable, never what it holds.
+    """
+    name = "AURUM_REDIS_URL" if url else "REDIS_HOST"
+    if not url and host:
+        url = f"redis://{f'[{host}]' if ':' in host else host}:{port}/{db}"
+    if url and not _is_redis_url(url):
+        msg = (
+            f"environment variable {name}: expected redis://, rediss:// or unix:// as in "
+            "redis://:password@host:6379/0, with / # ? @ % of a password as %2F %23 %3F %40 %25; "
+            "found something else"
+        )
+        raise ConfigError(msg)
+    return url
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = parts.port != 0 and (parts.path if parts.scheme == "unix" else parts.hostname)
+    except ValueError:
+        return False
+    return parts.scheme in {"redis", "rediss", "unix"} and bool(named)
 
 
 def _connected(url: str) -> "Redis":
@@ -298,17 +331,28 @@ return living
 class RedisState:
     """``State`` for all machines that share a Redis, below ``prefix``; ``local`` while it is out.
 
+    A ``prefix`` that is a function is called with the first use.
+
     ``keys`` reads a sorted set of the names and never scans the database. The entries of a state
     that is not ``listed`` are not in that set: a million of them cost no more than necessary.
     """
 
     def __init__(
-        self, server: RedisServer, prefix: str, local: State, *, listed: bool = True
+        self,
+        server: RedisServer,
+        prefix: str | Callable[[], str],
+        local: State,
+        *,
+        listed: bool = True,
     ) -> None:
         self._server = server
-        self._prefix = prefix
+        self._given_prefix = prefix
         self._local = local
         self._listed = listed
+
+    @functools.cached_property
+    def _prefix(self) -> str:
+        return self._given_prefix if isinstance(self._given_prefix, str) else self._given_prefix()
 
     def get(self, key: str) -> str | None:
         """See ``State``."""

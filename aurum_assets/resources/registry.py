@@ -15,8 +15,8 @@ from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.archive import Stored, order_of
 from aurum_assets.resources.state import State, recalled
 
-TTL = 365 * 86_400.0
-LEDGER_TTL = 5 * TTL  # a day that is lost years later is still noticed; 300 bytes a day
+REMEMBERED_DAYS = 365
+_LEDGERS = 5  # times as long: a day that is lost years later is still noticed; 300 bytes a day
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,14 @@ class Ledger:
 
 
 class Registry:
-    """A registry over any ``State``. While the store is out of reach it is empty, never wrong."""
+    """A registry over any ``State``. While the store is out of reach it is empty, never wrong.
 
-    def __init__(self, state: State) -> None:
+    ``days``: for how long an answer is remembered.
+    """
+
+    def __init__(self, state: State, days: float = REMEMBERED_DAYS) -> None:
         self._state = state
+        self._ttl = days * 86_400.0
         self.degraded = ""
 
     def newest(self, dataset: str, day: str, request: str) -> Known | None:
@@ -121,7 +125,7 @@ class Registry:
     def keep_ledger(self, dataset: str, day: str, ledger: Ledger) -> None:
         """Cache the row counts of the day."""
         text = msgspec.json.encode(ledger).decode()
-        self._set(f"ledger:{dataset}:{day}", text, LEDGER_TTL)
+        self._set(f"ledger:{dataset}:{day}", text, _LEDGERS)
 
     def forget_ledger(self, dataset: str, day: str) -> None:
         """Delete the expected row counts of the day: they are unknown."""
@@ -134,9 +138,9 @@ class Registry:
             self.degraded = f"the registry cannot be read, the archive is asked instead: {error}"
             return None
 
-    def _set(self, key: str, text: str, ttl: float = TTL) -> None:
+    def _set(self, key: str, text: str, times: float = 1) -> None:
         try:
-            self._state.set(key, text, ttl)
+            self._state.set(key, text, times * self._ttl)
         except (sqlite3.Error, ConfigError) as error:
             self.degraded = f"the registry cannot be written, the archive is asked instead: {error}"
 

@@ -30,50 +30,50 @@ def reply(simulator: "Simulator", request: Request, path: str) -> Reply:
     if action is None:
         return _json(404, {"error": f"there is no {request.method} {path}"})
     try:
-        said = msgspec.json.decode(request.body) if request.body else {}
-        return _json(200, action(simulator, said))
+        given = msgspec.json.decode(request.body) if request.body else {}
+        return _json(200, action(simulator, given))
     except (ValueError, TypeError, KeyError) as error:
         return _json(400, {"error": str(error)})
 
 
-def _json(status: int, said: object) -> Reply:
-    return Reply(status, msgspec.json.encode(said), {"Content-Type": "application/json"})
+def _json(status: int, given: object) -> Reply:
+    return Reply(status, msgspec.json.encode(given), {"Content-Type": "application/json"})
 
 
-def _requests(simulator: "Simulator", said: dict[str, Any]) -> object:
-    del said
+def _requests(simulator: "Simulator", given: dict[str, Any]) -> object:
+    del given
     return [seen._asdict() for seen in list(simulator.requests)]
 
 
-def _stats(simulator: "Simulator", said: dict[str, Any]) -> object:
-    del said
+def _stats(simulator: "Simulator", given: dict[str, Any]) -> object:
+    del given
     return simulator.ledger.stats()
 
 
-def _clock(simulator: "Simulator", said: dict[str, Any]) -> object:
-    del said
+def _clock(simulator: "Simulator", given: dict[str, Any]) -> object:
+    del given
     return {"now": simulator.now().isoformat()}
 
 
-def _set_clock(simulator: "Simulator", said: dict[str, Any]) -> object:
+def _set_clock(simulator: "Simulator", given: dict[str, Any]) -> object:
     if not isinstance(simulator.now, SetClock):
         msg = "this simulator's clock runs by itself: it was not made with a SetClock"
         raise TypeError(msg)
-    if "advance_seconds" in said:
-        now = simulator.now() + dt.timedelta(seconds=said["advance_seconds"])
+    if "advance_seconds" in given:
+        now = simulator.now() + dt.timedelta(seconds=given["advance_seconds"])
     else:
-        now = dt.datetime.fromisoformat(said["now"])
+        now = dt.datetime.fromisoformat(given["now"])
     simulator.now.set(now)
     return _clock(simulator, {})
 
 
-def _add_fault(simulator: "Simulator", said: dict[str, Any]) -> object:
-    simulator.fail(**said)
-    return {"queued": said}
+def _add_fault(simulator: "Simulator", given: dict[str, Any]) -> object:
+    simulator.fail(**given)
+    return {"queued": given}
 
 
-def _clear_faults(simulator: "Simulator", said: dict[str, Any]) -> object:
-    del said
+def _clear_faults(simulator: "Simulator", given: dict[str, Any]) -> object:
+    del given
     simulator.faults.clear()
     return {"queued": None}
 

@@ -88,9 +88,9 @@ def retry_after(style: RetryAfter, seconds: float) -> dict[str, str]:
     """The header that says when to ask again: true, as a date, absurd, or missing."""
     whole = math.ceil(seconds)
     when = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=whole)
-    said = {
+    forms = {
         "seconds": str(whole),
         "date": format_datetime(when, usegmt=True),
         "absurd": "-86400000000",
     }
-    return {"Retry-After": said[style]} if style in said else {}
+    return {"Retry-After": forms[style]} if style in forms else {}

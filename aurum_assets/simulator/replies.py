@@ -55,12 +55,12 @@ def written(
     else:
         key = answer.key and (answer.key, fmt)
         body = _kept(shelf, key, lambda: _plain(answer, fmt, render))
-    said = {"Content-Type": _TYPES[fmt]}
+    sent = {"Content-Type": _TYPES[fmt]}
     if "gzip" in headers.get("accept-encoding", "") and len(body) >= _SMALL:
         plain = body
         body = _kept(shelf, key and (key, "gzip"), lambda: gzip.compress(plain, 1, mtime=0))
-        said["Content-Encoding"] = "gzip"
-    return Reply(200, body, said, fault)
+        sent["Content-Encoding"] = "gzip"
+    return Reply(200, body, sent, fault)
 
 
 def _kept(shelf: Shelf, key: Hashable, make: Callable[[], bytes]) -> bytes:
@@ -84,8 +84,8 @@ def replaced(fault: Fault | None) -> Reply | None:
     if fault is None:
         return None
     if fault.status is not None:
-        said = {"Retry-After": fault.retry_after} if fault.retry_after else {}
-        return refusal(fault.status, "asked for", said)
+        headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
+        return refusal(fault.status, "asked for", headers)
     make = _REPLACED.get(fault.kind)
     return make(fault) if make else None
 

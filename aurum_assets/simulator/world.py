@@ -24,7 +24,7 @@ class SetClock:
         self.set(now)
 
     def __call__(self) -> dt.datetime:
-        """Tell the instant."""
+        """The present instant."""
         return self._now
 
     def set(self, now: dt.datetime) -> None:
@@ -66,7 +66,7 @@ class World:
     ``revise``: some preliminary prices are corrected minutes later, and some intervals come late.
     ``jitter``: each interval is out up to 40 s later, and finals come one to three days later.
     ``locations``: how many are priced (None: all that the operator has); ``nodes``: how many a
-    forecast is made for. ``dialect``: which one is spoken by a feed that has two.
+    forecast is made for. ``dialect``: that of a feed that has two.
     ``live_only``: there are no paths that are only documented.
     ``mistakes``: what operators do now and then happens once a day; each feed says what.
     """

@@ -11,7 +11,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.settings import Resources
+from aurum_assets_tests.made import remade
 
 LOAD, LMP = ISONE_SYSTEM_LOAD, ISONE_RT_LMP
 NOW = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)
@@ -92,7 +93,7 @@ def forget(resources: Resources) -> Resources:
 
     resources.lake.close()
     clear_manifest_cache()
-    return replace(resources)
+    return remade(resources)
 
 
 # --- rows ----------------------------------------------------------------------------------------

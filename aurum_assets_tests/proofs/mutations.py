@@ -143,8 +143,8 @@ def write(tree: Tree, fmt: str) -> bytes:
     else:
         name, value = "CTS", tree
     value = value[0] if isinstance(value, list) and value else value
-    said = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
-    return (said + _element(name, value, ' xmlns="http://WEBSERV.iso-ne.com"')).encode()
+    message = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+    return (message + _element(name, value, ' xmlns="http://WEBSERV.iso-ne.com"')).encode()
 
 
 def _unquoted(found: re.Match[str]) -> str:

@@ -327,7 +327,7 @@ def _lmp(record: Pairs, text: bool) -> Row:  # noqa: FBT001
         total[0],
         *(p[0] for p in parts),
     ]
-    opinions += [_said_once(record, known), _said_once(where, {"@LocId", "@LocType", "$"})]
+    opinions += [_given_once(record, known), _given_once(where, {"@LocId", "@LocType", "$"})]
     numbers = [value for _, value in parts]
     present = [value for value in numbers if value is not None]
     whole = len(present) in (0, len(parts))
@@ -368,7 +368,7 @@ def _load(record: Pairs, text: bool) -> Row:  # noqa: FBT001
         return Row(May.NEVER)
     numbers = {c: optional(record.get(n), text=text) for c, n in _LOADS.items()}
     opinions = [at, *(may for may, _ in numbers.values())]
-    opinions.append(_said_once(record, {"BeginDate", *_LOADS.values()}))
+    opinions.append(_given_once(record, {"BeginDate", *_LOADS.values()}))
     load = numbers["load"][1]
     if load is None or load < 0:
         opinions.append(May.NEVER)
@@ -387,7 +387,7 @@ def _live(record: Pairs, text: bool) -> Row:  # noqa: FBT001
     price = number(record.get("PJMFORECASTEDLMP"), text=True)
     if published is None or start is None or price[1] is None:
         return Row(May.NEVER)
-    once = _said_once(record, {"CASEAPPROVALDATE", "SOLUTIONTIME", "PJMFORECASTEDLMP"})
+    once = _given_once(record, {"CASEAPPROVALDATE", "SOLUTIONTIME", "PJMFORECASTEDLMP"})
     values = {
         "published_at": published,
         "interval_start": start,
@@ -425,10 +425,10 @@ def _documented(record: Pairs, text: bool) -> Row:  # noqa: FBT001
     opinions = [at, total[0], mwh[0], *(may for may, _ in three), spelled(node, _PLAIN)]
     fields = {"timestamp", "interval", "node", "forecastedLMP", "transactionVolume"}
     opinions += [
-        _said_once(record, fields),
-        _said_once(lmp, {"total", "components", "direction"}),
-        _said_once(parts, set(names)),
-        _said_once(volume, {"mwh", "direction"}),
+        _given_once(record, fields),
+        _given_once(lmp, {"total", "components", "direction"}),
+        _given_once(parts, set(names)),
+        _given_once(volume, {"mwh", "direction"}),
     ]
     numbers = [value for _, value in three if value is not None]
     fits = (
@@ -462,7 +462,7 @@ def _is_one_of(value: Any, words: set[str]) -> bool:  # noqa: ANN401
     return isinstance(value, str) and value in words
 
 
-def _said_once(record: Pairs, known: set[str]) -> May:
+def _given_once(record: Pairs, known: set[str]) -> May:
     twice = record.twice()
     if twice & known:
         return May.NEVER
@@ -614,7 +614,7 @@ def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
         listed, how = tree.get("Interval"), _live
         if not isinstance(tree.get("RefId"), str):
             return Answer(May.MUST, why="RefId is no text")
-        said = _ref_day(tree.get("RefId"))
+        message = _ref_day(tree.get("RefId"))
         extra: dict[str, Any] = {}
     elif "data" in tree.names() and "metadata" in tree.names():
         listed, how = tree.get("data"), _documented
@@ -622,7 +622,7 @@ def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
         reason = _metadata_breaks(metadata, asked)
         if reason:
             return Answer(May.MUST, why=reason)
-        said = metadata.get("operatingDay")
+        message = metadata.get("operatingDay")
         extra = {"data_quality": metadata.get("dataQuality")}
         may, extra["published_at"] = stamp(metadata.get("retrievalTimestamp"))
     else:
@@ -635,8 +635,8 @@ def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
         row.values |= extra
         if "published_at" in extra:
             row.may = min(row.may, may)
-    days = {said: len(records)} if said else Counter(d for row in rows for d in row.days)
-    reject = May.NEVER if said else May.MAY
+    days = {message: len(records)} if message else Counter(d for row in rows for d in row.days)
+    reject = May.NEVER if message else May.MAY
     return Answer(reject, rows, [received(r) for r in records], days)
 
 

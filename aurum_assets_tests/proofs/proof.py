@@ -6,7 +6,7 @@ A proof tries to break a promise, counts what it did, and names every case that 
 import datetime as dt
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets_tests.made import made
 
 UNLIMITED = 1_000.0
 _SHOWN = 5
@@ -59,19 +60,22 @@ class Proof:
         return "\n".join([*lines, *([f"    BROKEN        and {more} more"] if more > 0 else [])])
 
 
+Instant = dt.datetime | Callable[[], dt.datetime]
+
+
 def home_at(
     root: Path,
-    now: dt.datetime,
+    now: Instant,
     urls: Mapping[str, str] | None = None,
     limit_scale: float = UNLIMITED,
 ) -> Resources:
-    """A home in ``root`` whose clock stands at ``now``, with ``urls`` for the operators."""
-    return Resources(
+    """A home in ``root`` whose clock stands at, or is, ``now``; ``urls`` for the operators."""
+    return made(
         root=root,
         configuration=load_config(PROJECT / "config", DATASETS),
         base_urls=urls or {},
         credentials={"isone": Credentials.of(ISONE, "demo", "demo-password")},
-        clock=lambda: now,
+        clock=now if callable(now) else lambda: now,
         limit_scale=limit_scale,
     )
 
@@ -140,7 +144,7 @@ def values_of(frame: pl.DataFrame, day: OperatingDay) -> list[tuple[int, float]]
     return list(zip(numbers, rows["load"].to_list(), strict=True))
 
 
-def twice_said(table: Table, frame: pl.DataFrame) -> int:
+def repeated_keys(table: Table, frame: pl.DataFrame) -> int:
     """How many rows share their key with another one."""
     return int(frame.select(pl.struct(table.key).is_duplicated().sum()).item())
 

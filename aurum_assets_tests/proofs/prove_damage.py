@@ -50,9 +50,9 @@ def _one(proof: Proof, kind: Kind, root: Path) -> None:
     began = time.monotonic()
     for quick in (False, True):
         blind = quick and not kind.counted
-        said = _problems(home := forget(home), quick=quick)
-        named = bool(said) and all(any(r in s for r in _REMEDIES) for s in said)
-        proof.holds(f"{kind.name}: not seen (quick: {quick}): {said}", where=named or blind)
+        text = _problems(home := forget(home), quick=quick)
+        named = bool(text) and all(any(r in s for r in _REMEDIES) for s in text)
+        proof.holds(f"{kind.name}: not seen (quick: {quick}): {text}", where=named or blind)
     waited = time.monotonic() - began
     proof.holds(f"{kind.name}: told after {waited:.0f} s", where=waited < _SECONDS)
     if kind.mended == "never":

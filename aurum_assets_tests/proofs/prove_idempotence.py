@@ -419,14 +419,14 @@ def _as_backfill(kind: str, root: Path, arrivals: Sequence[Arrival]) -> list[str
     content = tuple(sorted(oracle.latest().items()))
     day.accept(Arrival(600, "day", content))
     day.normalize()
-    if not _said(ticks).equals(_said(day)):
+    if not _content_of(ticks).equals(_content_of(day)):
         found.append("a backfill says something else than the ticks")
     ticks.close()
     day.close()
     return found
 
 
-def _said(desk: Desk) -> pl.DataFrame:
+def _content_of(desk: Desk) -> pl.DataFrame:
     """Keys and record hashes; of documented schedules the latest vintage, without its date."""
     table = desk.table()
     if desk.kind != "miso_cts documented":

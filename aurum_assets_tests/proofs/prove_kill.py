@@ -27,6 +27,7 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.graph.assets import raw_asset, table_asset
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS as EVERY
@@ -36,7 +37,7 @@ from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
-from aurum_assets_tests.proofs.proof import Proof, close, home_at, twice_said
+from aurum_assets_tests.proofs.proof import Proof, close, home_at, repeated_keys
 
 DATASETS = [d for d in EVERY if d.key in {"isone_rt_lmp", "isone_system_load", "miso_cts"}]
 _SPAWN = multiprocessing.get_context("spawn")
@@ -81,7 +82,7 @@ def _assets(place: Place, step: Step) -> None:
     for dataset in DATASETS:
         step(f"materializing {dataset.key}")
         assets = [make(dataset, home.config(dataset)) for make in (raw_asset, table_asset)]
-        dg.materialize(assets, partition_key=_DAY, resources={"resources": home}, run_config=_QUIET)
+        dg.materialize(assets, partition_key=_DAY, resources=parts_of(home), run_config=_QUIET)
     close(home.lake)
 
 
@@ -378,7 +379,7 @@ def _compare(
         alike = (name in histories and same is _same_content) or same(dataset, frame, other)
         proof.holds(f"{what}: {name} ends with {len(frame)} rows, not {len(other)}", where=alike)
         table = dataset.table if dataset else histories.get(name, QUARANTINE)
-        twice = twice_said(table, frame)
+        twice = repeated_keys(table, frame)
         proof.holds(
             f"{what}: {name} ends with {twice} rows whose key is not theirs", where=not twice
         )
@@ -392,10 +393,10 @@ def _same_rows(dataset: Dataset | None, one: pl.DataFrame, other: pl.DataFrame) 
 
 def _same_content(dataset: Dataset | None, one: pl.DataFrame, other: pl.DataFrame) -> bool:
     """As two ways of fetching the same may differ: in provenance, and in documented vintages."""
-    return said(dataset, one).equals(said(dataset, other))
+    return content_of(dataset, one).equals(content_of(dataset, other))
 
 
-def said(dataset: Dataset | None, frame: pl.DataFrame) -> pl.DataFrame:
+def content_of(dataset: Dataset | None, frame: pl.DataFrame) -> pl.DataFrame:
     """Keys and values without provenance; of documented schedules, the latest vintage alone."""
     if dataset is None:
         return frame.select("received_hash").sort("received_hash")

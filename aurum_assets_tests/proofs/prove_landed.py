@@ -27,7 +27,7 @@ from aurum_assets_tests.proofs.proof import (
     close,
     frame_of,
     lake_at,
-    twice_said,
+    repeated_keys,
     values_of,
 )
 
@@ -97,17 +97,17 @@ def _write(lake: Lake, number: int, chance: random.Random, expected: dict[int, f
     kind = chance.choice(["append", "overwrite", "replace"])
     free = sorted(set(range(288)) - set(expected))
     if kind == "append" and free:
-        said = {key: float(key) for key in chance.sample(free, min(5, len(free)))}
+        found = {key: float(key) for key in chance.sample(free, min(5, len(free)))}
     elif expected:
-        said = dict.fromkeys(chance.sample(sorted(expected), 1), 1000.0 + number)
+        found = dict.fromkeys(chance.sample(sorted(expected), 1), 1000.0 + number)
     else:
-        said = {0: 0.0}
-    expected |= said
+        found = {0: 0.0}
+    expected |= found
     if kind == "replace":
         frame = frame_of(ISONE_SYSTEM_LOAD, _DAY, expected, fetched=number)
         lake.replace(_TABLE, frame, _PARTITION)
     else:
-        lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _DAY, said, fetched=number))
+        lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _DAY, found, fetched=number))
     return kind
 
 
@@ -159,9 +159,9 @@ def _overtaken(proof: Proof, commits: int, seed: int, url: str) -> None:
 
         liar.meanwhile = meanwhile
         for number in range(commits):
-            said = {number: float(number), 0: float(number)}
-            expected |= said
-            lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _DAY, said, fetched=number))
+            found = {number: float(number), 0: float(number)}
+            expected |= found
+            lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _DAY, found, fetched=number))
             if not _exact(proof, root, expected | beside, f"commit {number}, overtaken", url):
                 break
         proof.add("landed commits reported as failed", liar.told)
@@ -216,7 +216,7 @@ def _together(proof: Proof, workers: int, merges: int, url: str) -> None:
         expected |= {200 + w: float(merges - 1) for w in range(workers)}
         _exact(proof, root, expected, "the merges of several processes", url)
         lake = lake_at(root, url)
-        proof.holds("a key stands twice", where=not twice_said(_TABLE, lake.read(_TABLE)))
+        proof.holds("a key stands twice", where=not repeated_keys(_TABLE, lake.read(_TABLE)))
         close(lake)
 
 

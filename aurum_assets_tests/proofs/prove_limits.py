@@ -229,8 +229,8 @@ def _judge(running: _Running, proof: Proof) -> None:
         held = [*held, (race.tight, running.times(running.tight_path))]
     for limit, arrived in held:
         most = most_in(limit.seconds, arrived)
-        said = f"{race.name}: {most} in {limit.seconds:g} s of {limit.requests}"
-        proof.holds(said, where=most <= limit.requests)
+        found = f"{race.name}: {most} in {limit.seconds:g} s of {limit.requests}"
+        proof.holds(found, where=most <= limit.requests)
     refused = sum(seen.status != 200 for seen in running.simulator.requests)  # noqa: PLR2004  HTTP
     proof.holds(f"{race.name}: {refused} were not answered with 200", where=not refused)
     while not running.out.empty():

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets import ingest
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.model.clock import FIFTEEN_MINUTES, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
@@ -33,6 +34,7 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
@@ -127,7 +129,7 @@ class Live:
             instance=self.instance,
             cursor=self.cursors.get(name),
             repository_def=self.repository,
-            resources={"resources": self.resources},
+            resources=parts_of(self.resources),
         ) as context:
             tick = sensor.evaluate_tick(context)
         self.cursors[name] = tick.cursor
@@ -231,7 +233,7 @@ def prove_live(
         dg.DagsterInstance.ephemeral() as instance,
     ):
         urls = running.urls
-        resources = _begun(replace(home_at(Path(name), first.start, urls), clock=clock))
+        resources = _begun(remade(home_at(Path(name), first.start, urls), clock=clock))
         live = Live(resources, clock, simulator, proof, instance, through_dagster=True)
         change = first.start + through_dagster * HOUR
         end = first.start + hours * HOUR

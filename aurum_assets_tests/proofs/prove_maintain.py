@@ -25,7 +25,14 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.maintenance import Ages, Maintained, maintain_table
-from aurum_assets_tests.proofs.proof import Proof, close, frame_of, lake_at, twice_said, values_of
+from aurum_assets_tests.proofs.proof import (
+    Proof,
+    close,
+    frame_of,
+    lake_at,
+    repeated_keys,
+    values_of,
+)
 
 _SPAWN = multiprocessing.get_context("spawn")
 _TABLE = ISONE_SYSTEM_LOAD.table
@@ -80,13 +87,13 @@ def _write(place: Place, writer: int, go: Event, done: Event, out: Any) -> None:
     errors = []
     number = 0
     while not done.is_set() or number < 2 * _CORRECTED_EVERY:
-        said = {number % _A_DAY: float(number)}
+        found = {number % _A_DAY: float(number)}
         correction = _corrected(number)
         more = {} if correction is None else {0: correction}
         try:
             for day, values in (
-                (_open(writer, number), said),
-                (_closed(writer, number), said | more),
+                (_open(writer, number), found),
+                (_closed(writer, number), found | more),
             ):
                 lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, day, values, fetched=number))
         except Exception as error:  # noqa: BLE001  whatever it is, it is counted as broken
@@ -125,7 +132,7 @@ def _look(place: Place, go: Event, done: Event, out: Any) -> None:  # noqa: ANN4
 def _seen(frame: Any, before: set[tuple[Any, ...]]) -> list[str]:  # noqa: ANN401  a frame
     """What is wrong with what a reader saw; ``before`` grows by it."""
     errors = []
-    if twice_said(_TABLE, frame):
+    if repeated_keys(_TABLE, frame):
         errors.append("a reader saw a key twice")
     for number in range(_FIXED):
         found = values_of(frame, _FIRST.plus(number))
@@ -194,8 +201,8 @@ def prove_maintain(kills: int = 30, kept: float = 8.0) -> Proof:
         lake = place.lake()
         for number in range(_FIXED):
             for part in range(_PARTS):
-                said = {n: float(n) for n in range(part * _PART, (part + 1) * _PART)}
-                lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _FIRST.plus(number), said))
+                found = {n: float(n) for n in range(part * _PART, (part + 1) * _PART)}
+                lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _FIRST.plus(number), found))
         rounds = _run(proof, place, kills)
         for what in ("closed days rewritten before them", "files deleted before them"):
             met = bool(proof.counts[what]) or kills < _ENOUGH
@@ -264,7 +271,7 @@ def _judge_rows(proof: Proof, lake: Lake, rounds: dict[str, int]) -> None:
             proof.holds(what, where=found == sorted(values.items()))
     held = len(history)
     proof.holds(f"{held} of {corrections} corrected rows are kept", where=held == corrections)
-    proof.holds("a key stands twice", where=not twice_said(_TABLE, frame))
+    proof.holds("a key stands twice", where=not repeated_keys(_TABLE, frame))
     proof.holds("nothing was written, so nothing was proved", where=corrections > 0)
     proof.add("rows, each exact", len(frame) + held)
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from aurum_assets.graph.resources import parts_of
 from aurum_assets.ingest.feeds import due_feeds, hours_asked
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
@@ -109,7 +110,7 @@ def work(folder: Path) -> None:
                     [make(d, home.config(d)) for d in some for make in (raw_asset, table_asset)],
                     partition_key=day.key,
                     instance=instance,
-                    resources={"resources": home},
+                    resources=parts_of(home),
                     run_config=_QUIET,
                     tags=_BACKFILL,
                 )

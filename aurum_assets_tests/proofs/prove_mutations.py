@@ -34,7 +34,7 @@ from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.proofs import oracle
 from aurum_assets_tests.proofs.mutations import BOMB, Case, bombs, cases, instant
 from aurum_assets_tests.proofs.oracle import Answer, May
-from aurum_assets_tests.proofs.proof import Proof, close, home_at, twice_said
+from aurum_assets_tests.proofs.proof import Proof, close, home_at, repeated_keys
 
 _SPAWN = multiprocessing.get_context("spawn")
 _DATASETS = {d.key: d for d in DATASETS}
@@ -122,7 +122,7 @@ def _look(
     seen = Seen("rejected" if rejected else "taken", reasons=rejected)
     seen.stored = frame.to_dicts()
     seen.quarantined = len(quarantine)
-    seen.problems += ["a key stands twice"] * bool(twice_said(dataset.table, frame))
+    seen.problems += ["a key stands twice"] * bool(repeated_keys(dataset.table, frame))
     other = [r for r in seen.stored if r["operating_day"].isoformat() not in days]
     seen.problems += ["a row stands in another day than its snapshot's"] * bool(other)
     silent = quarantine.filter((pl.col("reason") == "") | (pl.col("rules") == ""))
@@ -174,16 +174,16 @@ def _records(case: Case, answer: Answer, seen: Seen) -> list[str]:
     day = seen.stored[0]["operating_day"].isoformat() if seen.stored else None
     found = _day(answer, day)
     rows = {tuple(row[n] for n in key): row for row in seen.stored}
-    said: dict[tuple[Any, ...], list[oracle.Row]] = {}
+    results: dict[tuple[Any, ...], list[oracle.Row]] = {}
     for row in answer.rows:
         if row.may != May.NEVER:
-            said.setdefault(tuple(row.values[n] for n in key), []).append(row)
+            results.setdefault(tuple(row.values[n] for n in key), []).append(row)
     found += [
         f"wrongly stored: {stored}"
         for name, stored in rows.items()
-        if not any(_is(stored, row) for row in said.get(name, []))
+        if not any(_is(stored, row) for row in results.get(name, []))
     ]
-    for name, group in said.items():
+    for name, group in results.items():
         sure = [row.values for row in group if row.may == May.MUST and _in_day(row, day, answer)]
         odd = [row.values for row in group if row.may == May.MAY]
         alike = all(values == sure[0] for values in sure)
@@ -227,17 +227,17 @@ def _in_day(row: oracle.Row, day: str | None, answer: Answer) -> bool:
     return day in row.days
 
 
-def _is(row: dict[str, Any], said: oracle.Row) -> bool:
-    return all(row[name] == value for name, value in said.values.items())
+def _is(row: dict[str, Any], text: oracle.Row) -> bool:
+    return all(row[name] == value for name, value in text.values.items())
 
 
 def _is_stored(
-    said: oracle.Row, rows: dict[tuple[Any, ...], dict[str, Any]], key: Sequence[str]
+    text: oracle.Row, rows: dict[tuple[Any, ...], dict[str, Any]], key: Sequence[str]
 ) -> bool:
-    if said.may == May.NEVER:
+    if text.may == May.NEVER:
         return False
-    row = rows.get(tuple(said.values[n] for n in key))
-    return row is not None and _is(row, said)
+    row = rows.get(tuple(text.values[n] for n in key))
+    return row is not None and _is(row, text)
 
 
 def _share(

@@ -25,7 +25,7 @@ from aurum_assets_tests.proofs.proof import (
     close,
     frame_of,
     lake_at,
-    twice_said,
+    repeated_keys,
     union,
     values_of,
 )
@@ -121,7 +121,7 @@ def _look(place: Place, go: Event, done: Event, out: Any) -> None:  # noqa: ANN4
         except (AurumError, OSError) as error:
             errors.append(f"a reader met {type(error).__name__}: {error}")
             continue
-        if twice_said(_TABLE, frame):
+        if repeated_keys(_TABLE, frame):
             errors.append("a reader saw a key twice")
         if values_of(frame, _CLOSED) not in editions:
             errors.append(f"a reader saw {len(values_of(frame, _CLOSED))} rows of the closed day")
@@ -198,10 +198,10 @@ def _judge(
     proof: Proof, lake: Lake, found: list[tuple[str, int, int]], workers: int, merges: int
 ) -> None:
     frame = lake.read(_TABLE)
-    said = union(_shared_keys(w, n) for w in range(workers) for n in range(merges))
+    text = union(_shared_keys(w, n) for w in range(workers) for n in range(merges))
     shared = values_of(frame, _SHARED)
     plain = [(number, value) for number, value in shared if number != _CONTESTED]
-    exact = sorted((key, float(key)) for key in said)
+    exact = sorted((key, float(key)) for key in text)
     proof.holds(f"the shared day holds {len(plain)} rows, not {len(exact)}", where=plain == exact)
     contested = [value for number, value in shared if number == _CONTESTED]
     claims = {1_000.0 * w + n for w in range(workers) for n in range(merges)}
@@ -214,9 +214,9 @@ def _judge(
             f"day of process {worker} holds {len(mine)} of {len(own)} rows", where=mine == own
         )
     new = sum(n for kind, n, _ in found if kind == "shared")
-    expected = len(said) + 1
+    expected = len(text) + 1
     proof.holds(f"{new} rows were reported as new, not {expected}", where=new == expected)
-    proof.holds("a key stands twice", where=not twice_said(_TABLE, frame))
+    proof.holds("a key stands twice", where=not repeated_keys(_TABLE, frame))
     proof.add("rows, each exact", len(frame))
     for kind, count in (("shared", workers * merges), ("own", workers * merges)):
         went = sum(k == kind for k, _, _ in found)

@@ -140,7 +140,7 @@ def scenes() -> list[Scene]:
         ),
         Scene(
             "what objects show of themselves",
-            ("-c", show + "print(repr(s), s, repr(h), h.backends, h.credentials)"),
+            ("-c", show + "print(repr(s), s, repr(h), h.credentials)"),
             {"ISONE_USERNAME": "somebody"},  # a name is shown where an object is printed
         ),
         Scene("a traceback", ("-c", show + "1 / 0"), codes=(1,), says="ZeroDivisionError"),

@@ -76,10 +76,10 @@ class Tour:
         ports = {"UI_PORT": str(self.ui_port), "SIMULATOR_PORT": str(self.simulator_port)}
         return ours | ports
 
-    def sees(self, what: str, *, where: bool, said: object = "") -> None:
+    def sees(self, what: str, *, where: bool, skip_reason: object = "") -> None:
         """Count one more thing that was looked at; it is broken unless ``where``."""
         self.proof.add("things looked at")
-        self.proof.holds(f"{what}: {str(said)[-600:]}" if said else what, where=where)
+        self.proof.holds(f"{what}: {str(skip_reason)[-600:]}" if skip_reason else what, where=where)
 
     def run(self, *command: str, home: Path | None = None) -> "subprocess.CompletedProcess[str]":
         """A command in the clone, to its end."""
@@ -94,9 +94,11 @@ class Tour:
             stdin=subprocess.DEVNULL,
         )
 
-    def aurum(self, *said: str, home: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    def aurum(
+        self, *skip_reason: str, home: Path | None = None
+    ) -> "subprocess.CompletedProcess[str]":
         """``aurum`` of the clone."""
-        return self.run(str(self.clone / ".venv/bin/aurum"), *said, home=home)
+        return self.run(str(self.clone / ".venv/bin/aurum"), *skip_reason, home=home)
 
 
 # --- the UI, as its pages ask it -----------------------------------------------------------------
@@ -110,8 +112,8 @@ class Ui:
 
     def ask(self, query: str, **variables: object) -> Json:
         """The data that the webserver answers to ``query``."""
-        said = {"query": query, "variables": variables}
-        answer = httpx.post(f"{self.url}/graphql", json=said, timeout=60).json()
+        found = {"query": query, "variables": variables}
+        answer = httpx.post(f"{self.url}/graphql", json=found, timeout=60).json()
         if "errors" in answer:
             msg = f"the UI's GraphQL refused a query: {answer['errors']}"
             raise RuntimeError(msg)
@@ -188,7 +190,7 @@ class Ui:
         found: list[Json] = data["assetNodeOrError"]["assetChecksOrError"]["checks"]
         return found
 
-    def said(self, sensor: str) -> str:
+    def skip_reason(self, sensor: str) -> str:
         """Why a sensor's newest tick asked for no run."""
         data = self.ask(
             """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) {
@@ -209,12 +211,12 @@ class Ui:
         return {s["name"]: {t["status"] for t in s["sensorState"]["ticks"]} for s in sensors}
 
 
-def wait_for(what: Callable[[], bool], said: str, patience: float = _PATIENCE) -> None:
+def wait_for(what: Callable[[], bool], skip_reason: str, patience: float = _PATIENCE) -> None:
     """Look once a second until ``what``. Raises ``TimeoutError`` naming what was waited for."""
     until = time.monotonic() + patience
     while not what():
         if time.monotonic() > until:
-            msg = f"waited {patience:.0f} s for {said}"
+            msg = f"waited {patience:.0f} s for {skip_reason}"
             raise TimeoutError(msg)
         time.sleep(1)
 
@@ -246,18 +248,20 @@ def prove_tour(operator: Path = PROJECT) -> Proof:
 
 def _the_demo(tour: Tour) -> None:
     done = tour.run("make", "demo")
-    said = done.stdout + done.stderr
-    tour.sees("make demo ends with 0", where=done.returncode == 0, said=said)
-    tour.sees("make demo shows no traceback", where="Traceback" not in said, said=said)
+    output = done.stdout + done.stderr
+    tour.sees("make demo ends with 0", where=done.returncode == 0, skip_reason=output)
+    tour.sees("make demo shows no traceback", where="Traceback" not in output, skip_reason=output)
     for line in _offered(done.stdout):
         shown = tour.run("sh", "-c", f"PATH=.venv/bin:$PATH; {line}")
         rows = len(shown.stdout.splitlines()) - 1
-        tour.sees(f"what the demo offers shows rows: {line}", where=rows > 0, said=shown.stderr)
+        tour.sees(
+            f"what the demo offers shows rows: {line}", where=rows > 0, skip_reason=shown.stderr
+        )
 
 
-def _offered(said: str) -> list[str]:
+def _offered(skip_reason: str) -> list[str]:
     """The commands that the demo prints to be tried, as they stand there: a paragraph each."""
-    paragraphs = (text.strip().removeprefix(".venv/bin/") for text in said.split("\n\n"))
+    paragraphs = (text.strip().removeprefix(".venv/bin/") for text in skip_reason.split("\n\n"))
     return [text for text in paragraphs if text.startswith("aurum ")]
 
 
@@ -270,10 +274,10 @@ def _dev(tour: Tour) -> Iterator[Ui]:
         yield ui
         ended, text = console.press(seconds=60).seconds, console.text
     tour.proof.counts["lines of dev's console"] = len(text.splitlines())
-    tour.sees("dev stops within 15 s of Ctrl-C", where=ended < 15, said=f"{ended:.1f} s")  # noqa: PLR2004
+    tour.sees("dev stops within 15 s of Ctrl-C", where=ended < 15, skip_reason=f"{ended:.1f} s")  # noqa: PLR2004
     for word in ("DEBUG", "Deprecat", "SupersessionWarning", "Traceback"):
         found = [line for line in text.splitlines() if word in line]
-        tour.sees(f"dev's console has no {word}", where=not found, said="\n".join(found[:3]))
+        tour.sees(f"dev's console has no {word}", where=not found, skip_reason="\n".join(found[:3]))
     for port in (tour.ui_port, tour.simulator_port):
         tour.sees(f"nothing listens on {port} after dev", where=not _listening(port))
 
@@ -287,9 +291,9 @@ def _opens_calm(tour: Tour, ui: Ui) -> None:
     # Each sensor and schedule has its first ticks.
     wait_for(lambda: all(ui.ticks().values()), "each sensor to tick", 1200)
     failed = [name for name, outcomes in ui.ticks().items() if "FAILURE" in outcomes]
-    tour.sees("no sensor fails", where=not failed, said=failed)
+    tour.sees("no sensor fails", where=not failed, skip_reason=failed)
     alerts = tour.aurum("alerts")
-    tour.sees("no alert is open", where=alerts.returncode == 0, said=alerts.stdout)
+    tour.sees("no alert is open", where=alerts.returncode == 0, skip_reason=alerts.stdout)
 
 
 def _backfills(tour: Tour, ui: Ui) -> None:
@@ -301,32 +305,36 @@ def _backfills(tour: Tour, ui: Ui) -> None:
     for run in runs:
         for chain in ui.errors(run["runId"]):
             good = "nothing archived of" in chain[0] and f"raw/{dataset}" in chain[0]
-            tour.sees("its error says what to do", where=good, said=chain)
+            tour.sees("its error says what to do", where=good, skip_reason=chain)
     statuses = [run["status"] for run in ui.backfill(_pair(dataset), both)]
-    tour.sees("raw and table together succeed", where=statuses == ["SUCCESS"] * 2, said=statuses)
+    tour.sees(
+        "raw and table together succeed", where=statuses == ["SUCCESS"] * 2, skip_reason=statuses
+    )
     failed = [
         check["name"]
         for check in ui.checks("market", dataset)
         if (check["executionForLatestMaterialization"] or {}).get("status") != "SUCCEEDED"
     ]
-    tour.sees("each check of it passed", where=not failed, said=failed)
+    tour.sees("each check of it passed", where=not failed, skip_reason=failed)
 
 
 def _a_failing_operator(tour: Tour, ui: Ui) -> None:
     faults = f"http://127.0.0.1:{tour.simulator_port}/_simulator/faults"
-    said = {"next": "500", "times": 200, "match": "hourlylmp"}
-    httpx.post(faults, json=said, timeout=10).raise_for_status()
+    found = {"next": "500", "times": 200, "match": "hourlylmp"}
+    httpx.post(faults, json=found, timeout=10).raise_for_status()
     runs = ui.backfill(_pair("isone_da_lmp"), _days_ago(_FAILING, 1))
     httpx.delete(faults, timeout=10).raise_for_status()
     tour.sees("a failing operator fails the run", where=[r["status"] for r in runs] == ["FAILURE"])
     for chain in (chain for run in runs for chain in ui.errors(run["runId"])):
         tour.sees(
-            "the failure leads with its cause", where="it answered 500" in chain[0], said=chain[0]
+            "the failure leads with its cause",
+            where="it answered 500" in chain[0],
+            skip_reason=chain[0],
         )
         tour.sees(
             "nowhere is the cause hidden by the retry's own words",
             where="max_retries" not in "".join(chain),
-            said=chain,
+            skip_reason=chain,
         )
 
 
@@ -348,7 +356,7 @@ def _health(tour: Tour, ui: Ui) -> None:
         return [name for name, last in executed.items() if last and last["status"] == "FAILED"]
 
     wait_for(lambda: "failed_run" in open_(), "the asset health to show the failed run", 900)
-    tour.sees("watch says in its tick what is open", where="failed_run" in ui.said("watch"))
+    tour.sees("watch says in its tick what is open", where="failed_run" in ui.skip_reason("watch"))
 
 
 def _keys(tour: Tour) -> None:
@@ -359,12 +367,16 @@ def _keys(tour: Tour) -> None:
             time.sleep(_UNDER_WAY)
             under_way = running.process.poll() is None
             ended = running.press()
-        said = " ".join(command)
-        tour.sees(f"aurum {said} is still under way at Ctrl-C", where=under_way, said=ended.text)
-        tour.sees(f"aurum {said} ends with 130", where=ended.code == 130, said=ended.text)  # noqa: PLR2004
-        tour.sees(f"aurum {said} ends in time", where=ended.seconds < _AT_ONCE, said=ended.seconds)
+        text = " ".join(command)
+        tour.sees(
+            f"aurum {text} is still under way at Ctrl-C", where=under_way, skip_reason=ended.text
+        )
+        tour.sees(f"aurum {text} ends with 130", where=ended.code == 130, skip_reason=ended.text)  # noqa: PLR2004
+        tour.sees(
+            f"aurum {text} ends in time", where=ended.seconds < _AT_ONCE, skip_reason=ended.seconds
+        )
         calm = "interrupted" in ended.text and "Traceback" not in ended.text
-        tour.sees(f"aurum {said} says so in a sentence", where=calm, said=ended.text)
+        tour.sees(f"aurum {text} says so in a sentence", where=calm, skip_reason=ended.text)
     left = (tour.clone / "all.csv").exists()
     tour.sees("no half file is left by an export", where=not left)
 
@@ -386,11 +398,11 @@ def _fits(tour: Tour, command: Sequence[str], more: Mapping[str, str]) -> None:
     aurum = tour.clone / ".venv/bin/aurum"
     with in_terminal([aurum, *command], {**tour.environment, **more}, tour.clone) as running:
         screen = running.end(300)
-    said = " ".join(command)
+    text = " ".join(command)
     wide = [line for line in screen.text.splitlines() if len(line) > 80]  # noqa: PLR2004
-    tour.sees(f"aurum {said} fits into 80 columns", where=not wide, said="\n".join(wide[:3]))
+    tour.sees(f"aurum {text} fits into 80 columns", where=not wide, skip_reason="\n".join(wide[:3]))
     fine = screen.code in {0, 3} or "next request in" in screen.text  # dev has used up the limit
-    tour.sees(f"aurum {said} reports", where=fine, said=screen.text)
+    tour.sees(f"aurum {text} reports", where=fine, skip_reason=screen.text)
 
 
 def _a_copy(tour: Tour) -> None:
@@ -404,7 +416,7 @@ def _a_move(tour: Tour) -> None:
     shutil.move(tour.clone / ".aurum", moved)
     _is_refused_until_relocated(tour, moved, "a moved home", others=[tour.clone.parent / "copied"])
     rebuilt = tour.aurum("replay", "--all", "--rebuild", home=moved)
-    tour.sees("a moved home is rebuilt", where=rebuilt.returncode == 0, said=rebuilt.stderr)
+    tour.sees("a moved home is rebuilt", where=rebuilt.returncode == 0, skip_reason=rebuilt.stderr)
 
 
 def _is_refused_until_relocated(
@@ -415,13 +427,13 @@ def _is_refused_until_relocated(
         done = tour.aurum(*command, home=home)
         told = "aurum relocate" in done.stderr and len(done.stderr.strip().splitlines()) == 1
         refused = done.returncode == 2 and told  # noqa: PLR2004  wrong use
-        tour.sees(f"{what} is refused by {command[0]}", where=refused, said=done.stderr)
+        tour.sees(f"{what} is refused by {command[0]}", where=refused, skip_reason=done.stderr)
     done = tour.aurum("relocate", home=home)
-    tour.sees(f"{what} is relocated", where=done.returncode == 0, said=done.stderr)
+    tour.sees(f"{what} is relocated", where=done.returncode == 0, skip_reason=done.stderr)
     verified = tour.aurum("verify", home=home)
-    tour.sees(f"{what} is whole then", where=verified.returncode == 0, said=verified.stdout)
+    tour.sees(f"{what} is whole then", where=verified.returncode == 0, skip_reason=verified.stdout)
     replayed = tour.aurum("replay", "isone_da_lmp", "--all", home=home)
-    tour.sees(f"{what} is written to", where=replayed.returncode == 0, said=replayed.stderr)
+    tour.sees(f"{what} is written to", where=replayed.returncode == 0, skip_reason=replayed.stderr)
     untouched = [_hashes(other) for other in others] == before
     tour.sees(f"{what} touches no other home", where=untouched)
 

@@ -31,6 +31,7 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets_tests.made import made
 
 _LMP_FILE = "isone_fiveminutelmp_current.json"
 _LOAD_FILE = "isone_fiveminutesystemload_current.json"
@@ -53,7 +54,7 @@ class Differs(Exception):
 def look(folder: Path) -> list[str]:
     """Load the files, compare, and say what was seen. Raises ``Differs``."""
     with tempfile.TemporaryDirectory(prefix="aurum-samples-") as place:
-        resources = Resources(
+        resources = made(
             Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
         )
         said = [part(resources, folder) for part in (_lmp, _load, _mix, _cts)]
@@ -82,7 +83,7 @@ def _reads(dataset: Dataset, path: Path) -> bool:
 def _quiet(dataset: Dataset, path: Path) -> str:
     """Load a file into a home of its own. Raises ``Differs`` where a check is not content."""
     with tempfile.TemporaryDirectory(prefix="aurum-sample-") as place:
-        resources = Resources(
+        resources = made(
             Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
         )
         done = ingest.load(resources, dataset, [path], fetched_at=_FETCHED)

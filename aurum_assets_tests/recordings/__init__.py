@@ -46,10 +46,10 @@ class Recording:
     @cached_property
     def expected(self) -> dict[str, Any]:
         """What the file beside it says."""
-        said: dict[str, Any] = msgspec.json.decode(
+        found: dict[str, Any] = msgspec.json.decode(
             self.path.with_name(f"{self.case}.expected.json").read_bytes()
         )
-        return said
+        return found
 
     @property
     def readable(self) -> bool:

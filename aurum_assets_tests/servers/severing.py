@@ -60,11 +60,11 @@ class Severing:
                     threading.Thread(target=pump, args=(ours, theirs, silent), daemon=True).start()
 
     def _say(self, ours: socket.socket, theirs: socket.socket, silent: threading.Event) -> None:
-        said = b""
+        text = b""
         with contextlib.suppress(OSError), ours, theirs, _ending(ours, theirs):
             while chunk := ours.recv(_CHUNK):
-                said = (said + chunk)[-_CHUNK:]
-                if self._is_the_moment(said, chunk):
+                text = (text + chunk)[-_CHUNK:]
+                if self._is_the_moment(text, chunk):
                     silent.set()
                 theirs.sendall(chunk)
 
@@ -75,12 +75,12 @@ class Severing:
                     break
                 ours.sendall(chunk)
 
-    def _is_the_moment(self, said: bytes, chunk: bytes) -> bool:
+    def _is_the_moment(self, text: bytes, chunk: bytes) -> bool:
         with self._lock:
             if self._armed is None:
                 return False
             after, word = self._armed
-            if word not in chunk or after not in said:
+            if word not in chunk or after not in text:
                 return False
             self._armed = None
             self.cuts += 1

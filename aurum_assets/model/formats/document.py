@@ -94,8 +94,10 @@ def document_of(dataset: Dataset, tree: Tree) -> Document:
     shapes = " and no ".join(dict.fromkeys(_shape(d) for d in dataset.dialects))
     names = getattr(tree, "columns", tree if isinstance(tree, dict) else None)
     found = f"a {type(tree).__name__}" if names is None else ", ".join(list(names)[:5])
-    said = f", and says {tree['error']!r}" if isinstance(tree, dict) and "error" in tree else ""
-    msg = f"{dataset.key}: the answer holds no {shapes}; it holds {found or 'nothing'}{said}"
+    error_text = (
+        f", and says {tree['error']!r}" if isinstance(tree, dict) and "error" in tree else ""
+    )
+    msg = f"{dataset.key}: the answer holds no {shapes}; it holds {found or 'nothing'}{error_text}"
     raise MalformedPayload(msg)
 
 

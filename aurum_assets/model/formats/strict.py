@@ -38,7 +38,7 @@ def strict_records(dialect: Dialect, body: bytes) -> tuple[pl.DataFrame, Any] | 
     required = [n for n, field in fields.items() if not field.optional]
     if any(records[n].null_count() for n in required):
         return None
-    if not _said_once(body, document, records):
+    if not _given_once(body, document, records):
         return None
     numbered = [n for n, f in fields.items() if f.label and records.schema[n] != pl.String]
     return records.with_columns(pl.col(numbered).cast(pl.Int64).cast(pl.String)), document
@@ -81,8 +81,8 @@ def _decoder(dialect: Dialect) -> msgspec.json.Decoder[Any]:
 
 def _records(document: Any) -> bytes:
     """The records' own text, behind the wrapper or without it; none where both or neither came."""
-    said = [getattr(document, n, msgspec.UNSET) for n in ("outer", "bare")]
-    (tree,) = (t for t in said if t is not msgspec.UNSET)
+    trees = [getattr(document, n, msgspec.UNSET) for n in ("outer", "bare")]
+    (tree,) = (t for t in trees if t is not msgspec.UNSET)
     while not isinstance(tree, msgspec.Raw):
         tree = tree.inner
     return bytes(tree)
@@ -135,7 +135,7 @@ def _has_fractional_labels(raw: bytes, record: type[msgspec.Struct]) -> bool:
     )
 
 
-def _said_once(body: bytes, document: Any, records: pl.DataFrame) -> bool:
+def _given_once(body: bytes, document: Any, records: pl.DataFrame) -> bool:
     """Whether every name in ``body`` is that of a value that was read, and every text a text.
 
     Polars takes the first of a field that is said twice, and leaves out what it does not know: only

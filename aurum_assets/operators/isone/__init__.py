@@ -1,4 +1,4 @@
-"""ISO New England's datasets. Adding one: one file or entry, and one line here."""
+"""ISO New England's datasets. Adding one: a file, and an import and an entry here."""
 
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators.isone.ancillary import (
@@ -10,6 +10,7 @@ from aurum_assets.operators.isone.generation import (
     ISONE_GENERATION_BY_RESOURCE,
     ISONE_GENERATION_MIX,
 )
+from aurum_assets.operators.isone.hourly_load import ISONE_HOURLY_SYSTEM_LOAD
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
 from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
@@ -20,6 +21,7 @@ DATASETS: tuple[Dataset, ...] = (
     ISONE_RT_HOURLY_LMP,
     ISONE_SYSTEM_LOAD,
     ISONE_ZONAL_LOAD,
+    ISONE_HOURLY_SYSTEM_LOAD,
     ISONE_GENERATION_MIX,
     ISONE_GENERATION_BY_RESOURCE,
     ISONE_REGULATION_PRICES,

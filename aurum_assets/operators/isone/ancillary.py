@@ -27,7 +27,7 @@ from aurum_assets.operators.isone.operator import (
     FINALITY_IS_KNOWN,
     ISONE,
     SYSTEM,
-    days_said,
+    days_in,
     utc_stamp,
 )
 
@@ -66,7 +66,7 @@ _REGULATION = Dialect(
     path=("FiveMinRcps", "FiveMinRcp"),
     record=RegulationRecord,
     parse=parse_regulation_prices,
-    days=days_said,
+    days=days_in,
     every=FIVE_MINUTES,
 )
 
@@ -191,7 +191,7 @@ ISONE_RESERVE_PRICES = Dataset(
             path=("FiveMinReservePrices", "FiveMinReservePrice"),
             record=ReserveRecord,
             parse=parse_reserve_prices,
-            days=days_said,
+            days=days_in,
             every=FIVE_MINUTES,
         ),
     ),
@@ -343,7 +343,7 @@ ISONE_ANCILLARY_SERVICES = Dataset(
             path=("AncillaryServices", "AncillaryService"),
             record=AncillaryRecord,
             parse=parse_ancillary_services,
-            days=days_said,
+            days=days_in,
             every=HOUR,
         ),
     ),

@@ -8,7 +8,7 @@ Grain: instant x fuel.
 Units: MW; UTC. An instant has no length: ``interval_end`` is ``interval_start``.
 Caveats: 188 to 267 instants a day, 3 to 1049 s apart; on an autumn day the order of the text is not
 that of time. The operator's schema lets a record come without its fuel category: such a record is
-kept in quarantine, for nobody can tell which series it belongs to (its rollup is a group of fuels,
+kept in quarantine, since it is unknown which series it belongs to (its rollup is a group of fuels,
 and would stand for one of them). The marginal flag is Y, N or ``-``, as ``type_FlagYn`` has it.
 """
 
@@ -22,7 +22,7 @@ from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.ids import is_a_name, is_a_number
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
-from aurum_assets.operators.isone.operator import ISONE, days_said, utc_stamp
+from aurum_assets.operators.isone.operator import ISONE, days_in, utc_stamp
 
 _HALF_HOUR = dt.timedelta(minutes=30)  # the longest gap seen is 18 minutes
 
@@ -80,7 +80,7 @@ ISONE_GENERATION_MIX = Dataset(
             path=("GenFuelMixes", "GenFuelMix"),
             record=FuelMixRecord,
             parse=parse_generation_mix,
-            days=days_said,
+            days=days_in,
             every=_HALF_HOUR,
         ),
     ),
@@ -140,7 +140,7 @@ ISONE_GENERATION_BY_RESOURCE = Dataset(
             path=("GenerationResources", "GenerationResource"),
             record=ResourceRecord,
             parse=parse_generation_by_resource,
-            days=days_said,
+            days=days_in,
             every=FIVE_MINUTES,
         ),
     ),

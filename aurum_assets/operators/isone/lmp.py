@@ -24,7 +24,7 @@ from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PARTS, PARTS
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
-from aurum_assets.operators.isone.operator import FINALITY_IS_KNOWN, ISONE, days_said, utc_stamp
+from aurum_assets.operators.isone.operator import FINALITY_IS_KNOWN, ISONE, days_in, utc_stamp
 
 
 class PricedLocation(Record):
@@ -119,7 +119,7 @@ _FIVE_MINUTE = Dialect(
     path=("FiveMinLmps", "FiveMinLmp"),
     record=LmpRecord,
     parse=parse_five_minute_lmp,
-    days=days_said,
+    days=days_in,
     every=FIVE_MINUTES,
 )
 _HOURLY = replace(

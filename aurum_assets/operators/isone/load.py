@@ -23,7 +23,7 @@ from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.reading import Record, local_days
 from aurum_assets.model.table import Rule, Table
-from aurum_assets.operators.isone.operator import ISONE, days_said, utc_stamp
+from aurum_assets.operators.isone.operator import ISONE, days_in, utc_stamp
 
 
 class SystemLoadRecord(Record):
@@ -58,7 +58,7 @@ _LIVE = Dialect(
     path=("FiveMinSystemLoads", "FiveMinSystemLoad"),
     record=SystemLoadRecord,
     parse=parse_system_load,
-    days=days_said,
+    days=days_in,
     every=FIVE_MINUTES,
 )
 

@@ -35,14 +35,14 @@ def latest_begin(body: bytes) -> dt.datetime:
     Raises ``MalformedPayload`` where it does not say, or without an offset.
     """
     try:
-        said = msgspec.json.decode(body, type=Info).ServiceInfo.LatestBeginDate
+        begin = msgspec.json.decode(body, type=Info).ServiceInfo.LatestBeginDate
     except msgspec.DecodeError as error:
         msg = f"the answer of /info does not say ServiceInfo.LatestBeginDate: {error}"
         raise MalformedPayload(msg) from error
-    if said.tzinfo is None:
-        msg = f"LatestBeginDate {said.isoformat()} of /info has no offset, so it is no instant"
+    if begin.tzinfo is None:
+        msg = f"LatestBeginDate {begin.isoformat()} of /info has no offset, so it is no instant"
         raise MalformedPayload(msg)
-    return said.astimezone(dt.UTC)
+    return begin.astimezone(dt.UTC)
 
 
 _STAMP = {"format": "date-time"}
@@ -55,7 +55,7 @@ ISONE = Operator(
     limits=(Limit(60, 60), Limit(1000, 3600)),
     auth=(Basic("ISONE_USERNAME", "ISONE_PASSWORD"), HeaderKey("X-API-Key", "ISONE_API_KEY")),
     registration="https://www.iso-ne.com/participate/applications-status-changes/access-software-systems",
-    newest_said=latest_begin,
+    newest_in=latest_begin,
     info=Info,
     about=(
         "Days are operating days of New York. XML unless `Accept: application/json` or the suffix "
@@ -88,7 +88,7 @@ def utc_stamp(name: str) -> pl.Expr:
     )
 
 
-def days_said(records: list[Any], header: Mapping[str, Any]) -> list[str]:
+def days_in(records: list[Any], header: Mapping[str, Any]) -> list[str]:
     """The operating days of the records' ``BeginDate``."""
     del header
     return local_days([r.get("BeginDate") for r in records], ISONE.zone)

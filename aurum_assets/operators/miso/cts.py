@@ -102,9 +102,9 @@ def parse_live_cts(records: pl.DataFrame) -> pl.DataFrame:
 
 def _live_days(records: list[Any], header: Mapping[str, Any]) -> list[str]:
     """The EST date of ``RefId``; failing that, that of most case approvals."""
-    said = re.match(r"(\d{1,2})-([A-Z][a-z]{2})-(\d{4})\b", str(header.get("RefId")))
-    if said and said[2] in _MONTHS:
-        return [f"{said[3]}-{_MONTHS.index(said[2]) + 1:02d}-{int(said[1]):02d}"]
+    written = re.match(r"(\d{1,2})-([A-Z][a-z]{2})-(\d{4})\b", str(header.get("RefId")))
+    if written and written[2] in _MONTHS:
+        return [f"{written[3]}-{_MONTHS.index(written[2]) + 1:02d}-{int(written[1]):02d}"]
     dates = Counter(str(r.get("CASEAPPROVALDATE"))[:10] for r in records)
     return [d for d, _ in dates.most_common() if re.fullmatch(r"\d{4}-\d{2}-\d{2}", d)]
 

@@ -57,7 +57,7 @@ def mix_records(
 
 
 def _flag(fuel: str, marginal: set[str]) -> str:
-    """Y, N, or - as the operator's schema has it: of what is called "Other" it is not told."""
+    """Y, N, or - as the operator's schema has it: unknown for what is called "Other"."""
     return "-" if fuel == "Other" else "Y" if fuel in marginal else "N"
 
 
@@ -68,14 +68,18 @@ def _mix(world: World, day: OperatingDay, picks: Sequence[int]) -> Answer:
     return Answer(tree, "GenMw", ("mix", world.seed, day, tuple(picks)))
 
 
-def _said(world: World, day: OperatingDay, now: dt.datetime) -> list[int]:
+def _published(world: World, day: OperatingDay, now: dt.datetime) -> list[int]:
     return [n for n, when in enumerate(instants(world.seed, day)) if when + _AFTER <= now]
 
 
 def _newest_mix(world: World, now: dt.datetime) -> tuple[OperatingDay, int]:
     today, yesterday = latest_days(now)
-    said = _said(world, today, now)
-    return (today, said[-1]) if said else (yesterday, len(instants(world.seed, yesterday)) - 1)
+    published = _published(world, today, now)
+    return (
+        (today, published[-1])
+        if published
+        else (yesterday, len(instants(world.seed, yesterday)) - 1)
+    )
 
 
 def _current_mix(world: World, ask: Ask) -> Answer:
@@ -85,7 +89,7 @@ def _current_mix(world: World, ask: Ask) -> Answer:
 
 def _mix_of_day(world: World, ask: Ask, day: str) -> Answer:
     when = asked_day(day, ask.now)
-    return _mix(world, when, _said(world, when, ask.now))
+    return _mix(world, when, _published(world, when, ask.now))
 
 
 def _fresh(world: World, ask: Ask) -> Fresh:

@@ -1,4 +1,4 @@
-"""What New England's generators make, by fuel, and the irregular instants at which it is said."""
+"""What New England's generators make, by fuel, and the irregular instants of its publication."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _LAST_GAP = 700  # seconds before midnight, so that the gap across it is no long
 
 @lru_cache(maxsize=16)
 def instants(seed: int, day: OperatingDay) -> list[dt.datetime]:
-    """When the mix of ``day`` is said: 188 to 267 times, 3 to 1049 seconds apart."""
+    """When the mix of ``day`` is published: 188 to 267 times, 3 to 1049 seconds apart."""
     generator = draws(seed, "mix-instants", day.key)
     length = int((day.end - day.start).total_seconds())
     while True:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +25,11 @@ from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.resources.settings import Backends, Resources
+from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
-from aurum_assets_tests.proofs.proof import Proof, close, home_at, twice_said
+from aurum_assets_tests.made import remade
+from aurum_assets_tests.proofs.proof import Instant, Proof, close, home_at, repeated_keys
 
 DATASETS = (ISONE_SYSTEM_LOAD, ISONE_RT_LMP, MISO_CTS)
 TICKS = 3
@@ -49,7 +50,7 @@ class Clean(NamedTuple):
     snapshots: Mapping[str, int]
 
 
-MakeHome = Callable[[Path, dt.datetime, Mapping[str, str]], Resources]
+MakeHome = Callable[[Path, Instant, Mapping[str, str]], Resources]
 
 
 @dataclass
@@ -161,9 +162,7 @@ class Round:
     def another(self) -> Resources:
         """The home as another process has it."""
         urls = self.running.urls
-        home = self.make(self.root, self.clock(), urls)
-        home.clock = self.clock
-        return home
+        return self.make(self.root, self.clock, urls)
 
     def reopen(self) -> None:
         """Go on as a new process does."""
@@ -250,7 +249,7 @@ class Round:
         key = list(table.key)
         missing = expected.join(found, on=key, how="anti", nulls_equal=True)
         surplus = found.join(expected, on=key, how="anti", nulls_equal=True)
-        doubled = twice_said(table, found)
+        doubled = repeated_keys(table, found)
         said = [n for n in table.names if n not in _PROVENANCE]
         one, other = (f.unique(key).sort(key).select(said) for f in (expected, found))
         same = one.join(other, on=said, how="anti", nulls_equal=True)
@@ -293,16 +292,16 @@ def _tables() -> Mapping[str, Table]:
     return {t.name: t for t in (*owned, QUARANTINE)}
 
 
-def at_default(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Resources:
+def at_default(root: Path, now: Instant, urls: Mapping[str, str]) -> Resources:
     """A home on the embedded defaults."""
     return home_at(root, now, urls)
 
 
-def on(backends: Callable[[Path], Backends]) -> MakeHome:
-    """Makes homes on the servers that ``backends`` names, given the home's folder."""
+def on(servers: Callable[[Path], Mapping[str, object]]) -> MakeHome:
+    """Makes homes on ``servers``: settings of their specification, given the home's folder."""
 
-    def make(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Resources:
-        return replace(home_at(root, now, urls), backends=backends(root))
+    def make(root: Path, now: Instant, urls: Mapping[str, str]) -> Resources:
+        return remade(home_at(root, now, urls), **servers(root))
 
     return make
 

@@ -17,7 +17,7 @@ import msgspec
 from aurum_assets import ingest
 from aurum_assets.model.message import SNAPSHOTS_TOPIC, Message, key_columns
 from aurum_assets.resources.events import PATIENCE, Brokers, Delivery, Events
-from aurum_assets.resources.settings import Backends, Resources
+from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     WORK,
@@ -68,12 +68,12 @@ CONFIGURED = Fault("Kafka timeouts, all as configured", FAULTS[2].strike, _quick
 
 
 def _home(kafka: KafkaCluster, patience: float) -> MakeHome:
-    make = on(lambda _: Backends(kafka_brokers=kafka.bootstrap))
+    make = on(lambda _: {"brokers": Brokers(kafka.bootstrap)})
 
     def made(*arguments: object) -> Resources:
         home = make(*arguments)  # type: ignore[arg-type]  # those of MakeHome
         events = Events(home.root / "outbox.sqlite", Brokers(kafka.bootstrap), patience=patience)
-        home.__dict__["events"] = events
+        home.events = events
         return home
 
     return made
@@ -115,7 +115,7 @@ def _die(make: Callable[[], Resources], bootstrap: str, number: int) -> None:
     home = make()
     events = Dying(home.root / "outbox.sqlite", Brokers(bootstrap))
     events.after = bool(number % 2)
-    home.__dict__["events"] = events
+    home.events = events
     run(home, DATASETS[number % len(DATASETS)])
 
 
@@ -142,7 +142,7 @@ def _killed(number: int, proof: FaultTable, line: Line) -> None:
 
 
 def _made(root: Path, now: object, urls: Mapping[str, str], bootstrap: str) -> Resources:
-    return on(lambda _: Backends(kafka_brokers=bootstrap))(root, now, urls)  # type: ignore[arg-type]  # an instant
+    return on(lambda _: {"brokers": Brokers(bootstrap)})(root, now, urls)  # type: ignore[arg-type]  # an instant
 
 
 def _told(one: Round, kafka: KafkaCluster) -> None:

@@ -5,7 +5,6 @@ request, then not at all. The waits of the policy go by a hundred times as fast,
 that an answer may take are shortened; the last round of each fault has all of them as configured.
 """
 
-import datetime as dt
 import itertools
 import threading
 import time
@@ -33,6 +32,7 @@ from aurum_assets.resources.limits import LONGEST_PAUSE, SqliteLimiter
 from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.faults import Details
+from aurum_assets_tests.made import Made, remade
 from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     WORK,
@@ -42,7 +42,7 @@ from aurum_assets_tests.proofs.faults.ground import (
     Round,
     a_round,
 )
-from aurum_assets_tests.proofs.proof import close, home_at
+from aurum_assets_tests.proofs.proof import Instant, close, home_at
 
 
 class Waits(NamedTuple):
@@ -66,7 +66,7 @@ _SLACK = 0.01  # seconds by which two clocks of one machine may differ
 
 
 @dataclass
-class Hurried(Resources):
+class Hurried(Made):
     """A home whose waits go by ``pace`` times as fast; state, limiter and backoff alike."""
 
     pace: float = 1.0
@@ -163,7 +163,7 @@ FAULTS = (
 def tuned(waits: Waits) -> MakeHome:
     """Makes homes with these waits, and with limits that are out of the way."""
 
-    def make(root: Path, now: dt.datetime, urls: Mapping[str, str]) -> Resources:
+    def make(root: Path, now: Instant, urls: Mapping[str, str]) -> Resources:
         plain = home_at(root, now, urls)
         operators = {
             name: replace(
@@ -174,14 +174,12 @@ def tuned(waits: Waits) -> MakeHome:
             )
             for name, config in plain.configuration.operators.items()
         }
-        return Hurried(
-            root=root,
+        found = remade(
+            plain,
             configuration=Configuration(operators, plain.configuration.datasets),
-            base_urls=urls,
-            credentials=plain.credentials,
-            clock=plain.clock,
-            pace=waits.pace,
+            limit_scale=1.0,
         )
+        return Hurried(**vars(found), pace=waits.pace)
 
     return make
 

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 from aurum_assets.resources.catalog import catalog_properties
-from aurum_assets.resources.settings import Backends
 from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     TICKS,
@@ -74,9 +73,9 @@ class Blackout:
             strike.result()
 
 
-def _backends(url: str, root: Path) -> Backends:
+def _servers(url: str, root: Path) -> dict[str, object]:
     warehouse = f"file://{root}/lake/warehouse"
-    return Backends(catalog=catalog_properties("sql", url, warehouse, "", home=root, s3={}))
+    return {"catalog": catalog_properties("sql", url, warehouse, "", home=root, s3={})}
 
 
 def _database(postgres: Postgres, number: int, name: str) -> str:
@@ -94,7 +93,7 @@ def killed(
     blackout = Blackout(postgres, beside, number)
     with Striking(postgres.port, blackout) as wire:
         through = url.replace(str(postgres.port), str(wire.port))
-        with a_round(number, proof, line, on(partial(_backends, through))) as one:
+        with a_round(number, proof, line, on(partial(_servers, through))) as one:
             _play(one, wire, blackout.over)
 
 
@@ -103,7 +102,7 @@ def answer_lost(postgres: Postgres, number: int, proof: FaultTable, line: Line) 
     url = _database(postgres, number, "lost")
     with Severing(postgres.port) as wire:
         through = url.replace(str(postgres.port), str(wire.port))
-        with a_round(number, proof, line, on(partial(_backends, through))) as one:
+        with a_round(number, proof, line, on(partial(_servers, through))) as one:
             _play(one, wire, lambda: None)
 
 

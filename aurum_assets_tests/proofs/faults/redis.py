@@ -15,7 +15,6 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from aurum_assets import ingest
-from aurum_assets.resources.settings import Backends
 from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     TICKS,
@@ -59,8 +58,8 @@ FAULTS = (
 def _fails(fault: Fault, number: int, proof: FaultTable, line: Line) -> None:
     chance = random.Random(f"{fault.name} {number}")  # noqa: S311  repeatable, no secret
     with tempfile.TemporaryDirectory() as folder, redis_process(Path(folder)) as redis:
-        backends = Backends(redis_url=SecretStr(redis.url))
-        with a_round(number, proof, line, on(lambda _: backends)) as one:
+        servers = {"redis_url": SecretStr(redis.url)}
+        with a_round(number, proof, line, on(lambda _: servers)) as one:
             if fault.at_start:
                 fault.strike(redis)
             before = len(one.simulator.requests)

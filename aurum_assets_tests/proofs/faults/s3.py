@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from aurum_assets.resources.archive import ArchiveSettings
 from aurum_assets.resources.objects import quiet_until
-from aurum_assets.resources.settings import Backends
 from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     WORK,
@@ -70,15 +70,15 @@ def _s3() -> Iterator[S3Server]:
             os.environ.update(before)
 
 
-def _backends(server: S3Server, prefix: str, root: Path) -> Backends:
+def _servers(server: S3Server, prefix: str, root: Path) -> dict[str, object]:
     del root
     archive = f"s3://raw/{prefix}"
-    return Backends(archive=archive, s3_endpoint=server.url, s3_region="us-east-1")
+    return {"archive": ArchiveSettings(archive, server.url, "us-east-1")}
 
 
 def _fails(server: S3Server, fault: Fault, number: int, proof: FaultTable, line: Line) -> None:
     prefix = f"{fault.name.lower().replace(' ', '-').replace(',', '')}/{number}"
-    with a_round(number, proof, line, on(partial(_backends, server, prefix))) as one:
+    with a_round(number, proof, line, on(partial(_servers, server, prefix))) as one:
         victim = DATASETS[number % len(DATASETS)]
         others = [d for d in DATASETS if d is not victim]
         path = f"sourcing/{victim.archive_name}/"
