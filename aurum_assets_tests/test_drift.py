@@ -286,6 +286,7 @@ def test_every_field_of_words_has_an_enum_or_a_rule() -> None:
         "NetworkNodeType",
         "forecastedLMP.direction",
         "transactionVolume.direction",
+        "region",
     }
 
 
@@ -368,7 +369,7 @@ ONE_VALUE_A_TICK = {  # the feeds that bring a day or an hour see it
 
 def test_every_number_of_every_dataset_has_a_magnitude() -> None:
     numbers = {str(p) for p in in_json if p.expected.type == "number"}
-    prices_as_text = {str(p) for p in in_json if p.name == "PJMFORECASTEDLMP"}
+    prices_as_text = {str(p) for p in in_json if p.name in ("PJMFORECASTEDLMP", "LMP")}
     assert {str(p) for p in MEASURED} == numbers | prices_as_text
 
 

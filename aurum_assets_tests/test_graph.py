@@ -459,6 +459,7 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "isone_da_lmp_daily_schedule",
         "isone_ancillary_services_daily_schedule",
         "miso_fifteen_minutes_schedule",
+        "miso_five_minutes_schedule",
         "reference_daily_schedule",  # asks no operator
         "maintenance_schedule",  # nor does this one
     }

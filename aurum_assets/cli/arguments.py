@@ -41,7 +41,7 @@ class DatasetName(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The dataset's key; for a wrong name, an error with similar ones."""
-        command = ctx.command_path if ctx else "aurum collect"
+        command = ctx.command_path if ctx else "aurum collect OPERATOR"
         try:
             return named(value, self._names, "dataset", f"`{command} --help` lists them")
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""MISO as it is simulated: its feed and its limits; anybody may ask.
+"""MISO as it is simulated: its feeds and their limits; anybody may ask.
 
 Each live display (a path without a query) has a limit of its own, such as
 ``miso_live:/CoordinatedTransactionScheduling``.
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from aurum_assets.model.dataset import Limit
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.simulator.miso import cts
+from aurum_assets.simulator.miso import cts, lmp
 from aurum_assets.simulator.operator import SimulatedOperator
 
 
@@ -17,5 +17,5 @@ def _windows(path: str, query: Mapping[str, str]) -> Sequence[str]:
 
 
 SIMULATED_MISO = SimulatedOperator(
-    MISO, base="/api", routes=cts.ROUTES, limits=(Limit(50, 60),), windows=_windows
+    MISO, base="/api", routes=(*cts.ROUTES, *lmp.ROUTES), limits=(Limit(50, 60),), windows=_windows
 )

@@ -1,0 +1,48 @@
+"""How MISO's displays say when: a date in ``RefId``, a time in each block. EST all year."""
+
+import polars as pl
+
+from aurum_assets.operators.miso.operator import MISO
+
+_DATE = r"^(\d{1,2}-[A-Z][a-z]{2}-\d{4})\b"
+_INTERVAL = r"Interval (\d{2}:\d{2})\b"
+_CLOCK = r"^([01]\d|2[0-3]):([0-5]\d)$"
+_HOUR_ENDING = r"^HE ([1-9]|1\d|2[0-4])$"
+_DAY_MINUTES = 1440
+
+
+def block_start(ref_id: str, at: str) -> pl.Expr:
+    """The beginning (UTC) of the interval that the column ``at`` names: ``08:15``, or ``HE 9``.
+
+    Its date is the one that brings it nearest to the interval of ``ref_id``: just after midnight
+    ``HE 24`` is yesterday's. Null where one of the texts is none of these.
+    """
+    began = _minutes(pl.col(at))
+    there = _clock_minutes(pl.col(ref_id).str.extract(_INTERVAL))
+    days_back = (began - there.fill_null(began) + _DAY_MINUTES // 2).floordiv(_DAY_MINUTES)
+    midnight = ref_date(ref_id).cast(pl.Datetime("us"))
+    naive = midnight + pl.duration(minutes=began) - pl.duration(days=days_back)
+    return naive.dt.replace_time_zone(MISO.zone).dt.convert_time_zone("UTC")
+
+
+def ref_date(ref_id: str) -> pl.Expr:
+    """The date of ``27-Jul-2026 - Interval 08:15 EST``; null where there is none."""
+    return pl.col(ref_id).str.extract(_DATE).str.to_date("%d-%b-%Y", strict=False)
+
+
+def block_day(ref_id: object, at: object) -> str | None:
+    """The operating day of ``block_start`` as YYYY-MM-DD; None where the texts say none."""
+    said = pl.DataFrame({"ref": [str(ref_id)], "at": [str(at)]})
+    start = said.select(block_start("ref", "at")).item()
+    return None if start is None else MISO.day_of(start).key
+
+
+def _minutes(text: pl.Expr) -> pl.Expr:
+    """Minutes from midnight to the beginning of ``08:15`` or ``HE 9``."""
+    hour = text.str.extract(_HOUR_ENDING).cast(pl.Int64)
+    return pl.coalesce(_clock_minutes(text), (hour - 1) * 60)
+
+
+def _clock_minutes(text: pl.Expr) -> pl.Expr:
+    hours, minutes = (text.str.extract(_CLOCK, group).cast(pl.Int64) for group in (1, 2))
+    return hours * 60 + minutes
