@@ -51,7 +51,7 @@ _EMPTY = "Empty: "
 
 
 def api_key_of(operator: Operator) -> str:
-    """``{operator}_api``: the name of an operator's resource."""
+    """The name of an operator's resource: its own name and ``_api``."""
     return f"{operator.name}_api"
 
 
@@ -334,7 +334,7 @@ class ApiResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def field_of(operator: Operator, variable: str) -> str:
-    """The field that holds a credential: ``password`` of ``OP_PASSWORD``."""
+    """The field that holds the credential of a variable: ``password`` of ``…_PASSWORD``."""
     return variable.lower().removeprefix(f"{operator.name}_")
 
 
