@@ -51,7 +51,7 @@ _EMPTY = "Empty: "
 
 
 def api_key_of(operator: Operator) -> str:
-    """``isone_api``: the name of an operator's resource."""
+    """The name of an operator's resource: the operator's name with ``_api``."""
     return f"{operator.name}_api"
 
 
@@ -334,7 +334,7 @@ class ApiResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def field_of(operator: Operator, variable: str) -> str:
-    """The field that holds a credential: ``password`` of ``ISONE_PASSWORD``."""
+    """The field that holds a credential: the variable without the operator's name."""
     return variable.lower().removeprefix(f"{operator.name}_")
 
 
