@@ -86,7 +86,7 @@ def world(
         monkeypatch.setattr(doctor, name, seconds)
     for name in ("CONNECT_SECONDS", "READ_SECONDS", "SLOWEST_SECONDS"):
         monkeypatch.setattr(redis, name, 10.0)
-    monkeypatch.setattr(objects, "_TRIES", 1)
+    monkeypatch.setattr(objects, "TRIES", 1)
     monkeypatch.setattr(events, "DOWN", 0.5)
     shutil.copytree(PROJECT / "config", tmp_path / "config")
     for path in (tmp_path / "config").glob("*_ingest_datasets.json"):

@@ -24,7 +24,7 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources import logs, redaction
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
-from aurum_assets.resources.settings import Settings, open_resources
+from aurum_assets.resources.settings import open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk
 
@@ -56,7 +56,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
         monkeypatch.setenv(name, value)
     for name, (shape, canary) in WITHIN.items():
         monkeypatch.setenv(name, shape.format(canary))
-    redaction.learn(Settings.read())
+    open_resources(DATASETS)
     return CANARIES | {name: canary for name, (_, canary) in WITHIN.items()}
 
 

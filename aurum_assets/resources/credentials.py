@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.operator import Auth, Operator
+from aurum_assets.resources import redaction
 from aurum_assets.resources.environment import is_address
 
 NOTHING = SecretStr("")
@@ -24,7 +25,10 @@ class Credentials:
     values: Mapping[str, SecretStr] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.headers()
+        """Register the secrets, then make the headers once to see whether they can be made."""
+        plain = self._plain()
+        redaction.know(plain[n] for way in self.operator.auth for n in way.secrets if n in plain)
+        redaction.know(value.rpartition(" ")[2] for value in self.headers().values())
 
     @classmethod
     def of(cls, operator: Operator, *values: str | SecretStr) -> Self:
@@ -44,12 +48,6 @@ class Credentials:
         for way in self._ways():
             found = {**way.headers(self._plain()), **found}
         return found
-
-    def secrets(self) -> Iterator[str]:
-        """What may not be shown: the values of secret variables, and what headers make of them."""
-        plain = self._plain()
-        yield from (plain[n] for way in self.operator.auth for n in way.secrets if n in plain)
-        yield from (value.rpartition(" ")[2] for value in self.headers().values())
 
     def _plain(self) -> dict[str, str]:
         return {name: value.get_secret_value() for name, value in self.values.items()}

@@ -4,7 +4,6 @@ Every text for a log, an error, an alert or an event of Dagster goes through ``r
 are registered where settings are read.
 """
 
-import base64
 import contextlib
 import json
 import os
@@ -55,11 +54,8 @@ def learn(settings: BaseModel, environment: Mapping[str, str] | None = None) -> 
     environment = os.environ if environment is None else environment
     fields = {name: getattr(settings, name) for name in type(settings).model_fields}
     found = {n: v.get_secret_value() for n, v in fields.items() if isinstance(v, SecretStr)}
-    for name, value in found.items():
+    for value in found.values():
         know(_within(value))
-        user = fields.get(name.replace("_password", "_username"))
-        if value and isinstance(user, str) and name.endswith("_password"):
-            know([base64.b64encode(f"{user}:{value}".encode()).decode()])
     for name in _VARIABLES:
         know(_within(environment.get(name, "")))
 

@@ -176,8 +176,6 @@ def specification(
         raise ConfigError(msg)
     variables = environment() if variables is None else variables
     ways = {d.operator.name: access(d.operator, variables) for d in datasets}
-    for way in ways.values():
-        redaction.know(way.credentials.secrets())
     root = settings.home.expanduser()
     if root.exists() and not root.is_dir():
         msg = f"environment variable AURUM_HOME: {root} is a file, a home is a folder"
