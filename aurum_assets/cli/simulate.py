@@ -14,7 +14,7 @@ import click
 from aurum_assets.cli.arguments import INSTANT, INSTANTS, PORT, instant, json_option
 from aurum_assets.cli.interrupt import reporting, signals_kept_here
 from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
-from aurum_assets.operators import DATASETS
+from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.settings import Resources, open_resources
 
 
@@ -108,6 +108,13 @@ def _this(resources: Resources) -> str:
     help="What a feed answers in that is documented otherwise than it is live.",
 )
 @click.option(
+    *(f"--{operator.name}-dialect" for operator in OPERATORS),
+    "renamed",
+    type=click.Choice(["both", "live", "documented"]),
+    hidden=True,
+    help="The name of --dialect in version 0.2; to be removed with the next version.",
+)
+@click.option(
     "--live-only",
     is_flag=True,
     help="As the live servers: 404 to paths that are only documented, files of today only.",
@@ -117,7 +124,14 @@ def _this(resources: Resources) -> str:
     is_flag=True,
     help="Publish each interval up to 40 s later, and finals one to three days later.",
 )
-def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: Any) -> None:  # noqa: ANN401  see the options
+def simulate(
+    port: int,
+    at: str | None,
+    seed: int,
+    limit_scale: float,
+    renamed: str | None,
+    **more: Any,  # noqa: ANN401  see the options
+) -> None:
     """Run a simulated operator on 127.0.0.1.
 
     Until interrupted. It prints the environment variables of a process that asks it.
@@ -126,6 +140,7 @@ def simulate(port: int, at: str | None, seed: int, limit_scale: float, **more: A
     from aurum_assets.simulator.server import Simulator, wall_clock
 
     frozen = instant(at, "--at", wall_clock()) if at else None
+    more |= {"dialect": renamed} if renamed else {}
     simulator = Simulator(
         now=(lambda: frozen) if frozen else wall_clock,
         seed=seed,
