@@ -120,7 +120,10 @@ def test_progress_is_told_step_by_step(first: Result) -> None:
     told = first.stderr.splitlines()
     numbers = [line.split()[0] for line in told]
     assert numbers == [f"{n}/{len(told)}" for n in range(1, len(told) + 1)]
-    assert sum("live tick" in line for line in told) == demo.TICKS + demo.TICKS // 3
+    ticks = {"isone_five_minutes": demo.TICKS, "miso_five_minutes": demo.TICKS}
+    ticks["miso_fifteen_minutes"] = demo.TICKS // 3
+    live = [line.split(": ")[-1] for line in told if "live tick" in line]
+    assert {name: live.count(name) for name in live} == ticks
 
 
 def test_yesterday_is_whole_and_today_is_whole_so_far(resources: Resources, first: Result) -> None:
@@ -282,6 +285,8 @@ def test_once_the_schedules_ran_everything_is_fresh(opened: Resources) -> None:
         "isone_rt_lmp",
         "isone_system_load",
         "isone_zonal_load",
+        "miso_rt_hourly_lmp",
+        "miso_rt_lmp",
         CTS.key,
     }
 
