@@ -104,7 +104,7 @@ class Runtime:
 # --- what is opened, once a process --------------------------------------------------------------
 
 _configurations: dict[Path, Configuration] = {}
-_archive = cache(open_archive)
+opened_archive = cache(open_archive)
 _shared = cache(Shared)
 _registry = cache(registry_of)
 
@@ -219,7 +219,7 @@ class FolderArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def opened(self, home: Home) -> Archive:
         """The plain class."""
-        return _archive(ArchiveSettings(self.place), home.root / "archive")
+        return opened_archive(ArchiveSettings(self.place), home.root / "archive")
 
 
 class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -6,10 +6,10 @@ Imported only where the archive is there: the libraries of AWS take a quarter of
 import dagster as dg
 from pydantic import Field
 
+from aurum_assets.graph.resources import opened_archive
 from aurum_assets.resources.archive import Archive, ArchiveSettings
 from aurum_assets.resources.bounded_s3 import BoundedS3Resource
 from aurum_assets.resources.home import Home
-from aurum_assets.resources.objects import open_archive
 
 
 class S3Archive(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -31,4 +31,4 @@ class S3Archive(dg.ConfigurableResource):  # type: ignore[type-arg]
             s3.profile_name or "",
             (s3.connect_timeout, s3.read_timeout, s3.max_attempts),
         )
-        return open_archive(settings, home.root / "archive")
+        return opened_archive(settings, home.root / "archive")

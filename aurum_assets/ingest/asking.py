@@ -95,7 +95,7 @@ def ask(
 
 def _resume_with(resources: Resources, asking: Asking, *pages: Archived) -> None:
     """Let a later attempt know that ``asking`` was answered, wholly and for its day."""
-    whole = pages[0].day == asking.day.key and not any(page.partial for page in pages)
+    whole = all(page.day == asking.day.key and not page.partial for page in pages)
     if asking.key and whole:
         resources.state.set(asking.key, pages[0].path, _RESUMED)
 

@@ -16,6 +16,7 @@ from aurum_assets.ingest.collect import Progress
 from aurum_assets.ingest.conform import conform
 from aurum_assets.ingest.rejecting import one_day, rejecting
 from aurum_assets.ingest.replay import replay
+from aurum_assets.ingest.sharing import is_shared
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, DataError
@@ -102,7 +103,9 @@ def _placed(
     And one entry without a day for those whose day is still unknown.
     """
     rejections = list(resources.archive.rejections(dataset.key))
-    archived = _archived_names(resources, dataset) if rejections else {}
+    # Where another dataset archived the same answer, that was for its own day.
+    known = bool(rejections) and not is_shared(dataset)
+    archived = _archived_names(resources, dataset) if known else {}
     placed: defaultdict[str, list[Rejection]] = defaultdict(list)
     reasons = []
     for rejection in rejections:
