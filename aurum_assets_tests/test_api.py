@@ -289,7 +289,9 @@ def test_json_is_asked_for_by_the_accept_header_and_comes_back_as_sent(desk: Des
         seconds=answer.seconds,
         attempts=1,
         url=f"http://127.0.0.1:{desk.operator.port}/a",
+        headers=answer.headers,
     )
+    assert answer.headers["content-length"] == "9"
     assert 0 < answer.seconds < 5
 
 

@@ -114,6 +114,8 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
         def run(*arguments: str) -> None:
             stack.enter_context(process(root, environment, *arguments))
 
+        with dg.DagsterInstance.from_config(str(dagster_home)) as instance:
+            instance.get_runs_count()  # two processes that make the storage at once may both fail
         run("dagster", "api", "grpc", "-m", "aurum_assets.definitions", "-p", str(code))
         run("dagster-webserver", *workspace, "-h", "127.0.0.1", "-p", str(web))
         today = LOAD.operator.day_of(dt.datetime.now(dt.UTC))

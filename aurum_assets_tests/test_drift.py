@@ -202,7 +202,7 @@ def test_a_field_that_vanishes_everywhere_is_found(shape: list[Place]) -> None:
             assert drift == ()
             continue
         assert ("vanished", place.name) in said(drift)
-        assert all(d.refuses is not place.expected.nullable for d in drift)
+        assert any(d.refuses for d in drift) is not place.expected.nullable
         assert place.name in drift[0].detail
 
 

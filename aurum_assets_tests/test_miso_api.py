@@ -236,7 +236,7 @@ def test_any_finding_rejects_where_config_says_so(
     folder.mkdir()
     for path in (PROJECT / "config").glob("*_ingest_datasets.json"):
         said = path.read_text().replace(
-            '"on_broken_row": "quarantine"', '"on_broken_row": "reject"'
+            '"key": "miso_cts",', '"key": "miso_cts", "on_broken_row": "reject",'
         )
         (folder / path.name).write_text(said)
     monkeypatch.setenv("AURUM_CONFIG", str(folder))

@@ -277,7 +277,8 @@ def planned(resources: Resources, start: dt.datetime, end: dt.datetime) -> tuple
         days = every_day(OperatingDay.of(began, zone), OperatingDay.of(end, zone).plus(-1))
         for feed in resources.config(dataset).feeds:
             if feed.asked.within_the_day:
-                ticks += (end - began) // feed.asked.every
+                asks = dataset.shares is None  # else another one asks
+                ticks += asks * ((end - began) // feed.asked.every)
             elif feed.asked.scheduled:
                 a_day = [len(d.local_hours()) if feed.asks == "hour" else 1 for d in days]
                 daily += sum(a_day)

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +60,10 @@ class Month:
         """The home in ``root``, at an instant; the operators' clock is set to the same."""
         answer = httpx.post(f"{self.control_url}/clock", json={"now": now.isoformat()})
         answer.raise_for_status()
-        return home_at(root / "home", now, self.urls, limit_scale=SCALE)
+        home = home_at(root / "home", now, self.urls, limit_scale=SCALE)
+        held = home.configuration
+        datasets = {key: replace(c, first_day=_FIRST) for key, c in held.datasets.items()}
+        return replace(home, configuration=replace(held, datasets=datasets))
 
     def steps(self, root: Path) -> Iterator[tuple[Resources, OperatingDay, list[Dataset]]]:
         """Each day with the datasets to materialize, and a home at the instant to ask for them.
@@ -153,6 +156,7 @@ def prove_month(days: int = 30, kills: int = 5, locations: int = 16, seed: int =
             planned(home, dataset, day)
             for home, day, datasets in month.steps(folder)
             for dataset in datasets
+            if dataset.shares is None  # else another one asks
         )
         seen = simulator.ledger.seen
         for mark in sorted(chance.sample(range(1, plan), kills)):
