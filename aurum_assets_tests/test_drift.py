@@ -203,7 +203,7 @@ def test_a_field_that_vanishes_everywhere_is_found(shape: list[Place]) -> None:
             continue
         assert ("vanished", place.name) in said(drift)
         assert any(d.refuses for d in drift) is not place.expected.nullable
-        assert place.name in drift[0].detail
+        assert any(place.name in d.detail for d in drift)
 
 
 @everywhere

@@ -29,9 +29,8 @@ from aurum_assets_tests.made import remade
 
 LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
 OLD = "2026-07-10"
-TABLES = (
-    2 * len(DATASETS) + 1 + 4
-)  # with their histories; quarantine; two references and their sightings
+# With their histories; the quarantine; two references and their sightings.
+TABLES = 2 * len(DATASETS) + 1 + 4
 
 
 def payload(day: str, intervals: range) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+from pydantic import SecretStr
 
 from aurum_assets.graph.resources import (
     AlertsResource,
@@ -147,9 +148,16 @@ class _Variables:
         self._held = environment()
 
     def text(self, field: str, default: str | None = None) -> str:
-        """The first variable of a field that is set; the ``default`` (the field's) if none is."""
+        """The variable that gave the field its value; the ``default`` (the field's) if none did.
+
+        Of several that are set, in the environment and in ``.env``, that is not always the first.
+        """
         alias: Any = Settings.model_fields[field].validation_alias
-        return self.named(tuple(alias.choices), default)
+        value = getattr(self.settings, field)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        names = tuple(alias.choices)
+        gave = tuple(name for name in names if self._held.get(name) == text)
+        return self.named(gave or names, default)
 
     def named(self, names: tuple[str, ...], default: str | None = None) -> str:
         """The first of the variables ``names`` that is set, as Dagster shows and reads it."""

@@ -117,7 +117,14 @@ def work(folder: Path) -> None:
                     run_config=_QUIET,
                     tags=_BACKFILL,
                 )
-                broken = [e for e in done.get_asset_check_evaluations() if not e.passed]
+                # One answer of the moment, asked for once in the evening, is no whole day.
+                of_now = {d.key for d in some if all(f.asks == "now" for f in home.config(d).feeds)}
+                broken = [
+                    e
+                    for e in done.get_asset_check_evaluations()
+                    if not e.passed
+                    and not (e.check_name == "completeness" and e.asset_key.path[-1] in of_now)
+                ]
                 with (folder / "failed.txt").open("a") as file:
                     file.writelines(
                         f"{e.asset_key.to_user_string()} {day}: {e.check_name}: {e.description}\n"
