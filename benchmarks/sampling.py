@@ -25,10 +25,12 @@ class Sampler:
         self.own: Counter[tuple[CodeType, int]] = Counter()
         self.inclusive: Counter[CodeType] = Counter()
         self._done = threading.Event()
+        self._others: set[int | None] = set()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Look at every other thread's stack until the block ends."""
+        """Look at the stacks of this thread and of those begun meanwhile, until the block ends."""
+        self._others = {t.ident for t in threading.enumerate()} - {threading.get_ident()}
         thread = threading.Thread(target=self._watch, daemon=True)
         thread.start()
         try:
@@ -42,7 +44,7 @@ class Sampler:
         while not self._done.wait(_EVERY):
             now = time.perf_counter()
             for ident, frame in sys._current_frames().items():  # noqa: SLF001  the only way to see them
-                if ident != me:
+                if ident != me and ident not in self._others:
                     self._count(frame, now - last)
             last = now
 
