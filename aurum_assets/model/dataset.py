@@ -25,7 +25,7 @@ from aurum_assets.model.table import Table
 
 FormatName = Literal["json", "xml", "csv"]
 BLOCK = "{block}"  # in a path: any of the dialect's blocks
-_IN_CONFIG = {"extra": "forbid", "use_attribute_docstrings": True}  # of pydantic, which reads it
+_IN_CONFIG = {"extra": "forbid"}  # of pydantic, which reads it
 
 
 @dataclass(frozen=True, eq=False)

@@ -87,10 +87,7 @@ class FieldConfig:
     takes them from the dataset's price_bounds."""
     at_least: int = 12
     """How many such values a snapshot must hold for the magnitude to be judged."""
-    __pydantic_config__: ClassVar[Mapping[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,7 @@ class Limit:
     """How many requests."""
     seconds: float
     """In how many seconds."""
-    __pydantic_config__: ClassVar[Mapping[str, object]] = {
-        "extra": "forbid",
-        "use_attribute_docstrings": True,
-    }
+    __pydantic_config__: ClassVar[Mapping[str, object]] = {"extra": "forbid"}
 
 
 class Auth(Protocol):
