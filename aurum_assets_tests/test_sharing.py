@@ -15,6 +15,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import StoreUnavailable
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.miso.cts import MISO_CTS, parse_live_cts
+from aurum_assets.resources.archive import Rejection
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk
 
@@ -167,3 +168,20 @@ def test_an_answer_that_tells_a_dataset_of_yesterday_lies_under_both_days(
         assert done.empty == ()
         found = ingest.verify(late.resources, dataset, dataset.day(other))
         assert found.problems == []
+
+
+def test_a_rejected_answer_is_requeued_under_the_day_of_its_own_dataset(late: Desk) -> None:
+    """Another dataset archived it under its day, which says nothing of this one's."""
+    collected(late, FIRST)
+    (identifier,) = objects(late)
+    snapshot = late.resources.archive.snapshot(FIRST.archive_name, TODAY, identifier)
+    seen = snapshot.envelope
+    late.resources.archive.reject(
+        Rejection(
+            LATE.key, seen.endpoint, seen.fetched_at, seen.raw_sha256, "cut", dialect=seen.dialect
+        ),
+        snapshot.body,
+    )
+    (done,) = ingest.requeue(late.resources, LATE)
+    assert (done.day, done.rejected_after) == (YESTERDAY, 0)
+    assert len(late.rows(LATE, YESTERDAY)) == len(late.rows(FIRST, TODAY)) > 0
