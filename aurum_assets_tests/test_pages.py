@@ -15,13 +15,17 @@ from aurum_assets_tests.test_a_new_operator import CONFIG, DAY, PRICES, Exchange
 
 
 class Moody(Exchange):
-    """An exchange whose second page cannot be had while it is ``down``."""
+    """An exchange whose second page cannot be had while it is ``down``, or read if ``garbled``."""
 
-    down = False
+    down = garbled = False
 
     def do_GET(self) -> None:  # noqa: N802  as http.server calls it
         if self.down and self.path.endswith("?page=2"):
             self.send_error(503)
+        elif self.garbled and self.path.endswith("?page=2"):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"neither,these,columns\n1,2,3\n")
         else:
             super().do_GET()
 
@@ -66,3 +70,12 @@ def test_a_page_that_failed_is_asked_for_by_the_next_attempt_and_then_never_agai
     assert pages == [{}, {"page": "2"}]
     assert len(toy.lake.read(PRICES.table)) == 0
     assert ingest.normalize(toy, PRICES, DAY).merged.new == 50
+
+
+def test_a_page_that_was_rejected_is_asked_for_by_the_next_attempt(
+    toy: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Moody, "garbled", True)
+    assert collected(toy) == ["stored", "rejected"]
+    monkeypatch.setattr(Moody, "garbled", False)
+    assert collected(toy) == ["duplicate", "stored"]
