@@ -130,7 +130,7 @@ def rows(stack: Stack, key: str) -> pl.DataFrame:
 
 def test_a_tick_runs_in_a_process_that_was_there_and_its_rows_are_visible(stack: Stack) -> None:
     there = {child.pid for child in stack.children("worker")}
-    run_id = stack.launch(JOB, day(1), **{QUEUE_TAG: TICKS})
+    run_id = stack.launch(JOB, day(1), tags={QUEUE_TAG: TICKS})
     stack.wait_for(run_id)
     with stack.instance() as instance:
         said = " ".join(event.message or "" for event in instance.all_logs(run_id))
@@ -144,7 +144,7 @@ def test_a_tick_runs_in_a_process_that_was_there_and_its_rows_are_visible(stack:
 def test_the_run_of_a_worker_that_is_killed_fails_in_seconds_and_is_run_again(
     stack: Stack,
 ) -> None:
-    run_id = stack.launch(JOB, day(2), **{QUEUE_TAG: TICKS})
+    run_id = stack.launch(JOB, day(2), tags={QUEUE_TAG: TICKS})
     with stack.instance() as instance:
         stack.until(lambda: len(instance.all_logs(run_id)) > 20)
     (victim,) = (c for c in stack.children("worker") if holds(stack, c, run_id))
@@ -160,7 +160,6 @@ def test_the_run_of_a_worker_that_is_killed_fails_in_seconds_and_is_run_again(
 
 def holds(stack: Stack, process: psutil.Process, run_id: str) -> bool:
     """Whether the process beats for the run: its name has the number that it was started with."""
-    assert stack.redis is not None
     with stack.redis.client() as redis:
         name = redis.get(run_key(Settings.read(), run_id))
     return name is not None and name in process.cmdline()
