@@ -53,8 +53,8 @@ class Stack:
     folder: Path
     environment: dict[str, str]
     servers: "Servers | None" = None
-    web: int = field(default_factory=free_port)
-    code: int = field(default_factory=free_port)
+    web: int = 0
+    code: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @classmethod
@@ -99,6 +99,7 @@ class Stack:
                     "AURUM_REDIS_URL": redis.url,
                     "AURUM_DAGSTER_POSTGRES_URL": postgres.database("dagster"),
                 }
+            up.web, up.code = free_port(), free_port()  # once the servers have theirs
             stack.callback(up._end)
             up._configure(change)
             up.start("code")
@@ -208,7 +209,7 @@ class Stack:
                 logs = "\n".join(p.read_text()[-3000:] for p in sorted(self.folder.glob("*.log")))
                 msg = f"not within {seconds:.0f} s\n{logs}"
                 raise TimeoutError(msg)
-            time.sleep(0.1)
+            time.sleep(0.25)
         return time.monotonic() - began
 
     def ask(self, query: str, **variables: object) -> Json:
