@@ -40,6 +40,7 @@ PARTS = [
     "redis",
     "kafka",
     "dagster",
+    "workers",
     "maintenance",
     "isone",
     "miso",
@@ -100,7 +101,7 @@ def test_where_no_home_is_all_else_is_looked_at_and_none_is_made(
     found = look(resources)
     assert list(found) == PARTS
     defaults = {p for p, f in found.items() if f.state == "embedded default"}
-    assert defaults == {"archive", "catalog", "redis", "dagster"}
+    assert defaults == {"archive", "catalog", "redis", "dagster", "workers"}
     assert {p for p, f in found.items() if f.state == "off"} == {
         "kafka",
         "maintenance",

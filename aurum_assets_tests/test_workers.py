@@ -28,12 +28,13 @@ from aurum_assets.resources.workers import (
     QUEUE_TAG,
     REPLAYS,
     TICKS,
+    check_workers,
     run_key,
 )
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.proofs.proof import repeated_keys
 from aurum_assets_tests.servers.redis import redis_process
-from aurum_assets_tests.stack import Stack
+from aurum_assets_tests.stack import Stack, set_environment
 
 LOAD = ISONE_SYSTEM_LOAD
 JOB = "isone_five_minutes"
@@ -171,6 +172,21 @@ def test_a_tick_runs_in_a_process_that_was_there_and_its_rows_are_visible(stack:
     stack.wait_for(run_id)
     assert is_whole(stack, 1)
     assert {child.pid for child in stack.children("worker")} == there
+
+
+def test_the_doctor_counts_the_processes_that_beat(stack: Stack) -> None:
+    with set_environment(stack.environment):
+        settings = Settings.read()
+    folder = stack.folder / "dagster"
+    found = check_workers(settings, folder)
+    assert (found.state, found.said) == ("ok", "2 processes beat")
+    assert stack.redis.url not in str(found)
+    elsewhere = settings.model_copy(update={"environment": "prod"})
+    found = check_workers(elsewhere, folder)
+    assert found.state == "broken"
+    assert found.said == "0 processes beat; nobody takes ticks, backfills, replays"
+    shutil.copy(PROJECT / "dagster.yaml", stack.folder)
+    assert "another launcher" in check_workers(settings, stack.folder).said
 
 
 def test_a_long_backfill_delays_no_tick_and_ticks_come_before_backfills_before_replays(
