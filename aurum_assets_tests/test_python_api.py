@@ -27,7 +27,7 @@ from aurum_assets.isone import (
 )
 from aurum_assets.miso import MisoApiConfig, MisoCtsCollector
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import ConfigError, DaysFailed, QueryRefused
+from aurum_assets.model.errors import AurumError, ConfigError, DaysFailed, QueryRefused
 from aurum_assets.model.shown import Shown
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
@@ -332,6 +332,25 @@ def test_sql_gives_a_frame_and_reads_alone(lake: OpenLake) -> None:
     for refused in ("delete from isone_da_lmp", "select * from 'x.csv'", "select * from prices"):
         with pytest.raises(QueryRefused):
             lake.sql(refused)
+
+
+ONE_DAY = "from isone_da_lmp where operating_day = '2026-07-20'"
+
+
+@pytest.mark.parametrize("name", ["home", "it's home", "home [1]"])
+def test_no_file_of_another_day_is_read(tmp_path: Path, name: str) -> None:
+    """Whoever opened the other day's file would fail. To DuckDB ``[1]`` is a pattern."""
+    home = tmp_path / name
+    collect("isone_da_lmp", "2026-07-19", "2026-07-20", home=home)
+    lake = open_lake(home)
+    (other,) = (home / "lake/warehouse/market/isone_da_lmp").rglob("operating_day=2026-07-19/*")
+    other.write_bytes(b"damaged")
+    assert lake.sql(f"select count(*) {ONE_DAY}").item() == 72
+    day = pl.col("operating_day") == dt.date(2026, 7, 20)
+    assert lake.best("isone_da_lmp").filter(day, location_id="4000").collect().height == 24
+    assert lake.as_of("isone_da_lmp", TODAY).filter(day).collect().height == 72
+    with pytest.raises(AurumError, match=other.name):
+        lake.sql("select * from isone_da_lmp")
 
 
 def test_a_table_of_the_lake_refuses_to_be_written_to(lake: OpenLake) -> None:
