@@ -127,6 +127,25 @@ def parser_figures(found: Sequence[Mapping[str, Any]]) -> list[Figure]:
     ]
 
 
+_MOST = {"year": 0.5, "month": 0.1, "day": 0.1}
+
+
+def query_figures(found: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+    """Q, and what ``best`` costs beside the plain scan of the same rows."""
+    figures = [
+        Figure(
+            f"Q {name}",
+            of["seconds"],
+            "s",
+            next(most for span, most in _MOST.items() if span in name),
+            f"{of['rows']:,} rows",
+        )
+        for name, of in found.items()
+    ]
+    best, plain = (found[f"a hub's year, {how}"]["seconds"] for how in ("best", "polars"))
+    return [*figures, Figure("Q best / plain scan, a hub's year", best / plain, "x", 1.5)]
+
+
 def _seconds(spent: Sequence[Spent]) -> float:
     return median([s.seconds for s in spent])
 
