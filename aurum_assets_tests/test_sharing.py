@@ -3,12 +3,16 @@
 import datetime as dt
 import hashlib
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from aurum_assets import ingest
 from aurum_assets.ingest import keep, sharing
@@ -26,6 +30,7 @@ from aurum_assets.resources.events import Brokers
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.made import remade
+from aurum_assets_tests.recordings import FETCHED_AT, recording
 from aurum_assets_tests.servers.kafka import KafkaCluster
 
 FIRST = MISO_CTS
@@ -251,6 +256,63 @@ def test_an_answer_is_announced_for_the_days_that_it_has_rows_of_and_each_with_i
     for one in said:
         stored = Path(one["object"].removeprefix("file://")).read_bytes()
         assert one["etag"] == hashlib.md5(stored, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture
+def display(desk: Desk, httpserver: HTTPServer) -> Desk:
+    """A desk whose operator is ``httpserver``."""
+    desk.clock.set(FETCHED_AT)
+    return Desk(remade(desk.resources, base_urls={"miso": httpserver.url_for("")}), desk.clock)
+
+
+CONSOLIDATED_ANSWER = recording(MISO_RT_LMP.key, "live", "ordinary").body
+
+
+def test_an_answer_that_one_dataset_cannot_read_is_taken_by_those_that_can(
+    display: Desk, httpserver: HTTPServer
+) -> None:
+    answer = json.loads(CONSOLIDATED_ANSWER)
+    answer["LMPData"]["FiveMinLMP"] = "under maintenance"
+    httpserver.expect_request(CONSOLIDATED_PATH).respond_with_json(answer)
+    for dataset in CONSOLIDATED:
+        bring(display.resources, dataset, dataset.operator.day_of(FETCHED_AT))
+    assert len(httpserver.log) == 1
+    assert [len(display.rows(dataset)) for dataset in CONSOLIDATED] == [0, 3, 4]
+    (kept,) = display.resources.archive.rejections(MISO_RT_LMP.key)
+    assert display.resources.archive.rejected_body(kept) == httpserver.log[0][1].get_data()
+
+
+def test_what_nobody_can_read_is_asked_for_by_each(display: Desk, httpserver: HTTPServer) -> None:
+    httpserver.expect_ordered_request(CONSOLIDATED_PATH).respond_with_json({"closed": 1})
+    httpserver.expect_ordered_request(CONSOLIDATED_PATH).respond_with_data(CONSOLIDATED_ANSWER)
+    for dataset in CONSOLIDATED:
+        bring(display.resources, dataset, dataset.operator.day_of(FETCHED_AT))
+    assert len(httpserver.log) == 2
+    assert [len(display.rows(dataset)) for dataset in CONSOLIDATED] == [0, 3, 4]
+
+
+def test_datasets_that_run_at_the_same_time_ask_once(display: Desk, httpserver: HTTPServer) -> None:
+    def slow(_: Request) -> Response:
+        time.sleep(0.3)
+        return Response(CONSOLIDATED_ANSWER)
+
+    httpserver.expect_request(CONSOLIDATED_PATH).respond_with_handler(slow)
+
+    def run(dataset: Dataset) -> int:
+        process = remade(display.resources)
+        return bring(process, dataset, dataset.operator.day_of(FETCHED_AT)).collected.requests
+
+    with ThreadPoolExecutor(len(CONSOLIDATED)) as pool:
+        assert sorted(pool.map(run, CONSOLIDATED)) == [0, 0, 1]
+
+
+def test_a_memory_that_another_version_left_is_none(display: Desk, httpserver: HTTPServer) -> None:
+    httpserver.expect_request(CONSOLIDATED_PATH).respond_with_data(CONSOLIDATED_ANSWER)
+    (feed,) = display.resources.config(MISO_RT_LMP).feeds
+    request = sharing.Request(MISO_RT_LMP, feed, "", {})
+    display.resources.state.set(request.key, '{"place": "elsewhere"}', 60)
+    bring(display.resources, MISO_RT_LMP, MISO_RT_LMP.operator.day_of(FETCHED_AT))
+    assert len(display.rows(MISO_RT_LMP)) == 3
 
 
 def test_a_dataset_that_is_not_enabled_is_told_of_nothing(
