@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -209,11 +209,13 @@ def test_a_rejected_answer_is_requeued_under_the_day_of_its_own_dataset(late: De
     assert len(late.rows(LATE, YESTERDAY)) == len(late.rows(FIRST, TODAY)) > 0
 
 
-def before_and_after_midnight(desk: Desk, *instants: str) -> None:
-    """Every dataset of MISO's consolidated answer, at these instants in turn."""
+def before_and_after_midnight(
+    desk: Desk, *instants: str, datasets: Sequence[Dataset] = CONSOLIDATED
+) -> None:
+    """The datasets of MISO's consolidated answer, at these instants in turn."""
     for instant in instants:
         desk.clock.set(utc(instant))
-        for dataset in CONSOLIDATED:
+        for dataset in datasets:
             day = dataset.operator.day_of(desk.clock())
             assert bring(desk.resources, dataset, day).normalize_errors == {}
 
@@ -235,6 +237,18 @@ def test_a_day_that_was_done_takes_in_what_another_dataset_archives_there_after_
             (YESTERDAY, True, []),
             (TODAY, True, []),
         ]
+
+
+def test_the_marks_of_a_dataset_that_nobody_collects_here_any_more_are_bounded(
+    live_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keep, "_MOST_MARKS", 2)
+    before_and_after_midnight(live_desk, "2026-07-20T23:48-05:00")
+    late = [f"2026-07-21T00:{minute}-05:00" for minute in (13, 18, 23, 28)]
+    before_and_after_midnight(live_desk, *late, datasets=[MISO_RT_HOURLY_LMP])
+    assert len(objects_of(live_desk, YESTERDAY)) == 1 + len(late)
+    marks = live_desk.resources.root / "spool" / "owed"
+    assert [len(list(marks.glob(f"{d.key}/*/*"))) for d in CONSOLIDATED] == [2, 0, 2]
 
 
 def objects_of(desk: Desk, day: str) -> list[str]:

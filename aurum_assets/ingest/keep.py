@@ -26,6 +26,7 @@ from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 
+_MOST_MARKS = 100  # more are of a dataset that is not collected on this machine
 _DRAIN_SECONDS = 60.0  # after which the rest of the spool is left to the next run
 
 
@@ -184,13 +185,15 @@ def _others_to_tell(resources: Resources, dataset: Dataset, envelope: Envelope) 
 
     After midnight only one dataset has values of yesterday; the others would not look there again.
     """
+
+    def looks_here(reader: Dataset) -> bool:
+        marks = sum(1 for _ in _marks(resources, reader).glob("*/*"))
+        return resources.config(reader).enabled and marks < _MOST_MARKS
+
     if envelope.day == dataset.operator.day_of(envelope.fetched_at).key:
         return []
-    return [
-        reader
-        for reader in readers(dataset)[1:]
-        if resources.config(reader).enabled and resources.registry.ledger(reader.key, envelope.day)
-    ]
+    done = (r for r in readers(dataset)[1:] if resources.registry.ledger(r.key, envelope.day))
+    return [reader for reader in done if looks_here(reader)]
 
 
 def _archive(
