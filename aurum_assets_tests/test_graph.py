@@ -13,7 +13,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._serdes import serialize_value
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
@@ -695,7 +694,7 @@ def test_the_error_of_a_failed_run_begins_with_the_sentence(
     assert failed.error.message == f"dagster._core.definitions.events.Failure: {sentence}\n"
     assert failed.error.cause is None or failed.error.cause.message.find(sentence) == -1
     events = instance.all_logs(result.run_id)
-    assert "max_retries" not in "".join(map(serialize_value, events))
+    assert "max_retries" not in "".join(map(dg.serialize_value, events))
     of_run = result.get_run_failure_event().job_failure_data
     assert of_run.error == failed.error
     warned = [e.user_message for e in events if "; tried again in 0 s" in e.user_message]

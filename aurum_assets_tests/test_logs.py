@@ -12,7 +12,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from click.testing import CliRunner
-from dagster._serdes import serialize_value
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
@@ -277,7 +276,7 @@ def test_no_secret_of_a_librarys_error_reaches_dagsters_events(
 
     with dg.DagsterInstance.ephemeral() as instance:
         done = work.execute_in_process(instance=instance, raise_on_error=False)
-        stored = [serialize_value(e) for e in instance.all_logs(done.run_id)]
+        stored = [dg.serialize_value(e) for e in instance.all_logs(done.run_id)]
     assert not done.success
     whole = "".join(stored)
     assert "STEP_FAILURE" in whole

@@ -11,6 +11,7 @@ import pytest
 
 from aurum_assets.ingest.day import bring
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators.miso.lmp import MISO_DA_LMP, MISO_RT_HOURLY_LMP, MISO_RT_LMP
 from aurum_assets.operators.miso.stamps import block_day
 from aurum_assets.simulator.server import Running
@@ -71,6 +72,22 @@ def test_a_block_that_names_no_interval_is_refused_with_the_texts(desk: Desk) ->
     assert "'HE 31' name no interval" in reason
     other = brought(desk, MISO_DA_LMP, said).done
     assert (len(other.rows), other.rejected) == (4, [])
+
+
+@pytest.mark.parametrize(
+    ("block", "left"), [("DayAheadExAnteLMP", "ex_post"), ("DayAheadExPostLMP", "ex_ante")]
+)
+def test_a_day_ahead_run_that_names_no_interval_is_quarantined_and_the_other_enters(
+    desk: Desk, block: str, left: str
+) -> None:
+    said = ordinary()
+    said["LMPData"][block]["HourAndMin"] = "HE 08"
+    done = brought(desk, MISO_DA_LMP, said).done
+    assert done.rows["market_run"].to_list() == [left, left]
+    assert (done.quarantined, done.rejected) == (2, [])
+    kept_out = desk.resources.lake.read(QUARANTINE)
+    assert kept_out["reason"].str.contains("the_block_says_when").all()
+    assert kept_out["reason"].str.contains("HE 08").all()
 
 
 @pytest.mark.parametrize("lmp", ["21.08", "21.06", "21.0700001", "210.7"])

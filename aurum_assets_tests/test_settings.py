@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -211,9 +211,28 @@ def test_a_file_that_is_none_is_named(folder: Path, text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_dataset_without_an_entry_is_named(folder: Path) -> None:
-    sentence = spoiled(folder, without("datasets", LOAD_AT))
-    assert "no entry for dataset isone_system_load" in sentence
+def test_datasets_without_an_entry_are_as_in_the_project_and_named_in_one_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = json.loads((folder / FILE).read_text())
+    del document["datasets"][LOAD_AT]
+    document["operator"]["attempts"] = 2
+    (folder / FILE).write_text(json.dumps(document))
+    (folder / "miso_ingest_datasets.json").unlink()
+    logs.configure("warning", "json", "dev")
+    found, usual = (load_config(place, DATASETS) for place in (folder, PROJECT / "config"))
+    assert found.datasets == usual.datasets
+    assert found.operators["isone"].attempts == 2, "what is said of an operator holds for all of it"
+    (said,) = (record.getMessage() for record in caplog.records)
+    ours = [d.key for d in DATASETS if d.operator is not ISONE]
+    for name in (str(folder), "isone_system_load", *ours):
+        assert name in said
+
+
+def test_datasets_without_an_entry_anywhere_are_named_all(folder: Path) -> None:
+    others = [replace(DATASETS[0], key=key) for key in ("of_tomorrow", "of_next_year")]
+    with pytest.raises(ConfigError, match="no entry for of_tomorrow, of_next_year"):
+        load_config(folder, (*DATASETS, *others))
 
 
 def test_an_entry_without_a_dataset_is_named_with_the_known_ones(folder: Path) -> None:

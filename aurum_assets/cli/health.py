@@ -33,7 +33,8 @@ def status(as_json: bool) -> None:
     """What is held of each dataset, and how old it is.
 
     lag: since the newest interval began. gaps today: due intervals of the operator's today that
-    are missing. kept out: records in quarantine and answers that could not be read.
+    are missing. kept out: records in quarantine and answers that could not be read. archived: of
+    answers that several datasets read, beside the first of them.
     """
     rows = [s.as_dict() for s in ingest.status(open_resources(DATASETS, needs="lake"), DATASETS)]
     if as_json:
@@ -43,7 +44,7 @@ def status(as_json: bool) -> None:
         [
             {
                 **r,
-                "bytes": size(r["bytes"]),
+                "bytes": None if r["bytes"] is None else size(r["bytes"]),
                 "first_interval": minute(r["first_interval"]),
                 "last_interval": minute(r["last_interval"]),
                 "last_commit": minute(r["last_commit"]),

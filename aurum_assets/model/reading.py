@@ -92,8 +92,13 @@ def inspect_answer(dataset: Dataset, body: bytes, fmt: FormatName) -> Inspection
     body = body.removeprefix(BOM)
     tree = tree_of(body, fmt)
     document = document_of(dataset, tree)
-    records = [r for r in document.records if isinstance(r, dict)]
-    days = document.dialect.days(records, document.header)
+    days = [
+        day
+        for part in document.parts
+        for day in document.dialect.days(
+            [r for r in part.records if isinstance(r, dict)], part.header
+        )
+    ]
     content = content_hash(body, fmt, tree, document.dialect.volatile)
     ranked = tuple(day for day, _ in Counter(days).most_common())
     return Inspection(document.dialect, ranked, content, len(document.records), document.partial)

@@ -25,6 +25,7 @@ from aurum_assets.model.dataset import (
 )
 from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.logs import get_logger
 
 # Keys of a dataset: retention_days never said what is retained; types are the code's.
@@ -45,8 +46,27 @@ class IngestConfig:
 def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
     """Read every ``*_ingest_datasets.json`` of ``folder``.
 
-    Raises ``ConfigError`` naming file, dataset, key, what was found and what was expected.
+    A dataset without an entry there (a folder that is kept is older than the code) has that of the
+    project; one warning names all of them. Raises ``ConfigError`` naming file, dataset, key, what
+    was found and what was expected.
     """
+    found = _read_folder(folder, datasets)
+    missing = [d.key for d in datasets if d.key not in found.datasets]
+    if not missing:
+        return found
+    usual = _read_folder(PROJECT / "config", datasets)
+    names = ", ".join(missing)
+    if not usual.datasets.keys() >= set(missing):
+        msg = f"{folder}: no entry for {names}; every dataset of the code needs one"
+        raise ConfigError(msg)
+    theirs = f"those of {PROJECT / 'config'} hold; copy them to tune them, or to disable them"
+    log.warning("%s: no entry for %s: %s", folder, names, theirs)
+    entries = {key: usual.datasets[key] for key in missing}
+    return Configuration({**usual.operators, **found.operators}, {**found.datasets, **entries})
+
+
+def _read_folder(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
+    """What the files of ``folder`` hold."""
     files = sorted(folder.glob("*_ingest_datasets.json"))
     if not files:
         msg = f"{folder}: no *_ingest_datasets.json here; set AURUM_CONFIG to the config folder"
@@ -68,11 +88,6 @@ def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
             if config.key in configs:
                 raise _wrong(file, config.key, "key", "one entry", "it is there twice")
             configs[config.key] = _checked_against_code(file, config, known)
-    missing = sorted(set(known) - set(configs))
-    if missing:
-        names = ", ".join(f.name for f in files)
-        msg = f"{names}: no entry for dataset {missing[0]}; every dataset of the code needs one"
-        raise ConfigError(msg)
     return Configuration(operators, configs)
 
 

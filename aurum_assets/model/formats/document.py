@@ -52,11 +52,6 @@ class Document:
         return first + [record for some in others for record in some] if others else first
 
     @property
-    def header(self) -> Mapping[str, Any]:
-        """The header of the first part."""
-        return self.parts[0].header
-
-    @property
     def partial(self) -> str:
         """Why this is not the whole answer; empty where it does not say so."""
         return "; ".join(d.detail for d in self.drift if d.kind == PARTIAL)
