@@ -9,9 +9,10 @@ from aurum_assets.model.operator import Operator
 from aurum_assets.model.shown import Plain, Shown
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import checked_base
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.credentials import Credentials, access
 from aurum_assets.resources.environment import environment
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 
 
 class ApiConfig(Shown):

@@ -28,13 +28,15 @@ from aurum_assets.ingest.days import (
 from aurum_assets.ingest.feeds import is_due
 from aurum_assets.model.arguments import known_name, of_type
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.operator import Operator
 from aurum_assets.model.shown import Shown, as_html
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import Answer
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 
 _NEEDS = {"now": "no day", "day": "a day", "hour": "a day and one of its hours"}
 _CONFIG = "config=ApiConfig(operator, …)"

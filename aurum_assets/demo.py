@@ -24,7 +24,8 @@ from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.model.cadence import CADENCES, cadence_of
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig
+from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE

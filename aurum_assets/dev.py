@@ -25,7 +25,9 @@ import click
 
 from aurum_assets.model.errors import AurumError
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import PROJECT, Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import open_resources
 from aurum_assets.simulator.server import Running, Simulator
 
 if TYPE_CHECKING:

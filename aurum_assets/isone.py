@@ -28,8 +28,8 @@ from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.api import Answer
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.credentials import NOTHING
-from aurum_assets.resources.settings import Resources
 
 __all__ = [
     "Answer",

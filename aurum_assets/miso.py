@@ -44,7 +44,7 @@ from aurum_assets.model.shown import Plain, Shown, as_html
 from aurum_assets.model.table import UNREADABLE_RULE
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 __all__ = [
     "DaysFailed",

@@ -20,21 +20,13 @@ from typing import Any, get_args
 
 import msgspec
 
-from aurum_assets.model.dataset import (
-    BLOCK,
-    Dataset,
-    Dialect,
-    Endpoint,
-    Feed,
-    Operator,
-    OperatorConfig,
-)
+from aurum_assets.model.dataset import BLOCK, Dataset, Dialect, Endpoint, Feed, OperatorConfig
 from aurum_assets.model.drift import Expected, field_of
 from aurum_assets.model.formats.fields import names_of
-from aurum_assets.model.operator import Notes
+from aurum_assets.model.operator import Notes, Operator
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 
 Schema = dict[str, Any]
 

@@ -25,9 +25,10 @@ from aurum_assets.model.formats import sniff
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import logs, redaction
-from aurum_assets.resources.api import Credentials
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets.resources.credentials import Credentials
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import made, remade

@@ -39,9 +39,9 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Incident, Severity
 from aurum_assets.resources.archive import Rejection
-from aurum_assets.resources.composition import alerts_of
+from aurum_assets.resources.composition import Resources, alerts_of
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources, Settings
+from aurum_assets.resources.settings import Settings
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, utc

@@ -24,7 +24,7 @@ import trustme
 from pydantic import SecretStr
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Endpoint, Feed, Limit, Operator, OperatorConfig
+from aurum_assets.model.dataset import Endpoint, Feed, OperatorConfig
 from aurum_assets.model.errors import (
     ConfigError,
     NotYetPublished,
@@ -32,8 +32,9 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from aurum_assets.model.operator import Basic, Bearer, HeaderKey
-from aurum_assets.resources.api import Answer, ApiClient, Credentials
+from aurum_assets.model.operator import Basic, Bearer, HeaderKey, Limit, Operator
+from aurum_assets.resources.api import Answer, ApiClient
+from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.state import SqliteState, State

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.test_logs import CANARIES, WITHIN

@@ -37,8 +37,8 @@ from aurum_assets.resources.archive import (
     seal_of,
     sealed,
 )
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.objects import Folder, bounded_client
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import READABLE, Recording, recording

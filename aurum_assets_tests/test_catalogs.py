@@ -16,8 +16,9 @@ import pytest
 from aurum_assets.model.errors import ConfigError, LakeUnreachable
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import catalog as catalogs
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.settings import open_resources
 from aurum_assets_tests.servers.aws import CREDENTIALS, aws_server
 from aurum_assets_tests.servers.rest import rest_catalog
 from aurum_assets_tests.servers.s3 import S3Server

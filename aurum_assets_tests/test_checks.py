@@ -21,7 +21,7 @@ from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.isone import lmp as simulated
 from aurum_assets.simulator.isone import load as simulated_load
 from aurum_assets_tests.conftest import Brought, Desk, utc

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.terminal import in_terminal

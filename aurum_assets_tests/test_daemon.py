@@ -22,8 +22,8 @@ import pytest
 from aurum_assets.model.checks import checks_of
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.servers.redis import free_port
 

@@ -12,7 +12,7 @@ from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.servers.postgres import Postgres
 

@@ -19,11 +19,11 @@ from aurum_assets import ingest
 from aurum_assets.ingest import doctor
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.archive import ArchiveSettings
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.events import Brokers
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, Desk, said
 from aurum_assets_tests.made import remade

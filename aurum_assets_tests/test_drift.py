@@ -22,7 +22,7 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.isone.lmp import lmp_records, render_lmp_hour
 from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets.simulator.operators import answer

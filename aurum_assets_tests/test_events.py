@@ -37,11 +37,13 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.resources import events
 from aurum_assets.resources.alerts import Incident
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.resources.outbox import Outbox
-from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, log_lines
 from aurum_assets_tests.made import made, remade

@@ -27,7 +27,7 @@ from aurum_assets.isone import (
 from aurum_assets.model.errors import ConfigError, NotYetPublished, SourceRefused
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.wire import Bounds, Wire
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import Limit, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
+from aurum_assets.model.operator import Limit
 from aurum_assets.resources.limits import SqliteLimiter, retry_after, share
 from aurum_assets.resources.redis import RedisLimiter, RedisServer
 from aurum_assets.resources.state import SqliteState

@@ -21,7 +21,7 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import logs
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets_tests.conftest import NOON, Aurum, Desk, said

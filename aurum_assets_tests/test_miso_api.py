@@ -21,7 +21,7 @@ from aurum_assets.miso import (
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import ConfigError, MalformedPayload, SourceRefused
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.recordings import recording

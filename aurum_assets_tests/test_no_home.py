@@ -11,8 +11,8 @@ from aurum_assets import open_lake
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.limits import SqliteLimiter
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.recordings import recording
 

@@ -38,7 +38,9 @@ from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, 
 from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import lake
-from aurum_assets.resources.settings import PROJECT, Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import variables
 

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from aurum_assets import openapi
-from aurum_assets.model.dataset import Limit
+from aurum_assets.model.operator import Limit
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.simulator.server import Running, Simulator

@@ -17,7 +17,7 @@ from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES as RE
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP as DA_LMP
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import PROVENANCE, Desk
 from aurum_assets_tests.made import remade

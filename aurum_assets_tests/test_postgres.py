@@ -15,9 +15,9 @@ from aurum_assets.model.errors import AurumError, ConfigError, LakeBusy, LakeUnr
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources import catalog as catalogs
-from aurum_assets.resources.composition import compose
+from aurum_assets.resources.composition import Resources, compose
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources, Settings, open_resources, specification
+from aurum_assets.resources.settings import Settings, open_resources, specification
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import catalog_at, close, lake_at
 from aurum_assets_tests.servers.postgres import Postgres

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aurum_assets import collect
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum
 

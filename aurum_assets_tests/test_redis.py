@@ -19,6 +19,7 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.archive import ArchiveSettings
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import (
     SILENT_SECONDS,
@@ -27,7 +28,7 @@ from aurum_assets.resources.redis import (
     RedisState,
     redis_at,
 )
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets.resources.state import SqliteState
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, log_lines

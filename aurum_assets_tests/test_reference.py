@@ -32,8 +32,8 @@ from aurum_assets.reference.crosswalk import (
 )
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.reviewed import read_reviewed, write_reviewed
-from aurum_assets.resources.settings import PROJECT
 from aurum_assets_tests.conftest import NOON
 
 FIRST = dt.date(2026, 7, 1)

@@ -26,9 +26,10 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.settings import open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, said
 from aurum_assets_tests.made import made

@@ -39,9 +39,11 @@ from aurum_assets.resources.archive import (
     Archive,
     ArchiveSettings,
 )
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.objects import S3, bounded_client, open_store, s3_properties
-from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.servers.s3 import S3Server

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.recordings import recording

@@ -16,7 +16,7 @@ from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.isone.operator import ISONE, latest_begin
-from aurum_assets.resources.api import Credentials
+from aurum_assets.resources.credentials import Credentials
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.test_gaps import BEYOND_REPAIR

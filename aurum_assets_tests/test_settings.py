@@ -18,7 +18,8 @@ from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import config_schema, logs
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.settings import PROJECT, Settings, open_resources
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets_tests.made import made
 
 FILE = "isone_ingest_datasets.json"

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope, FormatName, Limit, Snapshot
+from aurum_assets.model.dataset import Dataset, Envelope, FormatName, Snapshot
 from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.operator import Limit
 from aurum_assets.model.reading import Reading, inspect_answer, read
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import Limit
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.operator import Limit
 from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.state import SqliteState, State, recalled
 from aurum_assets_tests.servers.redis import RedisProcess

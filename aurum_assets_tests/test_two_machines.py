@@ -10,8 +10,8 @@ from aurum_assets.model.errors import Overtaken
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources.archive import Archive, ArchiveSettings
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake, Merged
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import catalog_at

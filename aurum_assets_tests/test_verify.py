@@ -17,8 +17,8 @@ from aurum_assets.graph.translate import table_metadata
 from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged, LakeUnreachable
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import seal_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Aurum, Desk, said
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.damage import KINDS, LMP, LOAD, files_of, fill, forget, held, objects

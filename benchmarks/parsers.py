@@ -24,7 +24,7 @@ from aurum_assets.model.dataset import BLOCK, Dataset, Dialect, Envelope, Snapsh
 from aurum_assets.model.reading import read
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.operators import answer
 from aurum_assets.simulator.world import Ask, World
 from benchmarks.measure import median

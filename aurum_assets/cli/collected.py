@@ -20,7 +20,7 @@ from aurum_assets.cli.output import (
 from aurum_assets.ingest.day import Outcome
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import DataError, NotOffered
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _SHOWN: dict[str, Shown] = {
     **{n: n for n in ("day", "candidates", "collected", "duplicates", "failed")},

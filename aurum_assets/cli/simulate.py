@@ -15,7 +15,8 @@ from aurum_assets.cli.arguments import INSTANT, INSTANTS, PORT, instant, json_op
 from aurum_assets.cli.interrupt import reporting, signals_kept_here
 from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
 from aurum_assets.operators import DATASETS, OPERATORS
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.settings import open_resources
 
 
 def _checks(line: Row) -> str:

@@ -42,8 +42,9 @@ from aurum_assets.model.errors import QueryRefused
 from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.scratch import draft
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.settings import open_resources
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,7 +18,7 @@ from aurum_assets.graph.resources import KEYS, TELLS, assembled, assembled_of
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.alerts import Incident, Kind, Severity
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.state import recalled
 
 FAILED_SECONDS, CHECKS_SECONDS, WATCH_SECONDS = 30, 60, 300

@@ -21,7 +21,7 @@ from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
 from aurum_assets.model.errors import AurumError, NothingArchived
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 OWNERS = ["team:market-data"]
 _RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemon's, a person's

@@ -26,9 +26,10 @@ from aurum_assets.graph.resources import (
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS, OPERATORS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.environment import environment
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 
 
 def resources_for(given: Resources | Mapping[str, object]) -> dict[str, object]:

@@ -19,8 +19,9 @@ from aurum_assets.graph.resources import WRITES, assembled
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay, every_day
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.errors import AurumError
+from aurum_assets.model.operator import Operator
 
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 

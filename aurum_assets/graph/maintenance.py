@@ -14,7 +14,7 @@ from aurum_assets.graph import translate
 from aurum_assets.graph.purge import purge
 from aurum_assets.graph.resources import TABLES, assembled
 from aurum_assets.operators import OPERATORS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _QUIET = "10 4 * * *"  # in New York: after both operators' midnights, before the daily jobs (06:30)
 _POSTGRES = "AURUM_DAGSTER_POSTGRES_URL"

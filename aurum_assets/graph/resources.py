@@ -16,7 +16,8 @@ from typing import Any, Protocol, cast
 import dagster as dg
 from pydantic import Field, create_model
 
-from aurum_assets.model.dataset import Operator, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
+from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.archive import Archive, ArchiveSettings
 from aurum_assets.resources.catalog import catalog_properties

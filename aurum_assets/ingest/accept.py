@@ -17,8 +17,8 @@ from aurum_assets.model.dataset import Dataset, Envelope, FormatName
 from aurum_assets.model.errors import DataError, MalformedPayload
 from aurum_assets.model.reading import Inspection, inspect_answer
 from aurum_assets.resources.archive import Rejection
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 _OLDEST = dt.date(1999, 1, 1)

@@ -16,7 +16,7 @@ from aurum_assets.model.dataset import Dataset, Feed, Snapshot
 from aurum_assets.model.errors import NotOffered, SourceRefused, SourceUnavailable
 from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
 _NOT_FOUND = 404

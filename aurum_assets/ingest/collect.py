@@ -21,8 +21,8 @@ from aurum_assets.model.errors import (
     StoreError,
 )
 from aurum_assets.resources.api import ApiClient
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import bound, get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 Progress = Callable[[str], None]

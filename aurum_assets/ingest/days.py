@@ -22,7 +22,7 @@ import polars as pl
 from aurum_assets.ingest.day import Outcome, bring
 from aurum_assets.ingest.waiting import waited_for
 from aurum_assets.model.clock import OperatingDay, every_day
-from aurum_assets.model.dataset import Dataset, Operator
+from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
@@ -31,7 +31,8 @@ from aurum_assets.model.errors import (
     SourceRefused,
     StoreRefused,
 )
-from aurum_assets.resources.settings import Resources
+from aurum_assets.model.operator import Operator
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.wire import Abandoned, abandon, asker
 
 Day = dt.date | dt.datetime | str

@@ -19,7 +19,6 @@ from functools import partial
 from aurum_assets.ingest.maintain import last_maintained
 from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
 from aurum_assets.ingest.query import known_tables
-from aurum_assets.model.dataset import Operator
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
@@ -27,13 +26,13 @@ from aurum_assets.model.errors import (
     LakeUnreachable,
     SourceError,
 )
-from aurum_assets.model.finding import Finding as Finding  # noqa: PLC0414 - re-exported
-from aurum_assets.model.finding import broken
+from aurum_assets.model.finding import Finding, broken
+from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.breaker import Breaker
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.redaction import masked
 from aurum_assets.resources.scratch import check_file, draft
-from aurum_assets.resources.settings import Resources
 
 PATIENCE = 4.0
 DEADLINE = 8.0

@@ -22,7 +22,7 @@ from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.state import recalled
 
 TRIES = 8

@@ -30,10 +30,10 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.maintenance import maintain_table
 from aurum_assets.resources.redaction import redacted
-from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.stores import files_of, forget_expired, shrink, spare
 
 CLOSED_AFTER = 2  # days after an operating day's end

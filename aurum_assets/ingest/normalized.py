@@ -15,8 +15,8 @@ from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.message import Quality
 from aurum_assets.model.prices import PARTS
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Merged
-from aurum_assets.resources.settings import Resources
 
 
 @dataclass

@@ -36,10 +36,11 @@ from aurum_assets.model.message import (
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import config_schema
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.outbox import Intent
-from aurum_assets.resources.settings import PROJECT, Resources
 
 Publish = Literal["nothing", "changes", "everything"]
 Position = tuple[int, int]

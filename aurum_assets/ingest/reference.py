@@ -25,9 +25,9 @@ from aurum_assets.reference.crosswalk import (
 )
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.reviewed import read_reviewed, write_reviewed
-from aurum_assets.resources.settings import Resources
 
 REFERENCES: tuple[Reference, ...] = (ISO_NODES, GENERATORS)
 

@@ -23,9 +23,9 @@ from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
 from aurum_assets.reference.crosswalk import Reference
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.scratch import draft
-from aurum_assets.resources.settings import Resources
 
 Step = Callable[[str], None]
 

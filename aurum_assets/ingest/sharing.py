@@ -17,7 +17,7 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Snapshot
 from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreError
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _KEPT_SECONDS = 3600.0
 

@@ -18,9 +18,7 @@ import polars as pl
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.drift import Expected, ExpectedField, FieldConfig, types_of, with_magnitude
-from aurum_assets.model.operator import Limit as Limit  # noqa: PLC0414 - re-exported
-from aurum_assets.model.operator import Notes
-from aurum_assets.model.operator import Operator as Operator  # noqa: PLC0414 - re-exported
+from aurum_assets.model.operator import Limit, Notes, Operator
 from aurum_assets.model.table import Table
 
 FormatName = Literal["json", "xml", "csv"]

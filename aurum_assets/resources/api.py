@@ -24,7 +24,7 @@ from typing import Self
 import httpx
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Endpoint, Feed, FormatName, Operator, OperatorConfig
+from aurum_assets.model.dataset import Endpoint, Feed, FormatName, OperatorConfig
 from aurum_assets.model.errors import (
     ConfigError,
     HostUnknown,
@@ -33,10 +33,11 @@ from aurum_assets.model.errors import (
     SourceUnavailable,
 )
 from aurum_assets.model.formats import FORMATS
+from aurum_assets.model.operator import Operator
 from aurum_assets.model.shown import Plain, Shown
 from aurum_assets.resources import hosts
 from aurum_assets.resources.breaker import Breaker
-from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
+from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.fallback import Ask, EndpointMemory
 from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, retry_after
 from aurum_assets.resources.logs import get_logger

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig
+from aurum_assets.model.operator import Operator
 from aurum_assets.resources.alerts import Alerts
 from aurum_assets.resources.archive import Archive, ArchiveSettings
 from aurum_assets.resources.configuration import Configuration

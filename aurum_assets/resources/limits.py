@@ -21,7 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from aurum_assets.model.dataset import Limit, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
+from aurum_assets.model.operator import Limit
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State, transaction
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from aurum_assets.model.dataset import Operator, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
 from aurum_assets.model.errors import AurumError
+from aurum_assets.model.operator import Operator
 from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, SqliteLimiter
 from aurum_assets.resources.redis import RedisLimiter

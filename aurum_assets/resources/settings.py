@@ -23,12 +23,10 @@ from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources import redaction
 from aurum_assets.resources.archive import ArchiveSettings
 from aurum_assets.resources.catalog import catalog_properties
-from aurum_assets.resources.composition import Resources as Resources  # noqa: PLC0414 - re-exported
-from aurum_assets.resources.composition import Specification, compose, wall_clock
+from aurum_assets.resources.composition import Resources, Specification, compose, wall_clock
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.credentials import NOTHING, access
-from aurum_assets.resources.environment import PROJECT as PROJECT  # noqa: PLC0414 - re-exported
-from aurum_assets.resources.environment import env_files, environment, is_address
+from aurum_assets.resources.environment import PROJECT, env_files, environment, is_address
 from aurum_assets.resources.events import brokers_of
 from aurum_assets.resources.logs import hide_secrets
 from aurum_assets.resources.objects import open_store, s3_properties

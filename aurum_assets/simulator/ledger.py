@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from email.utils import format_datetime
 from typing import Literal, NamedTuple
 
-from aurum_assets.model.dataset import Limit
+from aurum_assets.model.operator import Limit
 
 RetryAfter = Literal["none", "seconds", "date", "absurd"]
 

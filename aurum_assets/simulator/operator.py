@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aurum_assets.model.dataset import Limit, Operator
+from aurum_assets.model.operator import Limit, Operator
 from aurum_assets.simulator.payloads import Format, Tree, to_json
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 

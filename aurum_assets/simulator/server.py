@@ -15,7 +15,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, Unpack
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from aurum_assets.model.dataset import Limit
+from aurum_assets.model.operator import Limit
 from aurum_assets.simulator import control, faults
 from aurum_assets.simulator.faults import SILENT, Details, Fault
 from aurum_assets.simulator.ledger import Ledger, RetryAfter, Seen, retry_after

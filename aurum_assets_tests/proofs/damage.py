@@ -26,7 +26,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets_tests.made import remade
 
 LOAD, LMP = ISONE_SYSTEM_LOAD, ISONE_RT_LMP

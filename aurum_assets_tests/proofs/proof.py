@@ -17,11 +17,12 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.catalog import catalog_properties
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.credentials import Credentials
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets_tests.made import made
 
 UNLIMITED = 1_000.0

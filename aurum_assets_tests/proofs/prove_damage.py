@@ -11,7 +11,7 @@ from pathlib import Path
 from aurum_assets import ingest
 from aurum_assets.model.errors import AurumError, ContractBroken
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets_tests.proofs.damage import KINDS, LMP, LOAD, NOW, Kind, fill, forget, held
 from aurum_assets_tests.proofs.proof import Proof, home_at
 

@@ -29,7 +29,7 @@ from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
     from aurum_assets.model.dataset import Dataset
-    from aurum_assets.resources.settings import Resources
+    from aurum_assets.resources.composition import Resources
 
 DAY = "2025-07-14"
 BROKEN = -1

@@ -22,15 +22,17 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import Feed, Limit, OperatorConfig
+from aurum_assets.model.dataset import Feed, OperatorConfig
 from aurum_assets.model.errors import AurumError
+from aurum_assets.model.operator import Limit
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.api import ApiClient, Credentials
+from aurum_assets.resources.api import ApiClient
 from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.credentials import Credentials
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.limits import STRETCH, Limiter, SqliteLimiter
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState
-from aurum_assets.resources.settings import PROJECT
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock

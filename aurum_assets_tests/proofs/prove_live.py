@@ -31,7 +31,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, NotYetPublished
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import remade

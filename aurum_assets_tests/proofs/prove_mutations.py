@@ -30,7 +30,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets_tests.proofs import oracle
 from aurum_assets_tests.proofs.mutations import BOMB, Case, bombs, cases, instant
 from aurum_assets_tests.proofs.oracle import Answer, May

@@ -25,7 +25,7 @@ import polars as pl
 from aurum_assets.model.message import ALERTS_TOPIC, SNAPSHOTS_TOPIC
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.proofs.proof import Proof

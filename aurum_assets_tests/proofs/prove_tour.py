@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets_tests.proofs.proof import Proof
 from aurum_assets_tests.proofs.prove_dev import free_port

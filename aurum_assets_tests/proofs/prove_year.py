@@ -36,9 +36,9 @@ from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table, fold
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.maintenance import Ages, Maintained, maintain_table
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:

@@ -29,8 +29,9 @@ from aurum_assets.operators.isone.generation import ISONE_GENERATION_MIX
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets_tests.made import made
 
 _LMP_FILE = "isone_fiveminutelmp_current.json"

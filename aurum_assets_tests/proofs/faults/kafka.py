@@ -16,8 +16,8 @@ import msgspec
 
 from aurum_assets import ingest
 from aurum_assets.model.message import SNAPSHOTS_TOPIC, Message, key_columns
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.events import PATIENCE, Brokers, Delivery, Events
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     WORK,

@@ -15,8 +15,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from aurum_assets.model.dataset import Dataset, Operator, OperatorConfig
+from aurum_assets.model.dataset import Dataset, OperatorConfig
 from aurum_assets.model.errors import AurumError, SourceUnavailable
+from aurum_assets.model.operator import Operator
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.api import (
@@ -27,9 +28,9 @@ from aurum_assets.resources.api import (
     ApiClient,
     full_jitter,
 )
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.limits import LONGEST_PAUSE, SqliteLimiter
-from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.faults import Details
 from aurum_assets_tests.made import Made, remade
