@@ -180,8 +180,8 @@ class MisoCtsValidation(Shown):
         facts = [*counts.items(), ("rejected", self.rejected or "no")]
         found = [(f.number, f.rule, f.records, f.reason) for f in self.findings]
         header = ("rule of nine", "name", "records", "reason")
-        said = as_html("findings", found, header) if found else ""
-        return as_html(type(self).__name__, facts) + said
+        table = as_html("findings", found, header) if found else ""
+        return as_html(type(self).__name__, facts) + table
 
 
 class MisoCtsCollector(ApiUser):
@@ -306,8 +306,8 @@ class MisoCtsCollector(ApiUser):
         if node is not None and not re.fullmatch(r"[\w.-]+( [\w.-]+)*", node.replace("..", "/")):
             msg = f"node {node!r} is no name of a node: letters, digits, dot, dash, _ and spaces"
             raise ValueError(msg)
-        said = {"interval": interval, "node": node}
-        return {name: value for name, value in said.items() if value is not None}
+        filters = {"interval": interval, "node": node}
+        return {name: value for name, value in filters.items() if value is not None}
 
     async def collect(
         self,

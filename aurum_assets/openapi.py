@@ -41,7 +41,7 @@ _PARAMETERS: Mapping[str, Schema] = {
 }
 _NO_HEADER: Schema = {"properties": {}, "required": []}
 _NOTHING: Schema = {"description": "No records at all.", "enum": ["", {}, None]}
-_LIVE = "As the public API was seen to answer, where it is not said otherwise here."
+_LIVE = "As the public API was seen to answer, where nothing else is stated here."
 _DOCUMENTED = "From documentation alone: the specification of this project."
 _BORROWED = "It leaves the records out: those of the live answers stand in for them."
 
@@ -69,7 +69,7 @@ class _Use:
 
 
 def describe(operator: Operator, configuration: Configuration) -> Schema:
-    """The OpenAPI 3.1 description of ``source``'s endpoints that ``configuration`` asks."""
+    """The OpenAPI 3.1 description of ``operator``'s endpoints that ``configuration`` asks."""
     datasets = [d for d in DATASETS if d.operator is operator]
     feeds = [(d, feed) for d in datasets for feed in configuration.datasets[d.key].feeds]
     uses: defaultdict[str, list[_Use]] = defaultdict(list)
@@ -116,7 +116,7 @@ def _operation(operator: Operator, path: str, uses: Sequence[_Use], *, xml: bool
     names = dict.fromkeys(use.schema for use in uses)
     refs: list[Schema] = [{"$ref": f"#/components/schemas/{name}"} for name in names]
     asked = dict.fromkeys(
-        f"Feed {use.feed.name} of {use.dataset.key} ({', '.join(_said(use))})." for use in uses
+        f"Feed {use.feed.name} of {use.dataset.key} ({', '.join(_labels(use))})." for use in uses
     )
     content = {_JSON: {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}}
     if xml:
@@ -131,7 +131,7 @@ def _operation(operator: Operator, path: str, uses: Sequence[_Use], *, xml: bool
     }
 
 
-def _said(use: _Use) -> list[str]:
+def _labels(use: _Use) -> list[str]:
     words = [use.feed.cadence.replace("_", " "), use.feed.finality or ""]
     found = [*filter(None, words), f"{use.dialect.name} dialect"]
     return found if use.live else [*found, "not on the live server"]
@@ -161,7 +161,7 @@ def _parameters(operator: Operator, path: str, uses: Sequence[_Use]) -> Schema:
         query = use.endpoint.path.partition("?")[2]
         queries |= dict(re.findall(r"(\w+)={(\w+)}", query))
         queries |= {name: name for name in use.feed.filters}
-    found += [_parameter(name, "query", known.get(said, {})) for name, said in queries.items()]
+    found += [_parameter(name, "query", known.get(value, {})) for name, value in queries.items()]
     return {"parameters": found} if found else {}
 
 
@@ -271,12 +271,12 @@ def _value(hint: Any, expected: Expected, notes: Notes, dotted: str) -> Schema: 
     if kinds[0] is dt.datetime:
         return {"type": "string", **notes[dotted]}
     words = [_WORDS[kind] for kind in kinds]
-    said = dict(notes.get(dotted, {}))
+    schema = dict(notes.get(dotted, {}))
     enum = field_of(expected[dotted]).enum if dotted in expected else ()
     if enum:
-        said["enum"] = [*enum, None] if "null" in words else list(enum)
-        said["description"] = "The words that are known; another one is stored, and reported."
-    return {"type": words[0] if len(words) == 1 else words, **said}
+        schema["enum"] = [*enum, None] if "null" in words else list(enum)
+        schema["description"] = "The values that are known; another one is stored, and reported."
+    return {"type": words[0] if len(words) == 1 else words, **schema}
 
 
 # --- files -------------------------------------------------------------------------------------

@@ -315,7 +315,7 @@ def aurum(environment: dict[str, str]) -> Aurum:
     return run
 
 
-def said(result: Result) -> dict[str, Any]:
+def printed(result: Result) -> dict[str, Any]:
     """The one JSON document on standard output."""
     document: dict[str, Any] = json.loads(result.stdout)
     return document

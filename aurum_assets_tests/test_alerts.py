@@ -1,4 +1,4 @@
-"""Every kind of alert fires where it should, is quiet elsewhere, is said once, ends, arrives."""
+"""Every kind of alert fires where it should, is quiet elsewhere, is sent once, ends, arrives."""
 
 import datetime as dt
 import hashlib
@@ -73,7 +73,7 @@ def daemon_look(desk: Desk, *, after: dt.timedelta = dt.timedelta()) -> set[tupl
     return open_alerts(desk.resources)
 
 
-# --- what is said of one alert -------------------------------------------------------------------
+# --- what is sent of one alert -------------------------------------------------------------------
 
 
 class Heard:
@@ -106,7 +106,7 @@ def alerts(tmp_path: Path, clock: SetClock, heard: Heard) -> Alerts:
     return Alerts(tmp_path / "a" / "alerts.sqlite", "prod", clock, events=heard)
 
 
-def test_a_trouble_is_said_once_however_often_it_is_seen(alerts: Alerts, heard: Heard) -> None:
+def test_an_incident_is_sent_once_however_often_it_is_seen(alerts: Alerts, heard: Heard) -> None:
     for _ in range(5):
         alerts.raise_(TROUBLE)
         alerts.send()
@@ -137,7 +137,7 @@ def test_a_document_says_all_that_is_known(alerts: Alerts, heard: Heard) -> None
     assert "aurum requeue" in document["what_to_do"]
 
 
-def test_a_trouble_that_stays_is_said_again_after_a_day_and_not_before(
+def test_an_incident_that_stays_is_sent_again_after_a_day_and_not_before(
     alerts: Alerts, heard: Heard, clock: SetClock
 ) -> None:
     for _ in range(50):
@@ -148,7 +148,7 @@ def test_a_trouble_that_stays_is_said_again_after_a_day_and_not_before(
     assert len({d["alert_id"] for d in heard.documents}) == 1
 
 
-def test_its_end_is_said_and_the_next_one_is_another(
+def test_its_end_is_sent_and_the_next_one_is_another(
     alerts: Alerts, heard: Heard, clock: SetClock
 ) -> None:
     alerts.raise_(TROUBLE)
@@ -163,7 +163,7 @@ def test_its_end_is_said_and_the_next_one_is_another(
     assert first == over != again
 
 
-def test_an_alert_says_what_was_seen_last_and_is_said_anew_once_it_is_an_error(
+def test_an_alert_says_what_was_seen_last_and_is_sent_anew_once_it_is_an_error(
     alerts: Alerts, heard: Heard
 ) -> None:
     error = replace(TROUBLE, severity="ERROR", sentence="field Mw is gone", day="2026-07-22")
@@ -173,8 +173,8 @@ def test_an_alert_says_what_was_seen_last_and_is_said_anew_once_it_is_an_error(
     alerts.raise_(later)
     alerts.raise_(replace(TROUBLE, day="2026-07-23"))
     alerts.send()
-    said = [(d["notice"], d["severity"], d["sentence"], d["day"]) for d in heard.documents]
-    assert said == [
+    notices = [(d["notice"], d["severity"], d["sentence"], d["day"]) for d in heard.documents]
+    assert notices == [
         ("opened", "WARN", "field Mw is new", TODAY),
         ("opened", "ERROR", "field Mw is gone", "2026-07-22"),
     ]
@@ -261,13 +261,13 @@ def _raise_and_die(path: Path, heard: Path) -> None:
 def test_a_kill_while_sending_repeats_the_alert_under_its_id(
     tmp_path: Path, heard: Heard, clock: SetClock
 ) -> None:
-    path, said = tmp_path / "alerts.sqlite", tmp_path / "said"
-    killed = spawn.Process(target=_raise_and_die, args=(path, said))
+    path, sent = tmp_path / "alerts.sqlite", tmp_path / "sent"
+    killed = spawn.Process(target=_raise_and_die, args=(path, sent))
     killed.start()
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     Alerts(path, "prod", clock, events=heard).send()
-    assert [d["alert_id"] for d in heard.documents] == said.read_text().split()
+    assert [d["alert_id"] for d in heard.documents] == sent.read_text().split()
 
 
 # --- the webhook ---------------------------------------------------------------------------------
@@ -311,9 +311,9 @@ def test_a_webhook_that_refuses_is_told_at_a_later_look(
     hooked.resources.alerts.raise_(TROUBLE)
     ingest.send(hooked.resources)
     assert hooked.resources.alerts.waiting == 1
-    said = caplog.text
-    assert f"it answered {status}" in said
-    assert "canary" not in said
+    logged = caplog.text
+    assert f"it answered {status}" in logged
+    assert "canary" not in logged
     ingest.send(hooked.resources)
     assert hooked.resources.alerts.waiting == 0
 
@@ -674,7 +674,7 @@ class Ticks:
         self._sensor = made[sensor]
         self._home, self._instance = desk.resources, instance
         self.cursor: str | None = None
-        self.said: str | None = None
+        self.skip_message: str | None = None
         self.reported: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
 
     def __call__(self) -> list[Alert]:
@@ -686,7 +686,7 @@ class Ticks:
         done = self._sensor.evaluate_tick(context)
         errors = [r.error for r in done.dagster_run_reactions or () if r.error]
         assert not errors
-        self.cursor, self.said = done.cursor, done.skip_message
+        self.cursor, self.skip_message = done.cursor, done.skip_message
         self.reported = [
             e
             for e in done.asset_events or ()
@@ -761,7 +761,7 @@ def test_a_failed_run_that_is_run_again_by_itself_or_of_the_demo_is_not_told(
 
 @pytest.fixture
 def evaluated(instance: dg.DagsterInstance) -> Callable[..., None]:
-    """A run that said of a check what it is told to."""
+    """A run whose check has the result that the test gives."""
 
     def say(
         check: str,
@@ -883,14 +883,14 @@ def test_the_watch_tells_of_late_feeds_and_says_so_in_its_tick(
 def health_checks(instance: dg.DagsterInstance) -> dict[str, tuple[bool, str | None]]:
     """What the UI shows of each check: whether it passed, and its description."""
     keys = [dg.AssetCheckKey(HEALTH, kind) for kind in KINDS]
-    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    said = {}
-    for key, record in found.items():
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    found = {}
+    for key, record in records.items():
         assert record.event is not None
         assert record.event.dagster_event is not None
         evaluation = record.event.dagster_event.asset_check_evaluation_data
-        said[key.name] = (evaluation.passed, evaluation.description)
-    return said
+        found[key.name] = (evaluation.passed, evaluation.description)
+    return found
 
 
 def test_health_is_red_while_an_alert_is_open_and_says_what_it_is(
@@ -899,18 +899,18 @@ def test_health_is_red_while_an_alert_is_open_and_says_what_it_is(
     watch = Ticks(live_desk, instance, "watch")
     bring(live_desk, LOAD, TODAY, "now")
     watch()
-    assert watch.said == "no alert is open"
+    assert watch.skip_message == "no alert is open"
     quiet = dict.fromkeys(KINDS, (True, "no alert of this kind is open"))
     assert health_checks(instance) == quiet
     live_desk.clock.set(NOON + HOUR)
     (late,) = watch()
-    assert watch.said == f"1 alert is open: late_feed {LOAD.key}"
-    said = f"{LOAD.key}: {late.sentence}"
-    assert health_checks(instance) == quiet | {"late_feed": (False, said)}
+    assert watch.skip_message == f"1 alert is open: late_feed {LOAD.key}"
+    sentence = f"{LOAD.key}: {late.sentence}"
+    assert health_checks(instance) == quiet | {"late_feed": (False, sentence)}
     made = instance.get_latest_materialization_event(HEALTH)
     assert made is not None
     assert made.asset_materialization is not None
-    assert made.asset_materialization.description == watch.said
+    assert made.asset_materialization.description == watch.skip_message
     assert made.asset_materialization.metadata["open_alerts"].value == 1
     table = made.asset_materialization.metadata["alerts"].value
     assert isinstance(table, dg.TableMetadataValue)
@@ -962,8 +962,8 @@ def test_what_health_shows_is_no_alert_itself(
     job = dg.define_asset_job("by_hand", dg.AssetSelection.checks_for_assets(HEALTH))
     whole = dg.Definitions.merge(build(live_desk.resources), dg.Definitions(jobs=[job]))
     result = whole.resolve_job_def("by_hand").execute_in_process(instance=instance)
-    said = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
-    assert said == {kind: kind != "late_feed" for kind in KINDS}
+    passed = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+    assert passed == {kind: kind != "late_feed" for kind in KINDS}
     found = Ticks(live_desk, instance, "check_alerts")()
     assert [a.kind for a in found] == ["late_feed"]
 

@@ -606,7 +606,9 @@ def test_silence_is_cut_at_the_read_timeout_and_asked_again(desk: Desk) -> None:
 
 
 CUT = [
-    pytest.param(says(body=b'{"a": 1', Content_Length="80"), b'{"a": 1', id="shorter than said"),
+    pytest.param(
+        says(body=b'{"a": 1', Content_Length="80"), b'{"a": 1', id="shorter than its header"
+    ),
     pytest.param(says(body=b'{"a": [1, 2'), b'{"a": [1, 2', id="no closing bracket"),
     pytest.param(says(body=b""), b"", id="empty"),
     pytest.param(says(body=b" \n"), b" \n", id="blank"),
@@ -912,7 +914,7 @@ def _probe(folder: Path, config: OperatorConfig, out: "Queue[str]") -> None:
             out.put("answered")
 
 
-def test_of_four_processes_exactly_one_probes_a_half_open_source(
+def test_of_four_processes_exactly_one_probes_a_half_open_breaker(
     tmp_path: Path, operator: Server
 ) -> None:
     others_are_refused = threading.Event()

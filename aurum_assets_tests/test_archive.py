@@ -527,7 +527,7 @@ def test_an_answer_takes_one_look_at_the_day(desk: Desk) -> None:
     assert len(looks) == 4
 
 
-def test_force_archives_even_what_was_said_before(desk: Desk) -> None:
+def test_force_archives_even_what_was_archived_before(desk: Desk) -> None:
     desk.take(LOAD, LOADS[0])
     assert desk.take(LOAD, LOADS[0], at=minutes(desk, 5), force=True).outcome == "stored"
     assert desk.resources.archive.size(LOAD.archive_name)[0] == 2

@@ -62,7 +62,7 @@ class Operated:
             time.sleep(1)
 
     def log(self) -> str:
-        """What the processes said last."""
+        """The last output of the processes."""
         return "\n".join(p.read_text()[-3000:] for p in sorted(self.root.glob("*.log")))
 
 

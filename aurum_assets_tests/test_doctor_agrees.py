@@ -367,7 +367,7 @@ def test_what_a_run_fails_with_is_what_doctor_reports(
     assert found[part].state == "broken", found[part]
     assert found[part].remedy or part == "isone", found[part]
     reported = run(world.open())
-    ours, theirs = (re.search(cause, text) for text in (found[part].said, reported))
+    ours, theirs = (re.search(cause, text) for text in (found[part].result, reported))
     assert ours, found[part]
     assert theirs, reported
     assert settled(ours[0]) == settled(theirs[0])

@@ -726,12 +726,12 @@ def test_the_password_is_in_no_output(
     logging.basicConfig(level=logging.DEBUG, force=True)
     Desk(resources, desk.clock).bring(LMP, ORDINARY.body)
     assert resources.events.degraded
-    said = "".join(capfd.readouterr()) + repr(
+    written = "".join(capfd.readouterr()) + repr(
         (resources, resources.events, vars(resources.events), brokers)
     )
-    said += resources.events.degraded
-    assert "librdkafka" in said or "Kafka" in said
-    assert SECRET not in said
+    written += resources.events.degraded
+    assert "librdkafka" in written or "Kafka" in written
+    assert SECRET not in written
     assert b"hunter2" not in (resources.root / "outbox.sqlite").read_bytes()
 
 

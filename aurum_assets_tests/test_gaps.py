@@ -108,7 +108,7 @@ def test_a_day_owes_the_intervals_that_its_calendar_has(desk: Desk, day: str, ho
 def test_an_interval_is_missing_once_it_is_due_and_not_a_minute_before(
     desk: Desk, day: str, late: int
 ) -> None:
-    """On the days when clocks change too, around the hour that is skipped or said twice."""
+    """On the days when clocks change too, around the hour that is skipped or repeated."""
     first = LOAD.day(day).start
     desk.clock.set(first + 4 * HOUR)
     desk.bring(LOAD, payload(day, range(36)))  # three hours, whatever the clock shows
@@ -270,7 +270,7 @@ def wanted_of(desk: Desk, held: list[str], origin: str) -> tuple[str, str]:
 # --- how often, and till when --------------------------------------------------------------------
 
 
-def test_a_look_asks_for_no_more_than_the_bound_of_each_source(desk: Desk) -> None:
+def test_a_look_asks_for_no_more_than_the_bound_of_each_operator(desk: Desk) -> None:
     desk.bring(LOAD, payload("2026-06-21", range(288)))
     first = look(desk)
     assert asked(first) == ["2026-07-21", "2026-07-20", "2026-07-19", "2026-07-18"]
@@ -284,7 +284,7 @@ def test_no_repair_is_asked_for_where_the_bound_is_none(desk: Desk) -> None:
     assert look(desk).repairs == []
 
 
-def test_datasets_of_a_source_share_its_bound_day_by_day(live_desk: Desk) -> None:
+def test_datasets_of_an_operator_share_its_bound_day_by_day(live_desk: Desk) -> None:
     """A dataset with many holes does not keep the others waiting."""
     for dataset in (LOAD, ISONE_GENERATION_MIX):
         bring(live_desk, dataset, "2026-07-10", "day")

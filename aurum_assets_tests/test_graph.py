@@ -258,9 +258,9 @@ def test_everything_says_in_whole_sentences_what_it_is(resources: Resources) -> 
     assert {"isone_api", "lake", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(
         found
     )
-    for name, said in found.items():
-        assert said, f"{name} says nothing"
-        assert said.endswith("."), f"{name}: {said}"
+    for name, description in found.items():
+        assert description, f"{name} says nothing"
+        assert description.endswith("."), f"{name}: {description}"
 
 
 def test_no_description_shows_markup_where_the_ui_does_not_render_it(resources: Resources) -> None:
@@ -764,7 +764,7 @@ def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: 
         raise error
     assert caught.value.allow_retries is again
     assert caught.value.description == str(error)
-    assert caught.value.__cause__ is error.__cause__, "the sentence is said once"
+    assert caught.value.__cause__ is error.__cause__, "the sentence appears once"
     raised_in = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert raised_in[-1] == "test_only_what_may_go_better_later_is_tried_again"
 

@@ -181,7 +181,7 @@ def test_a_day_is_a_date_an_instant_or_their_text(
 
 
 @pytest.mark.parametrize("day", ["", "yesterday", "2026-13-01", "2026-07-20T99:00", None, 20260720])
-def test_what_is_no_day_is_said_to_be_none(day: str) -> None:
+def test_what_is_no_day_is_refused(day: str) -> None:
     with pytest.raises(ValueError, match="is no day: expected a date"):
         asked_day(ISONE, day)
 
@@ -223,7 +223,7 @@ def test_wrong_credentials_end_a_range_at_the_first_days(market: Running) -> Non
     assert 1 <= len(market.simulator.requests) <= 4
 
 
-def test_no_more_days_are_asked_for_at_once_than_is_said(
+def test_no_more_days_are_asked_for_at_once_than_is_allowed(
     config: IsoNeApiConfig, market: Running
 ) -> None:
     market.simulator.fail("hang", times=2, seconds=0.3)

@@ -84,7 +84,7 @@ def test_the_windows_are_two_percent_longer_than_the_operators(
     assert took == [pytest.approx(10.2, abs=0.01)]
 
 
-def test_several_rates_hold_on_one_source(tmp_path: Path, time_line: Timeline) -> None:
+def test_several_rates_hold_on_one_operator(tmp_path: Path, time_line: Timeline) -> None:
     some = limiter(tmp_path, time_line, Limit(2, 1), Limit(5, 60))
     stamps = []
     for _ in range(11):
@@ -95,7 +95,7 @@ def test_several_rates_hold_on_one_source(tmp_path: Path, time_line: Timeline) -
     assert stamps[-1] - stamps[0] == pytest.approx(2 * 61.2, abs=0.1)
 
 
-def test_an_endpoint_has_limits_of_its_own_beside_those_of_the_source(
+def test_an_endpoint_has_limits_of_its_own_beside_those_of_the_operator(
     tmp_path: Path, time_line: Timeline
 ) -> None:
     some = limiter(tmp_path, time_line, Limit(3, 10), endpoints={"slow": (Limit(1, 60),)})
@@ -109,7 +109,7 @@ def test_an_endpoint_has_limits_of_its_own_beside_those_of_the_source(
     assert slow == [pytest.approx(61.2, abs=0.01)]
 
 
-def test_sources_do_not_share_limits(tmp_path: Path, time_line: Timeline) -> None:
+def test_operators_do_not_share_limits(tmp_path: Path, time_line: Timeline) -> None:
     asked(limiter(tmp_path, time_line, Limit(1, 60), name="one"))
     with time_line.measured() as took:
         asked(limiter(tmp_path, time_line, Limit(1, 60), name="two"))
@@ -152,7 +152,7 @@ def test_a_clock_set_back_costs_no_more_than_one_window(
     assert took == [pytest.approx(10.2, abs=0.01)]
 
 
-def test_a_pause_holds_for_every_process_of_the_source_and_for_no_other(
+def test_a_pause_holds_for_every_process_of_the_operator_and_for_no_other(
     tmp_path: Path, time_line: Timeline
 ) -> None:
     limiter(tmp_path, time_line, Limit(100, 1), name="one").pause(30)

@@ -24,7 +24,7 @@ from aurum_assets.resources import logs
 from aurum_assets.resources.composition import Resources
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets.simulator.isone.payloads import render, wrapped
-from aurum_assets_tests.conftest import NOON, Aurum, Desk, said
+from aurum_assets_tests.conftest import NOON, Aurum, Desk, printed
 from aurum_assets_tests.made import remade
 
 LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
@@ -140,7 +140,7 @@ def test_a_damaged_table_stops_no_other(aurum: Aurum, environment: dict[str, str
         file.write_text("{")
     result = aurum("maintain", "--json")
     assert result.exit_code == 1
-    failed = [part for part in said(result)["parts"] if part["failed"]]
+    failed = [part for part in printed(result)["parts"] if part["failed"]]
     assert {part["part"] for part in failed} == {ISONE_ZONAL_LOAD.table.identifier}
     assert f"FAILED {ISONE_ZONAL_LOAD.table.identifier}: " in result.stderr
     assert aurum("doctor").output.count("has not run to its end yet") == 1
@@ -272,12 +272,12 @@ def test_the_command_prints_what_it_did_and_is_remembered(
     assert "nothing was written" in dry.stderr
     assert "has not run to its end yet" in aurum("doctor").output
     one = aurum("maintain", "--dataset", "isone_system_load", "--json")
-    assert [part["part"] for part in said(one)["parts"]] == [
+    assert [part["part"] for part in printed(one)["parts"]] == [
         "market.isone_system_load",
         "market.isone_system_load_history",
     ]
     assert "has not run to its end yet" in aurum("doctor").output
-    whole = said(aurum("maintain", "--json"))
+    whole = printed(aurum("maintain", "--json"))
     assert not whole["dry_run"]
     assert whole["total"]["deleted"] == 1
     assert "last ended well on 2026-07-21 16:00Z" in aurum("doctor").output
@@ -289,11 +289,11 @@ def test_the_command_purges_dagsters_storage_where_the_home_has_one(
 ) -> None:
     folder = Path(environment["AURUM_HOME"]) / "dagster"
     (folder.parent / "archive").mkdir(parents=True)
-    names = {part["part"] for part in said(aurum("maintain", "--json"))["parts"]}
+    names = {part["part"] for part in printed(aurum("maintain", "--json"))["parts"]}
     assert "dagster" not in names
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    names = {part["part"] for part in said(aurum("maintain", "--json"))["parts"]}
+    names = {part["part"] for part in printed(aurum("maintain", "--json"))["parts"]}
     assert "dagster" in names
 
 
@@ -301,7 +301,7 @@ def test_the_doctor_is_unsure_of_a_home_that_was_not_maintained_for_days(
     aurum: Aurum, environment: dict[str, str]
 ) -> None:
     def state(**more: str) -> str:
-        parts = {part["part"]: part for part in said(aurum("doctor", "--json", **more))["parts"]}
+        parts = {part["part"]: part for part in printed(aurum("doctor", "--json", **more))["parts"]}
         found: str = parts["maintenance"]["state"]
         return found
 

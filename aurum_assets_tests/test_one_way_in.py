@@ -203,7 +203,7 @@ def place(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch) -> P
     for retries in ("ASKED_AGAIN", "MERGED_AGAIN"):
         monkeypatch.setattr(assets, retries, replace(getattr(assets, retries), seconds=0))
     made = Place(market, monkeypatch, tmp_path)
-    made.configure("isone_ingest_datasets.json", lambda said: said["operator"].update(attempts=1))
+    made.configure("isone_ingest_datasets.json", lambda d: d["operator"].update(attempts=1))
     return made
 
 

@@ -22,8 +22,8 @@ EXPORTED = dict(re.findall(r"(\w+)=(\S+)", "\n".join(re.findall(r"(?m)^export .*
 OPERATOR = re.compile(r"http://127\.0\.0\.1:8321")
 LISTED = re.findall(r"(?m)^    aurum (\S.*?)(?:  +.*)?$", README)
 # What takes a file of the reader's, what never ends, and what is several in one line.
-COMMANDS = [said for said in LISTED if not said.startswith("load") and "|" not in said]
-SAID = {
+COMMANDS = [command for command in LISTED if not command.startswith("load") and "|" not in command]
+VALUES = {
     "select …": "select count(*)",
     "--day …": "--day 2026-07-20",
     "INSTANT": "2026-07-20T12:00Z",
@@ -35,15 +35,15 @@ def made(
     environment: dict[str, str], market: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
     """An environment as the README says, with a home that holds what its Python reads."""
-    said = environment | {
+    found = environment | {
         n: OPERATOR.sub(f"http://{market.host}:{market.port}", v) for n, v in EXPORTED.items()
     }
-    said["AURUM_ARCHIVE"] = f"file:{tmp_path / 'home' / 'archive'}"
-    for name, value in said.items():
+    found["AURUM_ARCHIVE"] = f"file:{tmp_path / 'home' / 'archive'}"
+    for name, value in found.items():
         monkeypatch.setenv(name, value)
     for dataset in ("isone_da_lmp", "isone_rt_lmp", "isone_system_load"):
         collect(dataset, "2026-07-20")
-    return said
+    return found
 
 
 def test_a_python_block_prints_what_stands_below_it(made: dict[str, str], tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_a_command_of_the_readme_runs(
 ) -> None:
     assert len(COMMANDS) > 12
     monkeypatch.chdir(tmp_path)
-    for said in COMMANDS:
-        command = said.replace("[", "").replace("]", "")
-        for words, instead in SAID.items():
+    for listed in COMMANDS:
+        command = listed.replace("[", "").replace("]", "")
+        for words, instead in VALUES.items():
             command = command.replace(words, instead)
         done = aurum(*shlex.split(command), **made)
         assert done.exit_code == 0, f"{command}: {done.output}"

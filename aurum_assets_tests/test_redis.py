@@ -94,7 +94,7 @@ FAILURES: dict[str, tuple[Callable[[RedisProcess], object], str]] = {
 
 @pytest.mark.parametrize("when", ["at the start", "between two words"])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_redis_costs_a_run_less_than_two_seconds_and_is_said_once(
+def test_a_failing_redis_costs_a_run_less_than_two_seconds_and_is_reported_once(
     redis: RedisProcess, tmp_path: Path, failure: str, when: str
 ) -> None:
     fail, reason = FAILURES[failure]
@@ -218,8 +218,8 @@ def test_a_wrong_address_or_password_is_a_sentence_without_the_secret_and_stops_
         assert "check user name and password in AURUM_REDIS_URL" in server.degraded
     with pytest.raises(OutOfReach) as caught:
         server.ask(lambda redis: redis.ping())
-    said = "".join(traceback.format_exception(caught.value))
-    for text in (server.degraded, said, caplog.text, *map(repr, (server, state, vars(server)))):
+    trace = "".join(traceback.format_exception(caught.value))
+    for text in (server.degraded, trace, caplog.text, *map(repr, (server, state, vars(server)))):
         assert "sesame" not in text
 
 
@@ -227,7 +227,7 @@ def test_a_wrong_address_or_password_is_a_sentence_without_the_secret_and_stops_
 
 
 def payload(count: int) -> bytes:
-    """The day's load until its ``count``-th interval, all of it said anew."""
+    """The day's load until its ``count``-th interval, all of it sent anew."""
     records = ",".join(
         f'{{"BeginDate":"2026-07-20T17:{5 * i:02d}:00.000-04:00","LoadMw":{15_000 + count}}}'
         for i in range(count)

@@ -95,15 +95,15 @@ def test_an_object_carries_its_envelope_checksum_and_version(
     key = archive.uri.removeprefix("s3://raw/") + "/" + stored.path
     assert "/sourcing/isone_rt_lmp/year=2026/month=07/day=20/2026" in key
     found = bounded_client(s3.url, "", "").get_object(Bucket="raw", Key=key, ChecksumMode="ENABLED")
-    said = found["Metadata"]
-    assert {name: json.loads(said[name]) for name in ("endpoint", "dialect", "finality")} == {
+    metadata = found["Metadata"]
+    assert {name: json.loads(metadata[name]) for name in ("endpoint", "dialect", "finality")} == {
         "endpoint": "fiveminutelmp_current_all",
         "dialect": "live",
         "finality": "prelim",
     }
-    assert json.loads(said["raw-sha256"]) == envelope().raw_sha256
-    assert json.loads(said["filters"]) == {"node": "Châteauguay"}
-    assert all(value.isascii() for value in said.values())
+    assert json.loads(metadata["raw-sha256"]) == envelope().raw_sha256
+    assert json.loads(metadata["filters"]) == {"node": "Châteauguay"}
+    assert all(value.isascii() for value in metadata.values())
     assert (found["VersionId"], found["ETag"].strip('"')) == (stored.version, stored.etag)
     assert found["ChecksumSHA256"]
     again = put(archive, filters={"node": "Châteauguay"})
@@ -525,17 +525,17 @@ def test_no_secret_is_in_an_error_nor_in_what_led_to_it(
         "http://canary-user:canary-password@127.0.0.1:1",
         "canary-user:canary-password",
     ]
-    said = []
+    traces = []
     for endpoint in endpoints:
         place = Archive(S3("absent", endpoint=endpoint))
         for kind in ("403", "reset"):
             with s3.out_of_reach(kind), pytest.raises((ConfigError, StoreError)) as found:
                 put(place)
-            said.append("".join(traceback.format_exception(found.value, limit=0)))
+            traces.append("".join(traceback.format_exception(found.value, limit=0)))
     with pytest.raises(ConfigError) as wrong:
         open_store(ArchiveSettings("s3://CANARYKEY:canary-secret@raw"), resources.root)
-    said.append("".join(traceback.format_exception(wrong.value, limit=0)))
-    assert "canary" not in "".join(said).lower()
+    traces.append("".join(traceback.format_exception(wrong.value, limit=0)))
+    assert "canary" not in "".join(traces).lower()
 
 
 def test_credentials_that_cannot_be_found_are_a_sentence(
@@ -630,7 +630,7 @@ def test_a_warehouse_lies_on_the_same_s3(desk: Desk, s3: S3Server, tmp_path: Pat
 # --- whose data it holds -------------------------------------------------------------------------
 
 
-def test_an_archive_that_homes_share_holds_what_one_side_said_and_never_both(
+def test_an_archive_that_homes_share_holds_what_one_side_gave_and_never_both(
     on_s3: Resources, tmp_path: Path
 ) -> None:
     simulated = remade(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"})

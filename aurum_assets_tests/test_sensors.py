@@ -108,8 +108,10 @@ def test_a_hole_is_asked_for_by_the_job_of_its_dataset_and_says_why(
     assert request.run_config == {"ops": {f"raw__{LOAD.key}": {"config": {"feeds": ["day"]}}}}
     assert set(request.asset_selection or ()) == {raw_key(LOAD), table_key(LOAD)}
     assert request.asset_check_keys == []
-    said = f"{LOAD.key}: 288 missing, try 1 of 8, next 2026-07-21 17:00Z"
-    assert request.tags == {"aurum/repair": said, "dagster/priority": "-1"} | of_dagster(request)
+    sentence = f"{LOAD.key}: 288 missing, try 1 of 8, next 2026-07-21 17:00Z"
+    assert request.tags == {"aurum/repair": sentence, "dagster/priority": "-1"} | of_dagster(
+        request
+    )
 
 
 def test_a_hole_that_its_run_repaired_is_quiet(
@@ -298,7 +300,7 @@ def test_nothing_is_probed_while_a_run_for_tomorrow_is_under_way(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said", "asked_within_the_hour", "asked_in_all"),
+    ("fault", "sentence", "asked_within_the_hour", "asked_in_all"),
     [
         ("500", "gave no usable answer", 3, 3),
         ("html", "gave no usable answer", 3, 3),
@@ -312,7 +314,7 @@ def test_a_probe_that_fails_is_a_sentence_and_a_refusal_is_not_repeated_at_every
     market: Running,
     instance: dg.DagsterInstance,
     fault: str,
-    said: str,
+    sentence: str,
     asked_within_the_hour: int,
     asked_in_all: int,
 ) -> None:
@@ -325,7 +327,7 @@ def test_a_probe_that_fails_is_a_sentence_and_a_refusal_is_not_repeated_at_every
         requests, why = tick()
         assert requests == []
         whys.append(why)
-    assert said in whys[0]
+    assert sentence in whys[0]
     assert "\n" not in whys[0]
     assert len(probes(market)) == asked_within_the_hour
     if asked_within_the_hour == 1:

@@ -56,8 +56,8 @@ def payload(dataset: Dataset, dialect: Dialect, records: int = RECORDS) -> bytes
     inner = tree
     for name in names[:-1]:
         inner = inner[name]
-    said = inner[names[-1]]
-    some = said if isinstance(said, list) else [said]
+    held = inner[names[-1]]
+    some = held if isinstance(held, list) else [held]
     inner[names[-1]] = list(islice(cycle(some), records))
     return json.dumps(tree, separators=(",", ":")).encode()
 

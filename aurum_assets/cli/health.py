@@ -90,7 +90,7 @@ def doctor(as_json: bool) -> None:
                 "state": f.state,
                 "ms": f.milliseconds,
                 "where": f.where or None,
-                "said": f.said or None,
+                "result": f.result or None,
             }
             for f in found
         ]
@@ -106,13 +106,13 @@ def doctor(as_json: bool) -> None:
         )
         for finding in found:
             if finding.state in {"broken", "unsure"} and finding.remedy:
-                say(f"{finding.part}: {finding.said}: {finding.remedy}")
+                say(f"{finding.part}: {finding.result}: {finding.remedy}")
     sys.exit(1 if broken else 0)
 
 
 def _found(row: dict[str, Any]) -> str | None:
     """Result and place in one cell."""
-    text, where = row["said"], row["where"]
+    text, where = row["result"], row["where"]
     return f"{text} ({where})" if text and where else text or where
 
 

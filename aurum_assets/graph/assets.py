@@ -1,7 +1,7 @@
 """The assets: two a dataset, built the same way. ``raw/<dataset>`` archives, ``market/<dataset>``
 brings the archive into its Iceberg table and checks it.
 
-A partition is an operating day in the source's zone; a tick materializes the same partition again.
+A partition is an operating day in the operator's zone; a tick materializes it again.
 """
 
 import datetime as dt
@@ -56,7 +56,7 @@ def table_key(dataset: Dataset) -> dg.AssetKey:
 
 
 def partitions(dataset: Dataset, config: DatasetConfig) -> dg.DailyPartitionsDefinition:
-    """Operating days in the source's zone, today's included."""
+    """Operating days in the operator's zone, today's included."""
     ahead = max(f.offset_days for f in config.feeds)
     return dg.DailyPartitionsDefinition(
         start_date=config.first_day.isoformat(),

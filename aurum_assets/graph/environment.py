@@ -55,8 +55,8 @@ def shown(part: object) -> object:
     """A part as a resource of Dagster's, if it is none."""
     if isinstance(part, dg.ConfigurableResource):
         return part
-    said = f"A {type(part).__name__} that was given."
-    return dg.ResourceDefinition.hardcoded_resource(part, said)
+    description = f"A {type(part).__name__} that was given."
+    return dg.ResourceDefinition.hardcoded_resource(part, description)
 
 
 def resources_of(

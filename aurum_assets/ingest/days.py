@@ -45,7 +45,7 @@ _SHOWN = 5
 
 
 def asked_day(operator: Operator, day: Day) -> OperatingDay:
-    """``day`` as an operating day of ``source``.
+    """``day`` as an operating day of ``operator``.
 
     A date is one; an instant with an offset lies in one; a ``datetime`` without an offset stands
     for its date. Text is any of these in ISO 8601. Raises ``ValueError`` for anything else.

@@ -1,7 +1,7 @@
 """Declarations of where data comes from: endpoint, feed, dataset, snapshot.
 
 Code declares what a parser depends on (``Dataset``, ``Dialect``); configuration what an operator
-tunes (``DatasetConfig``, ``SourceConfig``), read from ``config/*_ingest_datasets.json``.
+tunes (``DatasetConfig``, ``OperatorConfig``), read from ``config/*_ingest_datasets.json``.
 """
 
 import datetime as dt
@@ -100,7 +100,7 @@ class Dataset:
         return self.shares.archive_name if self.shares else self.folder or self.key
 
     def day(self, text: str) -> OperatingDay:
-        """``text`` (YYYY-MM-DD) as an operating day of this dataset's source."""
+        """``text`` (YYYY-MM-DD) as an operating day in the operator's zone."""
         return OperatingDay.parse(text, self.operator.zone)
 
     def dialect(self, name: str) -> Dialect:
@@ -320,7 +320,7 @@ class OperatorConfig:
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def of(self, operator: Operator) -> "OperatorConfig":
-        """With the address and the limits of ``operator`` where none are said."""
+        """With the address and the limits of ``operator`` where none are given."""
         return replace(
             self,
             base_url=self.base_url or operator.base_url,

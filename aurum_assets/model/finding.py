@@ -20,7 +20,7 @@ class Finding:
     part: str
     state: Condition
     where: str = ""
-    said: str = ""
+    result: str = ""
     remedy: str = ""
     milliseconds: int | None = None
     skew: float | None = None

@@ -282,8 +282,8 @@ class ApiClient:
     def _taken(self, run: "Run", endpoint: Endpoint, url: str, reply: Reply) -> "Answer | Again":
         if not FORMATS[endpoint.format].is_whole(reply.body):
             end = reply.body.rstrip()[-1:]
-            said = f"ends in {end!r}" if end else "is empty"
-            reason = f"its body was cut short or is no {endpoint.format.upper()} (it {said})"
+            seen = f"ends in {end!r}" if end else "is empty"
+            reason = f"its body was cut short or is no {endpoint.format.upper()} (it {seen})"
             return Again(reason, body=reply.body)
         return Answer(
             body=reply.body,
@@ -424,7 +424,7 @@ class Failure:
 
 
 def _refusing(failures: dict[Endpoint, Failure]) -> list[Endpoint]:
-    """The endpoints that said 403 or 404."""
+    """The endpoints that answered 403 or 404."""
     return [
         endpoint
         for endpoint, failure in failures.items()

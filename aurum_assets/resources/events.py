@@ -142,12 +142,12 @@ class Events:
             return Finding("kafka", "broken", where, f"cannot be used ({stop})", _LOOK)
         took = round((time.monotonic() - began) * 1000)
         missing = sorted(set(topics) - held)
-        said = f"{brokers} brokers, {len(topics) - len(missing)} of our topics"
+        result = f"{brokers} brokers, {len(topics) - len(missing)} of our topics"
         if missing:
-            said += f", {len(missing)} missing"
+            result += f", {len(missing)} missing"
             remedy = f"make topics as {missing[0]}, unless the brokers make them"
-            return Finding("kafka", "unsure", where, said, remedy, took)
-        return Finding("kafka", "ok", where, said, "", took)
+            return Finding("kafka", "unsure", where, result, remedy, took)
+        return Finding("kafka", "ok", where, result, "", took)
 
     @cached_property
     def _client(self) -> "_Client":
@@ -292,7 +292,7 @@ class _News:
 
     def log(self, _level: int, text: str, *values: object) -> None:
         """As ``logging.Logger.log`` is called; into our own log."""
-        log.debug("librdkafka", said=self.clean(text % values if values else text))
+        log.debug("librdkafka", message=self.clean(text % values if values else text))
 
     def clean(self, text: str) -> str:
         """``text`` without the password."""

@@ -69,7 +69,7 @@ def _places(archive: Archive, lake: Lake) -> str:
     """Where archive and lake are: the same with a new password, user or option."""
     uri = urlsplit(lake.configured.get("uri", ""))
     names = ("type", "warehouse", "glue.endpoint", "glue.id", "client.region")
-    said = [
+    sentences = [
         urlsplit(archive.settings.endpoint).netloc.rpartition("@")[2],
         archive.settings.place,
         *(lake.configured.get(name, "") for name in names),
@@ -77,4 +77,4 @@ def _places(archive: Archive, lake: Lake) -> str:
         uri.path,
         *(f"{n}={v}" for n, v in sorted(parse_qsl(uri.query)) if n in {"host", "port", "dbname"}),
     ]
-    return " ".join(said)
+    return " ".join(sentences)

@@ -104,14 +104,14 @@ class RedisServer:
         except OutOfReach:
             return Finding("redis", "broken", where, self._why, _LOOK)
         if value != key or expires <= 0:
-            said = "does not return what was set"
-            return Finding("redis", "broken", where, said, "use a Redis without a proxy before it")
+            result = "does not return what was set"
+            return Finding("redis", "broken", where, result, "use Redis without a proxy")
         skew = round(seconds + micros / 1e6 - time.time(), 1)
         if policy in {"", "noeviction"}:
-            said = "set, get, delete" + (f", {policy}" if policy else "")
-            return Finding("redis", "ok", where, said, "", took, skew)
-        said = f"evicts keys ({policy})"
-        return Finding("redis", "unsure", where, said, _EVICTS, took, skew)
+            result = "set, get, delete" + (f", {policy}" if policy else "")
+            return Finding("redis", "ok", where, result, "", took, skew)
+        result = f"evicts keys ({policy})"
+        return Finding("redis", "unsure", where, result, _EVICTS, took, skew)
 
     def _client(self) -> "Redis":
         url = self._url.get_secret_value()

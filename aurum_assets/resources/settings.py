@@ -42,9 +42,9 @@ def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN40
     return Field(default=default, validation_alias=AliasChoices(*names), **bounds)
 
 
-def _lower(said: object) -> object:
+def _lower(value: object) -> object:
     """``INFO`` as ``info``."""
-    return said.lower() if isinstance(said, str) else said
+    return value.lower() if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -111,12 +111,12 @@ class Settings(BaseSettings):
         return init_settings, env_settings, dotenv
 
     @classmethod
-    def read(cls, **said: object) -> "Settings":
-        """From the environment, with what is ``said`` in its place where that is not None.
+    def read(cls, **values: object) -> "Settings":
+        """Read the environment; each of ``values`` that is not None replaces its variable.
 
         Raises ``ConfigError`` naming the variable that is wrong.
         """
-        given = {name: value for name, value in said.items() if value is not None}
+        given = {name: value for name, value in values.items() if value is not None}
         file = os.environ.get("AURUM_ENV_FILE")
         if file and not Path(file).exists():
             msg = f"environment variable AURUM_ENV_FILE: there is no file {file}"

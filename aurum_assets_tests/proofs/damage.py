@@ -237,16 +237,16 @@ def _beside(path: Path) -> Path:
 
 def _envelope_edited(resources: Resources) -> None:
     path = _beside(objects(resources)[0])
-    said = json.loads(path.read_text())
-    path.write_text(json.dumps(said | {"fetched_at": "2026-07-21T15:30:00Z"}))
+    envelope = json.loads(path.read_text())
+    path.write_text(json.dumps(envelope | {"fetched_at": "2026-07-21T15:30:00Z"}))
 
 
 def _object_swapped(resources: Resources) -> None:
     first, second = objects(resources)
     first.write_bytes(second.read_bytes())
-    said = json.loads(_beside(first).read_text())
+    envelope = json.loads(_beside(first).read_text())
     raw = json.loads(_beside(second).read_text())["raw_sha256"]
-    _beside(first).write_text(json.dumps(said | {"raw_sha256": raw}))
+    _beside(first).write_text(json.dumps(envelope | {"raw_sha256": raw}))
 
 
 def _object_rewritten(resources: Resources) -> None:

@@ -44,18 +44,18 @@ class Unreadable(Exception):
 
 
 class Pairs(list[tuple[str, Any]]):
-    """A JSON object as it was said: names and values, in order, twice where said twice."""
+    """A JSON object as it was sent: names and values, in order, twice where sent twice."""
 
     def get(self, name: str) -> Any:  # noqa: ANN401
         """The value of ``name``, None where it is absent."""
         return next((v for n, v in reversed(self) if n == name), None)
 
     def names(self) -> list[str]:
-        """The names, twice where said twice."""
+        """The names, twice where sent twice."""
         return [n for n, _ in self]
 
     def twice(self) -> set[str]:
-        """The names that were said more than once."""
+        """The names that were sent more than once."""
         return {n for n, count in Counter(self.names()).items() if count > 1}
 
 
@@ -550,7 +550,7 @@ def _isone(  # noqa: PLR0911  as many as there are ways to be wrong
 ) -> Answer:
     outer, inner = path
     if {outer, inner} & tree.twice():
-        return Answer(May.MUST, why="a wrapper said twice")
+        return Answer(May.MUST, why="a wrapper given twice")
     if outer in tree.names():
         wrapped = tree.get(outer)
         if _is_nothing(wrapped):
@@ -558,7 +558,7 @@ def _isone(  # noqa: PLR0911  as many as there are ways to be wrong
         if not isinstance(wrapped, Pairs) or inner not in wrapped.names():
             return Answer(May.MUST, why="no records")
         if inner in wrapped.twice():
-            return Answer(May.MUST, why="a wrapper said twice")
+            return Answer(May.MUST, why="a wrapper given twice")
         listed = wrapped.get(inner)
     elif inner in tree.names():
         listed = tree.get(inner)
@@ -609,7 +609,7 @@ def _is_nothing(value: Any) -> bool:  # noqa: ANN401
 
 def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
     if {"Interval", "data", "RefId", "metadata"} & tree.twice():
-        return Answer(May.MUST, why="a field of the answer said twice")
+        return Answer(May.MUST, why="a field of the answer given twice")
     if "Interval" in tree.names() and "RefId" in tree.names():
         listed, how = tree.get("Interval"), _live
         if not isinstance(tree.get("RefId"), str):
@@ -683,7 +683,7 @@ def _metadata_breaks(metadata: Any, asked: str | None) -> str:  # noqa: ANN401
     if not isinstance(metadata, Pairs):
         return "no metadata"
     if metadata.twice() & set(fields):
-        return "metadata said twice"
+        return "metadata given twice"
     if any(not isinstance(metadata.get(n), str) for n in fields):
         return "metadata is not text"
     if metadata.get("dataQuality") not in _QUALITIES:

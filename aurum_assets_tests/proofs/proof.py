@@ -110,7 +110,7 @@ def close(lake: Lake) -> None:
 def frame_of(
     dataset: Dataset,
     day: OperatingDay,
-    said: Mapping[int, float],
+    loads: Mapping[int, float],
     *,
     fetched: int = 0,
     who: str = "",
@@ -118,12 +118,12 @@ def frame_of(
     """Rows of a table of one value an interval: number of the interval -> the value."""
     table = dataset.table
     marks = day.marks(FIVE_MINUTES)
-    numbers = sorted(said)
+    numbers = sorted(loads)
     starts = pl.Series([marks[n] for n in numbers], dtype=table.schema["interval_start"])
     frame = pl.DataFrame({"interval_start": starts}).with_columns(
         operating_day=pl.lit(day.date),
         interval_end=pl.col("interval_start") + FIVE_MINUTES,
-        load=pl.Series([said[n] for n in numbers], dtype=pl.Float64),
+        load=pl.Series([loads[n] for n in numbers], dtype=pl.Float64),
         source_timezone=pl.lit(day.zone),
         fetched_at=pl.lit(
             day.end + dt.timedelta(seconds=fetched), dtype=table.schema["fetched_at"]

@@ -69,7 +69,7 @@ class Liar:
         if drawn < self._failures + self._lies:
             self.told += 1
             self.meanwhile()
-            msg = "said to have failed, although it landed"
+            msg = "reported as failed, although it was made"
             lie = CommitFailedException if self.told % 2 else CommitStateUnknownException
             raise lie(msg)
         return answer

@@ -190,7 +190,7 @@ def _records(case: Case, answer: Answer, seen: Seen) -> list[str]:
         if sure and alike and not odd and name not in rows:
             found.append(f"not stored: {sure[0]}")
         if len(sure) > 1 and not alike and name in rows:
-            found.append(f"stored, although said differently: {rows[name]}")
+            found.append(f"stored, although sent differently: {rows[name]}")
     out = {
         text
         for row, text in zip(answer.rows, answer.records, strict=True)

@@ -1,8 +1,8 @@
 """Races: several processes merge into one table while a day is rewritten beside them.
 
-Four kinds of keys: said alike by several processes (one of them must count it as new, and only
-one), said differently (one of the values must stay, once), a day of a process's own, and a closed
-day that another process rewrites all the time. A reader looks on.
+Four kinds of keys: written alike by several processes (one of them must count it as new, and only
+one), written differently (one of the values must stay, once), a day of a process's own, and a
+closed day that another process rewrites all the time. A reader reads meanwhile.
 """
 
 import datetime as dt

@@ -261,9 +261,9 @@ class Stage:
         )
         (self.root / f"{name}.out").write_bytes(done.stdout)
         (self.root / f"{name}.err").write_bytes(done.stderr)
-        said = (done.stdout + done.stderr).decode(errors="replace")
-        as_meant = done.returncode in scene.codes and scene.says in said
-        told = f"{scene.name} ended with {done.returncode}, not as meant: {said[-400:]}"
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        as_meant = done.returncode in scene.codes and scene.says in output
+        told = f"{scene.name} ended with {done.returncode}, not as meant: {output[-400:]}"
         proof.holds(told, where=as_meant)
         proof.add("processes run")
 
@@ -320,9 +320,9 @@ def _one_attempt(folder: Path) -> None:
     """The configuration, with one attempt a request: nobody waits for what is not there."""
     shutil.copytree(PROJECT / "config", folder)
     for path in folder.glob("*_ingest_datasets.json"):
-        said = json.loads(path.read_text())
-        said["operator"]["attempts"] = 1
-        path.write_text(json.dumps(said))
+        document = json.loads(path.read_text())
+        document["operator"]["attempts"] = 1
+        path.write_text(json.dumps(document))
 
 
 def prove_secrets(only: Sequence[str] = ()) -> Proof:
@@ -330,7 +330,7 @@ def prove_secrets(only: Sequence[str] = ()) -> Proof:
 
     ``only``: those that are named, on the embedded defaults; else all of them, on real servers.
     """
-    proof = Proof("Canaries for credentials: found nowhere, in nothing that was written or said")
+    proof = Proof("Canaries for credentials: found nowhere, in nothing that was written or printed")
     with a_stage() as stage, contextlib.ExitStack() as stack:
         played = [scene for scene in scenes() if not only or scene.name in only]
         servers = None
@@ -435,8 +435,8 @@ def set_up(stage: Stage) -> Iterator[Servers]:
         }
         in_postgres = stage.root / "dagster-postgres"
         in_postgres.mkdir()
-        said = (PROJECT / "dagster.yaml").read_text().replace("#postgres# ", "")
-        (in_postgres / "dagster.yaml").write_text(said)
+        text = (PROJECT / "dagster.yaml").read_text().replace("#postgres# ", "")
+        (in_postgres / "dagster.yaml").write_text(text)
         yield servers
 
 
@@ -470,7 +470,7 @@ def leak(folder: Path, one: Canary) -> Iterator[Path]:
     from urllib.parse import quote
 
     pair = f"Basic {b64encode(f'me:{one.value}'.encode()).decode()}"
-    texts = (one.value, quote(one.value, safe=""), pair, json.dumps({"said": one.value}))
+    texts = (one.value, quote(one.value, safe=""), pair, json.dumps({"value": one.value}))
     for number, text in enumerate(texts):
         path = folder / f"{number}.log"
         path.write_text(f"a line\nand {text} in it\n")

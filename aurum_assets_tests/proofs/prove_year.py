@@ -10,7 +10,7 @@ A simulated day lasts as long as its merges take: what maintenance keeps for 24 
 since the day's first merge. So files age with their real stamps, and nothing is set back.
 
 Times are the best of three (a tick's: the median of a day, in new processes the best of six), in
-CPU where not said otherwise; a look and a status are timed in a home that was just opened, so that
+CPU unless stated otherwise; a look and a status are timed in a home that was just opened, so that
 nothing is remembered.
 """
 

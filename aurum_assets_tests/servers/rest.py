@@ -132,7 +132,7 @@ class _Answering(BaseHTTPRequestHandler):
                 done = self.catalog.commit_table(table, change.requirements, change.updates)
                 if self.rest.lies:
                     status = self.rest.lies.pop(0)
-                    return status, _error(status, "said to have failed, although it landed")
+                    return status, _error(status, "reported as failed, although it was made")
                 return 200, done.model_dump_json(by_alias=True)
         return 404, _error(404, "no such place")
 

@@ -250,9 +250,9 @@ class Round:
         missing = expected.join(found, on=key, how="anti", nulls_equal=True)
         surplus = found.join(expected, on=key, how="anti", nulls_equal=True)
         doubled = repeated_keys(table, found)
-        said = [n for n in table.names if n not in _PROVENANCE]
-        one, other = (f.unique(key).sort(key).select(said) for f in (expected, found))
-        same = one.join(other, on=said, how="anti", nulls_equal=True)
+        compared = [n for n in table.names if n not in _PROVENANCE]
+        one, other = (f.unique(key).sort(key).select(compared) for f in (expected, found))
+        same = one.join(other, on=compared, how="anti", nulls_equal=True)
         wrong = len(same) - len(missing) + len(surplus)
         self.line.rows += len(found)
         self.line.lost += len(missing)

@@ -281,8 +281,8 @@ def _lasting(one: Round, fault: Fault, victim: Dataset) -> None:
 
 def _is_unavailable(one: Round, victim: Dataset, errors: Mapping[str, AurumError]) -> None:
     error = errors.get(victim.key)
-    said = f"{type(error).__name__}: {error}" if error else "nothing at all"
-    one.holds(f"the run said {said}", where=isinstance(error, SourceUnavailable))
+    outcome = f"{type(error).__name__}: {error}" if error else "nothing at all"
+    one.holds(f"the run ended with {outcome}", where=isinstance(error, SourceUnavailable))
 
 
 def _kept(one: Round, fault: Fault, victim: Dataset) -> None:

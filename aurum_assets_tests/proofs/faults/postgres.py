@@ -38,8 +38,8 @@ class Striking(Severing):
         super().__init__(port)
         self._strike = strike
 
-    def _is_the_moment(self, said: bytes, chunk: bytes) -> bool:
-        now = super()._is_the_moment(said, chunk)
+    def _is_the_moment(self, sent: bytes, chunk: bytes) -> bool:
+        now = super()._is_the_moment(sent, chunk)
         if now:
             self._strike()
         return now
