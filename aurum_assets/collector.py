@@ -192,7 +192,7 @@ class Collector(ApiUser):
 
         A day is a date, a ``datetime`` (with an offset: the operator's day that holds it; without:
         its date) or either as ISO text. ``at_once`` days are asked for at a time, within the limits
-        of all processes; ``force`` archives answers that repeat the last ones; ``progress`` is told
+        of all processes; ``force`` archives answers that repeat the last ones; ``progress`` gets
         each day's key, how many are done, and how many there are.
 
         Returns all rows that the table holds of these days, with its columns and dtypes (units in

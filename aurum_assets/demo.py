@@ -262,7 +262,7 @@ def _settled(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
 
 
 def _ticks(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
-    """The newest beats of a schedule up to now; the first of a day catches up with it."""
+    """The newest ticks of a schedule up to now; the first of a day asks for all of it."""
     every, offset = group.cadence.minutes, group.cadence.offset_minutes
     steps = list[Step]()
     newest = (int(now.timestamp()) // 60 - offset) // every * every + offset

@@ -353,7 +353,7 @@ def _content(resources: Resources, done: Collected) -> MisoCtsContent:
 
 
 def _lenient(resources: Resources) -> Resources:
-    """A home whose config lets broken records be told apart from the others."""
+    """A home whose config separates broken records from the others."""
     configuration = resources.configuration
     config = replace(resources.config(MISO_CTS), on_broken_row="quarantine")
     datasets = {**configuration.datasets, MISO_CTS.key: config}

@@ -32,7 +32,7 @@ Schema = dict[str, Any]
 
 FOLDER = PROJECT / "config" / "openapi"
 _JSON, _XML, _HTML = "application/json", "application/xml", "text/html"
-_WORDS = {str: "string", float: "number", int: "integer", type(None): "null"}
+_TYPES = {str: "string", float: "number", int: "integer", type(None): "null"}
 _MONTH_DAY = r"(0[1-9]|1[0-2]){0}(0[1-9]|[12]\d|3[01])$"
 _PARAMETERS: Mapping[str, Schema] = {
     "yyyymmdd": {"pattern": r"^20\d\d" + _MONTH_DAY.format(""), "examples": ["20260715"]},
@@ -132,8 +132,8 @@ def _operation(operator: Operator, path: str, uses: Sequence[_Use], *, xml: bool
 
 
 def _labels(use: _Use) -> list[str]:
-    words = [use.feed.cadence.replace("_", " "), use.feed.finality or ""]
-    found = [*filter(None, words), f"{use.dialect.name} dialect"]
+    labels = [use.feed.cadence.replace("_", " "), use.feed.finality or ""]
+    found = [*filter(None, labels), f"{use.dialect.name} dialect"]
     return found if use.live else [*found, "not on the live server"]
 
 
@@ -270,13 +270,13 @@ def _value(hint: Any, expected: Expected, notes: Notes, dotted: str) -> Schema: 
         return _object(kinds[0], expected, notes, f"{dotted}.")
     if kinds[0] is dt.datetime:
         return {"type": "string", **notes[dotted]}
-    words = [_WORDS[kind] for kind in kinds]
+    types = [_TYPES[kind] for kind in kinds]
     schema = dict(notes.get(dotted, {}))
     enum = field_of(expected[dotted]).enum if dotted in expected else ()
     if enum:
-        schema["enum"] = [*enum, None] if "null" in words else list(enum)
+        schema["enum"] = [*enum, None] if "null" in types else list(enum)
         schema["description"] = "The values that are known; another one is stored, and reported."
-    return {"type": words[0] if len(words) == 1 else words, **schema}
+    return {"type": types[0] if len(types) == 1 else types, **schema}
 
 
 # --- files -------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ class Desk:
     operator: Server
     line: Timeline = field(default_factory=Timeline)
     open: list[ApiClient] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
 
     @property
     def here(self) -> SqliteState:
@@ -232,7 +232,7 @@ class Desk:
             clock=self.line.instant,
             sleep=self.line.sleep,
             jitter=lambda ceiling: ceiling,
-            tell=self.told.append,
+            tell=self.reports.append,
         )
         self.open.append(client)
         return client
@@ -385,32 +385,32 @@ def test_a_base_address_with_a_password_is_refused_without_being_shown(tmp_path:
     assert "hunter2" not in str(caught.value)
 
 
-# What is told of waits
+# What is reported of waits
 
 
 def test_a_wait_for_the_limit_is_told_each_second_and_then_what_is_asked(desk: Desk) -> None:
     desk.operator.will("/a", says())
     client = desk.client(limits=(Limit(1, 5),))
     client.fetch("ds", now(A))
-    assert desk.told == []
+    assert desk.reports == []
     client.fetch("ds", now(A))
     waits = [f"waiting for the limit: next request in {n} s" for n in (6, 5, 4, 3, 2, 1)]
-    assert desk.told == [*waits, "asking a"]
+    assert desk.reports == [*waits, "asking a"]
 
 
 def test_a_pause_that_the_operator_asks_for_is_told_as_one(desk: Desk) -> None:
     desk.operator.will("/a", says(503, Retry_After="60"), says())
     desk.client().fetch("ds", now(A))
     asked = "paused after a 429 or Retry-After: next request in"
-    assert desk.told[:2] == [f"{asked} 59 s", f"{asked} 58 s"]
-    assert desk.told[-1] == "asking a"
+    assert desk.reports[:2] == [f"{asked} 59 s", f"{asked} 58 s"]
+    assert desk.reports[-1] == "asking a"
 
 
 def test_the_pause_before_another_try_is_told_with_its_reason(desk: Desk) -> None:
     desk.operator.will("/a", *[says(503)] * 3, says())
     desk.client(attempts=4).fetch("ds", now(A))
     found = [f"it answered 503: next try in {n} s (4 of 4)" for n in (4, 3)]
-    assert desk.told == found, "those of 1 and 2 s are none to speak of"
+    assert desk.reports == found, "those of 1 and 2 s are not worth a report"
 
 
 # Refusals and fallback

@@ -1,4 +1,4 @@
-"""Every check speaks up where it should and is quiet elsewhere, by itself and after ingest."""
+"""Every check fails where it should and passes elsewhere, by itself and after ingest."""
 
 import datetime as dt
 import json

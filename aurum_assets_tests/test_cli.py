@@ -219,9 +219,9 @@ def test_broken_records_are_exit_code_3_and_their_siblings_are_stored(
     result = aurum("load", "--dataset", LMP, "--json", path)
     assert result.exit_code == 3
     assert (printed(result)["stored"], printed(result)["quarantined"]) == (4, 1)
-    words = aurum("load", "--dataset", LMP, path)
-    assert words.exit_code == 3
-    assert "ERROR lmp_arithmetic 2026-07-20: 1 record was quarantined" in words.stdout
+    text = aurum("load", "--dataset", LMP, path)
+    assert text.exit_code == 3
+    assert "ERROR lmp_arithmetic 2026-07-20: 1 record was quarantined" in text.stdout
 
 
 def test_bytes_that_nobody_can_read_are_exit_code_3_and_kept(
@@ -287,9 +287,9 @@ def test_status_counts_what_is_held(aurum: Aurum, tmp_path: Path, payload: Path)
     assert entry["lag_seconds"] == (18 * 60 + 35) * 60  # at 16:00Z of the day after
     # 04:00Z to 15:35Z: what began later is not due yet
     assert entry["missing_today"] == 142
-    words = aurum("status")
-    assert words.exit_code == 0
-    header, *lines = words.stdout.splitlines()
+    text = aurum("status")
+    assert text.exit_code == 0
+    header, *lines = text.stdout.splitlines()
     assert header.split("\t") == STATUS_KEYS
     assert [line.split("\t")[0] for line in lines] == [d.key for d in DATASETS]
 

@@ -90,7 +90,7 @@ def answering(url: str) -> bool:
 
 @pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
-    """A backfill launched and a beat of the schedule missed; then the daemon is started."""
+    """A backfill launched and a tick of the schedule missed; then the daemon is started."""
     root = tmp_path_factory.mktemp("operated")
     dagster_home = root / "dagster"
     dagster_home.mkdir()
@@ -157,7 +157,7 @@ def launch_backfill(operated: Operated) -> str:
 
 
 def miss_a_beat(operated: Operated, dagster_home: Path) -> None:
-    """Let the schedule have begun six minutes ago, so that nobody waits for the next beat."""
+    """Let the schedule have begun six minutes ago, so that nobody waits for the next tick."""
     operated.ask(
         """mutation($of: ScheduleSelector!) { resetSchedule(scheduleSelector: $of) {
              __typename ... on PythonError { message } } }""",

@@ -66,7 +66,7 @@ def resources(live_desk: Desk) -> Resources:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
+    """A port that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         yield taken.getsockname()[1]
 
@@ -330,6 +330,6 @@ def test_the_command_is_exit_code_1_where_something_configured_does_not_work(aur
     assert result.exit_code == 1
     assert printed(result)["broken"] == ["isone"]
     assert CANARY not in result.output
-    words = aurum("doctor", ISONE_PASSWORD=CANARY)
-    assert words.exit_code == 1
-    assert "set ISONE_USERNAME and ISONE_PASSWORD" in words.stdout
+    text = aurum("doctor", ISONE_PASSWORD=CANARY)
+    assert text.exit_code == 1
+    assert "set ISONE_USERNAME and ISONE_PASSWORD" in text.stdout

@@ -274,8 +274,8 @@ def test_a_new_word_is_a_warning_where_the_words_are_known(shape: list[Place]) -
 
 
 def test_every_field_of_words_has_an_enum_or_a_rule() -> None:
-    words = {p.name for p in PLACES if p.expected.enum} | set(RULED)
-    assert words == {
+    fields = {p.name for p in PLACES if p.expected.enum} | set(RULED)
+    assert fields == {
         "Location.@LocType",
         "FuelCategory",
         "FuelCategoryRollup",

@@ -66,13 +66,13 @@ def test_a_day_of_which_every_feed_brought_everything_lacks_nothing(
     live_desk: Desk, dataset: Dataset, day: str
 ) -> None:
     live_desk.clock.set(dataset.day(day).plus(8).start + 12 * HOUR)
-    bring(live_desk, dataset, day, *_all_beats(live_desk, dataset))
+    bring(live_desk, dataset, day, *_all_feeds(live_desk, dataset))
     assert ingest.gap_of(live_desk.resources, dataset, dataset.day(day)) is None
 
 
-def _all_beats(desk: Desk, dataset: Dataset) -> list[str]:
-    owed = ingest.requirements(dataset, desk.resources.config(dataset))
-    return list(dict.fromkeys(name for debt in owed for name in debt.feeds))
+def _all_feeds(desk: Desk, dataset: Dataset) -> list[str]:
+    required = ingest.requirements(dataset, desk.resources.config(dataset))
+    return list(dict.fromkeys(name for requirement in required for name in requirement.feeds))
 
 
 @pytest.mark.parametrize("dataset", REPAIRABLE, ids=lambda d: d.key)
@@ -261,9 +261,9 @@ def wanted_of(desk: Desk, held: list[str], origin: str) -> tuple[str, str]:
     for day in held:
         desk.bring(LOAD, payload(day, range(288 if day < "2026-07-21" else 140)))
     (desk.resources.root / "origin").write_text(origin)
-    owed = ingest.requirements(LOAD, desk.resources.config(LOAD))
+    required = ingest.requirements(LOAD, desk.resources.config(LOAD))
     stored = set(desk.resources.lake.days(LOAD.table))
-    wanted = wanted_days(desk.resources, LOAD, stored, owed)
+    wanted = wanted_days(desk.resources, LOAD, stored, required)
     return wanted[-1].key, wanted[0].key
 
 

@@ -294,7 +294,7 @@ def test_a_dataset_that_config_switches_off_has_no_asset(
 def ticks(
     resources: Resources, schedule: str, at: str
 ) -> list[tuple[str | None, dict[str, list[str]]]]:
-    """(partition, feeds by dataset) of the runs that a beat at ``at`` requests."""
+    """(partition, feeds by dataset) of the runs that a tick at ``at`` requests."""
     repository = build(resources).get_repository_def()
     context = dg.build_schedule_context(scheduled_execution_time=utc(at), repository_def=repository)
     requests = repository.get_schedule_def(schedule).evaluate_tick(context).run_requests or []
@@ -435,7 +435,7 @@ def test_a_daily_feed_is_asked_for_the_days_that_its_configuration_names(
     resources: Resources, dataset: Dataset
 ) -> None:
     today = dataset.operator.day_of(NOON)
-    owed = {
+    required = {
         (feed.name, today.plus(days).key)
         for feed in resources.config(dataset).feeds
         if feed.cadence == "daily"
@@ -448,7 +448,7 @@ def test_a_daily_feed_is_asked_for_the_days_that_its_configuration_names(
         for day, by_dataset in asked_by(group, NOON).items()
         for name in by_dataset[dataset.key]
     }
-    assert asked == owed
+    assert asked == required
 
 
 def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: Resources) -> None:
@@ -510,8 +510,8 @@ def test_a_beat_is_green_and_says_what_it_did(
         assert (live_desk.resources.root / "archive" / str(raw["object"].value)).exists()
         assert (table["new"].value, table["dagster/partition_row_count"].value) == (rows, rows)
         assert table["dagster/table_name"].value == f"market.{dataset.key}"
-        owed = set(checks_of(dataset.table, live_desk.resources.config(dataset)))
-        assert set(outcomes(result, dataset)) == owed
+        required = set(checks_of(dataset.table, live_desk.resources.config(dataset)))
+        assert set(outcomes(result, dataset)) == required
         assert {partition for _, partition in outcomes(result, dataset).values()} == {TODAY}
     assert isinstance(text["market/isone_rt_lmp"].metadata["max_lmp_residual"].value, float)
 
@@ -684,7 +684,7 @@ def test_the_error_of_a_failed_run_begins_with_the_sentence(
     fault: str,
     tries: int,
 ) -> None:
-    """And has one trace: what caused it is not told a second time."""
+    """And has one trace: its cause is not repeated."""
     monkeypatch.setattr(assets, "ASKED_AGAIN", replace(assets.ASKED_AGAIN, seconds=0))
     live_desk.resources.sleep = lambda _: None
     market.simulator.fail(next=fault, times=100)

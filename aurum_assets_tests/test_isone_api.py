@@ -195,16 +195,16 @@ def test_days_that_fail_are_named_after_the_others_are_through(
     config: IsoNeApiConfig, market: Running
 ) -> None:
     market.simulator.fail("404", times=2, match="20260719")
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     collector = IsoNeCollector(entry("isone_system_load"), config)
     with pytest.raises(DaysFailed, match="1 of 3 days failed: 2026-07-19: ISO New England") as bad:
         asyncio.run(
-            collector.collect("2026-07-18", "2026-07-20", progress=lambda *x: told.append(x))
+            collector.collect("2026-07-18", "2026-07-20", progress=lambda *x: progress.append(x))
         )
     assert list(bad.value.errors) == ["2026-07-19"]
     assert isinstance(bad.value.errors["2026-07-19"], SourceRefused)
-    assert sorted(key for key, _, _ in told) == ["2026-07-18", "2026-07-19", "2026-07-20"]
-    assert [(n, of) for _, n, of in told] == [(1, 3), (2, 3), (3, 3)]
+    assert sorted(key for key, _, _ in progress) == ["2026-07-18", "2026-07-19", "2026-07-20"]
+    assert [(n, of) for _, n, of in progress] == [(1, 3), (2, 3), (3, 3)]
     held = open_lake().scan("isone_system_load").select("operating_day").collect()
     assert set(held["operating_day"]) == {dt.date(2026, 7, 18), dt.date(2026, 7, 20)}
 

@@ -187,12 +187,12 @@ def test_a_long_wait_is_told_once_and_reported_before_every_nap(
 ) -> None:
     some = limiter(tmp_path, time_line, Limit(1, 10))
     asked(some)
-    told: list[tuple[float, str]] = []
+    waits: list[tuple[float, str]] = []
     with log_lines() as logs:
-        some.take("a", waiting=lambda seconds, why: told.append((round(seconds, 1), why)))
+        some.take("a", waiting=lambda seconds, why: waits.append((round(seconds, 1), why)))
     assert [(line["event"], line["seconds"]) for line in logs] == [("waiting for the limit", 10.2)]
-    assert told[0] == (10.2, "waiting for the limit")
-    assert len(told) == len(time_line.naps)
+    assert waits[0] == (10.2, "waiting for the limit")
+    assert len(waits) == len(time_line.naps)
     assert max(time_line.naps) <= 1
 
 

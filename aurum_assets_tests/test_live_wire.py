@@ -83,13 +83,13 @@ def test_a_daily_run_is_green_where_the_operator_does_not_offer_a_dataset(
     feeds = {ROSTER.key: ["now"], LOCATIONS.key: ["now"]}
     done = run_feeds(live_desk, "isone_daily", TODAY, feeds)
     assert done.success
-    (told,) = (
+    (materialization,) = (
         e.asset_observation_data.asset_observation
         for e in done.all_events
         if e.event_type_value == "ASSET_OBSERVATION"
     )
-    assert (told.asset_key.path[-1], told.partition) == (ROSTER.key, TODAY)
-    assert told.description == SENTENCE
+    assert (materialization.asset_key.path[-1], materialization.partition) == (ROSTER.key, TODAY)
+    assert materialization.description == SENTENCE
     made = {e.asset_key.path[-1] for e in done.get_asset_materialization_events() if e.asset_key}
     assert made == {LOCATIONS.key}, "of what nobody offers nothing is materialized"
     asked = [s.path for s in live_market.simulator.requests if "resource" in s.path]

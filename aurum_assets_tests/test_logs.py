@@ -1,4 +1,4 @@
-"""The log says what belongs to what, in JSON or words, and no secret is in it, nor in Dagster's."""
+"""The log says what belongs to what, in JSON or text, and no secret is in it, nor in Dagster's."""
 
 import base64
 import json

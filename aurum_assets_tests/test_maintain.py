@@ -158,9 +158,9 @@ def test_a_day_is_closed_two_days_after_its_end_by_the_operators_clock(desk: Des
 def test_a_day_for_which_something_waits_is_not_closed_but_what_waits_for_weeks_closes_it(
     desk: Desk,
 ) -> None:
-    owed = desk.resources.root / "spool" / "owed" / LOAD.archive_name
-    (owed / OLD).mkdir(parents=True)
-    (owed / OLD / "identifier").touch()
+    marks = desk.resources.root / "spool" / "owed" / LOAD.archive_name
+    (marks / OLD).mkdir(parents=True)
+    (marks / OLD / "identifier").touch()
     assert closed_before(desk.resources, LOAD) == dt.date.fromisoformat(OLD)
     assert closed_before(desk.resources, CTS) == dt.date(2026, 7, 19)
     desk.clock.set(NOON + dt.timedelta(days=20))
@@ -375,10 +375,10 @@ def test_a_part_that_fails_fails_the_run_with_the_table_of_the_others(
         .execute_in_process(instance=instance, raise_on_error=False)
     )
     (failure,) = [e for e in done.all_events if e.is_step_failure]
-    told = failure.step_failure_data.user_failure_data
-    assert told is not None
-    assert "outbox.sqlite: this SQLite file cannot be used" in (told.description or "")
-    table = told.metadata["maintained"]
+    failure_data = failure.step_failure_data.user_failure_data
+    assert failure_data is not None
+    assert "outbox.sqlite: this SQLite file cannot be used" in (failure_data.description or "")
+    table = failure_data.metadata["maintained"]
     assert isinstance(table, dg.TableMetadataValue)
     failed = {record.data["part"]: bool(record.data["failed"]) for record in table.records}
     assert failed == {LOAD.table.identifier: False, "outbox.sqlite": True}

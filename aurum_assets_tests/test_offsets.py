@@ -46,7 +46,7 @@ def beat_of(configuration: Configuration, name: str) -> ScheduleGroup:
 
 
 def instants(group: ScheduleGroup, start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
-    """The ticks of ``beat``'s own cron."""
+    """The instants of ``group``'s cron."""
     for at in cron_string_iterator(start.timestamp(), group.cadence.cron, "UTC"):
         if at >= end:
             return

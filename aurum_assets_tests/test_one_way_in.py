@@ -235,8 +235,8 @@ def by_asset(dataset: Dataset, day: str) -> tuple[bool, str]:
             for entry in instance.all_logs(done.run_id)
             if entry.dagster_event is None
         ]
-    told = [str(f.user_failure_data.description) for f in failures if f.user_failure_data]
-    return done.success, "\n".join([*told, *logged])
+    report = [str(f.user_failure_data.description) for f in failures if f.user_failure_data]
+    return done.success, "\n".join([*report, *logged])
 
 
 def by_api(dataset: Dataset, day: str) -> tuple[bool, str]:
@@ -285,15 +285,15 @@ def test_the_three_ways_in_leave_and_tell_the_same(
     place: Place, heal: Callable[[], Resources], case: Case, way: str
 ) -> None:
     case.arrange(place)
-    succeeded, told = WAYS[way](case.dataset, case.day)
+    succeeded, report = WAYS[way](case.dataset, case.day)
     resources = heal()
     assert (archived(resources, case.dataset), rows(resources, case.dataset)) == (
         case.archived,
         case.rows,
     )
     assert len(list((resources.root / "spool").rglob("*.gz"))) == case.spooled
-    assert case.sentence in told
-    assert succeeded is (not case.sentence or way in case.goes_on), told
+    assert case.sentence in report
+    assert succeeded is (not case.sentence or way in case.goes_on), report
 
 
 # --- ranges --------------------------------------------------------------------------------------

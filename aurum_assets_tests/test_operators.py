@@ -51,7 +51,7 @@ def only(fmt: str) -> Callable[[Feed], Feed]:
 
 
 def collected(desk: Desk, dataset: Dataset, key: str) -> pl.DataFrame:
-    """The table's day once all that speaks of it was asked for, every check being green."""
+    """The table's day once all its answers were asked for, every check being green."""
     day = dataset.day(key)
     feeds = feeds_of(desk, dataset, dated_only=dataset in DATED)
     done = ingest.collect(desk.resources, dataset, day, feeds=[f.name for f in feeds])

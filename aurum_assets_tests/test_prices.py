@@ -24,7 +24,7 @@ def within(rows: list[Row]) -> list[bool | None]:
 
 
 def by_decimal(total: float, parts: tuple[float, ...]) -> bool:
-    """The claim, in the standard library's words: each price is its shortest decimal."""
+    """The claim, by the standard library: each price is its shortest decimal."""
     exact = sum((Decimal(repr(p)) for p in parts), Decimal())
     return abs(Decimal(repr(total)) - exact) <= Decimal("0.01")
 

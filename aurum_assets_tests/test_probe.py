@@ -1,4 +1,4 @@
-"""``aurum probe``: every endpoint once, its dialect and drift in words, and no trace of it."""
+"""``aurum probe``: every endpoint once, its dialect and drift in sentences, and no trace of it."""
 
 import tempfile
 from dataclasses import replace

@@ -34,14 +34,14 @@ def run(instance: dg.DagsterInstance, day: str, *, fails: bool = False) -> str:
     )
     made = dg.AssetMaterialization(PRICES, partition=day, metadata={"text": "x" * 4000})
     checked = dg.AssetCheckEvaluation(PRICES, "adds_up", passed=True, partition=day)
-    told: list[tuple[dg.DagsterEventType, object]] = [
+    events: list[tuple[dg.DagsterEventType, object]] = [
         (Kind.ASSET_MATERIALIZATION_PLANNED, AssetMaterializationPlannedData(PRICES, day))
     ]
     if not fails:
-        told += [(Kind.ASSET_MATERIALIZATION, StepMaterializationData(made))]
-        told += [(Kind.ASSET_CHECK_EVALUATION, checked)]
-    told += [(Kind.RUN_FAILURE if fails else Kind.RUN_SUCCESS, None)]
-    for kind, data in told:
+        events += [(Kind.ASSET_MATERIALIZATION, StepMaterializationData(made))]
+        events += [(Kind.ASSET_CHECK_EVALUATION, checked)]
+    events += [(Kind.RUN_FAILURE if fails else Kind.RUN_SUCCESS, None)]
+    for kind, data in events:
         event = dg.DagsterEvent(kind.value, "collect", message="", event_specific_data=data)  # type: ignore[arg-type]  # of its kind
         instance.report_dagster_event(event, run_id)
     printed = Path(instance.storage_directory()) / run_id / "compute_logs" / "step.out"

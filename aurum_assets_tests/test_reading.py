@@ -346,7 +346,7 @@ def test_a_component_that_is_no_number_is_refused_as_received(part: str, value: 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_is_not_finite_never_enters(word: str) -> None:
-    """Rule 6: JSON has no word for it, and what some servers write instead is let in by none."""
+    """Rule 6: JSON has no notation for it, and what some servers write instead is refused."""
     body = json.dumps(cts()).replace('"energy": 42.0', f'"energy": {word}').encode()
     assert word.encode() in body
     with contextlib.suppress(MalformedPayload):

@@ -1,4 +1,4 @@
-"""S3 in trouble loses nothing, doubles nothing, and holds nobody up for long."""
+"""A failing S3 loses nothing, doubles nothing, and holds nobody up for long."""
 
 import json
 import os
@@ -110,14 +110,14 @@ def test_an_object_carries_its_envelope_checksum_and_version(
     assert (again.version, again.etag) == (stored.version, stored.etag), "asked for where it lay"
 
 
-def test_words_beyond_2_kb_lie_beside_the_object_and_within_are_metadata(
+def test_metadata_beyond_2_kb_lies_beside_the_object_and_less_is_user_metadata(
     store: S3, s3: S3Server
 ) -> None:
     before = s3.count("PUT", match=".meta.json")
     for length, beside in ((1_500, 0), (2_500, 1)):
-        words = json.dumps({"raw_sha256": "0", "filters": {"node": "n" * length}}).encode()
-        store.put(f"sourcing/x/{length}.json.gz", BODY, words)
-        assert json.loads(store.metadata(f"sourcing/x/{length}.json.gz")) == json.loads(words)
+        metadata = json.dumps({"raw_sha256": "0", "filters": {"node": "n" * length}}).encode()
+        store.put(f"sourcing/x/{length}.json.gz", BODY, metadata)
+        assert json.loads(store.metadata(f"sourcing/x/{length}.json.gz")) == json.loads(metadata)
         assert s3.count("PUT", match=".meta.json") - before == beside
 
 
@@ -143,7 +143,7 @@ def test_region_endpoint_and_waits_are_those_that_were_configured(s3: S3Server) 
     assert config.retries["total_max_attempts"] == 3
 
 
-# --- trouble that passes -------------------------------------------------------------------------
+# --- failures that pass --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["503", "500", "reset", "409", "swallow"])
@@ -152,7 +152,7 @@ def test_a_put_that_meets_trouble_once_makes_one_object(
 ) -> None:
     s3.fail(kind, method="PUT")
     stored = put(archive)
-    assert stored.created, "by this very put, whatever its first try was told"
+    assert stored.created, "by this very put, whatever its first try was answered"
     assert archive.size("isone_rt_lmp")[0] == 1
     assert not put(archive).created
 

@@ -79,8 +79,8 @@ def test_a_frame_keeps_its_numbers_and_its_nulls() -> None:
     assert found.columns == ["'=name", "price"]
     assert found["'=name"].to_list() == ["'=1", None, "x", "\\x1b[2J"]
     assert found["price"].equals(frame["price"])
-    words = pl.DataFrame({"a": pl.Series(["=1", "b"], dtype=pl.Categorical)})
-    assert as_cells(words)["a"].to_list() == ["'=1", "b"]
+    cells = pl.DataFrame({"a": pl.Series(["=1", "b"], dtype=pl.Categorical)})
+    assert as_cells(cells)["a"].to_list() == ["'=1", "b"]
 
 
 # --- the reviewed files --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What every ``State`` owes its users, on SQLite and on Redis; what a SQLite file survives."""
+"""What every ``State`` guarantees, on SQLite and on Redis; what a SQLite file survives."""
 
 import multiprocessing
 import os
@@ -29,7 +29,7 @@ spawn = multiprocessing.get_context("spawn")
 
 
 class Clock:
-    """Stands still until told; a Redis is aged with it."""
+    """Stands still until set; a Redis is aged with it."""
 
     def __init__(self, redis: RedisProcess | None = None) -> None:
         self.now = 1_000_000.0
@@ -161,7 +161,7 @@ def test_expired_words_do_not_stay_in_redis(redis: RedisProcess, path: Path) -> 
         assert client.zrange("aurum:test:names", 0, -1) == ["b"]
     redis.age(61)
     with redis.client() as client:
-        assert client.keys() == [], "the list outlives its words"
+        assert client.keys() == [], "the list outlives its keys"
 
 
 def test_words_that_are_not_listed_cost_redis_nothing_but_themselves(
@@ -187,7 +187,7 @@ def test_listing_looks_at_no_word_of_others(redis: RedisProcess, path: Path) -> 
         client.eval("for i = 1, 200000 do redis.call('SET', 'other:' .. i, '') end", 0)
     began = time.perf_counter()
     assert [state.keys("breaker:op:") for _ in range(20)] == [["breaker:op:open"]] * 20
-    assert time.perf_counter() - began < 1, "a scan of the words takes longer"
+    assert time.perf_counter() - began < 1, "a scan of the keys takes longer"
 
 
 def test_expired_rows_do_not_stay_in_the_file(path: Path, clock: Clock) -> None:

@@ -412,7 +412,7 @@ def test_the_order_of_arrival_never_matters(
 
 
 def by_hand(events: list[tuple[int, int, str]]) -> list[tuple[str, float, dt.datetime]]:
-    """What the claim says, told one event after the other."""
+    """The claim, computed one event after the other."""
     current: dict[str, tuple[float, dt.datetime]] = {}
     for minute, lmp, location in sorted(events):
         if location not in current or current[location][0] != lmp:

@@ -1,4 +1,4 @@
-"""Two machines that share an archive and a lake, and nothing else: no lock, no word."""
+"""Two machines that share an archive and a lake, and nothing else: no lock, no message."""
 
 from pathlib import Path
 

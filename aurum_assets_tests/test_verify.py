@@ -1,4 +1,4 @@
-"""What a lake or an archive lost is seen, told with its remedy, and mended from the archive."""
+"""A loss of lake or archive is found, reported with its remedy, and mended from the archive."""
 
 import contextlib
 import json
@@ -180,7 +180,7 @@ def test_an_edited_envelope_is_damage_although_the_bytes_are_whole(filled: Resou
     meta.write_text(json.dumps(document | {"finality": "final"}))
     found = ingest.verify(filled, LOAD, DAY).problems
     assert "the envelope is not the one that was archived" in found[0]
-    meta.write_text(json.dumps(document, indent=2))  # the same words, spelt otherwise
+    meta.write_text(json.dumps(document, indent=2))  # the same values, written otherwise
     assert problems(filled) == []
 
 
@@ -373,7 +373,7 @@ def test_the_tables_of_a_configured_catalog_are_dropped_only_with_yes(
 
 
 class Failing:
-    """A SQLite catalog whose every statement fails with SQLite's own words."""
+    """A SQLite catalog whose every statement fails with SQLite's own message."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -4,8 +4,8 @@
     python -m benchmarks.day snapshot PREPARED HOME   B: one documented interface snapshot
     python -m benchmarks.day merges PREPARED HOME     C: 288 conformed ticks, one merge each
 
-HOME must not exist: lake and registry are new each time. A further word ``profile`` prints where
-the time went, to standard error. ``floor`` is what A is held against.
+HOME must not exist: lake and registry are new each time. The argument ``profile`` prints where the
+time went, to standard error. ``floor`` is what A is held against.
 """
 
 import json

@@ -266,7 +266,8 @@ class EventsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Messages to Kafka of what was committed, by way of an outbox in the home."""
 
     brokers: str = Field(
-        default="", description=f"{_EMPTY}nobody is told; else host:port,… (AURUM_KAFKA_BROKERS)."
+        default="",
+        description=f"{_EMPTY}no messages are sent; else host:port,… (AURUM_KAFKA_BROKERS).",
     )
     username: str = Field(default="", description="AURUM_KAFKA_USERNAME.")
     password: str = Field(default="", description="AURUM_KAFKA_PASSWORD.")
@@ -292,10 +293,10 @@ class EventsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class AlertsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The alerts that are open, in the home, told to the log, to a webhook and to Kafka."""
+    """The open alerts of the home, sent to the log, to a webhook and to Kafka."""
 
     webhook_url: str = Field(
-        default="", description=f"{_EMPTY}no webhook is told (AURUM_WEBHOOK_URL)."
+        default="", description=f"{_EMPTY}no webhook is called (AURUM_WEBHOOK_URL)."
     )
 
     def opened(self, home: Home, runtime: Runtime, events: Events) -> Any:  # noqa: ANN401  Alerts

@@ -118,7 +118,7 @@ def kept_or_spooled(
 
 
 def place(dataset: Dataset, received: Received) -> tuple[Inspection, OperatingDay]:
-    """What an answer says at a glance, and the operating day that it belongs to.
+    """Inspect an answer, and find the operating day that it belongs to.
 
     Raises ``MalformedPayload`` where it has no shape that the dataset knows, or no believable day.
     """

@@ -1,6 +1,6 @@
 """Days: ask for several operating days at once, from asyncio; what the collectors call.
 
-Threads do the work, for everything below is synchronous; limits, breaker and turns are shared with
+Threads do the work, for everything below is synchronous; limits, breaker and locks are shared with
 every other process, so that asking at once never means asking more. When a coroutine of this room
 has returned, raised or been cancelled, no thread of it is left: a wait for the operator ends at
 once, a request on its way is cut, and a merge that has begun (or waits for its lock on the table)

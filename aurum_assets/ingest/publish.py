@@ -289,7 +289,7 @@ def _messages(
     known = resources.registry.stored(envelope)
     uri = f"{resources.archive.uri}/{resources.archive.path(dataset.archive_name, envelope)}"
     place = Place(uri, known.etag or None, known.version or None) if known else Place(uri)
-    told = replace(envelope, dataset=dataset.key)  # another one's name, where it is shared
+    own = replace(envelope, dataset=dataset.key)  # another one's name, where it is shared
     yield snapshot_message(
-        told, place, intent.quality, topic=topic, environment=environment, rows=len(ours)
+        own, place, intent.quality, topic=topic, environment=environment, rows=len(ours)
     )

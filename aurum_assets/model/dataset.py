@@ -39,7 +39,7 @@ class Dialect:
     there and belongs to other datasets.
     ``parse`` turns the frame of raw records (columns named as the operator names them, nested ones
     with a dot) into the table's rows, one a record; with ``rows_of_a_record`` that many blocks of
-    them, one after the other. ``days`` gives the operating days that records or header speak of.
+    them, one after the other. ``days`` gives the operating days that records or header name.
     ``volatile`` fields differ at each poll even if nothing changed. ``quoted_numbers``: the feed
     may write its numbers as text. ``complete_by`` names the column whose instants a day must hold:
     where a file brings cases that look ahead, the intervals of a missing case are there all the
@@ -68,7 +68,7 @@ class Dialect:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """Where its records lie: dialects of one shape cannot be told apart by an answer."""
+        """Where its records lie: an answer cannot distinguish dialects of one shape."""
         return self.path, self.blocks, self.column_names
 
 
@@ -104,7 +104,7 @@ class Dataset:
         return OperatingDay.parse(text, self.operator.zone)
 
     def dialect(self, name: str) -> Dialect:
-        """The dialect called ``name``. Raises ``KeyError`` where the dataset does not speak it."""
+        """The dialect called ``name``. Raises ``StopIteration`` where the dataset has none."""
         return next(d for d in self.dialects if d.name == name)
 
     def interval(self) -> dt.timedelta:

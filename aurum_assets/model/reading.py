@@ -58,8 +58,8 @@ class Refused:
 class Reading:
     """A decoded snapshot.
 
-    ``frame``: one row a readable record, in the table's words. ``positions``: the record number of
-    each row (``None``: row i is record i). ``records``: how many the payload held.
+    ``frame``: one row a readable record, in the table's columns. ``positions``: the record number
+    of each row (``None``: row i is record i). ``records``: how many the payload held.
     """
 
     dialect: Dialect
@@ -104,7 +104,7 @@ def read(
     snapshot: Snapshot,
     expected: Mapping[str, Expected] | None = None,
 ) -> Reading:
-    """Decode ``snapshot`` and parse it into the table's words.
+    """Decode ``snapshot`` and parse it into the table's columns.
 
     ``expected`` holds, by dialect, the fields that config expects; differences come back as drift.
     Raises ``MalformedPayload`` where the bytes have no shape that the dataset knows, or break a

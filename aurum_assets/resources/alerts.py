@@ -145,7 +145,7 @@ class Alerts:
 
     @property
     def webhook(self) -> str:
-        """The address that is told; empty where there is none. A secret."""
+        """The webhook's address; empty where there is none. A secret."""
         return self._webhook
 
     @property

@@ -1,6 +1,6 @@
 """Asking a market operator: limit, retry, breaker, fallback, and the errors that come out of it.
 
-Here belongs what an HTTP answer means for us. One request is ``wire``'s, waiting for a turn
+Here belongs what an HTTP answer means for us. One request is ``wire``'s, waiting for a slot
 ``limits``', the breaker's and the endpoints' memory ``breaker``'s and ``fallback``'s. What the
 bytes say is none of this room's business, beyond whether they are all there.
 
@@ -105,7 +105,7 @@ def full_jitter(ceiling: float) -> float:
 
 
 class ApiClient:
-    """Asks one source, by all of its rules. Safe for use by several threads.
+    """Asks one operator, by all of its rules. Safe for use by several threads.
 
     The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` is
     called every second of a wait of more than ``REPORT_SECONDS`` with reason and seconds left.
@@ -258,7 +258,7 @@ class ApiClient:
         url = self._url(run.ask, endpoint)
         try:
             reply = self._wire.get(
-                url, FORMATS[endpoint.format].media_type, lambda: self._turn(run, endpoint)
+                url, FORMATS[endpoint.format].media_type, lambda: self._slot(run, endpoint)
             )
         except NameUnknown:
             host = httpx.URL(self._base).host
@@ -336,22 +336,22 @@ class ApiClient:
         return errors[0]
 
     @contextmanager
-    def _turn(self, run: "Run", endpoint: Endpoint) -> Iterator[None]:
-        """Wait for a slot, and give it back its true time once the request has arrived."""
-        told = False
+    def _slot(self, run: "Run", endpoint: Endpoint) -> Iterator[None]:
+        """Wait for a slot, and set it to the request's true time afterwards."""
+        reported = False
 
         def waiting(seconds: float, why: str) -> None:
-            nonlocal told
+            nonlocal reported
             if run.probing:
                 self._breaker.keep()
-            told = told or seconds > REPORT_SECONDS
-            if told:
+            reported = reported or seconds > REPORT_SECONDS
+            if reported:
                 self._tell(f"{why}: next request in {math.ceil(seconds)} s")
 
         self._sleep(0)  # raises where nobody waits any more
         patience = 2 * self._config.connect_seconds
         slot = self._limiter.take(endpoint.name, patience=patience, waiting=waiting)
-        if told:
+        if reported:
             self._tell(f"asking {endpoint.name}")
         try:
             yield
@@ -409,7 +409,7 @@ class Again:
     retry_after: float | None = None
 
     def pause_seconds(self, attempt: int) -> float:
-        """How long all processes should leave the source alone after this."""
+        """How long all processes should leave the operator alone after this."""
         if self.retry_after is not None:
             return self.retry_after
         return FIRST_PAUSE * 2.0 ** (attempt - 1) if self.throttled else 0.0

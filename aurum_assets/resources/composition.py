@@ -174,9 +174,9 @@ class Resources:
 
 
 def identity_of(home: Home, archive: Archive) -> str:
-    """Whose words on archive and tables these are: those of an S3 archive, else of this home.
+    """The key namespace for archive and tables: that of an S3 archive, else that of this home.
 
-    Homes with archives of their own must not read each other's words: what the one has stored, the
+    Homes with archives of their own must not read each other's keys: what the one has stored, the
     other has not.
     """
     return archive.settings.identity or home.identity
@@ -198,7 +198,7 @@ def alerts_of(
     webhook: str,
     events: Events,
 ) -> Alerts:
-    """The alerts of a home, told to a webhook and to Kafka where these are configured."""
+    """The alerts of a home, sent to a webhook and to Kafka where these are configured."""
     return Alerts(
         home.root / "alerts.sqlite",
         environment,

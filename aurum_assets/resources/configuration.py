@@ -35,7 +35,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class IngestConfig:
-    """One ``*_ingest_datasets.json``: a source and its datasets."""
+    """One ``*_ingest_datasets.json``: an operator and its datasets."""
 
     operator: OperatorConfig
     datasets: tuple[DatasetConfig, ...]
@@ -265,7 +265,7 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
         return
     key, path = f"feeds.{feed.name}.probe", feed.probe.path
     if dataset.operator.newest_in is None or feed.asks == "now":
-        expected = "none: its source has nothing to probe, or the feed asks for no day"
+        expected = "none: its operator has nothing to probe, or the feed asks for no day"
         raise _wrong(file, dataset.key, key, expected, repr(path))
     if not path.startswith("/") or "{" in path:
         expected = "a path that starts with / and holds no placeholder"

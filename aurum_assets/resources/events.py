@@ -4,7 +4,7 @@ Collection never waits in vain for Kafka: a delivery is given up after ``PATIENC
 an acknowledgement (``DOWN`` where all brokers refuse the connection), and goes on as long as there
 are any: brokers acknowledge up to a megabyte at once, so that slow ones take 10 s a megabyte at
 the very worst. What was not acknowledged stays in the outbox. What does not belong here: what is
-told, and when.
+sent, and when.
 """
 
 import itertools
@@ -91,12 +91,12 @@ class Events:
 
     @property
     def brokers(self) -> Brokers:
-        """Who is told."""
+        """The brokers that receive the messages."""
         return self._brokers
 
     @property
     def configured(self) -> bool:
-        """Whether anybody is told anything."""
+        """Whether any brokers are configured."""
         return bool(self._brokers.servers)
 
     def publish(self, topic: str, key: str, document: Mapping[str, Any]) -> None:
@@ -352,14 +352,14 @@ class _Parcel:
             reason = f"message {key} is too large for {topic} ({error.name()})"
             self.found.refused[self.number] = reason
             remedy = f"it waits in the outbox: raise max.message.bytes of {topic}"
-            log.error("a message is not told", reason=reason, remedy=remedy)
+            log.error("a message is not sent", reason=reason, remedy=remedy)
         else:
             self.found.refused[self.number] = f"{topic} refuses messages ({error.name()})"
             self.found.topics.add(topic)
 
 
-def _name(words: tuple[Any, ...]) -> str:
-    return str(words[0].name()) if words and hasattr(words[0], "name") else "no reason given"
+def _name(causes: tuple[Any, ...]) -> str:
+    return str(causes[0].name()) if causes and hasattr(causes[0], "name") else "no reason given"
 
 
 @cache

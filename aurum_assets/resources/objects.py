@@ -459,7 +459,7 @@ class S3:
             raise ConfigError(msg) from None  # the library's message holds what was found
 
     def _asked(self, doing: str, ask: Callable[["S3Client"], _T]) -> _T:
-        """What S3 answers within ``SECONDS`` (or fewer of its own), its failures in our words.
+        """S3's answer within ``SECONDS`` (or fewer of its own), its failures as our errors.
 
         The thread of a call that is given up ends with the call, or with the process.
         """

@@ -25,7 +25,7 @@ def _refuse_to_wait(why: str) -> None:
 
 
 def _refuse_to_rest(_: float) -> None:
-    """Waits that are too short to be told of are refused here."""
+    """Refuse the waits that are too short to be reported."""
     _refuse_to_wait(f"waiting for the limit: next request in {REPORT_SECONDS:g} s")
 
 
@@ -90,7 +90,7 @@ class OperatorApi:
         return replace(self.config, limits=tuple(scaled), endpoint_limits=of_endpoints)
 
     def _address(self) -> str:
-        """Whose words these are in Redis: those of the address, for a simulated one is another."""
+        """The key namespace in Redis: the address, so that a simulated operator has its own."""
         return urlsplit(self.config.base_url).netloc.rpartition("@")[2]
 
     def _limiter(self, config: OperatorConfig, sleep: Callable[[float], None]) -> Limiter:

@@ -502,7 +502,7 @@ class RedisLimiter(SqliteLimiter):
             self._send(_PAUSE, "", min(seconds, LONGEST_PAUSE))
 
     def _slot(self, slot: int, endpoint: str, patience: float) -> float:
-        counted = [(1, limit) for limit in self._rates.source]
+        counted = [(1, limit) for limit in self._rates.operator]
         counted += [(2, limit) for limit in self._rates.of(endpoint)]
         limits = [x for key, limit in counted for x in (key, limit.requests, limit.seconds)]
         bounds = (slot, patience, LONGEST_PAUSE, self._longest)
@@ -525,5 +525,5 @@ class RedisLimiter(SqliteLimiter):
             return
 
     def _keys_of(self, endpoint: str) -> tuple[str, str, str]:
-        slots = f"{self._prefix}slots:{self._source}"
-        return slots, f"{slots}:{endpoint}", f"{self._prefix}pause:{self._source}"
+        slots = f"{self._prefix}slots:{self._operator}"
+        return slots, f"{slots}:{endpoint}", f"{self._prefix}pause:{self._operator}"

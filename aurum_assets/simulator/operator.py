@@ -1,4 +1,4 @@
-"""What the simulator is told of an operator: its paths, its formats, whom it admits, how often.
+"""What the simulator knows of an operator: its paths, its formats, whom it admits, how often.
 
 An operator is a folder with one ``SimulatedOperator``, and one line in ``operators``.
 """

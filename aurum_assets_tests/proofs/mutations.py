@@ -340,7 +340,7 @@ def arithmetic(shape: Shape, tree: Tree, chance: Chance) -> None:
 
 
 def wrong_word(shape: Shape, tree: Tree, chance: Chance) -> None:
-    """A word that the operator does not define."""
+    """A value that the operator does not define."""
     put(_one(shape, tree, chance), chance.choice(shape.texts), chance.choice(_WORDS + _LABELS))
 
 
@@ -438,7 +438,7 @@ def repeat_fields(shape: Shape, tree: Tree, chance: Chance) -> None:
 
 
 def header(shape: Shape, tree: Tree, chance: Chance) -> None:
-    """What the answer says beside its records: gone, of another type, of another word."""
+    """What the answer says beside its records: gone, of another type, with another value."""
     if not shape.header:
         tree["Header"] = {"x": 1}
         return

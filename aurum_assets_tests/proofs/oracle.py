@@ -161,7 +161,7 @@ def _element(attributes: Mapping[str, str], text: str, children: list[tuple[str,
 
 
 def _leaves(tree: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401
-    """Every name, text, number and word of a tree with its depth, without recursion."""
+    """Every name, text, number and constant of a tree with its depth, without recursion."""
     waiting = [(0, tree)]
     while waiting:
         depth, found = waiting.pop()
@@ -641,7 +641,7 @@ def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
 
 
 def _impossible(answer: Answer, fetched_at: dt.datetime) -> None:
-    """No row may be published after it was fetched, or speak of another day than its answer does.
+    """No row may be published after it was fetched, or name another day than its answer does.
 
     Where the answer's own day is not clear, a row may be possible of one and not of another.
     """

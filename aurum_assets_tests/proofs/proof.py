@@ -37,13 +37,13 @@ class Proof:
     promise: str
     counts: dict[str, int | float | str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
-    _told: float = field(default_factory=time.monotonic)
+    _reported: float = field(default_factory=time.monotonic)
 
     def add(self, name: str, count: int = 1) -> None:
         """Count, and tell every ten seconds how far it is."""
         self.counts[name] = int(self.counts.get(name, 0)) + count
-        if time.monotonic() - self._told > _TELL_AFTER:
-            self._told = time.monotonic()
+        if time.monotonic() - self._reported > _TELL_AFTER:
+            self._reported = time.monotonic()
             print(f"… {self.counts[name]:,} {name}", file=sys.stderr, flush=True)
 
     def holds(self, what: str, *, where: bool) -> None:
@@ -81,13 +81,13 @@ def home_at(
     )
 
 
-def lake_at(root: Path, url: str = "", *, turns: bool = True) -> Lake:
+def lake_at(root: Path, url: str = "", *, locked: bool = True) -> Lake:
     """The lake whose files are in ``root``, its catalog there too or in the Postgres at ``url``.
 
-    Without ``turns``, as on another machine, which does not take turns with writers of this one.
+    Without ``locked``, as on another machine, which takes no locks of this one.
     """
     properties = catalog_at(root, url)
-    return Lake.remote(properties, root) if turns else Lake(properties)
+    return Lake.remote(properties, root) if locked else Lake(properties)
 
 
 def catalog_at(root: Path, url: str = "") -> dict[str, str]:

@@ -169,7 +169,7 @@ def _work(way: str, place: Place, pipe: Connection) -> None:
 
 
 class _Victim:
-    """A process that waits, with everything imported, for the word to begin."""
+    """A process that waits, with everything imported, for the signal to begin."""
 
     def __init__(self, way: str, place: Place) -> None:
         self._pipe, theirs = _SPAWN.Pipe()

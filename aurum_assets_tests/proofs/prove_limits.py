@@ -205,17 +205,17 @@ def _run(race: Race, proof: Proof) -> None:
     with ExitStack() as stack:
         running = _begin(race, stack)
         running.ready.wait(_READY_WITHIN)
-        began, told = time.monotonic(), 0
+        began, counted = time.monotonic(), 0
         while len(running.simulator.requests) < running.needed:
             since = time.monotonic() - began
             if since > 2 * race.windows * race.limit.seconds + 10:
-                proof.broken.append(f"{race.name}: {told} requests in {since:.0f} s")
+                proof.broken.append(f"{race.name}: {counted} requests in {since:.0f} s")
                 return
             _disturb(running, since)
             time.sleep(_LOOK)
             now = len(running.simulator.requests)
-            proof.add("requests", now - told)
-            told = now
+            proof.add("requests", now - counted)
+            counted = now
         _judge(running, proof)
 
 

@@ -51,7 +51,7 @@ _OK = 200
 
 @dataclass(frozen=True)
 class Month:
-    """What the working process is told, as JSON in its folder."""
+    """The settings of the working process, as JSON in its folder."""
 
     urls: dict[str, str]
     control_url: str

@@ -209,9 +209,9 @@ def _day(answer: Answer, day: str | None) -> list[str]:
         return []
     most = max(answer.days.values())
     if day not in answer.days:
-        return [f"stored under {day}, of which it does not speak"]
+        return [f"stored under {day}, which it does not name"]
     if answer.days[day] < most and most * 2 > len(answer.rows):
-        return [f"stored under {day}, most of it speaks of another day"]
+        return [f"stored under {day}, most of it names another day"]
     return []
 
 

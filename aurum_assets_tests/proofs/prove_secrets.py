@@ -202,7 +202,7 @@ def server_scenes() -> list[Scene]:
         ),
         _aurum(
             "Kafka refuses",
-            *("collect", "isone", "zonal_load"),  # that nobody was told of yet
+            *("collect", "isone", "zonal_load"),  # of which no message was sent yet
             says="Kafka is left alone",
             AURUM_KAFKA_USERNAME=KAFKA_USER.value,
             AURUM_KAFKA_PASSWORD=KAFKA.value,
@@ -263,8 +263,8 @@ class Stage:
         (self.root / f"{name}.err").write_bytes(done.stderr)
         output = (done.stdout + done.stderr).decode(errors="replace")
         as_meant = done.returncode in scene.codes and scene.says in output
-        told = f"{scene.name} ended with {done.returncode}, not as meant: {output[-400:]}"
-        proof.holds(told, where=as_meant)
+        sentence = f"{scene.name} ended with {done.returncode}, not as meant: {output[-400:]}"
+        proof.holds(sentence, where=as_meant)
         proof.add("processes run")
 
     def _placed(self, value: str) -> str:
@@ -360,13 +360,13 @@ class Servers:
     kafka: KafkaCluster
 
     def search(self, search: Search) -> None:
-        """Look through every object, word, row and message."""
+        """Look through every object, key, row and message."""
         self._objects(search)
         with self.redis.client() as client:
             for key in client.scan_iter():
                 kind = client.type(key)
                 value = client.zrange(key, 0, -1) if kind == "zset" else client.get(key)
-                search.look("words in Redis", str(key), f"{key} {value}".encode())
+                search.look("keys in Redis", str(key), f"{key} {value}".encode())
         for database in ("catalog", "dagster"):
             named = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
             for (table,) in self.postgres.execute(named, database):
@@ -393,8 +393,8 @@ class Servers:
             found = client.get_object(Bucket="raw", Key=listed["Key"])
             content = found["Body"].read()
             inner = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else b""
-            words = f"{listed['Key']} {found['Metadata']} {found['ResponseMetadata']}".encode()
-            search.look("objects in S3", listed["Key"], words + content + inner)
+            metadata = f"{listed['Key']} {found['Metadata']} {found['ResponseMetadata']}".encode()
+            search.look("objects in S3", listed["Key"], metadata + content + inner)
 
 
 @contextlib.contextmanager

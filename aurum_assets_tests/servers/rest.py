@@ -1,8 +1,8 @@
 """A small, honest Iceberg REST catalog: pyiceberg's own SQLite catalog behind HTTP.
 
-It speaks what the lake asks for (configuration, namespaces, tables, commits) and can lose its
-answers: ``lies`` holds what the next commits are answered with once they landed, an HTTP status, or
-0 for a connection that breaks.
+It serves what the lake asks for (configuration, namespaces, tables, commits) and can lose its
+answers: ``lies`` holds what the next commits are answered with once they are made, an HTTP
+status, or 0 for a connection that breaks.
 """
 
 import json

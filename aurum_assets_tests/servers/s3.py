@@ -22,7 +22,7 @@ Kinds of faults:
 
 What moto lacks of S3: it looks and puts in two steps (so its server here answers one request at a
 time, which makes a conditional put atomic as S3's is), it does not compare a put's checksum with
-the body, it checks no signature unless told to, and it never answers 409 by itself.
+the body, it checks no signature unless set to, and it never answers 409 by itself.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
-"""A wire to a server that can be cut at the worst moment: after a word was sent, before its answer.
+"""A wire to a server that can be cut at the worst moment: between a message and its answer.
 
-What the server does with that word, it does; only nobody hears of it.
+The server acts on the message; its answer is lost.
 """
 
 import contextlib

@@ -258,8 +258,10 @@ class Round:
         self.line.lost += len(missing)
         self.line.doubled += doubled
         self.line.wrong += wrong
-        told = f"{name}: {len(missing)} rows lost, {doubled} doubled, {wrong} wrong of {len(one)}"
-        self.holds(told, where=not (len(missing) or doubled or wrong))
+        sentence = (
+            f"{name}: {len(missing)} rows lost, {doubled} doubled, {wrong} wrong of {len(one)}"
+        )
+        self.holds(sentence, where=not (len(missing) or doubled or wrong))
 
 
 def run(resources: Resources, dataset: Dataset) -> None:

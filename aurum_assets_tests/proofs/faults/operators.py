@@ -253,8 +253,10 @@ def _keeps_pauses(one: Round, fault: Fault, victim: Dataset, since: int) -> None
         if earlier.status == TOO_MANY:
             gap = later.time - earlier.time
             pause = fault.pauses(ours.index(earlier) + 1) / _pace(one)
-            told = f"asked again after {gap:.3f} s, not {pause:.3f} s, by one process or another"
-            one.holds(told, where=gap >= pause - _SLACK)
+            sentence = (
+                f"asked again after {gap:.3f} s, not {pause:.3f} s, by one process or another"
+            )
+            one.holds(sentence, where=gap >= pause - _SLACK)
 
 
 def _pace(one: Round) -> float:
@@ -262,7 +264,7 @@ def _pace(one: Round) -> float:
 
 
 def _lasting(one: Round, fault: Fault, victim: Dataset) -> None:
-    """The fault meets every request: the run fails in words, and the next one without it heals."""
+    """Every request meets the fault: the run fails with a sentence, the next one heals."""
     config = _config(one, victim)
     others = [d for d in DATASETS if d is not victim]
     feed = next(f for f in one.home.config(victim).feeds if f.asks == "now")
