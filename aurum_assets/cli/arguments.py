@@ -96,7 +96,7 @@ def instant(text: str, option: str, now: dt.datetime | None = None) -> dt.dateti
 
 @dataclass(frozen=True)
 class Days:
-    """The operating days of the options: one, a range, or none given."""
+    """The operating days that the options of a command name: one, a range, or none."""
 
     day: str | None
     start: str | None

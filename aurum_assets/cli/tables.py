@@ -111,7 +111,7 @@ def as_of(
 
 
 def print_frame(rows: pl.DataFrame, *, of: str, nothing: str) -> None:
-    """The rows of a table: the first on a terminal, all where they are piped."""
+    """Print the rows of a table: the first ones on a terminal, all of them into a pipe."""
     rest = "a pipe and --json take all"
     if on_terminal():
         first = rows.head(_SHOWN).to_dicts()

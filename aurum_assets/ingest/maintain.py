@@ -87,7 +87,7 @@ def parts_of(
     others: Sequence[Part] = (),
     now: dt.datetime | None = None,
 ) -> list[Part]:
-    """All parts to maintain; with ``only``, the tables of these datasets and nothing else.
+    """List the parts to maintain; with ``only``, the tables of these datasets and nothing else.
 
     ``others`` go between the tables and the stores. Ages of snapshots and files are measured at
     ``now`` (UTC), by default the wall clock, whatever AURUM_NOW is: a clock that is set ahead would

@@ -44,7 +44,7 @@ class Remade:
 
     @property
     def well(self) -> bool:
-        """Whether every day was replayed and verifies."""
+        """Whether every day was replayed and then verified without a difference."""
         return not self.failed and not any(v.problems for v in self.verified)
 
 

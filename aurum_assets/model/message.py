@@ -132,7 +132,7 @@ def _head(environment: str) -> dict[str, Any]:
 
 
 def schemas(datasets: Iterable[Dataset], topics: Mapping[str, str]) -> dict[str, Schema]:
-    """The JSON Schema of every topic's values; ``topics`` by the dataset's key."""
+    """Build the JSON Schema of every topic's values; ``topics`` maps dataset keys to topics."""
     found = {topics[d.key]: row_schema(d, topics[d.key]) for d in datasets}
     return found | {SNAPSHOTS_TOPIC: _SNAPSHOT, ALERTS_TOPIC: _ALERT}
 

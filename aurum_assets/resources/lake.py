@@ -224,7 +224,7 @@ class Lake:
         return self._properties.get("uri", "").startswith("sqlite:")
 
     def elsewhere(self) -> list[Registered]:
-        """The tables whose metadata names files in another place: the lake was copied or moved.
+        """Return the tables whose metadata names files in another place, as after a copy or a move.
 
         Empty where the catalog itself decides the place (REST, Glue). Raises like ``catalog``,
         and ``LakeBusy`` where an embedded catalog stays locked.
@@ -565,7 +565,7 @@ class Lake:
         return self.reading(table, once, None)
 
     def counts(self, table: Table, partition: Mapping[str, Any]) -> tuple[int, int]:
-        """Rows of ``partition`` and of the whole table, without reading a row."""
+        """Count the rows of ``partition`` and of the whole table, from metadata alone."""
 
         def once(found: "IcebergTable") -> tuple[int, int]:
             snapshot = found.current_snapshot()
@@ -577,7 +577,7 @@ class Lake:
         return self.reading(table, once, (0, 0))
 
     def counts_by(self, table: Table, name: str) -> dict[str, int]:
-        """Rows by the value of the partition column ``name``, without reading a row."""
+        """Count rows by the value of the partition column ``name``, from metadata alone."""
 
         def once(found: "IcebergTable") -> dict[str, int]:
             rows = Counter[str]()

@@ -36,12 +36,12 @@ def number_text(hundredths: int) -> str:
 
 
 def to_json(tree: Tree) -> bytes:
-    """``tree`` as JSON."""
+    """Encode ``tree`` as JSON."""
     return msgspec.json.encode(tree)
 
 
 def to_xml(tree: Tree, namespace: str) -> bytes:
-    """``tree``, which has one root, as XML of that namespace."""
+    """Encode ``tree``, which has one root, as XML of that namespace."""
     ((name, value),) = tree.items()
     root = value[0] if isinstance(value, list) else value
     return (PROLOGUE + element(name, root, f' xmlns="{namespace}"')).encode()

@@ -33,7 +33,7 @@ def wall_clock() -> dt.datetime:
 
 @dataclass(frozen=True)
 class Running:
-    """Where a simulator answers."""
+    """A running simulator, and the addresses at which it answers."""
 
     simulator: "Simulator"
     host: str

@@ -95,9 +95,9 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer not yet written.
+    """A simulated answer before it is written as JSON or XML.
 
-    ``tree`` is what it says; ``fast`` writes the same without building the tree. ``main`` is the
+    ``tree`` is its content; ``fast`` writes the same without building the tree. ``main`` is the
     dotted name of the field that faults touch. Answers of one ``key`` have the same content.
     """
 

@@ -92,7 +92,7 @@ def newest_final_day(world: World, now: dt.datetime) -> OperatingDay:
 
 @dataclass(frozen=True)
 class Fresh:
-    """The newest interval of a resource: when it begins, and when it was made public."""
+    """The newest interval of a resource: its start, and the instant of its publication."""
 
     begins: dt.datetime
     created: dt.datetime
