@@ -10,7 +10,6 @@ limits, archive, tables and checks, in the home that ``AURUM_HOME`` names.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Self
 
 import polars as pl
@@ -230,12 +229,7 @@ class ApiClient(ApiUser):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         """Nothing to let go of: no connection outlives its request."""
 
     async def fetch(

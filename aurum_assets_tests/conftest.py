@@ -56,6 +56,38 @@ def utc(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
 
 
+class Timeline:
+    """A clock that only sleeping moves; a Redis is aged with it."""
+
+    def __init__(self, redis: RedisProcess | None = None, now: float = 1_760_000_000.0) -> None:
+        self.now, self.redis = now, redis
+        self.naps: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def instant(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self.now, dt.UTC)
+
+    def sleep(self, seconds: float) -> None:
+        if seconds:  # 0 asks only whether to go on
+            self.naps.append(seconds)
+        self.passes(seconds)
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+        if self.redis is not None:
+            self.redis.age(seconds)
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[list[float]]:
+        """The seconds that pass within, once they have passed."""
+        began = self.now
+        passed: list[float] = []
+        yield passed
+        passed.append(self.now - began)
+
+
 @dataclass
 class Brought:
     """What became of an answer on its way to the table."""
@@ -130,6 +162,12 @@ def configuration() -> Configuration:
 @pytest.fixture
 def clock() -> SetClock:
     return SetClock(NOON)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
 
 
 @pytest.fixture

@@ -660,12 +660,6 @@ def test_a_broker_that_takes_nothing_is_told_after_ten_minutes_until_it_does(des
 # --- Dagster's runs and checks -------------------------------------------------------------------
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
 class Ticks:
     """A sensor, evaluated time after time as the daemon would."""
 

@@ -38,11 +38,11 @@ from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.state import SqliteState, State
+from aurum_assets_tests.conftest import Timeline
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
-    from aurum_assets_tests.servers.redis import RedisProcess
 
 pytestmark = pytest.mark.filterwarnings("error")
 spawn = multiprocessing.get_context("spawn")
@@ -157,31 +157,6 @@ def operators() -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def operator(operators: Callable[..., Server]) -> Server:
     return operators()
-
-
-class Timeline:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_760_000_000.0
-        self.naps: list[float] = []
-        self.redis: RedisProcess | None = None
-
-    def __call__(self) -> float:
-        return self.now
-
-    def instant(self) -> dt.datetime:
-        return dt.datetime.fromtimestamp(self.now, dt.UTC)
-
-    def sleep(self, seconds: float) -> None:
-        if seconds:  # 0 asks only whether to go on
-            self.naps.append(seconds)
-        self.passes(seconds)
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
-        if self.redis is not None:
-            self.redis.age(seconds)
 
 
 @dataclass

@@ -41,12 +41,11 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
-from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.resources.outbox import Outbox
 from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, log_lines
-from aurum_assets_tests.made import made, remade
+from aurum_assets_tests.made import WatchedLake, made, remade
 from aurum_assets_tests.recordings import READABLE, recording
 from aurum_assets_tests.servers.kafka import KafkaCluster, Received
 
@@ -491,23 +490,11 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class _DiesBeforeCommit(Lake):
-    def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
+class _DiesBeforeCommit(WatchedLake):
+    def before(self, table: Table, frame: pl.DataFrame) -> None:
+        del frame
         if table is LMP.table:
             _die()
-        return super().merge(table, frame)
-
-    def replace(
-        self,
-        table: Table,
-        frame: pl.DataFrame,
-        partition: Mapping[str, Any],
-        *,
-        keeps: pl.Expr | None = None,
-    ) -> Merged:
-        if table is LMP.table:
-            _die()
-        return super().replace(table, frame, partition, keeps=keeps)
 
 
 class _DiesBeforeLanding(Outbox):

@@ -81,12 +81,6 @@ TABLE_METADATA = {
 }
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
 def run(
     desk: Desk,
     instance: dg.DagsterInstance,

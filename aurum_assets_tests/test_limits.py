@@ -1,8 +1,7 @@
 """The operator's limits hold in every sliding window, over processes, and are used."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,39 +12,11 @@ from aurum_assets.model.operator import Limit
 from aurum_assets.resources.limits import SqliteLimiter, retry_after, share
 from aurum_assets.resources.redis import RedisLimiter, RedisServer
 from aurum_assets.resources.state import SqliteState
-from aurum_assets_tests.conftest import log_lines
+from aurum_assets_tests.conftest import Timeline, log_lines
 from aurum_assets_tests.proofs.prove_limits import Race, prove_limits
 from aurum_assets_tests.servers.redis import RedisProcess
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-class Timeline:
-    """A clock that only sleeping moves; a Redis is aged with it."""
-
-    def __init__(self, redis: RedisProcess | None = None) -> None:
-        self.now = 1_000_000.0
-        self.naps: list[float] = []
-        self.redis = redis
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
-        self.passes(seconds)
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
-        if self.redis is not None:
-            self.redis.age(seconds)
-
-    @contextmanager
-    def measured(self) -> Iterator[list[float]]:
-        began = self.now
-        out: list[float] = []
-        yield out
-        out.append(self.now - began)
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -243,7 +243,6 @@ def outcome(text: Json) -> tuple[Split, Reading]:
 
 PARTS = ("forecastedLMP", "components")
 TOTAL = ("forecastedLMP", "total")
-MARK = ("timestamp",)
 
 
 def at(mark: str) -> Callable[[Json], None]:

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -267,12 +267,6 @@ def test_a_home_knows_whose_data_it_holds(live_desk: Desk) -> None:
 
 
 # --- the graph -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 def run(

@@ -1,7 +1,6 @@
 """The sensors: what they ask for, when, how often, and what they say where they ask for nothing."""
 
 import datetime as dt
-from collections.abc import Iterator
 from dataclasses import replace
 
 import dagster as dg
@@ -25,12 +24,6 @@ DA, LOAD = ISONE_DA_LMP, ISONE_SYSTEM_LOAD
 GAPS, IS_OUT = "gaps", "isone_da_lmp_is_out"
 INFO = "/api/v1.1/hourlylmp/da/final/info"
 TOMORROW = "2026-07-22"
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 class Ticks:
