@@ -48,7 +48,7 @@ def pytest_configure() -> None:
 
 
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
-PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "record_hash", "raw_sha256")
+PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "raw_sha256")
 
 
 def utc(text: str) -> dt.datetime:

@@ -54,9 +54,9 @@ def rows(count: int | None = None) -> pl.DataFrame:
             "fetched_at": [DAY.end] * height,
             "raw_sha256": ["a" * 64] * height,
         },
-        schema={n: t for n, t in LMP.table.schema.items() if n != "record_hash"},
+        schema=LMP.table.schema,
     )
-    return frame.with_columns(record_hash=LMP.table.record_hash()).select(LMP.table.names)
+    return frame.select(LMP.table.names)
 
 
 def evidence(frame: pl.DataFrame | None = None, **changes: Any) -> Evidence:  # noqa: ANN401  of any field
@@ -88,7 +88,6 @@ def quarantined(*rules: str) -> pl.DataFrame:
             "rules": list(rules),
             "reason": [f"{r}: because" for r in rules],
             "fetched_at": DAY.end,
-            "record_hash": "0" * 32,
             "raw_sha256": "a" * 64,
         },
         schema_overrides=QUARANTINE.schema,

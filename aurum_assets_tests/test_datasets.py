@@ -215,19 +215,19 @@ def test_a_key_is_made_of_columns_that_are_never_null(table: Table) -> None:
     for name in (*table.key, *table.partition):
         assert not by_name[name].nullable
     assert set(table.order) <= set(by_name)
-    assert not set(table.key) & set(table.hashed)
-    assert set(table.hashed) <= set(by_name)
+    assert not set(table.key) & set(table.values)
+    assert set(table.values) <= set(by_name)
     for rule in table.rules:
         assert set(rule.shows)
         assert rule.check in ("contract", "lmp_arithmetic", "enums_and_ranges")
 
 
 @every_dataset
-def test_provenance_is_no_part_of_what_is_hashed(dataset: Dataset) -> None:
-    hashed = {*dataset.table.key, *dataset.table.hashed}
-    assert not hashed & {"source_timezone", "fetched_at", "raw_sha256", "record_hash"}
+def test_provenance_is_none_of_the_values(dataset: Dataset) -> None:
+    said = {*dataset.table.key, *dataset.table.values}
+    assert not said & {"source_timezone", "fetched_at", "raw_sha256"}
     numbers = {c.name for c in dataset.table.columns if c.dtype == pl.Float64}
-    assert numbers <= hashed
+    assert numbers <= said
 
 
 @every_dataset

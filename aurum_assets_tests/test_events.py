@@ -103,12 +103,17 @@ def known_by(messages: Iterable[Received]) -> set[tuple[str, str]]:
     return {(m.key, m.headers["record_hash"]) for m in messages}
 
 
+def with_hash(desk: Desk, dataset: Dataset) -> pl.DataFrame:
+    """Every row that the table holds, with the hash that a message of it has."""
+    return desk.rows(dataset).with_columns(record_hash=dataset.table.record_hash())
+
+
 def keys_and_hashes(desk: Desk, dataset: Dataset = LMP) -> set[tuple[str, str]]:
     """Key and hash of every row that the table holds."""
     names = key_columns(dataset.table)
     return {
         (json.dumps([row[n] for n in names], separators=(",", ":")), row["record_hash"])
-        for row in as_sent(desk.rows(dataset))
+        for row in as_sent(with_hash(desk, dataset))
     }
 
 
@@ -140,7 +145,7 @@ def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
     snapshots = {s["dataset"]: s for s in values(read[SNAPSHOTS_TOPIC])}
     assert set(snapshots) == set(ordinary) == {d.key for d in DATASETS}
     for dataset in DATASETS:
-        rows = as_sent(desk_with_kafka.rows(dataset))
+        rows = as_sent(with_hash(desk_with_kafka, dataset))
         head = {"schema_version": 1, "environment": "dev", "dataset": dataset.key}
         messages = read[topics[dataset.key]]
         found = values(messages)

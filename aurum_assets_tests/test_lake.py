@@ -47,8 +47,8 @@ def frame(loads: dict[int, float], fetch: int = 0, day: int = 0) -> pl.DataFrame
         }
         for n, load in sorted(loads.items())
     ]
-    plain = pl.DataFrame(rows, schema={n: t for n, t in TABLE.schema.items() if n != "record_hash"})
-    return plain.with_columns(record_hash=TABLE.record_hash()).select(TABLE.names)
+    absent = dict.fromkeys(TABLE.names)
+    return pl.DataFrame([absent | row for row in rows], schema=TABLE.schema)
 
 
 @pytest.fixture

@@ -101,7 +101,6 @@ def test_the_documented_example_of_cts_is_read_to_the_letter(desk: Desk) -> None
         "data_quality": "FORECAST",
         "source_timezone": "Etc/GMT+5",
         "fetched_at": desk.clock(),
-        "record_hash": row["record_hash"],
         "raw_sha256": brought.archived.identifier and brought.done.rows["raw_sha256"][0],
     }
     assert brought.archived.path.startswith(

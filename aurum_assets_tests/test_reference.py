@@ -58,7 +58,7 @@ def sightings(*seen: Seen, **attributes: str) -> pl.DataFrame:
         }
         for number, location, name, dataset in seen
     ]
-    names = [n for n in ISO_NODES.sightings.names if n not in {"record_hash", "fetched_at"}]
+    names = [n for n in ISO_NODES.sightings.names if n != "fetched_at"]
     return pl.DataFrame(rows, schema={n: ISO_NODES.sightings.schema[n] for n in names})
 
 

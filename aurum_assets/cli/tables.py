@@ -104,7 +104,7 @@ def as_of(
         say(f"{len(found):,} rows of {dataset} as {known} in {output}", err=True)
         return
     print_frame(
-        found.drop("record_hash", "raw_sha256", "source_timezone"),
+        found.drop("raw_sha256", "source_timezone"),
         of=f" of {dataset} as {known}",
         nothing=f"Nothing of {dataset} was {known}.",
     )

@@ -206,9 +206,9 @@ def _quarantine(
             "fetched_at": [snapshot.envelope.fetched_at] * len(why),
             "raw_sha256": [snapshot.envelope.raw_sha256] * len(why),
         },
-        schema={n: t for n, t in QUARANTINE.schema.items() if n != "record_hash"},
+        schema=QUARANTINE.schema,
     )
-    return one_a_record([frame.with_columns(record_hash=QUARANTINE.record_hash())])
+    return one_a_record([frame])
 
 
 def one_a_record(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -33,6 +33,7 @@ from aurum_assets.model.message import (
     schemas,
     snapshot_message,
 )
+from aurum_assets.model.table import compared
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import config_schema
 from aurum_assets.resources.archive import order_of
@@ -70,10 +71,12 @@ def changes(
         return []
     if publish == "everything":
         return list(identifiers)
-    names = (*dataset.table.key, "record_hash", "raw_sha256")
-    known = resources.lake.read(dataset.table, {"operating_day": day.date}, names)
-    merged = resources.registry.merged(dataset.key, day.key, resources.lake.uuid(dataset.table))
-    fresh = _hashes(rows.join(known, on=[*dataset.table.key, "record_hash"], how="anti"))
+    table = dataset.table
+    names = (*table.key, *table.values, "raw_sha256")
+    known = resources.lake.read(table, {"operating_day": day.date}, names)
+    merged = resources.registry.merged(dataset.key, day.key, resources.lake.uuid(table))
+    beside = compared(table, rows, known)
+    fresh = _hashes(rows.filter(beside["is_new"] | beside["is_changed"]))
     held = _hashes(known)
     return [
         i

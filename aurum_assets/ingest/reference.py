@@ -149,7 +149,7 @@ def _sighted_on(resources: Resources, reference: Reference, day: dt.date) -> pl.
 
 def _sightings(resources: Resources, reference: Reference) -> pl.DataFrame:
     table = reference.sightings
-    columns = tuple(n for n in table.names if n not in {*PROVENANCE, "record_hash"})
+    columns = tuple(n for n in table.names if n not in PROVENANCE)
     return resources.lake.read(table, columns=columns)
 
 

@@ -71,7 +71,7 @@ def row_messages(
     """One message a row of ``dataset``'s table. Its key: the values of ``key_columns``, as JSON."""
     head = _head(environment) | {"dataset": dataset.key}
     names = key_columns(dataset.table)
-    for row in rows.iter_rows(named=True):
+    for row in rows.with_columns(record_hash=dataset.table.record_hash()).iter_rows(named=True):
         key = _JSON.encode([row[n] for n in names]).decode()
         yield Message(topic, key, _JSON.encode(head | row), row["record_hash"])
 
@@ -140,7 +140,7 @@ def schemas(datasets: Iterable[Dataset], topics: Mapping[str, str]) -> dict[str,
 def row_schema(dataset: Dataset, topic: str) -> Schema:
     """The schema of a row of ``dataset``: its table's columns, with their documentation."""
     columns = {c.name: _column(c) for c in dataset.table.columns}
-    fields = {"dataset": {"const": dataset.key}} | columns
+    fields = {"dataset": {"const": dataset.key}} | columns | {"record_hash": _HASH}
     return _object(topic, f"A row of {dataset.table.identifier}. {dataset.table.doc}", fields)
 
 

@@ -131,10 +131,8 @@ def frame_of(
         raw_sha256=pl.lit(who or "0"),
     )
     absent = {n: t for n, t in table.schema.items() if n not in frame.columns}
-    frame = frame.with_columns(
-        pl.lit(None, dtype=t).alias(n) for n, t in absent.items() if n != "record_hash"
-    )
-    return frame.with_columns(record_hash=table.record_hash()).select(table.names)
+    frame = frame.with_columns(pl.lit(None, dtype=t).alias(n) for n, t in absent.items())
+    return frame.select(table.names)
 
 
 def values_of(frame: pl.DataFrame, day: OperatingDay) -> list[tuple[int, float]]:

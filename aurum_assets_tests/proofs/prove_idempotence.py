@@ -427,14 +427,15 @@ def _as_backfill(kind: str, root: Path, arrivals: Sequence[Arrival]) -> list[str
 
 
 def _content_of(desk: Desk) -> pl.DataFrame:
-    """Keys and record hashes; of documented schedules the latest vintage, without its date."""
+    """Keys and values; of documented schedules the latest vintage, without its date."""
     table = desk.table()
     if desk.kind != "miso_cts documented":
-        return table.select(*desk.dataset.table.key, "record_hash").sort(desk.dataset.table.key)
+        names = desk.dataset.table.key + desk.dataset.table.values
+        return table.select(names).sort(desk.dataset.table.key)
     newest = pl.col("published_at") == pl.col("published_at").max().over(
         "interval_start", "location"
     )
-    without = ("published_at", "fetched_at", "raw_sha256", "record_hash")
+    without = ("published_at", "fetched_at", "raw_sha256")
     return table.filter(newest).drop(without).sort("interval_start", "location")
 
 

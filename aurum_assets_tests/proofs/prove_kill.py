@@ -401,11 +401,11 @@ def content_of(dataset: Dataset | None, frame: pl.DataFrame) -> pl.DataFrame:
     if dataset is None:
         return frame.select("received_hash").sort("received_hash")
     if dataset.key != "miso_cts":
-        return frame.select(*dataset.table.key, "record_hash").sort(dataset.table.key)
+        return frame.select(*dataset.table.key, *dataset.table.values).sort(dataset.table.key)
     documented = pl.col("energy").is_not_null()
     live = frame.filter(~documented)
     latest = frame.filter(documented & (pl.col("published_at") == _LATEST))
-    values = [n for n in dataset.table.hashed if n != "published_at"]
+    values = [n for n in dataset.table.values if n != "published_at"]
     return pl.concat(
         [
             live.select("published_at", "interval_start", "location", *values),

@@ -254,7 +254,7 @@ def _table(
             *c.PROVENANCE,
         ),
         key=("interval_start", "location", *(column.name for column in run)),
-        hashed=("interval_end", "region", "lmp", *PARTS, *(column.name for column in more)),
+        values=("interval_end", "region", "lmp", *PARTS, *(column.name for column in more)),
         rules=_rules(cents),
         doc=doc,
     )

@@ -151,8 +151,9 @@ def _count_messages(one: Round, kafka: KafkaCluster) -> None:
     snapshots = set()
     lost = wrong = 0
     for dataset in DATASETS:
-        rows = home.lake.read(dataset.table)
-        names = [*key_columns(dataset.table), "record_hash"]
+        table = dataset.table
+        rows = home.lake.read(table).with_columns(record_hash=table.record_hash())
+        names = [*key_columns(table), "record_hash"]
         stored = {
             (msgspec.json.encode(list(row[:-1])).decode(), row[-1])
             for row in rows.select(names).iter_rows()
