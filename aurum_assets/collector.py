@@ -4,7 +4,7 @@
     data = collector.collect_sync("2025-01-20", "2025-01-21")  # a polars frame
     data = await collector.collect("2025-01-20", "2025-01-21")  # the same, from asyncio
 
-Everything goes the way of the assets and the command line, by the verbs of ``ingest``: the same
+Everything is done by the verbs of ``ingest``, as by assets and command line: within the same
 limits, archive, tables and checks, in the home that ``AURUM_HOME`` names.
 """
 
@@ -230,7 +230,7 @@ class ApiClient(ApiUser):
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Nothing to let go of: no connection outlives its request."""
+        """Release nothing: no connection outlives its request."""
 
     async def fetch(
         self,

@@ -7,7 +7,7 @@
     data = collector.collect_sync("2025-01-20", "2025-01-21")  # all of it, into the table
     data = await collector.collect("2025-01-20", "2025-01-21")  # the same, from asyncio
 
-Everything goes the way of the assets and the command line, by the verbs of ``ingest``: the same
+Everything is done by the verbs of ``ingest``, as by assets and command line: within the same
 limits, archive, tables and rules, in the home that ``AURUM_HOME`` names.
 """
 
@@ -118,7 +118,7 @@ class MisoCtsContent(Shown):
 
     @property
     def envelope(self) -> Envelope:
-        """Endpoint, dialect, operating day, day asked for, filters, when it was fetched, hashes."""
+        """The envelope: endpoint, dialect, days, filters, fetch time and hashes."""
         return self.snapshot.envelope
 
     def facts(self) -> dict[str, object]:

@@ -209,7 +209,7 @@ def _print_expanded(rows: Sequence[Row], names: Sequence[str]) -> None:
 
 
 def print_summary(summary: Row) -> None:
-    """Names and numbers in one line on a terminal, tab-separated where it is piped."""
+    """Print names and numbers: in one line on a terminal, tab-separated into a pipe."""
     if not on_terminal():
         print_rows([summary])
         return

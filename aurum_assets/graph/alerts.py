@@ -41,7 +41,7 @@ class Cursor(msgspec.Struct):
 
 
 def alert_sensors(datasets: Sequence[Dataset], *, running: bool) -> list[dg.SensorDefinition]:
-    """``failed_runs``, ``check_alerts`` and ``watch``."""
+    """Make the sensors ``failed_runs``, ``check_alerts`` and ``watch``."""
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
     return [_failed_runs(datasets, status), _checks(datasets, status), _watch(datasets, status)]
 

@@ -22,7 +22,7 @@ _RUNS = 20_000  # of one pass, some minutes; a year's backlog takes weeks, or a 
 
 
 class MaintenanceConfig(dg.Config):
-    """How to maintain."""
+    """The run config of the job ``maintenance``."""
 
     dry_run: bool = Field(default=False, description="Report what would be done, write nothing.")
 

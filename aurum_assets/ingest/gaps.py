@@ -94,7 +94,7 @@ class Repair:
 
 @dataclass(frozen=True)
 class Tried:
-    """What is remembered of a day: after ``tries`` attempts, ``missing`` intervals were missing.
+    """The repair attempts of a day: after ``tries`` of them, ``missing`` intervals were missing.
 
     It is examined again from ``until`` on. More than ``TRIES`` attempts mean that it was given up.
     """

@@ -49,7 +49,7 @@ class Normalized:
 
     @property
     def lost(self) -> frozenset[str]:
-        """Snapshots whose bytes could not be had: to be tried again."""
+        """Snapshots whose bytes the archive could not give; they are tried again."""
         return frozenset(u.identifier for u in self.unusable if u.lost)
 
     def qualities_of(self, identifiers: Sequence[str]) -> dict[str, Quality]:

@@ -356,7 +356,7 @@ class Envelope:
 
     @property
     def order(self) -> tuple[dt.datetime, str]:
-        """Snapshots are folded in this order, never in that of their arrival."""
+        """The sort key of a day's snapshots: by fetch time and hash, never by arrival."""
         return (self.fetched_at, self.raw_sha256)
 
     @property

@@ -48,7 +48,7 @@ def see(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def roster(sightings: pl.DataFrame, reviewed: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``reference.generators``, without their hash, from all ``sightings``."""
+    """The rows of ``reference.generators`` from all ``sightings``."""
     ids = GENERATORS.ids
     newest = history(GENERATORS, sightings).unique(ids, keep="last", maintain_order=True)
     seen = sightings.group_by(ids).agg(pl.col("capacity_seen").max())

@@ -74,7 +74,7 @@ def see(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def crosswalk(sightings: pl.DataFrame, reviewed: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``reference.iso_nodes``, without their hash, from all ``sightings``."""
+    """The rows of ``reference.iso_nodes`` from all ``sightings``."""
     ids = ISO_NODES.ids
     reviewed = reviewed.with_columns(location_type=_typed_type())
     described = reviewed_over(ISO_NODES, history(ISO_NODES, sightings), sightings, reviewed)

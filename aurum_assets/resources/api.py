@@ -1,8 +1,8 @@
 """Asking a market operator: limit, retry, breaker, fallback, and the errors that come out of it.
 
-Here belongs what an HTTP answer means for us. One request is ``wire``'s, waiting for a slot
-``limits``', the breaker's and the endpoints' memory ``breaker``'s and ``fallback``'s. What the
-bytes say is none of this room's business, beyond whether they are all there.
+This module decides what an HTTP answer means. ``wire`` makes one request, ``limits`` waits for a
+slot, ``breaker`` and ``fallback`` remember failures. Of the bytes it checks only that they are
+complete.
 
 The retry loop is our own, not stamina's (26.1): stamina sleeps with ``time.sleep`` and cannot be
 given another, and its jitter is added to the backoff, where full jitter draws from zero. A pause

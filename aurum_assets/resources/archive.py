@@ -227,7 +227,7 @@ class Archive:
         return _decoded(metadata, Envelope, f"{self.uri}/{path}")
 
     def snapshot(self, folder: str, day: str, identifier: str) -> Snapshot:
-        """A snapshot, whole.
+        """Read a snapshot, and check its bytes and envelope.
 
         Raises ``MalformedPayload`` where the object cannot be unpacked, or does not hold the bytes
         or the envelope that were archived.

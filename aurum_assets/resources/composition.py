@@ -144,7 +144,8 @@ class Resources:
     ) -> "ApiClient":
         """A client of the operator, see ``OperatorApi``.
 
-        With a ``memory`` of its own the home takes on nobody's data; else ``refuse_to_mix``.
+        With a ``memory`` of its own it does not mark the home as real or simulated; else
+        ``refuse_to_mix`` does.
         """
         api = self.apis[operator.name]
         if memory is None:

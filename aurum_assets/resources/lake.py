@@ -501,9 +501,9 @@ class Lake:
     def compacted(
         self, found: "IcebergTable", table: Table, partition: Mapping[str, Any], commit: UUID
     ) -> "tuple[list[DataFile], list[DataFile]]":
-        """The files of ``partition``, and one new file with their rows in the table's order.
+        """Write the rows of ``partition`` in the table's order into a new file, without a commit.
 
-        The new file is written, not committed.
+        Returns the files that it replaces, and the new one.
         """
         tasks = list(found.scan(row_filter=_where(partition)).plan_files())
         rows = _rows(found, table, partition, tuple(table.names), tasks).sort(table.order)

@@ -1,4 +1,4 @@
-"""A stand-in for the market operators on loopback: the composition of everything in this room.
+"""A simulator of the market operators on loopback: it composes everything in this room.
 
     with Simulator(now=clock, seed=7).serve() as running:
         httpx.get(f"{running.urls[operator.name]}{path}")

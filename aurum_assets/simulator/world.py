@@ -1,4 +1,4 @@
-"""What every feed of the stand-in is given: the options, the clock, the question; what it gives.
+"""The input of every simulated feed (options, clock, request), and its answer.
 
 A feed is a module with ``ROUTES``: a pattern of the path, and a function from (world, ask, the
 pattern's groups) to an ``Answer``, or a ``Refusal`` raised. Sockets, limits and faults are

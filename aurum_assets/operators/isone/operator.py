@@ -18,7 +18,7 @@ from aurum_assets.model.table import Rule
 
 
 class ServiceInfo(msgspec.Struct):
-    """What ``/info`` says of a resource."""
+    """The answer of ``/info``: when a resource was published last."""
 
     LatestBeginDate: dt.datetime
 
