@@ -207,7 +207,7 @@ class Desk:
             clock=self.line.instant,
             sleep=self.line.sleep,
             jitter=lambda ceiling: ceiling,
-            tell=self.reports.append,
+            report=self.reports.append,
         )
         self.open.append(client)
         return client

@@ -129,7 +129,7 @@ CODES = [
     ("alerts --check", 0),
     ("probe --dataset system_load", 0),
     ("probe --dataset rt_lmp", 0),
-    ("probe --dataset cts --source isone", 2),
+    ("probe --dataset cts --operator isone", 2),
     ("metrics --once", 0),
     ("as-of --dataset rt_lmp --at now", 0),
     ("as-of --dataset system_load --at now", 2),  # nothing is held: nothing was asked

@@ -113,7 +113,7 @@ def test_probing_without_credentials_asks_nobody_and_is_exit_code_1(
     aurum: Aurum, market: Running
 ) -> None:
     nothing = {"ISONE_USERNAME": "", "ISONE_PASSWORD": ""}
-    result = aurum("probe", "--source", "isone", "--dataset", LOAD.key, **nothing)
+    result = aurum("probe", "--operator", "isone", "--dataset", LOAD.key, **nothing)
     assert result.exit_code == 1
     assert "set ISONE_USERNAME and ISONE_PASSWORD" in result.stderr
     assert market.simulator.requests == []

@@ -70,7 +70,7 @@ def collect(
     with (
         context,
         counted,
-        resources.api(dataset.operator, tell=progress or (lambda _: None)) as api,
+        resources.api(dataset.operator, report=progress or (lambda _: None)) as api,
     ):
         away: StoreError | ConfigError | None = None
         try:

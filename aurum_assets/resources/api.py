@@ -106,7 +106,7 @@ def full_jitter(ceiling: float) -> float:
 class ApiClient:
     """Asks one operator, by all of its rules. Safe for use by several threads.
 
-    The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` is
+    The shared ``state`` and ``limiter`` make all processes that use them one client. ``report`` is
     called every second of a wait of more than ``REPORT_SECONDS`` with reason and seconds left.
     """
 
@@ -122,7 +122,7 @@ class ApiClient:
         clock: Callable[[], dt.datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float], float] = full_jitter,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._base = checked_base(config.name, config.base_url)
         self._config = config
@@ -132,7 +132,7 @@ class ApiClient:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
-        self._tell = tell
+        self._report = report
         self._breaker = Breaker(config, operator, state, clock)
         self._memory = EndpointMemory(state)
         bounds = Bounds(
@@ -241,9 +241,9 @@ class ApiClient:
         return Failure(error, elsewhere=last.elsewhere and not run.probing)
 
     def _rest(self, seconds: float, what: str, more: str) -> None:
-        """Wait ``seconds`` until ``what``, and tell of it where that is long."""
+        """Wait ``seconds`` until ``what``, and report it where that is long."""
         while seconds > REPORT_SECONDS:
-            self._tell(f"{what} in {math.ceil(seconds)} s {more}")
+            self._report(f"{what} in {math.ceil(seconds)} s {more}")
             self._sleep(1.0)
             seconds -= 1.0
         self._sleep(seconds)
@@ -340,13 +340,13 @@ class ApiClient:
                 self._breaker.keep()
             reported = reported or seconds > REPORT_SECONDS
             if reported:
-                self._tell(f"{why}: next request in {math.ceil(seconds)} s")
+                self._report(f"{why}: next request in {math.ceil(seconds)} s")
 
         self._sleep(0)  # raises where nobody waits any more
         patience = 2 * self._config.connect_seconds
         slot = self._limiter.take(endpoint.name, patience=patience, waiting=waiting)
         if reported:
-            self._tell(f"asking {endpoint.name}")
+            self._report(f"asking {endpoint.name}")
         try:
             yield
         finally:

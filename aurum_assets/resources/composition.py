@@ -140,7 +140,7 @@ class Resources:
         *,
         single_attempt: bool = False,
         memory: State | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> "ApiClient":
         """A client of the operator, see ``OperatorApi``.
 
@@ -156,7 +156,7 @@ class Resources:
             sleep=self.sleep,
             single_attempt=single_attempt,
             memory=memory,
-            tell=tell,
+            report=report,
         )
 
     def known_of(self, operator: Operator) -> State:

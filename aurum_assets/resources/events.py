@@ -166,10 +166,10 @@ class _Client:
 
         self._patience = patience
         self._refusal = KafkaException
-        self._news = _News(brokers.password)
-        settings = _settings(brokers, patience) | {"error_cb": self._news.error}
+        self._connection = _Connection(brokers.password)
+        settings = _settings(brokers, patience) | {"error_cb": self._connection.error}
         try:
-            self._producer = Producer(settings, logger=self._news)
+            self._producer = Producer(settings, logger=self._connection)
         except KafkaException as error:
             remedy = "look at AURUM_KAFKA_BROKERS, AURUM_KAFKA_PROTOCOL and AURUM_KAFKA_MECHANISM"
             msg = f"Kafka's client refuses its settings ({_name(error.args)})"
@@ -177,19 +177,19 @@ class _Client:
 
     def topics(self, seconds: float) -> tuple[int, set[str]]:
         """How many brokers there are, and their topics. Raises ``_Stop`` as ``deliver`` does."""
-        watch = _Watch(self._news, seconds)
+        watch = _Watch(self._connection, seconds)
         while True:
             try:
                 held = self._producer.list_topics(timeout=min(seconds / 2, DOWN))
             except self._refusal:
-                self._producer.poll(0)  # tells ``_News`` why
+                self._producer.poll(0)  # calls ``_Connection.error``
                 watch.look()
             else:
                 return len(held.brokers), set(held.topics)
 
     def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
         """See ``Events``."""
-        found, watch = Delivery(), _Watch(self._news, self._patience)
+        found, watch = Delivery(), _Watch(self._connection, self._patience)
         whole = []
         try:
             for number, messages in parcels:
@@ -221,7 +221,7 @@ class _Client:
                     key=message.key,
                     value=message.value,
                     headers=headers,
-                    on_delivery=parcel.heard,
+                    on_delivery=parcel.acknowledged,
                 )
             except BufferError:
                 self._producer.poll(0.1)
@@ -266,8 +266,8 @@ def _settings(brokers: Brokers, seconds: float) -> dict[str, Any]:
     return settings
 
 
-class _News:
-    """What the library finds out beside the fate of a message; it is also where it logs.
+class _Connection:
+    """The state of the connection to the brokers, as the library reports and logs it.
 
     ``down``: no broker can be reached at the moment. ``fatal``: no message will ever be taken.
     """
@@ -302,24 +302,24 @@ class _News:
 class _Watch:
     """Since when nothing was acknowledged. What is being acknowledged, however slowly, goes on."""
 
-    def __init__(self, news: _News, patience: float) -> None:
+    def __init__(self, connection: _Connection, patience: float) -> None:
         self._patience = patience
-        self.news = news
-        self.news.down = ""
+        self.connection = connection
+        self.connection.down = ""
         self.sent = itertools.count(1)
         self._last = time.monotonic()
 
     def acknowledged(self) -> None:
         self._last = time.monotonic()
-        self.news.down = ""
+        self.connection.down = ""
 
     def look(self) -> None:
         """Raises ``_Stop`` where it is no use to wait any longer."""
         silent = time.monotonic() - self._last
-        if self.news.fatal:
-            raise _Stop(self.news.fatal)
-        if self.news.down and silent > DOWN:
-            raise _Stop(self.news.down)
+        if self.connection.fatal:
+            raise _Stop(self.connection.fatal)
+        if self.connection.down and silent > DOWN:
+            raise _Stop(self.connection.down)
         if silent > self._patience:
             msg = f"no broker acknowledged anything for {self._patience:g} s"
             raise _Stop(msg)
@@ -334,7 +334,7 @@ class _Parcel:
     watch: _Watch
     left: int = 0
 
-    def heard(self, error: "KafkaError | None", message: "KafkaMessage") -> None:
+    def acknowledged(self, error: "KafkaError | None", message: "KafkaMessage") -> None:
         """A message was acknowledged, or given up by the library. As ``on_delivery`` is called."""
         if error is None:
             self.left -= 1
@@ -347,7 +347,7 @@ class _Parcel:
         """A message was not taken: for what it is, for its topic, or with all that would follow."""
         if error.fatal() or error.code() in _passing():
             reason = f"a message was not taken ({error.name()})"
-            self.watch.news.fatal = self.watch.news.fatal or reason
+            self.watch.connection.fatal = self.watch.connection.fatal or reason
         elif error.code() == error.MSG_SIZE_TOO_LARGE:
             reason = f"message {key} is too large for {topic} ({error.name()})"
             self.found.refused[self.number] = reason

@@ -50,12 +50,12 @@ class OperatorApi:
         sleep: Callable[[float], None],
         single_attempt: bool = False,
         memory: State | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> "ApiClient":
         """A client of the operator, sharing limits and breaker with every process here.
 
         With ``single_attempt`` it asks once, within seconds, and only if a slot is free now. With a
-        ``memory`` of its own it does not change breaker and endpoint order. ``tell`` is called
+        ``memory`` of its own it does not change breaker and endpoint order. ``report`` is called
         about waits, see ``ApiClient``.
         """
         from aurum_assets.resources.api import ApiClient
@@ -73,7 +73,7 @@ class OperatorApi:
             credentials=self.credentials,
             clock=clock,
             sleep=sleep,
-            tell=_refuse_to_wait if single_attempt else tell,
+            report=_refuse_to_wait if single_attempt else report,
         )
 
     @property

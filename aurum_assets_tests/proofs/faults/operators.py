@@ -94,7 +94,7 @@ class Hurried(Made):
         *,
         single_attempt: bool = False,
         memory: State | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> ApiClient:
         """As ever, on the faster clock."""
         del single_attempt, memory
@@ -112,7 +112,7 @@ class Hurried(Made):
             clock=self.clock,
             sleep=self.sleep,
             jitter=full_jitter,
-            tell=tell,
+            report=report,
         )
 
 
