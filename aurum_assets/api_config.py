@@ -16,7 +16,7 @@ from aurum_assets.resources.settings import Settings, open_resources
 
 
 class ApiConfig(Shown):
-    """Where ``operator`` answers (``base_url``), and who asks.
+    """The address (``base_url``) and the credentials with which ``operator`` is asked.
 
     ``credentials`` go by the names of their variables in lower case, without the operator's:
     ``ISONE_API_KEY`` is ``api_key``. What is left out is that of the environment as it is now, the

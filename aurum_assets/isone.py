@@ -43,7 +43,7 @@ __all__ = [
 
 
 class IsoNeApiConfig(ApiConfig):
-    """Where ISO New England answers, and who asks.
+    """The address and the credentials with which ISO New England is asked.
 
     What is left out is that of the environment (``ISONE_BASE_URL``, ``ISONE_USERNAME`` and
     ``ISONE_PASSWORD``, ``ISONE_API_KEY``) as it is now, the address failing that the one of the

@@ -71,7 +71,7 @@ _NUMBERS = {
 
 
 class MisoApiConfig(ApiConfig):
-    """Where MISO answers; nobody needs an account. Empty: as environment or config file say now.
+    """The address at which MISO is asked, without an account. Empty: that of environment or config.
 
     Raises ``ConfigError`` for an address that is none or holds a password, and for a wrong
     environment.
@@ -113,7 +113,7 @@ class MisoCtsContent(Shown):
 
     @property
     def body(self) -> bytes:
-        """The operator's bytes."""
+        """The bytes that the operator sent."""
         return self.snapshot.body
 
     @property

@@ -72,7 +72,7 @@ class Day:
         return bool(answers) and not any(a.records or a.outcome == "rejected" for a in answers)
 
     def row(self) -> Row:
-        """As the table shows it."""
+        """Make the row that the table on the terminal shows."""
         outcome, done = self.outcome, self.outcome.collected
         return {
             "dataset": outcome.dataset.key,

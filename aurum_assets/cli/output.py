@@ -272,7 +272,7 @@ def print_lines(names: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401  whatever JSON holds
-    """One JSON document; types that JSON does not have become text, instants ISO 8601.
+    """Print one JSON document; types that JSON does not have become text, instants ISO 8601.
 
     NaN and infinities become null.
     """

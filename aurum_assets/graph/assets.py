@@ -31,7 +31,7 @@ _A_WEEK = dt.timedelta(days=7)
 
 
 class CollectConfig(dg.Config):
-    """How to collect."""
+    """The run config of a raw asset."""
 
     feeds: list[str] = Field(
         default_factory=list,
@@ -46,12 +46,12 @@ class CollectConfig(dg.Config):
 
 
 def raw_key(dataset: Dataset) -> dg.AssetKey:
-    """``raw/<dataset>``."""
+    """The key of the raw asset: ``raw/<dataset>``."""
     return dg.AssetKey(["raw", dataset.key])
 
 
 def table_key(dataset: Dataset) -> dg.AssetKey:
-    """``market/<dataset>``."""
+    """The key of the table asset: ``market/<dataset>``."""
     return dg.AssetKey([dataset.table.namespace, dataset.key])
 
 

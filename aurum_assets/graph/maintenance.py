@@ -55,7 +55,7 @@ def dagster_part(
 def purged_at(
     folder: Path, resources: Resources, progress: ingest.Progress, *, dry_run: bool = False
 ) -> ingest.Upkeep:
-    """As ``dagster_part``, for the storage that ``dagster.yaml`` in ``folder`` names."""
+    """Purge as ``dagster_part`` does, in the storage that ``dagster.yaml`` in ``folder`` names."""
     scheme, _, rest = os.environ.get(_POSTGRES, "").partition("://")
     if scheme in {"postgres", "postgresql"}:  # which SQLAlchemy reads as psycopg 3
         os.environ[_POSTGRES] = f"postgresql+psycopg2://{rest}"

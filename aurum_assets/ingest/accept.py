@@ -57,7 +57,7 @@ def accept(
 def kept_or_spooled(
     resources: Resources, dataset: Dataset, received: Received, *, force: bool
 ) -> Archived:
-    """As ``accept``; an answer that had to be spooled comes back as such."""
+    """Accept an answer as ``accept`` does; one that went to the spool is returned, not raised."""
     raw = hashlib.sha256(received.body).hexdigest()
     try:
         if received.broken:

@@ -166,7 +166,7 @@ def _due(feed: Feed, newest: int) -> int:
 
 
 def offered_requirements(resources: Resources, dataset: Dataset) -> list[Requirement]:
-    """As ``requirements``, without the feeds that the operator was found not to offer."""
+    """List the ``requirements`` without the feeds that the operator was found not to offer."""
     config = resources.config(dataset)
     without = {f.name for f in config.feeds if is_known_not_offered(resources, dataset, f)}
     return requirements(dataset, config, without)

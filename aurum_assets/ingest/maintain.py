@@ -72,7 +72,7 @@ class Upkeep:
         return bool(layout or self.expired or self.deleted or self.freed or self.note)
 
     def as_dict(self) -> dict[str, Any]:
-        """As ``aurum maintain --json`` prints it."""
+        """The fields that ``aurum maintain --json`` prints."""
         return asdict(self)
 
 

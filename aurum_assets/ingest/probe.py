@@ -123,7 +123,7 @@ class Probed:
         return self.state in {"ok", "drift"}
 
     def as_dict(self) -> dict[str, Any]:
-        """As ``aurum probe --json`` prints it."""
+        """The fields that ``aurum probe --json`` prints."""
         return asdict(self)
 
 

@@ -72,7 +72,7 @@ def observe(resources: Resources, reference: Reference, day: dt.date) -> Observe
 
 
 def observe_again(resources: Resources, reference: Reference, days: Sequence[dt.date]) -> None:
-    """As ``observe`` for all ``days``: file and table are written once."""
+    """Observe all ``days``, and write file and table once."""
     with resources.lock(f"reference_{reference.key}"):
         for day in days:
             resources.lake.merge(reference.sightings, _sighted_on(resources, reference, day))

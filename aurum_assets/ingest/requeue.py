@@ -54,7 +54,7 @@ class Requeued:
         return bool(self.quarantined_after or self.rejected_after or self.failed)
 
     def as_dict(self) -> dict[str, Any]:
-        """As ``aurum requeue --json`` prints it."""
+        """The fields that ``aurum requeue --json`` prints."""
         return asdict(self)
 
 

@@ -68,7 +68,7 @@ class Dialect:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """Where its records lie: an answer cannot distinguish dialects of one shape."""
+        """The place of its records: an answer cannot distinguish dialects of one shape."""
         return self.path, self.blocks, self.column_names
 
 
@@ -241,7 +241,7 @@ class DatasetConfig:
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def of(self, dataset: Dataset) -> "DatasetConfig":
-        """With the fields of the records of ``dataset``."""
+        """Complete it with the fields of the records of ``dataset``."""
         return replace(
             self,
             expected_fields={
@@ -320,7 +320,7 @@ class OperatorConfig:
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def of(self, operator: Operator) -> "OperatorConfig":
-        """With the address and the limits of ``operator`` where none are given."""
+        """Complete it with the address and the limits of ``operator``."""
         return replace(
             self,
             base_url=self.base_url or operator.base_url,

@@ -46,7 +46,7 @@ class AurumError(Exception):
 
     @property
     def cause(self) -> str:
-        """What is wrong."""
+        """The message without its remedy."""
         return str(self).removesuffix(f": {self.remedy}") if self.remedy else str(self)
 
 

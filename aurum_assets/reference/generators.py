@@ -31,7 +31,7 @@ def reads(table: Table) -> tuple[str, ...]:
 
 
 def see(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per generator and name: the last fuel, the greatest output."""
+    """Reduce rows to one per generator and name: the last fuel, the greatest output."""
     if "resource_id" in rows.columns:
         return rows.group_by("resource_id", "resource_name").agg(
             pl.col("fuel").sort_by("interval_start", "fuel").last(),

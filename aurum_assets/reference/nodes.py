@@ -55,7 +55,7 @@ def reads(table: Table) -> tuple[str, ...]:
 
 
 def see(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per location and name; of two types on a day, the first in the alphabet."""
+    """Reduce rows to one per location and name; of two types, the first in the alphabet."""
     number = _number(rows.columns)
     known = {
         name: expression

@@ -111,7 +111,7 @@ class Alert:
     schema_version: int = 1
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is printed and sent."""
+        """The fields that are printed and sent."""
         return asdict(self)
 
 

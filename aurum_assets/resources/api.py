@@ -94,7 +94,7 @@ class Answer(Shown):
 
 
 def utc_now() -> dt.datetime:
-    """The present, UTC."""
+    """The current instant, UTC."""
     return dt.datetime.now(dt.UTC)
 
 
@@ -385,7 +385,7 @@ class ApiClient:
 
 @dataclass
 class Run:
-    """One fetch on its way."""
+    """A fetch in progress."""
 
     ask: Ask
     probing: bool

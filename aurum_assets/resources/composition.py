@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def wall_clock() -> dt.datetime:
-    """This instant, UTC."""
+    """The current instant, UTC."""
     return dt.datetime.now(dt.UTC)
 
 
@@ -127,7 +127,7 @@ class Resources:
         return {n: api.credentials for n, api in self.apis.items() if api.credentials is not None}
 
     def now(self) -> dt.datetime:
-        """This instant, UTC."""
+        """The current instant, UTC."""
         return self.clock()
 
     def config(self, dataset: Dataset) -> DatasetConfig:
@@ -170,7 +170,7 @@ class Resources:
         return replace(self, home=shared.home, shared=shared, apis=apis)
 
     def anew(self) -> "Resources":
-        """The same with a lake as another process would open it."""
+        """Copy it with a lake as another process would open it."""
         return replace(self, lake=self.lake.anew())
 
 

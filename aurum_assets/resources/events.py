@@ -43,7 +43,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Brokers:
-    """Where Kafka is, and the credentials for it. The password is in no text of this."""
+    """The address of Kafka, and the credentials for it. The password is in no text of this."""
 
     servers: str = ""
     username: str = ""
@@ -279,7 +279,7 @@ class _Connection:
         self._unresolved = ""
 
     def error(self, error: "KafkaError") -> None:
-        """As ``error_cb`` is called."""
+        """Note an error, as the library's ``error_cb``."""
         from confluent_kafka import KafkaError
 
         refused = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  how the library names its own errors
@@ -291,7 +291,7 @@ class _Connection:
             self.down = self.clean(error.str()) + self._unresolved
 
     def log(self, _level: int, text: str, *values: object) -> None:
-        """As ``logging.Logger.log`` is called; into our own log."""
+        """Write a line of the library into our log."""
         log.debug("librdkafka", message=self.clean(text % values if values else text))
 
     def clean(self, text: str) -> str:

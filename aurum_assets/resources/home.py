@@ -23,7 +23,7 @@ _MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "state.sq
 
 @dataclass(frozen=True)
 class Home:
-    """The folder ``root``. Nothing is written before the first use of a part."""
+    """The folder ``root`` with all state; nothing is written before the first use of a part."""
 
     root: Path
 

@@ -621,7 +621,7 @@ class Lake:
             list(_written(found, table, frame, uuid4()))
 
     def uri(self, table: Table) -> str:
-        """Where the table's files are."""
+        """The address of the table's files."""
         return str(self.table(table).location())
 
     def _plan(

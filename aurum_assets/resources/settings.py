@@ -48,7 +48,7 @@ def _lower(value: object) -> object:
 
 
 class Settings(BaseSettings):
-    """The environment. Every variable is described in ``.env.example``."""
+    """The settings of the environment. Every variable is described in ``.env.example``."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 

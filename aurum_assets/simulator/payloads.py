@@ -31,7 +31,7 @@ def thousandths(value: int) -> int | float:
 
 @cache
 def number_text(hundredths: int) -> str:
-    """Hundredths as text."""
+    """Format hundredths as text."""
     return repr(number(hundredths))
 
 
@@ -48,7 +48,7 @@ def to_xml(tree: Tree, namespace: str) -> bytes:
 
 
 def element(name: str, value: Any, extra: str = "") -> str:  # noqa: ANN401  whatever JSON holds
-    """One element, or one for each item of a list; ``extra`` goes into its opening tag."""
+    """Write an element, or one for each item of a list; ``extra`` goes into its opening tag."""
     if isinstance(value, list):
         return "".join(element(name, item) for item in value)
     if not isinstance(value, dict):

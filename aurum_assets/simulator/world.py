@@ -117,7 +117,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Route:
-    """Where an operator answers: a pattern that the whole path below its base must match.
+    """A path of an operator: a pattern that the whole path below its base must match.
 
     ``documented``: the live server has no such path.
     """
