@@ -292,7 +292,7 @@ class _Connection:
 
     def log(self, _level: int, text: str, *values: object) -> None:
         """Write a line of the library into our log."""
-        log.debug("librdkafka", message=self.clean(text % values if values else text))
+        log.debug("librdkafka", line=self.clean(text % values if values else text))
 
     def clean(self, text: str) -> str:
         """``text`` without the password."""
