@@ -17,7 +17,7 @@ from aurum_assets.graph.resources import runtime_of
 from aurum_assets.graph.sensors import sensors
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import logs
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 
 def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) -> dg.Definitions:

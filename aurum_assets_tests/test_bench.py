@@ -124,7 +124,7 @@ def test_rounds_alternate_and_the_first_does_not_count() -> None:
     assert [s.seconds for s in found["b"]] == [2, 2]
 
 
-def test_a_missed_target_is_said() -> None:
+def test_a_missed_target_is_reported() -> None:
     found = [Figure("slow", 2, "s", 1), Figure("fast", 1, "s", 1), Figure("absent", None, "s", 1)]
     lines = figures.table(found)
     assert [line.split("  ")[-1].split()[-1] for line in lines[1:3]] == ["missed", "ok"]

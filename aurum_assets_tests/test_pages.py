@@ -12,7 +12,9 @@ from aurum_assets import ingest
 from aurum_assets.ingest import sharing
 from aurum_assets.model.errors import SourceUnavailable
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets_tests.test_a_new_operator import CONFIG, DAY, PRICES, Exchange
 
 

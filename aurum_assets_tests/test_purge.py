@@ -41,13 +41,15 @@ def run(instance: dg.DagsterInstance, day: str, *, fails: bool = False) -> str:
     made = dg.AssetMaterialization(PRICES, partition=day, metadata={"text": "x" * 4000})
     checked = dg.AssetCheckEvaluation(PRICES, "adds_up", passed=True, partition=day)
     planned = of_dagster("AssetMaterializationPlannedData", asset_key=PRICES, partition=day)
-    told: list[tuple[dg.DagsterEventType, object]] = [(Kind.ASSET_MATERIALIZATION_PLANNED, planned)]
+    events: list[tuple[dg.DagsterEventType, object]] = [
+        (Kind.ASSET_MATERIALIZATION_PLANNED, planned)
+    ]
     if not fails:
         data = of_dagster("StepMaterializationData", materialization=made)
-        told += [(Kind.ASSET_MATERIALIZATION, data)]
-        told += [(Kind.ASSET_CHECK_EVALUATION, checked)]
-    told += [(Kind.RUN_FAILURE if fails else Kind.RUN_SUCCESS, None)]
-    for kind, data in told:
+        events += [(Kind.ASSET_MATERIALIZATION, data)]
+        events += [(Kind.ASSET_CHECK_EVALUATION, checked)]
+    events += [(Kind.RUN_FAILURE if fails else Kind.RUN_SUCCESS, None)]
+    for kind, data in events:
         event = dg.DagsterEvent(kind.value, "collect", message="", event_specific_data=data)  # type: ignore[arg-type]  # of its kind
         instance.report_dagster_event(event, run_id)
     printed = Path(instance.storage_directory()) / run_id / "compute_logs" / "step.out"

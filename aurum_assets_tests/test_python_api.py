@@ -43,10 +43,10 @@ CANARY = "canary-wholesale-secret"
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A fresh home in the environment, at noon, that reaches the simulated operators."""
-    said = variables(tmp_path, market)
-    for name, value in said.items():
+    found = variables(tmp_path, market)
+    for name, value in found.items():
         monkeypatch.setenv(name, value)
-    return said
+    return found
 
 
 # --- collect -------------------------------------------------------------------------------------
@@ -397,7 +397,7 @@ def test_all_that_the_api_gives_shows_itself_in_a_line_and_in_a_notebook(
     cts = MisoCtsCollector()
     (candidate,) = cts.generate_candidates(TODAY, TODAY)
     content = cts.collect_content_sync(candidate)
-    said: list[tuple[Shown, list[str]]] = [
+    expected: list[tuple[Shown, list[str]]] = [
         (lake, [str(tmp_path / "home"), "simulated"]),
         (cts, ["miso_cts", market.urls["miso"]]),
         (MisoApiConfig(), [market.urls["miso"]]),
@@ -405,7 +405,7 @@ def test_all_that_the_api_gives_shows_itself_in_a_line_and_in_a_notebook(
         (load_isone_dataset_configs()[0], ["isone_da_lmp", "Hourly day-ahead"]),
         (IsoNeApiClient().fetch_sync("da_lmp", TODAY), ["200", "2026-07-21T16:00:00Z", "/day/"]),
     ]
-    for thing, words in said:
+    for thing, words in expected:
         assert "\n" not in repr(thing)
         assert [w for w in words if w not in repr(thing)] == []
         assert [w for w in words if w not in thing._repr_html_()] == []
@@ -417,7 +417,7 @@ def test_all_that_the_api_gives_shows_itself_in_a_line_and_in_a_notebook(
         assert result._repr_html_().count("<tr>") > 1
 
 
-def test_what_an_operator_said_is_no_markup_in_a_notebook() -> None:
+def test_what_an_operator_sent_is_no_markup_in_a_notebook() -> None:
     answer = IsoNeApiClient().fetch_sync("da_lmp", TODAY)
     odd = replace(answer, body=b"<script>alert(1)</script>\x1b[2J")
     assert "<script>" not in odd._repr_html_()

@@ -28,13 +28,13 @@ from aurum_assets.model.errors import ConfigError, StoreUnavailable
 from aurum_assets.operators import OPERATORS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources.archive import Archive, Stored
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.events import Brokers, Events
 from aurum_assets.resources.home import Home
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder
 from aurum_assets.resources.registry import Registry
-from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.shared import Shared
 from aurum_assets_tests.conftest import Desk
 

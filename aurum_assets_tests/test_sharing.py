@@ -40,7 +40,7 @@ TODAY, YESTERDAY = "2026-07-21", "2026-07-20"
 
 
 def yesterday(records: pl.DataFrame) -> pl.DataFrame:
-    """What the operator says of today, as if it had said it of the day before."""
+    """The operator's answer for today, with the day before in its stamps."""
     stamps = ("published_at", "interval_start", "interval_end")
     return parse_live_cts(records).with_columns(pl.col(name) - DAY for name in stamps)
 

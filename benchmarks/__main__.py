@@ -82,7 +82,7 @@ def parsers(prepared: Path, rounds: int) -> list[Figure]:
     """F: one process, which repeats and alternates by itself."""
     del prepared, rounds
     tell("parsers, each beside msgspec alone")
-    return figures.parser_figures(process(["-m", "benchmarks.parsers"]).said["parsers"])
+    return figures.parser_figures(process(["-m", "benchmarks.parsers"]).report["parsers"])
 
 
 def queries(prepared: Path, rounds: int) -> list[Figure]:
@@ -90,7 +90,7 @@ def queries(prepared: Path, rounds: int) -> list[Figure]:
     del rounds
     tell("400 days of prices, and what is asked of them")
     home = prepared / f"home-{next(_NUMBERS)}"
-    asked = process(["-m", "benchmarks.queries", prepared, home]).said["queries"]
+    asked = process(["-m", "benchmarks.queries", prepared, home]).report["queries"]
     return figures.query_figures(asked)
 
 
@@ -134,7 +134,7 @@ def measure(prepared: Path, parts: Sequence[str], rounds: int) -> dict[str, Any]
     """Everything asked for, as ``--json`` prints it."""
     before, started = machine(), time.perf_counter()
     tell("making a day of answers")
-    made = process(["-m", "benchmarks.prepare", prepared]).said
+    made = process(["-m", "benchmarks.prepare", prepared]).report
     found = [figure for part in parts for figure in measured(part, prepared, rounds)]
     return {
         "rounds": rounds,

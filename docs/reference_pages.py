@@ -238,9 +238,9 @@ def _configuration() -> str:
                 f"`{key}`",
                 f"`{_type(hints[key])}`",
                 _default(fields[key]) if key in fields else "",
-                _prose(said.get("description", "")).replace("|", "\\|"),
+                _prose(value.get("description", "")).replace("|", "\\|"),
             )
-            for key, said in keys.items()
+            for key, value in keys.items()
             if key in hints
         ]
         parts += [f"## {made.__name__}", _prose(inspect.getdoc(made) or "")]

@@ -27,9 +27,10 @@ from aurum_assets.graph.resources import (
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS, OPERATORS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.environment import environment
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 
 _PUT = "_AURUM_PUT"  # what is in the environment because an ``.env`` file says so, as JSON
 
@@ -69,8 +70,8 @@ def shown(part: object) -> object:
     """A part as a resource of Dagster's, if it is none."""
     if isinstance(part, dg.ConfigurableResource):
         return part
-    said = f"A {type(part).__name__} that was given."
-    return dg.ResourceDefinition.hardcoded_resource(part, said)
+    description = f"A {type(part).__name__} that was given."
+    return dg.ResourceDefinition.hardcoded_resource(part, description)
 
 
 def resources_of(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.check import check
     from aurum_assets.ingest.collect import collect
     from aurum_assets.ingest.collected import Archived, Collected
-    from aurum_assets.ingest.doctor import Finding, examine
+    from aurum_assets.ingest.doctor import examine
     from aurum_assets.ingest.feeds import asked_feeds, hours_asked, may_come_later, narrowed
     from aurum_assets.ingest.finals import Finals, Published, find_finals
     from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, find_gaps, gap_of, requirements
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.status import Status, status
     from aurum_assets.ingest.verify import Verified, verifiable_days, verify, verify_days
     from aurum_assets.ingest.watch import Scraped, look, send
+    from aurum_assets.model.finding import Finding
 
 ROOM_OF = {
     verb.name: room.module

@@ -16,7 +16,7 @@ from aurum_assets.model.dataset import Dataset, Feed, Snapshot
 from aurum_assets.model.errors import NotOffered, SourceRefused, SourceUnavailable
 from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
 _NOT_FOUND = 404
@@ -25,7 +25,7 @@ _MOST_PAGES = 1_000  # more are a link that leads back
 
 @dataclass(frozen=True)
 class Asking:
-    """One request to be made."""
+    """A request to be made."""
 
     dataset: Dataset
     feed: Feed
@@ -53,7 +53,7 @@ class Asking:
 def ask(
     resources: Resources, api: ApiClient, asking: Asking, done: Collected, *, force: bool
 ) -> Archived:
-    """One request, and its answer into archive or spool; neither where an earlier attempt did it.
+    """Make a request and put its answer into archive or spool, unless an earlier attempt did.
 
     Of an answer in pages each page is a snapshot of its own, with a filter ``page`` from the second
     on; the first one is returned. Raises ``StoreUnavailable`` where the answer could not even be

@@ -22,8 +22,8 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import CALENDAR, UNREADABLE_RULE, UTC
 from aurum_assets.resources.archive import Rejection, order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not

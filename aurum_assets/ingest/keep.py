@@ -21,8 +21,8 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope
 from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreError, StoreUnavailable
 from aurum_assets.resources.archive import Archive, Rejection, Stored, endpoint_of, order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 

@@ -15,8 +15,8 @@ from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.message import Quality
 from aurum_assets.model.prices import PARTS
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Merged
-from aurum_assets.resources.settings import Resources
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Normalized:
 
     @property
     def lost(self) -> frozenset[str]:
-        """Snapshots whose bytes could not be had: to be tried again."""
+        """Snapshots whose bytes the archive could not give; they are tried again."""
         return frozenset(u.identifier for u in self.unusable if u.lost)
 
     def qualities_of(self, identifiers: Sequence[str]) -> dict[str, Quality]:

@@ -22,10 +22,10 @@ from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.evolve import missing
 from aurum_assets.resources.layout import partition_of
 from aurum_assets.resources.scratch import scratch_folder
-from aurum_assets.resources.settings import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

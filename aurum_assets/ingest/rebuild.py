@@ -13,8 +13,8 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ContractBroken, LakeBusy, Overtaken
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import fold
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 _FOLDS = 5

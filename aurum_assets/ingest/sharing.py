@@ -24,7 +24,7 @@ from aurum_assets.model.formats import sniff
 from aurum_assets.model.reading import inspect_answer
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.archive import Archive
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.state import recalled
 
 _KEPT_SECONDS = 3600.0

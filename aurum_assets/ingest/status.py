@@ -11,8 +11,8 @@ from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import DaySize
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import TableSummary
-from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import recalled
 
 _REMEMBERED = 400 * 86_400.0

@@ -28,7 +28,7 @@ from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.logs import get_logger
 
-# Keys of a dataset: retention_days never said what is retained; types are the code's.
+# Keys of a dataset: retention_days never meant retention; types are the code's.
 _RENAMED = {"retention_days": "repair_days", "expected_fields": "fields"}
 _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 log = get_logger(__name__)
@@ -36,7 +36,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class IngestConfig:
-    """One ``*_ingest_datasets.json``: a source and its datasets."""
+    """One ``*_ingest_datasets.json``: an operator and its datasets."""
 
     operator: OperatorConfig
     datasets: tuple[DatasetConfig, ...]
@@ -147,8 +147,8 @@ def _current(file: Path) -> bytes:
                 named = (_by_format(file, entry, e, formats) for e in feed["endpoints"])
                 feed["endpoints"] = [endpoint for some in named for endpoint in some]
     for old, new in renamed.items():
-        said = "a key has another name now; the old one is read by this version for the last time"
-        log.warning(said, file=file.name, old=old, new=new)
+        why = "a key has another name now; the old one is read by this version for the last time"
+        log.warning(why, file=file.name, old=old, new=new)
     return msgspec.json.encode(raw)
 
 
@@ -169,12 +169,12 @@ def _with_new_names(file: Path, entry: dict[str, Any]) -> dict[str, str]:
     return renamed
 
 
-def _without_types(said: Any) -> Any:  # noqa: ANN401  whatever JSON holds
+def _without_types(value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
     """``expected_fields`` of the last version, by dialect and with types, as ``fields``."""
     found: dict[str, Any] = {}
-    for fields in said.values() if isinstance(said, dict) else [said]:
+    for fields in value.values() if isinstance(value, dict) else [value]:
         if not isinstance(fields, dict):
-            return said  # refused later, with its place
+            return value  # refused later, with its place
         for name, one in fields.items():
             if isinstance(one, dict):
                 found[name] = {k: v for k, v in one.items() if k != "type"}
@@ -280,7 +280,7 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
         return
     key, path = f"feeds.{feed.name}.probe", feed.probe.path
     if dataset.operator.newest_in is None or feed.asks == "now":
-        expected = "none: its source has nothing to probe, or the feed asks for no day"
+        expected = "none: its operator has nothing to probe, or the feed asks for no day"
         raise _wrong(file, dataset.key, key, expected, repr(path))
     if not path.startswith("/") or "{" in path:
         expected = "a path that starts with / and holds no placeholder"
@@ -309,9 +309,9 @@ def _check_times(file: Path, dataset: str, feed: Feed) -> None:
 
 def _check_expectations(file: Path, config: DatasetConfig) -> None:
     for fields in config.expected_fields.values():
-        for name, said in fields.items():
-            if expected := _wrong_field(field_of(said), config):
-                raise _wrong(file, config.key, f"fields.{name}", expected, said)
+        for name, value in fields.items():
+            if expected := _wrong_field(field_of(value), config):
+                raise _wrong(file, config.key, f"fields.{name}", expected, value)
     if config.price_bounds is not None and config.price_bounds[0] >= config.price_bounds[1]:
         raise _wrong(file, config.key, "price_bounds", "floor below cap", config.price_bounds)
     for name in ("price_tolerance", "volume_tolerance", "case_gap_seconds"):

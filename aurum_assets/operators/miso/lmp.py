@@ -151,7 +151,7 @@ def _parsed(
     """``PricingNode[]`` of a block to one row per node."""
     start = block_start(_REF, _AT.format(block))
     prices = ("LMP", "MLC", "MCC", *(_RESERVES if reserves else ()))
-    more = {name: _number(said) for said, (name, _) in _RESERVES.items()} if reserves else {}
+    more = {name: _number(sent) for sent, (name, _) in _RESERVES.items()} if reserves else {}
     run = pl.col(BLOCK).replace_strict(_DAY_AHEAD) if blocks else None
     runs = {} if run is None else {"market_run": run, _SAID: pl.col(_AT.format(block))}
     return records.select(
@@ -188,8 +188,8 @@ def _days(block: str, records: list[Any], header: Mapping[str, Any]) -> list[str
 def _says_when(block: str, header: Mapping[str, Any], envelope: Envelope) -> str | None:
     del envelope
     ref, at = header[_REF], header[_AT.format(block)]
-    said = f"{ref!r} and {at!r} name no interval"
-    return said if block_day(ref, at) is None else None
+    sentence = f"{ref!r} and {at!r} name no interval"
+    return sentence if block_day(ref, at) is None else None
 
 
 def _dialect(
