@@ -20,6 +20,7 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.settings import Settings
 from aurum_assets.resources.workers import (
     QUEUE_TAG,
