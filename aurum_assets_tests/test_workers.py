@@ -22,8 +22,9 @@ from aurum_assets.graph.jobs import schedule_groups
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import PROJECT, Settings
+from aurum_assets.resources.settings import Settings
 from aurum_assets.resources.workers import (
     QUEUE_TAG,
     REPLAYS,
@@ -179,14 +180,14 @@ def test_the_doctor_counts_the_processes_that_beat(stack: Stack) -> None:
         settings = Settings.read()
     folder = stack.folder / "dagster"
     found = check_workers(settings, folder)
-    assert (found.state, found.said) == ("ok", "2 processes beat")
+    assert (found.state, found.found) == ("ok", "2 processes beat")
     assert stack.redis.url not in str(found)
     elsewhere = settings.model_copy(update={"environment": "prod"})
     found = check_workers(elsewhere, folder)
     assert found.state == "broken"
-    assert found.said == "0 processes beat; nobody takes ticks, backfills, replays"
+    assert found.found == "0 processes beat; nobody takes ticks, backfills, replays"
     shutil.copy(PROJECT / "dagster.yaml", stack.folder)
-    assert "another launcher" in check_workers(settings, stack.folder).said
+    assert "another launcher" in check_workers(settings, stack.folder).found
 
 
 def test_a_long_backfill_delays_no_tick_and_ticks_come_before_backfills_before_replays(
