@@ -180,14 +180,14 @@ def test_the_doctor_counts_the_processes_that_beat(stack: Stack) -> None:
         settings = Settings.read()
     folder = stack.folder / "dagster"
     found = check_workers(settings, folder)
-    assert (found.state, found.found) == ("ok", "2 processes beat")
+    assert (found.state, found.result) == ("ok", "2 processes beat")
     assert stack.redis.url not in str(found)
     elsewhere = settings.model_copy(update={"environment": "prod"})
     found = check_workers(elsewhere, folder)
     assert found.state == "broken"
-    assert found.found == "0 processes beat; nobody takes ticks, backfills, replays"
+    assert found.result == "0 processes beat; nobody takes ticks, backfills, replays"
     shutil.copy(PROJECT / "dagster.yaml", stack.folder)
-    assert "another launcher" in check_workers(settings, stack.folder).found
+    assert "another launcher" in check_workers(settings, stack.folder).result
 
 
 def test_a_long_backfill_delays_no_tick_and_ticks_come_before_backfills_before_replays(

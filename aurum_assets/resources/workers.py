@@ -169,7 +169,7 @@ def redis_of(settings: Settings) -> "Redis":
 def check_workers(settings: Settings, folder: Path) -> Finding:
     """Whether each queue has a worker that beats, for the launcher of ``folder``."""
     if not settings.workers:
-        return Finding("workers", "embedded default", found="a process for each run")
+        return Finding("workers", "embedded default", result="a process for each run")
     from redis.exceptions import RedisError
 
     where = masked(broker_url(settings))
