@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.ingest import doctor
+from aurum_assets.model.finding import Finding
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.archive import ArchiveSettings
@@ -50,7 +51,7 @@ PARTS = [
 ]
 
 
-def look(resources: Resources, **settings: Any) -> dict[str, ingest.Finding]:  # noqa: ANN401  those of Specification
+def look(resources: Resources, **settings: Any) -> dict[str, Finding]:  # noqa: ANN401  those of Specification
     """What the doctor finds with these settings; in bounded time, and without a secret."""
     started = time.monotonic()
     found = ingest.examine(remade(resources, **settings))
