@@ -68,11 +68,16 @@ def made(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_environment_alone_gives_runs_to_workers_or_to_processes(tmp_path: Path) -> None:
-    assert made(tmp_path, AURUM_WORKERS="celery", **URLS).returncode == 0
+    variables = {"AURUM_WORKERS": "celery", "AURUM_BACKFILL_RUNS": "8", **URLS}
+    assert made(tmp_path, **variables).returncode == 0
     text = (tmp_path / "dagster" / "dagster.yaml").read_text()
     found = yaml.safe_load(text)
     assert found["run_launcher"]["class"] == "WorkerLauncher"
     assert found["run_queue"]["dequeue_interval_seconds"] == 1
+    assert found["concurrency"]["runs"] == {
+        "max_concurrent_runs": 28,
+        "tag_concurrency_limits": [{"key": "dagster/backfill", "limit": 8}],
+    }
     assert "secret" not in text
     assert made(tmp_path).returncode == 0
     found = yaml.safe_load((tmp_path / "dagster" / "dagster.yaml").read_text())
