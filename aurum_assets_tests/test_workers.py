@@ -273,10 +273,10 @@ def test_a_run_is_canceled_from_the_ui_and_its_process_lives_on(stack: Stack) ->
 
 
 def test_a_worker_that_is_told_to_stop_finishes_its_runs_and_takes_no_other(stack: Stack) -> None:
-    run_id = launched(stack, 11, TICKS, slow=6)
+    run_id = launched(stack, 11, TICKS, slow=10)
     stack.wait_for(run_id, "STARTED")
     stack.processes["worker"].send_signal(signal.SIGTERM)
-    stack.until(lambda: len(stack.children("worker")) == 1)  # the one that waited has ended
+    stack.until(lambda: len(stack.children("worker")) <= 1)  # the one that waited has ended
     waiting = launched(stack, 12, TICKS)
     assert stack.processes.pop("worker").wait(60) == 0
     assert stack.status(run_id) == "SUCCESS"
