@@ -135,8 +135,13 @@ class Stack:
 
     # --- parts ---------------------------------------------------------------------------------
 
-    def start(self, name: str, *options: str) -> subprocess.Popen[bytes]:
-        """Start a part: code, web, daemon, or worker (worker-2 and so on for other machines)."""
+    def start(
+        self, name: str, *options: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a part: code, web, daemon, or worker (worker-2 and so on for other machines).
+
+        ``environment``: what differs for it from ``stack.environment``.
+        """
         workspace = ("-w", str(self.folder / "workspace.yaml"))
         address = ("-h", "127.0.0.1", "-p", str(self.web))
         code = ("api", "grpc", "-m", "aurum_assets.definitions", "-p", str(self.code))
@@ -151,7 +156,7 @@ class Stack:
             started = subprocess.Popen(  # noqa: S603  our own environment
                 [str(Path(sys.executable).parent / program), *arguments, *options],
                 cwd=self.folder,
-                env=self.environment,
+                env=self.environment | dict(environment or {}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -141,11 +141,18 @@ ASSETS = (f"raw/{LOAD.key}", f"market/{LOAD.key}")
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A daemon, and one machine with a process for ticks alone and one for all queues."""
+    """A daemon, and one machine with a process for ticks alone and one for all queues.
+
+    That machine has the address of Postgres in a file, as an operator may write it.
+    """
     folder = tmp_path_factory.mktemp("stack")
     with Stack.up(folder, "celery", simulator=SIMULATOR) as found:
         found.start("daemon")
-        found.start("worker", "--processes", "1")
+        url = found.environment["AURUM_DAGSTER_POSTGRES_URL"].replace("+psycopg2", "")
+        dotenv = folder / "dotenv"
+        dotenv.write_text(f"AURUM_DAGSTER_POSTGRES_URL={url}\n")
+        differs = {"AURUM_DAGSTER_POSTGRES_URL": "", "AURUM_ENV_FILE": str(dotenv)}
+        found.start("worker", "--processes", "1", environment=differs)
         found.ready("worker")
         yield found
 

@@ -28,6 +28,7 @@ from aurum_assets.resources.workers import (
     broker_url,
     dagster_folder,
     refuse_another_launcher,
+    storage_url,
 )
 
 _WRONG_CONFIGURATION = 2
@@ -194,7 +195,9 @@ def worker(processes: int, tick_processes: int, runs: int, megabytes: int) -> No
     named = os.environ.get("DAGSTER_HOME")
     folder = Path(named) if named else dagster_folder(settings.home.expanduser(), settings)
     refuse_another_launcher(folder, settings)
+    # Dagster reads them from the environment alone, not from .env
     os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ["AURUM_DAGSTER_POSTGRES_URL"] = storage_url(settings)
     pool = Pool(runs, megabytes, socket.gethostname())
     say(
         f"{tick_processes} process{'es' * (tick_processes != 1)} for {TICKS}, {processes} for "

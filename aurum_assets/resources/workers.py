@@ -96,6 +96,16 @@ def refuse_another_launcher(folder: Path, settings: Settings) -> None:
         raise ConfigError(msg)
 
 
+def storage_url(settings: Settings) -> str:
+    """Where Dagster's storage is, by the driver that is there.
+
+    SQLAlchemy reads ``postgresql://`` as psycopg 3.
+    """
+    url = settings.dagster_postgres_url.get_secret_value()
+    scheme, _, rest = url.partition("://")
+    return f"postgresql+psycopg2://{rest}" if scheme in {"postgres", "postgresql"} else url
+
+
 def broker_url(settings: Settings) -> str:
     """The Redis of the environment, as Celery has it. Raises ``ConfigError``."""
     url = redis_url(
