@@ -196,6 +196,7 @@ def alerts_of(
     *,
     webhook: str,
     events: Events,
+    runbooks: str = "",
 ) -> Alerts:
     """The alerts of a home, told to a webhook and to Kafka where these are configured."""
     return Alerts(
@@ -204,6 +205,7 @@ def alerts_of(
         clock,
         webhook=webhook,
         events=events if events.configured else None,
+        runbooks=runbooks,
     )
 
 
@@ -232,6 +234,7 @@ class Specification:
     machines: int = 1
     brokers: Brokers = field(default_factory=Brokers)
     webhook_url: SecretStr = NOTHING
+    runbooks: str = ""
     metrics_file: Path | None = None
 
 
@@ -258,6 +261,7 @@ def compose(found: Specification) -> Resources:
             found.clock,
             webhook=found.webhook_url.get_secret_value(),
             events=events,
+            runbooks=found.runbooks,
         ),
         metrics=Metrics(
             home.root / "metrics.sqlite", found.environment, found.clock, found.metrics_file
