@@ -21,6 +21,7 @@ from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
 from aurum_assets.model.errors import AurumError
+from aurum_assets.resources.workers import QUEUE_TAG, REPLAYS, TICKS
 
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
@@ -46,6 +47,15 @@ class ScheduleGroup:
         if self.cadence.ahead:
             return f"{start} tomorrow, which is published ahead."
         return f"{start} the days that ended or became final, and for lists of today."
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Of runs for what was just published: they wait for no backfill.
+
+        A day that became final takes as long as a backfill, and is treated as one.
+        """
+        urgent = self.cadence.within_the_day or self.cadence.ahead
+        return {QUEUE_TAG: TICKS} if urgent else {}
 
     def feeds(self, config: DatasetConfig) -> list[Feed]:
         """The feeds of a dataset that it asks."""
@@ -142,6 +152,7 @@ def cadence_schedule(job: Job, group: ScheduleGroup, *, running: bool) -> dg.Sch
                 run_config=translate.feeds_config(feeds),
                 asset_selection=asset_keys(known[key] for key in feeds) if some else None,
                 asset_check_keys=[] if some else None,  # the step reports them
+                tags=dict(group.tags),
             )
 
     return tick
@@ -224,6 +235,7 @@ def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
     @dg.job(
         name="replay_from_raw",
         executor_def=dg.in_process_executor,
+        tags={QUEUE_TAG: REPLAYS},
         description="Rebuilds days of a table from the archive; each day is reported by itself.",
     )
     def replay_from_raw() -> None:
