@@ -17,7 +17,8 @@ export AURUM_DAGSTER_POSTGRES_URL
 # With what the environment changes of it, or what is wrong with the environment.
 DAGSTER_YAML = $(BIN)/python -m aurum_assets.resources.workers
 
-.PHONY: help setup setup-dev setup-docs demo test check docs bench prove tour dev worker live openapi schemas lock clean
+.PHONY: help setup setup-dev setup-docs demo test check docs bench prove tour dev worker live \
+  openapi schemas screens lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -95,6 +96,9 @@ openapi: setup ## Write config/openapi anew from the dataset configs and the dec
 
 schemas: setup ## Write config/schemas anew from the tables' columns
 	@$(BIN)/python -c 'from aurum_assets.ingest.publish import write_schemas; write_schemas()'
+
+screens: setup-dev ## Write the kept screens of the command line anew; read their difference
+	@WRITE_SCREENS=1 $(BIN)/python -m pytest -n0 -q aurum_assets_tests/test_screens.py
 
 lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	@$(LOCK) --group setup --output-file requirements.lock pyproject.toml

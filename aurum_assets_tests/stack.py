@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,16 +38,23 @@ ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Servers:
+    """The servers of the profile ``celery``."""
+
+    redis: RedisProcess
+    postgres: Postgres
+
+
 @dataclass
 class Stack:
     """What runs, by name, and how to ask it."""
 
     folder: Path
     environment: dict[str, str]
-    redis: RedisProcess | None = None
-    postgres: Postgres | None = None
-    web: int = field(default_factory=free_port)
-    code: int = field(default_factory=free_port)
+    servers: "Servers | None" = None
+    web: int = 0
+    code: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @classmethod
@@ -83,19 +90,21 @@ class Stack:
             }
             up = cls(folder, variables)
             if profile == "celery":
-                up.postgres = stack.enter_context(Postgres())
-                up.redis = RedisProcess(folder, durable=True)
-                stack.callback(up.redis.close)
+                postgres = stack.enter_context(Postgres())
+                redis = RedisProcess(folder, durable=True)
+                stack.callback(redis.close)
+                up.servers = Servers(redis, postgres)
                 variables |= {
                     "AURUM_WORKERS": "celery",
-                    "AURUM_REDIS_URL": up.redis.url,
-                    "AURUM_DAGSTER_POSTGRES_URL": up.postgres.database("dagster"),
+                    "AURUM_REDIS_URL": redis.url,
+                    "AURUM_DAGSTER_POSTGRES_URL": postgres.database("dagster"),
                 }
+            up.web, up.code = free_port(), free_port()  # once the servers have theirs
             stack.callback(up._end)
             up._configure(change)
             up.start("code")
             up.start("web")
-            up.until(up._is_loaded)
+            up.until(up.is_loaded)
             yield up
 
     def _configure(self, change: Callable[[str], str]) -> None:
@@ -111,6 +120,18 @@ class Stack:
             "load_from:\n  - grpc_server: "
             f"{{host: 127.0.0.1, port: {self.code}, location_name: aurum_assets}}\n"
         )
+
+    @property
+    def redis(self) -> RedisProcess:
+        """The broker."""
+        assert self.servers is not None, "the embedded profile has no Redis"  # noqa: S101
+        return self.servers.redis
+
+    @property
+    def postgres(self) -> Postgres:
+        """Dagster's storage."""
+        assert self.servers is not None, "the embedded profile has no Postgres"  # noqa: S101
+        return self.servers.postgres
 
     # --- parts ---------------------------------------------------------------------------------
 
@@ -188,7 +209,7 @@ class Stack:
                 logs = "\n".join(p.read_text()[-3000:] for p in sorted(self.folder.glob("*.log")))
                 msg = f"not within {seconds:.0f} s\n{logs}"
                 raise TimeoutError(msg)
-            time.sleep(0.1)
+            time.sleep(0.25)
         return time.monotonic() - began
 
     def ask(self, query: str, **variables: object) -> Json:
@@ -201,17 +222,28 @@ class Stack:
         data: Json = answer["data"]
         return data
 
-    def launch(self, job: str, partition: str = "", **tags: str) -> str:
-        """Queue a run of ``job``; its id."""
+    def launch(
+        self,
+        job: str,
+        partition: str = "",
+        assets: Sequence[str] = (),
+        *,
+        config: Mapping[str, object] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Queue a run of ``job``, of some ``assets`` (``raw/isone_system_load``) or all; its id."""
         more = {"dagster/partition": partition} if partition else {}
         data = self.ask(
             """mutation($of: ExecutionParams!) { launchRun(executionParams: $of) { __typename
                  ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
             of={
-                "selector": REPOSITORY | {"jobName": job},
-                "runConfigData": {},
+                "selector": REPOSITORY
+                | {"jobName": job}
+                | ({"assetSelection": [{"path": a.split("/")} for a in assets]} if assets else {})
+                | ({"assetCheckSelection": []} if assets else {}),
+                "runConfigData": config or {},
                 "executionMetadata": {
-                    "tags": [{"key": k, "value": v} for k, v in (more | tags).items()]
+                    "tags": [{"key": k, "value": v} for k, v in (more | dict(tags or {})).items()]
                 },
             },
         )["launchRun"]
@@ -259,7 +291,8 @@ class Stack:
             run = instance.get_run_by_id(run_id)
             return run.tags.get("dagster/auto_retry_run_id", "") if run else ""
 
-    def _is_loaded(self) -> bool:
+    def is_loaded(self) -> bool:
+        """Whether the webserver answers, and knows the code."""
         try:
             data = self.ask(
                 """{ workspaceOrError { ... on Workspace { locationEntries {

@@ -20,7 +20,7 @@ from aurum_assets.operators.isone.ancillary import ISONE_ANCILLARY_SERVICES, ISO
 from aurum_assets.resources.lake import Lake
 from aurum_assets.simulator.isone.day_ahead_reserves import reserve_data_records
 from aurum_assets.simulator.isone.payloads import wrapped_newer
-from aurum_assets_tests.conftest import Aurum, Desk, said, utc
+from aurum_assets_tests.conftest import Aurum, Desk, printed, utc
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import FETCHED_AT
 from aurum_assets_tests.servers.rest import rest_catalog
@@ -230,9 +230,9 @@ def test_a_home_of_before_answers_as_of_sql_and_scan_and_is_completed_by_a_repla
     before = lake.as_of(TABLE.name, utc("2026-07-20T13:00:00Z")).collect()
     assert (before["price"].to_list(), before["requirement"].to_list()) == ([5.0], [None])
     query = "select price, requirement from isone_ancillary_services"
-    assert said(aurum("sql", query, "--json"))["data"] == [{"price": 5.25, "requirement": None}]
+    assert printed(aurum("sql", query, "--json"))["data"] == [{"price": 5.25, "requirement": None}]
     resources.lake.merge(TABLE, rows(5.5, 615, at=LATER))
-    assert said(aurum("sql", query, "--json"))["data"] == [{"price": 5.5, "requirement": 615.0}]
+    assert printed(aurum("sql", query, "--json"))["data"] == [{"price": 5.5, "requirement": 615.0}]
     known = lake.as_of(TABLE.name, utc("2026-07-21T12:30:00Z")).collect()
     assert (known["price"].to_list(), known["requirement"].to_list()) == ([5.25], [None])
     exported = aurum("export", "--dataset", TABLE.name, "--day", DAY.key, "--output", "-")

@@ -372,7 +372,7 @@ def at_minute(minute: int) -> dt.datetime:
     return FETCHED + dt.timedelta(minutes=minute)
 
 
-def test_the_last_snapshot_decides_and_the_first_that_said_so_is_named() -> None:
+def test_the_last_snapshot_decides_and_the_first_that_held_its_value_is_named() -> None:
     assert folded(row_at(0, 1), row_at(5, 1), row_at(10, 1)) == [("4000", 1.0, at_minute(0))]
     assert folded(row_at(0, 1), row_at(5, 2), row_at(10, 2)) == [("4000", 2.0, at_minute(5))]
 
@@ -390,7 +390,7 @@ def test_a_snapshot_speaks_only_of_the_keys_that_it_holds() -> None:
     assert found == [("4000", 1.0, at_minute(0)), ("4001", 2.0, at_minute(5))]
 
 
-SAID = st.lists(
+HISTORIES = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 2), st.sampled_from(["4000", "4001", "4002"])),
     min_size=1,
     max_size=25,
@@ -399,7 +399,7 @@ SAID = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(SAID, st.randoms(use_true_random=False))
+@given(HISTORIES, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_never_matters(
     events: list[tuple[int, int, str]], shuffle: random.Random
 ) -> None:
@@ -410,7 +410,7 @@ def test_the_order_of_arrival_never_matters(
 
 
 def by_hand(events: list[tuple[int, int, str]]) -> list[tuple[str, float, dt.datetime]]:
-    """What the claim says, told one event after the other."""
+    """The claim, computed one event after the other."""
     current: dict[str, tuple[float, dt.datetime]] = {}
     for minute, lmp, location in sorted(events):
         if location not in current or current[location][0] != lmp:
@@ -419,7 +419,7 @@ def by_hand(events: list[tuple[int, int, str]]) -> list[tuple[str, float, dt.dat
 
 
 @settings(max_examples=40, deadline=None)
-@given(SAID, st.integers(0, 25))
+@given(HISTORIES, st.integers(0, 25))
 def test_folding_what_was_folded_with_what_came_later_is_folding_all(
     events: list[tuple[int, int, str]], cut: int
 ) -> None:
@@ -439,8 +439,8 @@ def test_folding_what_was_folded_with_what_came_later_is_folding_all(
 
 
 @settings(max_examples=80, deadline=None)
-@given(SAID, st.integers(-1, 7))
-def test_as_of_an_instant_the_table_says_what_it_would_have_said_then(
+@given(HISTORIES, st.integers(-1, 7))
+def test_as_of_an_instant_the_table_holds_what_it_would_have_held_then(
     events: list[tuple[int, int, str]], minute: int
 ) -> None:
     frame = lmp_frame(*(row_at(*e) for e in sorted(events)))

@@ -1,4 +1,4 @@
-"""Two machines that share an archive and a lake, and nothing else: no lock, no word."""
+"""Two machines that share an archive and a lake, and nothing else: no lock, no message."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from aurum_assets.model.errors import Overtaken
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources.archive import Archive, ArchiveSettings
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake, Merged
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import catalog_at
@@ -89,16 +89,16 @@ def test_a_rebuild_drops_nothing_that_another_machine_merges_meanwhile(
         """Lets the other machine in, right before the day is rewritten."""
 
         def replace(self, *arguments: object, **more: object) -> Merged:
-            if more.get("keeps") is not None and not said:
-                said.append("once")
+            if more.get("keeps") is not None and not done:
+                done.append("once")
                 fast.take(LOAD, answer(15_200, 15_300))
                 ingest.normalize(fast.resources, LOAD, DAY)
             return super().replace(*arguments, **more)  # type: ignore[arg-type]  # as they came
 
-    said: list[str] = []
+    done: list[str] = []
     slow.resources.lake = Overtaking(slow.resources.lake.configured)
     ingest.normalize(slow.resources, LOAD, DAY)
-    assert said == ["once"]
+    assert done == ["once"]
     assert loads(slow) == [15_200, 15_300]
     assert sorted(histories(slow.resources)["load"].to_list()) == [15_000, 15_100]
     assert not ingest.verify(slow.resources, LOAD, DAY).problems

@@ -1,6 +1,6 @@
 """``aurum worker``: warm processes that execute runs, kept up until this one is told to stop.
 
-This process imports neither Dagster nor polars, and opens no connection: it starts processes
+This process imports no Dagster and opens no connection: it starts fresh interpreters
 (``aurum_assets.graph.worker``), replaces those that die or are worn, and ends them.
 """
 
@@ -74,12 +74,14 @@ class _Pool:
         name = f"{self.host}-{os.getpid()}-{self.number}"
         told, pipe = os.pipe()
         words = (name, queues, self.runs, self.megabytes, pipe, *lost)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         started = subprocess.Popen(  # noqa: S603  our own program
             [sys.executable, "-m", "aurum_assets.graph.worker", *map(str, words)],
             pass_fds=[pipe],
             stdin=subprocess.DEVNULL,
             process_group=0,  # Ctrl-C is for us: they finish their runs
         )
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(pipe)
         self.processes.append(_Process(name, queues, started, told, replaces=replaces))
 

@@ -22,8 +22,8 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import CALENDAR, UNREADABLE_RULE, UTC
 from aurum_assets.resources.archive import Rejection, order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
@@ -31,7 +31,9 @@ _THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do n
 
 @dataclass(frozen=True)
 class Conformed:
-    """One snapshot, made to fit its table."""
+    """One snapshot, made to fit its table. ``elsewhere``: it has rows of other days alone, and lies
+    in this one for the sake of another dataset.
+    """
 
     envelope: Envelope
     dialect: Dialect
@@ -39,6 +41,7 @@ class Conformed:
     quarantined: pl.DataFrame
     records: int
     drift: tuple[Drift, ...]
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ def conform(
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
     if is_of_another_day(dataset, day, frame):
         none = dataset.table.empty(), QUARANTINE.empty()
-        return Conformed(snapshot.envelope, reading.dialect, *none, reading.records, reading.drift)
+        kept = snapshot.envelope, reading.dialect, *none, reading.records, reading.drift
+        return Conformed(*kept, elsewhere=True)
     outcome = dataset.table.conform(frame, day, config.clock_slack)
     _refuse_beyond_the_calendar(dataset, outcome.good)
     adds_up = pl.col("rules").list.contains(LMP_IS_THE_SUM_OF_ITS_PARTS.name)

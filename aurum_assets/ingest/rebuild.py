@@ -13,8 +13,8 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ContractBroken, LakeBusy, Overtaken
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import fold
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 _FOLDS = 5
@@ -102,7 +102,9 @@ def _rebuild(
         resources.lake.replace(table.history, before, {"operating_day": day.date}, keeps=later)
     kept_out = resources.lake.merge(QUARANTINE, quarantined)
     resources.metrics.count("quarantined_rows", dataset, by=kept_out.new)
-    intend(resources, dataset, day, changes(resources, dataset, day, identifiers, rows, publish))
+    elsewhere = {s.envelope.identifier for s in snapshots if s.elsewhere}
+    ours = [i for i in identifiers if i not in elsewhere]
+    intend(resources, dataset, day, changes(resources, dataset, day, ours, rows, publish))
     merged = resources.lake.replace(table, rows, {"operating_day": day.date}, keeps=others)
     resources.lake.replace(QUARANTINE, quarantined, partition, keeps=unknown)
     done = Normalized(dataset, day, merged, rows, len(snapshots), rebuilt=True)

@@ -9,8 +9,8 @@ from aurum_assets.ingest.rebuild import fold_again
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import bound
-from aurum_assets.resources.settings import Resources
 
 
 def replay(

@@ -68,7 +68,7 @@ def key_columns(table: Table) -> list[str]:
 def row_messages(
     dataset: Dataset, topic: str, environment: str, rows: pl.DataFrame
 ) -> Iterator[Message]:
-    """One message a row of ``dataset``'s table. Its key: the values of ``key_columns``, as JSON."""
+    """Make a message for each row of ``dataset``; its key is the ``key_columns`` as JSON."""
     head = _head(environment) | {"dataset": dataset.key}
     names = key_columns(dataset.table)
     for row in rows.with_columns(record_hash=dataset.table.record_hash()).iter_rows(named=True):
@@ -132,7 +132,7 @@ def _head(environment: str) -> dict[str, Any]:
 
 
 def schemas(datasets: Iterable[Dataset], topics: Mapping[str, str]) -> dict[str, Schema]:
-    """The JSON Schema of every topic's values; ``topics`` by the dataset's key."""
+    """Build the JSON Schema of every topic's values; ``topics`` maps dataset keys to topics."""
     found = {topics[d.key]: row_schema(d, topics[d.key]) for d in datasets}
     return found | {SNAPSHOTS_TOPIC: _SNAPSHOT, ALERTS_TOPIC: _ALERT}
 

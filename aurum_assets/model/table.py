@@ -139,7 +139,7 @@ class Table:
 
     @property
     def identifier(self) -> str:
-        """``namespace.name``."""
+        """The name in the catalog: ``namespace.name``."""
         return f"{self.namespace}.{self.name}"
 
     @property

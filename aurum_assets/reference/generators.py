@@ -31,7 +31,7 @@ def reads(table: Table) -> tuple[str, ...]:
 
 
 def see(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per generator and name: the last fuel, the greatest output."""
+    """Reduce rows to one per generator and name: the last fuel, the greatest output."""
     if "resource_id" in rows.columns:
         return rows.group_by("resource_id", "resource_name").agg(
             pl.col("fuel").sort_by("interval_start", "fuel").last(),
@@ -48,7 +48,7 @@ def see(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def roster(sightings: pl.DataFrame, reviewed: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``reference.generators``, without their hash, from all ``sightings``."""
+    """The rows of ``reference.generators`` from all ``sightings``."""
     ids = GENERATORS.ids
     newest = history(GENERATORS, sightings).unique(ids, keep="last", maintain_order=True)
     seen = sightings.group_by(ids).agg(pl.col("capacity_seen").max())

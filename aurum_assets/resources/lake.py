@@ -224,7 +224,7 @@ class Lake:
         return self._properties.get("uri", "").startswith("sqlite:")
 
     def elsewhere(self) -> list[Registered]:
-        """The tables whose metadata names files in another place: the lake was copied or moved.
+        """Return the tables whose metadata names files in another place, as after a copy or a move.
 
         Empty where the catalog itself decides the place (REST, Glue). Raises like ``catalog``,
         and ``LakeBusy`` where an embedded catalog stays locked.
@@ -501,9 +501,9 @@ class Lake:
     def compacted(
         self, found: "IcebergTable", table: Table, partition: Mapping[str, Any], commit: UUID
     ) -> "tuple[list[DataFile], list[DataFile]]":
-        """The files of ``partition``, and one new file with their rows in the table's order.
+        """Write the rows of ``partition`` in the table's order into a new file, without a commit.
 
-        The new file is written, not committed.
+        Returns the files that it replaces, and the new one.
         """
         tasks = list(found.scan(row_filter=_where(partition)).plan_files())
         rows = _rows(found, table, partition, tuple(table.names), tasks).sort(table.order)
@@ -565,7 +565,7 @@ class Lake:
         return self.reading(table, once, None)
 
     def counts(self, table: Table, partition: Mapping[str, Any]) -> tuple[int, int]:
-        """Rows of ``partition`` and of the whole table, without reading a row."""
+        """Count the rows of ``partition`` and of the whole table, from metadata alone."""
 
         def once(found: "IcebergTable") -> tuple[int, int]:
             snapshot = found.current_snapshot()
@@ -577,7 +577,7 @@ class Lake:
         return self.reading(table, once, (0, 0))
 
     def counts_by(self, table: Table, name: str) -> dict[str, int]:
-        """Rows by the value of the partition column ``name``, without reading a row."""
+        """Count rows by the value of the partition column ``name``, from metadata alone."""
 
         def once(found: "IcebergTable") -> dict[str, int]:
             rows = Counter[str]()
@@ -621,7 +621,7 @@ class Lake:
             list(_written(found, table, frame, uuid4()))
 
     def uri(self, table: Table) -> str:
-        """Where the table's files are."""
+        """The address of the table's files."""
         return str(self.table(table).location())
 
     def _plan(

@@ -9,13 +9,16 @@ Not here: anything of Dagster or Celery.
 """
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aurum_assets.model.errors import AurumError, ConfigError
+from aurum_assets.model.finding import Finding, broken
 from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.redaction import masked
 from aurum_assets.resources.redis import redis_url
 from aurum_assets.resources.settings import Settings, refuse_half_a_profile
 
@@ -161,6 +164,30 @@ def redis_of(settings: Settings) -> "Redis":
     return Redis.from_url(
         url, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
     )
+
+
+def check_workers(settings: Settings, folder: Path) -> Finding:
+    """Whether each queue has a worker that beats, for the launcher of ``folder``."""
+    if not settings.workers:
+        return Finding("workers", "embedded default", result="a process for each run")
+    from redis.exceptions import RedisError
+
+    where = masked(broker_url(settings))
+    try:
+        refuse_another_launcher(folder, settings)
+        with redis_of(settings) as redis:
+            alive: Any = redis.zrangebyscore(workers_key(settings), time.time(), "+inf")
+    except ConfigError as error:
+        return broken("workers", where, error)
+    except RedisError:
+        return Finding("workers", "broken", where, "Redis gives no answer", "see redis")
+    taken = {queue for name in alive for queue in name.rpartition(" ")[2].split(",")}
+    absent = [queue for queue in QUEUES if queue not in taken]
+    said = f"{len(alive)} process{'es' * (len(alive) != 1)} beat"
+    if absent:
+        said = f"{said}; nobody takes {', '.join(absent)}"
+        return Finding("workers", "broken", where, said, "start `aurum worker` on a machine")
+    return Finding("workers", "ok", where, said)
 
 
 def main(folder: str) -> None:

@@ -10,7 +10,7 @@ A simulated day lasts as long as its merges take: what maintenance keeps for 24 
 since the day's first merge. So files age with their real stamps, and nothing is set back.
 
 Times are the best of three (a tick's: the median of a day, in new processes the best of six), in
-CPU where not said otherwise; a look and a status are timed in a home that was just opened, so that
+CPU unless stated otherwise; a look and a status are timed in a home that was just opened, so that
 nothing is remembered.
 """
 
@@ -36,9 +36,9 @@ from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import fold
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.maintenance import Ages, Maintained, maintain_table
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:

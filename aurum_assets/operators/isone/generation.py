@@ -71,7 +71,7 @@ ISONE_GENERATION_MIX = Dataset(
             Rule("marginal_is_a_flag", pl.col("marginal").is_in(["Y", "N", "-"]), ("marginal",)),
             is_a_name("fuel"),
         ),
-        ragged="the mix is told at irregular instants, to the second",
+        ragged="the mix is published at irregular instants, to the second",
         doc="Generation of New England by fuel, at irregular instants.",
     ),
     dialects=(
