@@ -316,7 +316,7 @@ def test_a_notice_names_the_runbook_of_its_kind_where_it_is_served(
         ("https://docs.desk.example/runbooks/", "https://docs.desk.example/runbooks/drift.html"),
     ):
         resources = remade(desk.resources, root=tmp_path / f"of {len(served)}", runbooks=served)
-        resources.alerts.raise_(TROUBLE)
+        resources.alerts.raise_(INCIDENT)
         (alert,) = resources.alerts.open
         assert alert.what_to_do.endswith(f" Runbook: {runbook}")
         told = sentence_of({"notice": "opened", **alert.as_dict()})
@@ -764,7 +764,7 @@ def test_a_run_that_fails_is_told_with_its_sentence_and_over_when_one_succeeds(
 
 
 @pytest.mark.parametrize("tag", ["dagster/will_retry", wiring.DEMO])
-def test_a_failed_run_that_is_run_again_by_itself_or_of_the_demo_is_not_told(
+def test_a_failed_run_that_is_run_again_by_itself_or_of_the_demo_is_not_reported(
     live_desk: Desk, market: Running, instance: dg.DagsterInstance, run: Run, tag: str
 ) -> None:
     failures = Ticks(live_desk, instance, "failed_runs")

@@ -31,8 +31,9 @@ from pytest_httpserver import HTTPServer
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources import workers
 from aurum_assets.resources.alerts import RUNBOOKS, Kind, runbook_of
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.metrics import METRICS, Metrics
-from aurum_assets.resources.settings import PROJECT, Settings
+from aurum_assets.resources.settings import Settings
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.servers.postgres import free_port
 
