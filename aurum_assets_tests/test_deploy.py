@@ -252,6 +252,39 @@ def test_every_image_has_a_tag_that_stays() -> None:
     assert [i for i in images if not re.fullmatch(r"[\w./-]+:[\w.-]*\d[\w.-]*", i)] == []
 
 
+def test_the_image_has_the_version_of_the_project_everywhere() -> None:
+    version = importlib.metadata.version(OURS)
+    values = yaml.safe_load(VALUES.read_text())["dagster-user-deployments"]["deployments"]
+    found = {service["image"] for service in parts().values()}
+    found |= {f"{d['image']['repository']}:{d['image']['tag']}" for d in values}
+    for image in yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())["images"]:
+        found.add(f"{image['name']}:{image['newTag']}")
+    guide = (PROJECT / "docs" / "guide" / "deployment.md").read_text()
+    found.update(re.findall(rf"-t ({OURS}:\S+)", guide + (DEPLOY / "Dockerfile").read_text()))
+    assert found == {f"{OURS}:{version}"}
+
+
+def test_what_a_manifest_refers_to_is_there_or_is_a_secret_of_the_guide() -> None:
+    named = {(m["kind"], m["metadata"]["name"]) for m in manifests()}
+    made = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())["configMapGenerator"]
+    guide = (PROJECT / "docs" / "guide" / "deployment.md").read_text()
+    named |= {("ConfigMap", one["name"]) for one in made}
+    named |= {("Secret", s) for s in re.findall(r"create secret generic (\S+)", guide)}
+    text = "".join(file.read_text() for file in MANIFESTS)
+    for kind, key in (
+        ("PersistentVolumeClaim", r"claimName: ([\w-]+)"),
+        ("Secret", r"secretRef: \{name: ([\w-]+)"),
+        ("Secret", r"envSecrets: \[\{name: ([\w-]+)"),
+        ("Secret", r"parameter: \w+, name: ([\w-]+)"),
+        ("ConfigMap", r"(?:configMapRef|configMap): \{name: ([\w-]+)"),
+        ("ConfigMap", r"envConfigMaps: \[\{name: ([\w-]+)"),
+        ("TriggerAuthentication", r"authenticationRef: \{name: ([\w-]+)"),
+    ):
+        found = re.findall(key, text)
+        assert found, key
+        assert {(kind, name) for name in found} <= named, key
+
+
 def test_nothing_of_ours_runs_as_root_or_writes_beside_its_home() -> None:
     for name, part in parts().items():
         assert part["read_only"], name
