@@ -209,7 +209,7 @@ class Stack:
                 logs = "\n".join(p.read_text()[-3000:] for p in sorted(self.folder.glob("*.log")))
                 msg = f"not within {seconds:.0f} s\n{logs}"
                 raise TimeoutError(msg)
-            time.sleep(0.25)
+            time.sleep(0.4)
         return time.monotonic() - began
 
     def ask(self, query: str, **variables: object) -> Json:

@@ -404,6 +404,20 @@ def test_webservers_and_daemon_look_for_the_code_server_where_it_is() -> None:
     ]
 
 
+def test_dagster_hands_out_as_many_backfills_as_all_workers_can_take() -> None:
+    of_a_worker = {
+        p.name: p.default for p in dict(reference_pages.commands())["aurum worker"].params
+    }
+    (scaled,) = (m for m in manifests() if m["kind"] == "ScaledObject")
+    setup = dict(containers())["dagster/setup"]
+    given = {one["name"]: one["value"] for one in setup["env"]}
+    for runs, machines in (
+        (env_file("aurum.env")["AURUM_BACKFILL_RUNS"], parts()["worker"]["deploy"]["replicas"]),
+        (given["AURUM_BACKFILL_RUNS"], scaled["spec"]["maxReplicaCount"]),
+    ):
+        assert int(runs) == machines * int(str(processes))
+
+
 def test_workers_are_counted_by_the_queues_that_they_take_from() -> None:
     settings = Settings(AURUM_ENVIRONMENT=env_file("aurum.env")["AURUM_ENVIRONMENT"])  # type: ignore[call-arg]
     prefix = workers.celery_config(settings)["broker_transport_options"]["global_keyprefix"]

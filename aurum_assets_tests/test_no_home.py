@@ -180,6 +180,7 @@ WRONG = {
     "ISONE_BASE_URL": "webservices.iso-ne.com",
     "MISO_BASE_URL": "ftp://miso.example",
     "AURUM_WORKERS": "threads",
+    "AURUM_BACKFILL_RUNS": "none",
 }
 # Here anything may be right: a name, a password, a folder that is to be made.
 FREE = {

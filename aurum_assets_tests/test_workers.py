@@ -18,6 +18,7 @@ import yaml
 from click.testing import CliRunner
 
 from aurum_assets.cli import main
+from aurum_assets.cli.worker import Pool
 from aurum_assets.graph.jobs import schedule_groups
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -31,6 +32,9 @@ from aurum_assets.resources.workers import (
     TICKS,
     check_workers,
     run_key,
+)
+from aurum_assets.resources.workers import (
+    main as setup,
 )
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.proofs.proof import repeated_keys
@@ -64,11 +68,16 @@ def made(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_environment_alone_gives_runs_to_workers_or_to_processes(tmp_path: Path) -> None:
-    assert made(tmp_path, AURUM_WORKERS="celery", **URLS).returncode == 0
+    variables = {"AURUM_WORKERS": "celery", "AURUM_BACKFILL_RUNS": "8", **URLS}
+    assert made(tmp_path, **variables).returncode == 0
     text = (tmp_path / "dagster" / "dagster.yaml").read_text()
     found = yaml.safe_load(text)
     assert found["run_launcher"]["class"] == "WorkerLauncher"
     assert found["run_queue"]["dequeue_interval_seconds"] == 1
+    assert found["concurrency"]["runs"] == {
+        "max_concurrent_runs": 28,
+        "tag_concurrency_limits": [{"key": "dagster/backfill", "limit": 8}],
+    }
     assert "secret" not in text
     assert made(tmp_path).returncode == 0
     found = yaml.safe_load((tmp_path / "dagster" / "dagster.yaml").read_text())
@@ -88,16 +97,24 @@ def test_the_environment_alone_gives_runs_to_workers_or_to_processes(tmp_path: P
     ],
 )
 def test_half_a_profile_is_an_error_of_setup_of_doctor_and_of_the_worker(
-    tmp_path: Path, variables: dict[str, str], said: str
+    tmp_path: Path, variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = made(tmp_path, **variables)
-    assert failed.returncode != 0
-    assert said in failed.stderr
-    assert not (tmp_path / "dagster").exists()
     for command in ("doctor", "worker"):
         result = CliRunner().invoke(main, [command], env={**variables, "AURUM_HOME": str(tmp_path)})
         assert (result.exit_code, said in result.output) == (2, True), result.output
-    assert "secret" not in failed.stderr
+        assert "secret" not in result.output
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=said):
+        setup(str(tmp_path / "dagster"))
+    assert not (tmp_path / "dagster").exists()
+
+
+def test_make_setup_says_what_is_wrong_and_writes_nothing(tmp_path: Path) -> None:
+    failed = made(tmp_path, AURUM_WORKERS="celery")
+    assert failed.returncode != 0
+    assert "Error: environment variable AURUM_WORKERS: celery needs AURUM_REDIS" in failed.stderr
+    assert not (tmp_path / "dagster").exists()
 
 
 def test_a_worker_refuses_a_dagster_yaml_that_is_not_for_it(tmp_path: Path) -> None:
@@ -256,24 +273,54 @@ def test_a_run_is_canceled_from_the_ui_and_its_process_lives_on(stack: Stack) ->
 
 
 def test_a_worker_that_is_told_to_stop_finishes_its_runs_and_takes_no_other(stack: Stack) -> None:
-    """And a process that is worn is replaced before it ends."""
-    run_id = launched(stack, 11, TICKS, slow=4)
+    run_id = launched(stack, 11, TICKS, slow=6)
     stack.wait_for(run_id, "STARTED")
     stack.processes["worker"].send_signal(signal.SIGTERM)
+    stack.until(lambda: len(stack.children("worker")) == 1)  # the one that waited has ended
     waiting = launched(stack, 12, TICKS)
     assert stack.processes.pop("worker").wait(60) == 0
     assert stack.status(run_id) == "SUCCESS"
     assert stack.log("worker").rstrip().endswith("stopped")
     stack.wait_for(waiting, "STARTING")
 
-    stack.start("worker", "--tick-processes", "0", "--processes", "1", "--runs", "1")
-    stack.until(lambda: len(stack.children("worker")) == 1)
-    (first,) = stack.children("worker")
-    stack.wait_for(waiting)
-    stack.until(lambda: not first.is_running())
-    (second,) = stack.children("worker")
-    assert second.pid != first.pid
-    assert is_whole(stack, 12)
+
+STAND_IN = """
+import os, signal, sys, time
+name, queues, runs, megabytes, pipe, *lost = sys.argv[1:]
+def tell(what):
+    os.write(int(pipe), f"{what}\\n".encode())
+time.sleep(0.2)
+tell("ready")
+if name.endswith("-1"):
+    tell("worn")
+if name.endswith("-2"):
+    tell("run abc")
+    time.sleep(0.2)
+    os.kill(os.getpid(), 9)
+print(name.rpartition("-")[2], queues, *lost, flush=True)
+signal.sigwait({signal.SIGTERM})  # it was started with SIGTERM blocked
+"""
+
+
+def test_a_process_that_is_worn_ends_once_its_successor_is_ready_and_a_dead_one_is_replaced(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    pool = Pool(1, 500, "here", (sys.executable, "-c", STAND_IN))
+    pool.start("ticks")
+    (first,) = pool.processes
+    until, ready = time.monotonic() + 20, set[str]()
+    while [p.name[-2:] for p in pool.processes] != ["-3"] or not pool.processes[0].ready:
+        assert time.monotonic() < until
+        pool.look()
+        ready |= {process.name[-2:] for process in pool.processes if process.ready}
+        assert first.started.poll() is None or "-2" in ready
+    assert first.started.returncode == 0
+    pool.stop(signal.SIGTERM)
+    pool.join()
+    shown = capfd.readouterr().out.splitlines()
+    assert shown[0] == "1 ticks"
+    assert "ended by signal 9, with run abc: another is started" in shown[1]
+    assert shown[2] == "3 ticks abc", "it is told which run was lost"
 
 
 def test_the_health_of_a_run_is_judged_by_heartbeats_while_redis_answers(

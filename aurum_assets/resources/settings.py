@@ -96,6 +96,7 @@ class Settings(BaseSettings):
     # Read by Dagster's definitions and dagster.yaml, where a wrong value would be silent.
     schedules: Literal["", "running"] = _named("AURUM_SCHEDULES")
     workers: Literal["", "celery"] = _named("AURUM_WORKERS")
+    backfill_runs: int = _named("AURUM_BACKFILL_RUNS", default=2, ge=1)
     dagster_postgres_url: SecretStr = _named("AURUM_DAGSTER_POSTGRES_URL", default=NOTHING)
 
     @classmethod

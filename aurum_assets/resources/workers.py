@@ -34,7 +34,7 @@ SILENT_SECONDS = 10  # after which a worker that did not beat is taken for dead
 PATIENCE = 2.0  # for an answer of Redis
 
 _POLL_SECONDS = 2
-_CONCURRENT_RUNS = 25  # the workers bound it; this only bounds what waits in the broker
+_OTHER_RUNS = 20  # beside backfills: the workers bound them, this only what waits in the broker
 _CLASS = "WorkerLauncher"
 
 
@@ -47,6 +47,9 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
 
     refuse_half_a_profile(settings)
     found: dict[str, Any] = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    runs = found["concurrency"]["runs"]
+    (backfills,) = runs["tag_concurrency_limits"]
+    backfills["limit"] = settings.backfill_runs
     if settings.dagster_postgres_url.get_secret_value():
         url = {"env": "AURUM_DAGSTER_POSTGRES_URL"}
         found["storage"] = {"postgres": {"postgres_url": url}}
@@ -58,7 +61,7 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
             "class": "NoOpComputeLogManager",
         }
         found["run_monitoring"]["poll_interval_seconds"] = _POLL_SECONDS
-        found["concurrency"]["runs"]["max_concurrent_runs"] = _CONCURRENT_RUNS
+        runs["max_concurrent_runs"] = settings.backfill_runs + _OTHER_RUNS
     return found
 
 
