@@ -405,9 +405,8 @@ def test_webservers_and_daemon_look_for_the_code_server_where_it_is() -> None:
 
 
 def test_dagster_hands_out_as_many_backfills_as_all_workers_can_take() -> None:
-    of_a_worker = {
-        p.name: p.default for p in dict(reference_pages.commands())["aurum worker"].params
-    }
+    worker = dict(reference_pages.commands())["aurum worker"]
+    (processes,) = (p.default for p in worker.params if p.name == "processes")
     (scaled,) = (m for m in manifests() if m["kind"] == "ScaledObject")
     setup = dict(containers())["dagster/setup"]
     given = {one["name"]: one["value"] for one in setup["env"]}
