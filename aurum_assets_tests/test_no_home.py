@@ -174,6 +174,7 @@ WRONG = {
     "AURUM_KAFKA_PROTOCOL": "TLS",
     "AURUM_KAFKA_MECHANISM": "NTLM",
     "AURUM_WEBHOOK_URL": "hooks.slack.example",
+    "AURUM_RUNBOOKS": "docs.desk.example",
     "AURUM_METRICS_FILE": ".",
     "AURUM_SCHEDULES": "on",
     "ISONE_BASE_URL": "webservices.iso-ne.com",
