@@ -174,9 +174,10 @@ class Stack:
 
     def stop(self, name: str, seconds: float = 60) -> int:
         """SIGTERM a part; its exit code."""
-        process = self.processes.pop(name)
-        process.send_signal(signal.SIGTERM)
-        return process.wait(seconds)
+        self.processes[name].send_signal(signal.SIGTERM)
+        code = self.processes[name].wait(seconds)
+        del self.processes[name]
+        return code
 
     def children(self, name: str) -> list[psutil.Process]:
         """The processes that a part has started."""

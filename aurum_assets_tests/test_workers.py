@@ -285,7 +285,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_runs_and_takes_no_other(stac
     stack.processes["worker"].send_signal(signal.SIGTERM)
     stack.until(lambda: len(stack.children("worker")) <= 1)  # the one that waited has ended
     waiting = launched(stack, 12, TICKS)
-    assert stack.processes.pop("worker").wait(60) == 0
+    assert stack.processes["worker"].wait(60) == 0
     assert stack.status(run_id) == "SUCCESS"
     assert stack.log("worker").rstrip().endswith("stopped")
     stack.wait_for(waiting, "STARTING")
