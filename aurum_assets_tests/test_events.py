@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from aurum_assets.resources.alerts import Incident
 from aurum_assets.resources.archive import order_of
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
-from aurum_assets.resources.lake import Lake, Merged
+from aurum_assets.resources.lake import Lake, Merged, Swap
 from aurum_assets.resources.outbox import Outbox
 from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
 from aurum_assets.simulator.world import SetClock
@@ -485,17 +485,10 @@ class _DiesBeforeCommit(Lake):
             _die()
         return super().merge(table, frame)
 
-    def replace(
-        self,
-        table: Table,
-        frame: pl.DataFrame,
-        partition: Mapping[str, Any],
-        *,
-        keeps: pl.Expr | None = None,
-    ) -> Merged:
+    def swap(self, table: Table, swaps: Sequence[Swap]) -> tuple[list[Swap], int | None]:
         if table is LMP.table:
             _die()
-        return super().replace(table, frame, partition, keeps=keeps)
+        return super().swap(table, swaps)
 
 
 class _DiesBeforeLanding(Outbox):
@@ -634,7 +627,7 @@ def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_t
     told.resources.registry.mark_merged(LMP.key, DAY, uuid, frozenset({silent}))
     outbox = told.resources.events.outbox
     outbox.intend(LMP.key, DAY, [first, silent])
-    committed(told.resources, LMP, LMP.day("2026-07-01"), {})
+    committed(told.resources, LMP, {"2026-07-01": {}})
     assert not outbox.unsettled(LMP.key)
     assert {i.identifier for i in outbox.due()} == {first, silent}
     outbox.forget(i.id for i in outbox.due() if i.identifier == silent)

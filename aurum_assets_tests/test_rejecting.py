@@ -20,7 +20,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Rule, Table
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.resources.lake import Lake, Merged
+from aurum_assets.resources.lake import Lake, Merged, Stored, Swap
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets_tests.conftest import Desk
 
@@ -191,16 +191,9 @@ class UnwritableLake(Lake):
         self._write(frame)
         return super().merge(table, frame)
 
-    def replace(
-        self,
-        table: Table,
-        frame: pl.DataFrame,
-        partition: Mapping[str, Any],
-        *,
-        keeps: pl.Expr | None = None,
-    ) -> Merged:
+    def write(self, table: Table, frame: pl.DataFrame, *more: Any) -> Swap:  # noqa: ANN401
         self._write(frame)
-        return super().replace(table, frame, partition, keeps=keeps)
+        return super().write(table, frame, *more)
 
     def write_nowhere(self, table: Table, frame: pl.DataFrame) -> None:
         self._write(frame)
@@ -255,16 +248,14 @@ class FailingLake(Lake):
         self._fail(table, frame)
         return super().merge(table, frame)
 
-    def replace(
-        self,
-        table: Table,
-        frame: pl.DataFrame,
-        partition: Mapping[str, Any],
-        *,
-        keeps: pl.Expr | None = None,
-    ) -> Merged:
+    def write(self, table: Table, frame: pl.DataFrame, *more: Any) -> Swap:  # noqa: ANN401
         self._fail(table, frame)
-        return super().replace(table, frame, partition, keeps=keeps)
+        return super().write(table, frame, *more)
+
+    def stored(self, table: Table, partition: Mapping[str, Any]) -> Stored:
+        found = super().stored(table, partition)
+        self._fail(table, found.rows)
+        return found
 
     def _fail(self, table: Table, frame: pl.DataFrame) -> None:
         if table.name == LOAD.table.name and DAYS[1] in map(str, frame["operating_day"]):

@@ -34,10 +34,9 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
     from aurum_assets.ingest.publish import Publish, drain
     from aurum_assets.ingest.query import known_tables, query
-    from aurum_assets.ingest.rebuild import rebuild
     from aurum_assets.ingest.relocate import Relocating, relocate
     from aurum_assets.ingest.remake import Remade, archived_days, remake
-    from aurum_assets.ingest.replay import held_days, replay
+    from aurum_assets.ingest.replay import Replayed, held_days, replay, replay_days
     from aurum_assets.ingest.requeue import Requeued, requeue
     from aurum_assets.ingest.status import Status, status
     from aurum_assets.ingest.verify import Verified, verifiable_days, verify, verify_days
@@ -61,6 +60,7 @@ __all__ = [
     "Relocating",
     "Remade",
     "Repair",
+    "Replayed",
     "Requeued",
     "Scraped",
     "Status",
@@ -93,11 +93,11 @@ __all__ = [
     "parts_of",
     "probe",
     "query",
-    "rebuild",
     "relocate",
     "remake",
     "remember",
     "replay",
+    "replay_days",
     "requeue",
     "requirements",
     "send",
@@ -120,13 +120,12 @@ _ROOMS = {
     "check": "check",
     "normalize": "normalize normalize_each",
     "normalized": "Normalized look_again",
-    "rebuild": "rebuild",
     "probe": "Probed endpoints_of newest_published probe",
     "publish": "Publish drain",
     "query": "known_tables query",
     "relocate": "Relocating relocate",
     "remake": "Remade archived_days remake",
-    "replay": "held_days replay",
+    "replay": "Replayed held_days replay replay_days",
     "requeue": "Requeued requeue",
     "status": "Status status",
     "verify": "Verified verifiable_days verify verify_days",

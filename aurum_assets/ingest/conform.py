@@ -26,7 +26,8 @@ from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
-_THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
+# Decoding holds the interpreter, unpacking, rules and hashes do not.
+_THREADS = min(2, pl.thread_pool_size())
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ class Normalized:
     """What a normalization did, and what its checks look at.
 
     ``rows``: the rows that were brought (the whole day where it was rebuilt). ``healed``: the table
-    had lost rows that were merged before, and has them again.
+    had lost rows that were merged before, and has them again. ``history``: the superseded values of
+    a day that was rebuilt.
     """
 
     dataset: Dataset
@@ -35,6 +36,7 @@ class Normalized:
     rebuilt: bool = False
     healed: bool = False
     quarantined: int = 0
+    history: int = 0
     unusable: list[Unusable] = field(default_factory=list)
     drift: tuple[Drift, ...] = ()
     empty: tuple[str, ...] = ()
