@@ -52,9 +52,8 @@ class Options:
 
 
 def cores() -> int:
-    """How many cores this process may use; 1 in a process that may start no other."""
-    alone = multiprocessing.current_process().daemon
-    return 1 if alone else len(os.sched_getaffinity(0))
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 class Folding:
@@ -66,7 +65,8 @@ class Folding:
     def __init__(self, resources: Resources, workers: int | None, options: Options) -> None:
         self._resources = resources
         self._options = options
-        self._workers = cores() if workers is None else workers
+        alone = multiprocessing.current_process().daemon  # it may start no process
+        self._workers = 1 if alone else cores() if workers is None else workers
         self._if_it_pays = workers is None
         self._pool: ProcessPoolExecutor | None = None
 
