@@ -16,7 +16,8 @@ override AURUM_DAGSTER_POSTGRES_URL := \
 export AURUM_DAGSTER_POSTGRES_URL
 WITH_STORAGE = sed '$(if $(AURUM_DAGSTER_POSTGRES_URL),s/^\#postgres\# //)' dagster.yaml
 
-.PHONY: help setup setup-dev setup-docs demo test check docs bench prove tour dev live openapi schemas lock clean
+.PHONY: help setup setup-dev setup-docs demo test check docs bench prove tour dev live openapi \
+  schemas screens lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -92,6 +93,9 @@ openapi: setup ## Write config/openapi anew from the dataset configs and the dec
 
 schemas: setup ## Write config/schemas anew from the tables' columns
 	@$(BIN)/python -c 'from aurum_assets.ingest.publish import write_schemas; write_schemas()'
+
+screens: setup-dev ## Write the kept screens of the command line anew; read their difference
+	@WRITE_SCREENS=1 $(BIN)/python -m pytest -n0 -q aurum_assets_tests/test_screens.py
 
 lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	@$(LOCK) --group setup --output-file requirements.lock pyproject.toml

@@ -179,7 +179,7 @@ class OpenLake(Shown):
         table = self._find(name)
         rows = self.scan(name)
         if "finality" in table.key:
-            key = [k for k in table.key if k != "finality"]
+            key = [*table.partition, *(k for k in table.key if k != "finality")]
             rows = rows.sort("finality").unique(key, keep="first", maintain_order=False)
         return rows.sort(table.order)
 

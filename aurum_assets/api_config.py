@@ -9,13 +9,14 @@ from aurum_assets.model.operator import Operator
 from aurum_assets.model.shown import Plain, Shown
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import checked_base
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.credentials import Credentials, access
 from aurum_assets.resources.environment import environment
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 
 
 class ApiConfig(Shown):
-    """Where ``operator`` answers (``base_url``), and who asks.
+    """The address (``base_url``) and the credentials with which ``operator`` is asked.
 
     ``credentials`` go by the names of their variables in lower case, without the operator's:
     ``ISONE_API_KEY`` is ``api_key``. What is left out is that of the environment as it is now, the

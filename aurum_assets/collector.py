@@ -4,13 +4,12 @@
     data = collector.collect_sync("2025-01-20", "2025-01-21")  # a polars frame
     data = await collector.collect("2025-01-20", "2025-01-21")  # the same, from asyncio
 
-Everything goes the way of the assets and the command line, by the verbs of ``ingest``: the same
+Everything is done by the verbs of ``ingest``, as by assets and command line: within the same
 limits, archive, tables and checks, in the home that ``AURUM_HOME`` names.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Self
 
 import polars as pl
@@ -28,13 +27,15 @@ from aurum_assets.ingest.days import (
 from aurum_assets.ingest.feeds import is_due
 from aurum_assets.model.arguments import known_name, of_type
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.operator import Operator
 from aurum_assets.model.shown import Shown, as_html
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import Answer
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 
 _NEEDS = {"now": "no day", "day": "a day", "hour": "a day and one of its hours"}
 _CONFIG = "config=ApiConfig(operator, …)"
@@ -190,7 +191,7 @@ class Collector(ApiUser):
 
         A day is a date, a ``datetime`` (with an offset: the operator's day that holds it; without:
         its date) or either as ISO text. ``at_once`` days are asked for at a time, within the limits
-        of all processes; ``force`` archives answers that repeat the last ones; ``progress`` is told
+        of all processes; ``force`` archives answers that repeat the last ones; ``progress`` gets
         each day's key, how many are done, and how many there are.
 
         Returns all rows that the table holds of these days, with its columns and dtypes (units in
@@ -228,13 +229,8 @@ class ApiClient(ApiUser):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing to let go of: no connection outlives its request."""
+    async def __aexit__(self, *error: object) -> None:
+        """Release nothing: no connection outlives its request."""
 
     async def fetch(
         self,

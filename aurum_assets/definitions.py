@@ -8,7 +8,7 @@ import dagster as dg
 
 from aurum_assets.graph.alerts import alert_sensors
 from aurum_assets.graph.assets import raw_asset, table_asset, table_checks
-from aurum_assets.graph.environment import resources_for, shown
+from aurum_assets.graph.environment import resources_for, settings_now, shown
 from aurum_assets.graph.health import health_definitions
 from aurum_assets.graph.jobs import cadence_job, cadence_schedule, replay_job, schedule_groups
 from aurum_assets.graph.maintenance import maintenance_definitions
@@ -17,7 +17,7 @@ from aurum_assets.graph.resources import runtime_of
 from aurum_assets.graph.sensors import sensors
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import logs
-from aurum_assets.resources.settings import Resources, Settings
+from aurum_assets.resources.composition import Resources
 
 
 def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) -> dg.Definitions:
@@ -50,6 +50,6 @@ def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) ->
     return dg.Definitions.merge(datasets, reference, health, maintenance)
 
 
-_settings = Settings.read()
+_settings = settings_now()
 logs.configure(_settings.log_level, _settings.log_format, _settings.environment)
 defs = build()

@@ -24,7 +24,8 @@ from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.model.cadence import CADENCES, cadence_of
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig
+from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
@@ -261,7 +262,7 @@ def _settled(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
 
 
 def _ticks(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
-    """The newest beats of a schedule up to now; the first of a day catches up with it."""
+    """The newest ticks of a schedule up to now; the first of a day asks for all of it."""
     every, offset = group.cadence.minutes, group.cadence.offset_minutes
     steps = list[Step]()
     newest = (int(now.timestamp()) // 60 - offset) // every * every + offset

@@ -25,7 +25,9 @@ import click
 
 from aurum_assets.model.errors import AurumError
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import PROJECT, Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import open_resources
 from aurum_assets.simulator.server import Running, Simulator
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE = 8.0  # seconds in which Dagster may end by itself
 _LOOK_SECONDS = 2.0
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-# What is said at every start and asks nothing of anybody.
+# Warnings of every start that ask for no action.
 _CHATTER = re.compile(r" - (INFO|DEBUG) - |\[(info|debug) +\]|No cursor for event type")
 # The same program with the same options: `dg dev` starts `dagster dev`, and needs a dozen packages.
 _SUPERSEDED = "ignore:Function `dev_command` is superseded"
@@ -108,7 +110,7 @@ def _serve(running: Running | None, port: int) -> None:
             telling.start()
             while process.poll() is None:
                 time.sleep(_LOOK_SECONDS)
-    msg = f"Dagster ended by itself ({process.returncode}): what it said is above"
+    msg = f"Dagster ended by itself ({process.returncode}): its output is above"
     raise click.ClickException(msg)
 
 

@@ -4,7 +4,7 @@
     data = collector.collect_sync("2025-01-20", "2025-01-21")  # a polars frame
     data = await collector.collect("2025-01-20", "2025-01-21")  # the same, from asyncio
 
-Everything goes the way of the assets and the command line, by the verbs of ``ingest``: the same
+Everything is done by the verbs of ``ingest``, as by assets and command line: within the same
 limits, archive, tables and checks, in the home that ``AURUM_HOME`` names.
 """
 
@@ -28,8 +28,8 @@ from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.api import Answer
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.credentials import NOTHING
-from aurum_assets.resources.settings import Resources
 
 __all__ = [
     "Answer",
@@ -43,7 +43,7 @@ __all__ = [
 
 
 class IsoNeApiConfig(ApiConfig):
-    """Where ISO New England answers, and who asks.
+    """The address and the credentials with which ISO New England is asked.
 
     What is left out is that of the environment (``ISONE_BASE_URL``, ``ISONE_USERNAME`` and
     ``ISONE_PASSWORD``, ``ISONE_API_KEY``) as it is now, the address failing that the one of the

@@ -7,7 +7,7 @@
     data = collector.collect_sync("2025-01-20", "2025-01-21")  # all of it, into the table
     data = await collector.collect("2025-01-20", "2025-01-21")  # the same, from asyncio
 
-Everything goes the way of the assets and the command line, by the verbs of ``ingest``: the same
+Everything is done by the verbs of ``ingest``, as by assets and command line: within the same
 limits, archive, tables and rules, in the home that ``AURUM_HOME`` names.
 """
 
@@ -44,7 +44,7 @@ from aurum_assets.model.shown import Plain, Shown, as_html
 from aurum_assets.model.table import UNREADABLE_RULE
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 __all__ = [
     "DaysFailed",
@@ -71,7 +71,7 @@ _NUMBERS = {
 
 
 class MisoApiConfig(ApiConfig):
-    """Where MISO answers; nobody needs an account. Empty: as environment or config file say now.
+    """The address at which MISO is asked, without an account. Empty: that of environment or config.
 
     Raises ``ConfigError`` for an address that is none or holds a password, and for a wrong
     environment.
@@ -113,12 +113,12 @@ class MisoCtsContent(Shown):
 
     @property
     def body(self) -> bytes:
-        """The operator's bytes."""
+        """The bytes that the operator sent."""
         return self.snapshot.body
 
     @property
     def envelope(self) -> Envelope:
-        """Endpoint, dialect, operating day, day asked for, filters, when it was fetched, hashes."""
+        """The envelope: endpoint, dialect, days, filters, fetch time and hashes."""
         return self.snapshot.envelope
 
     def facts(self) -> dict[str, object]:
@@ -180,8 +180,8 @@ class MisoCtsValidation(Shown):
         facts = [*counts.items(), ("rejected", self.rejected or "no")]
         found = [(f.number, f.rule, f.records, f.reason) for f in self.findings]
         header = ("rule of nine", "name", "records", "reason")
-        said = as_html("findings", found, header) if found else ""
-        return as_html(type(self).__name__, facts) + said
+        table = as_html("findings", found, header) if found else ""
+        return as_html(type(self).__name__, facts) + table
 
 
 class MisoCtsCollector(ApiUser):
@@ -306,8 +306,8 @@ class MisoCtsCollector(ApiUser):
         if node is not None and not re.fullmatch(r"[\w.-]+( [\w.-]+)*", node.replace("..", "/")):
             msg = f"node {node!r} is no name of a node: letters, digits, dot, dash, _ and spaces"
             raise ValueError(msg)
-        said = {"interval": interval, "node": node}
-        return {name: value for name, value in said.items() if value is not None}
+        filters = {"interval": interval, "node": node}
+        return {name: value for name, value in filters.items() if value is not None}
 
     async def collect(
         self,
@@ -353,7 +353,7 @@ def _content(resources: Resources, done: Collected) -> MisoCtsContent:
 
 
 def _lenient(resources: Resources) -> Resources:
-    """A home whose config lets broken records be told apart from the others."""
+    """A home whose config separates broken records from the others."""
     configuration = resources.configuration
     config = replace(resources.config(MISO_CTS), on_broken_row="quarantine")
     datasets = {**configuration.datasets, MISO_CTS.key: config}

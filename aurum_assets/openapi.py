@@ -20,27 +20,19 @@ from typing import Any, get_args
 
 import msgspec
 
-from aurum_assets.model.dataset import (
-    BLOCK,
-    Dataset,
-    Dialect,
-    Endpoint,
-    Feed,
-    Operator,
-    OperatorConfig,
-)
+from aurum_assets.model.dataset import BLOCK, Dataset, Dialect, Endpoint, Feed, OperatorConfig
 from aurum_assets.model.drift import Expected, field_of
 from aurum_assets.model.formats.fields import names_of
-from aurum_assets.model.operator import Notes
+from aurum_assets.model.operator import Notes, Operator
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 
 Schema = dict[str, Any]
 
 FOLDER = PROJECT / "config" / "openapi"
 _JSON, _XML, _HTML = "application/json", "application/xml", "text/html"
-_WORDS = {str: "string", float: "number", int: "integer", type(None): "null"}
+_TYPES = {str: "string", float: "number", int: "integer", type(None): "null"}
 _MONTH_DAY = r"(0[1-9]|1[0-2]){0}(0[1-9]|[12]\d|3[01])$"
 _PARAMETERS: Mapping[str, Schema] = {
     "yyyymmdd": {"pattern": r"^20\d\d" + _MONTH_DAY.format(""), "examples": ["20260715"]},
@@ -49,7 +41,7 @@ _PARAMETERS: Mapping[str, Schema] = {
 }
 _NO_HEADER: Schema = {"properties": {}, "required": []}
 _NOTHING: Schema = {"description": "No records at all.", "enum": ["", {}, None]}
-_LIVE = "As the public API was seen to answer, where it is not said otherwise here."
+_LIVE = "As the public API was seen to answer, where nothing else is stated here."
 _DOCUMENTED = "From documentation alone: the specification of this project."
 _BORROWED = "It leaves the records out: those of the live answers stand in for them."
 
@@ -77,7 +69,7 @@ class _Use:
 
 
 def describe(operator: Operator, configuration: Configuration) -> Schema:
-    """The OpenAPI 3.1 description of ``source``'s endpoints that ``configuration`` asks."""
+    """The OpenAPI 3.1 description of ``operator``'s endpoints that ``configuration`` asks."""
     datasets = [d for d in DATASETS if d.operator is operator]
     feeds = [(d, feed) for d in datasets for feed in configuration.datasets[d.key].feeds]
     uses: defaultdict[str, list[_Use]] = defaultdict(list)
@@ -124,7 +116,7 @@ def _operation(operator: Operator, path: str, uses: Sequence[_Use], *, xml: bool
     names = dict.fromkeys(use.schema for use in uses)
     refs: list[Schema] = [{"$ref": f"#/components/schemas/{name}"} for name in names]
     asked = dict.fromkeys(
-        f"Feed {use.feed.name} of {use.dataset.key} ({', '.join(_said(use))})." for use in uses
+        f"Feed {use.feed.name} of {use.dataset.key} ({', '.join(_labels(use))})." for use in uses
     )
     content = {_JSON: {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}}
     if xml:
@@ -139,9 +131,9 @@ def _operation(operator: Operator, path: str, uses: Sequence[_Use], *, xml: bool
     }
 
 
-def _said(use: _Use) -> list[str]:
-    words = [use.feed.cadence.replace("_", " "), use.feed.finality or ""]
-    found = [*filter(None, words), f"{use.dialect.name} dialect"]
+def _labels(use: _Use) -> list[str]:
+    labels = [use.feed.cadence.replace("_", " "), use.feed.finality or ""]
+    found = [*filter(None, labels), f"{use.dialect.name} dialect"]
     return found if use.live else [*found, "not on the live server"]
 
 
@@ -169,7 +161,7 @@ def _parameters(operator: Operator, path: str, uses: Sequence[_Use]) -> Schema:
         query = use.endpoint.path.partition("?")[2]
         queries |= dict(re.findall(r"(\w+)={(\w+)}", query))
         queries |= {name: name for name in use.feed.filters}
-    found += [_parameter(name, "query", known.get(said, {})) for name, said in queries.items()]
+    found += [_parameter(name, "query", known.get(value, {})) for name, value in queries.items()]
     return {"parameters": found} if found else {}
 
 
@@ -278,13 +270,13 @@ def _value(hint: Any, expected: Expected, notes: Notes, dotted: str) -> Schema: 
         return _object(kinds[0], expected, notes, f"{dotted}.")
     if kinds[0] is dt.datetime:
         return {"type": "string", **notes[dotted]}
-    words = [_WORDS[kind] for kind in kinds]
-    said = dict(notes.get(dotted, {}))
+    types = [_TYPES[kind] for kind in kinds]
+    schema = dict(notes.get(dotted, {}))
     enum = field_of(expected[dotted]).enum if dotted in expected else ()
     if enum:
-        said["enum"] = [*enum, None] if "null" in words else list(enum)
-        said["description"] = "The words that are known; another one is stored, and reported."
-    return {"type": words[0] if len(words) == 1 else words, **said}
+        schema["enum"] = [*enum, None] if "null" in types else list(enum)
+        schema["description"] = "The values that are known; another one is stored, and reported."
+    return {"type": types[0] if len(types) == 1 else types, **schema}
 
 
 # --- files -------------------------------------------------------------------------------------

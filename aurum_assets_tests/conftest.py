@@ -25,9 +25,10 @@ from aurum_assets.model.formats import sniff
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import logs, redaction
-from aurum_assets.resources.api import Credentials
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets.resources.credentials import Credentials
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import made, remade
@@ -47,12 +48,44 @@ def pytest_configure() -> None:
 
 
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
-PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "record_hash", "raw_sha256")
+PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "raw_sha256")
 
 
 def utc(text: str) -> dt.datetime:
     """``2026-07-20T17:20:00-04:00`` as an instant, UTC."""
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+
+
+class Timeline:
+    """A clock that only sleeping moves; a Redis is aged with it."""
+
+    def __init__(self, redis: RedisProcess | None = None, now: float = 1_760_000_000.0) -> None:
+        self.now, self.redis = now, redis
+        self.naps: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def instant(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self.now, dt.UTC)
+
+    def sleep(self, seconds: float) -> None:
+        if seconds:  # 0 asks only whether to go on
+            self.naps.append(seconds)
+        self.passes(seconds)
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+        if self.redis is not None:
+            self.redis.age(seconds)
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[list[float]]:
+        """The seconds that pass within, once they have passed."""
+        began = self.now
+        passed: list[float] = []
+        yield passed
+        passed.append(self.now - began)
 
 
 @dataclass
@@ -129,6 +162,12 @@ def configuration() -> Configuration:
 @pytest.fixture
 def clock() -> SetClock:
     return SetClock(NOON)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
 
 
 @pytest.fixture
@@ -314,7 +353,7 @@ def aurum(environment: dict[str, str]) -> Aurum:
     return run
 
 
-def said(result: Result) -> dict[str, Any]:
+def printed(result: Result) -> dict[str, Any]:
     """The one JSON document on standard output."""
     document: dict[str, Any] = json.loads(result.stdout)
     return document

@@ -1,4 +1,4 @@
-"""Every kind of alert fires where it should, is quiet elsewhere, is said once, ends, arrives."""
+"""Every kind of alert fires where it should, is quiet elsewhere, is sent once, ends, arrives."""
 
 import datetime as dt
 import hashlib
@@ -39,9 +39,9 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import redaction
 from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Incident, Severity
 from aurum_assets.resources.archive import Rejection
-from aurum_assets.resources.composition import alerts_of
+from aurum_assets.resources.composition import Resources, alerts_of
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources, Settings
+from aurum_assets.resources.settings import Settings
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, utc
@@ -50,7 +50,7 @@ from aurum_assets_tests.recordings import recording
 
 LOAD, DA, CTS, LMP = ISONE_SYSTEM_LOAD, ISONE_DA_LMP, MISO_CTS, ISONE_RT_LMP
 TODAY = "2026-07-21"
-TROUBLE = Incident("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", TODAY)
+INCIDENT = Incident("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", TODAY)
 MINUTE = dt.timedelta(minutes=1)
 spawn = multiprocessing.get_context("spawn")
 
@@ -73,11 +73,11 @@ def daemon_look(desk: Desk, *, after: dt.timedelta = dt.timedelta()) -> set[tupl
     return open_alerts(desk.resources)
 
 
-# --- what is said of one alert -------------------------------------------------------------------
+# --- what is sent of one alert -------------------------------------------------------------------
 
 
 class Heard:
-    """A receiver of topic ``aurum.alerts.v1``; down while told so."""
+    """A receiver of topic ``aurum.alerts.v1``; down while set so."""
 
     def __init__(self) -> None:
         self.documents: list[dict[str, Any]] = []
@@ -106,16 +106,16 @@ def alerts(tmp_path: Path, clock: SetClock, heard: Heard) -> Alerts:
     return Alerts(tmp_path / "a" / "alerts.sqlite", "prod", clock, events=heard)
 
 
-def test_a_trouble_is_said_once_however_often_it_is_seen(alerts: Alerts, heard: Heard) -> None:
+def test_an_incident_is_sent_once_however_often_it_is_seen(alerts: Alerts, heard: Heard) -> None:
     for _ in range(5):
-        alerts.raise_(TROUBLE)
+        alerts.raise_(INCIDENT)
         alerts.send()
     assert heard.notices == ["opened"]
     assert len(alerts.open) == 1
 
 
 def test_a_document_says_all_that_is_known(alerts: Alerts, heard: Heard) -> None:
-    alerts.raise_(TROUBLE)
+    alerts.raise_(INCIDENT)
     alerts.send()
     (document,) = heard.documents
     assert document == {
@@ -137,44 +137,44 @@ def test_a_document_says_all_that_is_known(alerts: Alerts, heard: Heard) -> None
     assert "aurum requeue" in document["what_to_do"]
 
 
-def test_a_trouble_that_stays_is_said_again_after_a_day_and_not_before(
+def test_an_incident_that_stays_is_sent_again_after_a_day_and_not_before(
     alerts: Alerts, heard: Heard, clock: SetClock
 ) -> None:
     for _ in range(50):
-        alerts.raise_(TROUBLE)
+        alerts.raise_(INCIDENT)
         alerts.send()
         clock.set(clock() + HOUR)
     assert heard.notices == ["opened", "reminder", "reminder"]
     assert len({d["alert_id"] for d in heard.documents}) == 1
 
 
-def test_its_end_is_said_and_the_next_one_is_another(
+def test_its_end_is_sent_and_the_next_one_is_another(
     alerts: Alerts, heard: Heard, clock: SetClock
 ) -> None:
-    alerts.raise_(TROUBLE)
+    alerts.raise_(INCIDENT)
     alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
     alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
     assert alerts.open == []
     clock.set(clock() + HOUR)
-    alerts.raise_(TROUBLE)
+    alerts.raise_(INCIDENT)
     alerts.send()
     assert heard.notices == ["opened", "recovered", "opened"]
     first, over, again = (d["alert_id"] for d in heard.documents)
     assert first == over != again
 
 
-def test_an_alert_says_what_was_seen_last_and_is_said_anew_once_it_is_an_error(
+def test_an_alert_says_what_was_seen_last_and_is_sent_anew_once_it_is_an_error(
     alerts: Alerts, heard: Heard
 ) -> None:
-    error = replace(TROUBLE, severity="ERROR", sentence="field Mw is gone", day="2026-07-22")
-    for trouble in (TROUBLE, replace(TROUBLE, sentence="two are new"), error, TROUBLE, error):
-        alerts.raise_(trouble)
+    error = replace(INCIDENT, severity="ERROR", sentence="field Mw is gone", day="2026-07-22")
+    for incident in (INCIDENT, replace(INCIDENT, sentence="two are new"), error, INCIDENT, error):
+        alerts.raise_(incident)
     later = replace(error, sentence="field Mw is a text", day="2026-07-23")
     alerts.raise_(later)
-    alerts.raise_(replace(TROUBLE, day="2026-07-23"))
+    alerts.raise_(replace(INCIDENT, day="2026-07-23"))
     alerts.send()
-    said = [(d["notice"], d["severity"], d["sentence"], d["day"]) for d in heard.documents]
-    assert said == [
+    notices = [(d["notice"], d["severity"], d["sentence"], d["day"]) for d in heard.documents]
+    assert notices == [
         ("opened", "WARN", "field Mw is new", TODAY),
         ("opened", "ERROR", "field Mw is gone", "2026-07-22"),
     ]
@@ -187,10 +187,10 @@ def test_troubles_of_other_kinds_datasets_and_subjects_are_alerts_of_their_own(
     alerts: Alerts,
 ) -> None:
     for other in (
-        TROUBLE,
-        replace(TROUBLE, kind="check_error"),
-        replace(TROUBLE, dataset=CTS.key),
-        replace(TROUBLE, subject="volume"),
+        INCIDENT,
+        replace(INCIDENT, kind="check_error"),
+        replace(INCIDENT, dataset=CTS.key),
+        replace(INCIDENT, subject="volume"),
     ):
         alerts.raise_(other)
     assert len(alerts.open) == 4
@@ -200,7 +200,7 @@ def test_around_midnight_a_good_today_does_not_end_the_alert_of_a_bad_yesterday(
     alerts: Alerts, heard: Heard, clock: SetClock
 ) -> None:
     for _ in range(4):
-        alerts.raise_(TROUBLE)
+        alerts.raise_(INCIDENT)
         alerts.settle("drift", LOAD.key, "schema_drift", "2026-07-22")
         clock.set(clock() + 5 * MINUTE)
     alerts.settle("drift", LOAD.key, "schema_drift", "2026-07-20")  # a backfill says nothing of it
@@ -215,7 +215,7 @@ def test_a_receiver_that_is_down_hears_everything_later_in_order(
     alerts: Alerts, heard: Heard, clock: SetClock
 ) -> None:
     heard.down = True
-    alerts.raise_(TROUBLE)
+    alerts.raise_(INCIDENT)
     alerts.send()
     alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
     alerts.send()
@@ -232,7 +232,7 @@ def test_what_nobody_takes_for_a_week_is_dropped_with_a_word_in_the_log(
     alerts: Alerts, heard: Heard, clock: SetClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard.down = True
-    alerts.raise_(TROUBLE)
+    alerts.raise_(INCIDENT)
     clock.set(clock() + 8 * DAY)
     alerts.send()
     assert alerts.waiting == 0
@@ -254,20 +254,20 @@ class Killed:
 
 def _raise_and_die(path: Path, heard: Path) -> None:
     alerts = Alerts(path, "prod", lambda: NOON, events=Killed(heard))
-    alerts.raise_(TROUBLE)
+    alerts.raise_(INCIDENT)
     alerts.send()
 
 
 def test_a_kill_while_sending_repeats_the_alert_under_its_id(
     tmp_path: Path, heard: Heard, clock: SetClock
 ) -> None:
-    path, said = tmp_path / "alerts.sqlite", tmp_path / "said"
-    killed = spawn.Process(target=_raise_and_die, args=(path, said))
+    path, sent = tmp_path / "alerts.sqlite", tmp_path / "sent"
+    killed = spawn.Process(target=_raise_and_die, args=(path, sent))
     killed.start()
     killed.join()
     assert killed.exitcode == -signal.SIGKILL
     Alerts(path, "prod", clock, events=heard).send()
-    assert [d["alert_id"] for d in heard.documents] == said.read_text().split()
+    assert [d["alert_id"] for d in heard.documents] == sent.read_text().split()
 
 
 # --- the webhook ---------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def texts(httpserver: HTTPServer) -> list[str]:
 
 def test_a_webhook_is_told_in_slacks_words(hooked: Desk, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/services/T0/B0/canary-webhook", "POST").respond_with_data("ok")
-    hooked.resources.alerts.raise_(TROUBLE)
+    hooked.resources.alerts.raise_(INCIDENT)
     ingest.send(hooked.resources)
     hooked.resources.alerts.settle("drift", LOAD.key, "schema_drift", TODAY)
     ingest.send(hooked.resources)
@@ -308,12 +308,12 @@ def test_a_webhook_that_refuses_is_told_at_a_later_look(
     address = "/services/T0/B0/canary-webhook"
     httpserver.expect_ordered_request(address).respond_with_data("no", status)
     httpserver.expect_ordered_request(address).respond_with_data("ok")
-    hooked.resources.alerts.raise_(TROUBLE)
+    hooked.resources.alerts.raise_(INCIDENT)
     ingest.send(hooked.resources)
     assert hooked.resources.alerts.waiting == 1
-    said = caplog.text
-    assert f"it answered {status}" in said
-    assert "canary" not in said
+    logged = caplog.text
+    assert f"it answered {status}" in logged
+    assert "canary" not in logged
     ingest.send(hooked.resources)
     assert hooked.resources.alerts.waiting == 0
 
@@ -323,7 +323,7 @@ def test_a_webhook_that_is_not_there_holds_up_nothing_and_is_told_later(
 ) -> None:
     gone = SecretStr("http://127.0.0.1:1/canary-webhook")
     down = remade(hooked.resources, webhook_url=gone, environment="dev")
-    down.alerts.raise_(TROUBLE)
+    down.alerts.raise_(INCIDENT)
     ingest.send(down)
     assert "an alert waits for its receiver" in caplog.text
     assert "canary" not in caplog.text
@@ -346,7 +346,7 @@ def test_a_webhook_that_drips_is_cut_after_seconds(
     monkeypatch.setattr(module, "_SECONDS", 0.3)
     httpserver.expect_request("/services/T0/B0/canary-webhook").respond_with_handler(drip)
     for subject in ("one", "two", "three"):
-        hooked.resources.alerts.raise_(replace(TROUBLE, subject=subject))
+        hooked.resources.alerts.raise_(replace(INCIDENT, subject=subject))
     began = time.monotonic()
     ingest.send(hooked.resources)
     assert time.monotonic() - began < 2, "one timeout a look, however much waits"
@@ -355,7 +355,7 @@ def test_a_webhook_that_drips_is_cut_after_seconds(
 
 def test_no_secret_is_in_an_alert(alerts: Alerts, heard: Heard) -> None:
     redaction.know(["canary-of-redis"])
-    alerts.raise_(replace(TROUBLE, sentence="redis://:canary-of-redis@cache went away"))
+    alerts.raise_(replace(INCIDENT, sentence="redis://:canary-of-redis@cache went away"))
     alerts.send()
     assert "canary" not in json.dumps(heard.documents) + str(alerts.open)
 
@@ -377,7 +377,7 @@ def test_a_lake_out_of_reach_is_an_alert_and_holds_up_no_other(
     lake = Lake({**held, **nowhere, **keys, "warehouse": "s3://lake"}, patience=0.1)
     live_desk.resources.lake = lake  # a cached property, put in its place
     live_desk.resources.alerts._events = heard  # noqa: SLF001  a receiver
-    live_desk.resources.alerts.raise_(replace(TROUBLE, kind="late_feed"))
+    live_desk.resources.alerts.raise_(replace(INCIDENT, kind="late_feed"))
     ingest.look(live_desk.resources, DATASETS)
     lake.catalog.close()
     (lost,) = [a for a in live_desk.resources.alerts.open if a.kind == "degraded"]
@@ -396,7 +396,7 @@ def test_what_cannot_be_measured_stops_no_judging_and_no_sending(
 
     monkeypatch.setattr(watch, "measure", broken)
     desk.resources.alerts._events = heard  # noqa: SLF001  a receiver
-    desk.resources.alerts.raise_(replace(TROUBLE, kind="breaker_open"))
+    desk.resources.alerts.raise_(replace(INCIDENT, kind="breaker_open"))
     with pytest.raises(ZeroDivisionError):
         ingest.look(desk.resources, DATASETS)
     assert heard.notices == ["opened", "recovered"]
@@ -496,7 +496,7 @@ def test_a_day_that_no_beat_brought_since_the_pause_is_late_once_repairs_had_the
 def test_what_answers_for_now_only_is_late_only_if_a_beat_was_missed(live_desk: Desk) -> None:
     places = next(d for d in DATASETS if d.key == "isone_locations")
     bring(live_desk, places, TODAY, "now")
-    live_desk.clock.set(utc("2026-07-22T08:00:00-04:00"))  # after the beat of 06:30
+    live_desk.clock.set(utc("2026-07-22T08:00:00-04:00"))  # after the tick of 06:30
     for _ in range(3):
         assert look(live_desk, after=8 * HOUR) == set(), "nobody can ask for the 22nd any more"
     bring(live_desk, places, "2026-07-23", "now")
@@ -660,12 +660,6 @@ def test_a_broker_that_takes_nothing_is_told_after_ten_minutes_until_it_does(des
 # --- Dagster's runs and checks -------------------------------------------------------------------
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
 class Ticks:
     """A sensor, evaluated time after time as the daemon would."""
 
@@ -674,7 +668,7 @@ class Ticks:
         self._sensor = made[sensor]
         self._home, self._instance = desk.resources, instance
         self.cursor: str | None = None
-        self.said: str | None = None
+        self.skip_message: str | None = None
         self.reported: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
 
     def __call__(self) -> list[Alert]:
@@ -686,7 +680,7 @@ class Ticks:
         done = self._sensor.evaluate_tick(context)
         errors = [r.error for r in done.dagster_run_reactions or () if r.error]
         assert not errors
-        self.cursor, self.said = done.cursor, done.skip_message
+        self.cursor, self.skip_message = done.cursor, done.skip_message
         self.reported = [
             e
             for e in done.asset_events or ()
@@ -761,7 +755,7 @@ def test_a_failed_run_that_is_run_again_by_itself_or_of_the_demo_is_not_told(
 
 @pytest.fixture
 def evaluated(instance: dg.DagsterInstance) -> Callable[..., None]:
-    """A run that said of a check what it is told to."""
+    """A run whose check has the result that the test gives."""
 
     def say(
         check: str,
@@ -883,14 +877,14 @@ def test_the_watch_tells_of_late_feeds_and_says_so_in_its_tick(
 def health_checks(instance: dg.DagsterInstance) -> dict[str, tuple[bool, str | None]]:
     """What the UI shows of each check: whether it passed, and its description."""
     keys = [dg.AssetCheckKey(HEALTH, kind) for kind in KINDS]
-    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    said = {}
-    for key, record in found.items():
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    found = {}
+    for key, record in records.items():
         assert record.event is not None
         assert record.event.dagster_event is not None
         evaluation = record.event.dagster_event.asset_check_evaluation_data
-        said[key.name] = (evaluation.passed, evaluation.description)
-    return said
+        found[key.name] = (evaluation.passed, evaluation.description)
+    return found
 
 
 def test_health_is_red_while_an_alert_is_open_and_says_what_it_is(
@@ -899,18 +893,18 @@ def test_health_is_red_while_an_alert_is_open_and_says_what_it_is(
     watch = Ticks(live_desk, instance, "watch")
     bring(live_desk, LOAD, TODAY, "now")
     watch()
-    assert watch.said == "no alert is open"
+    assert watch.skip_message == "no alert is open"
     quiet = dict.fromkeys(KINDS, (True, "no alert of this kind is open"))
     assert health_checks(instance) == quiet
     live_desk.clock.set(NOON + HOUR)
     (late,) = watch()
-    assert watch.said == f"1 alert is open: late_feed {LOAD.key}"
-    said = f"{LOAD.key}: {late.sentence}"
-    assert health_checks(instance) == quiet | {"late_feed": (False, said)}
+    assert watch.skip_message == f"1 alert is open: late_feed {LOAD.key}"
+    sentence = f"{LOAD.key}: {late.sentence}"
+    assert health_checks(instance) == quiet | {"late_feed": (False, sentence)}
     made = instance.get_latest_materialization_event(HEALTH)
     assert made is not None
     assert made.asset_materialization is not None
-    assert made.asset_materialization.description == watch.said
+    assert made.asset_materialization.description == watch.skip_message
     assert made.asset_materialization.metadata["open_alerts"].value == 1
     table = made.asset_materialization.metadata["alerts"].value
     assert isinstance(table, dg.TableMetadataValue)
@@ -923,7 +917,7 @@ def test_health_is_red_while_an_alert_is_open_and_says_what_it_is(
 def test_health_is_as_bad_as_the_worst_alert_and_shows_the_first_five(desk: Desk) -> None:
     for n in range(7):
         severity: Severity = "ERROR" if n == 6 else "WARN"
-        desk.resources.alerts.raise_(replace(TROUBLE, subject=f"check {n}", severity=severity))
+        desk.resources.alerts.raise_(replace(INCIDENT, subject=f"check {n}", severity=severity))
     (made, *checks), _ = events_of(desk.resources.alerts.open, None, NOON)
     assert made.description == (
         f"7 alerts are open: {', '.join([f'drift {LOAD.key}'] * 5)} and 2 more"
@@ -946,10 +940,10 @@ def test_health_is_reported_when_it_changes_else_once_an_hour_or_a_day(desk: Des
         return found, before
 
     assert reports(None, 2 * 288)[0] == [0, 288], "once a day while none is open"
-    desk.resources.alerts.raise_(TROUBLE)
+    desk.resources.alerts.raise_(INCIDENT)
     found, before = reports(None, 288)
     assert found == [n * 12 for n in range(24)], "once an hour while one is"
-    desk.resources.alerts.raise_(replace(TROUBLE, severity="ERROR"))
+    desk.resources.alerts.raise_(replace(INCIDENT, severity="ERROR"))
     assert reports(before, 1)[0] == [0], "it is worse now"
 
 
@@ -962,8 +956,8 @@ def test_what_health_shows_is_no_alert_itself(
     job = dg.define_asset_job("by_hand", dg.AssetSelection.checks_for_assets(HEALTH))
     whole = dg.Definitions.merge(build(live_desk.resources), dg.Definitions(jobs=[job]))
     result = whole.resolve_job_def("by_hand").execute_in_process(instance=instance)
-    said = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
-    assert said == {kind: kind != "late_feed" for kind in KINDS}
+    passed = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+    assert passed == {kind: kind != "late_feed" for kind in KINDS}
     found = Ticks(live_desk, instance, "check_alerts")()
     assert [a.kind for a in found] == ["late_feed"]
 

@@ -24,7 +24,7 @@ import trustme
 from pydantic import SecretStr
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Endpoint, Feed, Limit, Operator, OperatorConfig
+from aurum_assets.model.dataset import Endpoint, Feed, OperatorConfig
 from aurum_assets.model.errors import (
     ConfigError,
     NotYetPublished,
@@ -32,16 +32,17 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from aurum_assets.model.operator import Basic, Bearer, HeaderKey
-from aurum_assets.resources.api import Answer, ApiClient, Credentials
+from aurum_assets.model.operator import Basic, Bearer, HeaderKey, Limit, Operator
+from aurum_assets.resources.api import Answer, ApiClient
+from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.state import SqliteState, State
+from aurum_assets_tests.conftest import Timeline
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
-    from aurum_assets_tests.servers.redis import RedisProcess
 
 pytestmark = pytest.mark.filterwarnings("error")
 spawn = multiprocessing.get_context("spawn")
@@ -158,31 +159,6 @@ def operator(operators: Callable[..., Server]) -> Server:
     return operators()
 
 
-class Timeline:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_760_000_000.0
-        self.naps: list[float] = []
-        self.redis: RedisProcess | None = None
-
-    def __call__(self) -> float:
-        return self.now
-
-    def instant(self) -> dt.datetime:
-        return dt.datetime.fromtimestamp(self.now, dt.UTC)
-
-    def sleep(self, seconds: float) -> None:
-        if seconds:  # 0 asks only whether to go on
-            self.naps.append(seconds)
-        self.passes(seconds)
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
-        if self.redis is not None:
-            self.redis.age(seconds)
-
-
 @dataclass
 class Desk:
     """One machine: its clock and shared state; clients of it stand for its processes."""
@@ -191,7 +167,7 @@ class Desk:
     operator: Server
     line: Timeline = field(default_factory=Timeline)
     open: list[ApiClient] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
 
     @property
     def here(self) -> SqliteState:
@@ -231,7 +207,7 @@ class Desk:
             clock=self.line.instant,
             sleep=self.line.sleep,
             jitter=lambda ceiling: ceiling,
-            tell=self.told.append,
+            report=self.reports.append,
         )
         self.open.append(client)
         return client
@@ -384,32 +360,32 @@ def test_a_base_address_with_a_password_is_refused_without_being_shown(tmp_path:
     assert "hunter2" not in str(caught.value)
 
 
-# What is told of waits
+# What is reported of waits
 
 
 def test_a_wait_for_the_limit_is_told_each_second_and_then_what_is_asked(desk: Desk) -> None:
     desk.operator.will("/a", says())
     client = desk.client(limits=(Limit(1, 5),))
     client.fetch("ds", now(A))
-    assert desk.told == []
+    assert desk.reports == []
     client.fetch("ds", now(A))
     waits = [f"waiting for the limit: next request in {n} s" for n in (6, 5, 4, 3, 2, 1)]
-    assert desk.told == [*waits, "asking a"]
+    assert desk.reports == [*waits, "asking a"]
 
 
 def test_a_pause_that_the_operator_asks_for_is_told_as_one(desk: Desk) -> None:
     desk.operator.will("/a", says(503, Retry_After="60"), says())
     desk.client().fetch("ds", now(A))
     asked = "paused after a 429 or Retry-After: next request in"
-    assert desk.told[:2] == [f"{asked} 59 s", f"{asked} 58 s"]
-    assert desk.told[-1] == "asking a"
+    assert desk.reports[:2] == [f"{asked} 59 s", f"{asked} 58 s"]
+    assert desk.reports[-1] == "asking a"
 
 
 def test_the_pause_before_another_try_is_told_with_its_reason(desk: Desk) -> None:
     desk.operator.will("/a", *[says(503)] * 3, says())
     desk.client(attempts=4).fetch("ds", now(A))
     found = [f"it answered 503: next try in {n} s (4 of 4)" for n in (4, 3)]
-    assert desk.told == found, "those of 1 and 2 s are none to speak of"
+    assert desk.reports == found, "those of 1 and 2 s are not worth a report"
 
 
 # Refusals and fallback
@@ -605,7 +581,9 @@ def test_silence_is_cut_at_the_read_timeout_and_asked_again(desk: Desk) -> None:
 
 
 CUT = [
-    pytest.param(says(body=b'{"a": 1', Content_Length="80"), b'{"a": 1', id="shorter than said"),
+    pytest.param(
+        says(body=b'{"a": 1', Content_Length="80"), b'{"a": 1', id="shorter than its header"
+    ),
     pytest.param(says(body=b'{"a": [1, 2'), b'{"a": [1, 2', id="no closing bracket"),
     pytest.param(says(body=b""), b"", id="empty"),
     pytest.param(says(body=b" \n"), b" \n", id="blank"),
@@ -911,7 +889,7 @@ def _probe(folder: Path, config: OperatorConfig, out: "Queue[str]") -> None:
             out.put("answered")
 
 
-def test_of_four_processes_exactly_one_probes_a_half_open_source(
+def test_of_four_processes_exactly_one_probes_a_half_open_breaker(
     tmp_path: Path, operator: Server
 ) -> None:
     others_are_refused = threading.Event()

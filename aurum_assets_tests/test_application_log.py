@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.test_logs import CANARIES, WITHIN
@@ -50,7 +50,7 @@ for name in names:
         plain.exception("failed again")
         for library in ("httpx", "botocore.auth", "application"):
             logging.getLogger(library).exception("GET %s", "https://host/" + secret)
-    logging.getLogger("botocore.auth").debug("x-amz-security-token:never-told\\nhost:x")
+    logging.getLogger("botocore.auth").debug("x-amz-security-token:never-shown\\nhost:x")
     logging.getLogger("application").info("mine is %s", "token=mine")
 """
 ODD = """
@@ -92,7 +92,7 @@ def run(program: str, *arguments: str, **environment: str) -> tuple[str, str]:
 
 
 @pytest.fixture
-def told(tmp_path: Path, market: Running) -> dict[str, str]:
+def environment(tmp_path: Path, market: Running) -> dict[str, str]:
     """An environment in which the operator fails once, and a key of config has its old name."""
     config = tmp_path / "config"
     config.mkdir()
@@ -110,8 +110,8 @@ def told(tmp_path: Path, market: Running) -> dict[str, str]:
     }
 
 
-def test_an_application_without_logging_hears_nothing(told: dict[str, str]) -> None:
-    assert run(COLLECT, **told) == ("", "")
+def test_an_application_without_logging_hears_nothing(environment: dict[str, str]) -> None:
+    assert run(COLLECT, **environment) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_an_application_without_logging_hears_nothing(told: dict[str, str]) -> N
     ],
 )
 def test_an_application_hears_us_at_its_level_in_its_format_and_stdout_is_its_own(
-    told: dict[str, str], level: str, heard: list[str], not_heard: list[str]
+    environment: dict[str, str], level: str, heard: list[str], not_heard: list[str]
 ) -> None:
-    out, err = run(COLLECT, level, **told)
+    out, err = run(COLLECT, level, **environment)
     assert out == ""
     assert [words for words in heard if words not in err] == []
     assert [words for words in not_heard if words in err] == []
@@ -158,9 +158,9 @@ def test_no_secret_is_in_a_line_an_argument_an_extra_field_or_a_traceback_of_an_
     assert "canary" not in err.lower()
     assert [name for name in names if environment[name] in err] == []
     assert "x-amz-security-token:***" in err
-    assert "never-told" not in err
+    assert "never-shown" not in err
     assert err.count("'password': '***'") == len(names) + 2
-    assert "mine is token=mine" in err, "an application's own words are its own"
+    assert "mine is token=mine" in err, "an application's own text stays"
 
 
 def test_an_object_that_cannot_be_written_raises_in_no_log_of_an_application(

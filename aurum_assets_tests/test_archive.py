@@ -1,4 +1,4 @@
-"""The archive keeps every byte once, under the day that it speaks of, and never changes it.
+"""The archive keeps every byte once, under the day that it names, and never changes it.
 
 The same claims for a folder and for S3. What only S3 can do wrong is in ``test_s3``.
 """
@@ -37,8 +37,8 @@ from aurum_assets.resources.archive import (
     seal_of,
     sealed,
 )
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.objects import Folder, bounded_client
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import READABLE, Recording, recording
@@ -527,7 +527,7 @@ def test_an_answer_takes_one_look_at_the_day(desk: Desk) -> None:
     assert len(looks) == 4
 
 
-def test_force_archives_even_what_was_said_before(desk: Desk) -> None:
+def test_force_archives_even_what_was_archived_before(desk: Desk) -> None:
     desk.take(LOAD, LOADS[0])
     assert desk.take(LOAD, LOADS[0], at=minutes(desk, 5), force=True).outcome == "stored"
     assert desk.resources.archive.size(LOAD.archive_name)[0] == 2
@@ -659,10 +659,10 @@ def test_an_edited_envelope_is_damage_on_every_store(desk: Desk, behind: Behind)
 
 def test_a_seal_is_the_same_at_each_put_and_any_gunzip_reads_it(desk: Desk) -> None:
     path = loaded(desk)
-    packed, words = desk.resources.archive.store.get(path)
-    assert seal_of(packed) == digest_of(words)
+    packed, metadata = desk.resources.archive.store.get(path)
+    assert seal_of(packed) == digest_of(metadata)
     plain = gzip.compress(LOADS[0], compresslevel=6, mtime=0)
-    assert sealed(plain, words) == packed
+    assert sealed(plain, metadata) == packed
     done = subprocess.run(["gzip", "-dc"], input=packed, capture_output=True, check=True)  # noqa: S607  gzip of the PATH
     assert done.stdout == LOADS[0]
 
@@ -670,8 +670,8 @@ def test_a_seal_is_the_same_at_each_put_and_any_gunzip_reads_it(desk: Desk) -> N
 def test_long_words_that_lie_beside_an_object_are_sealed_too(resources: Resources) -> None:
     long = envelope(filters={"name": "x" * 3000})
     stored = resources.archive.put("isone_rt_lmp", long, BODY)
-    packed, words = resources.archive.store.get(stored.path)
-    assert seal_of(packed) == digest_of(words)
+    packed, metadata = resources.archive.store.get(stored.path)
+    assert seal_of(packed) == digest_of(metadata)
     assert resources.archive.snapshot("isone_rt_lmp", long.day, long.identifier).body == BODY
 
 

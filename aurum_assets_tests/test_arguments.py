@@ -17,7 +17,7 @@ LISTED = "`aurum status` lists them"
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("text", "meant"),
     [
         ("2026-11-27T12:00Z", NOON),
         ("2026-11-27T12:00:00.000Z", NOON),
@@ -39,14 +39,14 @@ LISTED = "`aurum status` lists them"
     ],
 )
 def test_an_instant_is_understood_in_its_usual_forms(
-    said: str | dt.date, meant: dt.datetime
+    text: str | dt.date, meant: dt.datetime
 ) -> None:
-    assert instant_of(said, NOW) == meant
-    assert instant_of(said, NOW).tzinfo is dt.UTC
+    assert instant_of(text, NOW) == meant
+    assert instant_of(text, NOW).tzinfo is dt.UTC
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "11/27/2026",
         "2026-02-30",
@@ -58,9 +58,9 @@ def test_an_instant_is_understood_in_its_usual_forms(
         "",
     ],
 )
-def test_another_is_refused_with_examples_that_are_understood(said: str) -> None:
+def test_another_is_refused_with_examples_that_are_understood(text: str) -> None:
     with pytest.raises(ValueError, match="is not an instant") as refused:
-        instant_of(said)
+        instant_of(text)
     instant, day = re.findall(r"2026-07-20\S*(?=,| for)", str(refused.value))
     assert instant_of(instant) == dt.datetime(2026, 7, 20, 12, tzinfo=dt.UTC)
     assert instant_of(day) == dt.datetime.combine(dt.date(2026, 7, 20), dt.time.max, dt.UTC)
@@ -77,8 +77,8 @@ def test_a_dataset_goes_by_its_name_with_and_without_its_operator(key: str) -> N
     first = next(k for k in KEYS if k.partition("_")[2] == short)
     whole = [key, f"market.{key}", key.upper()]
     assert {named(text, KEYS, "dataset", LISTED) for text in whole} == {key}
-    said = [short, short.replace("_", "-")]
-    assert {named(text, KEYS, "dataset", LISTED) for text in said} == {first}
+    forms = [short, short.replace("_", "-")]
+    assert {named(text, KEYS, "dataset", LISTED) for text in forms} == {first}
 
 
 def test_a_short_name_that_two_operators_have_stays_that_of_the_first() -> None:
@@ -90,7 +90,7 @@ def test_a_short_name_that_two_operators_have_stays_that_of_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "near"),
+    ("name", "near"),
     [
         ("rt_lpm", "; did you mean isone_rt_lmp? "),
         ("isone_rt_lpm", "; did you mean isone_rt_lmp? "),
@@ -103,7 +103,7 @@ def test_a_short_name_that_two_operators_have_stays_that_of_the_first() -> None:
         ("", ". "),
     ],
 )
-def test_a_wrong_name_is_answered_with_the_near_ones(said: str, near: str) -> None:
+def test_a_wrong_name_is_answered_with_the_near_ones(name: str, near: str) -> None:
     with pytest.raises(ValueError, match="no dataset") as refused:
-        named(said, LIKE_NO_OTHER, "dataset", LISTED)
-    assert str(refused.value) == f"no dataset {said!r}{near}{LISTED}"
+        named(name, LIKE_NO_OTHER, "dataset", LISTED)
+    assert str(refused.value) == f"no dataset {name!r}{near}{LISTED}"

@@ -13,7 +13,7 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets_tests.proofs import samples
-from benchmarks import day, figures, floor, parsers, peer, scheduled
+from benchmarks import day, figures, floor, parsers, peer, queries, scheduled
 from benchmarks.figures import Figure
 from benchmarks.measure import BenchmarkFailed, Clock, Spent, alternate, import_all, process
 from benchmarks.prepare import Sizes, prepare
@@ -56,6 +56,17 @@ def test_every_tick_is_merged_once_and_counted(prepared: Path, tmp_path: Path) -
     assert found["C merge of a tick, mean with compaction"].measured == pytest.approx(
         text["seconds"] / 30
     )
+
+
+def test_every_query_finds_its_days(prepared: Path, tmp_path: Path) -> None:
+    found = queries.queries(prepared, tmp_path / "home", days=40)["queries"]
+    rows = {name: of["rows"] for name, of in found.items()}
+    a_day = rows["a day of all locations, polars"]
+    assert a_day == rows["a day of all locations, duckdb"] == DAY_ROWS
+    for how in ("polars", "best", "duckdb"):
+        assert rows[f"a hub's year, {how}"] == 40 * 288
+        assert rows[f"a hub's month, {how}"] == 30 * 288
+    assert len(figures.query_figures(found)) == len(found) + 1
 
 
 def test_every_parser_is_measured_on_as_many_records_beside_its_floor() -> None:
@@ -113,7 +124,7 @@ def test_rounds_alternate_and_the_first_does_not_count() -> None:
     assert [s.seconds for s in found["b"]] == [2, 2]
 
 
-def test_a_missed_target_is_said() -> None:
+def test_a_missed_target_is_reported() -> None:
     found = [Figure("slow", 2, "s", 1), Figure("fast", 1, "s", 1), Figure("absent", None, "s", 1)]
     lines = figures.table(found)
     assert [line.split("  ")[-1].split()[-1] for line in lines[1:3]] == ["missed", "ok"]

@@ -16,8 +16,9 @@ import pytest
 from aurum_assets.model.errors import ConfigError, LakeUnreachable
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import catalog as catalogs
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.settings import open_resources
 from aurum_assets_tests.servers.aws import CREDENTIALS, aws_server
 from aurum_assets_tests.servers.rest import rest_catalog
 from aurum_assets_tests.servers.s3 import S3Server
@@ -71,7 +72,7 @@ def test_postgres_is_spoken_to_by_psycopg2_with_bounded_waits(
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("warehouse", "found"),
     [
         ("s3://lake/tables/", "s3://lake/tables"),
         ("file:///data/lake", "file:///data/lake"),
@@ -79,13 +80,13 @@ def test_postgres_is_spoken_to_by_psycopg2_with_bounded_waits(
     ],
 )
 def test_the_warehouse_may_lie_elsewhere(
-    environment: pytest.MonkeyPatch, said: str, found: str
+    environment: pytest.MonkeyPatch, warehouse: str, found: str
 ) -> None:
     uri = "postgresql://me@db/lake"
-    given = {"URI": uri, "WAREHOUSE": said, "AURUM_S3_REGION": "us-east-2"}
+    given = {"URI": uri, "WAREHOUSE": warehouse, "AURUM_S3_REGION": "us-east-2"}
     properties = opened(environment, **given).lake.configured
     assert properties["warehouse"] == found
-    assert properties.get("s3.region") == ("us-east-2" if "s3:" in said else None)
+    assert properties.get("s3.region") == ("us-east-2" if "s3:" in warehouse else None)
 
 
 def test_an_address_of_http_is_a_rest_catalog_and_its_credentials_are_properties(
@@ -132,12 +133,12 @@ def test_glue_takes_region_and_profile_of_aws(environment: pytest.MonkeyPatch) -
 def test_a_wrong_or_half_catalog_is_one_sentence_that_names_the_variable_and_no_secret(
     environment: pytest.MonkeyPatch, given: dict[str, str], named: str, expected: str
 ) -> None:
-    with pytest.raises(ConfigError) as said:
+    with pytest.raises(ConfigError) as caught:
         opened(environment, **given)
-    text = str(said.value)
+    text = str(caught.value)
     assert f"AURUM_CATALOG_{named}" in text
     assert expected in text
-    assert SECRET not in "".join(traceback.format_exception(said.value))
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 # --- Glue ----------------------------------------------------------------------------------------
@@ -222,10 +223,10 @@ def on_s3(s3: S3Server, tmp_path: Path) -> Iterator[Lake]:
 def test_a_warehouse_out_of_reach_is_waited_for_and_then_one_sentence(
     on_s3: Lake, s3: S3Server, look: str
 ) -> None:
-    said = (
+    sentence = (
         r"^market\.isone_system_load\w*: the lake's warehouse \(s3://\w+/tables\) was out of reach"
     )
-    with s3.out_of_reach(), pytest.raises(LakeUnreachable, match=said) as lost:
+    with s3.out_of_reach(), pytest.raises(LakeUnreachable, match=sentence) as lost:
         LOOKS[look](on_s3)
     assert "\n" not in str(lost.value)
     assert loads(on_s3) == [10, 20]
@@ -296,8 +297,8 @@ def test_two_writers_over_rest_lose_nothing(
 
         def write(who: int) -> int:
             lake = Lake(properties)
-            said = [lake.merge(TABLE, frame({10 * who + n: float(n)})) for n in range(5)]
-            return sum(merged.new for merged in said)
+            merges = [lake.merge(TABLE, frame({10 * who + n: float(n)})) for n in range(5)]
+            return sum(merged.new for merged in merges)
 
         with ThreadPoolExecutor(2) as pool:
             assert list(pool.map(write, range(2))) == [5, 5]

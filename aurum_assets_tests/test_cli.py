@@ -14,7 +14,7 @@ import pytest
 
 from aurum_assets.cli import COMMANDS, main
 from aurum_assets.operators import DATASETS
-from aurum_assets_tests.conftest import NOON, Aurum, said
+from aurum_assets_tests.conftest import NOON, Aurum, printed
 from aurum_assets_tests.recordings import Recording, recording
 
 LMP = "isone_rt_lmp"
@@ -117,7 +117,7 @@ def test_load_says_what_was_archived_stored_quarantined_and_rejected(
 ) -> None:
     result = aurum("load", "--dataset", LMP, "--json", payload)
     assert result.exit_code == 0, result.output
-    document = said(result)
+    document = printed(result)
     assert {n: document[n] for n in ("dataset", "archived", "duplicates", "stored")} == {
         "dataset": LMP,
         "archived": 1,
@@ -156,7 +156,11 @@ def test_a_file_again_is_a_duplicate_and_still_well(aurum: Aurum, payload: Path)
     aurum("load", "--dataset", LMP, payload)
     result = aurum("load", "--dataset", LMP, "--json", payload)
     assert result.exit_code == 0
-    assert (said(result)["archived"], said(result)["duplicates"], said(result)["stored"]) == (
+    assert (
+        printed(result)["archived"],
+        printed(result)["duplicates"],
+        printed(result)["stored"],
+    ) == (
         0,
         1,
         0,
@@ -169,8 +173,8 @@ def test_gzipped_and_xml_files_are_taken_as_they_are(aurum: Aurum, tmp_path: Pat
     xml = file(tmp_path, recording("isone_rt_lmp", "live", "spring", "xml"), "spring.xml")
     result = aurum("load", "--dataset", LMP, "--json", packed, xml)
     assert result.exit_code == 0, result.output
-    assert (said(result)["archived"], said(result)["stored"]) == (2, 9)
-    assert [f["day"] for f in said(result)["files"]] == ["2026-07-20", "2024-03-10"]
+    assert (printed(result)["archived"], printed(result)["stored"]) == (2, 9)
+    assert [f["day"] for f in printed(result)["files"]] == ["2026-07-20", "2024-03-10"]
 
 
 def rows(environment: dict[str, str], dataset: str = LMP) -> list[dict[str, Any]]:
@@ -203,7 +207,7 @@ def test_without_options_finality_is_prelim_and_the_fetch_is_the_files_time(
 def test_the_day_option_counts_where_the_content_says_none(aurum: Aurum, tmp_path: Path) -> None:
     empty = file(tmp_path, recording("isone_rt_lmp", "live", "empty"))
     result = aurum("load", "--dataset", LMP, "--day", "2026-07-19", "--json", empty)
-    assert said(result)["files"][0]["day"] == "2026-07-19"
+    assert printed(result)["files"][0]["day"] == "2026-07-19"
     assert result.exit_code == 0
 
 
@@ -214,10 +218,10 @@ def test_broken_records_are_exit_code_3_and_their_siblings_are_stored(
     path.write_bytes(ORDINARY.body.replace(b"39.16", b"40.16"))
     result = aurum("load", "--dataset", LMP, "--json", path)
     assert result.exit_code == 3
-    assert (said(result)["stored"], said(result)["quarantined"]) == (4, 1)
-    words = aurum("load", "--dataset", LMP, path)
-    assert words.exit_code == 3
-    assert "ERROR lmp_arithmetic 2026-07-20: 1 record was quarantined" in words.stdout
+    assert (printed(result)["stored"], printed(result)["quarantined"]) == (4, 1)
+    text = aurum("load", "--dataset", LMP, path)
+    assert text.exit_code == 3
+    assert "ERROR lmp_arithmetic 2026-07-20: 1 record was quarantined" in text.stdout
 
 
 def test_bytes_that_nobody_can_read_are_exit_code_3_and_kept(
@@ -226,7 +230,7 @@ def test_bytes_that_nobody_can_read_are_exit_code_3_and_kept(
     path = file(tmp_path, recording("isone_rt_lmp", "live", "malformed"))
     result = aurum("load", "--dataset", LMP, "--json", path)
     assert result.exit_code == 3
-    document = said(result)
+    document = printed(result)
     assert (document["archived"], document["rejected"]) == (0, 1)
     assert "the bytes are not JSON" in document["rejected_because"][0]
     kept = Path(environment["AURUM_HOME"]) / "archive" / document["files"][0]["object"]
@@ -240,7 +244,11 @@ def test_one_bad_file_does_not_hold_up_the_others(
     bad = file(tmp_path, recording("isone_rt_lmp", "live", "malformed"), "bad.json")
     result = aurum("load", "--dataset", LMP, "--json", bad, payload)
     assert result.exit_code == 3
-    assert (said(result)["archived"], said(result)["stored"], said(result)["rejected"]) == (1, 5, 1)
+    assert (
+        printed(result)["archived"],
+        printed(result)["stored"],
+        printed(result)["rejected"],
+    ) == (1, 5, 1)
 
 
 # --- status --------------------------------------------------------------------------------------
@@ -248,7 +256,7 @@ def test_one_bad_file_does_not_hold_up_the_others(
 
 @pytest.mark.usefixtures("empty_home")
 def test_status_of_nothing_is_all_zero(aurum: Aurum) -> None:
-    document = said(aurum("status", "--json"))
+    document = printed(aurum("status", "--json"))
     assert list(document) == ["datasets"]
     assert [list(d) for d in document["datasets"]] == [STATUS_KEYS] * len(DATASETS)
     for dataset, entry in zip(DATASETS, document["datasets"], strict=True):
@@ -258,7 +266,7 @@ def test_status_of_nothing_is_all_zero(aurum: Aurum) -> None:
 
 
 def status_of(aurum: Aurum, dataset: str) -> dict[str, Any]:
-    entries = said(aurum("status", "--json"))["datasets"]
+    entries = printed(aurum("status", "--json"))["datasets"]
     (entry,) = (e for e in entries if e["dataset"] == dataset)
     return dict(entry)
 
@@ -279,9 +287,9 @@ def test_status_counts_what_is_held(aurum: Aurum, tmp_path: Path, payload: Path)
     assert entry["lag_seconds"] == (18 * 60 + 35) * 60  # at 16:00Z of the day after
     # 04:00Z to 15:35Z: what began later is not due yet
     assert entry["missing_today"] == 142
-    words = aurum("status")
-    assert words.exit_code == 0
-    header, *lines = words.stdout.splitlines()
+    text = aurum("status")
+    assert text.exit_code == 0
+    header, *lines = text.stdout.splitlines()
     assert header.split("\t") == STATUS_KEYS
     assert [line.split("\t")[0] for line in lines] == [d.key for d in DATASETS]
 
@@ -313,7 +321,7 @@ def test_replay_rebuilds_from_the_archive_and_changes_nothing(
     before = rows(environment)
     result = aurum("replay", LMP, "--all", "--json")
     assert result.exit_code == 0
-    document = said(result)
+    document = printed(result)
     assert document["failed"] == []
     (row,) = document["replayed"]
     assert (row["day"], row["snapshots"], row["rows"]) == ("2026-07-20", 1, 5)
@@ -350,7 +358,7 @@ def test_verify_is_0_where_all_is_well_and_1_where_it_is_not(
     aurum("load", "--dataset", LMP, payload)
     result = aurum("verify", "--json")
     assert result.exit_code == 0
-    (entry,) = said(result)["verified"]
+    (entry,) = printed(result)["verified"]
     assert entry == {
         "dataset": LMP,
         "day": "2026-07-20",
@@ -369,7 +377,7 @@ def test_verify_is_0_where_all_is_well_and_1_where_it_is_not(
         path.write_bytes(gzip.compress(b"{}"))
     result = aurum("verify", LMP, "--json")
     assert result.exit_code == 1
-    assert "not those that were archived" in said(result)["verified"][0]["problems"]
+    assert "not those that were archived" in printed(result)["verified"][0]["problems"]
 
 
 # --- as a process --------------------------------------------------------------------------------
@@ -417,7 +425,7 @@ def test_as_of_undoes_what_was_restated_since(aurum: Aurum, tmp_path: Path) -> N
         assert aurum("load", "--dataset", LMP, path, "--fetched-at", at).exit_code == 0
 
     def known(at: str, *more: object) -> list[float]:
-        rows = said(aurum("as-of", "--dataset", LMP, "--at", at, "--json", *more))["data"]
+        rows = printed(aurum("as-of", "--dataset", LMP, "--at", at, "--json", *more))["data"]
         return [row["lmp"] for row in rows if row["location_id"] == "4000"][:1]
 
     assert known("2026-07-20T15:00:00Z") == []
@@ -428,6 +436,6 @@ def test_as_of_undoes_what_was_restated_since(aurum: Aurum, tmp_path: Path) -> N
     result = aurum("as-of", "--dataset", LMP, "--at", "2026-07-20T17:00:00Z", "--output", output)
     assert result.exit_code == 0
     assert pl.read_parquet(output).filter(location_id="4000")["lmp"][0] == 39.16
-    verified = said(aurum("verify", LMP, "--day", "2026-07-20", "--json"))
+    verified = printed(aurum("verify", LMP, "--day", "2026-07-20", "--json"))
     assert "problems" in json.dumps(verified)
     assert aurum("verify", LMP, "--day", "2026-07-20").exit_code == 0

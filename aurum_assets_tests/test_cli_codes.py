@@ -129,7 +129,7 @@ CODES = [
     ("alerts --check", 0),
     ("probe --dataset system_load", 0),
     ("probe --dataset rt_lmp", 0),
-    ("probe --dataset cts --source isone", 2),
+    ("probe --dataset cts --operator isone", 2),
     ("metrics --once", 0),
     ("as-of --dataset rt_lmp --at now", 0),
     ("as-of --dataset system_load --at now", 2),  # nothing is held: nothing was asked
@@ -189,8 +189,8 @@ def test_what_is_still_out_is_exit_code_3(desk: Aurum) -> None:
 
 def test_the_help_says_what_the_codes_mean(aurum: Aurum) -> None:
     text = aurum("--help").stdout
-    told = text.partition("Exit codes:\n")[2].partition("\n\n")[0]
-    assert [line.split()[0] for line in told.splitlines()] == ["0", "1", "2", "3", "130", "141"]
+    listed = text.partition("Exit codes:\n")[2].partition("\n\n")[0]
+    assert [line.split()[0] for line in listed.splitlines()] == ["0", "1", "2", "3", "130", "141"]
 
 
 # --- JSON ----------------------------------------------------------------------------------------
@@ -292,17 +292,17 @@ def test_a_reader_that_left_before_the_first_word_is_141(
     environment: dict[str, str], empty_home: Path, line: str
 ) -> None:
     assert empty_home.exists()
-    hears, told = os.pipe()
+    hears, writes = os.pipe()
     os.close(hears)
     done = subprocess.run(  # noqa: S603  our own command
         [Path(sys.executable).parent / "aurum", *shlex.split(line)],
         env=os.environ | environment,
-        stdout=told,
+        stdout=writes,
         stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
-    os.close(told)
+    os.close(writes)
     assert (done.returncode, done.stderr) == (141, "")
 
 

@@ -15,7 +15,7 @@ from aurum_assets.cli.backends import overridden
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Settings
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Aurum, said
+from aurum_assets_tests.conftest import Aurum, printed
 
 DAY = "2026-07-20"
 LOAD = ("isone", "isone_system_load")
@@ -29,7 +29,7 @@ Collect = Callable[..., Result]
 
 @pytest.fixture
 def collect(aurum: Aurum, tmp_path: Path) -> Collect:
-    """``aurum collect`` with the archive in a folder, as ``miso-cts`` wants it said."""
+    """``aurum collect`` with the archive in a folder, as ``miso-cts`` asks for it."""
     archive = f"file:{tmp_path / 'home' / 'archive'}"
     return lambda *arguments, **more: aurum(
         "collect", *arguments, **{"AURUM_ARCHIVE": archive, **more}
@@ -37,11 +37,11 @@ def collect(aurum: Aurum, tmp_path: Path) -> Collect:
 
 
 def summary(result: Result) -> tuple[int, ...]:
-    return tuple(said(result)[name] for name in SUMMARY)
+    return tuple(printed(result)[name] for name in SUMMARY)
 
 
 def days(result: Result) -> list[dict[str, Any]]:
-    return list(said(result)["days"])
+    return list(printed(result)["days"])
 
 
 # --- refusals ------------------------------------------------------------------------------------
@@ -119,15 +119,15 @@ def test_an_unknown_dataset_is_answered_with_the_near_ones_and_where_all_are(
         assert (dataset.key in text) == (dataset.operator.name == "isone")
 
 
-def test_a_node_that_is_not_answered_for_is_said(collect: Collect) -> None:
+def test_a_node_that_is_not_answered_for_is_named(collect: Collect) -> None:
     result = collect(*CTS, "--date", DAY, "--node", "NOPE", "--json")
     assert result.exit_code == 0, result.output
-    assert said(result)["rows"] == 0
-    (sentence,) = said(result)["empty"]
+    assert printed(result)["rows"] == 0
+    (sentence,) = printed(result)["empty"]
     assert f"answered nothing for --node NOPE of {DAY}" in sentence
     assert sentence in result.stderr
     known = collect(*CTS, "--date", DAY, "--node", "MISO.PJM.INTERFACE1", "--json")
-    assert (said(known)["rows"] > 0, said(known)["empty"]) == (True, [])
+    assert (printed(known)["rows"] > 0, printed(known)["empty"]) == (True, [])
 
 
 def test_without_a_place_for_the_archive_a_schedule_is_not_collected(
@@ -263,7 +263,7 @@ def test_the_summary_in_words_holds_the_same_numbers(collect: Collect) -> None:
 def test_collect_can_stop_after_the_archive(collect: Collect, aurum: Aurum) -> None:
     result = collect(*LOAD, "--day", DAY, "--raw-only", "--json")
     assert summary(result) == (1, 1, 0, 0, 0)
-    entries = said(aurum("status", "--json"))["datasets"]
+    entries = printed(aurum("status", "--json"))["datasets"]
     (entry,) = (e for e in entries if e["dataset"] == "isone_system_load")
     assert (entry["objects"], entry["rows"]) == (1, 0)
 
@@ -296,7 +296,7 @@ def test_an_answer_that_nobody_can_read_is_exit_code_3_and_the_range_goes_on(
     result = collect(*LOAD, "--start-date", "2026-07-18", "--end-date", "2026-07-19", "--json")
     assert result.exit_code == 3, result.output
     assert summary(result) == (2, 1, 0, 1, 288)
-    assert "the bytes are kept at rejected/" in said(result)["rejected_because"][0]
+    assert "the bytes are kept at rejected/" in printed(result)["rejected_because"][0]
 
 
 # --- failures ------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def test_wrong_credentials_end_a_range_at_the_first_request(
     result = collect(*LOAD, *span, "--json", ISONE_PASSWORD=CANARY)
     assert result.exit_code == 1
     assert len(market.simulator.requests) == 1
-    assert (said(result)["failed"], said(result)["days_not_asked"]) == (1, 9)
+    assert (printed(result)["failed"], printed(result)["days_not_asked"]) == (1, 9)
     assert "the other 9 days would fail alike" in result.stderr
 
 
@@ -338,7 +338,7 @@ def test_a_day_that_is_refused_does_not_stop_a_range(collect: Collect, market: R
     result = collect(*LOAD, "--start-date", "2026-07-17", "--end-date", "2026-07-19", "--json")
     assert result.exit_code == 1
     assert summary(result) == (3, 2, 0, 1, 576)
-    assert said(result)["failed_because"][0].startswith("2026-07-18: ISO New England refused")
+    assert printed(result)["failed_because"][0].startswith("2026-07-18: ISO New England refused")
 
 
 def test_what_was_archived_before_a_failure_reaches_the_table(
@@ -357,9 +357,9 @@ def test_an_operator_that_shows_today_only_ends_a_range_in_one_sentence(
     result = collect(*CTS, "--start-date", "2026-07-15", "--end-date", DAY, "--json")
     assert result.exit_code == 1
     assert len(market.simulator.requests) == 1
-    (reason,) = said(result)["failed_because"]
+    (reason,) = printed(result)["failed_because"]
     assert "it shows only that day now" in reason
-    assert said(result)["days_not_asked"] == 5
+    assert printed(result)["days_not_asked"] == 5
 
 
 # --- schedules -----------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ def test_a_schedule_can_be_asked_for_by_interval_and_node(collect: Collect) -> N
     day = (*CTS, "--date", DAY, "--json")
     assert summary(collect(*day)) == (1, 1, 0, 0, 2 * 288)
     one = (*day, "--interval", "09:05", "--node", "MISO.PJM.INTERFACE1")
-    assert summary(collect(*one)) == (1, 1, 0, 0, 0)  # the day said it before
+    assert summary(collect(*one)) == (1, 1, 0, 0, 0)  # the day's answer held it before
     assert summary(collect(*one)) == (1, 0, 1, 0, 0)
 
 
@@ -383,7 +383,7 @@ def test_a_range_of_schedules_is_one_request_a_day_under_the_specified_keys(
         f"date={DAY}",
     ]
     archive = tmp_path / "home" / "archive"
-    assert said(result)["archive"] == archive.as_uri()
+    assert printed(result)["archive"] == archive.as_uri()
     keys = sorted(str(p.relative_to(archive)) for p in archive.rglob("*.json.gz"))
     root = "sourcing/miso_coordinated_transaction_scheduling/year=2026/month=07"
     assert [key.rpartition("/")[0] for key in keys] == [f"{root}/day=19", f"{root}/day=20"]

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import PROJECT
-from aurum_assets_tests.conftest import Aurum, said
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets_tests.conftest import Aurum, printed
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.terminal import in_terminal
 
@@ -39,7 +39,7 @@ def test_a_table_goes_by_its_name_with_or_without_its_namespace(desk: Aurum) -> 
     text = " union all ".join(f"select count(*) n from {name}" for name in names)  # noqa: S608  ours
     result = desk("sql", text, "--json")
     assert result.exit_code == 0, result.output
-    assert said(result) == {"columns": ["n"], "rows": 4, "data": [{"n": 10}] * 4}
+    assert printed(result) == {"columns": ["n"], "rows": 4, "data": [{"n": 10}] * 4}
 
 
 @pytest.mark.usefixtures("empty_home")
@@ -47,7 +47,7 @@ def test_every_table_that_a_home_may_hold_can_be_asked_before_it_holds_rows(auru
     names = [d.table.identifier for d in DATASETS] + [f"market.{LMP}_history"]
     names += ["quality.quarantine", "reference.iso_nodes", "reference.generators"]
     text = " union all ".join(f"select count(*) n from {name}" for name in names)  # noqa: S608  ours
-    data = said(aurum("sql", text, "--json"))["data"]
+    data = printed(aurum("sql", text, "--json"))["data"]
     assert [row["n"] for row in data] == [0] * len(names)
 
 
@@ -61,7 +61,7 @@ def test_instants_are_shown_in_utc_whatever_the_machines_zone(desk: Aurum) -> No
         "interval_start\tn\tt",
         "2026-07-20T21:25:00Z\t2\t2026-07-20 21:25:00+00",
     ]
-    (row,) = said(desk("sql", text, "--json"))["data"]
+    (row,) = printed(desk("sql", text, "--json"))["data"]
     assert (row["interval_start"], row["n"]) == ("2026-07-20T21:25:00Z", 2)
 
 
@@ -71,7 +71,7 @@ def test_a_table_joins_itself(desk: Aurum) -> None:
         "join isone_rt_lmp f using (location_id, interval_start) "
         "where p.finality = 'prelim' and f.finality = 'final' and p.location_id = '4000'"
     )
-    assert said(desk("sql", text, "--json"))["data"][0]["d"] == pytest.approx(0.01)
+    assert printed(desk("sql", text, "--json"))["data"][0]["d"] == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_day_is_exported_under_a_name_that_says_what_it_is(desk: Aurum, folder
     assert len(rows) == 10
     assert rows[-1]["interval_start"] == "2026-07-20T21:25:00Z"
     span = ("--start-date", "2026-07-19", "--end-date", DAY, "--format", "parquet", "--json")
-    document = said(desk("export", "--dataset", LMP, *span, "--best"))
+    document = printed(desk("export", "--dataset", LMP, *span, "--best"))
     assert document == {"rows": 5, "path": f"{LMP}_best_2026-07-19_{DAY}.parquet"}
     frame = pl.read_parquet(document["path"])
     assert set(frame["finality"]) == {"final"}

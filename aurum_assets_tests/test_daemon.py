@@ -22,8 +22,8 @@ import pytest
 from aurum_assets.model.checks import checks_of
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.servers.redis import free_port
 
@@ -62,7 +62,7 @@ class Operated:
             time.sleep(1)
 
     def log(self) -> str:
-        """What the processes said last."""
+        """The last output of the processes."""
         return "\n".join(p.read_text()[-3000:] for p in sorted(self.root.glob("*.log")))
 
 
@@ -90,7 +90,7 @@ def answering(url: str) -> bool:
 
 @pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
-    """A backfill launched and a beat of the schedule missed; then the daemon is started."""
+    """A backfill launched and a tick of the schedule missed; then the daemon is started."""
     root = tmp_path_factory.mktemp("operated")
     dagster_home = root / "dagster"
     dagster_home.mkdir()
@@ -157,7 +157,7 @@ def launch_backfill(operated: Operated) -> str:
 
 
 def miss_a_beat(operated: Operated, dagster_home: Path) -> None:
-    """Let the schedule have begun six minutes ago, so that nobody waits for the next beat."""
+    """Let the schedule have begun six minutes ago, so that nobody waits for the next tick."""
     operated.ask(
         """mutation($of: ScheduleSelector!) { resetSchedule(scheduleSelector: $of) {
              __typename ... on PythonError { message } } }""",

@@ -12,7 +12,7 @@ from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.servers.postgres import Postgres
 
@@ -24,9 +24,9 @@ def made(home: Path, url: str) -> tuple[Path, str]:
     """``DAGSTER_HOME`` as ``make`` makes it, and the address that ``make`` gives to Dagster."""
     folder = home / "dagster"
     environment = {n: v for n, v in os.environ.items() if not n.startswith("AURUM_")} | {URL: url}
-    told = ["--eval", f"told: ; @echo $${URL}", "told"]
+    target = ["--eval", f"print-url: ; @echo $${URL}", "print-url"]
     output = subprocess.run(  # noqa: S603  make of the project
-        ["make", "-s", f"AURUM_HOME={home}", f"{folder}/dagster.yaml", *told],  # noqa: S607
+        ["make", "-s", f"AURUM_HOME={home}", f"{folder}/dagster.yaml", *target],  # noqa: S607
         cwd=PROJECT,
         env=environment,
         capture_output=True,

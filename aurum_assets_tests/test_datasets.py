@@ -1,4 +1,4 @@
-"""What every dataset owes: every recording becomes its rows, every column says what it means."""
+"""Every recording of every dataset becomes its rows, and every column states its meaning."""
 
 import datetime as dt
 from types import UnionType
@@ -19,7 +19,14 @@ from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.lake import iceberg_schema
 from aurum_assets_tests.conftest import PROVENANCE, Brought, Desk
-from aurum_assets_tests.recordings import FETCHED_AT, OWED, READABLE, RECORDINGS, REFUSED, Recording
+from aurum_assets_tests.recordings import (
+    CASES,
+    FETCHED_AT,
+    READABLE,
+    RECORDINGS,
+    REFUSED,
+    Recording,
+)
 
 every_dataset = pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
 every_table = pytest.mark.parametrize(
@@ -81,8 +88,8 @@ def test_every_dialect_and_format_that_is_asked_for_has_all_owed_recordings(
     asked = {(e.dialect, e.format) for feed in feeds for e in feed.endpoints}
     assert {dialect for dialect, _ in asked} <= {d.name for d in dataset.dialects}
     have = {(r.dialect, r.format, r.case) for r in RECORDINGS if r.dataset is dataset}
-    owed = {(dialect, fmt, case) for dialect, fmt in asked for case in OWED}
-    assert not owed - have
+    required = {(dialect, fmt, case) for dialect, fmt in asked for case in CASES}
+    assert not required - have
 
 
 @pytest.mark.parametrize("recorded", RECORDINGS, ids=str)
@@ -112,10 +119,10 @@ def test_a_parser_gives_the_columns_of_its_table_one_row_a_record(recorded: Reco
     assert len(frame) == len(recorded.expected["rows"])
     of_table = recorded.dataset.table.schema
     given = {n: t for n, t in frame.schema.items() if n in of_table}
-    owed = {n: t for n, t in of_table.items() if n not in (*PROVENANCE, "finality")}
+    required = {n: t for n, t in of_table.items() if n not in (*PROVENANCE, "finality")}
     if recorded.dataset is ISONE_LOCATIONS:  # carries no date: the pipeline gives it its day
-        owed = {n: t for n, t in owed.items() if not n.startswith("interval_")}
-    assert given == owed
+        required = {n: t for n, t in required.items() if not n.startswith("interval_")}
+    assert given == required
 
 
 @pytest.mark.parametrize("recorded", [r for r in READABLE if r.format == "xml"], ids=str)
@@ -151,7 +158,7 @@ def test_every_dialects_fields_are_the_ones_that_config_expects(
 
 def fields_of(struct: type[msgspec.Struct], prefix: str = "") -> dict[str, str]:
     """Dotted names of a record's fields, and their JSON types; ``label``: number or text."""
-    words = {str: "string", float: "number", int: "number", bool: "boolean"}
+    names = {str: "string", float: "number", int: "number", bool: "boolean"}
     found: dict[str, str] = {}
     hints = get_type_hints(struct)
     for name, results in zip(
@@ -164,7 +171,7 @@ def fields_of(struct: type[msgspec.Struct], prefix: str = "") -> dict[str, str]:
             found |= fields_of(kind, f"{prefix}{results}.")
         else:
             either = {int, str} <= set(kinds)
-            found[prefix + results] = "label" if either else words[kind]
+            found[prefix + results] = "label" if either else names[kind]
     return found
 
 
@@ -208,19 +215,19 @@ def test_a_key_is_made_of_columns_that_are_never_null(table: Table) -> None:
     for name in (*table.key, *table.partition):
         assert not by_name[name].nullable
     assert set(table.order) <= set(by_name)
-    assert not set(table.key) & set(table.hashed)
-    assert set(table.hashed) <= set(by_name)
+    assert not set(table.key) & set(table.values)
+    assert set(table.values) <= set(by_name)
     for rule in table.rules:
         assert set(rule.shows)
         assert rule.check in ("contract", "lmp_arithmetic", "enums_and_ranges")
 
 
 @every_dataset
-def test_provenance_is_no_part_of_what_is_hashed(dataset: Dataset) -> None:
-    hashed = {*dataset.table.key, *dataset.table.hashed}
-    assert not hashed & {"source_timezone", "fetched_at", "raw_sha256", "record_hash"}
+def test_provenance_is_none_of_the_values(dataset: Dataset) -> None:
+    said = {*dataset.table.key, *dataset.table.values}
+    assert not said & {"source_timezone", "fetched_at", "raw_sha256"}
     numbers = {c.name for c in dataset.table.columns if c.dtype == pl.Float64}
-    assert numbers <= hashed
+    assert numbers <= said
 
 
 @every_dataset

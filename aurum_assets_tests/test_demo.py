@@ -28,8 +28,8 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, utc
@@ -117,19 +117,19 @@ def test_the_demo_is_green_though_one_record_is_kept_out(first: Result) -> None:
 
 
 def test_progress_is_told_step_by_step(first: Result) -> None:
-    told = first.stderr.splitlines()
-    numbers = [line.split()[0] for line in told]
-    assert numbers == [f"{n}/{len(told)}" for n in range(1, len(told) + 1)]
+    lines = first.stderr.splitlines()
+    numbers = [line.split()[0] for line in lines]
+    assert numbers == [f"{n}/{len(lines)}" for n in range(1, len(lines) + 1)]
     ticks = {"isone_five_minutes": demo.TICKS, "miso_five_minutes": demo.TICKS}
     ticks["miso_fifteen_minutes"] = demo.TICKS // 3
-    live = [line.split(": ")[-1] for line in told if "live tick" in line]
+    live = [line.split(": ")[-1] for line in lines if "live tick" in line]
     assert {name: live.count(name) for name in live} == ticks
 
 
 def test_yesterday_is_whole_and_today_is_whole_so_far(resources: Resources, first: Result) -> None:
     assert first.exit_code == 0
     held = lake(resources).scan(LMP.key).group_by("operating_day").len().collect()
-    until = utc("2026-07-21T15:57:00Z")  # the newest beat
+    until = utc("2026-07-21T15:57:00Z")  # the newest tick
     due = sum(
         mark + dt.timedelta(seconds=25) <= until for mark in LMP.day(TODAY).marks(LMP.interval())
     )
@@ -215,10 +215,10 @@ def test_what_the_demo_says_to_run_next_runs_as_printed_and_shows_rows(first: Re
 def opened(resources: Resources, again: Demo) -> Iterator[Resources]:
     """The demo's home as a daemon opens it: its looks are forgotten after each test."""
     assert again.failures == []
-    words = ["looked", *(f"gaps:{d.key}" for d in DATASETS)]
+    keys = ["looked", *(f"gaps:{d.key}" for d in DATASETS)]
     yield resources
-    for word in words:
-        resources.state.delete(word)
+    for key in keys:
+        resources.state.delete(key)
     resources.alerts.settle_others("late_feed", set())
     set_to(resources, NOON)
 
@@ -256,7 +256,7 @@ def test_after_500_days_nothing_older_than_yesterday_is_repaired(opened: Resourc
 
 
 def test_once_the_schedules_ran_everything_is_fresh(opened: Resources) -> None:
-    """Long after: yesterday and today are repaired, the beats go on, and nobody is alarmed."""
+    """Long after: yesterday and today are repaired, the ticks go on, and nobody is alarmed."""
     clock = opened.clock
     assert isinstance(clock, SetClock)
     set_to(opened, NOON + 500 * DAY)
@@ -297,12 +297,12 @@ def test_once_the_schedules_ran_everything_is_fresh(opened: Resources) -> None:
 def test_an_interrupt_ends_the_demo_which_does_not_go_on_with_the_next_step(
     tmp_path: Path, configuration: Configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
+    lines: list[str] = []
 
     def interrupting(*, now: Callable[[], dt.datetime], **more: Any) -> Simulator:  # noqa: ANN401  those of Simulator
         def then() -> dt.datetime:
-            if told == told[:1] != []:  # the first time that it is asked
-                told.append("")
+            if lines == lines[:1] != []:  # the first time that it is asked
+                lines.append("")
                 os.kill(os.getpid(), signal.SIGINT)
             return now()
 
@@ -312,11 +312,11 @@ def test_an_interrupt_ends_the_demo_which_does_not_go_on_with_the_next_step(
         monkeypatch.setattr(demo, "dagster_instance", lambda _: contextlib.nullcontext(instance))
         with pytest.raises(KeyboardInterrupt):
             demo.run_demo(
-                home_at(tmp_path, configuration, NOON), told.append, simulator=interrupting
+                home_at(tmp_path, configuration, NOON), lines.append, simulator=interrupting
             )
         (run,) = instance.get_runs()
     assert run.status == dg.DagsterRunStatus.FAILURE
-    assert len(told) == 2
+    assert len(lines) == 2
 
 
 def test_the_next_demo_cancels_what_a_killed_one_left_under_way_and_nothing_else(

@@ -14,7 +14,7 @@ from aurum_assets import ingest
 from aurum_assets.demo import demo_resources
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import made

@@ -17,6 +17,7 @@ from aurum_assets.operators import DATASETS, OPERATORS
 
 PROJECT = Path(aurum_assets.__file__).parents[1]
 DOCS = PROJECT / "docs"
+OPTION = re.compile(r"--[a-z][a-z-]*")
 
 
 @cache
@@ -145,11 +146,35 @@ def test_the_commit_that_contributing_shows_has_the_lines_that_the_files_have() 
     assert seen >= {"__init__.py", "hourly_load.py", "isone_ingest_datasets.json"}
 
 
-def test_the_example_of_a_dataset_in_the_guide_is_the_code_of_that_dataset() -> None:
-    guide = (DOCS / "guide" / "adding-a-dataset.md").read_text()
-    code = (PROJECT / "aurum_assets" / "operators" / "isone" / "hourly_load.py").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    assert len(blocks) == 2
-    for block in blocks:
-        for part in block.strip().split("\n\n\n"):
-            assert part in code
+DOCUMENTS = [
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(f for f in DOCS.rglob("*.md") if f.relative_to(DOCS).parts[0] not in {"_build", "reference"}),
+]
+
+
+def test_commands_options_targets_paths_and_variables_in_the_documents_exist() -> None:
+    """``…``, ``<name>`` and ``X.Y`` stand for something else."""
+    options = {
+        typed: {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
+        for typed, command in reference_pages.commands()
+    }
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    variables = {v for n, (other, *_) in reference_pages.variables().items() for v in (n, *other)}
+    described = (PROJECT / ".env.example").read_text()
+    wrong = []
+    for file in DOCUMENTS:
+        text = file.read_text()
+        indented = re.findall(r"^    (\S.*?)(?:  .*)?$", text, re.MULTILINE)
+        for span in (" ".join(s.split()) for s in (*re.findall(r"`([^`]+)`", text), *indented)):
+            if span.startswith("aurum ") and span.split()[1] != "COMMAND":
+                typed = max((t for t in options if f"{span} ".startswith(f"{t} ")), key=len)
+                known = set().union(*(o for t, o in options.items() if t.startswith(typed)))
+                wrong += [span] if typed == "aurum" else sorted({*OPTION.findall(span)} - known)
+            if span.startswith("make "):
+                wrong += {w for w in span.split("#")[0].split()[1:] if "=" not in w} - targets
+            if re.fullmatch(r"(aurum_assets\w*|docs|config|benchmarks)/[\w./-]+", span):
+                there = (PROJECT / span).exists() or "_build" in span or "X.Y" in span
+                wrong += [] if there else [span]
+        named = set(re.findall(r"\b(?:AURUM|REDIS|KAFKA|S3)_[A-Z_]*[A-Z]\b", text))
+        wrong += sorted(name for name in named - variables if name not in described)
+    assert wrong == []

@@ -19,13 +19,13 @@ from aurum_assets import ingest
 from aurum_assets.ingest import doctor
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.archive import ArchiveSettings
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.events import Brokers
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Aurum, Desk, said
+from aurum_assets_tests.conftest import Aurum, Desk, printed
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.servers.redis import free_port, redis_process
 from aurum_assets_tests.servers.rest import rest_catalog
@@ -66,7 +66,7 @@ def resources(live_desk: Desk) -> Resources:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
+    """A port that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         yield taken.getsockname()[1]
 
@@ -110,7 +110,7 @@ def test_where_no_home_is_all_else_is_looked_at_and_none_is_made(
         "place",
     }
     assert {p for p, f in found.items() if f.state == "ok"} == {"config", "isone", "miso"}
-    assert (found["home"].state, found["home"].said) == ("unsure", "there is no home here yet")
+    assert (found["home"].state, found["home"].result) == ("unsure", "there is no home here yet")
     assert "aurum collect" in found["home"].remedy
     assert not resources.root.exists(), "none is made by looking"
 
@@ -132,10 +132,10 @@ def test_looking_leaves_no_trace_but_in_the_limits(resources: Resources, market:
 def test_the_command_reports_it_and_is_exit_code_0(aurum: Aurum) -> None:
     result = aurum("doctor", "--json")
     assert result.exit_code == 0, result.output
-    assert [part["part"] for part in said(result)["parts"]] == PARTS
-    assert said(result)["broken"] == []
+    assert [part["part"] for part in printed(result)["parts"]] == PARTS
+    assert printed(result)["broken"] == []
     lines = aurum("doctor").stdout.splitlines()
-    assert lines[0].split("\t") == ["part", "state", "ms", "where", "said"]
+    assert lines[0].split("\t") == ["part", "state", "ms", "where", "result"]
 
 
 # --- this machine --------------------------------------------------------------------------------
@@ -171,15 +171,15 @@ def test_a_bucket_is_put_to_read_from_listed_and_left_as_it_was(
     found = look(resources, archive=ArchiveSettings("s3://raw/desk", bucket))
     assert found["archive"].state == "ok", found["archive"]
     assert found["archive"].milliseconds is not None
-    assert "put" in found["archive"].said
-    assert "delete" in found["archive"].said
+    assert "put" in found["archive"].result
+    assert "delete" in found["archive"].result
     assert found["clock"].state == "ok"
     assert "Contents" not in boto3.client("s3", endpoint_url=bucket).list_objects_v2(Bucket="raw")
 
 
 def test_a_bucket_that_is_not_there_is_broken(resources: Resources, bucket: str) -> None:
     found = look(resources, archive=ArchiveSettings("s3://absent", bucket))["archive"]
-    assert (found.state, found.said) == ("broken", "s3://absent: there is no bucket 'absent'")
+    assert (found.state, found.result) == ("broken", "s3://absent: there is no bucket 'absent'")
     assert "make it, or set AURUM_ARCHIVE" in found.remedy
 
 
@@ -187,7 +187,7 @@ def test_an_unknown_profile_is_broken(resources: Resources, bucket: str) -> None
     place = ArchiveSettings("s3://raw", bucket, profile="nobody")
     found = look(resources, archive=place)["archive"]
     assert found.state == "broken"
-    assert re.fullmatch(r"s3://raw: S3 refuses to put \S+ \(ProfileNotFound\)", found.said)
+    assert re.fullmatch(r"s3://raw: S3 refuses to put \S+ \(ProfileNotFound\)", found.result)
     assert "correct AWS_PROFILE" in found.remedy
 
 
@@ -205,10 +205,10 @@ def test_a_configured_catalog_is_asked_and_its_warehouse_written(
         "warehouse": f"file://{warehouse}",
     }
     found = look(resources, catalog=catalog)["catalog"]
-    assert (found.state, found.said) == ("ok", f"0 tables; warehouse {warehouse}")
+    assert (found.state, found.result) == ("ok", f"0 tables; warehouse {warehouse}")
     assert list(warehouse.iterdir()) == []
     catalog["warehouse"] = f"file://{tmp_path}/catalog.sqlite/below"
-    assert "cannot be opened or written" in look(resources, catalog=catalog)["catalog"].said
+    assert "cannot be opened or written" in look(resources, catalog=catalog)["catalog"].result
 
 
 def test_a_rest_catalog_is_asked_for_the_tables_that_a_run_asks_for(
@@ -218,7 +218,7 @@ def test_a_rest_catalog_is_asked_for_the_tables_that_a_run_asks_for(
         catalog = {"type": "rest", "uri": rest.url}
         Lake(catalog).table(DATASETS[0].table)
         found = look(resources, catalog=catalog)["catalog"]
-    assert (found.state, found.said) == ("ok", "1 tables; warehouse its own")
+    assert (found.state, found.result) == ("ok", "1 tables; warehouse its own")
 
 
 def test_a_redis_is_written_to_and_its_memory_policy_read(
@@ -233,13 +233,13 @@ def test_a_redis_is_written_to_and_its_memory_policy_read(
             assert client.keys("aurum:doctor:*") == []
             client.config_set("maxmemory-policy", "allkeys-lru")
         found = look(resources, redis_url=SecretStr(url))
-        assert (found["redis"].state, found["redis"].said) == (
+        assert (found["redis"].state, found["redis"].result) == (
             "unsure",
             "evicts keys (allkeys-lru)",
         )
         wrong = f"redis://:{CANARY}-not@127.0.0.1:{port}/0"
         found = look(resources, redis_url=SecretStr(wrong))
-        assert (found["redis"].state, found["redis"].said) == (
+        assert (found["redis"].state, found["redis"].result) == (
             "broken",
             "does not let us in (check user name and password in AURUM_REDIS_URL)",
         )
@@ -250,7 +250,7 @@ def test_brokers_are_asked_for_our_topics(resources: Resources) -> None:
     servers = ",".join(f"{b.host}:{b.port}" for b in broker.list_topics().brokers.values())
     found = look(resources, brokers=Brokers(servers))["kafka"]
     assert found.state == "unsure"
-    assert found.said == f"1 brokers, 0 of our topics, {len(DATASETS)} missing"
+    assert found.result == f"1 brokers, 0 of our topics, {len(DATASETS)} missing"
     for config in resources.configuration.datasets.values():
         broker.produce(config.topic, b"")
     broker.flush()
@@ -266,7 +266,7 @@ def test_what_nobody_answers_is_broken_and_says_what_to_do(
     found = look(resources, **everything_at(dead))
     for part in ("archive", "catalog", "redis", "kafka", "dagster", "webhook"):
         assert found[part].state == "broken", found[part]
-        assert "could not be checked" not in found[part].said, found[part]
+        assert "could not be checked" not in found[part].result, found[part]
         assert found[part].remedy
 
 
@@ -322,14 +322,14 @@ def test_an_operator_without_credentials_is_off_and_says_what_to_set(resources: 
 def test_credentials_that_are_not_accepted_are_broken(resources: Resources) -> None:
     found = look(remade(resources, credentials={"isone": Credentials.of(ISONE, "u", CANARY)}))
     assert found["isone"].state == "broken"
-    assert "did not accept who is asking (401)" in found["isone"].said
+    assert "did not accept who is asking (401)" in found["isone"].result
 
 
 def test_the_command_is_exit_code_1_where_something_configured_does_not_work(aurum: Aurum) -> None:
     result = aurum("doctor", "--json", ISONE_PASSWORD=CANARY)
     assert result.exit_code == 1
-    assert said(result)["broken"] == ["isone"]
+    assert printed(result)["broken"] == ["isone"]
     assert CANARY not in result.output
-    words = aurum("doctor", ISONE_PASSWORD=CANARY)
-    assert words.exit_code == 1
-    assert "set ISONE_USERNAME and ISONE_PASSWORD" in words.stdout
+    text = aurum("doctor", ISONE_PASSWORD=CANARY)
+    assert text.exit_code == 1
+    assert "set ISONE_USERNAME and ISONE_PASSWORD" in text.stdout

@@ -25,7 +25,9 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources import events, lake, objects, redis
 from aurum_assets.resources.alerts import Incident
-from aurum_assets.resources.settings import PROJECT, Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import log_lines
 from aurum_assets_tests.servers.kafka import KafkaCluster
@@ -365,7 +367,7 @@ def test_what_a_run_fails_with_is_what_doctor_reports(
     assert found[part].state == "broken", found[part]
     assert found[part].remedy or part == "isone", found[part]
     reported = run(world.open())
-    ours, theirs = (re.search(cause, text) for text in (found[part].said, reported))
+    ours, theirs = (re.search(cause, text) for text in (found[part].result, reported))
     assert ours, found[part]
     assert theirs, reported
     assert settled(ours[0]) == settled(theirs[0])

@@ -22,7 +22,7 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.isone.lmp import lmp_records, render_lmp_hour
 from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets.simulator.operators import answer
@@ -95,7 +95,7 @@ Spoil = Callable[[Json, str], None]
 
 
 def ordinary(place: Place) -> Json:
-    """The ordinary recording, its records said twice over, so that there is more than a handful."""
+    """The ordinary recording, its records given twice, so that there is more than a handful."""
     recorded = recording(place.dataset.key, place.dialect.name, "ordinary")
     tree: Json = json.loads(recorded.body)
     for records in lists_of(place.dialect, tree):
@@ -138,7 +138,7 @@ def spoiled(place: Place, spoil: Spoil, *, some: bool = False) -> tuple[Drift, .
     return drift_of(place.dataset, place.dialect.name, body, place.fmt).drift
 
 
-def said(drift: Sequence[Drift]) -> list[tuple[str, str]]:
+def kinds_and_fields(drift: Sequence[Drift]) -> list[tuple[str, str]]:
     return [(d.kind, d.field) for d in drift]
 
 
@@ -201,7 +201,7 @@ def test_a_field_that_vanishes_everywhere_is_found(shape: list[Place]) -> None:
         if place.expected.optional:
             assert drift == ()
             continue
-        assert ("vanished", place.name) in said(drift)
+        assert ("vanished", place.name) in kinds_and_fields(drift)
         assert any(d.refuses for d in drift) is not place.expected.nullable
         assert any(place.name in d.detail for d in drift)
 
@@ -231,7 +231,7 @@ def test_a_field_that_comes_as_another_type_is_an_error_where_the_format_knows_t
                 for d in spoiled(place, put(OTHER[place.expected.type]), some=some)
                 if d.kind == "retyped"
             ]
-            assert said(found) == [("retyped", place.name)]
+            assert kinds_and_fields(found) == [("retyped", place.name)]
             assert (found[0].severity, found[0].refuses) == ("ERROR", False)
 
 
@@ -244,11 +244,11 @@ def test_a_record_without_a_value_is_a_warning_unless_the_field_is_nullable(
         if place.expected.nullable:
             assert drift == ()
         else:
-            assert ("null", place.name) in said(drift)
+            assert ("null", place.name) in kinds_and_fields(drift)
             assert {d.severity for d in drift} == {"WARN"}
         if place.fmt == "json":
-            assert said(spoiled(place, put(None), some=True)) == said(drift)
-            gone = ("vanished", place.name) in said(spoiled(place, put(None)))
+            assert kinds_and_fields(spoiled(place, put(None), some=True)) == kinds_and_fields(drift)
+            gone = ("vanished", place.name) in kinds_and_fields(spoiled(place, put(None)))
             assert gone is not place.expected.optional
 
 
@@ -268,14 +268,14 @@ def test_a_new_word_is_a_warning_where_the_words_are_known(shape: list[Place]) -
         if place.expected.enum:
             for some in (True, False):
                 (found,) = spoiled(place, put("Fusion"), some=some)
-                assert said([found]) == [("new_value", place.name)]
+                assert kinds_and_fields([found]) == [("new_value", place.name)]
                 assert found.severity == "WARN"
                 assert "'Fusion'" in found.detail
 
 
 def test_every_field_of_words_has_an_enum_or_a_rule() -> None:
-    words = {p.name for p in PLACES if p.expected.enum} | set(RULED)
-    assert words == {
+    fields = {p.name for p in PLACES if p.expected.enum} | set(RULED)
+    assert fields == {
         "Location.@LocType",
         "FuelCategory",
         "FuelCategoryRollup",
@@ -329,8 +329,8 @@ MEASURED = [p for p in in_json if p.expected.magnitude]
 
 
 def is_price(place: Place) -> bool:
-    said = CONFIG[place.dataset.key].expected_fields[place.dialect.name][place.name]
-    return field_of(said).magnitude == "price"
+    declared = CONFIG[place.dataset.key].expected_fields[place.dialect.name][place.name]
+    return field_of(declared).magnitude == "price"
 
 
 @pytest.mark.parametrize("place", MEASURED, ids=str)
@@ -617,7 +617,7 @@ def test_two_fields_that_vanish_for_one_that_came_are_not_guessed_at() -> None:
         del record["EnergyComponent"], record["LossComponent"]
         record["Newer"] = 1.5
 
-    kinds = said(drift_of(LMP, "live", hour_body(change)).drift)
+    kinds = kinds_and_fields(drift_of(LMP, "live", hour_body(change)).drift)
     assert kinds == [
         ("added", "Newer"),
         ("vanished", "EnergyComponent"),

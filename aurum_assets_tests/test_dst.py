@@ -109,7 +109,7 @@ def test_the_hour_that_spring_skips_is_never_asked_for(live_desk: Desk) -> None:
 
 
 def tick(desk: Desk, day: str) -> dg.ExecuteInProcessResult:
-    """One five-minute beat of prices and load for ``day``, through Dagster."""
+    """One five-minute tick of prices and load for ``day``, through Dagster."""
     with dg.DagsterInstance.ephemeral() as instance:
         return (
             build(desk.resources)
@@ -159,7 +159,7 @@ def test_once_the_first_interval_is_out_the_new_day_is_materialized(live_desk: D
 
 
 def test_a_beat_for_yesterday_just_after_midnight_completes_it(live_desk: Desk) -> None:
-    """The beat at 00:00 asks for yesterday too, or its last interval would never be seen."""
+    """The tick at 00:00 asks for yesterday too, or its last interval would never be seen."""
     live_desk.clock.set(utc("2026-07-21T00:00:10-04:00"))
     result = tick(live_desk, "2026-07-20")
     assert materialized(result) == {

@@ -15,6 +15,6 @@ def test_no_error_says_both_that_asking_again_helps_and_that_it_does_not() -> No
     assert not set(every(Transient)) & set(every(Refused))
 
 
-def test_what_an_operator_or_a_store_said_answers_the_question() -> None:
+def test_what_an_operator_or_a_store_answered_answers_the_question() -> None:
     for kind in {*every(SourceError), *every(StoreError)} - {SourceError, StoreError}:
         assert issubclass(kind, Transient | Refused), kind

@@ -1,4 +1,4 @@
-"""Events: what is committed is told to Kafka once its brokers are there, and never in the way."""
+"""Events: what is committed is sent to Kafka once its brokers are there, and never in the way."""
 
 import datetime as dt
 import itertools
@@ -37,14 +37,16 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.resources import events
 from aurum_assets.resources.alerts import Incident
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
-from aurum_assets.resources.lake import Lake, Merged, Swap
+from aurum_assets.resources.lake import Swap
 from aurum_assets.resources.outbox import Outbox
-from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, log_lines
-from aurum_assets_tests.made import made, remade
+from aurum_assets_tests.made import WatchedLake, made, remade
 from aurum_assets_tests.recordings import READABLE, recording
 from aurum_assets_tests.servers.kafka import KafkaCluster, Received
 
@@ -64,12 +66,12 @@ def kafka() -> Iterator[KafkaCluster]:
 
 
 @pytest.fixture
-def told(desk: Desk, kafka: KafkaCluster) -> Desk:
+def desk_with_kafka(desk: Desk, kafka: KafkaCluster) -> Desk:
     """A desk whose home has these brokers."""
-    return telling(desk, kafka.bootstrap)
+    return with_brokers(desk, kafka.bootstrap)
 
 
-def telling(desk: Desk, brokers: str) -> Desk:
+def with_brokers(desk: Desk, brokers: str) -> Desk:
     """The desk in its next run: another process would have the same home, and its own events."""
     return Desk(remade(desk.resources, brokers=Brokers(brokers)), desk.clock)
 
@@ -83,7 +85,7 @@ def corrected(body: bytes, records: int | None = 1) -> bytes:
     return json.dumps(document).encode()
 
 
-def as_told(rows: pl.DataFrame) -> list[dict[str, Any]]:
+def as_sent(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """Table rows as their messages have them: dates and instants as text."""
     return [
         {
@@ -102,27 +104,32 @@ def known_by(messages: Iterable[Received]) -> set[tuple[str, str]]:
     return {(m.key, m.headers["record_hash"]) for m in messages}
 
 
-def owed(desk: Desk, dataset: Dataset = LMP) -> set[tuple[str, str]]:
+def with_hash(desk: Desk, dataset: Dataset) -> pl.DataFrame:
+    """Every row that the table holds, with the hash that a message of it has."""
+    return desk.rows(dataset).with_columns(record_hash=dataset.table.record_hash())
+
+
+def keys_and_hashes(desk: Desk, dataset: Dataset = LMP) -> set[tuple[str, str]]:
     """Key and hash of every row that the table holds."""
     names = key_columns(dataset.table)
     return {
         (json.dumps([row[n] for n in names], separators=(",", ":")), row["record_hash"])
-        for row in as_told(desk.rows(dataset))
+        for row in as_sent(with_hash(desk, dataset))
     }
 
 
-# --- what is told --------------------------------------------------------------------------------
+# --- what is sent --------------------------------------------------------------------------------
 
 
 def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
     ordinary = {r.dataset.key: r for r in READABLE if r.case == "ordinary" and r.format == "json"}
-    topics = {d.key: told.resources.config(d).topic for d in DATASETS}
-    told.resources.alerts.raise_(Incident("late_feed", LMP.key, "now", "no row came"))
-    send(told.resources)
+    topics = {d.key: desk_with_kafka.resources.config(d).topic for d in DATASETS}
+    desk_with_kafka.resources.alerts.raise_(Incident("late_feed", LMP.key, "now", "no row came"))
+    send(desk_with_kafka.resources)
     for recorded in ordinary.values():
-        told.bring(
+        desk_with_kafka.bring(
             recorded.dataset,
             recorded.body,
             dialect=recorded.dialect,
@@ -139,13 +146,13 @@ def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
     snapshots = {s["dataset"]: s for s in values(read[SNAPSHOTS_TOPIC])}
     assert set(snapshots) == set(ordinary) == {d.key for d in DATASETS}
     for dataset in DATASETS:
-        rows = as_told(told.rows(dataset))
+        rows = as_sent(with_hash(desk_with_kafka, dataset))
         head = {"schema_version": 1, "environment": "dev", "dataset": dataset.key}
         messages = read[topics[dataset.key]]
         found = values(messages)
         by_hash = sorted(found, key=lambda row: str(row["record_hash"]))
         assert by_hash == sorted((head | row for row in rows), key=lambda r: str(r["record_hash"]))
-        assert known_by(messages) == owed(told, dataset)
+        assert known_by(messages) == keys_and_hashes(desk_with_kafka, dataset)
         assert len({m.key for m in messages}) == len(rows)
         snapshot = snapshots[dataset.key]
         assert snapshot["rows"] == len(rows) > 0
@@ -155,7 +162,7 @@ def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
         assert Path(snapshot["object"].removeprefix("file://")).exists()
         assert snapshot["topic"] == topics[dataset.key]
     assert values(read[ALERTS_TOPIC])[0]["sentence"] == "no row came"
-    assert not told.resources.events.outbox.waits((0, 0))
+    assert not desk_with_kafka.resources.events.outbox.waits((0, 0))
 
 
 def test_the_schemas_are_those_of_the_tables(tmp_path: Path) -> None:
@@ -169,14 +176,14 @@ def test_the_schemas_are_those_of_the_tables(tmp_path: Path) -> None:
 
 
 def test_a_correction_tells_what_changed_and_an_equal_answer_its_snapshot_alone(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
-    told.bring(LMP, ORDINARY.body)
-    rows = len(told.rows(LMP))
-    told.clock.set(told.clock() + FIVE_MINUTES)
-    told.bring(LMP, corrected(ORDINARY.body))
-    told.clock.set(told.clock() + FIVE_MINUTES)
-    told.bring(LMP, corrected(ORDINARY.body), force=True)
+    desk_with_kafka.bring(LMP, ORDINARY.body)
+    rows = len(desk_with_kafka.rows(LMP))
+    desk_with_kafka.clock.set(desk_with_kafka.clock() + FIVE_MINUTES)
+    desk_with_kafka.bring(LMP, corrected(ORDINARY.body))
+    desk_with_kafka.clock.set(desk_with_kafka.clock() + FIVE_MINUTES)
+    desk_with_kafka.bring(LMP, corrected(ORDINARY.body), force=True)
     messages = kafka.messages(TOPIC)
     assert len(messages) == rows + 1
     assert [s["rows"] for s in sorted(values(kafka.messages(SNAPSHOTS_TOPIC)), key=_fetched)] == [
@@ -185,7 +192,9 @@ def test_a_correction_tells_what_changed_and_an_equal_answer_its_snapshot_alone(
         0,
     ]
     last = {m.key: m.headers["record_hash"] for m in messages}
-    assert set(last.items()) == owed(told), "the last message of a key is the table's row"
+    assert set(last.items()) == keys_and_hashes(desk_with_kafka), (
+        "the last message of a key is the table's row"
+    )
 
 
 def _fetched(value: Mapping[str, Any]) -> str:
@@ -193,34 +202,36 @@ def _fetched(value: Mapping[str, Any]) -> str:
 
 
 def test_quarantined_and_rejected_records_are_counted_with_their_snapshot(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
     document = json.loads(ORDINARY.body)
     document["FiveMinLmps"]["FiveMinLmp"][0]["LmpTotal"] += 5
-    told.bring(LMP, json.dumps(document).encode())
+    desk_with_kafka.bring(LMP, json.dumps(document).encode())
     (snapshot,) = values(kafka.messages(SNAPSHOTS_TOPIC))
     assert snapshot["quality"]["quarantined"] == 1
     assert snapshot["rows"] == snapshot["quality"]["records"] - 1
 
 
 def test_what_the_table_holds_is_not_told_again_after_the_registry_was_lost(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
-    told.bring(LMP, ORDINARY.body)
-    (told.resources.root / "state.sqlite").unlink()
-    told.clock.set(told.clock() + FIVE_MINUTES)
-    told.bring(LMP, corrected(ORDINARY.body))
-    assert len(kafka.messages(TOPIC)) == len(told.rows(LMP)) + 1
+    desk_with_kafka.bring(LMP, ORDINARY.body)
+    (desk_with_kafka.resources.root / "state.sqlite").unlink()
+    desk_with_kafka.clock.set(desk_with_kafka.clock() + FIVE_MINUTES)
+    desk_with_kafka.bring(LMP, corrected(ORDINARY.body))
+    assert len(kafka.messages(TOPIC)) == len(desk_with_kafka.rows(LMP)) + 1
     assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
 
 
-def test_a_replay_tells_nothing_but_where_it_is_asked_to(told: Desk, kafka: KafkaCluster) -> None:
-    told.bring(LMP, ORDINARY.body)
+def test_a_replay_tells_nothing_but_where_it_is_asked_to(
+    desk_with_kafka: Desk, kafka: KafkaCluster
+) -> None:
+    desk_with_kafka.bring(LMP, ORDINARY.body)
     before = kafka.messages(TOPIC)
-    ingest.replay(told.resources, LMP, LMP.day(DAY))
+    ingest.replay(desk_with_kafka.resources, LMP, LMP.day(DAY))
     assert len(kafka.messages(TOPIC)) == len(before)
     environment = {
-        "AURUM_HOME": str(told.resources.root),
+        "AURUM_HOME": str(desk_with_kafka.resources.root),
         "AURUM_NOW": NOON.isoformat(),
         "AURUM_KAFKA_BROKERS": kafka.bootstrap,
     }
@@ -229,12 +240,12 @@ def test_a_replay_tells_nothing_but_where_it_is_asked_to(told: Desk, kafka: Kafk
     assert result.exit_code == 0, result.output
     again = kafka.messages(TOPIC)
     assert len(again) == 2 * len(before)
-    assert known_by(again) == known_by(before) == owed(told)
+    assert known_by(again) == known_by(before) == keys_and_hashes(desk_with_kafka)
 
 
 def test_without_brokers_nothing_is_written_or_sent(desk: Desk) -> None:
     desk.bring(LMP, ORDINARY.body)
-    desk.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is told"})
+    desk.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody receives it"})
     ingest.drain(desk.resources)
     assert not list(desk.resources.root.glob("outbox*"))
 
@@ -255,72 +266,74 @@ class _Counting(Events):
 
 
 def test_a_run_without_any_broker_succeeds_in_bounded_time_and_the_next_one_delivers(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
     kafka.down(*kafka.brokers)
-    counting = _Counting(told.resources.root / "outbox.sqlite", Brokers(kafka.bootstrap))
-    told.resources.events = counting
+    counting = _Counting(desk_with_kafka.resources.root / "outbox.sqlite", Brokers(kafka.bootstrap))
+    desk_with_kafka.resources.events = counting
     began = time.monotonic()
     with log_lines() as logs:
-        brought = told.bring(LMP, ORDINARY.body)
+        brought = desk_with_kafka.bring(LMP, ORDINARY.body)
         assert time.monotonic() - began < 15
-        told.clock.set(told.clock() + FIVE_MINUTES)
-        told.bring(LMP, corrected(ORDINARY.body))
+        desk_with_kafka.clock.set(desk_with_kafka.clock() + FIVE_MINUTES)
+        desk_with_kafka.bring(LMP, corrected(ORDINARY.body))
     assert counting.tried == 1, "a run does not try again"
-    assert brought.done.merged.new == len(told.rows(LMP))
+    assert brought.done.merged.new == len(desk_with_kafka.rows(LMP))
     (reason,) = warned(logs)
     assert "brokers are down" in reason
     assert "waits in the outbox" in reason
     kafka.up(*kafka.brokers)
-    ingest.drain(telling(told, kafka.bootstrap).resources)
-    assert {m.key: m.headers["record_hash"] for m in kafka.messages(TOPIC)}.items() == owed(told)
+    ingest.drain(with_brokers(desk_with_kafka, kafka.bootstrap).resources)
+    assert {
+        m.key: m.headers["record_hash"] for m in kafka.messages(TOPIC)
+    }.items() == keys_and_hashes(desk_with_kafka)
     assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
 
 
 def test_a_home_that_lives_on_tries_again_after_a_while(
-    told: Desk, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+    desk_with_kafka: Desk, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kafka.down(*kafka.brokers)
-    told.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is there"})
+    desk_with_kafka.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody is there"})
     with log_lines() as logs:
-        send(told.resources)
+        send(desk_with_kafka.resources)
         kafka.up(*kafka.brokers)
-        send(told.resources)
+        send(desk_with_kafka.resources)
     assert len(warned(logs)) == 1
-    assert told.resources.events.degraded
-    assert told.resources.events.outbox.waits((0, 0))
+    assert desk_with_kafka.resources.events.degraded
+    assert desk_with_kafka.resources.events.outbox.waits((0, 0))
     monkeypatch.setattr(events, "AGAIN", 0.0)
-    send(told.resources)
-    assert not told.resources.events.degraded
+    send(desk_with_kafka.resources)
+    assert not desk_with_kafka.resources.events.degraded
     assert [m.key for m in kafka.messages(ALERTS_TOPIC)] == ["key"]
 
 
-def test_one_of_three_brokers_is_not_missed(told: Desk, kafka: KafkaCluster) -> None:
-    told.bring(LMP, ORDINARY.body)
+def test_one_of_three_brokers_is_not_missed(desk_with_kafka: Desk, kafka: KafkaCluster) -> None:
+    desk_with_kafka.bring(LMP, ORDINARY.body)
     kafka.lose(2, TOPIC, SNAPSHOTS_TOPIC)
-    told.clock.set(told.clock() + FIVE_MINUTES)
-    told.bring(LMP, corrected(ORDINARY.body))
-    assert not told.resources.events.degraded
+    desk_with_kafka.clock.set(desk_with_kafka.clock() + FIVE_MINUTES)
+    desk_with_kafka.bring(LMP, corrected(ORDINARY.body))
+    assert not desk_with_kafka.resources.events.degraded
     kafka.up(2)
     last = {m.key: m.headers["record_hash"] for m in kafka.messages(TOPIC)}
-    assert set(last.items()) == owed(told)
-    assert not told.resources.events.outbox.waits((0, 0))
+    assert set(last.items()) == keys_and_hashes(desk_with_kafka)
+    assert not desk_with_kafka.resources.events.outbox.waits((0, 0))
 
 
 def test_brokers_that_stop_answering_are_left_alone_after_a_while(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
-    path = told.resources.root / "outbox.sqlite"
-    told.resources.events = Events(path, Brokers(kafka.bootstrap), patience=1.0)
+    path = desk_with_kafka.resources.root / "outbox.sqlite"
+    desk_with_kafka.resources.events = Events(path, Brokers(kafka.bootstrap), patience=1.0)
     kafka.slow(5000, *kafka.brokers)
     began = time.monotonic()
-    told.bring(LMP, ORDINARY.body)
+    desk_with_kafka.bring(LMP, ORDINARY.body)
     assert time.monotonic() - began < 15
-    assert "acknowledged anything for 1 s" in told.resources.events.degraded
-    assert told.resources.events.outbox.waits((0, 0))
+    assert "acknowledged anything for 1 s" in desk_with_kafka.resources.events.degraded
+    assert desk_with_kafka.resources.events.outbox.waits((0, 0))
     kafka.slow(0, *kafka.brokers)
-    ingest.drain(telling(told, kafka.bootstrap).resources)
-    assert known_by(kafka.messages(TOPIC)) == owed(told)
+    ingest.drain(with_brokers(desk_with_kafka, kafka.bootstrap).resources)
+    assert known_by(kafka.messages(TOPIC)) == keys_and_hashes(desk_with_kafka)
 
 
 def test_a_delivery_goes_on_as_long_as_slow_brokers_acknowledge(
@@ -337,20 +350,20 @@ def test_a_delivery_goes_on_as_long_as_slow_brokers_acknowledge(
 
 
 def test_a_drain_begins_nothing_after_its_time_and_the_next_one_goes_on(
-    told: Desk, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
+    desk_with_kafka: Desk, kafka: KafkaCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for key in ("first", "second"):
-        told.resources.events.publish(ALERTS_TOPIC, key, {"reason": key})
-    told.resources.events = _Pausing(
-        told.resources.root / "outbox.sqlite", Brokers(kafka.bootstrap)
+        desk_with_kafka.resources.events.publish(ALERTS_TOPIC, key, {"reason": key})
+    desk_with_kafka.resources.events = _Pausing(
+        desk_with_kafka.resources.root / "outbox.sqlite", Brokers(kafka.bootstrap)
     )
     monkeypatch.setattr(publish, "LONGEST", _Pausing.seconds - 0.5)
-    ingest.drain(told.resources)
+    ingest.drain(desk_with_kafka.resources)
     assert [m.key for m in kafka.messages(ALERTS_TOPIC)] == ["first"]
-    assert "begins nothing more" in told.resources.events.degraded
-    ingest.drain(telling(told, kafka.bootstrap).resources)
+    assert "begins nothing more" in desk_with_kafka.resources.events.degraded
+    ingest.drain(with_brokers(desk_with_kafka, kafka.bootstrap).resources)
     assert {m.key for m in kafka.messages(ALERTS_TOPIC)} == {"first", "second"}
-    assert not told.resources.events.outbox.waits((0, 0))
+    assert not desk_with_kafka.resources.events.outbox.waits((0, 0))
 
 
 class _Pausing(Events):
@@ -368,24 +381,28 @@ class _Pausing(Events):
 
 
 def test_a_message_that_is_refused_for_a_while_is_sent_once(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
     kafka.fail_produce(NOT_ENOUGH_REPLICAS, 3)
-    told.bring(LMP, ORDINARY.body)
-    assert not told.resources.events.degraded
+    desk_with_kafka.bring(LMP, ORDINARY.body)
+    assert not desk_with_kafka.resources.events.degraded
     messages = kafka.messages(TOPIC)
-    assert known_by(messages) == owed(told)
-    assert len(messages) == len(told.rows(LMP))
+    assert known_by(messages) == keys_and_hashes(desk_with_kafka)
+    assert len(messages) == len(desk_with_kafka.rows(LMP))
 
 
-def test_a_topic_that_may_not_be_written_holds_up_no_other(told: Desk, kafka: KafkaCluster) -> None:
+def test_a_topic_that_may_not_be_written_holds_up_no_other(
+    desk_with_kafka: Desk, kafka: KafkaCluster
+) -> None:
     kafka.fail_topic(TOPIC, MAY_NOT_WRITE)
-    told.bring(LMP, ORDINARY.body)
+    desk_with_kafka.bring(LMP, ORDINARY.body)
     load = recording("isone_system_load", "live", "ordinary")
-    run = telling(told, kafka.bootstrap)
+    run = with_brokers(desk_with_kafka, kafka.bootstrap)
     run.bring(load.dataset, load.body)
     assert f"{TOPIC} refuses messages" in run.resources.events.degraded
-    assert known_by(kafka.messages("aurum.iso.isone.system_load.v1")) == owed(run, load.dataset)
+    assert known_by(kafka.messages("aurum.iso.isone.system_load.v1")) == keys_and_hashes(
+        run, load.dataset
+    )
     (left,) = run.resources.events.outbox.due()
     assert left.dataset == LMP.key
 
@@ -404,71 +421,71 @@ def test_a_topic_that_turns_out_not_to_exist_amid_a_delivery_holds_up_no_other(
 
 @pytest.mark.parametrize("size", [1_100_000, 17_000_000], ids=["for_the_topic", "for_the_client"])
 def test_a_message_that_is_too_large_stays_with_a_loud_word_and_holds_up_no_other(
-    told: Desk, kafka: KafkaCluster, size: int
+    desk_with_kafka: Desk, kafka: KafkaCluster, size: int
 ) -> None:
-    outbox = told.resources.events.outbox
+    outbox = desk_with_kafka.resources.events.outbox
     outbox.put(Message(ALERTS_TOPIC, "large", b"x" * size, "hash"))
     kafka.fail_produce(MSG_SIZE_TOO_LARGE, 1 if size < 16_000_000 else 0)
     with log_lines() as logs:
-        ingest.drain(told.resources)
+        ingest.drain(desk_with_kafka.resources)
     (error,) = [entry for entry in logs if entry["level"] == "error"]
     assert error["reason"] == f"message large is too large for {ALERTS_TOPIC} (MSG_SIZE_TOO_LARGE)"
     assert "raise max.message.bytes" in error["remedy"]
     assert [message.key for _, message in outbox.messages()] == ["large"]
-    assert not told.resources.events.degraded
-    told.resources.events.publish(ALERTS_TOPIC, "small", {"reason": "told"})
-    told.bring(LMP, ORDINARY.body)
+    assert not desk_with_kafka.resources.events.degraded
+    desk_with_kafka.resources.events.publish(ALERTS_TOPIC, "small", {"reason": "sent"})
+    desk_with_kafka.bring(LMP, ORDINARY.body)
     assert "small" in [m.key for m in kafka.messages(ALERTS_TOPIC)]
-    assert known_by(kafka.messages(TOPIC)) == owed(told)
+    assert known_by(kafka.messages(TOPIC)) == keys_and_hashes(desk_with_kafka)
 
 
 def test_a_client_that_is_not_installed_is_a_sentence(
-    told: Desk, monkeypatch: pytest.MonkeyPatch
+    desk_with_kafka: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
-    assert told.bring(LMP, ORDINARY.body).done.merged.new
-    assert "pip install 'aurum-assets[kafka]'" in told.resources.events.degraded
-    assert told.resources.events.outbox.waits((0, 0))
+    assert desk_with_kafka.bring(LMP, ORDINARY.body).done.merged.new
+    assert "pip install 'aurum-assets[kafka]'" in desk_with_kafka.resources.events.degraded
+    assert desk_with_kafka.resources.events.outbox.waits((0, 0))
 
 
 def test_a_snapshot_that_the_archive_lost_holds_up_no_other(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
     kafka.down(*kafka.brokers)
-    told.bring(LMP, ORDINARY.body)
-    told.clock.set(told.clock() + FIVE_MINUTES)
-    told.bring(LMP, corrected(ORDINARY.body))
-    lost, kept = told.resources.archive.identifiers(LMP.archive_name, DAY)
-    (envelope,) = (told.resources.root / "archive").rglob(f"{lost}.meta.json")
+    desk_with_kafka.bring(LMP, ORDINARY.body)
+    desk_with_kafka.clock.set(desk_with_kafka.clock() + FIVE_MINUTES)
+    desk_with_kafka.bring(LMP, corrected(ORDINARY.body))
+    lost, kept = desk_with_kafka.resources.archive.identifiers(LMP.archive_name, DAY)
+    (envelope,) = (desk_with_kafka.resources.root / "archive").rglob(f"{lost}.meta.json")
     envelope.unlink()
     kafka.up(*kafka.brokers)
-    run = telling(told, kafka.bootstrap)
+    run = with_brokers(desk_with_kafka, kafka.bootstrap)
     ingest.drain(run.resources)
     assert "the object or its envelope is lost" in run.resources.events.degraded
     assert [s["identifier"] for s in values(kafka.messages(SNAPSHOTS_TOPIC))] == [kept]
     assert [i.identifier for i in run.resources.events.outbox.due()] == [lost]
 
 
-def test_an_outbox_that_cannot_be_written_is_not_in_the_way(told: Desk) -> None:
-    (told.resources.root / "outbox.sqlite").mkdir(parents=True)
+def test_an_outbox_that_cannot_be_written_is_not_in_the_way(desk_with_kafka: Desk) -> None:
+    (desk_with_kafka.resources.root / "outbox.sqlite").mkdir(parents=True)
     with log_lines() as logs:
-        assert told.bring(LMP, ORDINARY.body).done.merged.new
+        assert desk_with_kafka.bring(LMP, ORDINARY.body).done.merged.new
     (reason,) = warned(logs)
     assert f"aurum replay isone_rt_lmp --day {DAY} --publish" in reason
 
 
 def test_two_that_drain_at_once_do_not_tell_everything_twice(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
-    outbox = told.resources.events.outbox
-    told.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "once"})
+    outbox = desk_with_kafka.resources.events.outbox
+    desk_with_kafka.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "once"})
     with outbox.lock() as ours:
         assert ours
-        ingest.drain(telling(told, kafka.bootstrap).resources)
+        ingest.drain(with_brokers(desk_with_kafka, kafka.bootstrap).resources)
     assert outbox.waits((0, 0))
     assert kafka.messages(ALERTS_TOPIC) == []
-    ingest.drain(told.resources)
-    ingest.drain(told.resources)
+    ingest.drain(desk_with_kafka.resources)
+    ingest.drain(desk_with_kafka.resources)
     assert len(kafka.messages(ALERTS_TOPIC)) == 1
 
 
@@ -479,11 +496,11 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class _DiesBeforeCommit(Lake):
-    def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
+class _DiesBeforeCommit(WatchedLake):
+    def before(self, table: Table, frame: pl.DataFrame) -> None:
+        del frame
         if table is LMP.table:
             _die()
-        return super().merge(table, frame)
 
     def swap(self, table: Table, swaps: Sequence[Swap]) -> tuple[list[Swap], int | None]:
         if table is LMP.table:
@@ -586,52 +603,52 @@ def _run_again(root: Path, kafka: KafkaCluster, moment: str, snapshots: int) -> 
     ingest.normalize(desk.resources, LMP, LMP.day(DAY))
     ingest.drain(desk.resources)
     read = kafka.read(TOPIC, SNAPSHOTS_TOPIC)
-    assert known_by(read[TOPIC]) == owed(desk)
+    assert known_by(read[TOPIC]) == keys_and_hashes(desk)
     assert len(known_by(read[SNAPSHOTS_TOPIC])) == snapshots
     assert not desk.resources.events.outbox.waits((0, 0))
     assert not desk.resources.events.outbox.unsettled(LMP.key)
     times = len(read[SNAPSHOTS_TOPIC]) // snapshots
-    assert len(read[TOPIC]) == times * len(owed(desk))
+    assert len(read[TOPIC]) == times * len(keys_and_hashes(desk))
     return times
 
 
 def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
-    told.take(LMP, ORDINARY.body)
-    (identifier,) = told.resources.archive.identifiers(LMP.archive_name, DAY)
-    outbox = told.resources.events.outbox
+    desk_with_kafka.take(LMP, ORDINARY.body)
+    (identifier,) = desk_with_kafka.resources.archive.identifiers(LMP.archive_name, DAY)
+    outbox = desk_with_kafka.resources.events.outbox
     outbox.intend(LMP.key, DAY, [identifier])
     outbox.intend(LMP.key, "2026-07-01", ["20260701T000000000000Z-now-0123456789abcdef"])
-    quiet = remade(told.resources, brokers=Brokers())
+    quiet = remade(desk_with_kafka.resources, brokers=Brokers())
     ingest.normalize(quiet, LMP, LMP.day(DAY))
     later = recording("isone_rt_lmp", "live", "autumn")
-    told.bring(LMP, later.body)
+    desk_with_kafka.bring(LMP, later.body)
     assert not outbox.unsettled(LMP.key)
     assert not outbox.waits((0, 0))
-    assert known_by(kafka.messages(TOPIC)) == owed(told)
+    assert known_by(kafka.messages(TOPIC)) == keys_and_hashes(desk_with_kafka)
     assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
 
 
 def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_told(
-    told: Desk, kafka: KafkaCluster
+    desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
-    told.bring(LMP, ORDINARY.body)
-    told.clock.set(told.clock() + FIVE_MINUTES)
-    quiet = Desk(remade(told.resources, brokers=Brokers()), told.clock)
+    desk_with_kafka.bring(LMP, ORDINARY.body)
+    desk_with_kafka.clock.set(desk_with_kafka.clock() + FIVE_MINUTES)
+    quiet = Desk(remade(desk_with_kafka.resources, brokers=Brokers()), desk_with_kafka.clock)
     quiet.bring(LMP, corrected(ORDINARY.body, None))
-    first, second = told.resources.archive.identifiers(LMP.archive_name, DAY)
-    assert set(told.rows(LMP)["raw_sha256"].str.slice(0, 16)) == {order_of(second)[1]}
+    first, second = desk_with_kafka.resources.archive.identifiers(LMP.archive_name, DAY)
+    assert set(desk_with_kafka.rows(LMP)["raw_sha256"].str.slice(0, 16)) == {order_of(second)[1]}
     silent = "20260720T160000000000Z-now-0123456789abcdef"  # it changed nothing
-    uuid = told.resources.lake.uuid(LMP.table)
-    told.resources.registry.mark_merged(LMP.key, DAY, uuid, frozenset({silent}))
-    outbox = told.resources.events.outbox
+    uuid = desk_with_kafka.resources.lake.uuid(LMP.table)
+    desk_with_kafka.resources.registry.mark_merged(LMP.key, DAY, uuid, frozenset({silent}))
+    outbox = desk_with_kafka.resources.events.outbox
     outbox.intend(LMP.key, DAY, [first, silent])
-    committed(told.resources, LMP, {"2026-07-01": {}})
+    committed(desk_with_kafka.resources, LMP, {"2026-07-01": {}})
     assert not outbox.unsettled(LMP.key)
     assert {i.identifier for i in outbox.due()} == {first, silent}
     outbox.forget(i.id for i in outbox.due() if i.identifier == silent)
-    ingest.drain(told.resources)
+    ingest.drain(desk_with_kafka.resources)
     keys = [m.key for m in kafka.messages(SNAPSHOTS_TOPIC)]
     assert keys.count(f"{LMP.key}/{DAY}/{first}") == 2
 
@@ -717,12 +734,12 @@ def test_the_password_is_in_no_output(
     logging.basicConfig(level=logging.DEBUG, force=True)
     Desk(resources, desk.clock).bring(LMP, ORDINARY.body)
     assert resources.events.degraded
-    said = "".join(capfd.readouterr()) + repr(
+    written = "".join(capfd.readouterr()) + repr(
         (resources, resources.events, vars(resources.events), brokers)
     )
-    said += resources.events.degraded
-    assert "librdkafka" in said or "Kafka" in said
-    assert SECRET not in said
+    written += resources.events.degraded
+    assert "librdkafka" in written or "Kafka" in written
+    assert SECRET not in written
     assert b"hunter2" not in (resources.root / "outbox.sqlite").read_bytes()
 
 

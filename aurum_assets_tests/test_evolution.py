@@ -20,7 +20,7 @@ from aurum_assets.operators.isone.ancillary import ISONE_ANCILLARY_SERVICES, ISO
 from aurum_assets.resources.lake import Lake
 from aurum_assets.simulator.isone.day_ahead_reserves import reserve_data_records
 from aurum_assets.simulator.isone.payloads import wrapped_newer
-from aurum_assets_tests.conftest import Aurum, Desk, said, utc
+from aurum_assets_tests.conftest import Aurum, Desk, printed, utc
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import FETCHED_AT
 from aurum_assets_tests.servers.rest import rest_catalog
@@ -31,16 +31,19 @@ LATER = utc("2026-07-21T13:00:00Z")
 
 
 def as_it_was(table: Table) -> Table:
-    """The table as it was declared before any column was added."""
+    """The table as it was declared before any column was added, with a hash in each row."""
+    columns = [c for c in table.columns if c.name not in table.added]
+    columns.insert(-1, Column("record_hash", pl.String(), "SHA-256 over table, key and values."))
     return replace(
         table,
-        columns=tuple(c for c in table.columns if c.name not in table.added),
-        hashed=tuple(n for n in table.hashed if n not in table.added),
+        columns=tuple(columns),
+        values=tuple(n for n in table.values if n not in table.added),
         added=(),
     )
 
 
 OLD = as_it_was(TABLE)
+AFTER = [*(n for n in OLD.names if n != "record_hash"), "requirement"]
 
 
 def rows(price: float = 5.25, requirement: float | None = None, at: object = None) -> pl.DataFrame:
@@ -59,9 +62,9 @@ def rows(price: float = 5.25, requirement: float | None = None, at: object = Non
             "fetched_at": [at or FETCHED_AT],
             "raw_sha256": ["0" * 64],
         },
-        schema={n: t for n, t in TABLE.schema.items() if n != "record_hash"},
+        schema_overrides=TABLE.schema,
     )
-    return frame.with_columns(record_hash=TABLE.record_hash()).select(TABLE.names)
+    return frame.select(TABLE.names)
 
 
 def made_before(lake: Lake) -> pl.DataFrame:
@@ -83,7 +86,7 @@ def test_a_row_without_a_value_of_a_later_column_has_the_hash_that_it_always_had
         "isone_ancillary_services\x1f1784520000000000\x1fTMSR\x1f7000\x1f1784523600000000"
         "\x1f5.25\x1f640.0"
     )
-    hashed = rows()["record_hash"][0]
+    hashed = rows().select(TABLE.record_hash()).item()
     assert hashed == hashlib.sha256(text.encode()).hexdigest()[:32] == GOLDEN
     assert hashed == rows().select(OLD.record_hash()).item()
 
@@ -93,9 +96,8 @@ def test_a_value_of_a_later_column_counts_for_the_hash_with_its_name() -> None:
         "isone_ancillary_services\x1f1784520000000000\x1fTMSR\x1f7000\x1f1784523600000000"
         "\x1f5.25\x1f640.0\x1frequirement=615.0"
     )
-    assert (
-        rows(requirement=615)["record_hash"][0] == (hashlib.sha256(text.encode()).hexdigest()[:32])
-    )
+    hashed = rows(requirement=615).select(TABLE.record_hash()).item()
+    assert hashed == hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
@@ -122,7 +124,7 @@ def test_a_table_of_before_is_read_with_nulls_and_not_touched(lake: Lake) -> Non
     assert lake.read(TABLE.history)["requirement"].to_list() == [None]
     there = lake.find(TABLE)
     assert there is not None
-    assert "requirement" not in there.schema().column_names
+    assert there.schema().column_names == OLD.names
 
 
 def test_the_same_content_merged_again_adds_nothing(lake: Lake) -> None:
@@ -176,7 +178,7 @@ def test_writers_who_find_the_column_missing_at_once_all_succeed(tmp_path: Path)
         thread.join()
     assert failures == []
     names = Lake.local(tmp_path / "lake").table(TABLE).schema().column_names
-    assert names == [*OLD.names, "requirement"]
+    assert names == AFTER
 
 
 def test_a_column_that_may_not_be_null_cannot_come_later(lake: Lake) -> None:
@@ -204,7 +206,7 @@ def test_a_column_is_added_once_where_rest_lost_the_answer(tmp_path: Path, answe
         assert lake.merge(TABLE, rows(requirement=615, at=LATER)).changed == 1
         assert rest.lies == []
         assert lake.read(TABLE)["requirement"].to_list() == [615.0]
-        assert lake.table(TABLE).schema().column_names == [*OLD.names, "requirement"]
+        assert lake.table(TABLE).schema().column_names == AFTER
 
 
 # --- the whole way -------------------------------------------------------------------------------
@@ -228,9 +230,9 @@ def test_a_home_of_before_answers_as_of_sql_and_scan_and_is_completed_by_a_repla
     before = lake.as_of(TABLE.name, utc("2026-07-20T13:00:00Z")).collect()
     assert (before["price"].to_list(), before["requirement"].to_list()) == ([5.0], [None])
     query = "select price, requirement from isone_ancillary_services"
-    assert said(aurum("sql", query, "--json"))["data"] == [{"price": 5.25, "requirement": None}]
+    assert printed(aurum("sql", query, "--json"))["data"] == [{"price": 5.25, "requirement": None}]
     resources.lake.merge(TABLE, rows(5.5, 615, at=LATER))
-    assert said(aurum("sql", query, "--json"))["data"] == [{"price": 5.5, "requirement": 615.0}]
+    assert printed(aurum("sql", query, "--json"))["data"] == [{"price": 5.5, "requirement": 615.0}]
     known = lake.as_of(TABLE.name, utc("2026-07-21T12:30:00Z")).collect()
     assert (known["price"].to_list(), known["requirement"].to_list()) == ([5.25], [None])
     exported = aurum("export", "--dataset", TABLE.name, "--day", DAY.key, "--output", "-")
@@ -249,7 +251,8 @@ def test_a_replay_fills_the_label_that_the_earlier_version_dropped(desk: Desk) -
     desk.bring(ISONE_REGULATION_PRICES, json.dumps(tree).encode())
     rows = desk.rows(ISONE_REGULATION_PRICES)
     desk.resources.lake.catalog.drop_table(table.identifier)
-    desk.resources.lake.merge(old, rows.select(old.names))
+    before = rows.with_columns(record_hash=old.record_hash())
+    desk.resources.lake.merge(old, before.select(old.names))
     assert desk.rows(ISONE_REGULATION_PRICES)["hour_ending"].to_list() == [None]
     assert desk.resources.lake.merge(table, rows).unchanged == 1  # a name is no value
     ingest.replay(

@@ -12,7 +12,7 @@ from aurum_assets.model.errors import DaysFailed, SourceRefused, SourceUnavailab
 from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES
 from aurum_assets.operators.isone.lmp import ISONE_RT_HOURLY_LMP
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Aurum, Desk, run_feeds, said
+from aurum_assets_tests.conftest import Aurum, Desk, printed, run_feeds
 
 HOURLY, REGULATION = ISONE_RT_HOURLY_LMP, ISONE_REGULATION_PRICES
 DAY = "2026-07-10"  # long final
@@ -58,8 +58,8 @@ def test_a_run_stores_what_the_other_feeds_gave_and_is_red(
     assert table is not None
     assert raw is not None
     assert raw.asset_materialization is not None
-    said = str(raw.asset_materialization.metadata["feeds_failed"].value)
-    assert said.startswith("prelim_day: ISO New England refused")
+    failed = str(raw.asset_materialization.metadata["feeds_failed"].value)
+    assert failed.startswith("prelim_day: ISO New England refused")
 
 
 def test_the_command_line_stores_the_final_and_says_what_failed(
@@ -68,7 +68,7 @@ def test_the_command_line_stores_the_final_and_says_what_failed(
     market.simulator.fail("404", match=PRELIM, times=9)
     result = aurum("collect", "isone", "rt_hourly_lmp", "--date", DAY, "--json")
     assert result.exit_code == 1
-    document = said(result)
+    document = printed(result)
     assert (document["collected"], document["failed"], document["rows"]) == (1, 1, 24 * 3)
     assert "hourlylmp_rt_prelim_day (404)" in document["failed_because"][0]
 

@@ -1,7 +1,6 @@
 """Finals are asked for once they are out, and once more when they may have been corrected."""
 
 import datetime as dt
-from collections.abc import Iterator
 
 import dagster as dg
 import pytest
@@ -22,12 +21,6 @@ HOURLY, REGULATION, LMP = ISONE_RT_HOURLY_LMP, ISONE_REGULATION_PRICES, ISONE_RT
 DAY = "2026-07-20"
 NEXT_MORNING, FINAL_MORNING = utc("2026-07-21T06:30:00-04:00"), utc("2026-07-22T06:30:00-04:00")
 INFO = "/api/v1.1/hourlylmp/rt/final/info"
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 def bring(desk: Desk, dataset: Dataset, *feeds: str) -> None:

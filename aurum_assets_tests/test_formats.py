@@ -290,19 +290,19 @@ def test_a_column_of_a_table_in_json_that_is_new_or_gone_is_drift() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("answer", "sentence"),
     [
         ({"data": [["A", "1"]]}, "holds no data[] (beside headers)"),
         ({"headers": ["name"]}, "holds no data[] (beside headers)"),
         (table(headers="name"), "are no list of texts"),
         (table(headers=["name", 1]), "are no list of texts"),
         (table(headers=["name", "name"]), "two columns of the table are called 'name'"),
-        (b'{"headers": ["name"], "headers": ["price"], "data": []}', "headers is said twice"),
+        (b'{"headers": ["name"], "headers": ["price"], "data": []}', "headers appears twice"),
     ],
 )
-def test_what_is_no_table_in_json_is_one_sentence(said: object, sentence: str) -> None:
+def test_what_is_no_table_in_json_is_one_sentence(answer: object, sentence: str) -> None:
     with pytest.raises(MalformedPayload) as raised:
-        reading(ROWS, said)
+        reading(ROWS, answer)
     assert sentence in str(raised.value)
 
 
@@ -347,20 +347,20 @@ def test_what_is_new_beside_deep_records_is_drift_by_its_dotted_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("answer", "sentence"),
     [
         ({"data": {"now": {"at": "1", "node": []}}}, "(beside data.date, data.now.at)"),
         (deep(now={"node": []}), "holds no data.now.node[] (beside data.date, data.now.at)"),
         (deep(now="08:15"), "holds no data.now.node[]"),
         (deep(date=3), "the answer's header cannot be read"),
-        (b'{"data": {"date": "a", "date": "b", "now": {"at": "1", "node": []}}}', "date is said"),
-        (b'{"data": {"date": "a", "now": {"at": "1", "at": "2", "node": []}}}', "at is said twice"),
+        (b'{"data": {"date": "a", "date": "b", "now": {"at": "1", "node": []}}}', "date appears"),
+        (b'{"data": {"date": "a", "now": {"at": "1", "at": "2", "node": []}}}', "at appears twice"),
         (b'{"data": {"date": "a", "now": {"at": "1", "node": [{]}}}', "the bytes are not JSON"),
     ],
 )
-def test_deep_answers_that_cannot_be_read_are_one_sentence(said: object, sentence: str) -> None:
+def test_deep_answers_that_cannot_be_read_are_one_sentence(answer: object, sentence: str) -> None:
     with pytest.raises(MalformedPayload) as raised:
-        reading(DEEP, said)
+        reading(DEEP, answer)
     assert sentence in str(raised.value)
 
 
@@ -407,9 +407,9 @@ def test_what_is_new_in_a_block_is_drift_by_the_name_of_the_block() -> None:
     assert drift(reading(BLOCKS, text)) == [("added", "data.then.unit")]
 
 
-def test_a_name_said_twice_on_the_way_to_the_blocks_is_refused() -> None:
+def test_a_name_given_twice_on_the_way_to_the_blocks_is_refused() -> None:
     body = b'{"data": {"date": "a", "date": "b", "now": {"at": "1", "node": []}}}'
-    with pytest.raises(MalformedPayload, match="date is said twice"):
+    with pytest.raises(MalformedPayload, match="date appears twice"):
         reading(BLOCKS, body)
 
 

@@ -66,13 +66,13 @@ def test_a_day_of_which_every_feed_brought_everything_lacks_nothing(
     live_desk: Desk, dataset: Dataset, day: str
 ) -> None:
     live_desk.clock.set(dataset.day(day).plus(8).start + 12 * HOUR)
-    bring(live_desk, dataset, day, *_all_beats(live_desk, dataset))
+    bring(live_desk, dataset, day, *_all_feeds(live_desk, dataset))
     assert ingest.gap_of(live_desk.resources, dataset, dataset.day(day)) is None
 
 
-def _all_beats(desk: Desk, dataset: Dataset) -> list[str]:
-    owed = ingest.requirements(dataset, desk.resources.config(dataset))
-    return list(dict.fromkeys(name for debt in owed for name in debt.feeds))
+def _all_feeds(desk: Desk, dataset: Dataset) -> list[str]:
+    required = ingest.requirements(dataset, desk.resources.config(dataset))
+    return list(dict.fromkeys(name for requirement in required for name in requirement.feeds))
 
 
 @pytest.mark.parametrize("dataset", REPAIRABLE, ids=lambda d: d.key)
@@ -108,7 +108,7 @@ def test_a_day_owes_the_intervals_that_its_calendar_has(desk: Desk, day: str, ho
 def test_an_interval_is_missing_once_it_is_due_and_not_a_minute_before(
     desk: Desk, day: str, late: int
 ) -> None:
-    """On the days when clocks change too, around the hour that is skipped or said twice."""
+    """On the days when clocks change too, around the hour that is skipped or repeated."""
     first = LOAD.day(day).start
     desk.clock.set(first + 4 * HOUR)
     desk.bring(LOAD, payload(day, range(36)))  # three hours, whatever the clock shows
@@ -261,16 +261,16 @@ def wanted_of(desk: Desk, held: list[str], origin: str) -> tuple[str, str]:
     for day in held:
         desk.bring(LOAD, payload(day, range(288 if day < "2026-07-21" else 140)))
     (desk.resources.root / "origin").write_text(origin)
-    owed = ingest.requirements(LOAD, desk.resources.config(LOAD))
+    required = ingest.requirements(LOAD, desk.resources.config(LOAD))
     stored = set(desk.resources.lake.days(LOAD.table))
-    wanted = wanted_days(desk.resources, LOAD, stored, owed)
+    wanted = wanted_days(desk.resources, LOAD, stored, required)
     return wanted[-1].key, wanted[0].key
 
 
 # --- how often, and till when --------------------------------------------------------------------
 
 
-def test_a_look_asks_for_no_more_than_the_bound_of_each_source(desk: Desk) -> None:
+def test_a_look_asks_for_no_more_than_the_bound_of_each_operator(desk: Desk) -> None:
     desk.bring(LOAD, payload("2026-06-21", range(288)))
     first = look(desk)
     assert asked(first) == ["2026-07-21", "2026-07-20", "2026-07-19", "2026-07-18"]
@@ -284,7 +284,7 @@ def test_no_repair_is_asked_for_where_the_bound_is_none(desk: Desk) -> None:
     assert look(desk).repairs == []
 
 
-def test_datasets_of_a_source_share_its_bound_day_by_day(live_desk: Desk) -> None:
+def test_datasets_of_an_operator_share_its_bound_day_by_day(live_desk: Desk) -> None:
     """A dataset with many holes does not keep the others waiting."""
     for dataset in (LOAD, ISONE_GENERATION_MIX):
         bring(live_desk, dataset, "2026-07-10", "day")

@@ -13,7 +13,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._serdes import serialize_value
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
@@ -43,8 +42,9 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk, utc
 
@@ -78,12 +78,6 @@ TABLE_METADATA = {
     "snapshots",
     "snapshot_age_seconds",
 }
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 def run(
@@ -257,9 +251,9 @@ def test_everything_says_in_whole_sentences_what_it_is(resources: Resources) -> 
     assert {"isone_api", "lake", "gaps", "health", "maintenance_schedule", "isone_daily"} <= set(
         found
     )
-    for name, said in found.items():
-        assert said, f"{name} says nothing"
-        assert said.endswith("."), f"{name}: {said}"
+    for name, description in found.items():
+        assert description, f"{name} says nothing"
+        assert description.endswith("."), f"{name}: {description}"
 
 
 def test_no_description_shows_markup_where_the_ui_does_not_render_it(resources: Resources) -> None:
@@ -293,7 +287,7 @@ def test_a_dataset_that_config_switches_off_has_no_asset(
 def ticks(
     resources: Resources, schedule: str, at: str
 ) -> list[tuple[str | None, dict[str, list[str]]]]:
-    """(partition, feeds by dataset) of the runs that a beat at ``at`` requests."""
+    """(partition, feeds by dataset) of the runs that a tick at ``at`` requests."""
     repository = build(resources).get_repository_def()
     context = dg.build_schedule_context(scheduled_execution_time=utc(at), repository_def=repository)
     requests = repository.get_schedule_def(schedule).evaluate_tick(context).run_requests or []
@@ -434,7 +428,7 @@ def test_a_daily_feed_is_asked_for_the_days_that_its_configuration_names(
     resources: Resources, dataset: Dataset
 ) -> None:
     today = dataset.operator.day_of(NOON)
-    owed = {
+    required = {
         (feed.name, today.plus(days).key)
         for feed in resources.config(dataset).feeds
         if feed.cadence == "daily"
@@ -447,7 +441,7 @@ def test_a_daily_feed_is_asked_for_the_days_that_its_configuration_names(
         for day, by_dataset in asked_by(group, NOON).items()
         for name in by_dataset[dataset.key]
     }
-    assert asked == owed
+    assert asked == required
 
 
 def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: Resources) -> None:
@@ -509,8 +503,8 @@ def test_a_beat_is_green_and_says_what_it_did(
         assert (live_desk.resources.root / "archive" / str(raw["object"].value)).exists()
         assert (table["new"].value, table["dagster/partition_row_count"].value) == (rows, rows)
         assert table["dagster/table_name"].value == f"market.{dataset.key}"
-        owed = set(checks_of(dataset.table, live_desk.resources.config(dataset)))
-        assert set(outcomes(result, dataset)) == owed
+        required = set(checks_of(dataset.table, live_desk.resources.config(dataset)))
+        assert set(outcomes(result, dataset)) == required
         assert {partition for _, partition in outcomes(result, dataset).values()} == {TODAY}
     assert isinstance(text["market/isone_rt_lmp"].metadata["max_lmp_residual"].value, float)
 
@@ -683,7 +677,7 @@ def test_the_error_of_a_failed_run_begins_with_the_sentence(
     fault: str,
     tries: int,
 ) -> None:
-    """And has one trace: what caused it is not told a second time."""
+    """And has one trace: its cause is not repeated."""
     monkeypatch.setattr(assets, "ASKED_AGAIN", replace(assets.ASKED_AGAIN, seconds=0))
     live_desk.resources.sleep = lambda _: None
     market.simulator.fail(next=fault, times=100)
@@ -695,7 +689,7 @@ def test_the_error_of_a_failed_run_begins_with_the_sentence(
     assert failed.error.message == f"dagster._core.definitions.events.Failure: {sentence}\n"
     assert failed.error.cause is None or failed.error.cause.message.find(sentence) == -1
     events = instance.all_logs(result.run_id)
-    assert "max_retries" not in "".join(map(serialize_value, events))
+    assert "max_retries" not in "".join(map(dg.serialize_value, events))
     of_run = result.get_run_failure_event().job_failure_data
     assert of_run.error == failed.error
     warned = [e.user_message for e in events if "; tried again in 0 s" in e.user_message]
@@ -763,7 +757,7 @@ def test_only_what_may_go_better_later_is_tried_again(error: AurumError, again: 
         raise error
     assert caught.value.allow_retries is again
     assert caught.value.description == str(error)
-    assert caught.value.__cause__ is error.__cause__, "the sentence is said once"
+    assert caught.value.__cause__ is error.__cause__, "the sentence appears once"
     raised_in = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert raised_in[-1] == "test_only_what_may_go_better_later_is_tried_again"
 

@@ -1,4 +1,4 @@
-"""A host whose name is not known: said at once, with the variable that holds it, and no outage.
+"""A host whose name is not known: reported at once, with the variable that holds it, and no outage.
 
 What the resolver of this machine says of ``.invalid`` counts: no such name where it has a server
 that answers, else none that answers.
@@ -23,8 +23,7 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.resources import hosts, lake
 from aurum_assets.resources.lake import Lake
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Aurum, Desk, run_feeds
-from aurum_assets_tests.conftest import said as said_by
+from aurum_assets_tests.conftest import Aurum, Desk, printed, run_feeds
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.servers.rest import rest_catalog
@@ -32,18 +31,18 @@ from aurum_assets_tests.test_lake import TABLE, frame, loads
 
 HOST = "nosuchhost.invalid"
 LMP = "isone_rt_lmp"
-SAID = f"the name {HOST} is not known here: check"
+UNKNOWN = f"the name {HOST} is not known here: check"
 
 
 def test_an_unknown_name_is_told_apart_from_a_resolver_that_is_away() -> None:
     unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     away = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
     assert [hosts.is_unknown(e) for e in (unknown, away, OSError(), None)] == [True] + [False] * 3
-    for cause, said in ((unknown, True), (away, False)):
+    for cause, expected in ((unknown, True), (away, False)):
         wrapped = ConnectionError("no connection")
         wrapped.__context__ = ValueError("of another library")
         wrapped.__context__.__cause__ = cause
-        assert hosts.is_unknown(wrapped) is said
+        assert hosts.is_unknown(wrapped) is expected
 
 
 @pytest.fixture
@@ -69,24 +68,28 @@ def test_an_operator_at_an_unknown_name_is_asked_once_and_trips_no_breaker(
     aurum: Aurum, tmp_path: Path, line: tuple[str, ...], variable: str
 ) -> None:
     variables = {variable: f"http://{HOST}/api", "AURUM_ARCHIVE": f"file:{tmp_path}/archive"}
-    for _ in range(6):  # more often than the breaker lets a source fail
+    for _ in range(6):  # more often than the breaker lets an operator fail
         began = time.monotonic()
         result = aurum(*line, **variables)
         assert time.monotonic() - began < 5
         assert result.exit_code == 1
-        assert f"{SAID} {variable}, or this machine's DNS" in result.stderr
+        assert f"{UNKNOWN} {variable}, or this machine's DNS" in result.stderr
         assert "no usable answer" not in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("variables", "code", "said"),
+    ("variables", "code", "sentence"),
     [
         (
             {"AURUM_ARCHIVE": "s3://raw", "AURUM_S3_ENDPOINT": f"http://{HOST}:9000"},
             1,
-            f"{SAID} AURUM_S3_ENDPOINT",
+            f"{UNKNOWN} AURUM_S3_ENDPOINT",
         ),
-        ({"AURUM_REDIS_URL": f"redis://{HOST}:6379/0"}, 0, f"{SAID} AURUM_REDIS_URL (REDIS_HOST)"),
+        (
+            {"AURUM_REDIS_URL": f"redis://{HOST}:6379/0"},
+            0,
+            f"{UNKNOWN} AURUM_REDIS_URL (REDIS_HOST)",
+        ),
         ({"AURUM_KAFKA_BROKERS": f"{HOST}:9092"}, 0, "check AURUM_KAFKA_BROKERS"),
         (
             {"AURUM_CATALOG_URI": f"postgresql://a:b@{HOST}:5432/lake"},
@@ -107,7 +110,7 @@ def test_a_server_at_an_unknown_name_costs_seconds_and_is_named_by_its_variable(
     monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str],
     code: int,
-    said: str,
+    sentence: str,
 ) -> None:
     monkeypatch.setattr(lake, "_NAME_PATIENCE", 1.0)
     began = time.monotonic()
@@ -115,7 +118,7 @@ def test_a_server_at_an_unknown_name_costs_seconds_and_is_named_by_its_variable(
     result = aurum("load", "--dataset", LMP, payload, **variables, **keys)
     assert time.monotonic() - began < 10
     assert result.exit_code == code, result.output
-    assert said in result.stderr
+    assert sentence in result.stderr
 
 
 @pytest.mark.usefixtures("payload")
@@ -164,7 +167,7 @@ def test_what_came_before_a_name_was_unknown_is_in_the_table(
     named_desk: Desk, market: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known_while(monkeypatch, lambda: len(market.simulator.requests) < ANSWERED)
-    with pytest.raises(HostUnknown, match=SAID):
+    with pytest.raises(HostUnknown, match=UNKNOWN):
         asyncio.run(collect_days(named_desk.resources, ISONE_RT_LMP, [ISONE_RT_LMP.day(DAY)]))
     assert hours(named_desk) == ANSWERED
 
@@ -177,8 +180,8 @@ def test_the_command_line_stores_what_came_before_a_name_was_unknown(
     line = ("collect", "isone", "rt_lmp", "--date", DAY, "--json")
     result = aurum(*line, ISONE_BASE_URL=url)
     assert result.exit_code == 1
-    assert SAID in said_by(result)["failed_because"][0]
-    assert said_by(result)["rows"] == ANSWERED * 12 * 3
+    assert UNKNOWN in printed(result)["failed_because"][0]
+    assert printed(result)["rows"] == ANSWERED * 12 * 3
 
 
 @pytest.mark.parametrize("back", [True, False], ids=["known again", "unknown for good"])
@@ -215,7 +218,7 @@ def test_a_merge_asks_once_more_for_an_unknown_name() -> None:
     def merged(context: dg.AssetExecutionContext) -> None:
         with tried_again(context, Retries(most=2, seconds=0)):
             tries.append(context.retry_number)
-            raise HostUnknown(SAID)
+            raise HostUnknown(UNKNOWN)
 
     with dg.DagsterInstance.ephemeral() as instance:
         assert not dg.materialize([merged], instance=instance, raise_on_error=False).success

@@ -17,7 +17,7 @@ from aurum_assets_tests.proofs.prove_idempotence import (
 
 KEYS = st.tuples(st.integers(0, 2), st.integers(0, 1))
 CONTENTS = st.dictionaries(KEYS, st.sampled_from([1, 2, BROKEN]), max_size=4).map(
-    lambda said: tuple(sorted(said.items()))
+    lambda values: tuple(sorted(values.items()))
 )
 
 
@@ -55,7 +55,7 @@ A, B = ((((0, 0), 1), ((1, 0), 2)), (((0, 0), 2),))
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_value_that_comes_back_is_two_changes(kind: str) -> None:
-    history = [Arrival(m, "now", said) for m, said in enumerate([A, B, A, A])]
+    history = [Arrival(m, "now", values) for m, values in enumerate([A, B, A, A])]
     assert differences(kind, history, [3, 1, 0, 2]) == []
     oracle = Oracle("isone_system_load")
     assert [oracle.accept(a) for a in history] == ["stored"] * 3 + ["duplicate"]

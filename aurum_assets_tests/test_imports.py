@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import aurum_assets
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 
 ROOT = Path(aurum_assets.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))

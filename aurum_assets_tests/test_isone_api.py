@@ -27,7 +27,7 @@ from aurum_assets.isone import (
 from aurum_assets.model.errors import ConfigError, NotYetPublished, SourceRefused
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.wire import Bounds, Wire
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON
@@ -181,7 +181,7 @@ def test_a_day_is_a_date_an_instant_or_their_text(
 
 
 @pytest.mark.parametrize("day", ["", "yesterday", "2026-13-01", "2026-07-20T99:00", None, 20260720])
-def test_what_is_no_day_is_said_to_be_none(day: str) -> None:
+def test_what_is_no_day_is_refused(day: str) -> None:
     with pytest.raises(ValueError, match="is no day: expected a date"):
         asked_day(ISONE, day)
 
@@ -195,16 +195,16 @@ def test_days_that_fail_are_named_after_the_others_are_through(
     config: IsoNeApiConfig, market: Running
 ) -> None:
     market.simulator.fail("404", times=2, match="20260719")
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     collector = IsoNeCollector(entry("isone_system_load"), config)
     with pytest.raises(DaysFailed, match="1 of 3 days failed: 2026-07-19: ISO New England") as bad:
         asyncio.run(
-            collector.collect("2026-07-18", "2026-07-20", progress=lambda *x: told.append(x))
+            collector.collect("2026-07-18", "2026-07-20", progress=lambda *x: progress.append(x))
         )
     assert list(bad.value.errors) == ["2026-07-19"]
     assert isinstance(bad.value.errors["2026-07-19"], SourceRefused)
-    assert sorted(key for key, _, _ in told) == ["2026-07-18", "2026-07-19", "2026-07-20"]
-    assert [(n, of) for _, n, of in told] == [(1, 3), (2, 3), (3, 3)]
+    assert sorted(key for key, _, _ in progress) == ["2026-07-18", "2026-07-19", "2026-07-20"]
+    assert [(n, of) for _, n, of in progress] == [(1, 3), (2, 3), (3, 3)]
     held = open_lake().scan("isone_system_load").select("operating_day").collect()
     assert set(held["operating_day"]) == {dt.date(2026, 7, 18), dt.date(2026, 7, 20)}
 
@@ -223,7 +223,7 @@ def test_wrong_credentials_end_a_range_at_the_first_days(market: Running) -> Non
     assert 1 <= len(market.simulator.requests) <= 4
 
 
-def test_no_more_days_are_asked_for_at_once_than_is_said(
+def test_no_more_days_are_asked_for_at_once_than_is_allowed(
     config: IsoNeApiConfig, market: Running
 ) -> None:
     market.simulator.fail("hang", times=2, seconds=0.3)

@@ -1,50 +1,22 @@
 """The operator's limits hold in every sliding window, over processes, and are used."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import Limit, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
+from aurum_assets.model.operator import Limit
 from aurum_assets.resources.limits import SqliteLimiter, retry_after, share
 from aurum_assets.resources.redis import RedisLimiter, RedisServer
 from aurum_assets.resources.state import SqliteState
-from aurum_assets_tests.conftest import log_lines
+from aurum_assets_tests.conftest import Timeline, log_lines
 from aurum_assets_tests.proofs.prove_limits import Race, prove_limits
 from aurum_assets_tests.servers.redis import RedisProcess
 
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-class Timeline:
-    """A clock that only sleeping moves; a Redis is aged with it."""
-
-    def __init__(self, redis: RedisProcess | None = None) -> None:
-        self.now = 1_000_000.0
-        self.naps: list[float] = []
-        self.redis = redis
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
-        self.passes(seconds)
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
-        if self.redis is not None:
-            self.redis.age(seconds)
-
-    @contextmanager
-    def measured(self) -> Iterator[list[float]]:
-        began = self.now
-        out: list[float] = []
-        yield out
-        out.append(self.now - began)
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -83,7 +55,7 @@ def test_the_windows_are_two_percent_longer_than_the_operators(
     assert took == [pytest.approx(10.2, abs=0.01)]
 
 
-def test_several_rates_hold_on_one_source(tmp_path: Path, time_line: Timeline) -> None:
+def test_several_rates_hold_on_one_operator(tmp_path: Path, time_line: Timeline) -> None:
     some = limiter(tmp_path, time_line, Limit(2, 1), Limit(5, 60))
     stamps = []
     for _ in range(11):
@@ -94,7 +66,7 @@ def test_several_rates_hold_on_one_source(tmp_path: Path, time_line: Timeline) -
     assert stamps[-1] - stamps[0] == pytest.approx(2 * 61.2, abs=0.1)
 
 
-def test_an_endpoint_has_limits_of_its_own_beside_those_of_the_source(
+def test_an_endpoint_has_limits_of_its_own_beside_those_of_the_operator(
     tmp_path: Path, time_line: Timeline
 ) -> None:
     some = limiter(tmp_path, time_line, Limit(3, 10), endpoints={"slow": (Limit(1, 60),)})
@@ -108,7 +80,7 @@ def test_an_endpoint_has_limits_of_its_own_beside_those_of_the_source(
     assert slow == [pytest.approx(61.2, abs=0.01)]
 
 
-def test_sources_do_not_share_limits(tmp_path: Path, time_line: Timeline) -> None:
+def test_operators_do_not_share_limits(tmp_path: Path, time_line: Timeline) -> None:
     asked(limiter(tmp_path, time_line, Limit(1, 60), name="one"))
     with time_line.measured() as took:
         asked(limiter(tmp_path, time_line, Limit(1, 60), name="two"))
@@ -151,7 +123,7 @@ def test_a_clock_set_back_costs_no_more_than_one_window(
     assert took == [pytest.approx(10.2, abs=0.01)]
 
 
-def test_a_pause_holds_for_every_process_of_the_source_and_for_no_other(
+def test_a_pause_holds_for_every_process_of_the_operator_and_for_no_other(
     tmp_path: Path, time_line: Timeline
 ) -> None:
     limiter(tmp_path, time_line, Limit(100, 1), name="one").pause(30)
@@ -186,12 +158,12 @@ def test_a_long_wait_is_told_once_and_reported_before_every_nap(
 ) -> None:
     some = limiter(tmp_path, time_line, Limit(1, 10))
     asked(some)
-    told: list[tuple[float, str]] = []
+    waits: list[tuple[float, str]] = []
     with log_lines() as logs:
-        some.take("a", waiting=lambda seconds, why: told.append((round(seconds, 1), why)))
+        some.take("a", waiting=lambda seconds, why: waits.append((round(seconds, 1), why)))
     assert [(line["event"], line["seconds"]) for line in logs] == [("waiting for the limit", 10.2)]
-    assert told[0] == (10.2, "waiting for the limit")
-    assert len(told) == len(time_line.naps)
+    assert waits[0] == (10.2, "waiting for the limit")
+    assert len(waits) == len(time_line.naps)
     assert max(time_line.naps) <= 1
 
 

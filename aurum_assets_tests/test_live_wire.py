@@ -18,7 +18,7 @@ from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
 from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Aurum, Desk, run_feeds, said, utc
+from aurum_assets_tests.conftest import Aurum, Desk, printed, run_feeds, utc
 from aurum_assets_tests.made import remade
 
 ROSTER, LOCATIONS, CTS = ISONE_GENERATION_BY_RESOURCE, ISONE_LOCATIONS, MISO_CTS
@@ -83,13 +83,13 @@ def test_a_daily_run_is_green_where_the_operator_does_not_offer_a_dataset(
     feeds = {ROSTER.key: ["now"], LOCATIONS.key: ["now"]}
     done = run_feeds(live_desk, "isone_daily", TODAY, feeds)
     assert done.success
-    (told,) = (
+    (materialization,) = (
         e.asset_observation_data.asset_observation
         for e in done.all_events
         if e.event_type_value == "ASSET_OBSERVATION"
     )
-    assert (told.asset_key.path[-1], told.partition) == (ROSTER.key, TODAY)
-    assert told.description == SENTENCE
+    assert (materialization.asset_key.path[-1], materialization.partition) == (ROSTER.key, TODAY)
+    assert materialization.description == SENTENCE
     made = {e.asset_key.path[-1] for e in done.get_asset_materialization_events() if e.asset_key}
     assert made == {LOCATIONS.key}, "of what nobody offers nothing is materialized"
     asked = [s.path for s in live_market.simulator.requests if "resource" in s.path]
@@ -180,7 +180,7 @@ def test_an_asset_of_which_nothing_is_live_is_never_stale(live_desk: Desk) -> No
     assert [key for key, policy in stale.items() if policy is None] == [ROSTER.key]
 
 
-# --- what is said --------------------------------------------------------------------------------
+# --- what is reported ----------------------------------------------------------------------------
 
 
 def test_collect_says_in_one_sentence_what_is_not_offered_and_is_content(
@@ -191,7 +191,7 @@ def test_collect_says_in_one_sentence_what_is_not_offered_and_is_content(
     assert done.exit_code == 0
     assert done.stderr.splitlines().count(SENTENCE) == 1
     assert "FAILED" not in done.stderr
-    document = said(aurum("collect", "isone", "generation_by_resource", "--json"))
+    document = printed(aurum("collect", "isone", "generation_by_resource", "--json"))
     assert (document["not_offered_because"], document["failed_because"]) == ([SENTENCE], [])
     assert document["failed"] == document["collected"] == 0
 
@@ -199,7 +199,7 @@ def test_collect_says_in_one_sentence_what_is_not_offered_and_is_content(
 def test_probe_says_what_is_not_offered_and_is_content(aurum: Aurum, live_market: Running) -> None:
     del live_market
     done = aurum("probe", "--dataset", ROSTER.key, "--dataset", CTS.key, "--json")
-    found = {p["endpoint"]: p for p in said(done)["probed"]}
+    found = {p["endpoint"]: p for p in printed(done)["probed"]}
     assert done.exit_code == 0
     assert found["generation_resource"]["state"] == "not offered"
     assert found["generation_resource"]["reason"] == SENTENCE
@@ -210,10 +210,10 @@ def test_probe_says_what_is_not_offered_and_is_content(aurum: Aurum, live_market
 
 def test_doctor_says_what_is_not_offered_and_is_content(aurum: Aurum, live_market: Running) -> None:
     del live_market
-    found = {p["part"]: p for p in said(aurum("doctor", "--json"))["parts"]}
+    found = {p["part"]: p for p in printed(aurum("doctor", "--json"))["parts"]}
     assert found["isone"]["state"] == "ok"
-    assert found["isone"]["said"].endswith(SENTENCE)
-    assert "not offered" not in found["miso"]["said"]
+    assert found["isone"]["result"].endswith(SENTENCE)
+    assert "not offered" not in found["miso"]["result"]
 
 
 def test_the_python_api_raises_what_is_not_offered(live_desk: Desk, live_market: Running) -> None:

@@ -1,4 +1,4 @@
-"""The log says what belongs to what, in JSON or words, and no secret is in it, nor in Dagster's."""
+"""The log says what belongs to what, in JSON or text, and no secret is in it, nor in Dagster's."""
 
 import base64
 import json
@@ -12,7 +12,6 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from click.testing import CliRunner
-from dagster._serdes import serialize_value
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
@@ -82,10 +81,10 @@ def test_no_secret_is_in_a_line_a_field_a_librarys_record_or_a_traceback(
         except ValueError:
             log.exception("failed")
             logging.getLogger("httpx").exception("GET %s", f"https://host/{bird}?x={name}")
-    said = capsys.readouterr().err
-    assert said.count("Traceback") == 2 * len(secrets)
-    assert [name for name, canary in secrets.items() if canary in said] == []
-    assert "canary" not in said.lower()
+    shown = capsys.readouterr().err
+    assert shown.count("Traceback") == 2 * len(secrets)
+    assert [name for name, canary in secrets.items() if canary in shown] == []
+    assert "canary" not in shown.lower()
 
 
 def test_a_secret_is_found_in_each_way_of_writing_it(secrets: dict[str, str]) -> None:
@@ -206,7 +205,7 @@ def test_other_commands_than_collect_log_warnings_alone(tmp_path: Path) -> None:
 def test_a_process_sets_its_log_up_once(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json", "first", anew=True)
     logs.configure("error", "console", "second")
-    get_logger("ours").info("said")
+    get_logger("ours").info("logged")
     assert [line["environment"] for line in lines(capsys.readouterr().err)] == ["first"]
 
 
@@ -277,7 +276,7 @@ def test_no_secret_of_a_librarys_error_reaches_dagsters_events(
 
     with dg.DagsterInstance.ephemeral() as instance:
         done = work.execute_in_process(instance=instance, raise_on_error=False)
-        stored = [serialize_value(e) for e in instance.all_logs(done.run_id)]
+        stored = [dg.serialize_value(e) for e in instance.all_logs(done.run_id)]
     assert not done.success
     whole = "".join(stored)
     assert "STEP_FAILURE" in whole

@@ -21,10 +21,10 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import logs
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets.simulator.isone.payloads import render, wrapped
-from aurum_assets_tests.conftest import NOON, Aurum, Desk, said
+from aurum_assets_tests.conftest import NOON, Aurum, Desk, printed
 from aurum_assets_tests.made import remade
 
 LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
@@ -140,7 +140,7 @@ def test_a_damaged_table_stops_no_other(aurum: Aurum, environment: dict[str, str
         file.write_text("{")
     result = aurum("maintain", "--json")
     assert result.exit_code == 1
-    failed = [part for part in said(result)["parts"] if part["failed"]]
+    failed = [part for part in printed(result)["parts"] if part["failed"]]
     assert {part["part"] for part in failed} == {ISONE_ZONAL_LOAD.table.identifier}
     assert f"FAILED {ISONE_ZONAL_LOAD.table.identifier}: " in result.stderr
     assert aurum("doctor").output.count("has not run to its end yet") == 1
@@ -158,9 +158,9 @@ def test_a_day_is_closed_two_days_after_its_end_by_the_operators_clock(desk: Des
 def test_a_day_for_which_something_waits_is_not_closed_but_what_waits_for_weeks_closes_it(
     desk: Desk,
 ) -> None:
-    owed = desk.resources.root / "spool" / "owed" / LOAD.archive_name
-    (owed / OLD).mkdir(parents=True)
-    (owed / OLD / "identifier").touch()
+    marks = desk.resources.root / "spool" / "owed" / LOAD.archive_name
+    (marks / OLD).mkdir(parents=True)
+    (marks / OLD / "identifier").touch()
     assert closed_before(desk.resources, LOAD) == dt.date.fromisoformat(OLD)
     assert closed_before(desk.resources, CTS) == dt.date(2026, 7, 19)
     desk.clock.set(NOON + dt.timedelta(days=20))
@@ -272,12 +272,12 @@ def test_the_command_prints_what_it_did_and_is_remembered(
     assert "nothing was written" in dry.stderr
     assert "has not run to its end yet" in aurum("doctor").output
     one = aurum("maintain", "--dataset", "isone_system_load", "--json")
-    assert [part["part"] for part in said(one)["parts"]] == [
+    assert [part["part"] for part in printed(one)["parts"]] == [
         "market.isone_system_load",
         "market.isone_system_load_history",
     ]
     assert "has not run to its end yet" in aurum("doctor").output
-    whole = said(aurum("maintain", "--json"))
+    whole = printed(aurum("maintain", "--json"))
     assert not whole["dry_run"]
     assert whole["total"]["deleted"] == 1
     assert "last ended well on 2026-07-21 16:00Z" in aurum("doctor").output
@@ -289,11 +289,11 @@ def test_the_command_purges_dagsters_storage_where_the_home_has_one(
 ) -> None:
     folder = Path(environment["AURUM_HOME"]) / "dagster"
     (folder.parent / "archive").mkdir(parents=True)
-    names = {part["part"] for part in said(aurum("maintain", "--json"))["parts"]}
+    names = {part["part"] for part in printed(aurum("maintain", "--json"))["parts"]}
     assert "dagster" not in names
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    names = {part["part"] for part in said(aurum("maintain", "--json"))["parts"]}
+    names = {part["part"] for part in printed(aurum("maintain", "--json"))["parts"]}
     assert "dagster" in names
 
 
@@ -301,7 +301,7 @@ def test_the_doctor_is_unsure_of_a_home_that_was_not_maintained_for_days(
     aurum: Aurum, environment: dict[str, str]
 ) -> None:
     def state(**more: str) -> str:
-        parts = {part["part"]: part for part in said(aurum("doctor", "--json", **more))["parts"]}
+        parts = {part["part"]: part for part in printed(aurum("doctor", "--json", **more))["parts"]}
         found: str = parts["maintenance"]["state"]
         return found
 
@@ -375,10 +375,10 @@ def test_a_part_that_fails_fails_the_run_with_the_table_of_the_others(
         .execute_in_process(instance=instance, raise_on_error=False)
     )
     (failure,) = [e for e in done.all_events if e.is_step_failure]
-    told = failure.step_failure_data.user_failure_data
-    assert told is not None
-    assert "outbox.sqlite: this SQLite file cannot be used" in (told.description or "")
-    table = told.metadata["maintained"]
+    failure_data = failure.step_failure_data.user_failure_data
+    assert failure_data is not None
+    assert "outbox.sqlite: this SQLite file cannot be used" in (failure_data.description or "")
+    table = failure_data.metadata["maintained"]
     assert isinstance(table, dg.TableMetadataValue)
     failed = {record.data["part"]: bool(record.data["failed"]) for record in table.records}
     assert failed == {LOAD.table.identifier: False, "outbox.sqlite": True}

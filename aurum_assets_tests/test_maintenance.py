@@ -133,7 +133,7 @@ def refused(dataset: str, number: int) -> Any:  # noqa: ANN401  a frame
         operating_day=pl.lit(DAY.date),
         fetched_at=pl.lit(DAY.end, dtype=QUARANTINE.schema["fetched_at"]),
     )
-    return found.with_columns(record_hash=QUARANTINE.record_hash()).select(QUARANTINE.names)
+    return found.select(QUARANTINE.names)
 
 
 def test_a_day_written_within_ten_minutes_is_left_to_the_next_run(lake: Lake) -> None:
@@ -398,7 +398,7 @@ def test_metadata_that_a_kill_cut_off_stops_nothing_and_goes_too(lake: Lake) -> 
 
 def test_a_writer_that_slept_a_day_before_its_commit_loses_no_row(tmp_path: Path) -> None:
     """Its files are gone by then; the commit after them makes it begin again."""
-    awake = lake_at(tmp_path, turns=False)
+    awake = lake_at(tmp_path, locked=False)
     fill(awake, (0,), merges=1)
     found = catalogs.open_catalog(awake.catalog.properties)
     commit = found.commit_table
@@ -420,7 +420,7 @@ def test_a_writer_that_slept_a_day_before_its_commit_loses_no_row(tmp_path: Path
 
 def test_a_writer_whose_expiry_another_did_first_begins_again(tmp_path: Path) -> None:
     """Both expire the same snapshots; the rows of the one that came second are not lost."""
-    other = lake_at(tmp_path, turns=False)
+    other = lake_at(tmp_path, locked=False)
     found = catalogs.open_catalog(other.catalog.properties)
     commit = found.commit_table
     raced: list[int] = []

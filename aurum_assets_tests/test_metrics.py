@@ -25,8 +25,8 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.metrics import METRICS, Metrics
-from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk
 from aurum_assets_tests.made import remade

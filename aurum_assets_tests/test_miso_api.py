@@ -21,7 +21,7 @@ from aurum_assets.miso import (
 from aurum_assets.model.dataset import Envelope, Snapshot
 from aurum_assets.model.errors import ConfigError, MalformedPayload, SourceRefused
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.recordings import recording
@@ -45,8 +45,8 @@ def collector() -> MisoCtsCollector:
 
 
 def answer() -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(recording("miso_cts", "documented", "ordinary").body)
-    return said
+    document: dict[str, Any] = json.loads(recording("miso_cts", "documented", "ordinary").body)
+    return document
 
 
 def content(body: bytes, asked: str = "2026-07-20") -> MisoCtsContent:
@@ -133,7 +133,7 @@ def test_candidates_are_narrowed_by_interval_and_node(collector: MisoCtsCollecto
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
         ({"interval": "09:03"}, "no five-minute mark"),
         ({"interval": "24:00"}, "no five-minute mark"),
@@ -145,10 +145,10 @@ def test_candidates_are_narrowed_by_interval_and_node(collector: MisoCtsCollecto
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_it_is(
-    collector: MisoCtsCollector, market: Running, arguments: dict[str, str], said: str
+    collector: MisoCtsCollector, market: Running, arguments: dict[str, str], sentence: str
 ) -> None:
     days = {"start_date": "2026-07-20", "end_date": "2026-07-20"}
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=sentence):
         collector.generate_candidates(**{**days, **arguments})
     assert market.simulator.requests == []
 
@@ -180,16 +180,16 @@ def test_what_validates_as_good_is_what_a_collection_merges(collector: MisoCtsCo
 
 
 def _changed(change: Callable[[dict[str, Any]], None]) -> bytes:
-    said = answer()
-    change(said)
-    return json.dumps(said).encode()
+    document = answer()
+    change(document)
+    return json.dumps(document).encode()
 
 
 def _of_first(path: str, value: object) -> bytes:
     *outer, name = path.split(".")
 
-    def change(said: dict[str, Any]) -> None:
-        inner = said["data"][0]
+    def change(document: dict[str, Any]) -> None:
+        inner = document["data"][0]
         for step in outer:
             inner = inner[step]
         inner[name] = value
@@ -199,7 +199,7 @@ def _of_first(path: str, value: object) -> bytes:
 
 BROKEN = [
     (1, b'{"data": ['),
-    (1, _changed(lambda said: said.pop("metadata"))),
+    (1, _changed(lambda document: document.pop("metadata"))),
     (2, _of_first("forecastedLMP.total", 51.27)),
     (3, _of_first("interval", "09:01")),
     (4, _of_first("forecastedLMP.direction", "sideways")),
@@ -207,8 +207,8 @@ BROKEN = [
     (6, _of_first("forecastedLMP.components.energy", "50")),
     (6, _of_first("forecastedLMP.components.energy", value=True)),
     (7, _of_first("transactionVolume.mwh", -0.1)),
-    (8, _changed(lambda said: said["metadata"].update(dataQuality="GUESS"))),
-    (9, _changed(lambda said: said["metadata"].update(operatingDay="2026-07-19"))),
+    (8, _changed(lambda document: document["metadata"].update(dataQuality="GUESS"))),
+    (9, _changed(lambda document: document["metadata"].update(operatingDay="2026-07-19"))),
 ]
 
 
@@ -235,10 +235,10 @@ def test_any_finding_rejects_where_config_says_so(
     folder = tmp_path / "config"
     folder.mkdir()
     for path in (PROJECT / "config").glob("*_ingest_datasets.json"):
-        said = path.read_text().replace(
+        text = path.read_text().replace(
             '"key": "miso_cts",', '"key": "miso_cts", "on_broken_row": "reject",'
         )
-        (folder / path.name).write_text(said)
+        (folder / path.name).write_text(text)
     monkeypatch.setenv("AURUM_CONFIG", str(folder))
     body = _of_first("transactionVolume.mwh", -0.1)
     result: MisoCtsValidation = MisoCtsCollector().validate_content(content(body))

@@ -1,6 +1,6 @@
 """MISO's consolidated prices: three tables of one answer, and one energy for all nodes of a block.
 
-Numbers are checked by hand, against what MISO's display showed on 27 July 2026 where it is said.
+Numbers are checked by hand, against what MISO's display showed on 27 July 2026 where noted.
 """
 
 import datetime as dt
@@ -11,6 +11,7 @@ import pytest
 
 from aurum_assets.ingest.day import bring
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators.miso.lmp import MISO_DA_LMP, MISO_RT_HOURLY_LMP, MISO_RT_LMP
 from aurum_assets.operators.miso.stamps import block_day
 from aurum_assets.simulator.server import Running
@@ -22,18 +23,18 @@ Json = dict[str, Any]
 
 
 def ordinary() -> Json:
-    said: Json = json.loads(recording(MISO_RT_LMP.key, "live", "ordinary").body)
-    return said
+    answer: Json = json.loads(recording(MISO_RT_LMP.key, "live", "ordinary").body)
+    return answer
 
 
-def brought(desk: Desk, dataset: Dataset, said: Json) -> Brought:
-    return desk.bring(dataset, json.dumps(said).encode(), at=FETCHED_AT)
+def brought(desk: Desk, dataset: Dataset, answer: Json) -> Brought:
+    return desk.bring(dataset, json.dumps(answer).encode(), at=FETCHED_AT)
 
 
 def moved(block: str, node: int, **values: str) -> Json:
-    said = ordinary()
-    said["LMPData"][block]["PricingNode"][node] |= values
-    return said
+    answer = ordinary()
+    answer["LMPData"][block]["PricingNode"][node] |= values
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -63,14 +64,30 @@ def test_a_blocks_day_is_the_one_that_brings_it_nearest_to_the_answers(
 
 
 def test_a_block_that_names_no_interval_is_refused_with_the_texts(desk: Desk) -> None:
-    said = ordinary()
-    said["LMPData"]["FiveMinLMP"]["HourAndMin"] = "HE 31"
-    done = brought(desk, MISO_RT_LMP, said).done
+    answer = ordinary()
+    answer["LMPData"]["FiveMinLMP"]["HourAndMin"] = "HE 31"
+    done = brought(desk, MISO_RT_LMP, answer).done
     (reason,) = done.rejected
     assert "the_block_says_when" in reason
     assert "'HE 31' name no interval" in reason
-    other = brought(desk, MISO_DA_LMP, said).done
+    other = brought(desk, MISO_DA_LMP, answer).done
     assert (len(other.rows), other.rejected) == (4, [])
+
+
+@pytest.mark.parametrize(
+    ("block", "left"), [("DayAheadExAnteLMP", "ex_post"), ("DayAheadExPostLMP", "ex_ante")]
+)
+def test_a_day_ahead_run_that_names_no_interval_is_quarantined_and_the_other_enters(
+    desk: Desk, block: str, left: str
+) -> None:
+    said = ordinary()
+    said["LMPData"][block]["HourAndMin"] = "HE 08"
+    done = brought(desk, MISO_DA_LMP, said).done
+    assert done.rows["market_run"].to_list() == [left, left]
+    assert (done.quarantined, done.rejected) == (2, [])
+    kept_out = desk.resources.lake.read(QUARANTINE)
+    assert kept_out["reason"].str.contains("the_block_says_when").all()
+    assert kept_out["reason"].str.contains("HE 08").all()
 
 
 @pytest.mark.parametrize("lmp", ["21.08", "21.06", "21.0700001", "210.7"])
@@ -91,9 +108,9 @@ def test_hourly_means_may_differ_by_what_rounding_explains(
     desk: Desk, lmp: str, *, kept: bool
 ) -> None:
     """MISO's answer of 27 July gives 40.08 at one node and 40.07 at the other."""
-    said = moved("HourlyIntegratedLMP", 0, LMP=lmp)
-    said["LMPData"]["HourlyIntegratedLMP"]["PricingNode"][1]["LMP"] = "24.02"  # 40.08, as PJMC
-    done = brought(desk, MISO_RT_HOURLY_LMP, said).done
+    answer = moved("HourlyIntegratedLMP", 0, LMP=lmp)
+    answer["LMPData"]["HourlyIntegratedLMP"]["PricingNode"][1]["LMP"] = "24.02"  # 40.08, as PJMC
+    done = brought(desk, MISO_RT_HOURLY_LMP, answer).done
     assert (len(done.rows), done.quarantined) == ((3, 0) if kept else (2, 1))
 
 
@@ -115,9 +132,9 @@ def test_a_price_that_is_no_number_is_quarantined_as_it_came(desk: Desk, name: s
 
 
 def test_a_reserve_price_that_is_blank_or_absent_is_null_and_keeps_the_lmp(desk: Desk) -> None:
-    said = moved("FiveMinLMP", 0, SPINMCP="")
-    del said["LMPData"]["FiveMinLMP"]["PricingNode"][0]["SUPPMCP"]
-    done = brought(desk, MISO_RT_LMP, said).done
+    answer = moved("FiveMinLMP", 0, SPINMCP="")
+    del answer["LMPData"]["FiveMinLMP"]["PricingNode"][0]["SUPPMCP"]
+    done = brought(desk, MISO_RT_LMP, answer).done
     row = done.rows.filter(location="MINN.HUB").to_dicts()[0]
     assert (row["spinning_reserve_price"], row["supplemental_reserve_price"]) == (None, None)
     assert (row["lmp"], done.quarantined) == (21.07, 0)
@@ -126,13 +143,13 @@ def test_a_reserve_price_that_is_blank_or_absent_is_null_and_keeps_the_lmp(desk:
 def test_an_answer_without_ex_post_prices_keeps_the_others_and_says_that_it_is_partial(
     desk: Desk,
 ) -> None:
-    said = ordinary()
-    del said["LMPData"]["DayAheadExPostLMP"]
-    found = brought(desk, MISO_DA_LMP, said)
+    answer = ordinary()
+    del answer["LMPData"]["DayAheadExPostLMP"]
+    found = brought(desk, MISO_DA_LMP, answer)
     assert "it holds no LMPData.DayAheadExPostLMP.PricingNode" in found.archived.partial
     assert found.done.rows["market_run"].unique().to_list() == ["ex_ante"]
     assert not found.verdicts["schema_drift"].passed
-    assert brought(desk, MISO_RT_LMP, said).archived.partial == ""
+    assert brought(desk, MISO_RT_LMP, answer).archived.partial == ""
 
 
 def test_one_request_brings_three_tables_of_one_answer(live_desk: Desk, market: Running) -> None:

@@ -1,4 +1,4 @@
-"""Neighbours of the records: new ones are said, a partial answer is never taken for a whole one."""
+"""Neighbours of the records: new ones are reported, a partial answer never counts as whole."""
 
 import datetime as dt
 import json
@@ -66,35 +66,35 @@ HARMLESS: list[tuple[str, bytes]] = [
 ]
 
 
-def drift_of(said: bytes) -> tuple[Drift, ...]:
+def drift_of(body: bytes) -> tuple[Drift, ...]:
     envelope = Envelope(
         LMP.key, "load", "live", "json", DAY.key, FETCHED_AT, "0" * 64, "0" * 64, "prelim"
     )
-    reading = read(LMP, Snapshot(envelope, said))
+    reading = read(LMP, Snapshot(envelope, body))
     assert (len(reading.frame), reading.refused) == (9, ()), "the records are good"
     return reading.drift
 
 
-@pytest.mark.parametrize(("name", "said"), PARTIAL, ids=[n for n, _ in PARTIAL])
-def test_an_answer_that_says_that_it_is_not_all_is_partial(name: str, said: bytes) -> None:
-    (found,) = drift_of(said)
+@pytest.mark.parametrize(("name", "body"), PARTIAL, ids=[n for n, _ in PARTIAL])
+def test_an_answer_that_says_that_it_is_not_all_is_partial(name: str, body: bytes) -> None:
+    (found,) = drift_of(body)
     assert (found.kind, found.severity, found.refuses) == ("partial", "ERROR", False)
     assert name.removeprefix("@") in found.detail
-    assert inspect_answer(LMP, said, "json").partial == found.detail
+    assert inspect_answer(LMP, body, "json").partial == found.detail
 
 
-@pytest.mark.parametrize(("name", "said"), HARMLESS, ids=[n for n, _ in HARMLESS])
-def test_an_unknown_neighbour_is_new_and_the_answer_is_whole(name: str, said: bytes) -> None:
-    (found,) = drift_of(said)
+@pytest.mark.parametrize(("name", "body"), HARMLESS, ids=[n for n, _ in HARMLESS])
+def test_an_unknown_neighbour_is_new_and_the_answer_is_whole(name: str, body: bytes) -> None:
+    (found,) = drift_of(body)
     assert (found.kind, found.field, found.severity) == ("added", name, "WARN")
-    assert inspect_answer(LMP, said, "json").partial == ""
+    assert inspect_answer(LMP, body, "json").partial == ""
 
 
-@pytest.mark.parametrize(("name", "said"), [PARTIAL[0], PARTIAL[-1]], ids=["page", "records"])
+@pytest.mark.parametrize(("name", "body"), [PARTIAL[0], PARTIAL[-1]], ids=["page", "records"])
 def test_a_partial_answer_is_stored_and_an_error_that_says_why(
-    desk: Desk, name: str, said: bytes
+    desk: Desk, name: str, body: bytes
 ) -> None:
-    brought = desk.bring(LMP, said)
+    brought = desk.bring(LMP, body)
     assert len(desk.rows(LMP)) == 9, "its records are good"
     assert brought.done.quarantined == 0
     assert {(d.kind, d.severity, d.refuses) for d in brought.done.drift} == {
@@ -116,7 +116,7 @@ def test_an_unknown_neighbour_is_a_warning_that_stores(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "body",
     [
         body(),
         json.dumps({"FiveMinLmp": RECORDS}).encode(),
@@ -124,8 +124,8 @@ def test_an_unknown_neighbour_is_a_warning_that_stores(desk: Desk) -> None:
     ],
     ids=["wrapped", "without its wrapper", "with a namespace"],
 )
-def test_an_answer_of_records_alone_has_no_drift(desk: Desk, said: bytes) -> None:
-    assert desk.bring(LMP, said).done.drift == ()
+def test_an_answer_of_records_alone_has_no_drift(desk: Desk, body: bytes) -> None:
+    assert desk.bring(LMP, body).done.drift == ()
 
 
 def test_xml_says_it_with_elements_beside_the_records(desk: Desk) -> None:
@@ -155,21 +155,21 @@ def test_the_live_forecast_has_its_header_and_nothing_else() -> None:
     record["PJMFORECASTEDLMP"] = "45.73"
     tree = {"RefId": "20-Jul-2026 - Interval 08:00 EST", "Interval": [record]}
     assert inspect_answer(CTS, json.dumps(tree).encode(), "json").partial == ""
-    said = json.dumps(tree | {"Status": "PARTIAL"}).encode()
-    assert "Status 'PARTIAL'" in inspect_answer(CTS, said, "json").partial
+    body = json.dumps(tree | {"Status": "PARTIAL"}).encode()
+    assert "Status 'PARTIAL'" in inspect_answer(CTS, body, "json").partial
 
 
 @pytest.mark.parametrize(
-    "said",
+    "body",
     [
         b'{"error":"no data"}',
         b'{"FiveMinLmps":"","error":"no data"}',
         b'{"FiveMinLmps":{"FiveMinLmp":[]},"Status":"PARTIAL"}',
     ],
 )
-def test_an_error_beside_no_records_is_no_empty_day(said: bytes) -> None:
+def test_an_error_beside_no_records_is_no_empty_day(body: bytes) -> None:
     with pytest.raises(MalformedPayload, match=r"error|PARTIAL"):
-        inspect_answer(LMP, said, "json")
+        inspect_answer(LMP, body, "json")
 
 
 def test_an_empty_day_is_still_one() -> None:
@@ -202,7 +202,7 @@ def load_body(**beside: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("said", "outcomes"),
+    ("body", "outcomes"),
     [
         (load_body(NextPage="/page/2"), ["stored", "duplicate"]),
         (load_body(Generated="now"), ["stored", "resumed"]),
@@ -210,10 +210,10 @@ def load_body(**beside: object) -> bytes:
     ids=["partial", "whole"],
 )
 def test_a_partial_answer_is_asked_for_again_by_the_next_attempt(
-    desk: Desk, operator: HTTPServer, said: bytes, outcomes: list[str]
+    desk: Desk, operator: HTTPServer, body: bytes, outcomes: list[str]
 ) -> None:
     operator.expect_request("/fiveminutesystemload/day/20260720").respond_with_data(
-        said, content_type="application/json"
+        body, content_type="application/json"
     )
     resources = remade(
         desk.resources, base_urls={**desk.resources.base_urls, "isone": operator.url_for("")}

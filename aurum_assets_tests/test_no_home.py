@@ -11,9 +11,9 @@ from aurum_assets import open_lake
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.limits import SqliteLimiter
-from aurum_assets.resources.settings import Resources
-from aurum_assets_tests.conftest import Aurum, said
+from aurum_assets_tests.conftest import Aurum, printed
 from aurum_assets_tests.recordings import recording
 
 LOAD = ISONE_SYSTEM_LOAD.key
@@ -104,8 +104,8 @@ def test_what_looks_outside_does_without_a_home_and_makes_none(
     assert result.exit_code == 0, result.output
     assert everything(here) == []
     if name == "doctor":
-        parts = {part["part"]: part for part in said(result)["parts"]}
-        assert parts["home"]["said"] == "there is no home here yet"
+        parts = {part["part"]: part for part in printed(result)["parts"]}
+        assert parts["home"]["result"] == "there is no home here yet"
         assert parts["home"]["state"] == "unsure"
         assert {parts[operator]["state"] for operator in ("isone", "miso")} == {"ok"}
 
@@ -214,7 +214,7 @@ def test_a_wrong_variable_is_exit_code_2_before_anything_is_printed_asked_or_mad
 
 
 def test_a_folder_without_a_scheme_is_told_how_it_is_written(aurum: Aurum, here: Path) -> None:
-    for said_so, meant in (("/tmp/foo", "file:/tmp/foo"), ("raw data", f"file:{here}/raw%20data")):  # noqa: S108
-        result = aurum("demo", AURUM_ARCHIVE=said_so)
+    for given, meant in (("/tmp/foo", "file:/tmp/foo"), ("raw data", f"file:{here}/raw%20data")):  # noqa: S108
+        result = aurum("demo", AURUM_ARCHIVE=given)
         assert result.exit_code == 2
         assert result.stderr.strip().endswith(f"for a folder: {meant}")

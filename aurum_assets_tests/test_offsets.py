@@ -22,8 +22,8 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.settings import Resources
 from aurum_assets.simulator.miso.cts import live_records
 from aurum_assets.simulator.operators import answer
 from aurum_assets.simulator.server import Running
@@ -46,7 +46,7 @@ def beat_of(configuration: Configuration, name: str) -> ScheduleGroup:
 
 
 def instants(group: ScheduleGroup, start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
-    """The ticks of ``beat``'s own cron."""
+    """The instants of ``group``'s cron."""
     for at in cron_string_iterator(start.timestamp(), group.cadence.cron, "UTC"):
         if at >= end:
             return

@@ -21,7 +21,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError, HomeMoved
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON

@@ -38,7 +38,9 @@ from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, 
 from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import lake
-from aurum_assets.resources.settings import PROJECT, Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import open_resources
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import variables
 
@@ -201,7 +203,7 @@ def place(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch) -> P
     for retries in ("ASKED_AGAIN", "MERGED_AGAIN"):
         monkeypatch.setattr(assets, retries, replace(getattr(assets, retries), seconds=0))
     made = Place(market, monkeypatch, tmp_path)
-    made.configure("isone_ingest_datasets.json", lambda said: said["operator"].update(attempts=1))
+    made.configure("isone_ingest_datasets.json", lambda d: d["operator"].update(attempts=1))
     return made
 
 
@@ -233,8 +235,8 @@ def by_asset(dataset: Dataset, day: str) -> tuple[bool, str]:
             for entry in instance.all_logs(done.run_id)
             if entry.dagster_event is None
         ]
-    told = [str(f.user_failure_data.description) for f in failures if f.user_failure_data]
-    return done.success, "\n".join([*told, *logged])
+    report = [str(f.user_failure_data.description) for f in failures if f.user_failure_data]
+    return done.success, "\n".join([*report, *logged])
 
 
 def by_api(dataset: Dataset, day: str) -> tuple[bool, str]:
@@ -283,15 +285,15 @@ def test_the_three_ways_in_leave_and_tell_the_same(
     place: Place, heal: Callable[[], Resources], case: Case, way: str
 ) -> None:
     case.arrange(place)
-    succeeded, told = WAYS[way](case.dataset, case.day)
+    succeeded, report = WAYS[way](case.dataset, case.day)
     resources = heal()
     assert (archived(resources, case.dataset), rows(resources, case.dataset)) == (
         case.archived,
         case.rows,
     )
     assert len(list((resources.root / "spool").rglob("*.gz"))) == case.spooled
-    assert case.sentence in told
-    assert succeeded is (not case.sentence or way in case.goes_on), told
+    assert case.sentence in report
+    assert succeeded is (not case.sentence or way in case.goes_on), report
 
 
 # --- ranges --------------------------------------------------------------------------------------

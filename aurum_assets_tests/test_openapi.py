@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from aurum_assets import openapi
-from aurum_assets.model.dataset import Limit
+from aurum_assets.model.operator import Limit
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.simulator.server import Running, Simulator
@@ -32,7 +32,7 @@ from aurum_assets_tests.recordings import READABLE, REFUSED, Recording
 DOCUMENTS: dict[str, dict[str, Any]] = {
     name: json.loads((openapi.FOLDER / f"{name}.json").read_bytes()) for name in ("isone", "miso")
 }
-SCHEMAS = {name: schemathesis.openapi.from_dict(said) for name, said in DOCUMENTS.items()}
+SCHEMAS = {name: schemathesis.openapi.from_dict(schema) for name, schema in DOCUMENTS.items()}
 OPERATIONS = [
     (name, found.ok())
     for name, schema in SCHEMAS.items()
@@ -139,8 +139,8 @@ def test_a_payload_of_another_shape_is_not_as_described(change: str) -> None:
 
 def ordinary(operation: Operation) -> Case:
     """A request with the parameters' own examples."""
-    said = operation.definition.raw.get("parameters", [])
-    given = {p["name"]: p["schema"]["examples"][0] for p in said if p["in"] == "path"}
+    parameters = operation.definition.raw.get("parameters", [])
+    given = {p["name"]: p["schema"]["examples"][0] for p in parameters if p["in"] == "path"}
     return operation.Case(path_parameters=given)
 
 
@@ -152,11 +152,11 @@ def test_the_simulator_answers_as_described(
     for who in WHO:
         for accept in operation.definition.raw["responses"]["200"]["content"]:
             headers = {"Accept": accept, **who.get("headers", {})}
-            said = ordinary(operation).call_and_validate(
+            answer = ordinary(operation).call_and_validate(
                 base_url=url, headers=headers, auth=who.get("auth"), checks=CHECKS
             )
-            assert said.status_code == 200
-            assert said.headers["content-type"] == [accept]
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == [accept]
 
 
 @every_operation_with_parameters
@@ -204,10 +204,10 @@ def test_only_who_needs_no_account_is_answered_without_one(
     operators: Running, operator: str, operation: Operation
 ) -> None:
     for headers in ({}, {"X-API-Key": "another"}):
-        said = ordinary(operation).call_and_validate(
+        answer = ordinary(operation).call_and_validate(
             base_url=operators.urls[operator], headers=headers, checks=CHECKS
         )
-        assert said.status_code == {"isone": 401, "miso": 200}[operator]
+        assert answer.status_code == {"isone": 401, "miso": 200}[operator]
 
 
 @pytest.mark.parametrize("operator", DOCUMENTS)
@@ -215,7 +215,7 @@ def test_who_asks_too_often_is_told_so_as_described(operator: str) -> None:
     limits = {operator: [Limit(1, 60)]}
     with Simulator(SetClock(NOON), locations=3, limits=limits).serve() as strict:
         path = {"isone": "/locations/all", "miso": "/CoordinatedTransactionScheduling"}[operator]
-        said = [
+        answers = [
             SCHEMAS[operator][path]["GET"]
             .Case()
             .call_and_validate(
@@ -223,5 +223,5 @@ def test_who_asks_too_often_is_told_so_as_described(operator: str) -> None:
             )
             for _ in range(2)
         ]
-    assert [s.status_code for s in said] == [200, 429]
-    assert "retry-after" in said[1].headers
+    assert [s.status_code for s in answers] == [200, 429]
+    assert "retry-after" in answers[1].headers

@@ -17,7 +17,7 @@ from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES as RE
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP as DA_LMP
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import PROVENANCE, Desk
 from aurum_assets_tests.made import remade
@@ -51,7 +51,7 @@ def only(fmt: str) -> Callable[[Feed], Feed]:
 
 
 def collected(desk: Desk, dataset: Dataset, key: str) -> pl.DataFrame:
-    """The table's day once all that speaks of it was asked for, every check being green."""
+    """The table's day once all its answers were asked for, every check being green."""
     day = dataset.day(key)
     feeds = feeds_of(desk, dataset, dated_only=dataset in DATED)
     done = ingest.collect(desk.resources, dataset, day, feeds=[f.name for f in feeds])
@@ -76,8 +76,8 @@ def test_an_ordinary_day_of_every_dataset_is_green(live_desk: Desk, dataset: Dat
     rows = collected(live_desk, dataset, settle(live_desk, dataset, ORDINARY))
     assert len(rows) > 0
     if "finality" in rows.columns:
-        said = {f.finality for f in live_desk.resources.config(dataset).feeds} - {None}
-        assert set(rows["finality"].unique()) == said
+        finalities = {f.finality for f in live_desk.resources.config(dataset).feeds} - {None}
+        assert set(rows["finality"].unique()) == finalities
 
 
 @pytest.mark.parametrize("key", [SPRING, AUTUMN])
@@ -109,7 +109,7 @@ def test_a_day_in_xml_is_the_same_day_as_in_json(live_desk: Desk, dataset: Datas
         assert all(("_xml-" in i) == (fmt == "xml") for i in identifiers)
         frames.append(rows.drop("fetched_at", "raw_sha256"))
     assert frames[0].equals(frames[1], null_equal=True)
-    assert frames[0]["record_hash"].n_unique() == len(frames[0])
+    assert frames[0].select(dataset.table.key).n_unique() == len(frames[0])
 
 
 @dated
@@ -147,7 +147,7 @@ def test_the_documented_day_ahead_prices_are_the_live_ones(live_desk: Desk) -> N
     assert normalized.snapshots == 2
     rows = live_desk.rows(DA_LMP, today.key)
     assert len(rows) == 24 * 3
-    assert rows["raw_sha256"].n_unique() == 1  # the second said nothing new
+    assert rows["raw_sha256"].n_unique() == 1  # the second held nothing new
 
 
 def test_tomorrow_is_day_ahead_from_one_oclock_on(live_desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """Answers in pages: each page is archived, and none is left out by a later attempt."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -8,9 +9,12 @@ from threading import Thread
 import pytest
 
 from aurum_assets import ingest
+from aurum_assets.ingest import sharing
 from aurum_assets.model.errors import SourceUnavailable
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets_tests.test_a_new_operator import CONFIG, DAY, PRICES, Exchange
 
 
@@ -79,3 +83,16 @@ def test_a_page_that_was_rejected_is_asked_for_by_the_next_attempt(
     assert collected(toy) == ["stored", "rejected"]
     monkeypatch.setattr(Moody, "garbled", False)
     assert collected(toy) == ["duplicate", "stored"]
+
+
+def test_the_pages_of_a_shared_answer_are_asked_for_once(
+    toy: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = replace(PRICES.table, name="toy_others")
+    others = replace(PRICES, key="toy_others", table=table, shares=PRICES)
+    config = replace(toy.config(PRICES), key=others.key)
+    datasets = {**toy.configuration.datasets, others.key: config}
+    toy.configuration = replace(toy.configuration, datasets=datasets)
+    monkeypatch.setattr(sharing, "DATASETS", (PRICES, others))
+    assert [ingest.collect(toy, dataset, DAY).requests for dataset in (PRICES, others)] == [2, 0]
+    assert ingest.normalize(toy, others, DAY).merged.new == 50

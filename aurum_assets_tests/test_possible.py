@@ -20,7 +20,7 @@ from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.miso.cts import live_records
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.recordings import FETCHED_AT, READABLE, Recording
@@ -265,7 +265,7 @@ def test_a_row_that_an_earlier_version_let_in_is_reported(desk: Desk) -> None:
         .head(1)
         .with_columns(published_at=pl.lit(utc("9999-07-20T00:00:00Z"), CTS.schema["published_at"]))
     )
-    frame = frame.with_columns(record_hash=CTS.record_hash()).select(CTS.names)
+    frame = frame.select(CTS.names)
     desk.resources.lake.merge(CTS, frame)
     day = frame["operating_day"][0].isoformat()
     stamp = frame["operating_day"][0].strftime("%d-%b-%Y")
@@ -320,7 +320,7 @@ def test_the_load_of_the_system_is_never_negative_and_that_of_a_zone_may_be() ->
 
 # --- ids -----------------------------------------------------------------------------------------
 
-OURS = {"finality", "market_run"}  # words that the parsers write, in no answer
+OURS = {"finality", "market_run"}  # values that the parsers write, in no answer
 LABELS = [
     (r, name)
     for r in FILLED

@@ -15,9 +15,9 @@ from aurum_assets.model.errors import AurumError, ConfigError, LakeBusy, LakeUnr
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources import catalog as catalogs
-from aurum_assets.resources.composition import compose
+from aurum_assets.resources.composition import Resources, compose
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources, Settings, open_resources, specification
+from aurum_assets.resources.settings import Settings, open_resources, specification
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import catalog_at, close, lake_at
 from aurum_assets_tests.servers.postgres import Postgres
@@ -137,7 +137,7 @@ def test_where_nobody_can_say_whether_a_commit_landed_its_files_stay(
         nonlocal away
         answer = commit(*arguments)
         away = True
-        msg = f"said to have failed, although it landed at {answer.metadata_location}"
+        msg = f"reported as failed, although it was made at {answer.metadata_location}"
         raise CommitFailedException(msg)
 
     def unreachable(identifier: Any) -> Any:  # noqa: ANN401  as pyiceberg has it
@@ -175,7 +175,7 @@ def test_a_landed_commit_is_known_even_after_others_expired_its_snapshot(
         commit(*arguments)
         for n in range(2, 16):
             other.merge(TABLE, frame({n: float(n)}, fetch=n))
-        msg = "said to have failed, although it landed long ago"
+        msg = "reported as failed, although it was made long ago"
         raise CommitFailedException(msg)
 
     found.commit_table = lie  # type: ignore[method-assign, assignment]
@@ -192,7 +192,7 @@ def test_a_landed_commit_is_known_even_after_others_expired_its_snapshot(
 # --- away, frozen, busy, refusing ----------------------------------------------------------------
 
 
-def test_a_catalog_that_is_away_for_long_is_said_to_be_so_and_the_write_can_be_repeated(
+def test_a_catalog_that_is_away_for_long_is_reported_and_the_write_can_be_repeated(
     tmp_path: Path, postgres: Postgres, postgres_url: str
 ) -> None:
     lake = Lake(catalog_at(tmp_path, postgres_url), patience=1.0)
@@ -200,16 +200,16 @@ def test_a_catalog_that_is_away_for_long_is_said_to_be_so_and_the_write_can_be_r
     postgres.kill()
     began = time.monotonic()
     try:
-        with pytest.raises(LakeUnreachable) as said:
+        with pytest.raises(LakeUnreachable) as caught:
             lake.merge(TABLE, frame({2: 20}))
         with pytest.raises(LakeUnreachable):
             lake.read(TABLE)
     finally:
         postgres.start()
     assert time.monotonic() - began < 10
-    assert f"(Postgres at 127.0.0.1:{postgres.port}/" in str(said.value)
-    assert "Connection refused" in str(said.value)
-    assert said.value.__cause__ is None
+    assert f"(Postgres at 127.0.0.1:{postgres.port}/" in str(caught.value)
+    assert "Connection refused" in str(caught.value)
+    assert caught.value.__cause__ is None
     lake.merge(TABLE, frame({2: 20}))
     assert loads(lake) == [10, 20]
     close(lake)
@@ -274,16 +274,16 @@ def test_the_address_alone_puts_the_catalog_into_postgres_and_the_tables_into_th
     close(lake)
 
 
-def test_a_wrong_password_is_said_at_once_and_not_repeated_in_the_sentence(
+def test_a_wrong_password_is_reported_at_once_and_not_repeated_in_the_sentence(
     postgres: Postgres, postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     secret = "not-the-password"  # noqa: S105  no secret
     url = f"postgresql://aurum:{secret}@127.0.0.1:{postgres.port}/{postgres_url.rpartition('/')[2]}"
     began = time.monotonic()
-    with pytest.raises(ConfigError, match=r"refuses us: .*authentication failed") as said:
+    with pytest.raises(ConfigError, match=r"refuses us: .*authentication failed") as caught:
         _ = opened(url, monkeypatch, tmp_path).lake.catalog
     assert time.monotonic() - began < 5
-    assert secret not in str(said.value)
+    assert secret not in str(caught.value)
 
 
 def test_a_catalog_that_is_not_there_at_start_is_one_sentence_without_its_password(
@@ -295,10 +295,10 @@ def test_a_catalog_that_is_not_there_at_start_is_one_sentence_without_its_passwo
     home = opened(f"postgresql://aurum:{secret}@127.0.0.1:1/lake", monkeypatch, tmp_path)
     lake = Lake(home.lake.configured, patience=0.5)
     began = time.monotonic()
-    with pytest.raises(LakeUnreachable) as said:
+    with pytest.raises(LakeUnreachable) as caught:
         lake.find(ISONE_SYSTEM_LOAD.table)
     assert time.monotonic() - began < 5
-    shown = "".join(traceback.format_exception(said.value))
+    shown = "".join(traceback.format_exception(caught.value))
     assert "opening the lake: the lake's catalog (Postgres at 127.0.0.1:1/lake)" in shown
     for form in (secret, "p/ss-w0rd"):
         assert form not in shown + repr(home) + repr(Settings.read())
@@ -332,7 +332,7 @@ def test_writers_of_one_machine_take_turns_whatever_the_catalog(
 # --- whose data it holds -------------------------------------------------------------------------
 
 
-def test_a_lake_that_homes_share_holds_what_one_side_said_and_never_both(
+def test_a_lake_that_homes_share_holds_what_one_side_gave_and_never_both(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     operator = ISONE_SYSTEM_LOAD.operator

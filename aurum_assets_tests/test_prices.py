@@ -24,7 +24,7 @@ def within(rows: list[Row]) -> list[bool | None]:
 
 
 def by_decimal(total: float, parts: tuple[float, ...]) -> bool:
-    """The claim, in the standard library's words: each price is its shortest decimal."""
+    """The claim, by the standard library: each price is its shortest decimal."""
     exact = sum((Decimal(repr(p)) for p in parts), Decimal())
     return abs(Decimal(repr(total)) - exact) <= Decimal("0.01")
 
@@ -82,10 +82,10 @@ def test_rows_are_judged_one_by_one() -> None:
 
 
 @given(st.lists(st.tuples(CENTS, CENTS, CENTS, st.integers(-3, 3)), min_size=1, max_size=50))
-def test_cents_agree_with_decimals(said: list[tuple[int, int, int, int]]) -> None:
-    rows = [((e + c + s + off) / 100, e / 100, c / 100, s / 100) for e, c, s, off in said]
+def test_cents_agree_with_decimals(parts: list[tuple[int, int, int, int]]) -> None:
+    rows = [((e + c + s + off) / 100, e / 100, c / 100, s / 100) for e, c, s, off in parts]
     assert within([*rows]) == [by_decimal(t, (e, c, s)) for t, e, c, s in rows]
-    assert within([*rows]) == [abs(off) <= 1 for *_, off in said]
+    assert within([*rows]) == [abs(off) <= 1 for *_, off in parts]
 
 
 @given(WILD, WILD, WILD, WILD)

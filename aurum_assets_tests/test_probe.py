@@ -1,4 +1,4 @@
-"""``aurum probe``: every endpoint once, its dialect and drift in words, and no trace of it."""
+"""``aurum probe``: every endpoint once, its dialect and drift in sentences, and no trace of it."""
 
 import tempfile
 from dataclasses import replace
@@ -10,7 +10,7 @@ from aurum_assets import ingest
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Aurum, Desk, said
+from aurum_assets_tests.conftest import Aurum, Desk, printed
 from aurum_assets_tests.made import remade
 
 LOAD = next(d for d in DATASETS if d.key == "isone_system_load")
@@ -54,7 +54,7 @@ def test_a_probe_leaves_no_trace_but_in_the_limits(live_desk: Desk, market: Runn
     assert resources.state.keys("") == []
 
 
-def test_drift_is_said_in_words(live_desk: Desk, market: Running) -> None:
+def test_drift_is_reported_as_a_sentence(live_desk: Desk, market: Running) -> None:
     market.simulator.fail("field_renamed", match="/fiveminutesystemload/day", times=1)
     market.simulator.fail("field_added", match="date=", times=1)
     market.simulator.fail("malformed", match="CoordinatedTransactionScheduling", times=1)
@@ -106,14 +106,14 @@ def test_the_exit_code_says_whether_each_feed_is_spoken_as_expected(
         market.simulator.fail(fault, times=9, match="date=")
     result = aurum("probe", "--dataset", "miso_cts", "--json")
     assert result.exit_code == code, result.output
-    assert [p["endpoint"] for p in said(result)["probed"]] == ["cts_live", "cts_day"]
+    assert [p["endpoint"] for p in printed(result)["probed"]] == ["cts_live", "cts_day"]
 
 
 def test_probing_without_credentials_asks_nobody_and_is_exit_code_1(
     aurum: Aurum, market: Running
 ) -> None:
     nothing = {"ISONE_USERNAME": "", "ISONE_PASSWORD": ""}
-    result = aurum("probe", "--source", "isone", "--dataset", LOAD.key, **nothing)
+    result = aurum("probe", "--operator", "isone", "--dataset", LOAD.key, **nothing)
     assert result.exit_code == 1
     assert "set ISONE_USERNAME and ISONE_PASSWORD" in result.stderr
     assert market.simulator.requests == []

@@ -33,7 +33,7 @@ def service_info(world: World, path: str, at: dt.datetime) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("path", "begins", "made"),
     [
-        ("/fiveminutelmp/info", "12:00:00", "12:00:25"),  # as the operator's own said
+        ("/fiveminutelmp/info", "12:00:00", "12:00:25"),  # as the operator's own did
         ("/fiveminutelmp/prelim/info", "12:00:00", "12:00:25"),
         ("/fiveminutesystemload/info", "11:55:00", "12:00:00"),
         ("/fiveminuteestimatedzonalload/info", "11:55:00", "12:00:00"),

@@ -1,19 +1,19 @@
 """The purge of Dagster's storage: what goes, what stays, and that the files give room back."""
 
 import datetime as dt
+import json
 import os
 import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import sqlalchemy as sa
 from dagster import DagsterEventType as Kind
-from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.events import AssetMaterializationPlannedData, StepMaterializationData
 
 from aurum_assets.graph.health import HEALTH, KINDS, events_of
 from aurum_assets.graph.purge import Checks, Events, EventsInSql, Purged, _Pass, purge
@@ -26,6 +26,12 @@ DAYS = ["2026-07-01", "2026-07-02", "2026-07-03"]
 LATER = dt.timedelta(days=1)
 
 
+def of_dagster(kind: str, **fields: Any) -> Any:  # noqa: ANN401  classes that Dagster does not publish
+    """What Dagster reads of an event that it stored."""
+    values = {name: json.loads(dg.serialize_value(value)) for name, value in fields.items()}
+    return dg.deserialize_value(json.dumps({"__class__": kind, **values}))
+
+
 def run(instance: dg.DagsterInstance, day: str, *, fails: bool = False) -> str:
     """What one run of an asset's job leaves for a day, without running it; its id."""
     run_id = str(uuid.uuid4())
@@ -34,14 +40,16 @@ def run(instance: dg.DagsterInstance, day: str, *, fails: bool = False) -> str:
     )
     made = dg.AssetMaterialization(PRICES, partition=day, metadata={"text": "x" * 4000})
     checked = dg.AssetCheckEvaluation(PRICES, "adds_up", passed=True, partition=day)
-    told: list[tuple[dg.DagsterEventType, object]] = [
-        (Kind.ASSET_MATERIALIZATION_PLANNED, AssetMaterializationPlannedData(PRICES, day))
+    planned = of_dagster("AssetMaterializationPlannedData", asset_key=PRICES, partition=day)
+    events: list[tuple[dg.DagsterEventType, object]] = [
+        (Kind.ASSET_MATERIALIZATION_PLANNED, planned)
     ]
     if not fails:
-        told += [(Kind.ASSET_MATERIALIZATION, StepMaterializationData(made))]
-        told += [(Kind.ASSET_CHECK_EVALUATION, checked)]
-    told += [(Kind.RUN_FAILURE if fails else Kind.RUN_SUCCESS, None)]
-    for kind, data in told:
+        data = of_dagster("StepMaterializationData", materialization=made)
+        events += [(Kind.ASSET_MATERIALIZATION, data)]
+        events += [(Kind.ASSET_CHECK_EVALUATION, checked)]
+    events += [(Kind.RUN_FAILURE if fails else Kind.RUN_SUCCESS, None)]
+    for kind, data in events:
         event = dg.DagsterEvent(kind.value, "collect", message="", event_specific_data=data)  # type: ignore[arg-type]  # of its kind
         instance.report_dagster_event(event, run_id)
     printed = Path(instance.storage_directory()) / run_id / "compute_logs" / "step.out"
@@ -90,10 +98,8 @@ def shown(instance: dg.DagsterInstance) -> dict[str, object]:
         ).records
         for day in DAYS
     }
-    checks = {
-        day: events.get_latest_asset_check_execution_by_key([CHECK], PartitionKeyFilter(key=day))
-        for day in DAYS
-    }
+    history = events.get_asset_check_execution_history(CHECK, limit=100)  # the newest first
+    checks = {day: [c for c in history if c.partition == day][:1] for day in DAYS}
     newest = instance.get_latest_materialization_event(PRICES)
     attempts = events.get_latest_asset_partition_materialization_attempts_without_materializations(
         PRICES
@@ -102,7 +108,7 @@ def shown(instance: dg.DagsterInstance) -> dict[str, object]:
         "partitions": instance.get_materialized_partitions(PRICES),
         "latest": {day: [(r.run_id, r.storage_id) for r in found] for day, found in latest.items()},
         "checks": {
-            day: [(c.status.value, c.run_id, c.event is not None) for c in found.values()]
+            day: [(c.status.value, c.run_id, c.event is not None) for c in found]
             for day, found in checks.items()
         },
         "newest": newest and newest.run_id,
@@ -261,14 +267,16 @@ def test_the_shared_files_shrink(sqlite: dg.DagsterInstance) -> None:
 def test_changes_of_freshness_are_bounded_to_the_last_of_each_asset(
     sqlite: dg.DagsterInstance,
 ) -> None:
-    from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+    def state(name: str) -> object:
+        return dg.deserialize_value(json.dumps({"__enum__": f"FreshnessState.{name}"}))
 
-    for state in [FreshnessState.PASS, FreshnessState.FAIL] * 5:
+    for name in ["PASS", "FAIL"] * 5:
         sqlite.report_runless_asset_event(
-            FreshnessStateChange(
+            of_dagster(
+                "FreshnessStateChange",
                 key=PRICES,
-                new_state=state,
-                previous_state=FreshnessState.UNKNOWN,
+                new_state=state(name),
+                previous_state=state("UNKNOWN"),
                 state_change_timestamp=1.0,
             )
         )

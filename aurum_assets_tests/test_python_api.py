@@ -27,7 +27,7 @@ from aurum_assets.isone import (
 )
 from aurum_assets.miso import MisoApiConfig, MisoCtsCollector
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import ConfigError, DaysFailed, QueryRefused
+from aurum_assets.model.errors import AurumError, ConfigError, DaysFailed, QueryRefused
 from aurum_assets.model.shown import Shown
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
@@ -43,10 +43,10 @@ CANARY = "canary-wholesale-secret"
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A fresh home in the environment, at noon, that reaches the simulated operators."""
-    said = variables(tmp_path, market)
-    for name, value in said.items():
+    found = variables(tmp_path, market)
+    for name, value in found.items():
         monkeypatch.setenv(name, value)
-    return said
+    return found
 
 
 # --- collect -------------------------------------------------------------------------------------
@@ -334,6 +334,25 @@ def test_sql_gives_a_frame_and_reads_alone(lake: OpenLake) -> None:
             lake.sql(refused)
 
 
+ONE_DAY = "from isone_da_lmp where operating_day = '2026-07-20'"
+
+
+@pytest.mark.parametrize("name", ["home", "it's home", "home [1]"])
+def test_no_file_of_another_day_is_read(tmp_path: Path, name: str) -> None:
+    """Whoever opened the other day's file would fail. To DuckDB ``[1]`` is a pattern."""
+    home = tmp_path / name
+    collect("isone_da_lmp", "2026-07-19", "2026-07-20", home=home)
+    lake = open_lake(home)
+    (other,) = (home / "lake/warehouse/market/isone_da_lmp").rglob("operating_day=2026-07-19/*")
+    other.write_bytes(b"damaged")
+    assert lake.sql(f"select count(*) {ONE_DAY}").item() == 72
+    day = pl.col("operating_day") == dt.date(2026, 7, 20)
+    assert lake.best("isone_da_lmp").filter(day, location_id="4000").collect().height == 24
+    assert lake.as_of("isone_da_lmp", TODAY).filter(day).collect().height == 72
+    with pytest.raises(AurumError, match=other.name):
+        lake.sql("select * from isone_da_lmp")
+
+
 def test_a_table_of_the_lake_refuses_to_be_written_to(lake: OpenLake) -> None:
     table = lake.table("isone_da_lmp")
     rows = table.scan().to_arrow()
@@ -378,7 +397,7 @@ def test_all_that_the_api_gives_shows_itself_in_a_line_and_in_a_notebook(
     cts = MisoCtsCollector()
     (candidate,) = cts.generate_candidates(TODAY, TODAY)
     content = cts.collect_content_sync(candidate)
-    said: list[tuple[Shown, list[str]]] = [
+    expected: list[tuple[Shown, list[str]]] = [
         (lake, [str(tmp_path / "home"), "simulated"]),
         (cts, ["miso_cts", market.urls["miso"]]),
         (MisoApiConfig(), [market.urls["miso"]]),
@@ -386,7 +405,7 @@ def test_all_that_the_api_gives_shows_itself_in_a_line_and_in_a_notebook(
         (load_isone_dataset_configs()[0], ["isone_da_lmp", "Hourly day-ahead"]),
         (IsoNeApiClient().fetch_sync("da_lmp", TODAY), ["200", "2026-07-21T16:00:00Z", "/day/"]),
     ]
-    for thing, words in said:
+    for thing, words in expected:
         assert "\n" not in repr(thing)
         assert [w for w in words if w not in repr(thing)] == []
         assert [w for w in words if w not in thing._repr_html_()] == []
@@ -398,7 +417,7 @@ def test_all_that_the_api_gives_shows_itself_in_a_line_and_in_a_notebook(
         assert result._repr_html_().count("<tr>") > 1
 
 
-def test_what_an_operator_said_is_no_markup_in_a_notebook() -> None:
+def test_what_an_operator_sent_is_no_markup_in_a_notebook() -> None:
     answer = IsoNeApiClient().fetch_sync("da_lmp", TODAY)
     odd = replace(answer, body=b"<script>alert(1)</script>\x1b[2J")
     assert "<script>" not in odd._repr_html_()

@@ -101,7 +101,6 @@ def test_the_documented_example_of_cts_is_read_to_the_letter(desk: Desk) -> None
         "data_quality": "FORECAST",
         "source_timezone": "Etc/GMT+5",
         "fetched_at": desk.clock(),
-        "record_hash": row["record_hash"],
         "raw_sha256": brought.archived.identifier and brought.done.rows["raw_sha256"][0],
     }
     assert brought.archived.path.startswith(
@@ -243,7 +242,6 @@ def outcome(text: Json) -> tuple[Split, Reading]:
 
 PARTS = ("forecastedLMP", "components")
 TOTAL = ("forecastedLMP", "total")
-MARK = ("timestamp",)
 
 
 def at(mark: str) -> Callable[[Json], None]:
@@ -346,7 +344,7 @@ def test_a_component_that_is_no_number_is_refused_as_received(part: str, value: 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_a_number_that_is_not_finite_never_enters(word: str) -> None:
-    """Rule 6: JSON has no word for it, and what some servers write instead is let in by none."""
+    """Rule 6: JSON has no notation for it, and what some servers write instead is refused."""
     body = json.dumps(cts()).replace('"energy": 42.0', f'"energy": {word}').encode()
     assert word.encode() in body
     with contextlib.suppress(MalformedPayload):
@@ -486,13 +484,13 @@ def test_the_retrieval_time_is_no_content_and_a_price_is() -> None:
     assert content(CTS, cts(of_record(*TOTAL, value=45.51))) != content(CTS, cts())
 
 
-def test_a_field_said_twice_is_never_equal_to_one_said_once() -> None:
+def test_a_field_given_twice_is_never_equal_to_one_given_once() -> None:
     once = json.dumps(lmp_given(lmp_record())).encode()
     twice = once.replace(b'"LmpTotal": 39.16', b'"LmpTotal": 40.16, "LmpTotal": 39.16')
     assert content(LMP, twice) != content(LMP, once)
     found = read(LMP, snapshot(LMP, twice))
     assert [r.reason for r in found.refused] == [
-        "record_can_be_read: field LmpTotal is said twice in one record"
+        "record_can_be_read: field LmpTotal appears twice in one record"
     ]
 
 
@@ -567,7 +565,7 @@ def test_days_are_counted_in_the_markets_zone_and_what_is_no_stamp_is_silent() -
     assert local_days([*texts, "2026-07-21T00:00:00"], "America/New_York") == ["2026-07-20"] * 2
 
 
-def test_an_escape_in_the_header_hides_no_field_that_is_said_twice() -> None:
+def test_an_escape_in_the_header_hides_no_field_that_is_given_twice() -> None:
     body = (
         b'{"RefId":"20-Jul-2026 - Interval 08\\u003a00 EST","Interval":[{"CASEAPPROVALDATE":'
         b'"2026-07-20 8:04:09 AM","SOLUTIONTIME":"2026-07-20 8:00:00 AM",'
@@ -575,7 +573,7 @@ def test_an_escape_in_the_header_hides_no_field_that_is_said_twice() -> None:
     )
     found = read(CTS, snapshot(CTS, body))
     assert found.frame.is_empty()
-    assert "said twice" in found.refused[0].reason
+    assert "appears twice" in found.refused[0].reason
 
 
 def test_a_label_that_is_no_whole_number_is_refused_whatever_stands_beside_it() -> None:

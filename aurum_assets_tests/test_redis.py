@@ -19,6 +19,7 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.archive import ArchiveSettings
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import (
     SILENT_SECONDS,
@@ -27,7 +28,7 @@ from aurum_assets.resources.redis import (
     RedisState,
     redis_at,
 )
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets.resources.state import SqliteState
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, log_lines
@@ -66,13 +67,13 @@ class Timed(RedisServer):
 
 
 def seen_from(url: str, folder: Path, clock: Clock | None = None) -> tuple[Timed, RedisState]:
-    """A Redis and its words as a new process sees them."""
+    """A Redis and its state as a new process sees them."""
     server = Timed(SecretStr(url), clock or time.monotonic)
     return server, RedisState(server, "aurum:test:", SqliteState(folder / "state.sqlite"))
 
 
-def speaks(state: RedisState) -> None:
-    """As many words as a run has; each does what it owes."""
+def use(state: RedisState) -> None:
+    """Use as many keys as a run does; each call has its effect."""
     for i in range(20):
         state.set(f"k{i}", str(i), 60)
         assert state.get(f"k{i}") == str(i)
@@ -91,20 +92,20 @@ FAILURES: dict[str, tuple[Callable[[RedisProcess], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("when", ["at the start", "between two words"])
+@pytest.mark.parametrize("when", ["at the start", "between two calls"])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_redis_costs_a_run_less_than_two_seconds_and_is_said_once(
+def test_a_failing_redis_costs_a_run_less_than_two_seconds_and_is_reported_once(
     redis: RedisProcess, tmp_path: Path, failure: str, when: str
 ) -> None:
     fail, reason = FAILURES[failure]
     server, state = seen_from(redis.url, tmp_path)
-    if when == "between two words":
-        speaks(state)
+    if when == "between two calls":
+        use(state)
         assert server.degraded == ""
         server.waited = 0
     fail(redis)
     with log_lines() as logs:
-        speaks(state)
+        use(state)
     assert server.waited < BOUND
     assert reason in server.degraded
     assert f"redis://127.0.0.1:{redis.port}/0" in server.degraded
@@ -117,7 +118,7 @@ def test_an_emptied_redis_is_just_forgetful(redis: RedisProcess, tmp_path: Path)
     redis.flush()
     assert state.get("a") is None
     assert state.keys("") == []
-    speaks(state)
+    use(state)
     assert server.waited < BOUND
     assert server.degraded == ""
 
@@ -126,10 +127,10 @@ def test_a_redis_that_was_restarted_is_asked_on_without_a_word(
     redis: RedisProcess, tmp_path: Path
 ) -> None:
     server, state = seen_from(redis.url, tmp_path)
-    speaks(state)
+    use(state)
     redis.kill()
     redis.start()
-    speaks(state)
+    use(state)
     assert server.degraded == ""
 
 
@@ -183,7 +184,7 @@ def test_options_of_the_url_lengthen_no_wait(
 ) -> None:
     server, state = seen_from(redis.url + options, tmp_path)
     redis.pause()
-    speaks(state)
+    use(state)
     assert server.waited < BOUND
     assert server.degraded
 
@@ -210,15 +211,15 @@ def test_a_wrong_address_or_password_is_a_sentence_without_the_secret_and_stops_
             secret=PASSWORD, port=redis.port, http=httpserver.port, free=free_port()
         )
         server, state = seen_from(url, tmp_path)
-        speaks(state)
+        use(state)
     assert server.waited < BOUND
     assert server.degraded.startswith(("Redis at redis", "Redis at unix"))
     if mistake in {"wrong password", "wrong user"}:
         assert "check user name and password in AURUM_REDIS_URL" in server.degraded
     with pytest.raises(OutOfReach) as caught:
         server.ask(lambda redis: redis.ping())
-    said = "".join(traceback.format_exception(caught.value))
-    for text in (server.degraded, said, caplog.text, *map(repr, (server, state, vars(server)))):
+    trace = "".join(traceback.format_exception(caught.value))
+    for text in (server.degraded, trace, caplog.text, *map(repr, (server, state, vars(server)))):
         assert "sesame" not in text
 
 
@@ -226,7 +227,7 @@ def test_a_wrong_address_or_password_is_a_sentence_without_the_secret_and_stops_
 
 
 def payload(count: int) -> bytes:
-    """The day's load until its ``count``-th interval, all of it said anew."""
+    """The day's load until its ``count``-th interval, all of it sent anew."""
     records = ",".join(
         f'{{"BeginDate":"2026-07-20T17:{5 * i:02d}:00.000-04:00","LoadMw":{15_000 + count}}}'
         for i in range(count)
@@ -312,7 +313,7 @@ def test_without_redis_a_machine_keeps_to_its_share_of_the_limits(desk: Desk) ->
     with resources.api(ISONE) as api:
         limiter = api._limiter  # noqa: SLF001  what the home has made
     assert isinstance(limiter, SqliteLimiter)
-    assert [x.requests for x in limiter._rates.source] == [15, 250]  # noqa: SLF001  60, 1000
+    assert [x.requests for x in limiter._rates.operator] == [15, 250]  # noqa: SLF001  60, 1000
 
 
 def test_a_degraded_run_says_so_in_its_metadata(

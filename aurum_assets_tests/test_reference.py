@@ -32,8 +32,8 @@ from aurum_assets.reference.crosswalk import (
 )
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.reviewed import read_reviewed, write_reviewed
-from aurum_assets.resources.settings import PROJECT
 from aurum_assets_tests.conftest import NOON
 
 FIRST = dt.date(2026, 7, 1)
@@ -58,7 +58,7 @@ def sightings(*seen: Seen, **attributes: str) -> pl.DataFrame:
         }
         for number, location, name, dataset in seen
     ]
-    names = [n for n in ISO_NODES.sightings.names if n not in {"record_hash", "fetched_at"}]
+    names = [n for n in ISO_NODES.sightings.names if n != "fetched_at"]
     return pl.DataFrame(rows, schema={n: ISO_NODES.sightings.schema[n] for n in names})
 
 
@@ -166,7 +166,7 @@ def test_a_zone_is_its_own_zone_and_a_nodes_zone_is_what_a_person_typed() -> Non
     assert (row["canonical_name"], row["location_name"]) == ("Ashland", "LD.ASHLAND 13.8")
 
 
-def test_an_attribute_that_no_feed_said_is_a_persons_and_counts() -> None:
+def test_an_attribute_that_no_feed_gave_is_a_persons_and_counts() -> None:
     seen = sightings((0, "1", "A", LMP), location_type="NODE")
     later = pl.concat([seen, sightings((1, "1", "A", LMP), location_type="HUB")])
     corrected = nodes(later, reviewed(location_id="1", location_type="INTERFACE"))
@@ -306,7 +306,7 @@ def test_a_generator_is_its_node_and_its_resource_with_the_greatest_output_seen(
     assert row["seen_in"] == "isone_generation_by_resource, isone_locations"
 
 
-def test_the_fuel_is_what_a_feed_said_last_and_a_person_may_correct_it() -> None:
+def test_the_fuel_is_what_a_feed_gave_last_and_a_person_may_correct_it() -> None:
     seen = ((0, "1", "Oil", 5.0), (1, "1", "Natural Gas", 4.0))
     assert generators(*seen)["fuel"].item() == "Natural Gas"
     assert generators(*seen, resource_id="1", fuel="Oil")["fuel"].item() == "Natural Gas"
@@ -487,7 +487,7 @@ def test_columns_that_a_person_added_stay_at_the_right(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("", "line 1: expected the columns source, location_id.*found an empty file"),
         ("source,location_id\n", "line 1: expected the columns"),
@@ -500,11 +500,11 @@ def test_columns_that_a_person_added_stay_at_the_right(tmp_path: Path) -> None:
     ids=range(7),
 )
 def test_a_file_that_cannot_be_read_is_one_sentence_with_file_and_line(
-    tmp_path: Path, text: str | bytes, said: str
+    tmp_path: Path, text: str | bytes, sentence: str
 ) -> None:
     path = tmp_path / "iso_nodes.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ConfigError, match=f"iso_nodes.csv.*{said}"):
+    with pytest.raises(ConfigError, match=f"iso_nodes.csv.*{sentence}"):
         read(path)
 
 

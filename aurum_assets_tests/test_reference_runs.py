@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ from aurum_assets.reference.checks import CHECKS, checks_of
 from aurum_assets.reference.crosswalk import Reference
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
-from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Desk, utc, variables
 from aurum_assets_tests.made import remade
@@ -77,9 +78,9 @@ def test_a_day_is_seen_in_every_table_that_names_a_location(filled: Desk) -> Non
     assert hub["seen_in"] == "isone_locations, isone_rt_lmp"
     assert held["4001"]["zone"] == "ME"
     assert held["328"]["network_node_type"] == "UNIT"
-    said = {v.check: v.reason for v in done.verdicts if not v.passed}
-    assert set(said) == {"unknown", "shared_names"}
-    assert "4011 (.I.ROSETON 345 1)" in said["unknown"]  # priced, but not in this list
+    reasons = {v.check: v.reason for v in done.verdicts if not v.passed}
+    assert set(reasons) == {"unknown", "shared_names"}
+    assert "4011 (.I.ROSETON 345 1)" in reasons["unknown"]  # priced, but not in this list
     seen = filled.resources.lake.read(ISO_NODES.sightings)
     known = {*filled.rows(ISONE_RT_LMP)["raw_sha256"], *filled.rows(ISONE_LOCATIONS)["raw_sha256"]}
     assert set(seen["raw_sha256"]) == known, "a sighting says from which bytes it came"
@@ -170,8 +171,8 @@ def test_what_a_person_types_survives_every_run_and_flows_into_the_table(filled:
         )
     ]
     row = rows(filled.resources)["328"]
-    said = (row["canonical_name"], row["location_name"], row["zone"], row["reserve_zone"])
-    assert said == ("Ashland 1", "UN.ASHLAND 13.8ASH9", "ME", "7000")
+    names = (row["canonical_name"], row["location_name"], row["zone"], row["reserve_zone"])
+    assert names == ("Ashland 1", "UN.ASHLAND 13.8ASH9", "ME", "7000")
 
 
 def test_the_homes_file_begins_as_the_projects_and_takes_in_what_is_reviewed_there(
@@ -268,12 +269,6 @@ def test_a_home_knows_whose_data_it_holds(live_desk: Desk) -> None:
 # --- the graph -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
 def run(
     resources: Resources, instance: dg.DagsterInstance, partition: str
 ) -> dg.ExecuteInProcessResult:
@@ -292,7 +287,7 @@ def materialized(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]
     }
 
 
-def said(
+def verdicts(
     result: dg.ExecuteInProcessResult, reference: Reference
 ) -> dict[str, tuple[bool, str | None]]:
     return {
@@ -340,12 +335,12 @@ def test_a_day_materializes_both_tables_and_reports_their_checks(
     assert metadata["dagster/partition_row_count"] == metadata["new_sightings"] == 8
     assert metadata["dagster/row_count"] == 7
     assert metadata["file"] == str(home_file(filled.resources, ISO_NODES))
-    assert said(result, ISO_NODES) == {
+    assert verdicts(result, ISO_NODES) == {
         "unknown": (False, "2026-07-20"),
         "renamed": (True, "2026-07-20"),
         "shared_names": (False, "2026-07-20"),
     }
-    assert {passed for passed, _ in said(result, GENERATORS).values()} == {True}
+    assert {passed for passed, _ in verdicts(result, GENERATORS).values()} == {True}
 
 
 def test_what_changed_overnight_is_reported_in_a_run_that_succeeds(
@@ -358,17 +353,17 @@ def test_what_changed_overnight_is_reported_in_a_run_that_succeeds(
     filled.bring(ISONE_LOCATIONS, json.dumps(tree).encode(), at=NOON)
     result = run(filled.resources, instance, "2026-07-21")
     assert result.success
-    failed = {name for name, (passed, _) in said(result, ISO_NODES).items() if not passed}
+    failed = {name for name, (passed, _) in verdicts(result, ISO_NODES).items() if not passed}
     assert failed == {"renamed", "vanished", "shared_names"}
-    assert not said(result, GENERATORS)["renamed"][0]
+    assert not verdicts(result, GENERATORS)["renamed"][0]
     new = "UN.ASHLAND 115 ASHG2"  # a unit that no feed says the fuel of
     unit = {"LocationID": 350, "LocationType": "NETWORK NODE", "LocationName": new}
     tree["Locations"]["Location"].append({**unit, "NetworkNodeType": "UNIT"})
     filled.bring(ISONE_LOCATIONS, json.dumps(tree).encode(), at=utc("2026-07-22T16:00:00Z"))
     filled.clock.set(utc("2026-07-22T16:00:00Z"))
     result = run(filled.resources, instance, "2026-07-22")
-    assert not said(result, GENERATORS)["without_fuel"][0]
-    assert all(said(result, ISO_NODES)[name][0] for name in ("unknown", "renamed", "vanished"))
+    assert not verdicts(result, GENERATORS)["without_fuel"][0]
+    assert all(verdicts(result, ISO_NODES)[name][0] for name in ("unknown", "renamed", "vanished"))
 
 
 def test_a_day_on_which_nothing_was_seen_is_not_materialized(
@@ -377,7 +372,7 @@ def test_a_day_on_which_nothing_was_seen_is_not_materialized(
     result = run(desk.resources, instance, "2026-07-20")
     assert result.success
     assert materialized(result) == {}
-    assert said(result, ISO_NODES) == {}
+    assert verdicts(result, ISO_NODES) == {}
 
 
 def test_a_materialization_from_the_ui_runs_its_checks_once(

@@ -3,7 +3,6 @@
 import datetime as dt
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
@@ -16,31 +15,12 @@ from aurum_assets.resources.archive import Stored
 from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.registry import REMEMBERED_DAYS, Registry
 from aurum_assets.resources.state import SqliteState
-from aurum_assets_tests.conftest import Desk, utc
+from aurum_assets_tests.conftest import Desk, Timeline, utc
 from aurum_assets_tests.made import remade
-
-if TYPE_CHECKING:
-    from aurum_assets_tests.servers.redis import RedisProcess
 
 LOAD = ISONE_SYSTEM_LOAD
 FETCHED = utc("2026-07-20T21:26:00Z")
 STORED = Stored("sourcing/x.json.gz", "etag", "v1", 321, created=True)
-
-
-class Clock:
-    """Seconds that are set; a Redis is aged with them."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-        self.redis: RedisProcess | None = None
-
-    def __call__(self) -> float:
-        return self.now
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
-        if self.redis is not None:
-            self.redis.age(seconds)
 
 
 class Unreachable:
@@ -79,12 +59,12 @@ def envelope(minutes: int = 0, content: str = "c" * 64, endpoint: str = "now") -
 
 
 @pytest.fixture
-def seconds() -> Clock:
-    return Clock()
+def seconds() -> Timeline:
+    return Timeline()
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def registry(request: pytest.FixtureRequest, tmp_path: Path, seconds: Clock) -> Registry:
+def registry(request: pytest.FixtureRequest, tmp_path: Path, seconds: Timeline) -> Registry:
     here = SqliteState(tmp_path / "state.sqlite", seconds)
     if request.param == "sqlite":
         return Registry(here)
@@ -127,7 +107,7 @@ def test_requests_and_days_are_known_apart(registry: Registry) -> None:
     assert registry.newest("miso_cts", "2026-07-20", envelope().request) is None
 
 
-def test_a_hash_is_remembered_for_365_days(registry: Registry, seconds: Clock) -> None:
+def test_a_hash_is_remembered_for_365_days(registry: Registry, seconds: Timeline) -> None:
     assert REMEMBERED_DAYS == 365
     registry.record(envelope(), STORED)
     seconds.passes(86_400 * REMEMBERED_DAYS - 2)

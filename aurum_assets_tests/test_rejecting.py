@@ -20,14 +20,14 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Rule, Table
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.resources.lake import Lake, Merged, Stored, Swap
+from aurum_assets.resources.lake import Lake, Stored
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets_tests.conftest import Desk
+from aurum_assets_tests.made import WatchedLake
 
 CTS, LOAD = MISO_CTS, ISONE_SYSTEM_LOAD
 DAYS = ("2026-07-18", "2026-07-19", "2026-07-20")
 HOSTILE = 13_579.25  # a load that a parser stumbles over
-Parser = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 def load_body(key: str, intervals: range = range(100, 103), load: float | None = None) -> bytes:
@@ -184,25 +184,18 @@ def test_a_stamp_of_the_year_9999_stops_no_day(desk: Desk) -> None:
     assert len(desk.rows(CTS)) == 2
 
 
-class UnwritableLake(Lake):
+class UnwritableLake(WatchedLake):
     """A lake of which no file can hold one load: what writes it raises, wherever it goes."""
 
-    def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
-        self._write(frame)
-        return super().merge(table, frame)
-
-    def write(self, table: Table, frame: pl.DataFrame, *more: Any) -> Swap:  # noqa: ANN401
-        self._write(frame)
-        return super().write(table, frame, *more)
-
-    def write_nowhere(self, table: Table, frame: pl.DataFrame) -> None:
-        self._write(frame)
-        super().write_nowhere(table, frame)
-
-    def _write(self, frame: pl.DataFrame) -> None:
+    def before(self, table: Table, frame: pl.DataFrame) -> None:
+        del table
         if "load" in frame.columns and HOSTILE in frame["load"].to_list():
             msg = "no file can hold it"
             raise ArithmeticError(msg)
+
+    def write_nowhere(self, table: Table, frame: pl.DataFrame) -> None:
+        self.before(table, frame)
+        super().write_nowhere(table, frame)
 
 
 def test_rows_that_cannot_be_written_reject_their_snapshot_alone(desk: Desk) -> None:
@@ -241,23 +234,15 @@ def test_what_can_be_written_leaves_no_trace_where_it_is_tried(desk: Desk) -> No
 # --- other days and files go on ------------------------------------------------------------------
 
 
-class FailingLake(Lake):
+class FailingLake(WatchedLake):
     """A lake that fails at one day, in a way that nobody thought of."""
-
-    def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
-        self._fail(table, frame)
-        return super().merge(table, frame)
-
-    def write(self, table: Table, frame: pl.DataFrame, *more: Any) -> Swap:  # noqa: ANN401
-        self._fail(table, frame)
-        return super().write(table, frame, *more)
 
     def stored(self, table: Table, partition: Mapping[str, Any]) -> Stored:
         found = super().stored(table, partition)
-        self._fail(table, found.rows)
+        self.before(table, found.rows)
         return found
 
-    def _fail(self, table: Table, frame: pl.DataFrame) -> None:
+    def before(self, table: Table, frame: pl.DataFrame) -> None:
         if table.name == LOAD.table.name and DAYS[1] in map(str, frame["operating_day"]):
             msg = "nobody thought of this"
             raise RuntimeError(msg)

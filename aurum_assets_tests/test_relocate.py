@@ -26,11 +26,12 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.settings import open_resources
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import Aurum, said
+from aurum_assets_tests.conftest import Aurum, printed
 from aurum_assets_tests.made import made
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.servers.s3 import S3Server
@@ -222,13 +223,13 @@ print(min(took), *(m for m in ("pyiceberg", "sqlalchemy", "pyarrow") if m in sys
 
 def test_the_doctor_names_it_as_a_part(aurum: Aurum, original: Path, copy: Path) -> None:
     def parts(home: Path) -> dict[str, dict[str, Any]]:
-        found = said(aurum("doctor", "--json", AURUM_HOME=str(home)))["parts"]
+        found = printed(aurum("doctor", "--json", AURUM_HOME=str(home)))["parts"]
         return {part["part"]: part for part in found}
 
     assert parts(original)["place"]["state"] == "ok"
     found = parts(copy)
     assert found["place"]["state"] == "broken"
-    assert str(original) in found["place"]["said"]
+    assert str(original) in found["place"]["result"]
     assert "`aurum relocate`" in found["place"]["remedy"]
     assert found["catalog"]["state"] == "embedded default"
 
@@ -245,9 +246,9 @@ def test_a_copy_is_relocated_with_its_history_and_the_original_stays_untouched(
     made.lake.close()
     before = files(original)
     dry = files(copy)
-    planned = said(aurum("relocate", "--dry-run", "--json", AURUM_HOME=str(copy)))
+    planned = printed(aurum("relocate", "--dry-run", "--json", AURUM_HOME=str(copy)))
     assert files(copy) == dry
-    done = said(aurum("relocate", "--json", AURUM_HOME=str(copy)))
+    done = printed(aurum("relocate", "--json", AURUM_HOME=str(copy)))
     assert done == planned | {"dry_run": False}
     assert (done["from"], done["to"]) == (
         f"file://{original}/lake/warehouse",
@@ -301,7 +302,7 @@ def test_tables_of_others_go_along_where_they_are_beside_ours(
     catalog.create_table("mine.there", schema, location=f"file://{tmp_path}/elsewhere/mine/there")
     assert aurum("status", AURUM_HOME=str(copy)).exit_code == 0
     moved = copy.rename(tmp_path / "moved")
-    done = said(aurum("relocate", "--json", AURUM_HOME=str(moved)))
+    done = printed(aurum("relocate", "--json", AURUM_HOME=str(moved)))
     tables = {entry["table"] for entry in done["relocated"]}
     assert "mine.here" in tables
     assert "mine.there" not in tables
@@ -354,7 +355,7 @@ def test_a_copy_is_refused_however_long_its_catalog_was_locked(
         open_resources(DATASETS)
 
 
-def test_a_catalog_that_stays_locked_is_said_and_not_opened(
+def test_a_catalog_that_stays_locked_is_reported_and_not_opened(
     copy: Path, held: sqlite3.Connection
 ) -> None:
     lake = Lake(Lake.local(copy / "lake")._properties, patience=0.1)  # noqa: SLF001  those of a home
@@ -363,7 +364,7 @@ def test_a_catalog_that_stays_locked_is_said_and_not_opened(
     assert held.in_transaction
 
 
-def test_a_catalog_that_cannot_be_opened_is_said(
+def test_a_catalog_that_cannot_be_opened_is_reported(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AURUM_HOME", str(copy))
@@ -490,9 +491,9 @@ def test_a_warehouse_and_an_archive_on_s3_are_relocated_to_another_prefix(
             assert part in refused.stderr
     assert market.simulator.requests == []
     assert objects(s3, "two/") == copied
-    parts = said(aurum("doctor", "--json", **environment("two")))["parts"]
+    parts = printed(aurum("doctor", "--json", **environment("two")))["parts"]
     assert {p["part"]: p["state"] for p in parts}["place"] == "broken"
-    done = said(aurum("relocate", "--json", **environment("two")))
+    done = printed(aurum("relocate", "--json", **environment("two")))
     assert (done["from"], done["to"]) == ("s3://raw/one/warehouse", "s3://raw/two/warehouse")
     found = open_resources(DATASETS)
     assert all(one.equals(other) for one, other in zip(rows(found), expected, strict=True))

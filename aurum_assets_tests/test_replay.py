@@ -21,8 +21,8 @@ from aurum_assets.ingest.replay import Replayed, chunks
 from aurum_assets.model.errors import LakeUnreachable
 from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP as LMP
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake, Stored, Swap
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.proofs.proof import Proof, close, home_at
 from aurum_assets_tests.proofs.prove_replay import (
     BROKEN,

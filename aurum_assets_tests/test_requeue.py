@@ -239,15 +239,15 @@ def test_a_kill_between_archive_and_table_is_completed_by_the_next_requeue(desk:
     assert rejections(desk, LOAD) == 0
 
 
-def test_an_older_rejected_answer_does_not_replace_what_was_said_after_it(desk: Desk) -> None:
+def test_an_older_rejected_answer_does_not_replace_what_was_published_after_it(desk: Desk) -> None:
     old, new = payload(DAY), payload(DAY).replace(b'"LoadMw":1', b'"LoadMw":2')
     assert old != new
     desk.take(with_path(LOAD, "Elsewhere"), old, at=utc("2026-07-21T10:00:00Z"))
     desk.bring(LOAD, new, at=utc("2026-07-21T11:00:00Z"))
-    said_last = desk.rows(LOAD)["load"].to_list()
+    corrected = desk.rows(LOAD)["load"].to_list()
     (done,) = ingest.requeue(desk.resources, LOAD)
     assert not done.left
-    assert desk.rows(LOAD)["load"].to_list() == said_last
+    assert desk.rows(LOAD)["load"].to_list() == corrected
 
 
 def test_what_is_rejected_anew_is_no_longer_settled(desk: Desk) -> None:

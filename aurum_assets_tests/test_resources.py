@@ -28,13 +28,13 @@ from aurum_assets.model.errors import ConfigError, StoreUnavailable
 from aurum_assets.operators import OPERATORS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources.archive import Archive, Stored
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.events import Brokers, Events
 from aurum_assets.resources.home import Home
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.metrics import Metrics
 from aurum_assets.resources.objects import Folder
 from aurum_assets.resources.registry import Registry
-from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.shared import Shared
 from aurum_assets_tests.conftest import Desk
 
@@ -119,6 +119,25 @@ def test_a_variable_of_a_file_is_shown_and_read_like_one_of_the_environment(
     assert found["isone_api"]["password"] == {"env": "ISONE_PASSWORD"}
     assert "canary" not in json.dumps(found)
     assert os.environ["ISONE_PASSWORD"].startswith("canary")
+
+
+def test_what_a_file_says_now_counts_in_a_process_that_inherits_what_it_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run is a child of the code server, which read the file when it started."""
+    file = tmp_path / ".env"
+    monkeypatch.setenv("AURUM_ENV_FILE", str(file))
+    for name in ("AURUM_HOME", "ISONE_USERNAME", "ISONE_PASSWORD"):
+        monkeypatch.setenv(name, "")  # and as it was after the test
+    monkeypatch.setenv("ISONE_USERNAME", "of-the-environment")
+    for password in ("old", "new"):
+        file.write_text(f"AURUM_HOME={tmp_path}\nISONE_USERNAME=file\nISONE_PASSWORD={password}\n")
+        build()
+        assert os.environ["ISONE_PASSWORD"] == password
+        assert os.environ["ISONE_USERNAME"] == "of-the-environment"
+    file.write_text(f"AURUM_HOME={tmp_path}\n")
+    assert shown(build())["isone_api"]["password"] == ""
+    assert "ISONE_PASSWORD" not in os.environ
 
 
 def test_an_asset_a_check_and_a_sensor_say_which_resources_they_use() -> None:

@@ -1,4 +1,4 @@
-"""S3 in trouble loses nothing, doubles nothing, and holds nobody up for long."""
+"""A failing S3 loses nothing, doubles nothing, and holds nobody up for long."""
 
 import json
 import os
@@ -39,9 +39,11 @@ from aurum_assets.resources.archive import (
     Archive,
     ArchiveSettings,
 )
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.objects import S3, bounded_client, open_store, s3_properties
-from aurum_assets.resources.settings import PROJECT, Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.servers.s3 import S3Server
@@ -93,29 +95,29 @@ def test_an_object_carries_its_envelope_checksum_and_version(
     key = archive.uri.removeprefix("s3://raw/") + "/" + stored.path
     assert "/sourcing/isone_rt_lmp/year=2026/month=07/day=20/2026" in key
     found = bounded_client(s3.url, "", "").get_object(Bucket="raw", Key=key, ChecksumMode="ENABLED")
-    said = found["Metadata"]
-    assert {name: json.loads(said[name]) for name in ("endpoint", "dialect", "finality")} == {
+    metadata = found["Metadata"]
+    assert {name: json.loads(metadata[name]) for name in ("endpoint", "dialect", "finality")} == {
         "endpoint": "fiveminutelmp_current_all",
         "dialect": "live",
         "finality": "prelim",
     }
-    assert json.loads(said["raw-sha256"]) == envelope().raw_sha256
-    assert json.loads(said["filters"]) == {"node": "Châteauguay"}
-    assert all(value.isascii() for value in said.values())
+    assert json.loads(metadata["raw-sha256"]) == envelope().raw_sha256
+    assert json.loads(metadata["filters"]) == {"node": "Châteauguay"}
+    assert all(value.isascii() for value in metadata.values())
     assert (found["VersionId"], found["ETag"].strip('"')) == (stored.version, stored.etag)
     assert found["ChecksumSHA256"]
     again = put(archive, filters={"node": "Châteauguay"})
     assert (again.version, again.etag) == (stored.version, stored.etag), "asked for where it lay"
 
 
-def test_words_beyond_2_kb_lie_beside_the_object_and_within_are_metadata(
+def test_metadata_beyond_2_kb_lies_beside_the_object_and_less_is_user_metadata(
     store: S3, s3: S3Server
 ) -> None:
     before = s3.count("PUT", match=".meta.json")
     for length, beside in ((1_500, 0), (2_500, 1)):
-        words = json.dumps({"raw_sha256": "0", "filters": {"node": "n" * length}}).encode()
-        store.put(f"sourcing/x/{length}.json.gz", BODY, words)
-        assert json.loads(store.metadata(f"sourcing/x/{length}.json.gz")) == json.loads(words)
+        metadata = json.dumps({"raw_sha256": "0", "filters": {"node": "n" * length}}).encode()
+        store.put(f"sourcing/x/{length}.json.gz", BODY, metadata)
+        assert json.loads(store.metadata(f"sourcing/x/{length}.json.gz")) == json.loads(metadata)
         assert s3.count("PUT", match=".meta.json") - before == beside
 
 
@@ -141,7 +143,7 @@ def test_region_endpoint_and_waits_are_those_that_were_configured(s3: S3Server) 
     assert config.retries["total_max_attempts"] == 3
 
 
-# --- trouble that passes -------------------------------------------------------------------------
+# --- failures that pass --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["503", "500", "reset", "409", "swallow"])
@@ -150,7 +152,7 @@ def test_a_put_that_meets_trouble_once_makes_one_object(
 ) -> None:
     s3.fail(kind, method="PUT")
     stored = put(archive)
-    assert stored.created, "by this very put, whatever its first try was told"
+    assert stored.created, "by this very put, whatever its first try was answered"
     assert archive.size("isone_rt_lmp")[0] == 1
     assert not put(archive).created
 
@@ -523,17 +525,17 @@ def test_no_secret_is_in_an_error_nor_in_what_led_to_it(
         "http://canary-user:canary-password@127.0.0.1:1",
         "canary-user:canary-password",
     ]
-    said = []
+    traces = []
     for endpoint in endpoints:
         place = Archive(S3("absent", endpoint=endpoint))
         for kind in ("403", "reset"):
             with s3.out_of_reach(kind), pytest.raises((ConfigError, StoreError)) as found:
                 put(place)
-            said.append("".join(traceback.format_exception(found.value, limit=0)))
+            traces.append("".join(traceback.format_exception(found.value, limit=0)))
     with pytest.raises(ConfigError) as wrong:
         open_store(ArchiveSettings("s3://CANARYKEY:canary-secret@raw"), resources.root)
-    said.append("".join(traceback.format_exception(wrong.value, limit=0)))
-    assert "canary" not in "".join(said).lower()
+    traces.append("".join(traceback.format_exception(wrong.value, limit=0)))
+    assert "canary" not in "".join(traces).lower()
 
 
 def test_credentials_that_cannot_be_found_are_a_sentence(
@@ -628,7 +630,7 @@ def test_a_warehouse_lies_on_the_same_s3(desk: Desk, s3: S3Server, tmp_path: Pat
 # --- whose data it holds -------------------------------------------------------------------------
 
 
-def test_an_archive_that_homes_share_holds_what_one_side_said_and_never_both(
+def test_an_archive_that_homes_share_holds_what_one_side_gave_and_never_both(
     on_s3: Resources, tmp_path: Path
 ) -> None:
     simulated = remade(on_s3, base_urls={"isone": "http://127.0.0.1:1/api"})

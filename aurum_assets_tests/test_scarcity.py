@@ -43,15 +43,6 @@ DA, LOAD, CTS = ISONE_DA_LMP, ISONE_SYSTEM_LOAD, MISO_CTS
 DAY = "2026-07-20"
 
 
-def change_of(**values: float | Callable[[int], float]) -> Change:
-    """Sets fields of a record, by its number."""
-
-    def change(record: Json, number: int) -> None:
-        record |= {n: v(number) if callable(v) else v for n, v in values.items()}
-
-    return change
-
-
 def keep(record: Json, number: int) -> None:
     del record, number
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.recordings import recording
@@ -87,7 +87,7 @@ SHOWING = {
     "demo": ("demo",),
 }
 EVERY = {**NOTHING, **FILLING, **SHOWING}
-# Runs each command in this terminal as wide as is said, and ends each with a mark and its code.
+# Runs each command in this terminal as wide as is given, and ends each with a mark and its code.
 PROGRAM = """
 import fcntl, json, struct, sys, termios
 from pathlib import Path
@@ -138,7 +138,7 @@ def in_a_terminal(
 
 
 def screen(text: str) -> str:
-    """What is to be seen once ``said`` was written to a terminal: bars erase themselves."""
+    """What is to be seen once ``text`` was written to a terminal: bars erase themselves."""
     lines, row, column = [""], 0, 0
     for piece in re.findall(r"\x1b\[[\d;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", text):
         if piece == "\r":

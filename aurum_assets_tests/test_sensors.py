@@ -1,7 +1,6 @@
 """The sensors: what they ask for, when, how often, and what they say where they ask for nothing."""
 
 import datetime as dt
-from collections.abc import Iterator
 from dataclasses import replace
 
 import dagster as dg
@@ -16,7 +15,7 @@ from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.isone.operator import ISONE, latest_begin
-from aurum_assets.resources.api import Credentials
+from aurum_assets.resources.credentials import Credentials
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Desk, utc
 from aurum_assets_tests.test_gaps import BEYOND_REPAIR
@@ -25,12 +24,6 @@ DA, LOAD = ISONE_DA_LMP, ISONE_SYSTEM_LOAD
 GAPS, IS_OUT = "gaps", "isone_da_lmp_is_out"
 INFO = "/api/v1.1/hourlylmp/da/final/info"
 TOMORROW = "2026-07-22"
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
 
 
 class Ticks:
@@ -108,8 +101,10 @@ def test_a_hole_is_asked_for_by_the_job_of_its_dataset_and_says_why(
     assert request.run_config == {"ops": {f"raw__{LOAD.key}": {"config": {"feeds": ["day"]}}}}
     assert set(request.asset_selection or ()) == {raw_key(LOAD), table_key(LOAD)}
     assert request.asset_check_keys == []
-    said = f"{LOAD.key}: 288 missing, try 1 of 8, next 2026-07-21 17:00Z"
-    assert request.tags == {"aurum/repair": said, "dagster/priority": "-1"} | of_dagster(request)
+    sentence = f"{LOAD.key}: 288 missing, try 1 of 8, next 2026-07-21 17:00Z"
+    assert request.tags == {"aurum/repair": sentence, "dagster/priority": "-1"} | of_dagster(
+        request
+    )
 
 
 def test_a_hole_that_its_run_repaired_is_quiet(
@@ -298,7 +293,7 @@ def test_nothing_is_probed_while_a_run_for_tomorrow_is_under_way(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said", "asked_within_the_hour", "asked_in_all"),
+    ("fault", "sentence", "asked_within_the_hour", "asked_in_all"),
     [
         ("500", "gave no usable answer", 3, 3),
         ("html", "gave no usable answer", 3, 3),
@@ -312,7 +307,7 @@ def test_a_probe_that_fails_is_a_sentence_and_a_refusal_is_not_repeated_at_every
     market: Running,
     instance: dg.DagsterInstance,
     fault: str,
-    said: str,
+    sentence: str,
     asked_within_the_hour: int,
     asked_in_all: int,
 ) -> None:
@@ -325,7 +320,7 @@ def test_a_probe_that_fails_is_a_sentence_and_a_refusal_is_not_repeated_at_every
         requests, why = tick()
         assert requests == []
         whys.append(why)
-    assert said in whys[0]
+    assert sentence in whys[0]
     assert "\n" not in whys[0]
     assert len(probes(market)) == asked_within_the_hour
     if asked_within_the_hour == 1:

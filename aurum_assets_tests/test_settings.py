@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources import config_schema, logs
 from aurum_assets.resources.configuration import Configuration, load_config
-from aurum_assets.resources.settings import PROJECT, Settings, open_resources
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets_tests.made import made
 
 FILE = "isone_ingest_datasets.json"
@@ -56,10 +57,10 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
 
 
 def spoiled(folder: Path, change: Callable[[Json], object]) -> str:
-    """What is said of the config once ``change`` was done to it."""
-    said = json.loads((folder / FILE).read_text())
-    change(said)
-    (folder / FILE).write_text(json.dumps(said))
+    """The error that the config gives after ``change``."""
+    document = json.loads((folder / FILE).read_text())
+    change(document)
+    (folder / FILE).write_text(json.dumps(document))
     with pytest.raises(ConfigError) as caught:
         load_config(folder, DATASETS)
     return str(caught.value)
@@ -68,43 +69,43 @@ def spoiled(folder: Path, change: Callable[[Json], object]) -> str:
 def of_dataset(name: str, value: object) -> Callable[[Json], None]:
     """A change of one key of the second dataset, ``isone_system_load``."""
 
-    def change(said: Json) -> None:
-        said["datasets"][LOAD_AT][name] = value
+    def change(document: Json) -> None:
+        document["datasets"][LOAD_AT][name] = value
 
     return change
 
 
 def of_feed(name: str, value: object) -> Callable[[Json], None]:
-    def change(said: Json) -> None:
-        said["datasets"][LOAD_AT]["feeds"][0][name] = value
+    def change(document: Json) -> None:
+        document["datasets"][LOAD_AT]["feeds"][0][name] = value
 
     return change
 
 
 def of_day_feed(name: str, value: object) -> Callable[[Json], None]:
-    def change(said: Json) -> None:
-        said["datasets"][LOAD_AT]["feeds"][1][name] = value
+    def change(document: Json) -> None:
+        document["datasets"][LOAD_AT]["feeds"][1][name] = value
 
     return change
 
 
 def of_endpoint(name: str, value: object) -> Callable[[Json], None]:
-    def change(said: Json) -> None:
-        said["datasets"][LOAD_AT]["feeds"][0]["endpoints"][0][name] = value
+    def change(document: Json) -> None:
+        document["datasets"][LOAD_AT]["feeds"][0]["endpoints"][0][name] = value
 
     return change
 
 
-def of_field(**said: object) -> Callable[[Json], None]:
+def of_field(**keys: object) -> Callable[[Json], None]:
     """A change of what is expected of one field."""
-    return of_dataset("fields", {"LoadMw": said})
+    return of_dataset("fields", {"LoadMw": keys})
 
 
 def without(*path: str | int) -> Callable[[Json], None]:
-    def change(said: Any) -> None:  # noqa: ANN401  whatever JSON holds
+    def change(held: Any) -> None:  # noqa: ANN401  whatever JSON holds
         for step in path[:-1]:
-            said = said[step]
-        del said[path[-1]]
+            held = held[step]
+        del held[path[-1]]
 
     return change
 
@@ -193,7 +194,7 @@ def test_a_wrong_key_of_a_dataset_is_one_sentence_with_everything_in_it(
         (lambda s: s.update(datasetz=[]), ("datasetz",)),
     ],
 )
-def test_a_wrong_key_of_a_source_is_named_too(
+def test_a_wrong_key_of_an_operator_is_named_too(
     folder: Path, change: Callable[[Json], object], parts: tuple[str, ...]
 ) -> None:
     sentence = spoiled(folder, change)
@@ -211,9 +212,28 @@ def test_a_file_that_is_none_is_named(folder: Path, text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_dataset_without_an_entry_is_named(folder: Path) -> None:
-    sentence = spoiled(folder, without("datasets", LOAD_AT))
-    assert "no entry for dataset isone_system_load" in sentence
+def test_datasets_without_an_entry_are_as_in_the_project_and_named_in_one_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = json.loads((folder / FILE).read_text())
+    del document["datasets"][LOAD_AT]
+    document["operator"]["attempts"] = 2
+    (folder / FILE).write_text(json.dumps(document))
+    (folder / "miso_ingest_datasets.json").unlink()
+    logs.configure("warning", "json", "dev")
+    found, usual = (load_config(place, DATASETS) for place in (folder, PROJECT / "config"))
+    assert found.datasets == usual.datasets
+    assert found.operators["isone"].attempts == 2, "what is said of an operator holds for all of it"
+    (said,) = (record.getMessage() for record in caplog.records)
+    ours = [d.key for d in DATASETS if d.operator is not ISONE]
+    for name in (str(folder), "isone_system_load", *ours):
+        assert name in said
+
+
+def test_datasets_without_an_entry_anywhere_are_named_all(folder: Path) -> None:
+    others = [replace(DATASETS[0], key=key) for key in ("of_tomorrow", "of_next_year")]
+    with pytest.raises(ConfigError, match="no entry for of_tomorrow, of_next_year"):
+        load_config(folder, (*DATASETS, *others))
 
 
 def test_an_entry_without_a_dataset_is_named_with_the_known_ones(folder: Path) -> None:
@@ -246,10 +266,10 @@ def test_a_key_of_the_last_version_is_read_under_its_new_name_and_said_once_a_fi
     logs.configure("warning", "json", "dev")
     found = load_config(folder, DATASETS)
     assert {c.repair_days for k, c in found.datasets.items() if k.startswith("isone")} == {366}
-    said = [r.getMessage() for r in caplog.records if "retention_days" in r.getMessage()]
-    assert len(said) == 1
-    assert "repair_days" in said[0]
-    assert FILE in said[0]
+    warnings = [r.getMessage() for r in caplog.records if "retention_days" in r.getMessage()]
+    assert len(warnings) == 1
+    assert "repair_days" in warnings[0]
+    assert FILE in warnings[0]
 
 
 def test_a_key_beside_its_old_name_is_refused(folder: Path) -> None:
@@ -278,9 +298,9 @@ def test_a_file_of_the_last_version_is_read_and_said_to_be_old(
     for key, ours in configuration.datasets.items():
         assert found.datasets[key].feeds == ours.feeds
         assert found.datasets[key].expected_fields == ours.expected_fields
-    said = " ".join(record.getMessage() for record in caplog.records)
-    assert "expected_fields" in said
-    assert "formats" in said
+    logged = " ".join(record.getMessage() for record in caplog.records)
+    assert "expected_fields" in logged
+    assert "formats" in logged
 
 
 def test_a_field_that_is_named_counts_more_than_a_pattern_that_it_fits(
@@ -298,8 +318,8 @@ def test_a_field_that_is_named_counts_more_than_a_pattern_that_it_fits(
 def test_a_magnitude_of_what_is_no_quantity_is_refused(folder: Path) -> None:
     zonal = LOAD_AT + 1
 
-    def change(said: Json) -> None:
-        said["datasets"][zonal]["fields"] = {"load_zone_id": {"magnitude": [1, 2]}}
+    def change(document: Json) -> None:
+        document["datasets"][zonal]["fields"] = {"load_zone_id": {"magnitude": [1, 2]}}
 
     assert "magnitude only where type is number or string" in spoiled(folder, change)
 

@@ -79,8 +79,8 @@ def test_a_frame_keeps_its_numbers_and_its_nulls() -> None:
     assert found.columns == ["'=name", "price"]
     assert found["'=name"].to_list() == ["'=1", None, "x", "\\x1b[2J"]
     assert found["price"].equals(frame["price"])
-    words = pl.DataFrame({"a": pl.Series(["=1", "b"], dtype=pl.Categorical)})
-    assert as_cells(words)["a"].to_list() == ["'=1", "b"]
+    cells = pl.DataFrame({"a": pl.Series(["=1", "b"], dtype=pl.Categorical)})
+    assert as_cells(cells)["a"].to_list() == ["'=1", "b"]
 
 
 # --- the reviewed files --------------------------------------------------------------------------
@@ -170,8 +170,8 @@ QUERY = "select location_id, location_name, lmp from isone_rt_lmp order by 1"
 @pytest.fixture
 def held(aurum: Aurum, tmp_path: Path) -> Aurum:
     """A command line whose home holds prices at locations of such names."""
-    (tmp_path / "said.json").write_text(LMP)
-    loaded = aurum("load", tmp_path / "said.json", "--dataset", ISONE_RT_LMP.key)
+    (tmp_path / "answer.json").write_text(LMP)
+    loaded = aurum("load", tmp_path / "answer.json", "--dataset", ISONE_RT_LMP.key)
     assert loaded.exit_code == 0, loaded.output
     return aurum
 
@@ -226,8 +226,8 @@ def test_a_record_that_is_refused_is_told_of_without_its_control_characters(
     aurum: Aurum, tmp_path: Path
 ) -> None:
     body = LMP.replace('"4990"', '"49\\u001b[2J90"')
-    (tmp_path / "said.json").write_text(body)
-    done = aurum("load", tmp_path / "said.json", "--dataset", ISONE_RT_LMP.key)
+    (tmp_path / "answer.json").write_text(body)
+    done = aurum("load", tmp_path / "answer.json", "--dataset", ISONE_RT_LMP.key)
     assert done.exit_code == 3
     assert "49\\x1b[2J90" in done.output
     assert not BARE.search(done.output)
@@ -236,11 +236,11 @@ def test_a_record_that_is_refused_is_told_of_without_its_control_characters(
 def test_an_error_and_a_log_line_show_control_characters_as_what_they_are(
     aurum: Aurum, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "said.json").write_text('{"\\u001b[2J": 1}')
-    refused = aurum("load", tmp_path / "said.json", "--dataset", ISONE_RT_LMP.key)
+    (tmp_path / "answer.json").write_text('{"\\u001b[2J": 1}')
+    refused = aurum("load", tmp_path / "answer.json", "--dataset", ISONE_RT_LMP.key)
     assert "it holds \\x1b[2J" in refused.output
     assert not BARE.search(refused.output)
-    event = logs.redact(None, "", {"event": "said", "reason": "a\x1b[2J", "many": ["\x00"]})
-    assert event == {"event": "said", "reason": "a\\x1b[2J", "many": ["\\x00"]}
+    event = logs.redact(None, "", {"event": "seen", "reason": "a\x1b[2J", "many": ["\x00"]})
+    assert event == {"event": "seen", "reason": "a\\x1b[2J", "many": ["\\x00"]}
     output.warn("a\x1b[2J")
     assert capsys.readouterr().err == "warning: a\\x1b[2J\n"

@@ -128,7 +128,7 @@ def test_a_zone_can_be_asked_for_alone() -> None:
     assert answer_at(now, f"{path}/9") == 404
 
 
-def test_the_mix_is_said_188_to_267_times_a_day_3_to_1049_seconds_apart() -> None:
+def test_the_mix_is_published_188_to_267_times_a_day_3_to_1049_seconds_apart() -> None:
     when = [instants(0, DAY.plus(-n)) for n in range(60, -1, -1)]
     assert all(188 <= len(of_day) <= 267 for of_day in when)
     every = [instant for of_day in when for instant in of_day]

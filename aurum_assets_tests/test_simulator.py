@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope, FormatName, Limit, Snapshot
+from aurum_assets.model.dataset import Dataset, Envelope, FormatName, Snapshot
 from aurum_assets.model.errors import MalformedPayload
+from aurum_assets.model.operator import Limit
 from aurum_assets.model.reading import Reading, inspect_answer, read
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -115,8 +116,8 @@ def test_every_endpoint_gives_an_interval_the_same_price(
     running: Running, client: httpx.Client
 ) -> None:
     def hub(path: str) -> Any:  # noqa: ANN401  whatever JSON holds
-        said = client.get(f"{running.urls['isone']}/fiveminutelmp{path}").json()
-        records = said.get("FiveMinLmps", said)["FiveMinLmp"]
+        answer = client.get(f"{running.urls['isone']}/fiveminutelmp{path}").json()
+        records = answer.get("FiveMinLmps", answer)["FiveMinLmp"]
         listed = records if isinstance(records, list) else [records]
         return [
             r for r in listed if r["Location"]["@LocId"] == "4000" and "T17:25" in r["BeginDate"]
@@ -222,10 +223,10 @@ def test_autumns_one_oclock_comes_twice_and_springs_two_oclock_never() -> None:
 @pytest.mark.parametrize("date", ["2024-03-10", "2024-11-03"])
 def test_miso_knows_288_marks_on_every_day(date: str) -> None:
     simulator = Simulator(at("2026-01-01T00:00:00Z"), nodes=3)
-    said = ask(simulator, f"{CTS_PATH}?date={date}").json()
-    assert said["metadata"]["operatingDay"] == date
-    stamps = [r["timestamp"] for r in said["data"] if r["node"] == "MISO.PJM.INTERFACE2"]
-    assert len(said["data"]) == 3 * 288
+    answer = ask(simulator, f"{CTS_PATH}?date={date}").json()
+    assert answer["metadata"]["operatingDay"] == date
+    stamps = [r["timestamp"] for r in answer["data"] if r["node"] == "MISO.PJM.INTERFACE2"]
+    assert len(answer["data"]) == 3 * 288
     assert [utc(s) for s in stamps] == OperatingDay.parse(date, "Etc/GMT+5").marks(FIVE_MINUTES)
 
 
@@ -238,8 +239,8 @@ def test_a_price_is_out_25_seconds_after_its_interval_begins(second: str, newest
 
 
 def test_a_load_is_out_five_minutes_after_its_interval_begins() -> None:
-    said = ask(Simulator(at("2026-07-27T17:29:59-04:00")), "/fiveminutesystemload/current").json()
-    (record,) = said["FiveMinSystemLoad"]
+    answer = ask(Simulator(at("2026-07-27T17:29:59-04:00")), "/fiveminutesystemload/current").json()
+    (record,) = answer["FiveMinSystemLoad"]
     assert record["BeginDate"] == "2026-07-27T17:20:00.000-04:00"
 
 
@@ -309,14 +310,14 @@ def test_some_intervals_come_late_on_request_only() -> None:
 
 
 def test_misos_live_file_holds_the_days_cases_newest_first() -> None:
-    said = ask(Simulator(at("2026-07-27T08:06:00-05:00")), CTS_PATH).json()
-    assert said["RefId"] == "27-Jul-2026 - Interval 08:00 EST"
-    cases = list(dict.fromkeys(r["CASEAPPROVALDATE"] for r in said["Interval"]))
+    answer = ask(Simulator(at("2026-07-27T08:06:00-05:00")), CTS_PATH).json()
+    assert answer["RefId"] == "27-Jul-2026 - Interval 08:00 EST"
+    cases = list(dict.fromkeys(r["CASEAPPROVALDATE"] for r in answer["Interval"]))
     assert len(cases) == 33
-    assert len(said["Interval"]) == 330
-    assert said["Interval"][0]["SOLUTIONTIME"] == "2026-07-27 8:00:00 AM"
-    assert said["Interval"][9]["SOLUTIONTIME"] == "2026-07-27 10:15:00 AM"
-    assert said["Interval"][-10]["SOLUTIONTIME"] == "2026-07-27 12:00:00 AM"
+    assert len(answer["Interval"]) == 330
+    assert answer["Interval"][0]["SOLUTIONTIME"] == "2026-07-27 8:00:00 AM"
+    assert answer["Interval"][9]["SOLUTIONTIME"] == "2026-07-27 10:15:00 AM"
+    assert answer["Interval"][-10]["SOLUTIONTIME"] == "2026-07-27 12:00:00 AM"
     instants = [dt.datetime.strptime(c, "%Y-%m-%d %I:%M:%S %p") for c in cases]  # noqa: DTZ007  EST
     gaps = [(a - b).total_seconds() for a, b in pairwise(instants)]
     assert all(850 <= gap <= 944 for gap in gaps)
@@ -324,9 +325,9 @@ def test_misos_live_file_holds_the_days_cases_newest_first() -> None:
 
 
 def test_before_a_days_first_case_misos_live_file_is_yesterdays() -> None:
-    said = ask(Simulator(at("2026-07-27T00:03:00-05:00")), CTS_PATH).json()
-    assert said["RefId"] == "26-Jul-2026 - Interval 23:45 EST"
-    assert len(said["Interval"]) == 960
+    answer = ask(Simulator(at("2026-07-27T00:03:00-05:00")), CTS_PATH).json()
+    assert answer["RefId"] == "26-Jul-2026 - Interval 23:45 EST"
+    assert len(answer["Interval"]) == 960
 
 
 def test_a_past_case_never_changes() -> None:
@@ -337,11 +338,11 @@ def test_a_past_case_never_changes() -> None:
 
 def test_the_documented_dialect_is_consistent_and_filters() -> None:
     simulator = Simulator(at("2026-07-27T08:06:00-05:00"), nodes=6)
-    said = ask(simulator, f"{CTS_PATH}?date=2026-07-26&interval=09:05").json()
-    assert len(said["data"]) == 6
-    assert said["metadata"]["retrievalTimestamp"] == "2026-07-27T08:06:00-05:00"
+    answer = ask(simulator, f"{CTS_PATH}?date=2026-07-26&interval=09:05").json()
+    assert len(answer["data"]) == 6
+    assert answer["metadata"]["retrievalTimestamp"] == "2026-07-27T08:06:00-05:00"
     one = ask(simulator, f"{CTS_PATH}?date=2026-07-26&interval=09:05&node=MISO.PJM.INTERFACE3")
-    assert one.json()["data"] == [said["data"][2]]
+    assert one.json()["data"] == [answer["data"][2]]
     assert ask(simulator, f"{CTS_PATH}?interval=09:03").status_code == 400
     records = cts.documented_records(EST_DAY, 6)
     prices = [r["forecastedLMP"] for r in records]
@@ -360,8 +361,8 @@ def test_the_documented_dialect_is_consistent_and_filters() -> None:
     [("2026-07-27", "FORECAST"), ("2026-07-24", "PRELIMINARY"), ("2026-07-01", "VALIDATED")],
 )
 def test_the_quality_of_a_forecast_follows_its_age(date: str, quality: str) -> None:
-    said = ask(Simulator(SetClock(AT)), f"{CTS_PATH}?date={date}").json()
-    assert said["metadata"]["dataQuality"] == quality
+    answer = ask(Simulator(SetClock(AT)), f"{CTS_PATH}?date={date}").json()
+    assert answer["metadata"]["dataQuality"] == quality
 
 
 def test_the_dialect_of_miso_can_be_chosen() -> None:
@@ -519,10 +520,10 @@ def test_a_429_says_when_to_come_back_or_does_not(style: ledger.RetryAfter) -> N
     with simulator.serve() as running, httpx.Client() as client:
         url = running.urls["miso"] + CTS_PATH
         assert [client.get(url).status_code for _ in range(2)] == [200, 429]
-        said = client.get(url).headers.get("Retry-After")
+        answer = client.get(url).headers.get("Retry-After")
         assert client.get(f"{url}?date=2026-07-26").status_code == 200
     expected = {"none": None, "absurd": "-86400000000", "seconds": "60"}
-    assert str(said).endswith(" GMT") if style == "date" else said == expected[style]
+    assert str(answer).endswith(" GMT") if style == "date" else answer == expected[style]
 
 
 def test_limits_can_be_scaled_or_switched_off(running: Running, client: httpx.Client) -> None:
@@ -670,7 +671,7 @@ def test_wrong_sums_are_off_by_more_than_a_cent_in_some_rows(
     assert len(wrong) == -(-len(records) // 50)
 
 
-def test_some_rows_say_nan_and_one_is_said_twice(running: Running, client: httpx.Client) -> None:
+def test_some_rows_say_nan_and_one_is_repeated(running: Running, client: httpx.Client) -> None:
     url = f"{running.urls['isone']}/fiveminutelmp/current"
     running.simulator.fail(next="nan")
     assert client.get(url).json()["FiveMinLmps"]["FiveMinLmp"][0]["LmpTotal"] == "NaN"
@@ -727,8 +728,8 @@ def test_clock_faults_and_requests_are_driven_over_http(
     running: Running, client: httpx.Client
 ) -> None:
     url = f"{running.urls['isone']}/fiveminutelmp/info"
-    said = client.post(f"{running.control_url}/clock", json={"now": "2026-07-28T12:00:30-04:00"})
-    assert said.json() == {"now": "2026-07-28T16:00:30+00:00"}
+    answer = client.post(f"{running.control_url}/clock", json={"now": "2026-07-28T12:00:30-04:00"})
+    assert answer.json() == {"now": "2026-07-28T16:00:30+00:00"}
     assert "2026-07-28T12:00:00" in client.get(url).text
     client.post(f"{running.control_url}/clock", json={"advance_seconds": 300})
     assert "2026-07-28T12:05:00" in client.get(url).text

@@ -100,7 +100,7 @@ def test_each_line_of_the_list_is_the_first_sentence_of_its_command() -> None:
 
 
 def test_a_verb_is_a_verb_whether_its_module_was_imported_before_or_not() -> None:
-    assert all(getattr(ingest, name).__name__ == name for name in ingest.__all__ if name.islower())
+    assert all(getattr(ingest, name).__name__ == name for name in ingest.ROOM_OF if name.islower())
     import aurum_assets.ingest.collect
 
     assert callable(aurum_assets.ingest.collect)

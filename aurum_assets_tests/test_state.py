@@ -1,4 +1,4 @@
-"""What every ``State`` owes its users, on SQLite and on Redis; what a SQLite file survives."""
+"""What every ``State`` guarantees, on SQLite and on Redis; what a SQLite file survives."""
 
 import multiprocessing
 import os
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import Limit
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.operator import Limit
 from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.state import SqliteState, State, recalled
+from aurum_assets_tests.conftest import Timeline
 from aurum_assets_tests.servers.redis import RedisProcess
 
 if TYPE_CHECKING:
@@ -28,25 +29,9 @@ pytestmark = pytest.mark.filterwarnings("error")
 spawn = multiprocessing.get_context("spawn")
 
 
-class Clock:
-    """Stands still until told; a Redis is aged with it."""
-
-    def __init__(self, redis: RedisProcess | None = None) -> None:
-        self.now = 1_000_000.0
-        self.redis = redis
-
-    def __call__(self) -> float:
-        return self.now
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
-        if self.redis is not None:
-            self.redis.age(seconds)
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> Timeline:
+    return Timeline()
 
 
 def on_redis(redis: RedisProcess, path: Path, *, listed: bool = True) -> RedisState:
@@ -61,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def state(request: pytest.FixtureRequest, path: Path, clock: Clock) -> State:
+def state(request: pytest.FixtureRequest, path: Path, clock: Timeline) -> State:
     if request.param == "sqlite":
         return SqliteState(path, clock)
     clock.redis = request.getfixturevalue("redis")
@@ -85,7 +70,7 @@ def test_the_last_writer_counts(state: State) -> None:
     assert state.get("a") == "2"
 
 
-def test_a_word_is_gone_when_its_time_is_over(state: State, clock: Clock) -> None:
+def test_a_word_is_gone_when_its_time_is_over(state: State, clock: Timeline) -> None:
     state.set("a", "1", 60)
     clock.passes(59.5)
     assert state.get("a") == "1"
@@ -95,7 +80,7 @@ def test_a_word_is_gone_when_its_time_is_over(state: State, clock: Clock) -> Non
 
 
 def test_only_the_first_claim_holds_until_it_expires_or_is_deleted(
-    state: State, clock: Clock
+    state: State, clock: Timeline
 ) -> None:
     assert state.claim("a", 60)
     assert not state.claim("a", 60)
@@ -135,7 +120,7 @@ def test_a_deleted_word_is_listed_no_more(state: State) -> None:
     assert state.keys("") == []
 
 
-def test_two_objects_on_one_file_see_each_other(path: Path, clock: Clock) -> None:
+def test_two_objects_on_one_file_see_each_other(path: Path, clock: Timeline) -> None:
     SqliteState(path, clock).set("a", "1", 60)
     assert SqliteState(path, clock).get("a") == "1"
 
@@ -161,7 +146,7 @@ def test_expired_words_do_not_stay_in_redis(redis: RedisProcess, path: Path) -> 
         assert client.zrange("aurum:test:names", 0, -1) == ["b"]
     redis.age(61)
     with redis.client() as client:
-        assert client.keys() == [], "the list outlives its words"
+        assert client.keys() == [], "the list outlives its keys"
 
 
 def test_words_that_are_not_listed_cost_redis_nothing_but_themselves(
@@ -187,10 +172,10 @@ def test_listing_looks_at_no_word_of_others(redis: RedisProcess, path: Path) -> 
         client.eval("for i = 1, 200000 do redis.call('SET', 'other:' .. i, '') end", 0)
     began = time.perf_counter()
     assert [state.keys("breaker:op:") for _ in range(20)] == [["breaker:op:open"]] * 20
-    assert time.perf_counter() - began < 1, "a scan of the words takes longer"
+    assert time.perf_counter() - began < 1, "a scan of the keys takes longer"
 
 
-def test_expired_rows_do_not_stay_in_the_file(path: Path, clock: Clock) -> None:
+def test_expired_rows_do_not_stay_in_the_file(path: Path, clock: Timeline) -> None:
     state = SqliteState(path, clock)
     for i in range(50):
         state.set(f"a{i}", "", 1)

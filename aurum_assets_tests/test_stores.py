@@ -11,8 +11,9 @@ import pytest
 from pydantic import SecretStr
 from redis import Redis
 
-from aurum_assets.model.dataset import Limit, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
 from aurum_assets.model.errors import StoreUnavailable
+from aurum_assets.model.operator import Limit
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.alerts import Alerts, Incident
 from aurum_assets.resources.limits import SqliteLimiter

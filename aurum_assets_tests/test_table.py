@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.errors import ContractBroken
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.table import Column, Rule, Split, Table, as_of, fold
+from aurum_assets.model.table import Column, Rule, Split, Table, as_of, compared, fold
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -47,8 +47,7 @@ def lmp_row(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  of any column
 
 
 def lmp_frame(*rows: dict[str, Any]) -> pl.DataFrame:
-    schema = {n: t for n, t in LMP.schema.items() if n != "record_hash"}
-    return pl.DataFrame(list(rows), schema=schema)
+    return pl.DataFrame(list(rows), schema=LMP.schema)
 
 
 def conform(*rows: dict[str, Any]) -> Split:
@@ -152,7 +151,7 @@ def test_names_and_provenance_do_not_count_for_the_hash(column: str, value: obje
 
 
 def test_two_tables_never_share_a_hash() -> None:
-    other = Table("other", LMP.columns, LMP.key, LMP.hashed)
+    other = Table("other", LMP.columns, LMP.key, LMP.values)
     frame = lmp_frame(lmp_row())
     assert frame.select(other.record_hash()).item() != frame.select(LMP.record_hash()).item()
 
@@ -160,12 +159,11 @@ def test_two_tables_never_share_a_hash() -> None:
 # --- what may enter ------------------------------------------------------------------------------
 
 
-def test_a_good_row_enters_with_its_hash_and_in_the_tables_order() -> None:
+def test_a_good_row_enters_in_the_tables_order() -> None:
     found = conform(lmp_row())
     assert found.broken.is_empty()
     assert found.good.columns == LMP.names
     assert dict(found.good.schema) == LMP.schema
-    assert found.good["record_hash"].to_list() == [hash_of(lmp_row())]
 
 
 def test_a_bad_row_does_not_hold_up_its_siblings() -> None:
@@ -268,7 +266,7 @@ def test_load_is_never_below_zero(load: float, enters: bool) -> None:  # noqa: F
         pl.lit(None, pl.Float64()).alias(n)
         for n in ("native_load", "ard_demand", "load_btm_pv", "native_load_btm_pv")
     )
-    frame = frame.select(pl.col(n).cast(t) for n, t in table.schema.items() if n != "record_hash")
+    frame = frame.select(pl.col(n).cast(t) for n, t in table.schema.items())
     assert bool(len(table.conform(frame, DAY).good)) is enters
 
 
@@ -316,7 +314,7 @@ def test_a_rule_that_gives_null_counts_as_kept() -> None:
         "t",
         columns,
         LMP.key,
-        LMP.hashed,
+        LMP.values,
         rules=(Rule("null", pl.col("loss") > 0, ("loss",)),),
     )
     assert len(table.conform(lmp_frame(lmp_row(loss=None)), DAY).good) == 1
@@ -364,7 +362,7 @@ def row_at(minute: int, lmp: float, location: str = "4000", sha: str = "") -> di
 
 
 def folded(*rows: dict[str, Any]) -> list[tuple[str, float, dt.datetime]]:
-    frame = lmp_frame(*rows).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
+    frame = lmp_frame(*rows).select(LMP.names)
     found, _ = fold(LMP, frame)
     assert found.columns == LMP.names
     return list(found.select("location_id", "lmp", "fetched_at").iter_rows())
@@ -374,7 +372,7 @@ def at_minute(minute: int) -> dt.datetime:
     return FETCHED + dt.timedelta(minutes=minute)
 
 
-def test_the_last_snapshot_decides_and_the_first_that_said_so_is_named() -> None:
+def test_the_last_snapshot_decides_and_the_first_that_held_its_value_is_named() -> None:
     assert folded(row_at(0, 1), row_at(5, 1), row_at(10, 1)) == [("4000", 1.0, at_minute(0))]
     assert folded(row_at(0, 1), row_at(5, 2), row_at(10, 2)) == [("4000", 2.0, at_minute(5))]
 
@@ -392,7 +390,7 @@ def test_a_snapshot_speaks_only_of_the_keys_that_it_holds() -> None:
     assert found == [("4000", 1.0, at_minute(0)), ("4001", 2.0, at_minute(5))]
 
 
-SAID = st.lists(
+HISTORIES = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 2), st.sampled_from(["4000", "4001", "4002"])),
     min_size=1,
     max_size=25,
@@ -401,7 +399,7 @@ SAID = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(SAID, st.randoms(use_true_random=False))
+@given(HISTORIES, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_never_matters(
     events: list[tuple[int, int, str]], shuffle: random.Random
 ) -> None:
@@ -412,7 +410,7 @@ def test_the_order_of_arrival_never_matters(
 
 
 def by_hand(events: list[tuple[int, int, str]]) -> list[tuple[str, float, dt.datetime]]:
-    """What the claim says, told one event after the other."""
+    """The claim, computed one event after the other."""
     current: dict[str, tuple[float, dt.datetime]] = {}
     for minute, lmp, location in sorted(events):
         if location not in current or current[location][0] != lmp:
@@ -421,7 +419,7 @@ def by_hand(events: list[tuple[int, int, str]]) -> list[tuple[str, float, dt.dat
 
 
 @settings(max_examples=40, deadline=None)
-@given(SAID, st.integers(0, 25))
+@given(HISTORIES, st.integers(0, 25))
 def test_folding_what_was_folded_with_what_came_later_is_folding_all(
     events: list[tuple[int, int, str]], cut: int
 ) -> None:
@@ -430,9 +428,9 @@ def test_folding_what_was_folded_with_what_came_later_is_folding_all(
     minute = ordered[min(cut, len(ordered) - 1)][0]
     early = [row_at(*e) for e in ordered if e[0] < minute]
     late = [row_at(*e) for e in ordered if e[0] >= minute]
-    whole = lmp_frame(*(row_at(*e) for e in ordered)).with_columns(record_hash=LMP.record_hash())
-    first = lmp_frame(*early).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
-    second = lmp_frame(*late).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
+    whole = lmp_frame(*(row_at(*e) for e in ordered))
+    first = lmp_frame(*early).select(LMP.names)
+    second = lmp_frame(*late).select(LMP.names)
     current, before = fold(LMP, first)
     again, since = fold(LMP, pl.concat([current, second]))
     all_at_once, all_before = fold(LMP, whole.select(LMP.names))
@@ -441,12 +439,12 @@ def test_folding_what_was_folded_with_what_came_later_is_folding_all(
 
 
 @settings(max_examples=80, deadline=None)
-@given(SAID, st.integers(-1, 7))
-def test_as_of_an_instant_the_table_says_what_it_would_have_said_then(
+@given(HISTORIES, st.integers(-1, 7))
+def test_as_of_an_instant_the_table_holds_what_it_would_have_held_then(
     events: list[tuple[int, int, str]], minute: int
 ) -> None:
     frame = lmp_frame(*(row_at(*e) for e in sorted(events)))
-    current, before = fold(LMP, frame.with_columns(record_hash=LMP.record_hash()).select(LMP.names))
+    current, before = fold(LMP, frame.select(LMP.names))
     assert before.columns == LMP.history.names
     held = pl.concat([current, before.select(LMP.names)])
     found = as_of(LMP, held.lazy(), at_minute(minute)).collect()
@@ -454,9 +452,38 @@ def test_as_of_an_instant_the_table_says_what_it_would_have_said_then(
     assert list(found.select("location_id", "lmp", "fetched_at").iter_rows()) == by_hand(then)
 
 
+CHANGES = st.fixed_dictionaries(
+    {
+        "lmp": st.sampled_from([0.0, -0.0, 39.16, 39.160000000000004, 1e-300, None]),
+        "loss": st.sampled_from([0.0, -0.0, 0.16, None]),
+        "interval_end": st.sampled_from([utc("2026-07-20T21:25:00Z"), DAY.end]),
+        "fetched_at": st.sampled_from([FETCHED, FETCHED + dt.timedelta(days=1)]),
+        "location_name": st.sampled_from([".H.HUB", None]),
+    }
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(CHANGES, CHANGES)
+def test_a_row_is_changed_exactly_where_the_hash_of_its_message_is_another(
+    row: dict[str, Any], stored: dict[str, Any]
+) -> None:
+    beside = compared(LMP, lmp_frame(lmp_row(**row)), lmp_frame(lmp_row(**stored)))
+    assert beside["is_new"].to_list() == [False]
+    assert beside["is_changed"].item() is (hash_of(lmp_row(**row)) != hash_of(lmp_row(**stored)))
+
+
+def test_a_row_without_a_stored_one_is_new_and_not_changed() -> None:
+    stored = lmp_frame(lmp_row(location_id="1"), lmp_row(location_id="2", lmp=1.0))
+    rows = lmp_frame(*(lmp_row(location_id=name) for name in "312"))
+    beside = compared(LMP, rows, pl.concat([stored, stored]))
+    assert beside["is_new"].to_list() == [True, False, False]
+    assert beside["is_changed"].to_list() == [False, False, True]
+
+
 def test_a_value_is_superseded_when_the_next_one_is_fetched() -> None:
     rows = [row_at(0, 1), row_at(5, 1), row_at(10, 2), row_at(15, 1)]
-    frame = lmp_frame(*rows).with_columns(record_hash=LMP.record_hash()).select(LMP.names)
+    frame = lmp_frame(*rows).select(LMP.names)
     _, before = fold(LMP, frame)
     assert before.select("lmp", "fetched_at", "superseded_at").rows() == [
         (1.0, at_minute(0), at_minute(10)),

@@ -91,9 +91,9 @@ def test_the_zones_of_demand_response_are_a_known_type_of_priced_location(
     dataset: Any,  # noqa: ANN401
 ) -> None:
     for fields in configuration.datasets[dataset.key].expected_fields.values():
-        words = field_of(fields["Location.@LocType"]).enum
-        assert "DRRAZ" in words
-        assert not {"METERING DOMAIN", "DRR AGGREGATION ZONE"} & set(words)
+        values = field_of(fields["Location.@LocType"]).enum
+        assert "DRRAZ" in values
+        assert not {"METERING DOMAIN", "DRR AGGREGATION ZONE"} & set(values)
 
 
 @pytest.mark.parametrize("listed", [True, False])

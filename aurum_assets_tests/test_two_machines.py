@@ -1,4 +1,4 @@
-"""Two machines that share an archive and a lake, and nothing else: no lock, no word."""
+"""Two machines that share an archive and a lake, and nothing else: no lock, no message."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,8 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources.archive import Archive, ArchiveSettings
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake, Swap
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import catalog_at
@@ -91,16 +91,16 @@ def test_a_rebuild_drops_nothing_that_another_machine_merges_meanwhile(
         """Lets the other machine in, right before the day is rewritten."""
 
         def swap(self, table: Table, swaps: Sequence[Swap]) -> tuple[list[Swap], int | None]:
-            if table is LOAD.table and not said:
-                said.append("once")
+            if table is LOAD.table and not done:
+                done.append("once")
                 fast.take(LOAD, answer(15_200, 15_300))
                 ingest.normalize(fast.resources, LOAD, DAY)
             return super().swap(table, swaps)
 
-    said: list[str] = []
+    done: list[str] = []
     slow.resources.lake = Overtaking(slow.resources.lake.configured)
     ingest.normalize(slow.resources, LOAD, DAY)
-    assert said == ["once"]
+    assert done == ["once"]
     assert loads(slow) == [15_200, 15_300]
     assert sorted(histories(slow.resources)["load"].to_list()) == [15_000, 15_100]
     assert not ingest.verify(slow.resources, LOAD, DAY).problems
@@ -113,7 +113,6 @@ def test_the_lake_says_that_it_was_overtaken_and_commits_nothing(
     desk.bring(LOAD, answer(15_000))
     rows = desk.rows(LOAD)
     older = rows.with_columns(pl.col("fetched_at") - LOAD.interval(), load=pl.lit(1.0))
-    older = older.with_columns(record_hash=LOAD.table.record_hash())
     with pytest.raises(Overtaken, match="later snapshots"):
         desk.resources.lake.merge(LOAD.table, older)
     assert desk.rows(LOAD).equals(rows)

@@ -1,4 +1,4 @@
-"""What a lake or an archive lost is seen, told with its remedy, and mended from the archive."""
+"""A loss of lake or archive is found, reported with its remedy, and mended from the archive."""
 
 import contextlib
 import json
@@ -17,9 +17,9 @@ from aurum_assets.graph.translate import table_metadata
 from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged, LakeUnreachable
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import seal_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import Resources
-from aurum_assets_tests.conftest import Aurum, Desk, said
+from aurum_assets_tests.conftest import Aurum, Desk, printed
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.damage import KINDS, LMP, LOAD, files_of, fill, forget, held, objects
 
@@ -82,7 +82,7 @@ def test_the_counts_say_what_is_missing_extra_and_changed(filled: Resources) -> 
     rows = lake.read(TABLE, PARTITION)
     wrong = rows[1:].with_columns(pl.col("load") + 1)
     more = rows[1:].with_columns(pl.col("interval_start").dt.offset_by("5m"))
-    both = pl.concat([wrong, more]).with_columns(record_hash=TABLE.record_hash())
+    both = pl.concat([wrong, more])
     lake.replace(TABLE, both, PARTITION)
     found = ingest.verify(filled, LOAD, DAY)
     assert (found.missing, found.extra, found.changed) == (1, 1, 1)
@@ -180,7 +180,7 @@ def test_an_edited_envelope_is_damage_although_the_bytes_are_whole(filled: Resou
     meta.write_text(json.dumps(document | {"finality": "final"}))
     found = ingest.verify(filled, LOAD, DAY).problems
     assert "the envelope is not the one that was archived" in found[0]
-    meta.write_text(json.dumps(document, indent=2))  # the same words, spelt otherwise
+    meta.write_text(json.dumps(document, indent=2))  # the same values, written otherwise
     assert problems(filled) == []
 
 
@@ -318,7 +318,7 @@ def test_a_damaged_catalog_is_one_sentence_and_no_new_one_is_begun(
         with pytest.raises(LakeDamaged, match=r"catalog\.sqlite.*aurum replay --all --rebuild"):
             ask()
     (finding,) = (f for f in ingest.examine(home) if f.part == "catalog")
-    assert (finding.state, "catalog.sqlite" in finding.said) == ("broken", True)
+    assert (finding.state, "catalog.sqlite" in finding.result) == ("broken", True)
     assert "aurum replay --all --rebuild" in finding.remedy
 
 
@@ -332,7 +332,7 @@ def test_rebuild_makes_the_lake_anew_keeps_the_old_one_and_verifies(
     environment = {"AURUM_HOME": str(resources.root)}
     result = aurum("replay", "--all", "--rebuild", "--json", **environment)
     assert result.exit_code == 0, result.output
-    document = said(result)
+    document = printed(result)
     assert document["rebuilt"] == {"days": 3, "rows": 6, "failed": 0, "verified": 3}
     (kept,) = resources.root.glob("lake-aside-*")
     assert document["kept"] == [f"the lake as it was is in {kept}"]
@@ -373,7 +373,7 @@ def test_the_tables_of_a_configured_catalog_are_dropped_only_with_yes(
 
 
 class Failing:
-    """A SQLite catalog whose every statement fails with SQLite's own words."""
+    """A SQLite catalog whose every statement fails with SQLite's own message."""
 
     def __init__(self, text: str) -> None:
         self._text = text

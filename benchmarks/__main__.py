@@ -26,8 +26,9 @@ from benchmarks.figures import Figure
 from benchmarks.measure import BenchmarkFailed, Spent, alternate, process
 
 _ROUNDS = 5
+_REPLAYS = 3  # rounds of R, each of a minute
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS")
-_PARTS = ("A", "B", "C", "D", "F")
+_PARTS = ("A", "B", "C", "D", "F", "Q", "R")
 _NUMBERS = count()
 
 
@@ -82,7 +83,33 @@ def parsers(prepared: Path, rounds: int) -> list[Figure]:
     """F: one process, which repeats and alternates by itself."""
     del prepared, rounds
     tell("parsers, each beside msgspec alone")
-    return figures.parser_figures(process(["-m", "benchmarks.parsers"]).said["parsers"])
+    return figures.parser_figures(process(["-m", "benchmarks.parsers"]).report["parsers"])
+
+
+def queries(prepared: Path, rounds: int) -> list[Figure]:
+    """Q: one process, which repeats by itself."""
+    del rounds
+    tell("400 days of prices, and what is asked of them")
+    home = prepared / f"home-{next(_NUMBERS)}"
+    asked = process(["-m", "benchmarks.queries", prepared, home]).report["queries"]
+    return figures.query_figures(asked)
+
+
+def replays(prepared: Path, rounds: int) -> list[Figure]:
+    """R: two processes and one in turn; then commits."""
+    tell("ten days of answers")
+    run = ["-m", "benchmarks.replayed"]
+    process([*run, "archive", prepared])
+
+    def replay(workers: int) -> Spent:
+        home = prepared / f"home-{next(_NUMBERS)}"
+        return process([*run, "replay", prepared, home, str(workers)])
+
+    runs = {f"{workers} workers": partial(replay, workers) for workers in (1, 2)}
+    found = alternate(runs, min(rounds, _REPLAYS), tell)
+    tell("commits of a month")
+    commits = process([*run, "commits", prepared / f"home-{next(_NUMBERS)}"]).report
+    return figures.replay_figures(found, commits)
 
 
 Part = Callable[[Path, int], list[Figure]]
@@ -92,6 +119,8 @@ MEASURED: dict[str, Part] = {
     "C": merges,
     "D": scheduled_run,
     "F": parsers,
+    "Q": queries,
+    "R": replays,
 }
 
 
@@ -124,7 +153,7 @@ def measure(prepared: Path, parts: Sequence[str], rounds: int) -> dict[str, Any]
     """Everything asked for, as ``--json`` prints it."""
     before, started = machine(), time.perf_counter()
     tell("making a day of answers")
-    made = process(["-m", "benchmarks.prepare", prepared]).said
+    made = process(["-m", "benchmarks.prepare", prepared]).report
     found = [figure for part in parts for figure in measured(part, prepared, rounds)]
     return {
         "rounds": rounds,
@@ -175,7 +204,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--profile", action="store_true", help="where the time goes")
-    parser.add_argument("--only", nargs="+", choices=_PARTS, default=_PARTS, metavar="A|B|C|D|F")
+    parser.add_argument(
+        "--only", nargs="+", choices=_PARTS, default=_PARTS, metavar="|".join(_PARTS)
+    )
     asked = parser.parse_args()
     try:
         return run(asked)

@@ -4,8 +4,8 @@
     python -m benchmarks.day snapshot PREPARED HOME   B: one documented interface snapshot
     python -m benchmarks.day merges PREPARED HOME     C: 288 conformed ticks, one merge each
 
-HOME must not exist: lake and registry are new each time. A further word ``profile`` prints where
-the time went, to standard error. ``floor`` is what A is held against.
+HOME must not exist: lake and registry are new each time. The argument ``profile`` prints where the
+time went, to standard error. ``floor`` is what A is held against.
 """
 
 import json
@@ -43,7 +43,7 @@ def _brought(archive: Path, root: Path, dataset: Dataset) -> dict[str, Any]:
     home, clock = home_at(root, archive), Clock()
     with clock.running():
         done, verdicts = bring(home, dataset)
-    return clock.as_said() | {
+    return clock.report() | {
         "rows": home.lake.counts(dataset.table, {"operating_day": done.day.date})[0],
         "quarantined": done.quarantined,
         "failed_checks": [v.check for v in verdicts if not v.passed],
@@ -91,5 +91,5 @@ if __name__ == "__main__":
     _name, _prepared, _home, *_profile = sys.argv[1:]
     _run = partial(profiled, RUNS[_name]) if _profile else RUNS[_name]
     _missing = import_all(Path(_prepared) / "modules.json")
-    _said = _run(Path(_prepared), Path(_home))
-    print(json.dumps(_said | {"not_importable": _missing}))
+    _report = _run(Path(_prepared), Path(_home))
+    print(json.dumps(_report | {"not_importable": _missing}))

@@ -1,6 +1,6 @@
 """What is promised, and what was found: the figures, their targets, and how they are shown.
 
-A missed target is said, never hidden; a figure without a target is for information.
+A missed target is reported, never hidden; a figure without a target is for information.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def day_figures(found: Mapping[str, Sequence[Spent]], missing: str = "") -> list
     """
     product, floor = _seconds(found["product"]), _seconds(found["floor"])
     spread = {name: _spread(spent) for name, spent in found.items() if spent}
-    cpu = {name: median([float(s.said["cpu"]) for s in spent]) for name, spent in found.items()}
+    cpu = {name: median([float(s.report["cpu"]) for s in spent]) for name, spent in found.items()}
     figures = [
         Figure("A day of RT LMP, archived to checked", product, "s", note=spread["product"]),
         Figure("A   its CPU, all threads", cpu["product"], "s"),
@@ -64,7 +64,9 @@ def day_figures(found: Mapping[str, Sequence[Spent]], missing: str = "") -> list
         title = f"A {_CALLED[name]}, whole process"
         figures.append(Figure(f"{title}: wall", wall, "s", note="with imports"))
         figures.append(Figure(f"{title}: CPU", whole, "s", note="with imports"))
-    peaks = {n: median([float(s.said["peak_mb"]) for s in found[n]]) for n in ("product", "floor")}
+    peaks = {
+        n: median([float(s.report["peak_mb"]) for s in found[n]]) for n in ("product", "floor")
+    }
     figures.append(Figure("E peak memory of the day", peaks["product"], "MB", note="with imports"))
     figures.append(Figure("E   of the floor", peaks["floor"], "MB", note="with imports"))
     return figures
@@ -78,12 +80,12 @@ def snapshot_figures(spent: Sequence[Spent]) -> list[Figure]:
 
 def merge_figures(spent: Sequence[Spent]) -> list[Figure]:
     """C: of several rounds, the median of each round's number."""
-    rounds = [list(map(float, s.said["each"])) for s in spent]
+    rounds = [list(map(float, s.report["each"])) for s in spent]
     first = median([median(each[:_HOUR]) for each in rounds])
     last = median([median(each[-_HOUR:]) for each in rounds])
     mean = median([sum(each) / len(each) for each in rounds])
     ratio = median([median(each[-_HOUR:]) / median(each[:_HOUR]) for each in rounds])
-    quarantined = max(int(s.said["quarantined"]) for s in spent)
+    quarantined = max(int(s.report["quarantined"]) for s in spent)
     return [
         Figure("C merge of a tick, mean with compaction", mean, "s", 0.06),
         Figure("C   median of the first hour", first, "s"),
@@ -98,9 +100,9 @@ def run_figures(found: Mapping[str, Sequence[Spent]]) -> list[Figure]:
     """D: CPU of whole processes."""
     run = median([s.cpu for s in found["run"]])
     empty = median([s.cpu for s in found["empty"]])
-    loaded = median([float(s.said["cpu_when_loaded"]) for s in found["run"]])
-    rows = min(int(s.said["new_rows"]) for s in found["run"])
-    text = found["run"][-1].said
+    loaded = median([float(s.report["cpu_when_loaded"]) for s in found["run"]])
+    rows = min(int(s.report["new_rows"]) for s in found["run"])
+    text = found["run"][-1].report
     note = f"{rows} new rows, {text['checks']} checks, {text['events']} events"
     return [
         Figure("D scheduled run, CPU of the process", run, "s", note=note),
@@ -124,6 +126,59 @@ def parser_figures(found: Sequence[Mapping[str, Any]]) -> list[Figure]:
             f"{rate / 1000:,.0f} thousand rows/s; the floor takes {share[name]:.0%} of the time",
         )
         for name, rate in rates.items()
+    ]
+
+
+_MOST = {"year": 0.5, "month": 0.1, "day": 0.1}
+
+
+def query_figures(found: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+    """Q, and what ``best`` costs beside the plain scan of the same rows."""
+    figures = [
+        Figure(
+            f"Q {name}",
+            of["seconds"],
+            "s",
+            next(most for span, most in _MOST.items() if span in name),
+            f"{of['rows']:,} rows",
+        )
+        for name, of in found.items()
+    ]
+    best, plain = (found[f"a hub's year, {how}"]["seconds"] for how in ("best", "polars"))
+    return [*figures, Figure("Q best / plain scan, a hub's year", best / plain, "x", 1.5)]
+
+
+def replay_figures(
+    found: Mapping[str, Sequence[Spent]], commits: Mapping[str, float]
+) -> list[Figure]:
+    """R: both ways of replaying, and what the size of a table costs a commit."""
+    one, two = found["1 workers"], found["2 workers"]
+    millions = int(two[0].report["rows"]) / 1e6
+    commit = median([float(s.report["commit"]) for s in two])
+    peaks = [median([float(s.report["peak_mb"]) for s in spent]) for spent in (one, two)]
+    rate = f"{1000 * millions / _seconds(two):,.0f} thousand rows/s"
+    alone = f"{1000 * millions / _seconds(one):,.0f} thousand rows/s"
+    return [
+        Figure("R a million rows, two processes", _seconds(two) / millions, "s", 2.5, rate),
+        Figure("R   one process", _seconds(one) / millions, "s", note=alone),
+        Figure("R two processes / one", _seconds(two) / _seconds(one), "x", 0.556, "1.8 times"),
+        Figure("R peak memory, all of two processes", peaks[1], "MB", 1500),
+        Figure("R   one process", peaks[0], "MB"),
+        Figure("R commit of the ten days", commit, "s"),
+        Figure("R commit of a month into an empty table", commits["empty"], "s"),
+        Figure(
+            "R   beside 400 days / empty",
+            commits["beside"] / commits["empty"],
+            "x",
+            1.2,
+            f"{commits['beside']:.3f} s",
+        ),
+        Figure(
+            "R   in the place of a month of 400 days / empty",
+            commits["instead"] / commits["empty"],
+            "x",
+            note=f"{commits['instead']:.3f} s",
+        ),
     ]
 
 

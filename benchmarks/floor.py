@@ -61,7 +61,7 @@ def floor(prepared: Path, out: Path) -> dict[str, Any]:
             answer = decoder.decode(gzip.decompress(path.read_bytes()))
             records += len(answer.FiveMinLmps.FiveMinLmp)
         pq.write_table(rows, out, compression="zstd")
-    return clock.as_said() | {"records": records, "rows": len(rows)}
+    return clock.report() | {"records": records, "rows": len(rows)}
 
 
 if __name__ == "__main__":

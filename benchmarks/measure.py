@@ -24,21 +24,21 @@ _KILOBYTE = 1024
 
 
 class BenchmarkFailed(Exception):
-    """A measured process ended badly: nothing it said can be used."""
+    """A measured process ended badly: its report cannot be used."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """One process: its whole life in wall and CPU seconds, and what it said of itself."""
+    """One process: its whole life in wall and CPU seconds, and its own report."""
 
     wall: float
     cpu: float
-    said: Mapping[str, Any]
+    report: Mapping[str, Any]
 
     @property
     def seconds(self) -> float:
         """What the process timed inside itself."""
-        return float(self.said["seconds"])
+        return float(self.report["seconds"])
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Clock:
         self.cpu = time.process_time() - cpu
         self.imported = sorted(set(sys.modules) - before)
 
-    def as_said(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """As a measured process reports it. ``imported_while_timed`` should be 0."""
         return {
             "seconds": self.seconds,

@@ -24,7 +24,7 @@ from aurum_assets.model.dataset import BLOCK, Dataset, Dialect, Envelope, Snapsh
 from aurum_assets.model.reading import read
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.operators import answer
 from aurum_assets.simulator.world import Ask, World
 from benchmarks.measure import median
@@ -56,8 +56,8 @@ def payload(dataset: Dataset, dialect: Dialect, records: int = RECORDS) -> bytes
     inner = tree
     for name in names[:-1]:
         inner = inner[name]
-    said = inner[names[-1]]
-    some = said if isinstance(said, list) else [said]
+    held = inner[names[-1]]
+    some = held if isinstance(held, list) else [held]
     inner[names[-1]] = list(islice(cycle(some), records))
     return json.dumps(tree, separators=(",", ":")).encode()
 

@@ -32,8 +32,9 @@ from aurum_assets.model.dataset import Dataset, Envelope, Snapshot
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.isone.lmp import lmp_records, render_lmp_hour
 from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets.simulator.miso.cts import documented_records

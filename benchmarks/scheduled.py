@@ -73,8 +73,8 @@ def empty(modules: Path) -> dict[str, Any]:
 
 
 @dataclass
-class Beats:
-    """Scheduled runs, one simulated beat after the other, against an operator in this process."""
+class Ticks:
+    """Scheduled runs, one simulated tick after the other, against an operator in this process."""
 
     folder: Path
     env: Mapping[str, str]
@@ -87,7 +87,7 @@ class Beats:
         return self.folder / "modules.json"
 
     def run(self) -> Spent:
-        """The next beat: other prices, another load, the same tables.
+        """The next tick: other prices, another load, the same tables.
 
         The first one catches up with the day, so that the others find it as noon would.
         """
@@ -120,7 +120,7 @@ def asked_at(now: dt.datetime) -> list[tuple[str, dict[str, Any]]]:
 
 
 @contextmanager
-def schedule_groups(folder: Path) -> Iterator[Beats]:
+def schedule_groups(folder: Path) -> Iterator[Ticks]:
     """Homes for both kinds of runs below ``folder``, and an operator that answers meanwhile."""
     from aurum_assets.simulator.server import Simulator
     from aurum_assets.simulator.world import SetClock
@@ -131,7 +131,7 @@ def schedule_groups(folder: Path) -> Iterator[Beats]:
     clock = SetClock(NOON)
     with Simulator(clock).serve() as running:
         env = {"AURUM_HOME": str(folder / "home"), **running.environment}
-        yield Beats(folder, env, clock.set)
+        yield Ticks(folder, env, clock.set)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ html_theme_options = {
 def _indented_is_code(
     _app: Sphinx, _what: str, _name: str, _object: object, _options: object, lines: list[str]
 ) -> None:
-    """What is indented in a docstring is code or a drawing: reStructuredText wants that said."""
+    """What is indented in a docstring is code or a drawing: reStructuredText wants it marked."""
     code = False
     shown = []
     for line, before in zip(lines, ["", *lines], strict=False):

@@ -224,7 +224,8 @@ def _configuration() -> str:
     intro = (
         "`config/{operator}_ingest_datasets.json` holds what is tuned; what a parser depends on is "
         "declared in the code. A wrong file is one error that names file, dataset, key and what "
-        "was expected. `AURUM_CONFIG` names another folder."
+        "was expected. `AURUM_CONFIG` names another folder; a dataset without an entry there is as "
+        "in the project's, and one warning names all of them."
     )
     parts = ["# Configuration files", intro]
     schema = config_schema.schema()
@@ -237,9 +238,9 @@ def _configuration() -> str:
                 f"`{key}`",
                 f"`{_type(hints[key])}`",
                 _default(fields[key]) if key in fields else "",
-                _prose(said.get("description", "")).replace("|", "\\|"),
+                _prose(value.get("description", "")).replace("|", "\\|"),
             )
-            for key, said in keys.items()
+            for key, value in keys.items()
             if key in hints
         ]
         parts += [f"## {made.__name__}", _prose(inspect.getdoc(made) or "")]

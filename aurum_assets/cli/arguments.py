@@ -17,7 +17,7 @@ from aurum_assets.model.arguments import instant_of, named, names_day, short_nam
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 KEYS = [d.key for d in DATASETS]
@@ -96,7 +96,7 @@ def instant(text: str, option: str, now: dt.datetime | None = None) -> dt.dateti
 
 @dataclass(frozen=True)
 class Days:
-    """The operating days of the options: one, a range, or none given."""
+    """The operating days that the options of a command name: one, a range, or none."""
 
     day: str | None
     start: str | None

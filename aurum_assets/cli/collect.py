@@ -30,10 +30,12 @@ from aurum_assets.cli.output import (
 )
 from aurum_assets.ingest.day import bring
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Operator
+from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
+from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS, OPERATORS
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.settings import Settings, open_resources
 
 _LONGEST_NODE = 100
 

@@ -20,7 +20,7 @@ from aurum_assets.cli.output import (
 from aurum_assets.ingest.day import Outcome
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import DataError, NotOffered
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _SHOWN: dict[str, Shown] = {
     **{n: n for n in ("day", "candidates", "collected", "duplicates", "failed")},
@@ -72,7 +72,7 @@ class Day:
         return bool(answers) and not any(a.records or a.outcome == "rejected" for a in answers)
 
     def row(self) -> Row:
-        """As the table shows it."""
+        """Make the row that the table on the terminal shows."""
         outcome, done = self.outcome, self.outcome.collected
         return {
             "dataset": outcome.dataset.key,

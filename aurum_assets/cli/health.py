@@ -24,7 +24,7 @@ from aurum_assets.cli.output import (
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import open_resources
 
-_SOURCES = sorted({d.operator.name for d in DATASETS})
+_OPERATORS = sorted({d.operator.name for d in DATASETS})
 
 
 @click.command()
@@ -33,7 +33,8 @@ def status(as_json: bool) -> None:
     """What is held of each dataset, and how old it is.
 
     lag: since the newest interval began. gaps today: due intervals of the operator's today that
-    are missing. kept out: records in quarantine and answers that could not be read.
+    are missing. kept out: records in quarantine and answers that could not be read. archived: of
+    answers that several datasets read, beside the first of them.
     """
     rows = [s.as_dict() for s in ingest.status(open_resources(DATASETS, needs="lake"), DATASETS)]
     if as_json:
@@ -43,7 +44,7 @@ def status(as_json: bool) -> None:
         [
             {
                 **r,
-                "bytes": size(r["bytes"]),
+                "bytes": None if r["bytes"] is None else size(r["bytes"]),
                 "first_interval": minute(r["first_interval"]),
                 "last_interval": minute(r["last_interval"]),
                 "last_commit": minute(r["last_commit"]),
@@ -90,7 +91,7 @@ def doctor(as_json: bool) -> None:
                 "state": f.state,
                 "ms": f.milliseconds,
                 "where": f.where or None,
-                "said": f.said or None,
+                "result": f.result or None,
             }
             for f in found
         ]
@@ -106,21 +107,23 @@ def doctor(as_json: bool) -> None:
         )
         for finding in found:
             if finding.state in {"broken", "unsure"} and finding.remedy:
-                say(f"{finding.part}: {finding.said}: {finding.remedy}")
+                say(f"{finding.part}: {finding.result}: {finding.remedy}")
     sys.exit(1 if broken else 0)
 
 
 def _found(row: dict[str, Any]) -> str | None:
     """Result and place in one cell."""
-    text, where = row["said"], row["where"]
+    text, where = row["result"], row["where"]
     return f"{text} ({where})" if text and where else text or where
 
 
 @click.command(epilog=KNOWN)
 @click.option("--dataset", "keys", type=dataset_name, multiple=True, help="Only this (repeatable).")
-@click.option("--source", type=click.Choice(_SOURCES), help="Only this operator.")
+@click.option(
+    "--operator", "--source", "operator", type=click.Choice(_OPERATORS), help="Only this operator."
+)
 @json_option
-def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
+def probe(keys: tuple[str, ...], operator: str | None, as_json: bool) -> None:
     """Which dialect each endpoint answers in, and what drifted.
 
     Each is asked once. A feed of days is asked for yesterday, or the day that its offset says.
@@ -133,12 +136,10 @@ def probe(keys: tuple[str, ...], source: str | None, as_json: bool) -> None:
     """
     resources = open_resources(DATASETS)
     asked = [
-        d
-        for d in DATASETS
-        if (not keys or d.key in keys) and (source is None or d.operator.name == source)
+        d for d in DATASETS if (not keys or d.key in keys) and operator in (None, d.operator.name)
     ]
     if not asked:
-        msg = f"{', '.join(keys)} is not a dataset of {source}"
+        msg = f"{', '.join(keys)} is not a dataset of {operator}"
         raise click.UsageError(msg)
     with progress(
         len(ingest.endpoints_of(resources, asked)), "probing", "endpoints probed"

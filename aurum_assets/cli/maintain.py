@@ -10,7 +10,8 @@ from aurum_assets import ingest
 from aurum_assets.cli.arguments import KNOWN, dataset_name, find, json_option
 from aurum_assets.cli.output import print_json, print_rows, progress, say, size
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.settings import open_resources
 
 
 @click.command(epilog=KNOWN)

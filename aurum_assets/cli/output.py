@@ -209,7 +209,7 @@ def _print_expanded(rows: Sequence[Row], names: Sequence[str]) -> None:
 
 
 def print_summary(summary: Row) -> None:
-    """Names and numbers in one line on a terminal, tab-separated where it is piped."""
+    """Print names and numbers: in one line on a terminal, tab-separated into a pipe."""
     if not on_terminal():
         print_rows([summary])
         return
@@ -272,7 +272,7 @@ def print_lines(names: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401  whatever JSON holds
-    """One JSON document; types that JSON does not have become text, instants ISO 8601.
+    """Print one JSON document; types that JSON does not have become text, instants ISO 8601.
 
     NaN and infinities become null.
     """

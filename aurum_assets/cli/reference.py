@@ -66,7 +66,7 @@ def reference_observe(day: str | None, as_json: bool) -> None:
 def reference_show(name: str, as_json: bool) -> None:
     """The rows of reference table NAME: the first on a terminal, all where they are piped."""
     found = next(r for r in REFERENCES if r.key == name)
-    rows = crosswalk(open_resources(DATASETS, needs="lake"), found).drop("record_hash")
+    rows = crosswalk(open_resources(DATASETS, needs="lake"), found)
     if as_json:
         print_json({name: rows.to_dicts()})
         return

@@ -24,7 +24,8 @@ from aurum_assets.cli.output import BROKEN, GOES_ON, Row, print_json, print_rows
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.settings import open_resources
 
 _SENTENCES = ("reasons", "failed")
 _AS_IT_WAS = "the lake is unchanged; the same command begins anew"

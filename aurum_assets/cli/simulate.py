@@ -15,12 +15,13 @@ from aurum_assets.cli.arguments import INSTANT, INSTANTS, PORT, instant, json_op
 from aurum_assets.cli.interrupt import reporting, signals_kept_here
 from aurum_assets.cli.output import GOES_ON, Row, print_json, print_rows, say
 from aurum_assets.operators import DATASETS, OPERATORS
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.settings import open_resources
 
 
 def _checks(line: Row) -> str:
-    counts = {said: line[f"checks_{said}"] for said in ("passed", "warned", "failed")}
-    return ", ".join(f"{count} {said}" for said, count in counts.items() if count)
+    counts = {outcome: line[f"checks_{outcome}"] for outcome in ("passed", "warned", "failed")}
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
 
 
 _SHOWN: Row = {
@@ -74,9 +75,9 @@ def report(found: "Demo", resources: Resources, seconds: float, *, as_json: bool
     else:
         print_rows(lines, shown=_SHOWN, wrapped=("checks",), spare=("seconds", "rows"))
         added, held = (sum(line[name] for line in lines) for name in ("rows_added", "quarantined"))
-        said = f"{added:,} rows were added" if added else "No row was added: all of it was there"
+        text = f"{added:,} rows were added" if added else "No row was added: all of it was there"
         kept = f", {held} record{'s' * (held != 1)} kept out on purpose" if held else ""
-        say(f"\n{said}{kept}, in {seconds:.0f} s.\n\nWhat to look at next:")
+        say(f"\n{text}{kept}, in {seconds:.0f} s.\n\nWhat to look at next:")
         for title, command in commands.items():
             click.echo(f"\n{title}:\n\n{command}")
         click.echo("\nAnd `make dev` for the UI, with running schedules.")

@@ -42,8 +42,9 @@ from aurum_assets.model.errors import QueryRefused
 from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.scratch import draft
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.settings import open_resources
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,14 +104,14 @@ def as_of(
         say(f"{len(found):,} rows of {dataset} as {known} in {output}", err=True)
         return
     print_frame(
-        found.drop("record_hash", "raw_sha256", "source_timezone"),
+        found.drop("raw_sha256", "source_timezone"),
         of=f" of {dataset} as {known}",
         nothing=f"Nothing of {dataset} was {known}.",
     )
 
 
 def print_frame(rows: pl.DataFrame, *, of: str, nothing: str) -> None:
-    """The rows of a table: the first on a terminal, all where they are piped."""
+    """Print the rows of a table: the first ones on a terminal, all of them into a pipe."""
     rest = "a pipe and --json take all"
     if on_terminal():
         first = rows.head(_SHOWN).to_dicts()

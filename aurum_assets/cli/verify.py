@@ -12,7 +12,8 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import LakeDamaged
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources, open_resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.settings import open_resources
 
 _COUNTS = ("dataset", "day", "objects", "rows", "missing", "extra", "changed", "pending")
 

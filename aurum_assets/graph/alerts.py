@@ -18,7 +18,7 @@ from aurum_assets.graph.resources import KEYS, TELLS, assembled, assembled_of
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.alerts import Incident, Kind, Severity
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.state import recalled
 
 FAILED_SECONDS, CHECKS_SECONDS, WATCH_SECONDS = 30, 60, 300
@@ -41,7 +41,7 @@ class Cursor(msgspec.Struct):
 
 
 def alert_sensors(datasets: Sequence[Dataset], *, running: bool) -> list[dg.SensorDefinition]:
-    """``failed_runs``, ``check_alerts`` and ``watch``."""
+    """Make the sensors ``failed_runs``, ``check_alerts`` and ``watch``."""
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
     return [_failed_runs(datasets, status), _checks(datasets, status), _watch(datasets, status)]
 

@@ -1,7 +1,7 @@
 """The assets: two a dataset, built the same way. ``raw/<dataset>`` archives, ``market/<dataset>``
 brings the archive into its Iceberg table and checks it.
 
-A partition is an operating day in the source's zone; a tick materializes the same partition again.
+A partition is an operating day in the operator's zone; a tick materializes it again.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
 from aurum_assets.model.errors import AurumError, NothingArchived
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 OWNERS = ["team:market-data"]
 _RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemon's, a person's
@@ -31,7 +31,7 @@ _A_WEEK = dt.timedelta(days=7)
 
 
 class CollectConfig(dg.Config):
-    """How to collect."""
+    """The run config of a raw asset."""
 
     feeds: list[str] = Field(
         default_factory=list,
@@ -46,17 +46,17 @@ class CollectConfig(dg.Config):
 
 
 def raw_key(dataset: Dataset) -> dg.AssetKey:
-    """``raw/<dataset>``."""
+    """The key of the raw asset: ``raw/<dataset>``."""
     return dg.AssetKey(["raw", dataset.key])
 
 
 def table_key(dataset: Dataset) -> dg.AssetKey:
-    """``market/<dataset>``."""
+    """The key of the table asset: ``market/<dataset>``."""
     return dg.AssetKey([dataset.table.namespace, dataset.key])
 
 
 def partitions(dataset: Dataset, config: DatasetConfig) -> dg.DailyPartitionsDefinition:
-    """Operating days in the source's zone, today's included."""
+    """Operating days in the operator's zone, today's included."""
     ahead = max(f.offset_days for f in config.feeds)
     return dg.DailyPartitionsDefinition(
         start_date=config.first_day.isoformat(),

@@ -11,7 +11,7 @@ import dagster as dg
 from aurum_assets.graph import translate
 from aurum_assets.graph.resources import TABLES, assembled
 from aurum_assets.model.checks import Verdict
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 
 def asset_checks(

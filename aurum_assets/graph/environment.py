@@ -1,5 +1,6 @@
 """The resources of the environment: a field for each variable, by its name where it is set."""
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -26,9 +27,24 @@ from aurum_assets.graph.resources import (
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS, OPERATORS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.environment import environment
-from aurum_assets.resources.settings import Resources, Settings, open_resources
+from aurum_assets.resources.settings import Settings, open_resources
+
+_PUT = "_AURUM_PUT"  # what is in the environment because an ``.env`` file says so, as JSON
+
+
+def settings_now() -> Settings:
+    """The settings by ``.env`` files as they are now.
+
+    What an earlier load put into the environment is taken out: a run inherits it from the code
+    server. Raises ``ConfigError`` like ``Settings.read``.
+    """
+    for name, value in json.loads(os.environ.pop(_PUT, "{}")).items():
+        if os.environ.get(name) == value:
+            del os.environ[name]
+    return Settings.read()
 
 
 def resources_for(given: Resources | Mapping[str, object]) -> dict[str, object]:
@@ -39,7 +55,7 @@ def resources_for(given: Resources | Mapping[str, object]) -> dict[str, object]:
     """
     if isinstance(given, Resources):
         return parts_of(given)
-    settings = Settings.read()
+    settings = settings_now()
     configuration = open_resources(DATASETS, settings).configuration  # refuses what is wrong
     keep_configuration(settings.config, configuration)
     found = resources_of(settings, configuration)
@@ -54,8 +70,8 @@ def shown(part: object) -> object:
     """A part as a resource of Dagster's, if it is none."""
     if isinstance(part, dg.ConfigurableResource):
         return part
-    said = f"A {type(part).__name__} that was given."
-    return dg.ResourceDefinition.hardcoded_resource(part, said)
+    description = f"A {type(part).__name__} that was given."
+    return dg.ResourceDefinition.hardcoded_resource(part, description)
 
 
 def resources_of(
@@ -146,6 +162,7 @@ class _Variables:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._held = environment()
+        self._put: dict[str, str] = {}
 
     def text(self, field: str, default: str | None = None) -> str:
         """The variable that gave the field its value; the ``default`` (the field's) if none did.
@@ -163,6 +180,8 @@ class _Variables:
         """The first of the variables ``names`` that is set, as Dagster shows and reads it."""
         for name in names:
             if name in self._held:
-                os.environ[name] = self._held[name]
+                if os.environ.get(name) != self._held[name]:
+                    os.environ[name] = self._put[name] = self._held[name]
+                    os.environ[_PUT] = json.dumps(self._put)
                 return dg.EnvVar(name)
         return default or ""

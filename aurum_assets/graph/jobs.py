@@ -19,9 +19,10 @@ from aurum_assets.graph.resources import WRITES, assembled
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay, every_day
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.errors import AurumError
-from aurum_assets.resources.settings import Resources
+from aurum_assets.model.operator import Operator
+from aurum_assets.resources.composition import Resources
 
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
@@ -57,9 +58,9 @@ class ScheduleGroup:
 def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
     """The schedule groups of all datasets: a job's assets must have the same partitions.
 
-    Most datasets of a source share theirs, and so ``op_daily``; one that begins on another day,
+    Most datasets of an operator share theirs, and so ``op_daily``; one that begins on another day,
     or is published ahead, has a job of its own, ``op_da_lmp_daily``. So has an offset that is
-    not the usual one of its source and cadence: ``op_five_minutes_plus_4``.
+    not the usual one of its operator and cadence: ``op_five_minutes_plus_4``.
     """
     found: defaultdict[tuple[str, CadenceName], defaultdict[int, list[Pair]]]
     found = defaultdict(lambda: defaultdict(list))

@@ -14,7 +14,7 @@ from aurum_assets.graph import translate
 from aurum_assets.graph.purge import purge
 from aurum_assets.graph.resources import TABLES, assembled
 from aurum_assets.operators import OPERATORS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _QUIET = "10 4 * * *"  # in New York: after both operators' midnights, before the daily jobs (06:30)
 _POSTGRES = "AURUM_DAGSTER_POSTGRES_URL"
@@ -22,7 +22,7 @@ _RUNS = 20_000  # of one pass, some minutes; a year's backlog takes weeks, or a 
 
 
 class MaintenanceConfig(dg.Config):
-    """How to maintain."""
+    """The run config of the job ``maintenance``."""
 
     dry_run: bool = Field(default=False, description="Report what would be done, write nothing.")
 
@@ -55,7 +55,7 @@ def dagster_part(
 def purged_at(
     folder: Path, resources: Resources, progress: ingest.Progress, *, dry_run: bool = False
 ) -> ingest.Upkeep:
-    """As ``dagster_part``, for the storage that ``dagster.yaml`` in ``folder`` names."""
+    """Purge as ``dagster_part`` does, in the storage that ``dagster.yaml`` in ``folder`` names."""
     scheme, _, rest = os.environ.get(_POSTGRES, "").partition("://")
     if scheme in {"postgres", "postgresql"}:  # which SQLAlchemy reads as psycopg 3
         os.environ[_POSTGRES] = f"postgresql+psycopg2://{rest}"

@@ -139,7 +139,7 @@ class EventsInSql(Protocol):
 
 @runtime_checkable
 class EventsInFiles(EventsInSql, Protocol):
-    """One that keeps the events of each run also in a SQLite file."""
+    """Event storage that keeps the events of each run in a SQLite file, too."""
 
     def path_for_shard(self, run_id: str) -> str:
         """The file of one run."""

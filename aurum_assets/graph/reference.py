@@ -19,8 +19,8 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
 from aurum_assets.reference.checks import CHECKS, checks_of
 from aurum_assets.reference.crosswalk import Reference
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.settings import Resources
 
 _AFTER_THE_DATASETS = "45 7 * * *"  # theirs begin at 06:30
 _STALE = dt.timedelta(hours=36)

@@ -16,7 +16,8 @@ from typing import Any, Protocol, cast
 import dagster as dg
 from pydantic import Field, create_model
 
-from aurum_assets.model.dataset import Operator, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
+from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.archive import Archive, ArchiveSettings
 from aurum_assets.resources.catalog import catalog_properties
@@ -172,7 +173,7 @@ class RuntimeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def opened(self) -> Runtime:
-        """The plain class."""
+        """Open the ``Runtime`` that these settings describe."""
         folder = Path(self.config_folder)
         return _runtime(folder, self.environment, self.now, self.repairs, self.keep_runs_days)
 
@@ -183,7 +184,7 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     folder: str = Field(default=".aurum", description="Made with the first use (AURUM_HOME).")
 
     def opened(self) -> Home:
-        """The plain class."""
+        """Open the ``Home`` that these settings describe."""
         return Home(Path(self.folder).expanduser())
 
 
@@ -204,7 +205,7 @@ class SharedStateResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def opened(self, home: Home, runtime: Runtime) -> Shared:
-        """The plain class."""
+        """Open the ``Shared`` that these settings describe."""
         url = redis_url(self.redis_url, self.redis_host, self.redis_port, self.redis_db)
         redis = redis_at(url) if url else None
         return _shared(home, redis, runtime.environment, self.machines)
@@ -218,12 +219,12 @@ class FolderArchive(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def opened(self, home: Home) -> Archive:
-        """The plain class."""
+        """Open the ``Archive`` that these settings describe."""
         return opened_archive(ArchiveSettings(self.place), home.root / "archive")
 
 
 class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The hash registry: which answers are archived and merged. A cache, kept in shared_state."""
+    """The registry of archived and merged answers by content hash: a cache in shared_state."""
 
     remembered_days: int = Field(
         default=REMEMBERED_DAYS,
@@ -231,7 +232,7 @@ class RegistryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def opened(self, home: Home, archive: Archive, shared: Shared) -> Registry:
-        """The plain class."""
+        """Open the ``Registry`` that these settings describe."""
         return _registry(home, archive, shared, self.remembered_days)
 
 
@@ -255,7 +256,7 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     aws_profile: str = Field(default="", description="Of a warehouse on S3 (AWS_PROFILE).")
 
     def opened(self, home: Home) -> Lake:
-        """The plain class."""
+        """Open the ``Lake`` that these settings describe."""
         catalog = (self.catalog_type, self.catalog_uri, self.warehouse, self.properties)
         s3 = ArchiveSettings("", self.s3_endpoint, self.s3_region, self.aws_profile)
         return _lake(home, catalog, s3)
@@ -265,7 +266,8 @@ class EventsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Messages to Kafka of what was committed, by way of an outbox in the home."""
 
     brokers: str = Field(
-        default="", description=f"{_EMPTY}nobody is told; else host:port,… (AURUM_KAFKA_BROKERS)."
+        default="",
+        description=f"{_EMPTY}no messages are sent; else host:port,… (AURUM_KAFKA_BROKERS).",
     )
     username: str = Field(default="", description="AURUM_KAFKA_USERNAME.")
     password: str = Field(default="", description="AURUM_KAFKA_PASSWORD.")
@@ -278,7 +280,7 @@ class EventsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def opened(self, home: Home, runtime: Runtime) -> Events:
-        """The plain class."""
+        """Open the ``Events`` that these settings describe."""
         found = brokers_of(
             self.brokers,
             self.username,
@@ -291,14 +293,14 @@ class EventsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class AlertsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The alerts that are open, in the home, told to the log, to a webhook and to Kafka."""
+    """The open alerts of the home, sent to the log, to a webhook and to Kafka."""
 
     webhook_url: str = Field(
-        default="", description=f"{_EMPTY}no webhook is told (AURUM_WEBHOOK_URL)."
+        default="", description=f"{_EMPTY}no webhook is called (AURUM_WEBHOOK_URL)."
     )
 
     def opened(self, home: Home, runtime: Runtime, events: Events) -> Any:  # noqa: ANN401  Alerts
-        """The plain class."""
+        """Open the ``Alerts`` that these settings describe."""
         return _alerts(home, runtime, self.webhook_url, events)
 
 
@@ -310,7 +312,7 @@ class MetricsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def opened(self, home: Home, runtime: Runtime) -> Metrics:
-        """The plain class."""
+        """Open the ``Metrics`` that these settings describe."""
         return _metrics(home, runtime, Path(self.file) if self.file else None)
 
 
@@ -324,7 +326,7 @@ class ApiResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def opened(self, operator: Operator, config: OperatorConfig, shared: Shared) -> OperatorApi:
-        """The plain class."""
+        """Open the ``OperatorApi`` that these settings describe."""
         asked = replace(config, base_url=self.base_url, attempts=self.attempts)
         values = [str(getattr(self, field_of(operator, name))) for name in operator.variables]
         credentials = Credentials.of(operator, *values)

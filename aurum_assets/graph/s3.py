@@ -22,7 +22,7 @@ class S3Archive(dg.ConfigurableResource):  # type: ignore[type-arg]
     s3: BoundedS3Resource
 
     def opened(self, home: Home) -> Archive:
-        """The plain class."""
+        """Open the ``Archive`` that these settings describe."""
         s3 = self.s3
         settings = ArchiveSettings(
             self.place,

@@ -18,7 +18,7 @@ from aurum_assets.graph.under_way import Work, busy
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Probe
 from aurum_assets.model.errors import AurumError, SourceRefused
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 GAPS_SECONDS = 900
 _UNAUTHORIZED = 401

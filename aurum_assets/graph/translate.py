@@ -17,9 +17,9 @@ from aurum_assets.model.errors import AurumError, HostUnknown, Transient
 from aurum_assets.model.shown import visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources import logs
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.redaction import redacted
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 

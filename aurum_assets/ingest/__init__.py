@@ -5,8 +5,10 @@ have the name of their module (``collect``): here it means the function, whichev
 first.
 """
 
+import ast
 import importlib
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.check import check
     from aurum_assets.ingest.collect import collect
     from aurum_assets.ingest.collected import Archived, Collected
-    from aurum_assets.ingest.doctor import Finding, examine
+    from aurum_assets.ingest.doctor import examine
     from aurum_assets.ingest.feeds import asked_feeds, hours_asked, may_come_later, narrowed
     from aurum_assets.ingest.finals import Finals, Published, find_finals
     from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, find_gaps, gap_of, requirements
@@ -41,112 +43,29 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.status import Status, status
     from aurum_assets.ingest.verify import Verified, verifiable_days, verify, verify_days
     from aurum_assets.ingest.watch import Scraped, look, send
+    from aurum_assets.model.finding import Finding
 
-__all__ = [
-    "TRIES",
-    "Archived",
-    "Collected",
-    "Finals",
-    "Finding",
-    "Found",
-    "Gap",
-    "Loaded",
-    "Normalized",
-    "Part",
-    "Probed",
-    "Progress",
-    "Publish",
-    "Published",
-    "Relocating",
-    "Remade",
-    "Repair",
-    "Replayed",
-    "Requeued",
-    "Scraped",
-    "Status",
-    "Upkeep",
-    "Verified",
-    "accept",
-    "archived_days",
-    "asked_feeds",
-    "check",
-    "collect",
-    "drain",
-    "endpoints_of",
-    "examine",
-    "find_finals",
-    "find_gaps",
-    "gap_of",
-    "held_days",
-    "hours_asked",
-    "known_tables",
-    "last_maintained",
-    "load",
-    "look",
-    "look_again",
-    "maintain",
-    "may_come_later",
-    "narrowed",
-    "newest_published",
-    "normalize",
-    "normalize_each",
-    "parts_of",
-    "probe",
-    "query",
-    "relocate",
-    "remake",
-    "remember",
-    "replay",
-    "replay_days",
-    "requeue",
-    "requirements",
-    "send",
-    "status",
-    "verifiable_days",
-    "verify",
-    "verify_days",
-]
-
-_ROOMS = {
-    "accept": "accept",
-    "collect": "collect",
-    "collected": "Archived Collected",
-    "feeds": "asked_feeds hours_asked may_come_later narrowed",
-    "doctor": "Finding examine",
-    "finals": "Finals Published find_finals",
-    "gaps": "TRIES Found Gap Repair find_gaps gap_of requirements",
-    "load": "Loaded load",
-    "maintain": "Part Progress Upkeep last_maintained maintain parts_of remember",
-    "check": "check",
-    "normalize": "normalize normalize_each",
-    "normalized": "Normalized look_again",
-    "probe": "Probed endpoints_of newest_published probe",
-    "publish": "Publish drain",
-    "query": "known_tables query",
-    "relocate": "Relocating relocate",
-    "remake": "Remade archived_days remake",
-    "replay": "Replayed held_days replay replay_days",
-    "requeue": "Requeued requeue",
-    "status": "Status status",
-    "verify": "Verified verifiable_days verify verify_days",
-    "watch": "Scraped look send",
-}
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
+ROOM_OF = {
+    verb.name: room.module
+    for room in ast.walk(ast.parse(Path(__file__).read_bytes()))
+    if isinstance(room, ast.ImportFrom) and room.module and room.module.startswith(f"{__name__}.")
+    for verb in room.names
+}  # read from the imports above, which only type checkers execute: each verb is named once
 
 
 class _Verbs(ModuleType):
     """This package: a submodule never replaces the function of the same name."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  as Python has it
-        if name not in _ROOM_OF:
+        if name not in ROOM_OF:
             msg = f"module {self.__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        found = getattr(importlib.import_module(f"{self.__name__}.{_ROOM_OF[name]}"), name)
+        found = getattr(importlib.import_module(ROOM_OF[name]), name)
         super().__setattr__(name, found)
         return found
 
     def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _ROOM_OF and isinstance(value, ModuleType)):
+        if not (name in ROOM_OF and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 

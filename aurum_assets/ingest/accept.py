@@ -17,8 +17,8 @@ from aurum_assets.model.dataset import Dataset, Envelope, FormatName
 from aurum_assets.model.errors import DataError, MalformedPayload
 from aurum_assets.model.reading import Inspection, inspect_answer
 from aurum_assets.resources.archive import Rejection
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 _OLDEST = dt.date(1999, 1, 1)
@@ -57,7 +57,7 @@ def accept(
 def kept_or_spooled(
     resources: Resources, dataset: Dataset, received: Received, *, force: bool
 ) -> Archived:
-    """As ``accept``; an answer that had to be spooled comes back as such."""
+    """Accept an answer as ``accept`` does; one that went to the spool is returned, not raised."""
     raw = hashlib.sha256(received.body).hexdigest()
     try:
         if received.broken:
@@ -118,7 +118,7 @@ def kept_or_spooled(
 
 
 def place(dataset: Dataset, received: Received) -> tuple[Inspection, OperatingDay]:
-    """What an answer says at a glance, and the operating day that it belongs to.
+    """Inspect an answer, and find the operating day that it belongs to.
 
     Raises ``MalformedPayload`` where it has no shape that the dataset knows, or no believable day.
     """

@@ -10,13 +10,13 @@ from aurum_assets.ingest.collected import Archived, Collected
 from aurum_assets.ingest.feeds import is_due
 from aurum_assets.ingest.keep import keep_rejected
 from aurum_assets.ingest.offers import not_offered
-from aurum_assets.ingest.sharing import Request, remember, untaken
+from aurum_assets.ingest.sharing import Request, alone, remember, untaken
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Snapshot
 from aurum_assets.model.errors import NotOffered, SourceRefused, SourceUnavailable
 from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
 _NOT_FOUND = 404
@@ -25,7 +25,7 @@ _MOST_PAGES = 1_000  # more are a link that leads back
 
 @dataclass(frozen=True)
 class Asking:
-    """One request to be made."""
+    """A request to be made."""
 
     dataset: Dataset
     feed: Feed
@@ -53,7 +53,7 @@ class Asking:
 def ask(
     resources: Resources, api: ApiClient, asking: Asking, done: Collected, *, force: bool
 ) -> Archived:
-    """One request, and its answer into archive or spool; neither where an earlier attempt did it.
+    """Make a request and put its answer into archive or spool, unless an earlier attempt did.
 
     Of an answer in pages each page is a snapshot of its own, with a filter ``page`` from the second
     on; the first one is returned. Raises ``StoreUnavailable`` where the answer could not even be
@@ -72,11 +72,21 @@ def ask(
         raise SourceRefused(msg)
     asked = "" if feed.asks == "now" else day.key
     request = Request(dataset, feed, asked, asking.all_filters)
-    shared = None if force else untaken(resources, request)
-    if shared is not None:
-        archived = _take(resources, asking, _again(shared, feed), done, force=False)
-        _resume_with(resources, asking, archived)
-        return archived
+    with alone(resources, dataset):
+        shared = [] if force else untaken(resources, request)
+        pages = [_take(resources, asking, _again(s, feed), done, force=False) for s in shared]
+        if not pages:
+            pages = _ask_pages(resources, api, asking, done, force=force)
+            remember(resources, request, pages)
+    _resume_with(resources, asking, *pages)
+    return pages[0]
+
+
+def _ask_pages(
+    resources: Resources, api: ApiClient, asking: Asking, done: Collected, *, force: bool
+) -> list[Archived]:
+    """The pages of an answer, up to one that is rejected."""
+    dataset, feed, day = asking.dataset, asking.feed, asking.day
     pages: list[Archived] = []
     page, link = asking, ""
     while not pages or link:
@@ -87,10 +97,7 @@ def ask(
         pages.append(archived)
         link = "" if archived.outcome == "rejected" else _next_page(dataset, answer)
         page = replace(page, page=page.page + 1, feed=replace(feed, endpoints=(answer.endpoint,)))
-    if len(pages) == 1 and pages[0].day:
-        remember(resources, request, pages[0].day, pages[0].path)
-    _resume_with(resources, asking, *pages)
-    return pages[0]
+    return pages
 
 
 def _resume_with(resources: Resources, asking: Asking, *pages: Archived) -> None:

@@ -8,7 +8,7 @@ from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _DAYS_BACK = 28  # among which a week of held days is looked for
 

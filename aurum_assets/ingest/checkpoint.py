@@ -20,8 +20,8 @@ from aurum_assets.ingest.rebuild import Folded
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.scratch import draft
-from aurum_assets.resources.settings import Resources
 
 _WEEK = 7 * 86_400.0
 _ROOMS = ("model", "operators", "ingest", "resources")

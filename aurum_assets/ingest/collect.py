@@ -21,8 +21,8 @@ from aurum_assets.model.errors import (
     StoreError,
 )
 from aurum_assets.resources.api import ApiClient
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import bound, get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 Progress = Callable[[str], None]
@@ -70,7 +70,7 @@ def collect(
     with (
         context,
         counted,
-        resources.api(dataset.operator, tell=progress or (lambda _: None)) as api,
+        resources.api(dataset.operator, report=progress or (lambda _: None)) as api,
     ):
         away: StoreError | ConfigError | None = None
         try:

@@ -4,7 +4,7 @@ Frames in, sentences out: nothing here reads an archive or a table. Rows that a 
 config would treat otherwise today are no loss and make notes; all else makes problems.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -88,7 +88,7 @@ def compare(
     ):
         lenient = bool(excused or otherwise) and one is not table
         _differences(one, has, should, keep, remedy, found, lenient=lenient)
-    _intact(table, stored, found, remedy)
+    _unique(table, stored, found, remedy)
     return found
 
 
@@ -158,17 +158,9 @@ _EXPLANATIONS = (
 )  # of a quarantined record, as phrased by the version that wrote it
 
 
-def _intact(table: Table, stored: Held, found: Differences, remedy: str) -> None:
-    """Report keys that occur twice, and hashes that are not those of their values."""
-    hashes: tuple[tuple[Table, pl.DataFrame, Callable[[], pl.Expr]], ...] = (
-        (table, stored.rows, table.record_hash),
-        (table.history, stored.history, table.record_hash),
-        (QUARANTINE, stored.quarantined, QUARANTINE.record_hash),
-    )
-    for one, rows, record_hash in hashes:
+def _unique(table: Table, stored: Held, found: Differences, remedy: str) -> None:
+    """Report keys that occur twice."""
+    frames = (stored.rows, stored.history, stored.quarantined)
+    for one, rows in zip((table, table.history, QUARANTINE), frames, strict=True):
         if rows.select(one.key).is_duplicated().any():
             found.problems.append(f"{one.name}: a key occurs twice: {remedy}")
-        wrong = rows.select(wrong=record_hash() != pl.col("record_hash"))["wrong"].sum()
-        if wrong:
-            text = f"{wrong} rows do not have the hash of their values"
-            found.problems.append(f"{one.name}: {text}: {remedy}")

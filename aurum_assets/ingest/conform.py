@@ -22,8 +22,8 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import CALENDAR, UNREADABLE_RULE, UTC
 from aurum_assets.resources.archive import Rejection, order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 # Decoding holds the interpreter, unpacking, rules and hashes do not.
@@ -32,7 +32,9 @@ _THREADS = min(2, pl.thread_pool_size())
 
 @dataclass(frozen=True)
 class Conformed:
-    """One snapshot, made to fit its table."""
+    """One snapshot, made to fit its table. ``elsewhere``: it has rows of other days alone, and lies
+    in this one for the sake of another dataset.
+    """
 
     envelope: Envelope
     dialect: Dialect
@@ -40,6 +42,7 @@ class Conformed:
     quarantined: pl.DataFrame
     records: int
     drift: tuple[Drift, ...]
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ def conform(
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
     if is_of_another_day(dataset, day, frame):
         none = dataset.table.empty(), QUARANTINE.empty()
-        return Conformed(snapshot.envelope, reading.dialect, *none, reading.records, reading.drift)
+        kept = snapshot.envelope, reading.dialect, *none, reading.records, reading.drift
+        return Conformed(*kept, elsewhere=True)
     outcome = dataset.table.conform(frame, day, config.clock_slack)
     _refuse_beyond_the_calendar(dataset, outcome.good)
     adds_up = pl.col("rules").list.contains(LMP_IS_THE_SUM_OF_ITS_PARTS.name)
@@ -207,9 +211,9 @@ def _quarantine(
             "fetched_at": [snapshot.envelope.fetched_at] * len(why),
             "raw_sha256": [snapshot.envelope.raw_sha256] * len(why),
         },
-        schema={n: t for n, t in QUARANTINE.schema.items() if n != "record_hash"},
+        schema=QUARANTINE.schema,
     )
-    return one_a_record([frame.with_columns(record_hash=QUARANTINE.record_hash())])
+    return one_a_record([frame])
 
 
 def one_a_record(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -25,7 +25,7 @@ from aurum_assets.model.errors import (
     SourceUnavailable,
     Unexpected,
 )
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _UNAUTHORIZED = 401
 _OF_ONE_DAY = (DataError, LakeBusy, Unexpected)  # why one day is not in the table, and others are

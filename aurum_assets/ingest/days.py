@@ -1,6 +1,6 @@
 """Days: ask for several operating days at once, from asyncio; what the collectors call.
 
-Threads do the work, for everything below is synchronous; limits, breaker and turns are shared with
+Threads do the work, for everything below is synchronous; limits, breaker and locks are shared with
 every other process, so that asking at once never means asking more. When a coroutine of this room
 has returned, raised or been cancelled, no thread of it is left: a wait for the operator ends at
 once, a request on its way is cut, and a merge that has begun (or waits for its lock on the table)
@@ -22,7 +22,7 @@ import polars as pl
 from aurum_assets.ingest.day import Outcome, bring
 from aurum_assets.ingest.waiting import waited_for
 from aurum_assets.model.clock import OperatingDay, every_day
-from aurum_assets.model.dataset import Dataset, Operator
+from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
@@ -31,7 +31,8 @@ from aurum_assets.model.errors import (
     SourceRefused,
     StoreRefused,
 )
-from aurum_assets.resources.settings import Resources
+from aurum_assets.model.operator import Operator
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.wire import Abandoned, abandon, asker
 
 Day = dt.date | dt.datetime | str
@@ -44,7 +45,7 @@ _SHOWN = 5
 
 
 def asked_day(operator: Operator, day: Day) -> OperatingDay:
-    """``day`` as an operating day of ``source``.
+    """``day`` as an operating day of ``operator``.
 
     A date is one; an instant with an offset lies in one; a ``datetime`` without an offset stands
     for its date. Text is any of these in ISO 8601. Raises ``ValueError`` for anything else.

@@ -19,7 +19,6 @@ from functools import partial
 from aurum_assets.ingest.maintain import last_maintained
 from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
 from aurum_assets.ingest.query import known_tables
-from aurum_assets.model.dataset import Operator
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
@@ -27,13 +26,13 @@ from aurum_assets.model.errors import (
     LakeUnreachable,
     SourceError,
 )
-from aurum_assets.model.finding import Finding as Finding  # noqa: PLC0414 - re-exported
-from aurum_assets.model.finding import broken
+from aurum_assets.model.finding import Finding, broken
+from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.breaker import Breaker
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.redaction import masked
 from aurum_assets.resources.scratch import check_file, draft
-from aurum_assets.resources.settings import Resources
 
 PATIENCE = 4.0
 DEADLINE = 8.0
@@ -91,28 +90,28 @@ def _start(part: str, check: _Check, resources: Resources) -> "Future[Finding]":
 
 def _outcome(part: str, future: "Future[Finding]") -> Finding:
     if not future.done():
-        said = f"gave no answer within {DEADLINE:.0f} s"
-        return Finding(part, "broken", said=said, remedy="check whether it is up and reachable")
+        result = f"gave no answer within {DEADLINE:.0f} s"
+        return Finding(part, "broken", result=result, remedy="check whether it is up and reachable")
     error = future.exception()
     if error is None:
         return future.result()
     if isinstance(error, AurumError):
         return broken(part, "", error)
-    said = f"could not be checked ({type(error).__name__})"  # its text may hold a secret
-    return Finding(part, "broken", said=said, remedy="check its variables in .env.example")
+    result = f"could not be checked ({type(error).__name__})"  # its text may hold a secret
+    return Finding(part, "broken", result=result, remedy="check its variables in .env.example")
 
 
 def _clock(found: list[Finding]) -> Finding:
     """How far this machine's clock is from those of the servers that tell theirs."""
     skews = {f.part: f.skew for f in found if f.skew is not None}
     if not skews:
-        return Finding("clock", "off", said="no configured server tells its time")
+        return Finding("clock", "off", result="no configured server tells its time")
     part, skew = max(skews.items(), key=lambda item: abs(item[1]))
-    said = f"{abs(skew):.1f} s {'behind' if skew > 0 else 'ahead of'} {part}'s"
+    result = f"{abs(skew):.1f} s {'behind' if skew > 0 else 'ahead of'} {part}'s"
     if abs(skew) < _MUCH_SKEW:
-        return Finding("clock", "ok", said=said)
+        return Finding("clock", "ok", result=result)
     remedy = "set the clock (NTP): snapshots are ordered by it"
-    return Finding("clock", "unsure", said=said, remedy=remedy)
+    return Finding("clock", "unsure", result=result, remedy=remedy)
 
 
 def _home(resources: Resources) -> Finding:
@@ -122,37 +121,37 @@ def _home(resources: Resources) -> Finding:
             file.write_bytes(b"aurum doctor")
     except OSError as error:
         remedy = "set AURUM_HOME to a folder that this user can write to"
-        said = f"cannot be written: {error.strerror or error}"
-        return Finding("home", "broken", where, said, remedy)
+        result = f"cannot be written: {error.strerror or error}"
+        return Finding("home", "broken", where, result, remedy)
     if not resources.exists:
         remedy = "make one with `aurum collect`, `aurum load` or `aurum demo`, or set AURUM_HOME"
         return Finding("home", "unsure", where, "there is no home here yet", remedy)
     free = shutil.disk_usage(resources.root).free
-    said = f"{resources.origin or 'no'} data, {free / 1e9:,.0f} GB free"
+    result = f"{resources.origin or 'no'} data, {free / 1e9:,.0f} GB free"
     if free < _LITTLE_SPACE:
-        return Finding("home", "unsure", where, said, "make room, or set AURUM_HOME elsewhere")
-    return Finding("home", "ok", where, said)
+        return Finding("home", "unsure", where, result, "make room, or set AURUM_HOME elsewhere")
+    return Finding("home", "ok", where, result)
 
 
 def _place(resources: Resources) -> Finding:
     """Whether the tables name their files where home and warehouse are now."""
     catalog, lake = resources.lake.configured, resources.lake.within(PATIENCE)
     if not (catalog or resources.exists):
-        return Finding("place", "off", said="there is no table yet")
+        return Finding("place", "off", result="there is no table yet")
     if catalog and catalog["type"] != "sql":
-        return Finding("place", "off", said="the catalog decides where its tables are")
+        return Finding("place", "off", result="the catalog decides where its tables are")
     try:
         lake.refuse_elsewhere()
     except (LakeUnreachable, LakeBusy):
-        return Finding("place", "off", said="the catalog does not answer")
+        return Finding("place", "off", result="the catalog does not answer")
     where = lake.place.removeprefix("file://")
     return Finding("place", "ok", where, "the tables name their files here")
 
 
 def _config(resources: Resources) -> Finding:
     enabled = [c.enabled for c in resources.configuration.datasets.values()]
-    said = f"{sum(enabled)} of {len(enabled)} datasets enabled, {resources.environment}"
-    return Finding("config", "ok", str(resources.config_folder.resolve()), said)
+    result = f"{sum(enabled)} of {len(enabled)} datasets enabled, {resources.environment}"
+    return Finding("config", "ok", str(resources.config_folder.resolve()), result)
 
 
 def _archive(resources: Resources) -> Finding:
@@ -169,14 +168,14 @@ def _maintenance(resources: Resources) -> Finding:
     """When ``aurum maintain`` or its job last ended well, once there is something to maintain."""
     marks = [p for p in (resources.root / "origin", resources.root / "identity") if p.exists()]
     if not marks:
-        return Finding("maintenance", "off", said="there is nothing to maintain yet")
+        return Finding("maintenance", "off", result="there is nothing to maintain yet")
     last = last_maintained(resources)
     since = dt.datetime.fromtimestamp(min(p.stat().st_mtime for p in marks), dt.UTC)
-    said = f"last ended well on {last:%F %R}Z" if last else "has not run to its end yet"
+    result = f"last ended well on {last:%F %R}Z" if last else "has not run to its end yet"
     if resources.now() - (last or since) <= _MAINTAINED_WITHIN:
-        return Finding("maintenance", "ok", said=said)
+        return Finding("maintenance", "ok", result=result)
     remedy = "run `aurum maintain`, or switch its schedule on in the UI (AURUM_SCHEDULES=running)"
-    return Finding("maintenance", "unsure", said=said, remedy=remedy)
+    return Finding("maintenance", "unsure", result=result, remedy=remedy)
 
 
 def _operator(resources: Resources, operator: Operator) -> Finding:
@@ -194,14 +193,14 @@ def _operator(resources: Resources, operator: Operator) -> Finding:
             Breaker(config, operator, known, resources.clock).refuse_if_open()
         with looking(resources, operator) as api:
             started = time.monotonic()
-            said = newest_published_by(resources, api, operator)
+            result = newest_published_by(resources, api, operator)
             took = round((time.monotonic() - started) * 1000)
-            said = "; ".join([said, *not_offered_by(resources, api, operator)])
+            result = "; ".join([result, *not_offered_by(resources, api, operator)])
     except (SourceError, ConfigError) as error:
         return broken(operator.name, where, error)
     except AurumError as error:  # the limits leave no room at the moment
         return replace(broken(operator.name, where, error), state="unsure")
-    return Finding(operator.name, "ok", where, said, "", took)
+    return Finding(operator.name, "ok", where, result, "", took)
 
 
 def _dagster(resources: Resources) -> Finding:

@@ -10,7 +10,7 @@ from aurum_assets.model.checks import Volume
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.magnitudes import measured, sizes_by_hour
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _RECENT_DAYS = 3  # from which typical values are read
 

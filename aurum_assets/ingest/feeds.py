@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import ConfigError
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 
 def due_feeds(

@@ -15,7 +15,7 @@ from aurum_assets.ingest.probe import newest_published
 from aurum_assets.model.clock import DAY, HOUR, OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Probe
 from aurum_assets.model.errors import AurumError, SourceRefused
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _REMEMBERED = 7 * 86_400.0
 _UNAUTHORIZED = 401

@@ -29,11 +29,10 @@ from aurum_assets.model.errors import AurumError, Unexpected
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import redaction
 from aurum_assets.resources.archive import Archive
-from aurum_assets.resources.composition import Specification, compose
+from aurum_assets.resources.composition import Resources, Specification, compose
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.logs import bound, hide_secrets
-from aurum_assets.resources.settings import Resources
 
 _AHEAD = 3  # days a process that are folded while earlier ones are committed
 _WORTH = 8.0  # seconds of work, below which processes cost more than they save: each starts for 3

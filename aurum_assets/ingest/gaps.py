@@ -22,7 +22,7 @@ from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.state import recalled
 
 TRIES = 8
@@ -94,7 +94,7 @@ class Repair:
 
 @dataclass(frozen=True)
 class Tried:
-    """What is remembered of a day: after ``tries`` attempts, ``missing`` intervals were missing.
+    """The repair attempts of a day: after ``tries`` of them, ``missing`` intervals were missing.
 
     It is examined again from ``until`` on. More than ``TRIES`` attempts mean that it was given up.
     """
@@ -166,7 +166,7 @@ def _due(feed: Feed, newest: int) -> int:
 
 
 def offered_requirements(resources: Resources, dataset: Dataset) -> list[Requirement]:
-    """As ``requirements``, without the feeds that the operator was found not to offer."""
+    """List the ``requirements`` without the feeds that the operator was found not to offer."""
     config = resources.config(dataset)
     without = {f.name for f in config.feeds if is_known_not_offered(resources, dataset, f)}
     return requirements(dataset, config, without)

@@ -3,10 +3,10 @@
 Where the archive is out of reach the answer goes to the spool, a folder archive on this machine
 (CTS shows today only: what was fetched cannot be fetched again). The next run of its dataset
 uploads it. Each uploaded snapshot has a mark until its day is normalized, so that a kill in between
-leaves no table short.
+leaves no table short; so has one that another dataset archived under a day that was done.
 
     AURUM_HOME/spool/sourcing/…, rejected/…                waits to be archived
-    AURUM_HOME/spool/owed/{folder}/{day}/{identifier}      mark: uploaded, not normalized yet
+    AURUM_HOME/spool/owed/{folder}/{day}/{identifier}      mark: archived, not normalized yet
 """
 
 import datetime as dt
@@ -21,11 +21,12 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope
 from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreError, StoreUnavailable
 from aurum_assets.resources.archive import Archive, Rejection, Stored, endpoint_of, order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 
+_MOST_MARKS = 100  # more are of a dataset that is not collected on this machine
 _DRAIN_SECONDS = 60.0  # after which the rest of the spool is left to the next run
 
 
@@ -49,9 +50,9 @@ def keep(
     With ``force`` it is archived in any case. Where the archive is out of reach or refuses, the
     answer goes to the spool. Raises ``StoreUnavailable`` where that fails too.
     """
-    folder = dataset.archive_name
+    folder, others = dataset.archive_name, _others_to_tell(resources, dataset, envelope)
     try:
-        return _archive(resources, dataset, envelope, body, force=force)
+        return _archive(resources, dataset, envelope, body, others, force=force)
     except (StoreError, ConfigError) as error:
         failure = _spooled(resources, error, lambda spool: spool.put(folder, envelope, body))
         return Kept(resources.spool.path(folder, envelope), failure=failure)
@@ -116,14 +117,8 @@ def drain_spool(resources: Resources, dataset: Dataset) -> None:
 
 def _drain_one(resources: Resources, dataset: Dataset, day: str, identifier: str) -> None:
     snapshot = resources.spool.snapshot(dataset.archive_name, day, identifier)
-    marks = [_marks(resources, reader) / day / identifier for reader in readers(dataset)]
-    for mark in marks:
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-    kept = _archive(resources, dataset, snapshot.envelope, snapshot.body)
-    if kept.stored is None and identifier not in kept.path:
-        for mark in marks:
-            mark.unlink(missing_ok=True)  # it repeats another answer: nothing was uploaded
+    told = [reader for reader in readers(dataset) if resources.config(reader).enabled]
+    _archive(resources, dataset, snapshot.envelope, snapshot.body, told)
     resources.spool.discard(dataset.archive_name, snapshot.envelope)
 
 
@@ -185,20 +180,46 @@ def _marks(resources: Resources, dataset: Dataset) -> Path:
     return resources.root / "spool" / "owed" / name
 
 
+def _others_to_tell(resources: Resources, dataset: Dataset, envelope: Envelope) -> list[Dataset]:
+    """The other readers of an answer of a past day that were done with that day.
+
+    After midnight only one dataset has values of yesterday; the others would not look there again.
+    """
+
+    def looks_here(reader: Dataset) -> bool:
+        marks = sum(1 for _ in _marks(resources, reader).glob("*/*"))
+        return resources.config(reader).enabled and marks < _MOST_MARKS
+
+    if envelope.day == dataset.operator.day_of(envelope.fetched_at).key:
+        return []
+    done = (r for r in readers(dataset)[1:] if resources.registry.ledger(r.key, envelope.day))
+    return [reader for reader in done if looks_here(reader)]
+
+
 def _archive(
-    resources: Resources, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
+    resources: Resources,
+    dataset: Dataset,
+    envelope: Envelope,
+    body: bytes,
+    told: Iterable[Dataset],
+    *,
+    force: bool = False,
 ) -> Kept:
-    """List the day once, and put the answer where it is new."""
+    """List the day once, and put the answer where it is new, with a mark for each of ``told``."""
     others = [
         identifier
         for identifier in resources.archive.identifiers(dataset.archive_name, envelope.day)
         if endpoint_of(identifier) == envelope.endpoint
     ]
     order = order_of(envelope.identifier)
-    if not force:
-        repeated = _repeated(resources, dataset, envelope, others)
-        if repeated is not None:
-            return Kept(repeated)
+    repeated = None if force else _repeated(resources, dataset, envelope, others)
+    if repeated is None or envelope.identifier in repeated:  # or a kill came after its upload
+        for reader in told:
+            mark = _marks(resources, reader) / envelope.day / envelope.identifier
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+    if repeated is not None:
+        return Kept(repeated)
     newest = all(order_of(identifier) <= order for identifier in others)
     if newest:
         resources.registry.forget_newest(envelope)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.registry import Ledger
-from aurum_assets.resources.settings import Resources
 
 if TYPE_CHECKING:
     from aurum_assets.ingest.normalized import Normalized

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from aurum_assets.ingest.keep import settled
 from aurum_assets.operators import DATASETS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.objects import Folder
-from aurum_assets.resources.settings import Resources
 
 DRAFT_HOURS = 24
 _OBJECT = re.compile(r"\.[0-9a-f]{32}\.tmp")

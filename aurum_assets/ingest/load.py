@@ -24,7 +24,7 @@ from aurum_assets.model.errors import (
     Unexpected,
 )
 from aurum_assets.model.formats import sniff
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _AHEAD = dt.timedelta(minutes=1)
 _GZIP = b"\x1f\x8b"

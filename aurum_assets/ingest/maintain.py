@@ -30,10 +30,10 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.maintenance import maintain_table
 from aurum_assets.resources.redaction import redacted
-from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.stores import files_of, forget_expired, shrink, spare
 
 CLOSED_AFTER = 2  # days after an operating day's end
@@ -72,7 +72,7 @@ class Upkeep:
         return bool(layout or self.expired or self.deleted or self.freed or self.note)
 
     def as_dict(self) -> dict[str, Any]:
-        """As ``aurum maintain --json`` prints it."""
+        """The fields that ``aurum maintain --json`` prints."""
         return asdict(self)
 
 
@@ -87,7 +87,7 @@ def parts_of(
     others: Sequence[Part] = (),
     now: dt.datetime | None = None,
 ) -> list[Part]:
-    """All parts to maintain; with ``only``, the tables of these datasets and nothing else.
+    """List the parts to maintain; with ``only``, the tables of these datasets and nothing else.
 
     ``others`` go between the tables and the stores. Ages of snapshots and files are measured at
     ``now`` (UTC), by default the wall clock, whatever AURUM_NOW is: a clock that is set ahead would

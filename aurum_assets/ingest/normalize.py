@@ -22,9 +22,9 @@ from aurum_assets.model.errors import AurumError, NothingArchived, Overtaken
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import fold
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.logs import bound, get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 

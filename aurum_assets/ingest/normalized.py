@@ -15,8 +15,8 @@ from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.message import Quality
 from aurum_assets.model.prices import PARTS
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Merged
-from aurum_assets.resources.settings import Resources
 
 
 @dataclass
@@ -24,8 +24,9 @@ class Normalized:
     """What a normalization did, and what its checks look at.
 
     ``rows``: the rows that were brought (the whole day where it was rebuilt). ``healed``: the table
-    had lost rows that were merged before, and has them again. ``history``: the superseded values of
-    a day that was rebuilt.
+    had lost rows that were merged before, and has them again. ``elsewhere``: the snapshots that lie
+    in this day for the sake of another dataset. ``history``: the superseded values of a day that
+    was rebuilt.
     """
 
     dataset: Dataset
@@ -43,6 +44,7 @@ class Normalized:
     every: dt.timedelta | None = None
     newest_fetch: dt.datetime | None = None
     qualities: dict[str, Quality] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
 
     @property
     def rejected(self) -> list[str]:
@@ -51,14 +53,15 @@ class Normalized:
 
     @property
     def lost(self) -> frozenset[str]:
-        """Snapshots whose bytes could not be had: to be tried again."""
+        """Snapshots whose bytes the archive could not give; they are tried again."""
         return frozenset(u.identifier for u in self.unusable if u.lost)
 
     def qualities_of(self, identifiers: Sequence[str]) -> dict[str, Quality]:
-        """What became of each of these snapshots, without those whose bytes are lost."""
+        """What became of each of these snapshots, without those that are lost or of other days."""
         rejected = {u.identifier: Quality(rejected=u.reason) for u in self.unusable}
         known = self.qualities | rejected
-        return {i: known.get(i, Quality()) for i in identifiers if i not in self.lost}
+        without = self.lost | self.elsewhere
+        return {i: known.get(i, Quality()) for i in identifiers if i not in without}
 
     @cached_property
     def max_residual(self) -> float | None:
@@ -91,6 +94,7 @@ def look_again(resources: Resources, dataset: Dataset, day: OperatingDay) -> Nor
 def described(done: Normalized, snapshots: Sequence[Conformed], quarantined: int) -> Normalized:
     """``done``, and what its snapshots say of the day: drift, empty answers, ages, qualities."""
     done.quarantined = quarantined
+    done.elsewhere = frozenset(s.envelope.identifier for s in snapshots if s.elsewhere)
     done.qualities = {
         s.envelope.identifier: Quality(
             s.records, len(s.quarantined), drift=tuple(d.detail for d in s.drift)

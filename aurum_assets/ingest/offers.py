@@ -6,7 +6,7 @@ gaps are not repaired and it is never late. Losing that memory costs a request.
 """
 
 from aurum_assets.model.dataset import Dataset, Endpoint, Feed
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _REMEMBERED = 7 * 86_400.0
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from aurum_assets.ingest.offers import answered_otherwise, not_offered
 from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Endpoint, Envelope, Feed, Operator, Snapshot
+from aurum_assets.model.dataset import Dataset, Endpoint, Envelope, Feed, Snapshot
 from aurum_assets.model.errors import (
     AurumError,
     ConfigError,
@@ -25,11 +25,12 @@ from aurum_assets.model.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from aurum_assets.model.operator import Operator
 from aurum_assets.model.reading import inspect_answer, read
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.api import Answer, ApiClient
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.scratch import scratch_folder
-from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import SqliteState
 
 EndpointState = Literal[
@@ -122,7 +123,7 @@ class Probed:
         return self.state in {"ok", "drift"}
 
     def as_dict(self) -> dict[str, Any]:
-        """As ``aurum probe --json`` prints it."""
+        """The fields that ``aurum probe --json`` prints."""
         return asdict(self)
 
 

@@ -36,10 +36,11 @@ from aurum_assets.model.message import (
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import config_schema
 from aurum_assets.resources.archive import order_of
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.outbox import Intent
-from aurum_assets.resources.settings import PROJECT, Resources
 
 Publish = Literal["nothing", "changes", "everything"]
 Position = tuple[int, int]
@@ -290,7 +291,7 @@ def _messages(
     known = resources.registry.stored(envelope)
     uri = f"{resources.archive.uri}/{resources.archive.path(dataset.archive_name, envelope)}"
     place = Place(uri, known.etag or None, known.version or None) if known else Place(uri)
-    told = replace(envelope, dataset=dataset.key)  # another one's name, where it is shared
+    own = replace(envelope, dataset=dataset.key)  # another one's name, where it is shared
     yield snapshot_message(
-        told, place, intent.quality, topic=topic, environment=environment, rows=len(ours)
+        own, place, intent.quality, topic=topic, environment=environment, rows=len(ours)
     )

@@ -7,9 +7,14 @@ than ``MEMORY`` spills to a temporary folder.
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import and_
+from typing import TYPE_CHECKING
+
+import polars as pl
 
 from aurum_assets.ingest.reference import REFERENCES
 from aurum_assets.model.arguments import named, short_names
@@ -17,15 +22,19 @@ from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.evolve import missing
+from aurum_assets.resources.layout import partition_of
 from aurum_assets.resources.scratch import scratch_folder
-from aurum_assets.resources.settings import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import duckdb
     import pyarrow as pa
+    import pyarrow.dataset as ds
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+    from pyiceberg.table import FileScanTask
     from pyiceberg.table import Table as IcebergTable
 
 MEMORY = "1GB"
@@ -35,6 +44,15 @@ _SHOW_TABLES = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
 _OF_TABLES = re.compile(r"\binformation_schema\b|\bduckdb_\w+|\bpg_\w+|^\s*show\b", re.IGNORECASE)
 # DuckDB's message begins so where a table cannot be read.
 _UNREAD = "Invalid Input Error: reading the stream registered as '"
+_GLOB = frozenset("*?[]{}")  # DuckDB takes a path for a pattern
+_KINDS: Mapping[type, str] = {
+    pl.Date: "DATE",
+    pl.Datetime: "TIMESTAMPTZ",
+    pl.String: "VARCHAR",
+    pl.Float64: "DOUBLE",
+    pl.Int64: "BIGINT",
+    pl.Boolean: "BOOLEAN",
+}
 
 
 def known_tables() -> list[Table]:
@@ -65,12 +83,13 @@ def query(
         connected(db)
         try:
             _require_one_select(db, text)
-            _show(resources, db, text)
+            paths = _show(resources, db, text)
             db.execute(f"SET memory_limit = '{MEMORY}'")
             db.execute(f"SET temp_directory = '{spill}'")
             db.execute("SET search_path = 'main,market,reference,quality'")
             db.execute("SET TimeZone = 'UTC'")
             db.execute("SET enable_progress_bar = false")
+            db.execute("SET allowed_paths = ?", [paths])
             db.execute("SET enable_external_access = false")
             db.execute("SET lock_configuration = true")
             listed = _SHOW_TABLES.fullmatch(text)
@@ -111,21 +130,29 @@ def _listed(*, described: bool) -> "pa.Table":
     return pa.Table.from_pylist(rows)
 
 
-def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> None:
-    """Register the tables that ``text`` names; all, without rows, where it asks which exist."""
-    everything = bool(_OF_TABLES.search(text))
+def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> list[str]:
+    """Show the tables that ``text`` names; all, without rows, where it asks which exist.
+
+    Returns the files that DuckDB is to read itself.
+    """
+    everything, paths = bool(_OF_TABLES.search(text)), list[str]()
     for table in known_tables():
         db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.namespace}")
         asked = [n for n in names_of(table) if re.search(rf"\b{n}\b", text, re.IGNORECASE)]
         if asked:
             scan = partial(_scan, table=table)
-            db.register(
-                f"__{table.name}", resources.lake.reading(table, scan, table.empty().to_arrow())
-            )
+            rows = resources.lake.reading(table, scan, table.empty().to_arrow())
+            if isinstance(rows, _Files):
+                paths += rows.paths
+                select = rows.select
+            else:
+                db.register(f"__{table.name}", rows)
+                select = f"FROM __{table.name}"
             for name in {table.name, *asked}:
-                db.execute(f"CREATE VIEW {table.namespace}.{name} AS FROM __{table.name}")
+                db.execute(f"CREATE VIEW {table.namespace}.{name} AS {select}")
         elif everything:
             db.from_arrow(table.empty().to_arrow()).create(table.identifier)
+    return paths
 
 
 def _require_one_select(db: "duckdb.DuckDBPyConnection", text: str) -> None:
@@ -155,6 +182,12 @@ def _translated(resources: Resources, error: Exception) -> AurumError:
         table = next((t for t in known_tables() if f"__{t.name}" == name), None)
         damage = table and resources.lake.damage(table)
         return damage or resources.lake.explained(table.identifier if table else name, lost(why))
+    if isinstance(error, duckdb.IOException | duckdb.InvalidInputException | OSError):
+        place = re.search(r"/(\w+)/(\w+)/data/", str(error))
+        named_so = place and ".".join(place.groups())
+        table = next((t for t in known_tables() if t.identifier == named_so), None)
+        if table and (damage := resources.lake.damage(table)):
+            return damage
     sentence = str(error).partition("\n\nLINE")[0].replace("\n", " ").strip()
     absent = re.search(r"Table with name (\S+) does not exist", sentence)
     if isinstance(error, duckdb.CatalogException) and absent:
@@ -173,28 +206,90 @@ def _near(typed: str) -> str:
     return f"{typed} is no table name in SQL: write {found}"
 
 
-def _scan(found: "IcebergTable", table: Table) -> Any:  # noqa: ANN401  pyarrow brings no types
-    """The table as a pyarrow dataset of its present Parquet files, which DuckDB streams."""
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-    from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow
+def _scan(found: "IcebergTable", table: Table) -> "_Files | pa.Table | ds.Dataset":
+    """What DuckDB reads of the table: files of this machine itself, others as a stream of Arrow."""
+    from pyiceberg.io.pyarrow import PyArrowFileIO
 
     tasks = list(found.scan().plan_files())
     if not tasks:
         return table.empty().to_arrow()
-    later = [table.empty().to_arrow().schema.field(c.name) for c in missing(found, table)]
     if any(task.delete_files for task in tasks) or not isinstance(found.io, PyArrowFileIO):
-        rows = found.scan().to_arrow()  # another writer deleted rows in place
-        for field in later:
-            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-        return rows
-    scheme, host, _ = PyArrowFileIO.parse_location(tasks[0].file.file_path, found.io.properties)
-    paths = [
-        PyArrowFileIO.parse_location(task.file.file_path, found.io.properties)[2] for task in tasks
-    ]
-    schema: pa.Schema = schema_to_pyarrow(found.schema(), include_field_ids=False)
-    for field in later:
-        schema = schema.append(field)
-    return ds.dataset(
-        paths, schema=schema, format="parquet", filesystem=found.io.fs_by_scheme(scheme, host)
+        return _completed(found.scan().to_arrow(), found, table)  # others deleted rows in place
+    paths = [task.file.file_path.removeprefix("file://") for task in tasks]
+    if all(path.startswith("/") and not _GLOB & set(path) for path in paths):
+        return _Files(paths, _select(found, table, paths))
+    return _streamed(found, found.io, table, tasks)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Parquet files of this machine, and the SELECT of their rows.
+
+    DuckDB reads them three to five times as fast as a stream of Arrow.
+    """
+
+    paths: Sequence[str]
+    select: str
+
+
+def _select(found: "IcebergTable", table: Table, paths: Sequence[str]) -> str:
+    """The SELECT of the rows in ``paths``.
+
+    Files written under several schemas are read by field number. Those of one schema are read by
+    name: only so does DuckDB skip whole files by the partition that their path names.
+    """
+    files = ", ".join(_quoted(path) for path in sorted(paths, reverse=True))  # it opens the first
+    kinds = {name: _KINDS[type(dtype)] for name, dtype in table.schema.items()}
+    parts = [field.name for field in found.spec().fields]
+    if len(found.metadata.schemas) == 1 and all(f"/{n}=" in p for n in parts for p in paths):
+        types = ", ".join(f"{name}: {kinds[name]}" for name in parts)
+        how = f"hive_partitioning = true, hive_types = {{{types}}}"
+    else:
+        fields = ", ".join(
+            f"{f.field_id}: {{name: '{f.name}', type: '{kinds[f.name]}', default_value: NULL}}"
+            for f in found.schema().fields
+            if f.name in kinds
+        )
+        how = f"schema = MAP {{{fields}}}"
+    absent = {column.name for column in missing(found, table)}
+    columns = ", ".join(
+        f"CAST(NULL AS {kind}) AS {n}" if n in absent else n for n, kind in kinds.items()
     )
+    return f"SELECT {columns} FROM read_parquet([{files}], {how})"  # noqa: S608  names of ours
+
+
+def _completed(rows: "pa.Table", found: "IcebergTable", table: Table) -> "pa.Table":
+    """``rows`` with nulls for the columns that the Iceberg table does not have yet."""
+    import pyarrow as pa
+
+    for field in (table.empty().to_arrow().schema.field(c.name) for c in missing(found, table)):
+        rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+    return rows
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _streamed(
+    found: "IcebergTable", io: "PyArrowFileIO", table: Table, tasks: "Sequence[FileScanTask]"
+) -> "ds.Dataset":
+    """The files of ``tasks`` as an Arrow dataset; one of another day than asked is not opened."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+    def located(task: "FileScanTask") -> tuple[str, str, str]:
+        return io.parse_location(task.file.file_path, io.properties)
+
+    schema: pa.Schema = schema_to_pyarrow(found.schema(), include_field_ids=False)
+    for column in missing(found, table):
+        schema = schema.append(table.empty().to_arrow().schema.field(column.name))
+    scheme, host, _ = located(tasks[0])
+    files = io.fs_by_scheme(scheme, host)
+    form, fragments = ds.ParquetFileFormat(), []
+    for task in tasks:
+        held = partition_of(found, task.file)
+        same = [ds.field(n) == pa.scalar(v, schema.field(n).type) for n, v in held]
+        fragments.append(form.make_fragment(located(task)[2], files, reduce(and_, same)))
+    return ds.FileSystemDataset(fragments, schema, form, files)

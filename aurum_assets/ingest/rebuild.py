@@ -21,10 +21,10 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ContractBroken, LakeBusy, Overtaken
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.table import Table, fold
+from aurum_assets.model.table import Table, compared, fold
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Merged, Stored, Swap
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 log = get_logger(__name__)
 _FOLDS = 5
@@ -193,21 +193,11 @@ def _compared(
     """
     if stored.is_empty():
         return Merged(new=len(rows), held=len(rows)), _hashes(rows)
-    known = stored.select(*table.key, pl.col("record_hash").alias("__known"))
-    against = rows.select(*table.key, "record_hash", "raw_sha256").join(
-        known, on=table.key, how="left"
-    )
-    same = (pl.col("__known") == pl.col("record_hash")).fill_null(value=False)
-    found = int(against["__known"].is_not_null().sum())
-    unchanged = int(against.select(same.sum()).item())
-    merged = Merged(
-        new=len(rows) - found,
-        changed=found - unchanged,
-        unchanged=unchanged,
-        removed=len(stored) - found,
-        held=len(rows),
-    )
-    return merged, _hashes(against.filter(~same))
+    beside = compared(table, rows, stored.select(*table.key, *table.values))
+    new, changed = int(beside["is_new"].sum()), int(beside["is_changed"].sum())
+    same = len(rows) - new - changed
+    merged = Merged(new, changed, same, len(stored) - same - changed, held=len(rows))
+    return merged, _hashes(rows.filter(beside["is_new"] | beside["is_changed"]))
 
 
 def _with(stored: pl.DataFrame, quarantined: pl.DataFrame) -> pl.DataFrame:
@@ -299,7 +289,7 @@ def _sent(resources: Resources, folded: Folded, publish: Publish) -> list[str]:
         resources,
         folded.done.dataset,
         folded.done.day,
-        folded.identifiers,
+        [i for i in folded.identifiers if i not in folded.done.elsewhere],
         folded.fresh,
         folded.known,
         publish,

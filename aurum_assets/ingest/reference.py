@@ -25,9 +25,9 @@ from aurum_assets.reference.crosswalk import (
 )
 from aurum_assets.reference.generators import GENERATORS
 from aurum_assets.reference.nodes import ISO_NODES
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.reviewed import read_reviewed, write_reviewed
-from aurum_assets.resources.settings import Resources
 
 REFERENCES: tuple[Reference, ...] = (ISO_NODES, GENERATORS)
 
@@ -72,7 +72,7 @@ def observe(resources: Resources, reference: Reference, day: dt.date) -> Observe
 
 
 def observe_again(resources: Resources, reference: Reference, days: Sequence[dt.date]) -> None:
-    """As ``observe`` for all ``days``: file and table are written once."""
+    """Observe all ``days``, and write file and table once."""
     with resources.lock(f"reference_{reference.key}"):
         for day in days:
             resources.lake.merge(reference.sightings, _sighted_on(resources, reference, day))
@@ -149,7 +149,7 @@ def _sighted_on(resources: Resources, reference: Reference, day: dt.date) -> pl.
 
 def _sightings(resources: Resources, reference: Reference) -> pl.DataFrame:
     table = reference.sightings
-    columns = tuple(n for n in table.names if n not in {*PROVENANCE, "record_hash"})
+    columns = tuple(n for n in table.names if n not in PROVENANCE)
     return resources.lake.read(table, columns=columns)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.catalog import described
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.relocation import Relocated
-from aurum_assets.resources.settings import Resources
 
 
 @dataclass(frozen=True)

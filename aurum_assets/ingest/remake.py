@@ -23,9 +23,9 @@ from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
 from aurum_assets.reference.crosswalk import Reference
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.scratch import draft
-from aurum_assets.resources.settings import Resources
 
 Step = Callable[[str], None]
 
@@ -44,7 +44,7 @@ class Remade:
 
     @property
     def well(self) -> bool:
-        """Whether every day was replayed and verifies."""
+        """Whether every day was replayed and then verified without a difference."""
         return not self.failed and not any(v.problems for v in self.verified)
 
 

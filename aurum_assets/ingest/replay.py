@@ -23,8 +23,8 @@ from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import bound
-from aurum_assets.resources.settings import Resources
 
 Asked = tuple[Dataset, OperatingDay]
 
@@ -87,6 +87,7 @@ def replay_days(
     asked: Sequence[Asked],
     *,
     workers: int | None = None,
+    running: Folding | None = None,
     chunk: int | None = None,
     force: bool = False,
     publish: Publish = "nothing",
@@ -95,12 +96,14 @@ def replay_days(
 ) -> Iterator[Replayed]:
     """Rebuild many days; what became of each, as its chunk is committed.
 
-    ``workers``: how many processes fold (by default one a core, where that pays). ``chunk``: how
+    ``workers``: how many processes fold (by default one a core, where that pays); ``running``: use
+    these, which are not closed, and their options. ``chunk``: how
     many days are committed at once (by default those of a calendar month). A day that fails stops
     no other. With ``dry_run`` nothing is written, and the numbers are what would change. ``tell``
     hears of each day that is folded, before its chunk is committed.
     """
-    with closing(Folding(resources, workers, Options(force=force, write=not dry_run))) as folding:
+    with closing(Folding(resources, workers, Options(force=force, write=not dry_run))) as own:
+        folding = running or own
         replaying = _Replaying(resources, folding, chunk, force=force, publish=publish, tell=tell)
         for dataset, ours in itertools.groupby(dict.fromkeys(asked), key=lambda one: one[0]):
             days = [day for _, day in ours]

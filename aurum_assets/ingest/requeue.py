@@ -23,7 +23,7 @@ from aurum_assets.model.errors import AurumError, DataError
 from aurum_assets.model.formats import sniff
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import Rejection
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _SHOWN = 5
 
@@ -54,7 +54,7 @@ class Requeued:
         return bool(self.quarantined_after or self.rejected_after or self.failed)
 
     def as_dict(self) -> dict[str, Any]:
-        """As ``aurum requeue --json`` prints it."""
+        """The fields that ``aurum requeue --json`` prints."""
         return asdict(self)
 
 

@@ -11,8 +11,8 @@ from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import DaySize
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import TableSummary
-from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import recalled
 
 _REMEMBERED = 400 * 86_400.0
@@ -22,14 +22,15 @@ _REMEMBERED = 400 * 86_400.0
 class Status:
     """One dataset: objects in the archive, rows in the table, records and answers kept out.
 
+    ``objects`` and ``bytes``: None where it shares the answers of another dataset, which has them.
     ``lag_seconds``: since the newest interval began, negative where it lies ahead.
     ``missing_today``: how many due intervals (of a live forecast, cases) of the operator's today
     are missing. Both are None where nothing is held, or where the dataset has no intervals.
     """
 
     dataset: str
-    objects: int
-    bytes: int
+    objects: int | None
+    bytes: int | None
     rows: int
     days: int
     first_interval: str | None
@@ -52,7 +53,7 @@ def status(resources: Resources, datasets: tuple[Dataset, ...]) -> list[Status]:
 
 
 def _status(resources: Resources, dataset: Dataset, quarantined: int) -> Status:
-    objects, size = _archived(resources, dataset.archive_name)
+    objects, size = (None, None) if dataset.shares else _archived(resources, dataset.archive_name)
     summary = _summary(resources, dataset)
     return Status(
         dataset=dataset.key,

@@ -22,7 +22,7 @@ from aurum_assets.model.errors import ConfigError, LakeDamaged, MalformedPayload
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table, fold
 from aurum_assets.resources.archive import Archive, order_of, seal_of
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _LOOKS = 3
 

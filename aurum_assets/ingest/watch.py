@@ -23,8 +23,8 @@ from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.alerts import Alert, Incident, Kind
 from aurum_assets.resources.breaker import Breaker
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
-from aurum_assets.resources.settings import Resources
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

@@ -10,7 +10,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, ContractBroken, DataError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import fold
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 
 _T = TypeVar("_T")
 

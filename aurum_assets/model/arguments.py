@@ -97,7 +97,7 @@ def named(given: str, names: Iterable[str], what: str, listed: str) -> str:
 
 
 def known_name(given: str, names: Iterable[str], what: str, listed: str) -> str:
-    """As ``named``, for callers from Python. Raises ``ConfigError``, ``TypeError`` for no text."""
+    """Resolve a name given in Python as ``named`` does. Raises ``ConfigError``, ``TypeError``."""
     text = of_type(given, str, f"the name of a {what}, for instance 'da_lmp'")
     try:
         return named(text, names, what, listed)
@@ -106,7 +106,7 @@ def known_name(given: str, names: Iterable[str], what: str, listed: str) -> str:
 
 
 def of_type(given: _T, kind: type[_T], example: str) -> _T:
-    """``given``. Raises ``TypeError`` where it is not of ``kind``, without showing it."""
+    """Return ``given``. Raises ``TypeError`` where it is not of ``kind``, without showing it."""
     if isinstance(given, kind):
         return given
     msg = f"expected {example}; this is of type {type(given).__name__}"

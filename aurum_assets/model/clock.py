@@ -32,7 +32,7 @@ class OperatingDay:
 
     @classmethod
     def parse(cls, text: str, zone: str) -> "OperatingDay":
-        """``2024-03-10`` or ``20240310``. Raises ``ValueError`` for anything else."""
+        """Parse ``2024-03-10`` or ``20240310``. Raises ``ValueError`` for anything else."""
         try:
             return cls(dt.date.fromisoformat(text), zone)
         except ValueError as error:

@@ -22,12 +22,9 @@ PUBLISHED_AT = Column(
 FETCHED_AT = Column(
     "fetched_at", UTC, "When the bytes that first gave this value were fetched.", "UTC"
 )
-RECORD_HASH = Column(
-    "record_hash", TEXT, "SHA-256 (first 128 bits, hex) over table, key and values."
-)
 RAW_SHA256 = Column("raw_sha256", TEXT, "SHA-256 of the archived bytes that first gave this value.")
 
-PROVENANCE = (SOURCE_TIMEZONE, FETCHED_AT, RECORD_HASH, RAW_SHA256)
+PROVENANCE = (SOURCE_TIMEZONE, FETCHED_AT, RAW_SHA256)
 
 FINALITY = Column("finality", TEXT, "How settled the value is: prelim, or final.")
 LOCATION_ID = Column("location_id", TEXT, "The operator's number of the priced location.")

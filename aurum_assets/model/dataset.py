@@ -1,7 +1,7 @@
 """Declarations of where data comes from: endpoint, feed, dataset, snapshot.
 
 Code declares what a parser depends on (``Dataset``, ``Dialect``); configuration what an operator
-tunes (``DatasetConfig``, ``SourceConfig``), read from ``config/*_ingest_datasets.json``.
+tunes (``DatasetConfig``, ``OperatorConfig``), read from ``config/*_ingest_datasets.json``.
 """
 
 import datetime as dt
@@ -18,9 +18,7 @@ import polars as pl
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.drift import Expected, ExpectedField, FieldConfig, types_of, with_magnitude
-from aurum_assets.model.operator import Limit as Limit  # noqa: PLC0414 - re-exported
-from aurum_assets.model.operator import Notes
-from aurum_assets.model.operator import Operator as Operator  # noqa: PLC0414 - re-exported
+from aurum_assets.model.operator import Limit, Notes, Operator
 from aurum_assets.model.table import Table
 
 FormatName = Literal["json", "xml", "csv"]
@@ -41,7 +39,7 @@ class Dialect:
     there and belongs to other datasets.
     ``parse`` turns the frame of raw records (columns named as the operator names them, nested ones
     with a dot) into the table's rows, one a record; with ``rows_of_a_record`` that many blocks of
-    them, one after the other. ``days`` gives the operating days that records or header speak of.
+    them, one after the other. ``days`` gives the operating days that records or header name.
     ``volatile`` fields differ at each poll even if nothing changed. ``quoted_numbers``: the feed
     may write its numbers as text. ``complete_by`` names the column whose instants a day must hold:
     where a file brings cases that look ahead, the intervals of a missing case are there all the
@@ -70,7 +68,7 @@ class Dialect:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """Where its records lie: dialects of one shape cannot be told apart by an answer."""
+        """The place of its records: an answer cannot distinguish dialects of one shape."""
         return self.path, self.blocks, self.column_names
 
 
@@ -102,11 +100,11 @@ class Dataset:
         return self.shares.archive_name if self.shares else self.folder or self.key
 
     def day(self, text: str) -> OperatingDay:
-        """``text`` (YYYY-MM-DD) as an operating day of this dataset's source."""
+        """``text`` (YYYY-MM-DD) as an operating day in the operator's zone."""
         return OperatingDay.parse(text, self.operator.zone)
 
     def dialect(self, name: str) -> Dialect:
-        """The dialect called ``name``. Raises ``KeyError`` where the dataset does not speak it."""
+        """The dialect called ``name``. Raises ``StopIteration`` where the dataset has none."""
         return next(d for d in self.dialects if d.name == name)
 
     def interval(self) -> dt.timedelta:
@@ -243,7 +241,7 @@ class DatasetConfig:
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def of(self, dataset: Dataset) -> "DatasetConfig":
-        """With the fields of the records of ``dataset``."""
+        """Complete it with the fields of the records of ``dataset``."""
         return replace(
             self,
             expected_fields={
@@ -322,7 +320,7 @@ class OperatorConfig:
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def of(self, operator: Operator) -> "OperatorConfig":
-        """With the address and the limits of ``operator`` where none are said."""
+        """Complete it with the address and the limits of ``operator``."""
         return replace(
             self,
             base_url=self.base_url or operator.base_url,
@@ -358,7 +356,7 @@ class Envelope:
 
     @property
     def order(self) -> tuple[dt.datetime, str]:
-        """Snapshots are folded in this order, never in that of their arrival."""
+        """The sort key of a day's snapshots: by fetch time and hash, never by arrival."""
         return (self.fetched_at, self.raw_sha256)
 
     @property

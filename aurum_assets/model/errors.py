@@ -20,7 +20,7 @@ AurumError
 |+ LakeBusy               other writers had the table all the time
 |- Overtaken              the table holds later values already: fold the day again
 |+ LakeUnreachable        nobody answers where the lake's catalog is
-|- Unexpected             a day failed in a way that nobody thought of: the log has the traceback
+|- Unexpected             a day failed by a bug or a library's error: the log has the traceback
 |- QueryRefused           what was asked of the tables is no question to them
 '- ConfigError            ours: names the file or variable, what it holds, what it should
    |+ HostUnknown         no DNS server knows the name of a host that we are to ask
@@ -46,7 +46,7 @@ class AurumError(Exception):
 
     @property
     def cause(self) -> str:
-        """What is wrong."""
+        """The message without its remedy."""
         return str(self).removesuffix(f": {self.remedy}") if self.remedy else str(self)
 
 
@@ -136,7 +136,7 @@ class LakeUnreachable(Transient):
 
 
 class StoreError(AurumError):
-    """The archive's store takes or gives nothing now."""
+    """The archive's store cannot be read or written."""
 
 
 class StoreUnavailable(StoreError, Transient):
@@ -154,7 +154,7 @@ class StoreRefused(StoreError, Refused):
 
 
 class Unexpected(AurumError):
-    """What stopped one day is an error of ours or of a library; other days are not held up.
+    """A bug of ours or an error of a library stopped one day; other days go on.
 
     The message names its type, the log has the traceback.
     """

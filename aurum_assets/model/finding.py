@@ -12,21 +12,22 @@ _TRANSIENT = (LakeBusy, LakeUnreachable, StoreUnavailable)
 
 @dataclass(frozen=True)
 class Finding:
-    """One resource. ``broken``: a run that uses it fails or degrades; ``unsure``: it may.
+    """The state of one resource.
 
+    ``broken``: a run that uses it fails or degrades; ``unsure``: it may.
     ``where`` holds no secret; ``skew``: by how many seconds its clock is ahead of this machine's.
     """
 
     part: str
     state: Condition
     where: str = ""
-    said: str = ""
+    result: str = ""
     remedy: str = ""
     milliseconds: int | None = None
     skew: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As ``aurum doctor --json`` prints it."""
+        """The fields that ``aurum doctor --json`` prints."""
         return {k: v for k, v in asdict(self).items() if k != "skew"}
 
 

@@ -68,10 +68,10 @@ def key_columns(table: Table) -> list[str]:
 def row_messages(
     dataset: Dataset, topic: str, environment: str, rows: pl.DataFrame
 ) -> Iterator[Message]:
-    """One message a row of ``dataset``'s table. Its key: the values of ``key_columns``, as JSON."""
+    """Make a message for each row of ``dataset``; its key is the ``key_columns`` as JSON."""
     head = _head(environment) | {"dataset": dataset.key}
     names = key_columns(dataset.table)
-    for row in rows.iter_rows(named=True):
+    for row in rows.with_columns(record_hash=dataset.table.record_hash()).iter_rows(named=True):
         key = _JSON.encode([row[n] for n in names]).decode()
         yield Message(topic, key, _JSON.encode(head | row), row["record_hash"])
 
@@ -132,7 +132,7 @@ def _head(environment: str) -> dict[str, Any]:
 
 
 def schemas(datasets: Iterable[Dataset], topics: Mapping[str, str]) -> dict[str, Schema]:
-    """The JSON Schema of every topic's values; ``topics`` by the dataset's key."""
+    """Build the JSON Schema of every topic's values; ``topics`` maps dataset keys to topics."""
     found = {topics[d.key]: row_schema(d, topics[d.key]) for d in datasets}
     return found | {SNAPSHOTS_TOPIC: _SNAPSHOT, ALERTS_TOPIC: _ALERT}
 
@@ -140,7 +140,7 @@ def schemas(datasets: Iterable[Dataset], topics: Mapping[str, str]) -> dict[str,
 def row_schema(dataset: Dataset, topic: str) -> Schema:
     """The schema of a row of ``dataset``: its table's columns, with their documentation."""
     columns = {c.name: _column(c) for c in dataset.table.columns}
-    fields = {"dataset": {"const": dataset.key}} | columns
+    fields = {"dataset": {"const": dataset.key}} | columns | {"record_hash": _HASH}
     return _object(topic, f"A row of {dataset.table.identifier}. {dataset.table.doc}", fields)
 
 

@@ -190,7 +190,7 @@ class Operator:
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """For each way to say who asks, the variables that it needs, as text."""
+        """The variables of each kind of auth, as text."""
         return tuple(" and ".join(way.variables) for way in self.auth)
 
     @property

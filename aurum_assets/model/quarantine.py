@@ -18,11 +18,10 @@ QUARANTINE = Table(
         Column("rules", TEXT, "Every rule that the record breaks, separated by commas."),
         Column("reason", TEXT, "The reason as a sentence, with the values."),
         c.FETCHED_AT,
-        c.RECORD_HASH,
         c.RAW_SHA256,
     ),
     key=("received_hash",),
-    hashed=("dataset",),  # the first reason for a record stays
+    values=("dataset",),  # the first reason for a record stays
     partition=("operating_day", "dataset"),
     stays_in_day=False,
     keeps_history=False,  # the first reason for a record stays

@@ -1,7 +1,7 @@
 """From bytes to rows: recognise the dialect, read strictly, fall to a careful way for the rest.
 
 The fast way takes a payload whose records have exactly the fields and types that the dialect
-declares, each with a value. Anything else (an added or vanished field, another type, a field said
+declares, each with a value. Anything else (an added or vanished field, another type, a field given
 twice) takes the careful way, record by record: what can be read goes on, what cannot is refused
 with its reason.
 Everything here is a pure function of the bytes. What a format looks like belongs to ``formats``.
@@ -58,8 +58,8 @@ class Refused:
 class Reading:
     """A decoded snapshot.
 
-    ``frame``: one row a readable record, in the table's words. ``positions``: the record number of
-    each row (``None``: row i is record i). ``records``: how many the payload held.
+    ``frame``: one row a readable record, in the table's columns. ``positions``: the record number
+    of each row (``None``: row i is record i). ``records``: how many the payload held.
     """
 
     dialect: Dialect
@@ -72,7 +72,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is read before the bytes are archived: dialect, days said, content hash.
+    """What is read before the bytes are archived: dialect, days named, content hash.
 
     ``partial``: why the answer is not all that was asked for; empty where it does not say so.
     """
@@ -92,8 +92,13 @@ def inspect_answer(dataset: Dataset, body: bytes, fmt: FormatName) -> Inspection
     body = body.removeprefix(BOM)
     tree = tree_of(body, fmt)
     document = document_of(dataset, tree)
-    records = [r for r in document.records if isinstance(r, dict)]
-    days = document.dialect.days(records, document.header)
+    days = [
+        day
+        for part in document.parts
+        for day in document.dialect.days(
+            [r for r in part.records if isinstance(r, dict)], part.header
+        )
+    ]
     content = content_hash(body, fmt, tree, document.dialect.volatile)
     ranked = tuple(day for day, _ in Counter(days).most_common())
     return Inspection(document.dialect, ranked, content, len(document.records), document.partial)
@@ -104,7 +109,7 @@ def read(
     snapshot: Snapshot,
     expected: Mapping[str, Expected] | None = None,
 ) -> Reading:
-    """Decode ``snapshot`` and parse it into the table's words.
+    """Decode ``snapshot`` and parse it into the table's columns.
 
     ``expected`` holds, by dialect, the fields that config expects; differences come back as drift.
     Raises ``MalformedPayload`` where the bytes have no shape that the dataset knows, or break a
@@ -246,7 +251,7 @@ def _observe(
         return record
     twice = getattr(record, "twice", ())
     if twice:
-        msg = f"field {twice[0]} is said twice in one record"
+        msg = f"field {twice[0]} appears twice in one record"
         raise ValueError(msg)
     kept = {}
     for name, value in record.items():

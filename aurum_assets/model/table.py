@@ -8,7 +8,7 @@ a catalog.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import polars as pl
 import polars_hash  # noqa: F401  registers the .chash namespace on expressions
@@ -94,8 +94,10 @@ BROKEN_SCHEMA: Mapping[str, "pl.DataType"] = {
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """``columns`` in stored order; ``key`` unique within ``partition``; ``hashed`` values.
+    """``columns`` in stored order; ``key`` unique within ``partition``; ``values`` of a key.
 
+    A row whose ``values`` differ from those of the stored row with its key replaces that row; all
+    other columns say where a row comes from. No column holds a hash: it would be most of a file.
     ``stays_in_day``: a row's interval must lie in the operating day of its snapshot.
     ``keeps_history``: a replaced value is kept in ``history``. ``added`` names the (nullable)
     columns that came after the table was first released: where such a column is null, a row has
@@ -107,7 +109,7 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
-    hashed: tuple[str, ...]
+    values: tuple[str, ...]
     rules: tuple[Rule, ...] = ()
     sort: tuple[str, ...] = ()
     partition: tuple[str, ...] = ("operating_day",)
@@ -125,7 +127,7 @@ class Table:
             name=f"{self.name}_history",
             columns=(*self.columns, SUPERSEDED_AT),
             key=(*self.key, "fetched_at", "raw_sha256"),
-            hashed=self.hashed,
+            values=self.values,
             sort=(*self.order, "fetched_at", "raw_sha256"),
             partition=self.partition,
             stays_in_day=False,
@@ -137,7 +139,7 @@ class Table:
 
     @property
     def identifier(self) -> str:
-        """``namespace.name``."""
+        """The name in the catalog: ``namespace.name``."""
         return f"{self.namespace}.{self.name}"
 
     @property
@@ -164,10 +166,10 @@ class Table:
 
         A value of an ``added`` column follows with its name; its null adds nothing.
         """
-        first = [n for n in (*self.key, *self.hashed) if n not in self.added]
+        first = [n for n in (*self.key, *self.values) if n not in self.added]
         texts = [pl.lit(self.name), *(self._canonical(name) for name in first)]
         text = pl.concat_str(texts, separator=_SEPARATOR)
-        for name in (n for n in self.hashed if n in self.added):
+        for name in (n for n in self.values if n in self.added):
             more = pl.concat_str(pl.lit(f"{_SEPARATOR}{name}="), self._canonical(name))
             text = pl.concat_str(
                 text, pl.when(pl.col(name).is_not_null()).then(more).otherwise(pl.lit(""))
@@ -192,7 +194,7 @@ class Table:
     ) -> Split:
         """Split ``frame`` into rows that may enter and rows that may not.
 
-        ``frame`` has every column but ``record_hash``; row numbers are positions. ``slack``: by how
+        ``frame`` has the table's columns; row numbers are positions. ``slack``: by how
         much a ``published_at`` may lie after the fetch, for clocks differ. Identical
         duplicates collapse, conflicting ones are all broken. Raises ``ContractBroken`` where a
         column is missing or has another type: that is a parser's error, not a row's.
@@ -206,16 +208,14 @@ class Table:
             numbered = frame.with_row_index(_POSITION).with_columns(__holds=holds)
             good = numbered.filter("__holds").drop("__holds")
             broken = _explain(numbered.filter(~pl.col("__holds")), rules)
-        good = good.with_columns(record_hash=self.record_hash())
         if good.select(pl.struct(self.key).is_duplicated().any()).item():
             good, conflicts = self._without_duplicates(good)
             broken = pl.concat([broken, conflicts])
         return Split(good.select(self.names), broken)
 
     def _typed(self, frame: pl.DataFrame) -> pl.DataFrame:
-        expected = {n: t for n, t in self.schema.items() if n != "record_hash"}
-        if dict(frame.schema) != expected:
-            wrong = {n: (t, frame.schema.get(n)) for n, t in expected.items()}
+        if dict(frame.schema) != self.schema:
+            wrong = {n: (t, frame.schema.get(n)) for n, t in self.schema.items()}
             wrong = {n: v for n, v in wrong.items() if v[0] != v[1]}
             for name, (want, found) in wrong.items():
                 if found is None or found != pl.Null:
@@ -231,7 +231,7 @@ class Table:
         return _all_rules(self, day, slack)
 
     def _rules_of_columns(self) -> list[Rule]:
-        required = [c.name for c in self.columns if not c.nullable and c.name != "record_hash"]
+        required = [c.name for c in self.columns if not c.nullable]
         rules = [
             Rule(f"{n}_is_present", pl.col(n).is_not_null(), self.key, "contract") for n in required
         ]
@@ -275,7 +275,7 @@ class Table:
     def _without_duplicates(self, good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         if _POSITION not in good.columns:
             good = good.with_row_index(_POSITION)
-        twins = pl.col("record_hash").n_unique().over(self.key) > 1
+        twins = pl.struct(self.values).n_unique().over(self.key) > 1
         conflicts = good.filter(twins)
         kept = good.filter(~twins).unique(self.key, keep="first", maintain_order=True)
         keys = pl.format(", ".join("{}" for _ in self.key), *self.key)
@@ -339,18 +339,41 @@ def fold(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
     next one was fetched. Returns (rows, history), each in its table's order.
     """
     ordered = frame.sort(table.order)
-    again = pl.all_horizontal(pl.col(k).eq_missing(pl.col(k).shift(1)) for k in table.key)
-    if len(frame) < 2 or not ordered.select(again.slice(1).any()).item():  # noqa: PLR2004  a pair
+    if len(frame) < 2 or not ordered.select(_again(table.key).slice(1).any()).item():  # noqa: PLR2004  a pair
         return ordered, table.history.empty()
-    by_fetch = frame.sort("fetched_at", "raw_sha256", maintain_order=True)
-    begins = pl.col("record_hash") != pl.col("record_hash").shift(1).over(table.key)
-    runs = by_fetch.filter(begins.fill_null(value=True)).with_columns(
-        pl.col("fetched_at").shift(-1).over(table.key).alias(SUPERSEDED_AT.name)
+    by_fetch = frame.sort(*table.key, "fetched_at", "raw_sha256", maintain_order=True)
+    runs = by_fetch.filter(~_again((*table.key, *table.values))).with_columns(
+        pl.when(_again(table.key).shift(-1, fill_value=False))
+        .then(pl.col("fetched_at").shift(-1))
+        .alias(SUPERSEDED_AT.name)
     )
     is_current = pl.col(SUPERSEDED_AT.name).is_null()
     current = runs.filter(is_current).select(table.names).sort(table.order)
     before = runs.filter(~is_current).select(table.history.names)
     return current, before.sort(table.history.order)
+
+
+def _again(names: Sequence[str]) -> pl.Expr:
+    """Whether a row has in all of ``names`` what the row before it has; false for the first."""
+    same = pl.all_horizontal(pl.col(n).eq_missing(pl.col(n).shift(1)) for n in names)
+    return same & (pl.int_range(pl.len()) > 0)
+
+
+def compared(table: Table, frame: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """How each row of ``frame`` stands to the rows ``stored``: ``is_new``, ``is_changed``.
+
+    ``stored`` has the key and the values; its other columns come along, named ``stored_…`` and
+    null for a new row. Where it has a key twice, as a damaged table may, any of the rows counts.
+    """
+    held = stored.rename({n: f"stored_{n}" for n in stored.columns if n not in table.key})
+    asked = frame.select(*table.key, *table.values)
+    join = partial(asked.join, on=table.key, how="left", maintain_order="left")
+    beside = join(held.with_columns(stored=True))
+    if len(beside) > len(frame):
+        beside = join(held.unique(table.key).with_columns(stored=True))
+    differs = (pl.col(n).ne_missing(pl.col(f"stored_{n}")) for n in table.values)
+    known = pl.col("stored").is_not_null()
+    return beside.with_columns(is_new=~known, is_changed=known & pl.any_horizontal(differs))
 
 
 def as_of(table: Table, rows: pl.LazyFrame, instant: dt.datetime) -> pl.LazyFrame:

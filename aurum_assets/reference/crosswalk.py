@@ -90,7 +90,7 @@ def conformed(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 
     These rows are derived from accepted rows: one that does not fit is a bug of ours.
     """
-    fitted = table.conform(frame.select(n for n in table.names if n != "record_hash"))
+    fitted = table.conform(frame.select(table.names))
     if len(fitted.broken):
         msg = f"{table.identifier}: {len(fitted.broken)} rows do not fit: "
         raise ContractBroken(msg + fitted.broken["reason"][0])

@@ -31,7 +31,7 @@ def reads(table: Table) -> tuple[str, ...]:
 
 
 def see(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per generator and name: the last fuel, the greatest output."""
+    """Reduce rows to one per generator and name: the last fuel, the greatest output."""
     if "resource_id" in rows.columns:
         return rows.group_by("resource_id", "resource_name").agg(
             pl.col("fuel").sort_by("interval_start", "fuel").last(),
@@ -48,7 +48,7 @@ def see(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def roster(sightings: pl.DataFrame, reviewed: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``reference.generators``, without their hash, from all ``sightings``."""
+    """The rows of ``reference.generators`` from all ``sightings``."""
     ids = GENERATORS.ids
     newest = history(GENERATORS, sightings).unique(ids, keep="last", maintain_order=True)
     seen = sightings.group_by(ids).agg(pl.col("capacity_seen").max())
@@ -77,10 +77,9 @@ GENERATORS = Reference(
             c.FIRST_SEEN,
             c.LAST_SEEN,
             c.DATASETS_SEEN,
-            c.RECORD_HASH,
         ),
         key=("source", "resource_id"),
-        hashed=(
+        values=(
             "resource_name",
             "canonical_name",
             "names",
@@ -108,11 +107,10 @@ GENERATORS = Reference(
             c.CAPACITY_SEEN,
             c.SEEN_IN,
             c.FETCHED_AT,
-            c.RECORD_HASH,
             c.RAW_SHA256,
         ),
         key=("source", "resource_id", "resource_name", "dataset"),
-        hashed=("fuel", "capacity_seen"),
+        values=("fuel", "capacity_seen"),
         stays_in_day=False,
         keeps_history=False,
         doc="Which dataset named which generator on which operating day, its fuel and output.",

@@ -55,7 +55,7 @@ def reads(table: Table) -> tuple[str, ...]:
 
 
 def see(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per location and name; of two types on a day, the first in the alphabet."""
+    """Reduce rows to one per location and name; of two types, the first in the alphabet."""
     number = _number(rows.columns)
     known = {
         name: expression
@@ -74,7 +74,7 @@ def see(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def crosswalk(sightings: pl.DataFrame, reviewed: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``reference.iso_nodes``, without their hash, from all ``sightings``."""
+    """The rows of ``reference.iso_nodes`` from all ``sightings``."""
     ids = ISO_NODES.ids
     reviewed = reviewed.with_columns(location_type=_typed_type())
     described = reviewed_over(ISO_NODES, history(ISO_NODES, sightings), sightings, reviewed)
@@ -123,10 +123,9 @@ ISO_NODES = Reference(
             c.FIRST_SEEN,
             c.LAST_SEEN,
             c.DATASETS_SEEN,
-            c.RECORD_HASH,
         ),
         key=("source", "location_id", "valid_from"),
-        hashed=(
+        values=(
             "location_name",
             "canonical_name",
             "names",
@@ -156,11 +155,10 @@ ISO_NODES = Reference(
             c.NETWORK_NODE_TYPE,
             c.SEEN_IN,
             c.FETCHED_AT,
-            c.RECORD_HASH,
             c.RAW_SHA256,
         ),
         key=("source", "location_id", "location_name", "dataset"),
-        hashed=_ATTRIBUTES,
+        values=_ATTRIBUTES,
         stays_in_day=False,
         keeps_history=False,
         doc="Which dataset named which location on which operating day, and what it said of it.",

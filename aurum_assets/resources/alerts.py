@@ -111,7 +111,7 @@ class Alert:
     schema_version: int = 1
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is printed and sent."""
+        """The fields that are printed and sent."""
         return asdict(self)
 
 
@@ -145,7 +145,7 @@ class Alerts:
 
     @property
     def webhook(self) -> str:
-        """The address that is told; empty where there is none. A secret."""
+        """The webhook's address; empty where there is none. A secret."""
         return self._webhook
 
     @property

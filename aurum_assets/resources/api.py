@@ -1,8 +1,8 @@
 """Asking a market operator: limit, retry, breaker, fallback, and the errors that come out of it.
 
-Here belongs what an HTTP answer means for us. One request is ``wire``'s, waiting for a turn
-``limits``', the breaker's and the endpoints' memory ``breaker``'s and ``fallback``'s. What the
-bytes say is none of this room's business, beyond whether they are all there.
+This module decides what an HTTP answer means. ``wire`` makes one request, ``limits`` waits for a
+slot, ``breaker`` and ``fallback`` remember failures. Of the bytes it checks only that they are
+complete.
 
 The retry loop is our own, not stamina's (26.1): stamina sleeps with ``time.sleep`` and cannot be
 given another, and its jitter is added to the backoff, where full jitter draws from zero. A pause
@@ -18,13 +18,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Self
 
 import httpx
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Endpoint, Feed, FormatName, Operator, OperatorConfig
+from aurum_assets.model.dataset import Endpoint, Feed, FormatName, OperatorConfig
 from aurum_assets.model.errors import (
     ConfigError,
     HostUnknown,
@@ -33,10 +32,11 @@ from aurum_assets.model.errors import (
     SourceUnavailable,
 )
 from aurum_assets.model.formats import FORMATS
+from aurum_assets.model.operator import Operator
 from aurum_assets.model.shown import Plain, Shown
 from aurum_assets.resources import hosts
 from aurum_assets.resources.breaker import Breaker
-from aurum_assets.resources.credentials import Credentials as Credentials  # noqa: PLC0414 - re-exported
+from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.fallback import Ask, EndpointMemory
 from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, retry_after
 from aurum_assets.resources.logs import get_logger
@@ -94,7 +94,7 @@ class Answer(Shown):
 
 
 def utc_now() -> dt.datetime:
-    """The present, UTC."""
+    """The current instant, UTC."""
     return dt.datetime.now(dt.UTC)
 
 
@@ -104,9 +104,9 @@ def full_jitter(ceiling: float) -> float:
 
 
 class ApiClient:
-    """Asks one source, by all of its rules. Safe for use by several threads.
+    """Asks one operator, by all of its rules. Safe for use by several threads.
 
-    The shared ``state`` and ``limiter`` make all processes that use them one client. ``tell`` is
+    The shared ``state`` and ``limiter`` make all processes that use them one client. ``report`` is
     called every second of a wait of more than ``REPORT_SECONDS`` with reason and seconds left.
     """
 
@@ -122,7 +122,7 @@ class ApiClient:
         clock: Callable[[], dt.datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float], float] = full_jitter,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._base = checked_base(config.name, config.base_url)
         self._config = config
@@ -132,7 +132,7 @@ class ApiClient:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
-        self._tell = tell
+        self._report = report
         self._breaker = Breaker(config, operator, state, clock)
         self._memory = EndpointMemory(state)
         bounds = Bounds(
@@ -150,12 +150,7 @@ class ApiClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -246,9 +241,9 @@ class ApiClient:
         return Failure(error, elsewhere=last.elsewhere and not run.probing)
 
     def _rest(self, seconds: float, what: str, more: str) -> None:
-        """Wait ``seconds`` until ``what``, and tell of it where that is long."""
+        """Wait ``seconds`` until ``what``, and report it where that is long."""
         while seconds > REPORT_SECONDS:
-            self._tell(f"{what} in {math.ceil(seconds)} s {more}")
+            self._report(f"{what} in {math.ceil(seconds)} s {more}")
             self._sleep(1.0)
             seconds -= 1.0
         self._sleep(seconds)
@@ -257,7 +252,7 @@ class ApiClient:
         url = self._url(run.ask, endpoint)
         try:
             reply = self._wire.get(
-                url, FORMATS[endpoint.format].media_type, lambda: self._turn(run, endpoint)
+                url, FORMATS[endpoint.format].media_type, lambda: self._slot(run, endpoint)
             )
         except NameUnknown:
             host = httpx.URL(self._base).host
@@ -281,8 +276,8 @@ class ApiClient:
     def _taken(self, run: "Run", endpoint: Endpoint, url: str, reply: Reply) -> "Answer | Again":
         if not FORMATS[endpoint.format].is_whole(reply.body):
             end = reply.body.rstrip()[-1:]
-            said = f"ends in {end!r}" if end else "is empty"
-            reason = f"its body was cut short or is no {endpoint.format.upper()} (it {said})"
+            seen = f"ends in {end!r}" if end else "is empty"
+            reason = f"its body was cut short or is no {endpoint.format.upper()} (it {seen})"
             return Again(reason, body=reply.body)
         return Answer(
             body=reply.body,
@@ -335,23 +330,23 @@ class ApiClient:
         return errors[0]
 
     @contextmanager
-    def _turn(self, run: "Run", endpoint: Endpoint) -> Iterator[None]:
-        """Wait for a slot, and give it back its true time once the request has arrived."""
-        told = False
+    def _slot(self, run: "Run", endpoint: Endpoint) -> Iterator[None]:
+        """Wait for a slot, and set it to the request's true time afterwards."""
+        reported = False
 
         def waiting(seconds: float, why: str) -> None:
-            nonlocal told
+            nonlocal reported
             if run.probing:
                 self._breaker.keep()
-            told = told or seconds > REPORT_SECONDS
-            if told:
-                self._tell(f"{why}: next request in {math.ceil(seconds)} s")
+            reported = reported or seconds > REPORT_SECONDS
+            if reported:
+                self._report(f"{why}: next request in {math.ceil(seconds)} s")
 
         self._sleep(0)  # raises where nobody waits any more
         patience = 2 * self._config.connect_seconds
         slot = self._limiter.take(endpoint.name, patience=patience, waiting=waiting)
-        if told:
-            self._tell(f"asking {endpoint.name}")
+        if reported:
+            self._report(f"asking {endpoint.name}")
         try:
             yield
         finally:
@@ -390,7 +385,7 @@ class ApiClient:
 
 @dataclass
 class Run:
-    """One fetch on its way."""
+    """A fetch in progress."""
 
     ask: Ask
     probing: bool
@@ -408,7 +403,7 @@ class Again:
     retry_after: float | None = None
 
     def pause_seconds(self, attempt: int) -> float:
-        """How long all processes should leave the source alone after this."""
+        """How long all processes should leave the operator alone after this."""
         if self.retry_after is not None:
             return self.retry_after
         return FIRST_PAUSE * 2.0 ** (attempt - 1) if self.throttled else 0.0
@@ -423,7 +418,7 @@ class Failure:
 
 
 def _refusing(failures: dict[Endpoint, Failure]) -> list[Endpoint]:
-    """The endpoints that said 403 or 404."""
+    """The endpoints that answered 403 or 404."""
     return [
         endpoint
         for endpoint, failure in failures.items()

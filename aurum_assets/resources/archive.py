@@ -39,7 +39,7 @@ _READS = 3  # a store may hand out damaged bytes once; a damaged object stays da
 
 @dataclass(frozen=True)
 class Stored:
-    """Where an object is stored. ``created`` is False where it existed already."""
+    """The place of a stored object. ``created`` is False where it existed already."""
 
     path: str
     etag: str
@@ -79,16 +79,16 @@ class Store(Protocol):
 
     @property
     def uri(self) -> str:
-        """Where the store is, without credentials."""
+        """The address of the store, without credentials."""
 
     def put(self, key: str, body: bytes, metadata: bytes = b"") -> Stored:
         """Put ``body`` if ``key`` does not exist; atomic, body and metadata together."""
 
     def get(self, key: str) -> tuple[bytes, bytes]:
-        """Body and metadata. Raises ``FileNotFoundError`` where there is no such object."""
+        """Read body and metadata of an object. Raises ``FileNotFoundError``."""
 
     def metadata(self, key: str) -> bytes:
-        """The metadata alone. Raises ``FileNotFoundError`` where there is no such object."""
+        """Read the metadata of an object. Raises ``FileNotFoundError``."""
 
     def below(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Key and bytes of every object whose key begins with the folder ``prefix``."""
@@ -170,7 +170,7 @@ class Archive:
 
     @property
     def uri(self) -> str:
-        """Where the archive is."""
+        """The address of the archive, without credentials."""
         return self.store.uri
 
     def check(self, seconds: float) -> Finding:
@@ -227,7 +227,7 @@ class Archive:
         return _decoded(metadata, Envelope, f"{self.uri}/{path}")
 
     def snapshot(self, folder: str, day: str, identifier: str) -> Snapshot:
-        """A snapshot, whole.
+        """Read a snapshot, and check its bytes and envelope.
 
         Raises ``MalformedPayload`` where the object cannot be unpacked, or does not hold the bytes
         or the envelope that were archived.

@@ -8,8 +8,9 @@ import datetime as dt
 import uuid
 from collections.abc import Callable
 
-from aurum_assets.model.dataset import Operator, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
 from aurum_assets.model.errors import SourceUnavailable
+from aurum_assets.model.operator import Operator
 from aurum_assets.resources.state import State
 
 MEMORY_SECONDS = 3600.0

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import Dataset, DatasetConfig, Operator
+from aurum_assets.model.dataset import Dataset, DatasetConfig
+from aurum_assets.model.operator import Operator
 from aurum_assets.resources.alerts import Alerts
 from aurum_assets.resources.archive import Archive, ArchiveSettings
 from aurum_assets.resources.configuration import Configuration
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def wall_clock() -> dt.datetime:
-    """This instant, UTC."""
+    """The current instant, UTC."""
     return dt.datetime.now(dt.UTC)
 
 
@@ -126,7 +127,7 @@ class Resources:
         return {n: api.credentials for n, api in self.apis.items() if api.credentials is not None}
 
     def now(self) -> dt.datetime:
-        """This instant, UTC."""
+        """The current instant, UTC."""
         return self.clock()
 
     def config(self, dataset: Dataset) -> DatasetConfig:
@@ -139,11 +140,12 @@ class Resources:
         *,
         single_attempt: bool = False,
         memory: State | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> "ApiClient":
         """A client of the operator, see ``OperatorApi``.
 
-        With a ``memory`` of its own the home takes on nobody's data; else ``refuse_to_mix``.
+        With a ``memory`` of its own it does not mark the home as real or simulated; else
+        ``refuse_to_mix`` does.
         """
         api = self.apis[operator.name]
         if memory is None:
@@ -154,7 +156,7 @@ class Resources:
             sleep=self.sleep,
             single_attempt=single_attempt,
             memory=memory,
-            tell=tell,
+            report=report,
         )
 
     def known_of(self, operator: Operator) -> State:
@@ -168,14 +170,14 @@ class Resources:
         return replace(self, home=shared.home, shared=shared, apis=apis)
 
     def anew(self) -> "Resources":
-        """The same with a lake as another process would open it."""
+        """Copy it with a lake as another process would open it."""
         return replace(self, lake=self.lake.anew())
 
 
 def identity_of(home: Home, archive: Archive) -> str:
-    """Whose words on archive and tables these are: those of an S3 archive, else of this home.
+    """The key namespace for archive and tables: that of an S3 archive, else that of this home.
 
-    Homes with archives of their own must not read each other's words: what the one has stored, the
+    Homes with archives of their own must not read each other's keys: what the one has stored, the
     other has not.
     """
     return archive.settings.identity or home.identity
@@ -197,7 +199,7 @@ def alerts_of(
     webhook: str,
     events: Events,
 ) -> Alerts:
-    """The alerts of a home, told to a webhook and to Kafka where these are configured."""
+    """The alerts of a home, sent to a webhook and to Kafka where these are configured."""
     return Alerts(
         home.root / "alerts.sqlite",
         environment,

@@ -72,6 +72,6 @@ def _unwrap(part: Any) -> None:  # noqa: ANN401  whatever JSON holds
 
 
 def write(folder: Path) -> None:
-    """Write it into ``folder``."""
+    """Write the JSON Schema of the dataset files into ``folder``."""
     text = msgspec.json.format(msgspec.json.encode(schema()), indent=2)
     (folder / FILE).write_bytes(text + b"\n")

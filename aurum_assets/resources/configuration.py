@@ -25,9 +25,10 @@ from aurum_assets.model.dataset import (
 )
 from aurum_assets.model.drift import ExpectedField, field_of
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.logs import get_logger
 
-# Keys of a dataset: retention_days never said what is retained; types are the code's.
+# Keys of a dataset: retention_days never meant retention; types are the code's.
 _RENAMED = {"retention_days": "repair_days", "expected_fields": "fields"}
 _LONGEST_SLACK = 1440  # minutes: clocks that differ by a day are no clocks
 log = get_logger(__name__)
@@ -35,7 +36,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class IngestConfig:
-    """One ``*_ingest_datasets.json``: a source and its datasets."""
+    """One ``*_ingest_datasets.json``: an operator and its datasets."""
 
     operator: OperatorConfig
     datasets: tuple[DatasetConfig, ...]
@@ -45,8 +46,27 @@ class IngestConfig:
 def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
     """Read every ``*_ingest_datasets.json`` of ``folder``.
 
-    Raises ``ConfigError`` naming file, dataset, key, what was found and what was expected.
+    A dataset without an entry there (a folder that is kept is older than the code) has that of the
+    project; one warning names all of them. Raises ``ConfigError`` naming file, dataset, key, what
+    was found and what was expected.
     """
+    found = _read_folder(folder, datasets)
+    missing = [d.key for d in datasets if d.key not in found.datasets]
+    if not missing:
+        return found
+    usual = _read_folder(PROJECT / "config", datasets)
+    names = ", ".join(missing)
+    if not usual.datasets.keys() >= set(missing):
+        msg = f"{folder}: no entry for {names}; every dataset of the code needs one"
+        raise ConfigError(msg)
+    theirs = f"those of {PROJECT / 'config'} hold; copy them to tune them, or to disable them"
+    log.warning("%s: no entry for %s: %s", folder, names, theirs)
+    entries = {key: usual.datasets[key] for key in missing}
+    return Configuration({**usual.operators, **found.operators}, {**found.datasets, **entries})
+
+
+def _read_folder(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
+    """What the files of ``folder`` hold."""
     files = sorted(folder.glob("*_ingest_datasets.json"))
     if not files:
         msg = f"{folder}: no *_ingest_datasets.json here; set AURUM_CONFIG to the config folder"
@@ -68,11 +88,6 @@ def load_config(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration":
             if config.key in configs:
                 raise _wrong(file, config.key, "key", "one entry", "it is there twice")
             configs[config.key] = _checked_against_code(file, config, known)
-    missing = sorted(set(known) - set(configs))
-    if missing:
-        names = ", ".join(f.name for f in files)
-        msg = f"{names}: no entry for dataset {missing[0]}; every dataset of the code needs one"
-        raise ConfigError(msg)
     return Configuration(operators, configs)
 
 
@@ -132,8 +147,8 @@ def _current(file: Path) -> bytes:
                 named = (_by_format(file, entry, e, formats) for e in feed["endpoints"])
                 feed["endpoints"] = [endpoint for some in named for endpoint in some]
     for old, new in renamed.items():
-        said = "a key has another name now; the old one is read by this version for the last time"
-        log.warning(said, file=file.name, old=old, new=new)
+        why = "a key has another name now; the old one is read by this version for the last time"
+        log.warning(why, file=file.name, old=old, new=new)
     return msgspec.json.encode(raw)
 
 
@@ -154,12 +169,12 @@ def _with_new_names(file: Path, entry: dict[str, Any]) -> dict[str, str]:
     return renamed
 
 
-def _without_types(said: Any) -> Any:  # noqa: ANN401  whatever JSON holds
+def _without_types(value: Any) -> Any:  # noqa: ANN401  whatever JSON holds
     """``expected_fields`` of the last version, by dialect and with types, as ``fields``."""
     found: dict[str, Any] = {}
-    for fields in said.values() if isinstance(said, dict) else [said]:
+    for fields in value.values() if isinstance(value, dict) else [value]:
         if not isinstance(fields, dict):
-            return said  # refused later, with its place
+            return value  # refused later, with its place
         for name, one in fields.items():
             if isinstance(one, dict):
                 found[name] = {k: v for k, v in one.items() if k != "type"}
@@ -265,7 +280,7 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
         return
     key, path = f"feeds.{feed.name}.probe", feed.probe.path
     if dataset.operator.newest_in is None or feed.asks == "now":
-        expected = "none: its source has nothing to probe, or the feed asks for no day"
+        expected = "none: its operator has nothing to probe, or the feed asks for no day"
         raise _wrong(file, dataset.key, key, expected, repr(path))
     if not path.startswith("/") or "{" in path:
         expected = "a path that starts with / and holds no placeholder"
@@ -294,9 +309,9 @@ def _check_times(file: Path, dataset: str, feed: Feed) -> None:
 
 def _check_expectations(file: Path, config: DatasetConfig) -> None:
     for fields in config.expected_fields.values():
-        for name, said in fields.items():
-            if expected := _wrong_field(field_of(said), config):
-                raise _wrong(file, config.key, f"fields.{name}", expected, said)
+        for name, value in fields.items():
+            if expected := _wrong_field(field_of(value), config):
+                raise _wrong(file, config.key, f"fields.{name}", expected, value)
     if config.price_bounds is not None and config.price_bounds[0] >= config.price_bounds[1]:
         raise _wrong(file, config.key, "price_bounds", "floor below cap", config.price_bounds)
     for name in ("price_tolerance", "volume_tolerance", "case_gap_seconds"):

@@ -32,7 +32,7 @@ class Credentials:
 
     @classmethod
     def of(cls, operator: Operator, *values: str | SecretStr) -> Self:
-        """Those whose variables hold ``values``, in order; what is empty or left out is not set."""
+        """Make credentials of ``values``, one a variable in order; empty ones are left out."""
         held = [v if isinstance(v, SecretStr) else SecretStr(v) for v in values]
         named = zip(operator.variables, held, strict=False)
         return cls(operator, {name: value for name, value in named if value.get_secret_value()})

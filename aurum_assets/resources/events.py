@@ -4,7 +4,7 @@ Collection never waits in vain for Kafka: a delivery is given up after ``PATIENC
 an acknowledgement (``DOWN`` where all brokers refuse the connection), and goes on as long as there
 are any: brokers acknowledge up to a megabyte at once, so that slow ones take 10 s a megabyte at
 the very worst. What was not acknowledged stays in the outbox. What does not belong here: what is
-told, and when.
+sent, and when.
 """
 
 import itertools
@@ -43,7 +43,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Brokers:
-    """Where Kafka is, and the credentials for it. The password is in no text of this."""
+    """The address of Kafka, and the credentials for it. The password is in no text of this."""
 
     servers: str = ""
     username: str = ""
@@ -91,12 +91,12 @@ class Events:
 
     @property
     def brokers(self) -> Brokers:
-        """Who is told."""
+        """The brokers that receive the messages."""
         return self._brokers
 
     @property
     def configured(self) -> bool:
-        """Whether anybody is told anything."""
+        """Whether any brokers are configured."""
         return bool(self._brokers.servers)
 
     def publish(self, topic: str, key: str, document: Mapping[str, Any]) -> None:
@@ -142,12 +142,12 @@ class Events:
             return Finding("kafka", "broken", where, f"cannot be used ({stop})", _LOOK)
         took = round((time.monotonic() - began) * 1000)
         missing = sorted(set(topics) - held)
-        said = f"{brokers} brokers, {len(topics) - len(missing)} of our topics"
+        result = f"{brokers} brokers, {len(topics) - len(missing)} of our topics"
         if missing:
-            said += f", {len(missing)} missing"
+            result += f", {len(missing)} missing"
             remedy = f"make topics as {missing[0]}, unless the brokers make them"
-            return Finding("kafka", "unsure", where, said, remedy, took)
-        return Finding("kafka", "ok", where, said, "", took)
+            return Finding("kafka", "unsure", where, result, remedy, took)
+        return Finding("kafka", "ok", where, result, "", took)
 
     @cached_property
     def _client(self) -> "_Client":
@@ -166,10 +166,10 @@ class _Client:
 
         self._patience = patience
         self._refusal = KafkaException
-        self._news = _News(brokers.password)
-        settings = _settings(brokers, patience) | {"error_cb": self._news.error}
+        self._connection = _Connection(brokers.password)
+        settings = _settings(brokers, patience) | {"error_cb": self._connection.error}
         try:
-            self._producer = Producer(settings, logger=self._news)
+            self._producer = Producer(settings, logger=self._connection)
         except KafkaException as error:
             remedy = "look at AURUM_KAFKA_BROKERS, AURUM_KAFKA_PROTOCOL and AURUM_KAFKA_MECHANISM"
             msg = f"Kafka's client refuses its settings ({_name(error.args)})"
@@ -177,19 +177,19 @@ class _Client:
 
     def topics(self, seconds: float) -> tuple[int, set[str]]:
         """How many brokers there are, and their topics. Raises ``_Stop`` as ``deliver`` does."""
-        watch = _Watch(self._news, seconds)
+        watch = _Watch(self._connection, seconds)
         while True:
             try:
                 held = self._producer.list_topics(timeout=min(seconds / 2, DOWN))
             except self._refusal:
-                self._producer.poll(0)  # tells ``_News`` why
+                self._producer.poll(0)  # calls ``_Connection.error``
                 watch.look()
             else:
                 return len(held.brokers), set(held.topics)
 
     def deliver(self, parcels: Iterable[tuple[int, Iterable[Message]]]) -> Delivery:
         """See ``Events``."""
-        found, watch = Delivery(), _Watch(self._news, self._patience)
+        found, watch = Delivery(), _Watch(self._connection, self._patience)
         whole = []
         try:
             for number, messages in parcels:
@@ -221,7 +221,7 @@ class _Client:
                     key=message.key,
                     value=message.value,
                     headers=headers,
-                    on_delivery=parcel.heard,
+                    on_delivery=parcel.acknowledged,
                 )
             except BufferError:
                 self._producer.poll(0.1)
@@ -266,8 +266,8 @@ def _settings(brokers: Brokers, seconds: float) -> dict[str, Any]:
     return settings
 
 
-class _News:
-    """What the library finds out beside the fate of a message; it is also where it logs.
+class _Connection:
+    """The state of the connection to the brokers, as the library reports and logs it.
 
     ``down``: no broker can be reached at the moment. ``fatal``: no message will ever be taken.
     """
@@ -279,7 +279,7 @@ class _News:
         self._unresolved = ""
 
     def error(self, error: "KafkaError") -> None:
-        """As ``error_cb`` is called."""
+        """Note an error, as the library's ``error_cb``."""
         from confluent_kafka import KafkaError
 
         refused = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  how the library names its own errors
@@ -291,8 +291,8 @@ class _News:
             self.down = self.clean(error.str()) + self._unresolved
 
     def log(self, _level: int, text: str, *values: object) -> None:
-        """As ``logging.Logger.log`` is called; into our own log."""
-        log.debug("librdkafka", said=self.clean(text % values if values else text))
+        """Write a line of the library into our log."""
+        log.debug("librdkafka", line=self.clean(text % values if values else text))
 
     def clean(self, text: str) -> str:
         """``text`` without the password."""
@@ -302,24 +302,24 @@ class _News:
 class _Watch:
     """Since when nothing was acknowledged. What is being acknowledged, however slowly, goes on."""
 
-    def __init__(self, news: _News, patience: float) -> None:
+    def __init__(self, connection: _Connection, patience: float) -> None:
         self._patience = patience
-        self.news = news
-        self.news.down = ""
+        self.connection = connection
+        self.connection.down = ""
         self.sent = itertools.count(1)
         self._last = time.monotonic()
 
     def acknowledged(self) -> None:
         self._last = time.monotonic()
-        self.news.down = ""
+        self.connection.down = ""
 
     def look(self) -> None:
         """Raises ``_Stop`` where it is no use to wait any longer."""
         silent = time.monotonic() - self._last
-        if self.news.fatal:
-            raise _Stop(self.news.fatal)
-        if self.news.down and silent > DOWN:
-            raise _Stop(self.news.down)
+        if self.connection.fatal:
+            raise _Stop(self.connection.fatal)
+        if self.connection.down and silent > DOWN:
+            raise _Stop(self.connection.down)
         if silent > self._patience:
             msg = f"no broker acknowledged anything for {self._patience:g} s"
             raise _Stop(msg)
@@ -334,7 +334,7 @@ class _Parcel:
     watch: _Watch
     left: int = 0
 
-    def heard(self, error: "KafkaError | None", message: "KafkaMessage") -> None:
+    def acknowledged(self, error: "KafkaError | None", message: "KafkaMessage") -> None:
         """A message was acknowledged, or given up by the library. As ``on_delivery`` is called."""
         if error is None:
             self.left -= 1
@@ -347,19 +347,19 @@ class _Parcel:
         """A message was not taken: for what it is, for its topic, or with all that would follow."""
         if error.fatal() or error.code() in _passing():
             reason = f"a message was not taken ({error.name()})"
-            self.watch.news.fatal = self.watch.news.fatal or reason
+            self.watch.connection.fatal = self.watch.connection.fatal or reason
         elif error.code() == error.MSG_SIZE_TOO_LARGE:
             reason = f"message {key} is too large for {topic} ({error.name()})"
             self.found.refused[self.number] = reason
             remedy = f"it waits in the outbox: raise max.message.bytes of {topic}"
-            log.error("a message is not told", reason=reason, remedy=remedy)
+            log.error("a message is not sent", reason=reason, remedy=remedy)
         else:
             self.found.refused[self.number] = f"{topic} refuses messages ({error.name()})"
             self.found.topics.add(topic)
 
 
-def _name(words: tuple[Any, ...]) -> str:
-    return str(words[0].name()) if words and hasattr(words[0], "name") else "no reason given"
+def _name(causes: tuple[Any, ...]) -> str:
+    return str(causes[0].name()) if causes and hasattr(causes[0], "name") else "no reason given"
 
 
 @cache

@@ -1,8 +1,9 @@
-"""Add new columns to tables that an earlier version made.
+"""Bring tables that an earlier version made to the columns of today.
 
 Iceberg identifies columns by number, so that older files give nulls for a new column, and nothing
 is rewritten. A writer adds missing columns before it writes; a reader changes nothing and gives
-nulls for them. Only nullable columns can be added.
+nulls for them. Only nullable columns can be added. A column that is no longer stored is dropped
+from the schema in the same commit: older files keep its bytes, and nobody reads them.
 
 Several writers may find the same column missing at once: each commit asserts the schema that it was
 computed from, so one succeeds and the others fail as lost commits; their retry finds the column.
@@ -26,13 +27,17 @@ def missing(found: "IcebergTable", table: Table) -> list[Column]:
     return [column for column in table.columns if column.name not in there]
 
 
+RETIRED = frozenset({"record_hash"})  # derived from the values where a message needs it
+
+
 def evolved(found: "IcebergTable", table: Table, wanted: "Schema") -> "IcebergTable":
-    """``found`` with every column of ``table``, as in ``wanted``; may commit.
+    """``found`` with every column of ``table``, as in ``wanted``, and no retired; may commit.
 
     Raises ``ContractBroken`` where a missing column is not nullable, and what a lost commit raises.
     """
     columns = missing(found, table)
-    if not columns:
+    retired = RETIRED & set(found.schema().column_names) - set(table.names)
+    if not columns and not retired:
         return found
     for column in columns:
         if not column.nullable:
@@ -42,6 +47,8 @@ def evolved(found: "IcebergTable", table: Table, wanted: "Schema") -> "IcebergTa
             )
             raise ContractBroken(msg)
     with found.update_schema() as update:
+        for name in retired:
+            update.delete_column(name)
         for column in columns:
             field = wanted.find_field(column.name)
             update.add_column(column.name, field.field_type, doc=field.doc)

@@ -41,17 +41,17 @@ class Ask:
 class EndpointMemory:
     """Remembers refusals (403, 404) for a day, and which endpoint answered instead of another.
 
-    If every endpoint refuses a certain day, then that day is missing, not the endpoints: this is
-    remembered for the day alone; other days are asked for as before.
+    If every endpoint refuses a certain day, the day is missing, not the endpoints: the refusal is
+    remembered for that day alone, and other days are asked for as before.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def order(self, ask: Ask) -> list[Endpoint]:
-        """The endpoints to try, in order: not those that refused, unless all of them did.
+        """Return the endpoints to try, in order, without those that refused.
 
-        Then one is asked again: the one that answered last, else the first.
+        If all of them refused, one is asked again: the one that answered last, else the first.
         """
         answered = self._state.get(self._answered_key(ask))
         first = sorted(ask.feed.endpoints, key=lambda e: e.name != answered)

@@ -23,7 +23,7 @@ _MARKS = ("origin", "identity", "archive", "lake", "spool", "dagster", "state.sq
 
 @dataclass(frozen=True)
 class Home:
-    """The folder ``root``. Nothing is written before the first use of a part."""
+    """The folder ``root`` with all state; nothing is written before the first use of a part."""
 
     root: Path
 
@@ -60,7 +60,7 @@ class Home:
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """One process of this machine at a time; a killed one gives way at once.
+        """Let one process of this machine in at a time; a killed one releases the lock at once.
 
         Raises ``ConfigError`` where the home cannot be written.
         """
@@ -102,7 +102,7 @@ class Home:
         return Home(folder)
 
     def limits(self) -> Path:
-        """The file in which requests are counted, with those that were counted by a stand-in."""
+        """The file that counts requests, with those that were made before the home was."""
         file = self.root / "limits.sqlite"
         counted = self._stand_in / file.name
         if not file.exists() and counted.exists() and _is_ours(counted.parent):

@@ -41,7 +41,7 @@ from aurum_assets.model.errors import (
     Overtaken,
 )
 from aurum_assets.model.finding import Finding, broken
-from aurum_assets.model.table import SUPERSEDED_AT, Table
+from aurum_assets.model.table import SUPERSEDED_AT, Table, compared
 from aurum_assets.resources.catalog import (
     described,
     failure_kind,
@@ -257,7 +257,7 @@ class Lake:
         return self._properties.get("uri", "").startswith("sqlite:")
 
     def elsewhere(self) -> list[Registered]:
-        """The tables whose metadata names files in another place: the lake was copied or moved.
+        """Return the tables whose metadata names files in another place, as after a copy or a move.
 
         Empty where the catalog itself decides the place (REST, Glue). Raises like ``catalog``,
         and ``LakeBusy`` where an embedded catalog stays locked.
@@ -493,7 +493,7 @@ class Lake:
     def merge(self, table: Table, frame: pl.DataFrame) -> Merged:
         """Merge ``frame`` (as ``fold`` gives it, of one partition) into its partition.
 
-        A new key is added; one whose record hash differs is replaced; the others stay, with the
+        A new key is added; one whose values differ is replaced; the others stay, with the
         provenance of the snapshot that gave them first. Rows absent from ``frame``
         stay. A replaced row goes to the table's history first. Raises ``ContractBroken`` where the
         frame does not fit the table, ``Overtaken`` where the table holds what was fetched later.
@@ -594,9 +594,9 @@ class Lake:
     def compacted(
         self, found: "IcebergTable", table: Table, partition: Mapping[str, Any], commit: UUID
     ) -> "tuple[list[DataFile], list[DataFile]]":
-        """The files of ``partition``, and one new file with their rows in the table's order.
+        """Write the rows of ``partition`` in the table's order into a new file, without a commit.
 
-        The new file is written, not committed.
+        Returns the files that it replaces, and the new one.
         """
         tasks = list(found.scan(row_filter=_where(partition)).plan_files())
         rows = _rows(found, table, partition, tuple(table.names), tasks).sort(table.order)
@@ -655,7 +655,7 @@ class Lake:
         return self.reading(table, once, None)
 
     def counts(self, table: Table, partition: Mapping[str, Any]) -> tuple[int, int]:
-        """Rows of ``partition`` and of the whole table, without reading a row."""
+        """Count the rows of ``partition`` and of the whole table, from metadata alone."""
 
         def once(found: "IcebergTable") -> tuple[int, int]:
             snapshot = found.current_snapshot()
@@ -667,7 +667,7 @@ class Lake:
         return self.reading(table, once, (0, 0))
 
     def counts_by(self, table: Table, name: str) -> dict[str, int]:
-        """Rows by the value of the partition column ``name``, without reading a row."""
+        """Count rows by the value of the partition column ``name``, from metadata alone."""
 
         def once(found: "IcebergTable") -> dict[str, int]:
             rows = Counter[str]()
@@ -711,7 +711,7 @@ class Lake:
             list(_written(found, table, frame, uuid4()))
 
     def uri(self, table: Table) -> str:
-        """Where the table's files are."""
+        """The address of the table's files."""
         return str(self.table(table).location())
 
     def _plan(
@@ -739,20 +739,12 @@ class Lake:
         found = self._table(table)
         tasks = self._plan(found, partition)
         near = [t for t in tasks if _may_hold(found, t.file, frame)]
-        names = {"record_hash": "__known"}
-        names |= {"fetched_at": "__since"} if table.keeps_history else {}
-        known = _rows(found, table, partition, (*table.key, *names), near)
-        against = frame.join(
-            known.rename(names),
-            on=table.key,
-            how="left",
-            maintain_order="left",
-        )
-        if table.keeps_history and (against["__since"] > against["fetched_at"]).any():
+        names = (*table.key, *table.values, *(("fetched_at",) if table.keeps_history else ()))
+        beside = compared(table, frame, _rows(found, table, partition, names, near))
+        if table.keeps_history and (beside["stored_fetched_at"] > frame["fetched_at"]).any():
             msg = f"{table.identifier}: {partition} holds values of later snapshots already"
             raise Overtaken(msg)
-        is_new = against["__known"].is_null()
-        is_changed = (against["__known"] != against["record_hash"]).fill_null(value=False)
+        is_new, is_changed = beside["is_new"], beside["is_changed"]
         new, changed = int(is_new.sum()), int(is_changed.sum())
         unchanged = len(frame) - new - changed
         if not new and not changed:
@@ -788,11 +780,11 @@ class Lake:
             raise Overtaken(msg)
         if known.equals(frame):
             return Merged(unchanged=len(frame), attempts=attempt, held=len(frame))
-        same = len(frame.join(known, on=[*table.key, "record_hash"], how="semi"))
-        new = len(frame.join(known, on=table.key, how="anti"))
-        removed = len(known.join(frame, on=table.key, how="anti"))
+        beside = compared(table, frame, known.select(*table.key, *table.values))
+        new, changed = int(beside["is_new"].sum()), int(beside["is_changed"].sum())
+        same = len(frame) - new - changed
+        removed = len(known) - same - changed
         snapshot = self._commit(found, table, frame, partition, over=tasks)
-        changed = len(frame) - same - new
         return Merged(new, changed, same, removed, snapshot, attempt, len(frame))
 
     def _commit(

@@ -21,7 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from aurum_assets.model.dataset import Limit, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
+from aurum_assets.model.operator import Limit
 from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.state import State, transaction
 
@@ -38,7 +39,7 @@ CREATE TABLE slot (id INTEGER PRIMARY KEY, source TEXT NOT NULL, endpoint TEXT N
 CREATE INDEX slot_source ON slot (source, stamp);
 CREATE INDEX slot_endpoint ON slot (source, endpoint, stamp);
 """
-NTH_OF_SOURCE = """
+NTH_OF_OPERATOR = """
 SELECT stamp FROM slot WHERE source = :source ORDER BY stamp DESC LIMIT 1 OFFSET :nth
 """
 NTH_OF_ENDPOINT = """
@@ -94,7 +95,7 @@ class SqliteLimiter:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._path = path
-        self._source = config.name
+        self._operator = config.name
         self._rates = Rates(config, machines)
         self._longest = self._rates.longest
         self._state = state
@@ -119,7 +120,7 @@ class SqliteLimiter:
                 return slot
             if wait > REPORT_SECONDS and not reported:
                 reported = True
-                log.info(why, source=self._source, endpoint=endpoint, seconds=round(wait, 1))
+                log.info(why, source=self._operator, endpoint=endpoint, seconds=round(wait, 1))
             if waiting is not None:
                 waiting(wait, why)
             self._sleep(min(max(wait, 0.001), POLL_SECONDS))
@@ -133,10 +134,10 @@ class SqliteLimiter:
         seconds = min(seconds, LONGEST_PAUSE)
         if seconds > 0:
             until = self._clock() + seconds
-            self._state.set(f"pause:{self._source}:{until:.3f}", "", seconds)
+            self._state.set(f"pause:{self._operator}:{until:.3f}", "", seconds)
 
     def _paused(self) -> float:
-        prefix = f"pause:{self._source}:"
+        prefix = f"pause:{self._operator}:"
         pauses = [float(key.removeprefix(prefix)) for key in self._state.keys(prefix)]
         return max(pauses, default=0.0) - self._clock()
 
@@ -153,11 +154,11 @@ class SqliteLimiter:
 
     def _slot_of(self, rates: "Rates", slot: int, endpoint: str, patience: float) -> float:
         """As ``_slot`` within ``rates``, in one transaction."""
-        limits = [(limit, NTH_OF_SOURCE) for limit in rates.source]
+        limits = [(limit, NTH_OF_OPERATOR) for limit in rates.operator]
         limits += [(limit, NTH_OF_ENDPOINT) for limit in rates.of(endpoint)]
         with transaction(self._path, SCHEMA) as db:
             now = self._clock()
-            names = {"source": self._source, "endpoint": endpoint, "now": now}
+            names = {"source": self._operator, "endpoint": endpoint, "now": now}
             db.execute(CALL_IN, names | {"ahead": now + LONGEST_PAUSE})
             db.execute(FORGET, names | {"old": now - self._longest})
             wait = 0.0
@@ -166,7 +167,7 @@ class SqliteLimiter:
                 if found is not None:
                     wait = max(wait, found[0] + limit.seconds - now)
             if wait <= 0:
-                taken = (slot, self._source, endpoint, now + patience)
+                taken = (slot, self._operator, endpoint, now + patience)
                 db.execute("INSERT INTO slot VALUES (?, ?, ?, ?)", taken)
             return wait
 
@@ -175,12 +176,12 @@ class Rates:
     """The limits of an operator and of its endpoints for one of ``machines``."""
 
     def __init__(self, config: OperatorConfig, machines: int = 1) -> None:
-        self.source = [share(limit, machines) for limit in config.limits]
+        self.operator = [share(limit, machines) for limit in config.limits]
         self._endpoints = {
             endpoint: [share(limit, machines) for limit in limits]
             for endpoint, limits in config.endpoint_limits.items()
         }
-        every = [*self.source, *(x for some in self._endpoints.values() for x in some)]
+        every = [*self.operator, *(x for some in self._endpoints.values() for x in some)]
         self.longest = max((limit.seconds for limit in every), default=0.0)
 
     def of(self, endpoint: str) -> list[Limit]:

@@ -181,7 +181,7 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
     """Moves the exception of a record into our event."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, followed by the traceback."""
+        """Format a record as one line, followed by the traceback."""
         message: object = record.msg
         if isinstance(message, Event) and record.exc_info:
             record = copy.copy(record)

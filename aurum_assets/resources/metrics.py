@@ -135,7 +135,7 @@ class Metrics:
             self._pending.added[f"aurum_{name}_total", self._labels(name, dataset, labels)] += by
 
     def observe(self, name: str, dataset: Dataset, value: float) -> None:
-        """One more observation of a histogram, in its unit."""
+        """Add an observation to a histogram, in its unit."""
         labels = self._labels(name, dataset, ())
         bound = next((b for b in METRICS[name].bounds if value <= b), float("inf"))
         self._pending.added[f"aurum_{name}_bucket", _with(labels, "le", _number(bound))] += 1
@@ -213,7 +213,7 @@ class Metrics:
         return _families(self._samples(), self._clock().timestamp())
 
     def describe(self) -> "Iterable[Family]":
-        """Nothing ahead of the first scrape."""
+        """Describe nothing ahead of the first scrape."""
         return []
 
     def _samples(self) -> dict[str, dict[str, float]]:

@@ -459,7 +459,7 @@ class S3:
             raise ConfigError(msg) from None  # the library's message holds what was found
 
     def _asked(self, doing: str, ask: Callable[["S3Client"], _T]) -> _T:
-        """What S3 answers within ``SECONDS`` (or fewer of its own), its failures in our words.
+        """S3's answer within ``SECONDS`` (or fewer of its own), its failures as our errors.
 
         The thread of a call that is given up ends with the call, or with the process.
         """
@@ -514,7 +514,7 @@ class S3:
             unknown = hosts.is_unknown(error) and hosts.unknown(host, "AURUM_S3_ENDPOINT")
             return self._out_of_reach(doing, unknown or type(error).__name__)
         status, code = _status(error), _code(error)
-        said = f"{status} {code}" if code != str(status) else code
+        status_and_code = f"{status} {code}" if code != str(status) else code
         if code in {"NoSuchKey", "404"}:
             return FileNotFoundError(f"{self.uri}: {doing}: there is no such object")
         if code == "NoSuchBucket":
@@ -526,8 +526,8 @@ class S3:
             return StoreRefused(msg, remedy=remedy)
         waits = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
         if code in _PASSING or waits or status == HTTPStatus.TOO_MANY_REQUESTS:
-            return self._out_of_reach(doing, said)
-        return self._refused(doing, said, code)
+            return self._out_of_reach(doing, status_and_code)
+        return self._refused(doing, status_and_code, code)
 
     def _out_of_reach(self, doing: str, why: str) -> AurumError:
         msg = f"{self.uri} is out of reach ({doing}: {why})"
@@ -649,5 +649,5 @@ def _as_metadata(metadata: bytes) -> dict[str, str]:
 
 def _from_user_metadata(about: Mapping[str, str]) -> bytes:
     """``_as_metadata`` undone."""
-    said = {n.replace("-", "_"): json.loads(v) for n, v in about.items() if n != "put"}
-    return json.dumps(said).encode()
+    envelope = {n.replace("-", "_"): json.loads(v) for n, v in about.items() if n != "put"}
+    return json.dumps(envelope).encode()

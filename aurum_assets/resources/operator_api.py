@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from aurum_assets.model.dataset import Operator, OperatorConfig
+from aurum_assets.model.dataset import OperatorConfig
 from aurum_assets.model.errors import AurumError
+from aurum_assets.model.operator import Operator
 from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, SqliteLimiter
 from aurum_assets.resources.redis import RedisLimiter
@@ -24,7 +25,7 @@ def _refuse_to_wait(why: str) -> None:
 
 
 def _refuse_to_rest(_: float) -> None:
-    """Waits that are too short to be told of are refused here."""
+    """Refuse the waits that are too short to be reported."""
     _refuse_to_wait(f"waiting for the limit: next request in {REPORT_SECONDS:g} s")
 
 
@@ -49,12 +50,12 @@ class OperatorApi:
         sleep: Callable[[float], None],
         single_attempt: bool = False,
         memory: State | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> "ApiClient":
         """A client of the operator, sharing limits and breaker with every process here.
 
         With ``single_attempt`` it asks once, within seconds, and only if a slot is free now. With a
-        ``memory`` of its own it does not change breaker and endpoint order. ``tell`` is called
+        ``memory`` of its own it does not change breaker and endpoint order. ``report`` is called
         about waits, see ``ApiClient``.
         """
         from aurum_assets.resources.api import ApiClient
@@ -72,7 +73,7 @@ class OperatorApi:
             credentials=self.credentials,
             clock=clock,
             sleep=sleep,
-            tell=_refuse_to_wait if single_attempt else tell,
+            report=_refuse_to_wait if single_attempt else report,
         )
 
     @property
@@ -89,7 +90,7 @@ class OperatorApi:
         return replace(self.config, limits=tuple(scaled), endpoint_limits=of_endpoints)
 
     def _address(self) -> str:
-        """Whose words these are in Redis: those of the address, for a simulated one is another."""
+        """The key namespace in Redis: the address, so that a simulated operator has its own."""
         return urlsplit(self.config.base_url).netloc.rpartition("@")[2]
 
     def _limiter(self, config: OperatorConfig, sleep: Callable[[float], None]) -> Limiter:

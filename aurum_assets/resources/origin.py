@@ -25,8 +25,8 @@ log = get_logger(__name__)
 def refuse_to_mix(home: Home, archive: Archive, lake: Lake, base_url: str) -> None:
     """Raise ``ConfigError`` where data from ``base_url`` would meet data of the other kind.
 
-    Marks what held nobody's data yet. An archive and a lake that are elsewhere, and that other
-    homes may share, are asked once a home.
+    Marks a home without data as real or simulated. An archive and a lake that are elsewhere, and
+    that other homes may share, are asked once a home.
     """
     host = urlsplit(base_url).hostname
     ours = "simulated" if host in {"127.0.0.1", "::1", "localhost"} else "real"
@@ -69,7 +69,7 @@ def _places(archive: Archive, lake: Lake) -> str:
     """Where archive and lake are: the same with a new password, user or option."""
     uri = urlsplit(lake.configured.get("uri", ""))
     names = ("type", "warehouse", "glue.endpoint", "glue.id", "client.region")
-    said = [
+    sentences = [
         urlsplit(archive.settings.endpoint).netloc.rpartition("@")[2],
         archive.settings.place,
         *(lake.configured.get(name, "") for name in names),
@@ -77,4 +77,4 @@ def _places(archive: Archive, lake: Lake) -> str:
         uri.path,
         *(f"{n}={v}" for n, v in sorted(parse_qsl(uri.query)) if n in {"host", "port", "dbname"}),
     ]
-    return " ".join(said)
+    return " ".join(sentences)

@@ -38,7 +38,7 @@ class Registered:
 
     @property
     def identifier(self) -> str:
-        """``namespace.name``."""
+        """The name in the catalog: ``namespace.name``."""
         return f"{self.namespace}.{self.name}"
 
     @property
@@ -87,7 +87,7 @@ def registered_in(engine: "Engine") -> list[Registered]:
 
 
 def elsewhere(tables: Iterable[Registered], warehouse: str) -> list[Registered]:
-    """Those of ``tables`` that are in another place than ``warehouse``.
+    """Select those of ``tables`` that are outside of ``warehouse``.
 
     A folder with another name (a symbolic link, a mount) is the same place. Tables of other
     namespaces than ours count only where they are in a warehouse of ours.

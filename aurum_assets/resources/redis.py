@@ -104,14 +104,14 @@ class RedisServer:
         except OutOfReach:
             return Finding("redis", "broken", where, self._why, _LOOK)
         if value != key or expires <= 0:
-            said = "does not return what was set"
-            return Finding("redis", "broken", where, said, "use a Redis without a proxy before it")
+            result = "does not return what was set"
+            return Finding("redis", "broken", where, result, "use Redis without a proxy")
         skew = round(seconds + micros / 1e6 - time.time(), 1)
         if policy in {"", "noeviction"}:
-            said = "set, get, delete" + (f", {policy}" if policy else "")
-            return Finding("redis", "ok", where, said, "", took, skew)
-        said = f"evicts keys ({policy})"
-        return Finding("redis", "unsure", where, said, _EVICTS, took, skew)
+            result = "set, get, delete" + (f", {policy}" if policy else "")
+            return Finding("redis", "ok", where, result, "", took, skew)
+        result = f"evicts keys ({policy})"
+        return Finding("redis", "unsure", where, result, _EVICTS, took, skew)
 
     def _client(self) -> "Redis":
         url = self._url.get_secret_value()
@@ -502,7 +502,7 @@ class RedisLimiter(SqliteLimiter):
             self._send(_PAUSE, "", min(seconds, LONGEST_PAUSE))
 
     def _slot(self, slot: int, endpoint: str, patience: float) -> float:
-        counted = [(1, limit) for limit in self._rates.source]
+        counted = [(1, limit) for limit in self._rates.operator]
         counted += [(2, limit) for limit in self._rates.of(endpoint)]
         limits = [x for key, limit in counted for x in (key, limit.requests, limit.seconds)]
         bounds = (slot, patience, LONGEST_PAUSE, self._longest)
@@ -525,5 +525,5 @@ class RedisLimiter(SqliteLimiter):
             return
 
     def _keys_of(self, endpoint: str) -> tuple[str, str, str]:
-        slots = f"{self._prefix}slots:{self._source}"
-        return slots, f"{slots}:{endpoint}", f"{self._prefix}pause:{self._source}"
+        slots = f"{self._prefix}slots:{self._operator}"
+        return slots, f"{slots}:{endpoint}", f"{self._prefix}pause:{self._operator}"

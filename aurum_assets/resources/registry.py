@@ -47,6 +47,11 @@ class Ledger:
     newest: str
 
 
+def _content_key(envelope: Envelope) -> str:
+    """With the day: an answer that several datasets read may lie under two."""
+    return f"content:{envelope.dataset}:{envelope.day}:{envelope.content_sha256}"
+
+
 class Registry:
     """A registry over any ``State``. While the store is out of reach it is empty, never wrong.
 
@@ -65,7 +70,7 @@ class Registry:
 
     def stored(self, envelope: Envelope) -> Known | None:
         """The entry of this stored snapshot, where it is cached."""
-        text = self._get(f"content:{envelope.dataset}:{envelope.content_sha256}")
+        text = self._get(_content_key(envelope))
         known = recalled(text, Known)
         return known if known and known.identifier == envelope.identifier else None
 
@@ -95,7 +100,7 @@ class Registry:
         later = before is not None and order_of(before.identifier) > order_of(known.identifier)
         if newest and not later:
             self._set(f"newest:{envelope.dataset}:{envelope.day}:{envelope.request}", text)
-        self._set(f"content:{envelope.dataset}:{envelope.content_sha256}", text)
+        self._set(_content_key(envelope), text)
 
     def merged(self, dataset: str, day: str, table_uuid: str) -> frozenset[str]:
         """The identifiers that are marked as merged into the table (by its uuid) for the day."""

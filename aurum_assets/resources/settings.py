@@ -23,12 +23,10 @@ from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources import redaction
 from aurum_assets.resources.archive import ArchiveSettings
 from aurum_assets.resources.catalog import catalog_properties
-from aurum_assets.resources.composition import Resources as Resources  # noqa: PLC0414 - re-exported
-from aurum_assets.resources.composition import Specification, compose, wall_clock
+from aurum_assets.resources.composition import Resources, Specification, compose, wall_clock
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.credentials import NOTHING, access
-from aurum_assets.resources.environment import PROJECT as PROJECT  # noqa: PLC0414 - re-exported
-from aurum_assets.resources.environment import env_files, environment, is_address
+from aurum_assets.resources.environment import PROJECT, env_files, environment, is_address
 from aurum_assets.resources.events import brokers_of
 from aurum_assets.resources.logs import hide_secrets
 from aurum_assets.resources.objects import open_store, s3_properties
@@ -44,13 +42,13 @@ def _named(*names: str, default: Any = "", **bounds: Any) -> Any:  # noqa: ANN40
     return Field(default=default, validation_alias=AliasChoices(*names), **bounds)
 
 
-def _lower(said: object) -> object:
+def _lower(value: object) -> object:
     """``INFO`` as ``info``."""
-    return said.lower() if isinstance(said, str) else said
+    return value.lower() if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
-    """The environment. Every variable is described in ``.env.example``."""
+    """The settings of the environment. Every variable is described in ``.env.example``."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
@@ -113,12 +111,12 @@ class Settings(BaseSettings):
         return init_settings, env_settings, dotenv
 
     @classmethod
-    def read(cls, **said: object) -> "Settings":
-        """From the environment, with what is ``said`` in its place where that is not None.
+    def read(cls, **values: object) -> "Settings":
+        """Read the environment; each of ``values`` that is not None replaces its variable.
 
         Raises ``ConfigError`` naming the variable that is wrong.
         """
-        given = {name: value for name, value in said.items() if value is not None}
+        given = {name: value for name, value in values.items() if value is not None}
         file = os.environ.get("AURUM_ENV_FILE")
         if file and not Path(file).exists():
             msg = f"environment variable AURUM_ENV_FILE: there is no file {file}"

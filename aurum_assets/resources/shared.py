@@ -27,11 +27,11 @@ class Shared:
         return self.redis.degraded if self.redis else ""
 
     def prefix(self, whose: str) -> str:
-        """How the keys of ``whose`` words begin in Redis."""
+        """The prefix in Redis of the keys of ``whose``."""
         return f"aurum:{self.environment}:{whose}:"
 
     def state(self, whose: Callable[[], str], part: str = "", *, listed: bool = True) -> State:
-        """The words of ``whose()``, which is asked with the first use, and only with Redis."""
+        """The state of ``whose()``, which is called at the first use, and only with Redis."""
         if self.redis is None:
             return self.home.state
         return RedisState(

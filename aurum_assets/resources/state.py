@@ -125,7 +125,7 @@ class SqliteState:
 def transaction(
     path: Path, schema: str, *, write: bool = True, durable: bool = False
 ) -> Iterator[sqlite3.Connection]:
-    """One transaction on the SQLite file at ``path``, created with ``schema`` where missing.
+    """Open a transaction on the SQLite file at ``path``, created with ``schema`` where missing.
 
     A ``durable`` one survives a loss of power, not only a kill. Raises ``ConfigError`` where the
     file cannot be used.

@@ -1,4 +1,4 @@
-"""Driving the stand-in from another process: its clock, its faults, what it has seen.
+"""Controlling the simulator from another process: its clock, its faults, what it has seen.
 
     GET    /_simulator/requests    [{"time", "operator", "path", "status"}, …]
     GET    /_simulator/stats       requests, refusals, the most in a minute and in an hour

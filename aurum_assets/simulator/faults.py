@@ -62,7 +62,7 @@ class Fault:
 
 
 class Details(TypedDict, total=False):
-    """The words of a ``Fault`` beside its kind."""
+    """The fields of a ``Fault`` beside its kind."""
 
     seconds: float
     field: str

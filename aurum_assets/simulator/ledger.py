@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from email.utils import format_datetime
 from typing import Literal, NamedTuple
 
-from aurum_assets.model.dataset import Limit
+from aurum_assets.model.operator import Limit
 
 RetryAfter = Literal["none", "seconds", "date", "absurd"]
 
@@ -41,7 +41,7 @@ class Ledger:
         self._lock = threading.Lock()
 
     def arrive(self, names: Sequence[str]) -> tuple[float, float]:
-        """The instant of a request, and how many seconds too early it is: 0 where it may pass."""
+        """Count a request; return its instant and how many seconds too early it is (0: allowed)."""
         with self._lock:
             now = self._clock()
             early = max((self._early(name, now) for name in names), default=0.0)
@@ -71,7 +71,7 @@ class Ledger:
         )
 
     def stats(self) -> dict[str, dict[str, int]]:
-        """By operator: requests, those refused with 429, the most in a minute and in an hour."""
+        """Count by operator: requests, 429s, and the most requests in any minute and hour."""
         seen = list(self.seen)
         return {
             operator: {

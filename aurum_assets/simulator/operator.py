@@ -1,4 +1,4 @@
-"""What the simulator is told of an operator: its paths, its formats, whom it admits, how often.
+"""What the simulator knows of an operator: its paths, its formats, whom it admits, how often.
 
 An operator is a folder with one ``SimulatedOperator``, and one line in ``operators``.
 """
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aurum_assets.model.dataset import Limit, Operator
+from aurum_assets.model.operator import Limit, Operator
 from aurum_assets.simulator.payloads import Format, Tree, to_json
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aurum_assets.model.dataset import Limit
+from aurum_assets.model.operator import Limit
 from aurum_assets.simulator.isone.operator import SIMULATED_ISONE
 from aurum_assets.simulator.miso.operator import SIMULATED_MISO
 from aurum_assets.simulator.operator import SimulatedOperator

@@ -31,24 +31,24 @@ def thousandths(value: int) -> int | float:
 
 @cache
 def number_text(hundredths: int) -> str:
-    """Hundredths as text."""
+    """Format hundredths as text."""
     return repr(number(hundredths))
 
 
 def to_json(tree: Tree) -> bytes:
-    """``tree`` as JSON."""
+    """Encode ``tree`` as JSON."""
     return msgspec.json.encode(tree)
 
 
 def to_xml(tree: Tree, namespace: str) -> bytes:
-    """``tree``, which has one root, as XML of that namespace."""
+    """Encode ``tree``, which has one root, as XML of that namespace."""
     ((name, value),) = tree.items()
     root = value[0] if isinstance(value, list) else value
     return (PROLOGUE + element(name, root, f' xmlns="{namespace}"')).encode()
 
 
 def element(name: str, value: Any, extra: str = "") -> str:  # noqa: ANN401  whatever JSON holds
-    """One element, or one for each item of a list; ``extra`` goes into its opening tag."""
+    """Write an element, or one for each item of a list; ``extra`` goes into its opening tag."""
     if isinstance(value, list):
         return "".join(element(name, item) for item in value)
     if not isinstance(value, dict):

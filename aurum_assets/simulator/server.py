@@ -1,4 +1,4 @@
-"""A stand-in for the market operators on loopback: the composition of everything in this room.
+"""A simulator of the market operators on loopback: it composes everything in this room.
 
     with Simulator(now=clock, seed=7).serve() as running:
         httpx.get(f"{running.urls[operator.name]}{path}")
@@ -11,11 +11,11 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Literal, Unpack
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from aurum_assets.model.dataset import Limit
+from aurum_assets.model.operator import Limit
 from aurum_assets.simulator import control, faults
 from aurum_assets.simulator.faults import SILENT, Details, Fault
 from aurum_assets.simulator.ledger import Ledger, RetryAfter, Seen, retry_after
@@ -33,7 +33,7 @@ def wall_clock() -> dt.datetime:
 
 @dataclass(frozen=True)
 class Running:
-    """Where a simulator answers."""
+    """A running simulator, and the addresses at which it answers."""
 
     simulator: "Simulator"
     host: str
@@ -91,17 +91,8 @@ class Simulator:
     operators: Sequence[SimulatedOperator] = OPERATORS
 
     def __post_init__(self) -> None:
-        self.world = World(
-            seed=self.seed,
-            revise=self.revise,
-            locations=self.locations,
-            nodes=self.nodes,
-            dialect="live" if self.live_only else self.dialect,
-            final_after_days=self.final_after_days,
-            jitter=self.jitter,
-            live_only=self.live_only,
-            mistakes=self.mistakes,
-        )
+        options = {f.name: getattr(self, f.name) for f in fields(World) if f.name != "shelf"}
+        self.world = World(**options | ({"dialect": "live"} if self.live_only else {}))
         own = limits(operators=self.operators) if self.limits is None else self.limits
         self.ledger = Ledger(own, self.limit_clock)
         admitted = {k: v for o in self.operators for k, v in o.credentials.items()}

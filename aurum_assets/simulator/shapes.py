@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int32]
 
 
 def draws(*labels: object) -> np.random.Generator:
-    """A generator that depends on ``labels`` only: counter-based, no state outside of it."""
+    """Make a random generator whose draws depend on ``labels`` alone."""
     text = "/".join(map(str, labels))
     key = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")
     return np.random.Generator(np.random.Philox(key=key))

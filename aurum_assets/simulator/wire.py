@@ -39,7 +39,7 @@ class Reply:
 
 
 class Server(ThreadingHTTPServer):
-    """One thread a connection; stopping cuts every connection and leaves no thread behind."""
+    """A server with one thread a connection, which leaves no thread behind when it stops."""
 
     daemon_threads = False
     request_queue_size = 128
@@ -127,20 +127,20 @@ class Door(BaseHTTPRequestHandler):
             self.connection.sendall(reply.body[start : start + size])
 
     def reset(self, reply: Reply) -> None:
-        """Not a byte, and the connection torn down."""
+        """Tear the connection down without a byte."""
         del reply
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.close_connection = True
 
     def truncated(self, reply: Reply) -> None:
-        """Half of the bytes that were announced."""
+        """Send half of the bytes that were announced."""
         half = reply.body[: len(reply.body) // 2]
         self.connection.sendall(_head(reply, len(reply.body)) + half)
         self.close_connection = True
 
     def short_length(self, reply: Reply) -> None:
-        """More bytes than were announced."""
+        """Send more bytes than were announced."""
         self.connection.sendall(_head(reply, len(reply.body) // 2) + reply.body)
         self.close_connection = True
 

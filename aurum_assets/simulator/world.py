@@ -1,4 +1,4 @@
-"""What every feed of the stand-in is given: the options, the clock, the question; what it gives.
+"""The input of every simulated feed (options, clock, request), and its answer.
 
 A feed is a module with ``ROUTES``: a pattern of the path, and a function from (world, ask, the
 pattern's groups) to an ``Answer``, or a ``Refusal`` raised. Sockets, limits and faults are
@@ -95,9 +95,9 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer not yet written.
+    """A simulated answer before it is written as JSON or XML.
 
-    ``tree`` is what it says; ``fast`` writes the same without building the tree. ``main`` is the
+    ``tree`` is its content; ``fast`` writes the same without building the tree. ``main`` is the
     dotted name of the field that faults touch. Answers of one ``key`` have the same content.
     """
 
@@ -117,7 +117,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Route:
-    """Where an operator answers: a pattern that the whole path below its base must match.
+    """A path of an operator: a pattern that the whole path below its base must match.
 
     ``documented``: the live server has no such path.
     """

@@ -26,7 +26,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets_tests.made import remade
 
 LOAD, LMP = ISONE_SYSTEM_LOAD, ISONE_RT_LMP
@@ -116,13 +116,12 @@ def _row_deleted(resources: Resources) -> None:
 def _row_added(resources: Resources) -> None:
     rows = resources.lake.read(_TABLE, DAY)
     more = rows[-1:].with_columns(pl.col("interval_start", "interval_end") + dt.timedelta(hours=1))
-    more = more.with_columns(record_hash=_TABLE.record_hash())
     _replace(resources, _TABLE, pl.concat([rows, more]))
 
 
 def _value_changed(resources: Resources) -> None:
     rows = resources.lake.read(_TABLE, DAY).with_columns(pl.col("load") + 1)
-    _replace(resources, _TABLE, rows.with_columns(record_hash=_TABLE.record_hash()))
+    _replace(resources, _TABLE, rows)
 
 
 def _provenance_changed(resources: Resources) -> None:
@@ -237,16 +236,16 @@ def _beside(path: Path) -> Path:
 
 def _envelope_edited(resources: Resources) -> None:
     path = _beside(objects(resources)[0])
-    said = json.loads(path.read_text())
-    path.write_text(json.dumps(said | {"fetched_at": "2026-07-21T15:30:00Z"}))
+    envelope = json.loads(path.read_text())
+    path.write_text(json.dumps(envelope | {"fetched_at": "2026-07-21T15:30:00Z"}))
 
 
 def _object_swapped(resources: Resources) -> None:
     first, second = objects(resources)
     first.write_bytes(second.read_bytes())
-    said = json.loads(_beside(first).read_text())
+    envelope = json.loads(_beside(first).read_text())
     raw = json.loads(_beside(second).read_text())["raw_sha256"]
-    _beside(first).write_text(json.dumps(said | {"raw_sha256": raw}))
+    _beside(first).write_text(json.dumps(envelope | {"raw_sha256": raw}))
 
 
 def _object_rewritten(resources: Resources) -> None:

@@ -340,7 +340,7 @@ def arithmetic(shape: Shape, tree: Tree, chance: Chance) -> None:
 
 
 def wrong_word(shape: Shape, tree: Tree, chance: Chance) -> None:
-    """A word that the operator does not define."""
+    """A value that the operator does not define."""
     put(_one(shape, tree, chance), chance.choice(shape.texts), chance.choice(_WORDS + _LABELS))
 
 
@@ -416,7 +416,7 @@ def shifted(shape: Shape, tree: Tree, chance: Chance) -> None:
                 put(record, name, value.replace(DAY, away))
 
 
-def said_again(shape: Shape, tree: Tree, chance: Chance) -> None:
+def repeat_fields(shape: Shape, tree: Tree, chance: Chance) -> None:
     """A record twice: alike, spelled otherwise, or with another value."""
     record = deepcopy(_one(shape, tree, chance))
     kind = chance.choice(("alike", "spelled", "value", "name"))
@@ -438,7 +438,7 @@ def said_again(shape: Shape, tree: Tree, chance: Chance) -> None:
 
 
 def header(shape: Shape, tree: Tree, chance: Chance) -> None:
-    """What the answer says beside its records: gone, of another type, of another word."""
+    """What the answer says beside its records: gone, of another type, with another value."""
     if not shape.header:
         tree["Header"] = {"x": 1}
         return
@@ -468,7 +468,7 @@ TREES: Mapping[str, Callable[[Shape, Tree, Chance], None]] = {
         alone,
         other_days,
         shifted,
-        said_again,
+        repeat_fields,
         header,
     )
 }
@@ -514,7 +514,7 @@ def encoded(body: bytes, chance: Chance) -> bytes:
 
 
 def twice_named(body: bytes, chance: Chance) -> bytes:
-    """A name said twice, in a record or beside the records."""
+    """A name given twice, in a record or beside the records."""
     text = body.decode()
     if text.startswith("{") and chance.random() < 1 / 4:
         return f"{text[:-1]}, {text[1:]}".encode()  # all of it twice, in one object

@@ -44,18 +44,18 @@ class Unreadable(Exception):
 
 
 class Pairs(list[tuple[str, Any]]):
-    """A JSON object as it was said: names and values, in order, twice where said twice."""
+    """A JSON object as it was sent: names and values, in order, twice where sent twice."""
 
     def get(self, name: str) -> Any:  # noqa: ANN401
         """The value of ``name``, None where it is absent."""
         return next((v for n, v in reversed(self) if n == name), None)
 
     def names(self) -> list[str]:
-        """The names, twice where said twice."""
+        """The names, twice where sent twice."""
         return [n for n, _ in self]
 
     def twice(self) -> set[str]:
-        """The names that were said more than once."""
+        """The names that were sent more than once."""
         return {n for n, count in Counter(self.names()).items() if count > 1}
 
 
@@ -161,7 +161,7 @@ def _element(attributes: Mapping[str, str], text: str, children: list[tuple[str,
 
 
 def _leaves(tree: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401
-    """Every name, text, number and word of a tree with its depth, without recursion."""
+    """Every name, text, number and constant of a tree with its depth, without recursion."""
     waiting = [(0, tree)]
     while waiting:
         depth, found = waiting.pop()
@@ -550,7 +550,7 @@ def _isone(  # noqa: PLR0911  as many as there are ways to be wrong
 ) -> Answer:
     outer, inner = path
     if {outer, inner} & tree.twice():
-        return Answer(May.MUST, why="a wrapper said twice")
+        return Answer(May.MUST, why="a wrapper given twice")
     if outer in tree.names():
         wrapped = tree.get(outer)
         if _is_nothing(wrapped):
@@ -558,7 +558,7 @@ def _isone(  # noqa: PLR0911  as many as there are ways to be wrong
         if not isinstance(wrapped, Pairs) or inner not in wrapped.names():
             return Answer(May.MUST, why="no records")
         if inner in wrapped.twice():
-            return Answer(May.MUST, why="a wrapper said twice")
+            return Answer(May.MUST, why="a wrapper given twice")
         listed = wrapped.get(inner)
     elif inner in tree.names():
         listed = tree.get(inner)
@@ -609,7 +609,7 @@ def _is_nothing(value: Any) -> bool:  # noqa: ANN401
 
 def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
     if {"Interval", "data", "RefId", "metadata"} & tree.twice():
-        return Answer(May.MUST, why="a field of the answer said twice")
+        return Answer(May.MUST, why="a field of the answer given twice")
     if "Interval" in tree.names() and "RefId" in tree.names():
         listed, how = tree.get("Interval"), _live
         if not isinstance(tree.get("RefId"), str):
@@ -641,7 +641,7 @@ def _cts(tree: Pairs, asked: str | None, text: bool) -> Answer:  # noqa: FBT001
 
 
 def _impossible(answer: Answer, fetched_at: dt.datetime) -> None:
-    """No row may be published after it was fetched, or speak of another day than its answer does.
+    """No row may be published after it was fetched, or name another day than its answer does.
 
     Where the answer's own day is not clear, a row may be possible of one and not of another.
     """
@@ -683,7 +683,7 @@ def _metadata_breaks(metadata: Any, asked: str | None) -> str:  # noqa: ANN401
     if not isinstance(metadata, Pairs):
         return "no metadata"
     if metadata.twice() & set(fields):
-        return "metadata said twice"
+        return "metadata given twice"
     if any(not isinstance(metadata.get(n), str) for n in fields):
         return "metadata is not text"
     if metadata.get("dataQuality") not in _QUALITIES:

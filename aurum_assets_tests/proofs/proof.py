@@ -17,11 +17,12 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.api import Credentials
 from aurum_assets.resources.catalog import catalog_properties
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.credentials import Credentials
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.settings import PROJECT, Resources
 from aurum_assets_tests.made import made
 
 UNLIMITED = 1_000.0
@@ -36,13 +37,13 @@ class Proof:
     promise: str
     counts: dict[str, int | float | str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
-    _told: float = field(default_factory=time.monotonic)
+    _reported: float = field(default_factory=time.monotonic)
 
     def add(self, name: str, count: int = 1) -> None:
         """Count, and tell every ten seconds how far it is."""
         self.counts[name] = int(self.counts.get(name, 0)) + count
-        if time.monotonic() - self._told > _TELL_AFTER:
-            self._told = time.monotonic()
+        if time.monotonic() - self._reported > _TELL_AFTER:
+            self._reported = time.monotonic()
             print(f"… {self.counts[name]:,} {name}", file=sys.stderr, flush=True)
 
     def holds(self, what: str, *, where: bool) -> None:
@@ -80,13 +81,13 @@ def home_at(
     )
 
 
-def lake_at(root: Path, url: str = "", *, turns: bool = True) -> Lake:
+def lake_at(root: Path, url: str = "", *, locked: bool = True) -> Lake:
     """The lake whose files are in ``root``, its catalog there too or in the Postgres at ``url``.
 
-    Without ``turns``, as on another machine, which does not take turns with writers of this one.
+    Without ``locked``, as on another machine, which takes no locks of this one.
     """
     properties = catalog_at(root, url)
-    return Lake.remote(properties, root) if turns else Lake(properties)
+    return Lake.remote(properties, root) if locked else Lake(properties)
 
 
 def catalog_at(root: Path, url: str = "") -> dict[str, str]:
@@ -109,7 +110,7 @@ def close(lake: Lake) -> None:
 def frame_of(
     dataset: Dataset,
     day: OperatingDay,
-    said: Mapping[int, float],
+    loads: Mapping[int, float],
     *,
     fetched: int = 0,
     who: str = "",
@@ -117,12 +118,12 @@ def frame_of(
     """Rows of a table of one value an interval: number of the interval -> the value."""
     table = dataset.table
     marks = day.marks(FIVE_MINUTES)
-    numbers = sorted(said)
+    numbers = sorted(loads)
     starts = pl.Series([marks[n] for n in numbers], dtype=table.schema["interval_start"])
     frame = pl.DataFrame({"interval_start": starts}).with_columns(
         operating_day=pl.lit(day.date),
         interval_end=pl.col("interval_start") + FIVE_MINUTES,
-        load=pl.Series([said[n] for n in numbers], dtype=pl.Float64),
+        load=pl.Series([loads[n] for n in numbers], dtype=pl.Float64),
         source_timezone=pl.lit(day.zone),
         fetched_at=pl.lit(
             day.end + dt.timedelta(seconds=fetched), dtype=table.schema["fetched_at"]
@@ -130,10 +131,8 @@ def frame_of(
         raw_sha256=pl.lit(who or "0"),
     )
     absent = {n: t for n, t in table.schema.items() if n not in frame.columns}
-    frame = frame.with_columns(
-        pl.lit(None, dtype=t).alias(n) for n, t in absent.items() if n != "record_hash"
-    )
-    return frame.with_columns(record_hash=table.record_hash()).select(table.names)
+    frame = frame.with_columns(pl.lit(None, dtype=t).alias(n) for n, t in absent.items())
+    return frame.select(table.names)
 
 
 def values_of(frame: pl.DataFrame, day: OperatingDay) -> list[tuple[int, float]]:

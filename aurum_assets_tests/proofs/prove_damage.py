@@ -11,11 +11,11 @@ from pathlib import Path
 from aurum_assets import ingest
 from aurum_assets.model.errors import AurumError, ContractBroken
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets_tests.proofs.damage import KINDS, LMP, LOAD, NOW, Kind, fill, forget, held
 from aurum_assets_tests.proofs.proof import Proof, home_at
 
-_SECONDS = 10.0  # in which a damage is told: nobody waits for it to pass
+_SECONDS = 10.0  # in which a damage is reported: nobody waits for it to pass
 _REMEDIES = ("aurum replay", "restore")
 
 
@@ -54,7 +54,7 @@ def _one(proof: Proof, kind: Kind, root: Path) -> None:
         named = bool(text) and all(any(r in s for r in _REMEDIES) for s in text)
         proof.holds(f"{kind.name}: not seen (quick: {quick}): {text}", where=named or blind)
     waited = time.monotonic() - began
-    proof.holds(f"{kind.name}: told after {waited:.0f} s", where=waited < _SECONDS)
+    proof.holds(f"{kind.name}: reported after {waited:.0f} s", where=waited < _SECONDS)
     if kind.mended == "never":
         _refuses(proof, kind, home)
         return

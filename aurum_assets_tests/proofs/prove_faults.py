@@ -56,7 +56,7 @@ def _play(server: str, rounds: int, *, configured: bool) -> FaultTable:
     """The lines of one server, which may be played in a process of their own."""
     logging.getLogger("aurum_assets").setLevel(
         logging.CRITICAL
-    )  # what is provoked need not be told
+    )  # what is provoked need not be logged
     proof = FaultTable(server)
     SERVERS[server](proof, rounds, configured=configured)
     return proof

@@ -4,7 +4,7 @@ Answers are made by hand, so that their order of arrival is too: duplicates, ove
 (A, B, A again), snapshots that come late, broken records, empty answers. An oracle in plain Python,
 which shares nothing with the product, keeps its own archive and folds it slowly. Every way to the
 table must give the oracle's rows: one by one, all at once, again, replayed, with the warehouse
-gone, with the registry gone too, in another order; and a backfill must say what the ticks said.
+gone, with the registry gone too, in another order; and a backfill must give the ticks' rows.
 """
 
 import datetime as dt
@@ -29,7 +29,7 @@ from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
     from aurum_assets.model.dataset import Dataset
-    from aurum_assets.resources.settings import Resources
+    from aurum_assets.resources.composition import Resources
 
 DAY = "2025-07-14"
 BROKEN = -1
@@ -216,7 +216,7 @@ class Oracle:
         return (arrival.fetched_at, _instant(interval), f"MISO.PJM.INTERFACE{location}")
 
     def latest(self) -> Content:
-        """(interval, location) -> the value that was said last: what a backfill would be told."""
+        """(interval, location) -> the last value that was published: what a backfill would get."""
         found: dict[tuple[int, int], int] = {}
         for arrival in self._spoken():
             found |= {key: value for key, value in arrival.content if value != BROKEN}
@@ -394,7 +394,7 @@ def _at_once(desk: Desk, arrivals: Sequence[Arrival], table: Held) -> list[str]:
 
 
 def _in_another_order(desk: Desk, arrivals: Sequence[Arrival], order: Sequence[int]) -> list[str]:
-    """Every answer archived whatever was said before, in another order."""
+    """Every answer archived whatever was archived before, in another order."""
     oracle = Oracle(desk.kind)
     oracle.kept = list(dict.fromkeys(arrivals))
     for number, index in enumerate(order):
@@ -408,7 +408,7 @@ def _in_another_order(desk: Desk, arrivals: Sequence[Arrival], order: Sequence[i
 
 
 def _as_backfill(kind: str, root: Path, arrivals: Sequence[Arrival]) -> list[str]:
-    """Ticks in their order, and one answer that says at the end what they all said."""
+    """Ticks in their order, and one answer that holds at the end what they all held."""
     ticks, oracle = Desk(kind, root / "ticks"), Oracle(kind)
     found: list[str] = []
     for arrival in sorted(arrivals, key=lambda a: (a.endpoint, a.minute)):
@@ -427,14 +427,15 @@ def _as_backfill(kind: str, root: Path, arrivals: Sequence[Arrival]) -> list[str
 
 
 def _content_of(desk: Desk) -> pl.DataFrame:
-    """Keys and record hashes; of documented schedules the latest vintage, without its date."""
+    """Keys and values; of documented schedules the latest vintage, without its date."""
     table = desk.table()
     if desk.kind != "miso_cts documented":
-        return table.select(*desk.dataset.table.key, "record_hash").sort(desk.dataset.table.key)
+        names = desk.dataset.table.key + desk.dataset.table.values
+        return table.select(names).sort(desk.dataset.table.key)
     newest = pl.col("published_at") == pl.col("published_at").max().over(
         "interval_start", "location"
     )
-    without = ("published_at", "fetched_at", "raw_sha256", "record_hash")
+    without = ("published_at", "fetched_at", "raw_sha256")
     return table.filter(newest).drop(without).sort("interval_start", "location")
 
 

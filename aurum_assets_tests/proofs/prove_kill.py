@@ -32,7 +32,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS as EVERY
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets.simulator.server import Running, Simulator
@@ -169,7 +169,7 @@ def _work(way: str, place: Place, pipe: Connection) -> None:
 
 
 class _Victim:
-    """A process that waits, with everything imported, for the word to begin."""
+    """A process that waits, with everything imported, for the signal to begin."""
 
     def __init__(self, way: str, place: Place) -> None:
         self._pipe, theirs = _SPAWN.Pipe()
@@ -401,11 +401,11 @@ def content_of(dataset: Dataset | None, frame: pl.DataFrame) -> pl.DataFrame:
     if dataset is None:
         return frame.select("received_hash").sort("received_hash")
     if dataset.key != "miso_cts":
-        return frame.select(*dataset.table.key, "record_hash").sort(dataset.table.key)
+        return frame.select(*dataset.table.key, *dataset.table.values).sort(dataset.table.key)
     documented = pl.col("energy").is_not_null()
     live = frame.filter(~documented)
     latest = frame.filter(documented & (pl.col("published_at") == _LATEST))
-    values = [n for n in dataset.table.hashed if n != "published_at"]
+    values = [n for n in dataset.table.values if n != "published_at"]
     return pl.concat(
         [
             live.select("published_at", "interval_start", "location", *values),

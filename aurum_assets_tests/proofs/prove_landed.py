@@ -2,9 +2,9 @@
 
 A lost answer that a proxy or the catalog's client retries comes back like this. pyiceberg cleans up
 after a failed commit, which would delete the manifests of the table's current snapshot. The liar
-sits under the lake's guard: it commits, then lies (that it failed, or that nobody knows, in turns);
-or it fails honestly, without a commit; or lets another writer commit first. Without the guard the
-same lies must destroy the table, else the proof proves nothing.
+sits under the lake's guard: it commits, then lies (alternately "failed" and "unknown"); or it fails
+honestly, without a commit; or lets another writer commit first. Without the guard the same lies
+must destroy the table, else the proof proves nothing.
 """
 
 import datetime as dt
@@ -48,7 +48,7 @@ class Liar:
     def __init__(
         self, catalog: "Catalog", seed: int, *, lies: float = 0.4, failures: float = 0.15
     ) -> None:
-        self.told = 0
+        self.lies = 0
         self.failed = 0
         self.meanwhile: Callable[[], object] = lambda: None
         self._commit = catalog.commit_table
@@ -67,10 +67,10 @@ class Liar:
             raise CommitFailedException(msg)
         answer = self._commit(found, requirements, updates)
         if drawn < self._failures + self._lies:
-            self.told += 1
+            self.lies += 1
             self.meanwhile()
-            msg = "said to have failed, although it landed"
-            lie = CommitFailedException if self.told % 2 else CommitStateUnknownException
+            msg = "reported as failed, although it was made"
+            lie = CommitFailedException if self.lies % 2 else CommitStateUnknownException
             raise lie(msg)
         return answer
 
@@ -137,13 +137,13 @@ def _alone(proof: Proof, commits: int, seed: int, url: str) -> None:
             proof.add(f"{kind} commits")
             if not _exact(proof, root, expected, f"{kind} {number}", url):
                 break
-        proof.add("landed commits reported as failed", liar.told)
+        proof.add("landed commits reported as failed", liar.lies)
         proof.add("commits that failed indeed", liar.failed)
         close(lake)
 
 
 def _overtaken(proof: Proof, commits: int, seed: int, url: str) -> None:
-    """Another writer commits between the landed commit and its bad news."""
+    """Another writer commits between the landed commit and its error."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         lake, liar = lying_lake(root, seed, url, lies=0.8, failures=0.0)
@@ -164,7 +164,7 @@ def _overtaken(proof: Proof, commits: int, seed: int, url: str) -> None:
             lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _DAY, found, fetched=number))
             if not _exact(proof, root, expected | beside, f"commit {number}, overtaken", url):
                 break
-        proof.add("landed commits reported as failed", liar.told)
+        proof.add("landed commits reported as failed", liar.lies)
         close(lake)
         close(other)
 
@@ -183,7 +183,7 @@ def _merge_among_lies(root: Path, url: str, worker: int, merges: int, out: Any) 
             lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _DAY, keys, who=f"{worker}"))
         except Exception as error:  # noqa: BLE001  whatever it is, it is counted as broken
             errors.append(f"merge {worker}.{number}: {type(error).__name__}: {error}")
-    out.put((merges - len(errors), liar.told, errors))
+    out.put((merges - len(errors), liar.lies, errors))
     close(lake)
 
 
@@ -204,9 +204,9 @@ def _together(proof: Proof, workers: int, merges: int, url: str) -> None:
             process.start()
         try:
             for _ in processes:
-                merged, told, errors = out.get(timeout=_LONGEST)
+                merged, lies, errors = out.get(timeout=_LONGEST)
                 proof.add(f"merges of {workers} processes at once", merged)
-                proof.add("landed commits reported as failed", told)
+                proof.add("landed commits reported as failed", lies)
                 proof.broken += errors
         except queue.Empty:
             proof.broken.append("a process gave no answer")
@@ -254,7 +254,7 @@ def prove_landed(
     if workers:
         _together(proof, workers, merges, database())
     lies = proof.counts["landed commits reported as failed"]
-    proof.holds("the catalog told no lie, so nothing was proved", where=bool(lies))
+    proof.holds("the catalog misreported nothing, so nothing was proved", where=bool(lies))
     destroyed = destroyed_without_the_guard()
     proof.counts["the same lies without the guard"] = "destroy" if destroyed else "do no harm"
     proof.holds("the lies do no harm without the guard either", where=destroyed)

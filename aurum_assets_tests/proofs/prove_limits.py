@@ -22,15 +22,17 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from aurum_assets.model.dataset import Feed, Limit, OperatorConfig
+from aurum_assets.model.dataset import Feed, OperatorConfig
 from aurum_assets.model.errors import AurumError
+from aurum_assets.model.operator import Limit
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.api import ApiClient, Credentials
+from aurum_assets.resources.api import ApiClient
 from aurum_assets.resources.configuration import load_config
+from aurum_assets.resources.credentials import Credentials
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.limits import STRETCH, Limiter, SqliteLimiter
 from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState
-from aurum_assets.resources.settings import PROJECT
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
@@ -203,17 +205,17 @@ def _run(race: Race, proof: Proof) -> None:
     with ExitStack() as stack:
         running = _begin(race, stack)
         running.ready.wait(_READY_WITHIN)
-        began, told = time.monotonic(), 0
+        began, counted = time.monotonic(), 0
         while len(running.simulator.requests) < running.needed:
             since = time.monotonic() - began
             if since > 2 * race.windows * race.limit.seconds + 10:
-                proof.broken.append(f"{race.name}: {told} requests in {since:.0f} s")
+                proof.broken.append(f"{race.name}: {counted} requests in {since:.0f} s")
                 return
             _disturb(running, since)
             time.sleep(_LOOK)
             now = len(running.simulator.requests)
-            proof.add("requests", now - told)
-            told = now
+            proof.add("requests", now - counted)
+            counted = now
         _judge(running, proof)
 
 

@@ -31,7 +31,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, NotYetPublished
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import remade
@@ -145,8 +145,8 @@ class Live:
         red = self._by_dagster(request) if self.through_dagster else self._lean(request)
         if red:
             self.proof.add("red runs")
-            said = f"{self.clock():%F %R}Z {request.job_name} {request.partition_key}: {red}"
-            self.proof.broken.append(said)
+            sentence = f"{self.clock():%F %R}Z {request.job_name} {request.partition_key}: {red}"
+            self.proof.broken.append(sentence)
 
     def _by_dagster(self, request: "dg.RunRequest") -> str:
         job = self.definitions.resolve_job_def(request.job_name or "")
@@ -164,8 +164,8 @@ class Live:
     def _lean(self, request: "dg.RunRequest") -> str:
         """What the raw assets of the run do; the tables follow before the next look."""
         reds = []
-        for op, said in request.run_config["ops"].items():
-            dataset, config = _KNOWN[op.removeprefix("raw__")], said["config"]
+        for op, op_config in request.run_config["ops"].items():
+            dataset, config = _KNOWN[op.removeprefix("raw__")], op_config["config"]
             day = dataset.day(request.partition_key or "")
             red, done = self._collect(dataset, day, config)
             self.archived |= {(dataset.key, key) for key in done.days}

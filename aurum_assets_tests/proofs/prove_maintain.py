@@ -53,9 +53,9 @@ class Place:
     root: Path
     kept: float
 
-    def lake(self, *, turns: bool = True) -> Lake:
-        """The lake there; without ``turns``, as another machine sees it."""
-        return lake_at(self.root, turns=turns)
+    def lake(self, *, locked: bool = True) -> Lake:
+        """The lake there; without ``locked``, as another machine sees it."""
+        return lake_at(self.root, locked=locked)
 
     def maintain(self, lake: Lake) -> list[Maintained]:
         """Maintain all tables once."""
@@ -81,7 +81,7 @@ def _corrected(number: int) -> float | None:
 
 
 def _write(place: Place, writer: int, go: Event, done: Event, out: Any) -> None:  # noqa: ANN401  mp's queue
-    lake = place.lake(turns=writer == 0)
+    lake = place.lake(locked=writer == 0)
     lake.find(_TABLE)
     go.wait(_LONGEST)
     errors = []
@@ -163,7 +163,7 @@ def _maintain(place: Place, pipe: Connection) -> None:
 
 
 class _Victim:
-    """A process that maintains again and again once it is told to begin."""
+    """A process that maintains again and again once it is started."""
 
     def __init__(self, place: Place) -> None:
         self._pipe, theirs = _SPAWN.Pipe()
@@ -180,14 +180,14 @@ class _Victim:
         time.sleep(seconds)
         self._process.kill()
         self._process.join(_LONGEST)
-        told = []
+        reports = []
         try:
             while self._pipe.poll():
-                told.append(self._pipe.recv())
+                reports.append(self._pipe.recv())
         except (EOFError, ConnectionResetError):
-            pass  # all that it told is read
-        errors = [error for _, _, error in told if error]
-        return sum(days for days, _, _ in told), sum(files for _, files, _ in told), errors
+            pass  # all of its reports are read
+        errors = [error for _, _, error in reports if error]
+        return sum(days for days, _, _ in reports), sum(files for _, files, _ in reports), errors
 
 
 def prove_maintain(kills: int = 30, kept: float = 8.0) -> Proof:

@@ -30,7 +30,8 @@ from aurum_assets.ingest.feeds import due_feeds, hours_asked
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.operators import limits
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
@@ -50,7 +51,7 @@ _OK = 200
 
 @dataclass(frozen=True)
 class Month:
-    """What the working process is told, as JSON in its folder."""
+    """The settings of the working process, as JSON in its folder."""
 
     urls: dict[str, str]
     control_url: str

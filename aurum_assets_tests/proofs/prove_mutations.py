@@ -30,7 +30,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets_tests.proofs import oracle
 from aurum_assets_tests.proofs.mutations import BOMB, Case, bombs, cases, instant
 from aurum_assets_tests.proofs.oracle import Answer, May
@@ -190,7 +190,7 @@ def _records(case: Case, answer: Answer, seen: Seen) -> list[str]:
         if sure and alike and not odd and name not in rows:
             found.append(f"not stored: {sure[0]}")
         if len(sure) > 1 and not alike and name in rows:
-            found.append(f"stored, although said differently: {rows[name]}")
+            found.append(f"stored, although sent differently: {rows[name]}")
     out = {
         text
         for row, text in zip(answer.rows, answer.records, strict=True)
@@ -209,9 +209,9 @@ def _day(answer: Answer, day: str | None) -> list[str]:
         return []
     most = max(answer.days.values())
     if day not in answer.days:
-        return [f"stored under {day}, of which it does not speak"]
+        return [f"stored under {day}, which it does not name"]
     if answer.days[day] < most and most * 2 > len(answer.rows):
-        return [f"stored under {day}, most of it speaks of another day"]
+        return [f"stored under {day}, most of it names another day"]
     return []
 
 

@@ -128,7 +128,7 @@ def _purge_all(root: Path) -> None:
 
 
 def _go_on(root: Path, over: Any, runs: Any) -> None:  # noqa: ANN401  an event and a queue
-    """Run the job until told to stop, as a daemon would."""
+    """Run the job until stopped, as a daemon would."""
     definitions = _definitions()
     with _instance(root) as instance:
         while not over.is_set():

@@ -1,8 +1,8 @@
 """Races: several processes merge into one table while a day is rewritten beside them.
 
-Four kinds of keys: said alike by several processes (one of them must count it as new, and only
-one), said differently (one of the values must stay, once), a day of a process's own, and a closed
-day that another process rewrites all the time. A reader looks on.
+Four kinds of keys: written alike by several processes (one of them must count it as new, and only
+one), written differently (one of the values must stay, once), a day of a process's own, and a
+closed day that another process rewrites all the time. A reader reads meanwhile.
 """
 
 import datetime as dt
@@ -42,10 +42,10 @@ _LONGEST = 240.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where the race is, and whether the writers of this machine take turns."""
+    """Where the race is, and whether the writers of this machine use locks."""
 
     root: Path
-    turns: bool
+    locked: bool
     url: str = ""
 
 
@@ -54,13 +54,13 @@ def _own(worker: int) -> OperatingDay:
 
 
 def _shared_keys(worker: int, number: int) -> range:
-    """Overlapping windows: neighbours in time and in process say the same keys."""
+    """Overlapping windows: neighbours in time and in process write the same keys."""
     first = number * _STEP + worker * 3
     return range(first, first + _WIDTH)
 
 
 def _lake(place: Place) -> Lake:
-    return lake_at(place.root, place.url, turns=place.turns)
+    return lake_at(place.root, place.url, locked=place.locked)
 
 
 def _merge(place: Place, worker: int, merges: int, go: Event, out: Any) -> None:  # noqa: ANN401  mp's queue
@@ -103,7 +103,7 @@ def _rewrite(place: Place, go: Event, done: Event, out: Any) -> None:  # noqa: A
             errors.append(f"rewrite {number}: {type(error).__name__}: {error}")
         else:
             found.append(("rewrite", merged.changed, merged.attempts))
-        time.sleep(0.02 if place.turns else 0.3)
+        time.sleep(0.02 if place.locked else 0.3)
     out.put(("rewrites", found, errors))
     close(lake)
 
@@ -143,25 +143,25 @@ def prove_races(
 ) -> Proof:
     """``workers`` processes with ``merges`` merges a day each, a rewriter and a reader beside.
 
-    Once as on one machine, whose writers take turns, and once with ``untaken`` merges as on
-    several, where only the optimistic loop keeps the peace; no merges, no such race. The catalog is
-    a SQLite file, or Postgres where ``database`` gives the address of a fresh one.
+    Once as on one machine, whose writers use locks, and once with ``untaken`` merges as on
+    several, where only the optimistic loop protects the table; 0 leaves that race out. The catalog
+    is a SQLite file, or Postgres where ``database`` gives the address of a fresh one.
     """
     proof = Proof(f"{workers} processes write one table at once: all succeed, no row lost or twice")
-    for turns, count in ((True, merges), (False, untaken)):
+    for locked, count in ((True, merges), (False, untaken)):
         if not count:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            place = Place(Path(folder), turns, database())
+            place = Place(Path(folder), locked, database())
             lake = _lake(place)
             lake.merge(_TABLE, frame_of(ISONE_SYSTEM_LOAD, _CLOSED, _EDITIONS[0]))
             found = _run(proof, place, workers, count)
             _judge(proof, lake, found, workers, count)
             close(lake)
-            how = "taking turns" if turns else "without turns"
+            how = "with locks" if locked else "without locks"
             most = max((attempts for _, _, attempts in found), default=0)
             proof.counts[f"most attempts of one commit, {how}"] = most
-            alone = not turns and workers > 1 and most == 1
+            alone = not locked and workers > 1 and most == 1
             proof.holds("the writers never met, so nothing was proved", where=not alone)
     return proof
 

@@ -31,7 +31,7 @@ from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP as LMP
 from aurum_assets.resources.archive import ArchiveSettings
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import Proof, catalog_at, close, home_at, repeated_keys
 

@@ -25,7 +25,7 @@ import polars as pl
 from aurum_assets.model.message import ALERTS_TOPIC, SNAPSHOTS_TOPIC
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.proofs.proof import Proof
@@ -202,7 +202,7 @@ def server_scenes() -> list[Scene]:
         ),
         _aurum(
             "Kafka refuses",
-            *("collect", "isone", "zonal_load"),  # that nobody was told of yet
+            *("collect", "isone", "zonal_load"),  # of which no message was sent yet
             says="Kafka is left alone",
             AURUM_KAFKA_USERNAME=KAFKA_USER.value,
             AURUM_KAFKA_PASSWORD=KAFKA.value,
@@ -261,10 +261,10 @@ class Stage:
         )
         (self.root / f"{name}.out").write_bytes(done.stdout)
         (self.root / f"{name}.err").write_bytes(done.stderr)
-        said = (done.stdout + done.stderr).decode(errors="replace")
-        as_meant = done.returncode in scene.codes and scene.says in said
-        told = f"{scene.name} ended with {done.returncode}, not as meant: {said[-400:]}"
-        proof.holds(told, where=as_meant)
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        as_meant = done.returncode in scene.codes and scene.says in output
+        sentence = f"{scene.name} ended with {done.returncode}, not as meant: {output[-400:]}"
+        proof.holds(sentence, where=as_meant)
         proof.add("processes run")
 
     def _placed(self, value: str) -> str:
@@ -320,9 +320,9 @@ def _one_attempt(folder: Path) -> None:
     """The configuration, with one attempt a request: nobody waits for what is not there."""
     shutil.copytree(PROJECT / "config", folder)
     for path in folder.glob("*_ingest_datasets.json"):
-        said = json.loads(path.read_text())
-        said["operator"]["attempts"] = 1
-        path.write_text(json.dumps(said))
+        document = json.loads(path.read_text())
+        document["operator"]["attempts"] = 1
+        path.write_text(json.dumps(document))
 
 
 def prove_secrets(only: Sequence[str] = ()) -> Proof:
@@ -330,7 +330,7 @@ def prove_secrets(only: Sequence[str] = ()) -> Proof:
 
     ``only``: those that are named, on the embedded defaults; else all of them, on real servers.
     """
-    proof = Proof("Canaries for credentials: found nowhere, in nothing that was written or said")
+    proof = Proof("Canaries for credentials: found nowhere, in nothing that was written or printed")
     with a_stage() as stage, contextlib.ExitStack() as stack:
         played = [scene for scene in scenes() if not only or scene.name in only]
         servers = None
@@ -360,13 +360,13 @@ class Servers:
     kafka: KafkaCluster
 
     def search(self, search: Search) -> None:
-        """Look through every object, word, row and message."""
+        """Look through every object, key, row and message."""
         self._objects(search)
         with self.redis.client() as client:
             for key in client.scan_iter():
                 kind = client.type(key)
                 value = client.zrange(key, 0, -1) if kind == "zset" else client.get(key)
-                search.look("words in Redis", str(key), f"{key} {value}".encode())
+                search.look("keys in Redis", str(key), f"{key} {value}".encode())
         for database in ("catalog", "dagster"):
             named = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
             for (table,) in self.postgres.execute(named, database):
@@ -393,8 +393,8 @@ class Servers:
             found = client.get_object(Bucket="raw", Key=listed["Key"])
             content = found["Body"].read()
             inner = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else b""
-            words = f"{listed['Key']} {found['Metadata']} {found['ResponseMetadata']}".encode()
-            search.look("objects in S3", listed["Key"], words + content + inner)
+            metadata = f"{listed['Key']} {found['Metadata']} {found['ResponseMetadata']}".encode()
+            search.look("objects in S3", listed["Key"], metadata + content + inner)
 
 
 @contextlib.contextmanager
@@ -435,8 +435,8 @@ def set_up(stage: Stage) -> Iterator[Servers]:
         }
         in_postgres = stage.root / "dagster-postgres"
         in_postgres.mkdir()
-        said = (PROJECT / "dagster.yaml").read_text().replace("#postgres# ", "")
-        (in_postgres / "dagster.yaml").write_text(said)
+        text = (PROJECT / "dagster.yaml").read_text().replace("#postgres# ", "")
+        (in_postgres / "dagster.yaml").write_text(text)
         yield servers
 
 
@@ -470,7 +470,7 @@ def leak(folder: Path, one: Canary) -> Iterator[Path]:
     from urllib.parse import quote
 
     pair = f"Basic {b64encode(f'me:{one.value}'.encode()).decode()}"
-    texts = (one.value, quote(one.value, safe=""), pair, json.dumps({"said": one.value}))
+    texts = (one.value, quote(one.value, safe=""), pair, json.dumps({"value": one.value}))
     for number, text in enumerate(texts):
         path = folder / f"{number}.log"
         path.write_text(f"a line\nand {text} in it\n")

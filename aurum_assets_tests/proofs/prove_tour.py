@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 
 from aurum_assets.operators.isone.operator import ISONE
-from aurum_assets.resources.settings import PROJECT
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets_tests.proofs.proof import Proof
 from aurum_assets_tests.proofs.prove_dev import free_port
@@ -226,7 +226,7 @@ def wait_for(what: Callable[[], bool], skip_reason: str, patience: float = _PATI
 
 def prove_tour(operator: Path = PROJECT) -> Proof:
     """Walk the first hour in a clone of ``source``; needs ``git`` and ``make``, takes minutes."""
-    proof = Proof("What a person meets in the first hour is calm, true, and stops when told to")
+    proof = Proof("What a person meets in the first hour is calm, true, and stops when asked to")
     with tempfile.TemporaryDirectory(prefix="aurum-tour-") as folder:
         clone = Path(folder) / "clone"
         command = ["git", "clone", "-q", str(operator), str(clone)]
@@ -332,7 +332,7 @@ def _a_failing_operator(tour: Tour, ui: Ui) -> None:
             skip_reason=chain[0],
         )
         tour.sees(
-            "nowhere is the cause hidden by the retry's own words",
+            "nowhere is the cause hidden by the retry's own sentence",
             where="max_retries" not in "".join(chain),
             skip_reason=chain,
         )
@@ -425,8 +425,8 @@ def _is_refused_until_relocated(
     before = [_hashes(other) for other in others]
     for command in (("status",), ("sql", "select 1"), ("replay", "isone_da_lmp", "--all")):
         done = tour.aurum(*command, home=home)
-        told = "aurum relocate" in done.stderr and len(done.stderr.strip().splitlines()) == 1
-        refused = done.returncode == 2 and told  # noqa: PLR2004  wrong use
+        named = "aurum relocate" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+        refused = done.returncode == 2 and named  # noqa: PLR2004  wrong use
         tour.sees(f"{what} is refused by {command[0]}", where=refused, skip_reason=done.stderr)
     done = tour.aurum("relocate", home=home)
     tour.sees(f"{what} is relocated", where=done.returncode == 0, skip_reason=done.stderr)

@@ -10,7 +10,7 @@ A simulated day lasts as long as its merges take: what maintenance keeps for 24 
 since the day's first merge. So files age with their real stamps, and nothing is set back.
 
 Times are the best of three (a tick's: the median of a day, in new processes the best of six), in
-CPU where not said otherwise; a look and a status are timed in a home that was just opened, so that
+CPU unless stated otherwise; a look and a status are timed in a home that was just opened, so that
 nothing is remembered.
 """
 
@@ -34,11 +34,11 @@ from aurum_assets.ingest.watch import look
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.model.dataset import Envelope
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.model.table import Table, fold
+from aurum_assets.model.table import fold
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.maintenance import Ages, Maintained, maintain_table
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.proofs.proof import Proof, close, home_at
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def prices(number: int, hour: int) -> pl.DataFrame:
         fetched_at=pl.lit(fetched, dtype=_TABLE.schema["fetched_at"]),
         raw_sha256=pl.lit(f"{number:04d}{hour:02d}"),
     ).with_columns(interval_end=pl.col("interval_start") + FIVE_MINUTES)
-    return _hashed(_TABLE, frame)
+    return frame.select(_TABLE.names).sort(_TABLE.order)
 
 
 def _refused(number: int) -> pl.DataFrame:
@@ -111,12 +111,7 @@ def _refused(number: int) -> pl.DataFrame:
         }
     )
     fetched = pl.lit(day.end, dtype=QUARANTINE.schema["fetched_at"])
-    return _hashed(QUARANTINE, frame.with_columns(fetched_at=fetched))
-
-
-def _hashed(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    frame = frame.with_columns(record_hash=table.record_hash())
-    return frame.select(table.names).sort(table.order)
+    return frame.with_columns(fetched_at=fetched).select(QUARANTINE.names)
 
 
 def tick_in_this_process(root: str, number: str, hour: str) -> str:

@@ -29,8 +29,9 @@ from aurum_assets.operators.isone.generation import ISONE_GENERATION_MIX
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
-from aurum_assets.resources.settings import PROJECT, Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets_tests.made import made
 
 _LMP_FILE = "isone_fiveminutelmp_current.json"
@@ -57,19 +58,19 @@ def look(folder: Path) -> list[str]:
         resources = made(
             Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
         )
-        said = [part(resources, folder) for part in (_lmp, _load, _mix, _cts)]
-    return said + _each(folder)
+        lines = [part(resources, folder) for part in (_lmp, _load, _mix, _cts)]
+    return lines + _each(folder)
 
 
 def _each(folder: Path) -> list[str]:
     """Every file that a dataset can read, and what its checks say; the others are named."""
     files = sorted(folder.glob("*.json"))
-    said, strange = [], []
+    lines, strange = [], []
     for path in files:
         readers = [d for d in DATASETS if _reads(d, path)]
-        said += [_quiet(dataset, path) for dataset in readers]
+        lines += [_quiet(dataset, path) for dataset in readers]
         strange += [] if readers else [path.name]
-    return [*said, f"{len(strange)} of {len(files)} files are of feeds that no dataset reads"]
+    return [*lines, f"{len(strange)} of {len(files)} files are of feeds that no dataset reads"]
 
 
 def _reads(dataset: Dataset, path: Path) -> bool:
@@ -99,13 +100,13 @@ def _quiet(dataset: Dataset, path: Path) -> str:
 
 def _lmp(resources: Resources, folder: Path) -> str:
     rows = _stored(resources, ISONE_RT_LMP, folder / _LMP_FILE)
-    said = {
+    sent = {
         record["Location"]["@LocId"]: record["LmpTotal"]
         for record in _decimals(folder / _LMP_FILE)["FiveMinLmps"]["FiveMinLmp"]
     }
     _same("the number of locations", len(rows), _LOCATIONS)
     totals = zip(rows["location_id"], _as_decimals(rows["lmp"]), strict=True)
-    _same("the totals", dict(totals), said)
+    _same("the totals", dict(totals), sent)
     _same("the interval", rows["interval_start"].unique().to_list(), [_LMP_AT])
     hub = rows.filter(location_id="4000")["lmp"].item()
     return f"{ISONE_RT_LMP.key}: {len(rows)} rows at {_LMP_AT:%H:%MZ}, the hub at {hub} USD/MWh"
@@ -113,9 +114,9 @@ def _lmp(resources: Resources, folder: Path) -> str:
 
 def _load(resources: Resources, folder: Path) -> str:
     rows = _stored(resources, ISONE_SYSTEM_LOAD, folder / _LOAD_FILE)
-    said = [record["LoadMw"] for record in _decimals(folder / _LOAD_FILE)["FiveMinSystemLoad"]]
+    sent = [record["LoadMw"] for record in _decimals(folder / _LOAD_FILE)["FiveMinSystemLoad"]]
     _same("the interval", rows["interval_start"].to_list(), [_LOAD_AT])
-    _same("the load", _as_decimals(rows["load"]), said)
+    _same("the load", _as_decimals(rows["load"]), sent)
     load = rows["load"].item()
     return f"{ISONE_SYSTEM_LOAD.key}: {len(rows)} row at {_LOAD_AT:%H:%MZ}, {load} MW"
 
@@ -123,18 +124,22 @@ def _load(resources: Resources, folder: Path) -> str:
 def _mix(resources: Resources, folder: Path) -> str:
     rows = _stored(resources, ISONE_GENERATION_MIX, folder / _MIX_FILE)
     records = _decimals(folder / _MIX_FILE)["GenFuelMixes"]["GenFuelMix"]
-    said = {r["FuelCategory"]: r["GenMw"] for r in records}
+    sent = {r["FuelCategory"]: r["GenMw"] for r in records}
     _same("the instant, to the second", rows["interval_start"].unique().to_list(), [_MIX_AT])
-    _same("the fuels", dict(zip(rows["fuel"], _as_decimals(rows["generation"]), strict=True)), said)
+    _same(
+        "the fuels",
+        dict(zip(rows["fuel"], _as_decimals(rows["generation"]), strict=True)),
+        sent,
+    )
     return f"{ISONE_GENERATION_MIX.key}: {len(rows)} fuels at {_MIX_AT:%H:%M:%SZ}"
 
 
 def _cts(resources: Resources, folder: Path) -> str:
     rows = _stored(resources, MISO_CTS, folder / _CTS_FILE).sort("interval_start")
-    said = [Decimal(r["PJMFORECASTEDLMP"]) for r in _decimals(folder / _CTS_FILE)["Interval"]]
+    sent = [Decimal(r["PJMFORECASTEDLMP"]) for r in _decimals(folder / _CTS_FILE)["Interval"]]
     _same("the intervals", rows["interval_start"].to_list(), _CTS_AT)
     _same("the publication", rows["published_at"].unique().to_list(), [_CTS_PUBLISHED])
-    _same("the forecasts", _as_decimals(rows["lmp"]), said)
+    _same("the forecasts", _as_decimals(rows["lmp"]), sent)
     prices = " and ".join(str(price) for price in rows["lmp"])
     return (
         f"{MISO_CTS.key}: {len(rows)} rows from {_CTS_AT[0]:%H:%MZ}, "

@@ -5,7 +5,7 @@
 
 ``rows`` are the table's rows without provenance, in the table's order; ``error`` is a part of the
 sentence with which the bytes are refused. A dataset that brings these files brings its tests:
-every dialect and format that its endpoints speak owes every case of ``OWED``.
+every dialect and format of its endpoints has every case of ``CASES``.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from aurum_assets.model.formats import FORMATS
 from aurum_assets.operators import DATASETS
 
 FOLDER = Path(__file__).parent
-OWED = ("ordinary", "spring", "autumn", "single", "empty", "malformed")
+CASES = ("ordinary", "spring", "autumn", "single", "empty", "malformed")
 FETCHED_AT = dt.datetime(2026, 7, 21, 12, tzinfo=dt.UTC)
 
 

@@ -1,8 +1,8 @@
 """A small, honest Iceberg REST catalog: pyiceberg's own SQLite catalog behind HTTP.
 
-It speaks what the lake asks for (configuration, namespaces, tables, commits) and can lose its
-answers: ``lies`` holds what the next commits are answered with once they landed, an HTTP status, or
-0 for a connection that breaks.
+It serves what the lake asks for (configuration, namespaces, tables, commits) and can lose its
+answers: ``lies`` holds what the next commits are answered with once they are made, an HTTP
+status, or 0 for a connection that breaks.
 """
 
 import json
@@ -132,7 +132,7 @@ class _Answering(BaseHTTPRequestHandler):
                 done = self.catalog.commit_table(table, change.requirements, change.updates)
                 if self.rest.lies:
                     status = self.rest.lies.pop(0)
-                    return status, _error(status, "said to have failed, although it landed")
+                    return status, _error(status, "reported as failed, although it was made")
                 return 200, done.model_dump_json(by_alias=True)
         return 404, _error(404, "no such place")
 

@@ -22,7 +22,7 @@ Kinds of faults:
 
 What moto lacks of S3: it looks and puts in two steps (so its server here answers one request at a
 time, which makes a conditional put atomic as S3's is), it does not compare a put's checksum with
-the body, it checks no signature unless told to, and it never answers 409 by itself.
+the body, it checks no signature unless set to, and it never answers 409 by itself.
 """
 
 import contextlib
@@ -38,7 +38,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
 
@@ -192,12 +191,7 @@ class S3Server:
         self.url = f"http://127.0.0.1:{proxy.server_port}"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._open.close()
 
 

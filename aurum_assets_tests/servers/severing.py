@@ -1,13 +1,12 @@
-"""A wire to a server that can be cut at the worst moment: after a word was sent, before its answer.
+"""A wire to a server that can be cut at the worst moment: between a message and its answer.
 
-What the server does with that word, it does; only nobody hears of it.
+The server acts on the message; its answer is lost.
 """
 
 import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 _CHUNK = 1 << 16
@@ -32,12 +31,7 @@ class Severing:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -52,11 +52,6 @@ class Document:
         return first + [record for some in others for record in some] if others else first
 
     @property
-    def header(self) -> Mapping[str, Any]:
-        """The header of the first part."""
-        return self.parts[0].header
-
-    @property
     def partial(self) -> str:
         """Why this is not the whole answer; empty where it does not say so."""
         return "; ".join(d.detail for d in self.drift if d.kind == PARTIAL)
@@ -225,10 +220,10 @@ def _beside(names: Mapping[str, Any], path: Sequence[str], before: str = "") -> 
 
 
 def _refuse_twice(dataset: Dataset, tree: Tree) -> None:
-    """A wrapper or header said twice: no one could tell which of them counts."""
+    """A wrapper or header that appears twice: nobody could tell which of them counts."""
     twice = getattr(tree, "twice", ())
     if twice:
-        msg = f"{dataset.key}: {twice[0]} is said twice beside the records"
+        msg = f"{dataset.key}: {twice[0]} appears twice beside the records"
         raise MalformedPayload(msg)
 
 
@@ -261,7 +256,7 @@ def content_hash(body: bytes, fmt: FormatName, tree: Tree, volatile: Sequence[st
     """SHA-256 of the content less what is volatile, whatever the order of fields or white space."""
     text = msgspec.json.encode(tree, order="deterministic")
     if fmt == "json" and count_of(text, '"') != count_of(body, '"'):
-        return hashlib.sha256(body).hexdigest()  # a name was said twice: no two spellings are one
+        return hashlib.sha256(body).hexdigest()  # a name appears twice: no two spellings are one
     for dotted in volatile:
         tree = _without(tree, dotted.split("."))
     if volatile:

@@ -138,7 +138,7 @@ def _has_fractional_labels(raw: bytes, record: type[msgspec.Struct]) -> bool:
 def _given_once(body: bytes, document: Any, records: pl.DataFrame) -> bool:
     """Whether every name in ``body`` is that of a value that was read, and every text a text.
 
-    Polars takes the first of a field that is said twice, and leaves out what it does not know: only
+    Polars takes the first of a field that appears twice, and leaves out what it does not know: only
     the bytes tell. Nothing is escaped, so every colon outside of a text follows a name, and every
     two quotes hold a name or a text.
     """

@@ -8,7 +8,7 @@ Grain: five minutes x finality (hourly, final, in the same table by their interv
 Units: USD/MW; UTC, half-open intervals stamped at their beginning.
 Caveats: stamps are sometimes :01 or :02 past the interval; ``interval_start`` is aligned,
 ``source_stamp`` is what came. The one price that stood for both before 2015 is not read. The label
-``hour_ending`` is a name of the interval's hour, so it is no part of what is hashed.
+``hour_ending`` is a name of the interval's hour, so it is none of the values.
 """
 
 from collections.abc import Mapping
@@ -87,7 +87,7 @@ ISONE_REGULATION_PRICES = Dataset(
             *c.PROVENANCE,
         ),
         key=("interval_start", "interval_end", "finality"),
-        hashed=("source_stamp", "service_price", "capacity_price"),
+        values=("source_stamp", "service_price", "capacity_price"),
         rules=(FINALITY_IS_KNOWN,),
         added=("hour_ending",),
         ragged="stamps are sometimes a second or two past the interval",
@@ -176,7 +176,7 @@ ISONE_RESERVE_PRICES = Dataset(
             *c.PROVENANCE,
         ),
         key=("interval_start", "reserve_zone_id", "finality"),
-        hashed=(
+        values=(
             "interval_end",
             "source_stamp",
             *(column.name for column in (*_RESERVES, *_REQUIREMENTS)),
@@ -322,7 +322,7 @@ ISONE_ANCILLARY_SERVICES = Dataset(
             *c.PROVENANCE,
         ),
         key=("interval_start", "product", "zone"),
-        hashed=("interval_end", "price", "mw", "requirement"),
+        values=("interval_end", "price", "mw", "requirement"),
         rules=(is_a_name("product"), is_a_name("zone")),
         added=("requirement",),
         doc="Day-ahead ancillary services of ISO New England: price, quantity and requirement.",

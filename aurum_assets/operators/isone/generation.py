@@ -66,12 +66,12 @@ ISONE_GENERATION_MIX = Dataset(
             *c.PROVENANCE,
         ),
         key=("interval_start", "fuel"),
-        hashed=("interval_end", "fuel_rollup", "marginal", "generation"),
+        values=("interval_end", "fuel_rollup", "marginal", "generation"),
         rules=(
             Rule("marginal_is_a_flag", pl.col("marginal").is_in(["Y", "N", "-"]), ("marginal",)),
             is_a_name("fuel"),
         ),
-        ragged="the mix is told at irregular instants, to the second",
+        ragged="the mix is published at irregular instants, to the second",
         doc="Generation of New England by fuel, at irregular instants.",
     ),
     dialects=(
@@ -130,7 +130,7 @@ ISONE_GENERATION_BY_RESOURCE = Dataset(
             *c.PROVENANCE,
         ),
         key=("interval_start", "resource_id"),
-        hashed=("interval_end", "fuel", "generation"),
+        values=("interval_end", "fuel", "generation"),
         rules=(is_a_number("resource_id"),),
         doc="Output of each generator in New England (documented dialect).",
     ),

@@ -67,7 +67,7 @@ ISONE_HOURLY_SYSTEM_LOAD = Dataset(
             *c.PROVENANCE,
         ),
         key=("interval_start", "location_id"),
-        hashed=("interval_end", "load", "native_load", "ard_demand"),
+        values=("interval_end", "load", "native_load", "ard_demand"),
         rules=(
             is_a_number("location_id"),
             Rule("load_is_not_negative", pl.col("load") >= 0, ("load",)),

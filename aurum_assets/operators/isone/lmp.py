@@ -104,7 +104,7 @@ def _lmp_dataset(key: str, title: str, dialects: tuple[Dialect, ...], doc: str) 
                 *c.PROVENANCE,
             ),
             key=("interval_start", "location_id", "finality"),
-            hashed=("interval_end", "lmp", *PARTS),
+            values=("interval_end", "lmp", *PARTS),
             rules=LMP_RULES,
             doc=title,
         ),

@@ -66,7 +66,7 @@ ISONE_LOCATIONS = Dataset(
             *c.PROVENANCE,
         ),
         key=("location_id",),
-        hashed=("location_name", "location_type", "area_type", "network_node_type"),
+        values=("location_name", "location_type", "area_type", "network_node_type"),
         rules=(is_a_number("location_id"),),
         doc="Locations of ISO New England, a snapshot a day.",
     ),

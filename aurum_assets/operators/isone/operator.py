@@ -1,4 +1,4 @@
-"""ISO New England's web services: the source, and what all of its feeds have in common.
+"""ISO New England's web services: the operator, and what all of its feeds have in common.
 
 Source: ISO New England web services v1.1. A record's ``BeginDate`` is the beginning of its
 interval, with an explicit offset: in autumn 01:00 appears with -04:00 and then with -05:00.
@@ -18,7 +18,7 @@ from aurum_assets.model.table import Rule
 
 
 class ServiceInfo(msgspec.Struct):
-    """What ``/info`` says of a resource."""
+    """The answer of ``/info``: when a resource was published last."""
 
     LatestBeginDate: dt.datetime
 

@@ -257,7 +257,7 @@ MISO_CTS = Dataset(
             *c.PROVENANCE,
         ),
         key=("published_at", "interval_start", "location"),
-        hashed=(
+        values=(
             "interval_end",
             "lmp",
             *PARTS,

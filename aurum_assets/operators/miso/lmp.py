@@ -45,6 +45,8 @@ _RESERVES = {
     "RCDOWNMCP": ("ramp_down_price", "Downward ramp capability"),
 }
 _UNREAD = "prices_that_are_no_numbers"
+_SAYS_WHEN = "the_block_says_when"
+_SAID = "time_of_the_block"
 
 LOCATION = Column("location", c.TEXT, "The node, hub or interface, as MISO names it.")
 REGION = Column(
@@ -149,8 +151,9 @@ def _parsed(
     """``PricingNode[]`` of a block to one row per node."""
     start = block_start(_REF, _AT.format(block))
     prices = ("LMP", "MLC", "MCC", *(_RESERVES if reserves else ()))
-    more = {name: _number(said) for said, (name, _) in _RESERVES.items()} if reserves else {}
-    runs = {"market_run": pl.col(BLOCK).replace_strict(_DAY_AHEAD)} if blocks else {}
+    more = {name: _number(sent) for sent, (name, _) in _RESERVES.items()} if reserves else {}
+    run = pl.col(BLOCK).replace_strict(_DAY_AHEAD) if blocks else None
+    runs = {} if run is None else {"market_run": run, _SAID: pl.col(_AT.format(block))}
     return records.select(
         interval_start=start,
         interval_end=start + length,
@@ -185,8 +188,8 @@ def _days(block: str, records: list[Any], header: Mapping[str, Any]) -> list[str
 def _says_when(block: str, header: Mapping[str, Any], envelope: Envelope) -> str | None:
     del envelope
     ref, at = header[_REF], header[_AT.format(block)]
-    said = f"{ref!r} and {at!r} name no interval"
-    return said if block_day(ref, at) is None else None
+    sentence = f"{ref!r} and {at!r} name no interval"
+    return sentence if block_day(ref, at) is None else None
 
 
 def _dialect(
@@ -208,14 +211,19 @@ def _dialect(
         parse=parse,
         days=partial(_days, block),
         every=FIVE_MINUTES if block == _FIVE_MINUTE else HOUR,
-        snapshot_rules={"the_block_says_when": partial(_says_when, block)},
+        snapshot_rules={} if blocks else {_SAYS_WHEN: partial(_says_when, block)},
     )
 
 
-def _rules(cents: int) -> tuple[Rule, ...]:
-    """The rules of prices whose energy may differ by so many cents from node to node."""
+def _rules(cents: int, *, blocks: bool) -> tuple[Rule, ...]:
+    """The rules of prices whose energy may differ by so many cents from node to node.
+
+    Of several ``blocks``, one that names no interval takes no other with it.
+    """
     alike = "exactly" if not cents else f"within_{cents}_cents"
+    says_when = Rule(_SAYS_WHEN, pl.col("interval_start").is_not_null(), (_SAID,))
     return (
+        *((says_when,) if blocks else ()),
         LMP_IS_PRESENT,
         Rule(
             "components_are_present",
@@ -254,8 +262,8 @@ def _table(
             *c.PROVENANCE,
         ),
         key=("interval_start", "location", *(column.name for column in run)),
-        hashed=("interval_end", "region", "lmp", *PARTS, *(column.name for column in more)),
-        rules=_rules(cents),
+        values=("interval_end", "region", "lmp", *PARTS, *(column.name for column in more)),
+        rules=_rules(cents, blocks=bool(run)),
         doc=doc,
     )
 

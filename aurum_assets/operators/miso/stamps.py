@@ -32,8 +32,8 @@ def ref_date(ref_id: str) -> pl.Expr:
 
 def block_day(ref_id: object, at: object) -> str | None:
     """The operating day of ``block_start`` as YYYY-MM-DD; None where the texts say none."""
-    said = pl.DataFrame({"ref": [str(ref_id)], "at": [str(at)]})
-    start = said.select(block_start("ref", "at")).item()
+    header = pl.DataFrame({"ref": [str(ref_id)], "at": [str(at)]})
+    start = header.select(block_start("ref", "at")).item()
     return None if start is None else MISO.day_of(start).key
 
 

@@ -17,7 +17,7 @@ PRODUCTS = ("tmsr", "tmnsr", "tmor")
 
 @lru_cache(maxsize=16)
 def late_seconds(seed: int, feed: str, day: OperatingDay) -> list[int]:
-    """How many seconds past its interval each stamp is: none mostly, sometimes one or two."""
+    """Draw how many seconds late each stamp of a day is: mostly 0, sometimes 1 or 2."""
     drawn = draws(seed, "stamps", feed, day.key).choice(3, len(hours(day)), p=[0.96, 0.03, 0.01])
     return [int(second) for second in drawn]
 

@@ -21,7 +21,7 @@ CLEARED_AT = 13  # o'clock on the day before: the day-ahead market is published
 
 
 def stamp(mark: dt.datetime) -> str:
-    """``2026-07-27T17:25:00.000-04:00``."""
+    """Format an instant as ``2026-07-27T17:25:00.000-04:00``."""
     return mark.astimezone(_ZONE).isoformat(timespec="milliseconds")
 
 
@@ -92,7 +92,7 @@ def newest_final_day(world: World, now: dt.datetime) -> OperatingDay:
 
 @dataclass(frozen=True)
 class Fresh:
-    """The newest interval of a resource: when it begins, and when it was made public."""
+    """The newest interval of a resource: its start, and the instant of its publication."""
 
     begins: dt.datetime
     created: dt.datetime

@@ -107,7 +107,7 @@ def _values(seed: int, day: OperatingDay, pick: Pick, where: Sequence[Place]) ->
 
 
 def lmp_record(place: Place, began: str, *values: float | str) -> Tree:
-    """One record; ``values``: total, congestion, energy, loss."""
+    """Make one record; ``values``: total, congestion, energy, loss."""
     total, congestion, energy, loss = values
     return {
         "LmpTotal": total,

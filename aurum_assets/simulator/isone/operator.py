@@ -6,7 +6,7 @@ Adding a feed: a module with ``ROUTES``, and its name here.
 import base64
 from collections.abc import Mapping
 
-from aurum_assets.model.dataset import Limit
+from aurum_assets.model.operator import Limit
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.simulator.isone import (
     ancillary,

@@ -101,9 +101,9 @@ def _answer(world: World, ask: Ask) -> Answer:
                 for block, run in _RUNS.items()
             },
         }
-        said = {b: {"HourAndMin": at, "PricingNode": found} for b, (at, found) in blocks.items()}
+        answer = {b: {"HourAndMin": at, "PricingNode": found} for b, (at, found) in blocks.items()}
         ref_id = f"{start:%d}-{month}-{start:%Y} - Interval {start:%H:%M} EST"
-        return {"LMPData": {"RefId": ref_id, **said}}
+        return {"LMPData": {"RefId": ref_id, **answer}}
 
     return Answer(tree, "LMP", ("miso-lmp", seed, day, mark, nodes))
 

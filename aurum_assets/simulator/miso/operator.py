@@ -6,7 +6,7 @@ Each live display (a path without a query) has a limit of its own, such as
 
 from collections.abc import Mapping, Sequence
 
-from aurum_assets.model.dataset import Limit
+from aurum_assets.model.operator import Limit
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.simulator.miso import cts, lmp
 from aurum_assets.simulator.operator import SimulatedOperator

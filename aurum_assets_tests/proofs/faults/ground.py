@@ -25,7 +25,7 @@ from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.resources.settings import Resources
+from aurum_assets.resources.composition import Resources
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import remade
@@ -250,16 +250,18 @@ class Round:
         missing = expected.join(found, on=key, how="anti", nulls_equal=True)
         surplus = found.join(expected, on=key, how="anti", nulls_equal=True)
         doubled = repeated_keys(table, found)
-        said = [n for n in table.names if n not in _PROVENANCE]
-        one, other = (f.unique(key).sort(key).select(said) for f in (expected, found))
-        same = one.join(other, on=said, how="anti", nulls_equal=True)
+        compared = [n for n in table.names if n not in _PROVENANCE]
+        one, other = (f.unique(key).sort(key).select(compared) for f in (expected, found))
+        same = one.join(other, on=compared, how="anti", nulls_equal=True)
         wrong = len(same) - len(missing) + len(surplus)
         self.line.rows += len(found)
         self.line.lost += len(missing)
         self.line.doubled += doubled
         self.line.wrong += wrong
-        told = f"{name}: {len(missing)} rows lost, {doubled} doubled, {wrong} wrong of {len(one)}"
-        self.holds(told, where=not (len(missing) or doubled or wrong))
+        sentence = (
+            f"{name}: {len(missing)} rows lost, {doubled} doubled, {wrong} wrong of {len(one)}"
+        )
+        self.holds(sentence, where=not (len(missing) or doubled or wrong))
 
 
 def run(resources: Resources, dataset: Dataset) -> None:

@@ -1,7 +1,7 @@
 """Kafka: all brokers down, one of three down, no answer in time, killed between commit and publish.
 
-In the end every stored row has been told at least once, by its key and hash, every snapshot too,
-and nothing was told that is not stored.
+In the end every stored row has been sent at least once, by its key and hash, every snapshot too,
+and nothing was sent that is not stored.
 """
 
 import multiprocessing
@@ -16,8 +16,8 @@ import msgspec
 
 from aurum_assets import ingest
 from aurum_assets.model.message import SNAPSHOTS_TOPIC, Message, key_columns
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.events import PATIENCE, Brokers, Delivery, Events
-from aurum_assets.resources.settings import Resources
 from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     WORK,
@@ -95,7 +95,7 @@ def _fails(fault: Fault, number: int, proof: FaultTable, line: Line) -> None:
         one.goes_well("the next run", one.tick())
         ingest.drain(one.home)
         one.judge()
-        _told(one, kafka)
+        _count_messages(one, kafka)
 
 
 class Dying(Events):
@@ -120,7 +120,7 @@ def _die(make: Callable[[], Resources], bootstrap: str, number: int) -> None:
 
 
 def _killed(number: int, proof: FaultTable, line: Line) -> None:
-    """A process is killed between its commit and the word of it."""
+    """A process is killed between its commit and its message."""
     with KafkaCluster(3) as kafka:
         make = _home(kafka, PATIENCE)
         with a_round(number, proof, line, make) as one:
@@ -131,36 +131,37 @@ def _killed(number: int, proof: FaultTable, line: Line) -> None:
             dying = _SPAWN.Process(target=_die, args=(again, kafka.bootstrap, number))
             dying.start()
             dying.join(_LONGEST)
-            told = f"the process ended with {dying.exitcode}, not by its kill"
-            one.holds(told, where=dying.exitcode == -signal.SIGKILL)
+            sentence = f"the process ended with {dying.exitcode}, not by its kill"
+            one.holds(sentence, where=dying.exitcode == -signal.SIGKILL)
             one.goes_well("the next run", one.tick(timed=True))
             one.at(2)
             one.goes_well("the run after", one.tick())
             ingest.drain(one.home)
             one.judge()
-            _told(one, kafka)
+            _count_messages(one, kafka)
 
 
 def _made(root: Path, now: object, urls: Mapping[str, str], bootstrap: str) -> Resources:
     return on(lambda _: {"brokers": Brokers(bootstrap)})(root, now, urls)  # type: ignore[arg-type]  # an instant
 
 
-def _told(one: Round, kafka: KafkaCluster) -> None:
+def _count_messages(one: Round, kafka: KafkaCluster) -> None:
     """Messages by key and hash against rows, and against the archive."""
     home = one.another()
     snapshots = set()
     lost = wrong = 0
     for dataset in DATASETS:
-        rows = home.lake.read(dataset.table)
-        names = [*key_columns(dataset.table), "record_hash"]
+        table = dataset.table
+        rows = home.lake.read(table).with_columns(record_hash=table.record_hash())
+        names = [*key_columns(table), "record_hash"]
         stored = {
             (msgspec.json.encode(list(row[:-1])).decode(), row[-1])
             for row in rows.select(names).iter_rows()
         }
         topic = home.config(dataset).topic
-        told = {(m.key, m.headers["record_hash"]) for m in kafka.messages(topic)}
-        lost += len(stored - told)
-        wrong += len(told - stored)
+        sent = {(m.key, m.headers["record_hash"]) for m in kafka.messages(topic)}
+        lost += len(stored - sent)
+        wrong += len(sent - stored)
         day = dataset.operator.day_of(one.clock()).key
         held = home.archive.identifiers(dataset.archive_name, day)
         snapshots |= {f"{dataset.key}/{day}/{identifier}" for identifier in held}

@@ -15,8 +15,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from aurum_assets.model.dataset import Dataset, Operator, OperatorConfig
+from aurum_assets.model.dataset import Dataset, OperatorConfig
 from aurum_assets.model.errors import AurumError, SourceUnavailable
+from aurum_assets.model.operator import Operator
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.api import (
@@ -27,9 +28,9 @@ from aurum_assets.resources.api import (
     ApiClient,
     full_jitter,
 )
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.limits import LONGEST_PAUSE, SqliteLimiter
-from aurum_assets.resources.settings import Resources
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.faults import Details
 from aurum_assets_tests.made import Made, remade
@@ -93,7 +94,7 @@ class Hurried(Made):
         *,
         single_attempt: bool = False,
         memory: State | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> ApiClient:
         """As ever, on the faster clock."""
         del single_attempt, memory
@@ -111,7 +112,7 @@ class Hurried(Made):
             clock=self.clock,
             sleep=self.sleep,
             jitter=full_jitter,
-            tell=tell,
+            report=report,
         )
 
 
@@ -252,8 +253,10 @@ def _keeps_pauses(one: Round, fault: Fault, victim: Dataset, since: int) -> None
         if earlier.status == TOO_MANY:
             gap = later.time - earlier.time
             pause = fault.pauses(ours.index(earlier) + 1) / _pace(one)
-            told = f"asked again after {gap:.3f} s, not {pause:.3f} s, by one process or another"
-            one.holds(told, where=gap >= pause - _SLACK)
+            sentence = (
+                f"asked again after {gap:.3f} s, not {pause:.3f} s, by one process or another"
+            )
+            one.holds(sentence, where=gap >= pause - _SLACK)
 
 
 def _pace(one: Round) -> float:
@@ -261,7 +264,7 @@ def _pace(one: Round) -> float:
 
 
 def _lasting(one: Round, fault: Fault, victim: Dataset) -> None:
-    """The fault meets every request: the run fails in words, and the next one without it heals."""
+    """Every request meets the fault: the run fails with a sentence, the next one heals."""
     config = _config(one, victim)
     others = [d for d in DATASETS if d is not victim]
     feed = next(f for f in one.home.config(victim).feeds if f.asks == "now")
@@ -280,8 +283,8 @@ def _lasting(one: Round, fault: Fault, victim: Dataset) -> None:
 
 def _is_unavailable(one: Round, victim: Dataset, errors: Mapping[str, AurumError]) -> None:
     error = errors.get(victim.key)
-    said = f"{type(error).__name__}: {error}" if error else "nothing at all"
-    one.holds(f"the run said {said}", where=isinstance(error, SourceUnavailable))
+    outcome = f"{type(error).__name__}: {error}" if error else "nothing at all"
+    one.holds(f"the run ended with {outcome}", where=isinstance(error, SourceUnavailable))
 
 
 def _kept(one: Round, fault: Fault, victim: Dataset) -> None:

@@ -32,14 +32,14 @@ _AWAY = (0.2, 0.8)  # seconds until a killed server is started again
 
 
 class Striking(Severing):
-    """A wire that calls ``strike`` at the moment, before the word is carried on."""
+    """A wire that calls ``strike`` at the moment, before the bytes are passed on."""
 
     def __init__(self, port: int, strike: Callable[[], None]) -> None:
         super().__init__(port)
         self._strike = strike
 
-    def _is_the_moment(self, said: bytes, chunk: bytes) -> bool:
-        now = super()._is_the_moment(said, chunk)
+    def _is_the_moment(self, sent: bytes, chunk: bytes) -> bool:
+        now = super()._is_the_moment(sent, chunk)
         if now:
             self._strike()
         return now
@@ -59,7 +59,7 @@ class Blackout:
         later = self._chance.choice((0.0, self._chance.uniform(0, 0.004)))
         self._strikes.append(self._beside.submit(self._strike, later))
         if not later:
-            time.sleep(0.1)  # hold the word back until nobody is there to hear it
+            time.sleep(0.1)  # hold the answer back until its client is gone
 
     def _strike(self, later: float) -> None:
         time.sleep(later)

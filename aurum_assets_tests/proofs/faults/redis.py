@@ -94,8 +94,8 @@ def _archived_once(one: Round) -> None:
     for dataset in DATASETS:
         day = dataset.operator.day_of(one.clock())
         verified = ingest.verify(one.another(), dataset, day)
-        told = f"{dataset.key}: {verified.objects} answers are archived, not {TICKS}"
-        one.holds(told, where=verified.objects == TICKS)
+        sentence = f"{dataset.key}: {verified.objects} answers are archived, not {TICKS}"
+        one.holds(sentence, where=verified.objects == TICKS)
 
 
 def redis_faults(proof: FaultTable, rounds: int, *, configured: bool = True) -> None:

@@ -98,7 +98,7 @@ def _fails(server: S3Server, fault: Fault, number: int, proof: FaultTable, line:
         server.heal()
         quiet_until.clear()
         one.reopen()
-        one.at(2)  # nobody asks again for what was said at 1
+        one.at(2)  # nobody asks again for what was answered at 1
         times = 1 + number % (TRIES - 1) if fault.tries and fault is not SILENT else 0
         if times:
             meets(times)

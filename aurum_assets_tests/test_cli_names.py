@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from aurum_assets.cli import COMMANDS, main
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.simulator.server import Simulator
-from aurum_assets_tests.conftest import NOON, Aurum, said, variables
+from aurum_assets_tests.conftest import NOON, Aurum, printed, variables
 from aurum_assets_tests.recordings import recording
 
 LMP = "isone_rt_lmp"
@@ -116,7 +116,7 @@ def test_a_wrong_name_is_answered_with_the_near_one_and_where_all_are(
     ],
 )
 def test_as_of_takes_an_instant_in_its_usual_forms(standing: Aurum, at: str, price: float) -> None:
-    rows = said(standing("as-of", "--dataset", "rt_lmp", "--at", at, "--json"))["data"]
+    rows = printed(standing("as-of", "--dataset", "rt_lmp", "--at", at, "--json"))["data"]
     assert [r["lmp"] for r in rows if r["energy"] == 39 and r["location_id"] == "4000"] == [price]
 
 
@@ -197,10 +197,10 @@ def test_the_help_says_which_days_are_meant(aurum: Aurum, name: str, default: st
 
 def test_the_days_that_are_meant_are_those_that_the_help_says(desk: Aurum) -> None:
     assert desk("export", "--dataset", "rt_lmp").exit_code == 2
-    assert [v["day"] for v in said(desk("verify", "rt_lmp", "--json"))["verified"]] == [DAY]
+    assert [v["day"] for v in printed(desk("verify", "rt_lmp", "--json"))["verified"]] == [DAY]
     replayed = desk("replay", "rt_lmp")
     assert "2026-07-21" in replayed.output
-    collected = said(desk("collect", "isone", "da_lmp", "--json"))
+    collected = printed(desk("collect", "isone", "da_lmp", "--json"))
     assert [d["day"] for d in collected["days"]] == ["2026-07-21"]
 
 
@@ -217,19 +217,19 @@ def test_no_help_names_a_list_of_datasets_where_one_is_to_be_typed(aurum: Aurum)
 
 @pytest.mark.parametrize("name", ["rt_lmp", "market.rt_lmp", "RT_LMP", LMP])
 def test_a_table_goes_by_its_short_name_too(desk: Aurum, name: str) -> None:
-    assert said(desk("sql", f"select count(*) n from {name}", "--json"))["data"] == [{"n": 5}]  # noqa: S608  ours
+    assert printed(desk("sql", f"select count(*) n from {name}", "--json"))["data"] == [{"n": 5}]  # noqa: S608  ours
     history = f"select max(lmp) m from {name}_history where location_id = '4000'"  # noqa: S608  ours
-    assert said(desk("sql", history, "--json"))["data"] == [{"m": 39.16}]
+    assert printed(desk("sql", history, "--json"))["data"] == [{"m": 39.16}]
 
 
 def test_a_short_name_hides_no_column_and_no_common_table_expression(standing: Aurum) -> None:
     text = "with locations as (select 1 as cts) select cts from locations"
-    assert said(standing("sql", text, "--json"))["data"] == [{"cts": 1}]
+    assert printed(standing("sql", text, "--json"))["data"] == [{"cts": 1}]
 
 
 @pytest.mark.parametrize("text", ["show tables", "SHOW TABLES;", " show  all  tables "])
 def test_show_tables_shows_every_table_under_both_names(standing: Aurum, text: str) -> None:
-    rows = said(standing("sql", text, "--json"))["data"]
+    rows = printed(standing("sql", text, "--json"))["data"]
     tables = {f"{r['namespace']}.{r['name']}": r["short_name"] for r in rows}
     assert tables["market.isone_rt_lmp"] == "rt_lmp"
     assert tables["market.miso_cts_history"] == "cts_history"
@@ -240,7 +240,7 @@ def test_show_tables_shows_every_table_under_both_names(standing: Aurum, text: s
 
 @pytest.mark.parametrize("text", ["describe rt_lmp", "describe isone_rt_lmp", "show isone_rt_lmp"])
 def test_describe_names_the_columns(standing: Aurum, text: str) -> None:
-    rows = said(standing("sql", text, "--json"))["data"]
+    rows = printed(standing("sql", text, "--json"))["data"]
     columns = {r["column_name"]: r["column_type"] for r in rows}
     assert columns["interval_start"] == "TIMESTAMP WITH TIME ZONE"
     assert columns["lmp"] == "DOUBLE"
@@ -248,7 +248,7 @@ def test_describe_names_the_columns(standing: Aurum, text: str) -> None:
 
 def test_the_catalog_names_every_table(standing: Aurum) -> None:
     text = "select count(*) n from information_schema.tables where table_schema = 'market'"
-    assert said(standing("sql", text, "--json"))["data"][0]["n"] == 2 * len(DATASETS)
+    assert printed(standing("sql", text, "--json"))["data"][0]["n"] == 2 * len(DATASETS)
 
 
 @pytest.mark.parametrize(
