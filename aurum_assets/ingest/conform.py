@@ -26,8 +26,7 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
 
 log = get_logger(__name__)
-# Decoding holds the interpreter, unpacking, rules and hashes do not.
-_THREADS = min(2, pl.thread_pool_size())
+_THREADS = 2  # decoding holds the interpreter, unpacking, rules and hashes do not
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,8 @@ def conform_all(
     def conformed(identifier: str) -> Conformed | Unusable:
         return _conform_or_reject(resources, dataset, day, identifier, keep=keep)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    # Asked here: it starts polars' threads, which a process forked after the import would lack.
+    with ThreadPoolExecutor(min(_THREADS, pl.thread_pool_size())) as pool:
         outcomes = list(pool.map(conformed, identifiers))
     last: dict[str, str] = {}
     found = []
