@@ -243,6 +243,23 @@ def test_a_replay_tells_nothing_but_where_it_is_asked_to(
     assert known_by(again) == known_by(before) == keys_and_hashes(desk_with_kafka)
 
 
+def test_a_chunk_that_is_replayed_sends_each_snapshot_once_with_its_quality(
+    desk_with_kafka: Desk, kafka: KafkaCluster
+) -> None:
+    document = json.loads(ORDINARY.body)
+    document["FiveMinLmps"]["FiveMinLmp"][0]["LmpTotal"] += 5
+    body = json.dumps(document)
+    days = (DAY, "2026-07-19")
+    for day in days:
+        desk_with_kafka.take(LMP, body.replace(DAY, day).encode())
+    asked = [(LMP, LMP.day(day)) for day in reversed(days)]
+    replayed = ingest.replay_days(desk_with_kafka.resources, asked, workers=1, publish="everything")
+    assert [one.error for one in replayed] == [None, None]
+    snapshots = values(kafka.messages(SNAPSHOTS_TOPIC))
+    assert [s["quality"]["quarantined"] for s in snapshots] == [1, 1]
+    assert known_by(kafka.messages(TOPIC)) == keys_and_hashes(desk_with_kafka)
+
+
 def test_without_brokers_nothing_is_written_or_sent(desk: Desk) -> None:
     desk.bring(LMP, ORDINARY.body)
     desk.resources.events.publish(ALERTS_TOPIC, "key", {"reason": "nobody receives it"})
