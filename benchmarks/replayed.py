@@ -134,15 +134,22 @@ def _memory_of(pid: int) -> float:
 
 
 def commits(root: Path, held: int = _HELD, chunk: int = _CHUNK) -> dict[str, Any]:
-    """Median seconds of a chunk's commit: into an empty table, beside ``held`` days, and in the
-    place of days among these.
+    """Median seconds of a chunk's commit: into an empty table and ``beside`` ``held`` days; in the
+    place of all days of a table (``alone``) and of some ``among`` those held.
+
+    The days that are replaced were committed one by one, which is the dearest.
     """
     rows = _few_rows()
-    empty = []
+    again = rows.with_columns(pl.col("lmp") + 1)
+    empty, alone = [], []
     for number in range(_ROUNDS):
         lake = home_at(root / f"empty-{number}").lake
         lake.table(_TABLE)
         empty.append(_swapped(lake, rows, range(chunk)))
+        lake = home_at(root / f"alone-{number}").lake
+        for day in range(chunk):
+            _swapped(lake, rows, [day])
+        alone.append(_swapped(lake, again, range(chunk)))
     full = home_at(root / "full").lake
     for day in range(held):
         _swapped(full, rows, [day])
@@ -150,9 +157,9 @@ def commits(root: Path, held: int = _HELD, chunk: int = _CHUNK) -> dict[str, Any
         _swapped(full, rows, range(held + n * chunk, held + (n + 1) * chunk))
         for n in range(_ROUNDS)
     ]
-    again = rows.with_columns(pl.col("lmp") + 1)
-    instead = [_swapped(full, again, range(n * chunk, (n + 1) * chunk)) for n in range(_ROUNDS)]
-    return {"empty": median(empty), "beside": median(beside), "instead": median(instead)}
+    among = [_swapped(full, again, range(n * chunk, (n + 1) * chunk)) for n in range(_ROUNDS)]
+    names = ("empty", "beside", "alone", "among")
+    return dict(zip(names, map(median, (empty, beside, alone, among)), strict=True))
 
 
 def _few_rows() -> pl.DataFrame:
