@@ -14,10 +14,11 @@ PSYCOPG2 = $(patsubst postgresql://%,postgresql+psycopg2://%,$(patsubst postgres
 override AURUM_DAGSTER_POSTGRES_URL := \
   $(call PSYCOPG2,$(or $(value AURUM_DAGSTER_POSTGRES_URL),$(shell $(IN_ENV))))
 export AURUM_DAGSTER_POSTGRES_URL
-WITH_STORAGE = sed '$(if $(AURUM_DAGSTER_POSTGRES_URL),s/^\#postgres\# //)' dagster.yaml
+# With what the environment changes of it, or what is wrong with the environment.
+DAGSTER_YAML = $(BIN)/python -m aurum_assets.resources.workers
 
-.PHONY: help setup setup-dev setup-docs demo test check docs bench prove tour dev live openapi \
-  schemas screens lock clean
+.PHONY: help setup setup-dev setup-docs demo test check docs bench prove tour dev worker live \
+  openapi schemas screens lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -52,7 +53,7 @@ setup-docs: setup $(VENV)/.ready-docs
 
 # Written anew each time: the storage may have been set or unset since.
 $(DAGSTER_HOME)/dagster.yaml: FORCE
-	@mkdir -p $(@D) && $(WITH_STORAGE) > $@.new && mv $@.new $@
+	@$(DAGSTER_YAML) $(@D)
 FORCE:
 
 demo: setup ## A simulated day and six live ticks through Dagster, then a table
@@ -82,9 +83,11 @@ tour: setup-dev ## The first hour walked in a clone: demo, UI, mistakes, Ctrl-C,
 dev: setup ## Simulator, daemon and UI on 127.0.0.1:3000, schedules running
 	@exec $(BIN)/python -m aurum_assets.dev --port $(UI_PORT) --simulator-port $(SIMULATOR_PORT)
 
+worker: setup ## Warm processes that execute runs, on any machine (AURUM_WORKERS=celery)
+	@exec $(BIN)/aurum worker
+
 live: setup ## The same against the real operators (MISO needs no account), in AURUM_HOME/live
-	@mkdir -p $(AURUM_HOME)/live/dagster
-	@$(WITH_STORAGE) > $(AURUM_HOME)/live/dagster/dagster.yaml
+	@$(DAGSTER_YAML) $(AURUM_HOME)/live/dagster
 	@AURUM_HOME=$(AURUM_HOME)/live DAGSTER_HOME=$(abspath $(AURUM_HOME))/live/dagster \
 	exec $(BIN)/python -m aurum_assets.dev --live --port $(UI_PORT)
 

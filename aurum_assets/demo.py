@@ -15,7 +15,6 @@ from typing import Any
 import dagster as dg
 
 from aurum_assets.definitions import build
-from aurum_assets.dev import dagster_folder
 from aurum_assets.graph.alerts import DEMO
 from aurum_assets.graph.jobs import ScheduleGroup, asked_by, asset_keys, schedule_groups
 from aurum_assets.graph.reference import reference_key
@@ -31,6 +30,8 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.composition import Resources, Specification, compose
 from aurum_assets.resources.credentials import access
+from aurum_assets.resources.settings import Settings
+from aurum_assets.resources.workers import dagster_folder
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
@@ -113,7 +114,7 @@ def demo_resources(
 
 def dagster_instance(resources: Resources) -> dg.DagsterInstance:
     """The Dagster instance of this home, where ``make dev`` finds the demo's runs."""
-    return dg.DagsterInstance.from_config(str(dagster_folder(resources)))
+    return dg.DagsterInstance.from_config(str(dagster_folder(resources.root, Settings.read())))
 
 
 def run_demo(

@@ -25,9 +25,9 @@ import click
 
 from aurum_assets.model.errors import AurumError
 from aurum_assets.operators import DATASETS
-from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.environment import PROJECT
-from aurum_assets.resources.settings import open_resources
+from aurum_assets.resources.settings import Settings, open_resources
+from aurum_assets.resources.workers import dagster_folder
 from aurum_assets.simulator.server import Running, Simulator
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _serve(running: Running | None, port: int) -> None:
         msg = f"{held}, and these would be {wanted}: set AURUM_HOME"
         raise click.ClickException(msg)
     if not os.environ.get("DAGSTER_HOME"):
-        os.environ["DAGSTER_HOME"] = str(dagster_folder(resources))
+        os.environ["DAGSTER_HOME"] = str(dagster_folder(resources.root, Settings.read()))
     elif not Path(os.environ["DAGSTER_HOME"]).is_dir():
         msg = "DAGSTER_HOME names no folder: make it, or unset it for AURUM_HOME/dagster"
         raise click.ClickException(msg)
@@ -112,17 +112,6 @@ def _serve(running: Running | None, port: int) -> None:
                 time.sleep(_LOOK_SECONDS)
     msg = f"Dagster ended by itself ({process.returncode}): its output is above"
     raise click.ClickException(msg)
-
-
-def dagster_folder(resources: Resources) -> Path:
-    """The folder of Dagster's storage in this home, made with its configuration if need be."""
-    folder = (resources.root / "dagster").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "dagster.yaml").exists():
-        text = (PROJECT / "dagster.yaml").read_text()
-        mark = "#postgres# " if os.environ.get("AURUM_DAGSTER_POSTGRES_URL") else None
-        (folder / "dagster.yaml").write_text(text.replace(mark, "") if mark else text)
-    return folder
 
 
 def _environment(running: Running | None, root: Path) -> Mapping[str, str]:

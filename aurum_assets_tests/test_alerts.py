@@ -742,7 +742,7 @@ def test_a_run_that_fails_is_told_with_its_sentence_and_over_when_one_succeeds(
 
 
 @pytest.mark.parametrize("tag", ["dagster/will_retry", wiring.DEMO])
-def test_a_failed_run_that_is_run_again_by_itself_or_of_the_demo_is_not_told(
+def test_a_failed_run_that_is_run_again_by_itself_or_of_the_demo_is_not_reported(
     live_desk: Desk, market: Running, instance: dg.DagsterInstance, run: Run, tag: str
 ) -> None:
     failures = Ticks(live_desk, instance, "failed_runs")

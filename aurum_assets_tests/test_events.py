@@ -629,7 +629,7 @@ def _run_again(root: Path, kafka: KafkaCluster, moment: str, snapshots: int) -> 
     return times
 
 
-def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(
+def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_sent(
     desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
     desk_with_kafka.take(LMP, ORDINARY.body)
@@ -647,7 +647,7 @@ def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(
     assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
 
 
-def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_told(
+def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_sent(
     desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
     desk_with_kafka.bring(LMP, ORDINARY.body)

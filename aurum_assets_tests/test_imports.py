@@ -26,7 +26,12 @@ MAY_IMPORT = {
 }
 NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
 HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka", "redis"}
-DEFERRED = {"aurum_assets.resources.bounded_s3", "aurum_assets.graph.s3"}
+DEFERRED = {
+    "aurum_assets.resources.bounded_s3",
+    "aurum_assets.graph.s3",
+    "aurum_assets.graph.launcher",  # named in dagster.yaml
+    "aurum_assets.graph.worker",  # a program
+}
 FREE = {"", "api", "api_config", "cli", "collector", "demo", "graph", "isone", "miso"}
 DAGSTER_ROOMS = {"graph", "definitions", "demo", "dev"}
 

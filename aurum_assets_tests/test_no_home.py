@@ -42,7 +42,7 @@ LOOKING = {
     "relocate": ("relocate",),
     "relocate --dry-run": ("relocate", "--dry-run"),
 }
-MAKING = {"collect", "load", "demo", "simulate"}  # simulate needs none
+MAKING = {"collect", "load", "demo", "simulate", "worker"}  # the last two need none
 OUTSIDE = {"doctor": ("doctor",), "probe": ("probe", "--dataset", "miso_cts")}
 
 
@@ -178,6 +178,7 @@ WRONG = {
     "AURUM_SCHEDULES": "on",
     "ISONE_BASE_URL": "webservices.iso-ne.com",
     "MISO_BASE_URL": "ftp://miso.example",
+    "AURUM_WORKERS": "threads",
 }
 # Here anything may be right: a name, a password, a folder that is to be made.
 FREE = {

@@ -11,6 +11,7 @@
     relocate   a copied or moved home, made to work where it is now
     reference  what locations and generators are called
     simulate   without an operator: demo, simulate
+    worker     warm processes that execute Dagster's runs
 
     arguments  what arguments mean, and how wrong ones are refused
     backends   options that name S3, Redis and Kafka instead of variables
@@ -55,6 +56,7 @@ COMMANDS = {
     "maintain": ("maintain", "Keep lake, Dagster's storage and local files small."),
     "relocate": ("relocate", "Make a copied or moved home work where it is now."),
     "reference": ("reference", "What locations and generators are called."),
+    "worker": ("worker", "Execute Dagster's runs in warm processes (AURUM_WORKERS=celery)."),
     "demo": ("simulate", "A simulated day and six live ticks, through Dagster."),
     "simulate": ("simulate", "Run a simulated operator on 127.0.0.1."),
 }

@@ -23,6 +23,7 @@ from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.operator import Operator
 from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.workers import QUEUE_TAG, REPLAYS, TICKS
 
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
@@ -48,6 +49,15 @@ class ScheduleGroup:
         if self.cadence.ahead:
             return f"{start} tomorrow, which is published ahead."
         return f"{start} the days that ended or became final, and for lists of today."
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Of runs for what was just published: they wait for no backfill.
+
+        A day that became final takes as long as a backfill, and is treated as one.
+        """
+        urgent = self.cadence.within_the_day or self.cadence.ahead
+        return {QUEUE_TAG: TICKS} if urgent else {}
 
     def feeds(self, config: DatasetConfig) -> list[Feed]:
         """The feeds of a dataset that it asks."""
@@ -144,6 +154,7 @@ def cadence_schedule(job: Job, group: ScheduleGroup, *, running: bool) -> dg.Sch
                 run_config=translate.feeds_config(feeds),
                 asset_selection=asset_keys(known[key] for key in feeds) if some else None,
                 asset_check_keys=[] if some else None,  # the step reports them
+                tags=dict(group.tags),
             )
 
     return tick
@@ -260,6 +271,7 @@ def replay_job(pairs: Sequence[Pair]) -> dg.JobDefinition:
         name="replay_from_raw",
         executor_def=dg.in_process_executor,
         partitions_def=replay_partitions(pairs),
+        tags={QUEUE_TAG: REPLAYS},
         description="Rebuilds days of a table from the archive; each day is reported by itself. "
         "With dataset, first and last in its config one run takes the whole range; a backfill of "
         "its partitions (dataset and month) has a run for each.",

@@ -15,6 +15,7 @@ from aurum_assets.graph.purge import purge
 from aurum_assets.graph.resources import TABLES, assembled
 from aurum_assets.operators import OPERATORS
 from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.workers import QUEUE_TAG, REPLAYS
 
 _QUIET = "10 4 * * *"  # in New York: after both operators' midnights, before the daily jobs (06:30)
 _POSTGRES = "AURUM_DAGSTER_POSTGRES_URL"
@@ -111,7 +112,7 @@ def maintenance_job() -> dg.JobDefinition:
     @dg.job(
         name="maintenance",
         executor_def=dg.in_process_executor,
-        tags={"dagster/priority": "-2"},  # after every scheduled run and repair
+        tags={"dagster/priority": "-2", QUEUE_TAG: REPLAYS},  # after every scheduled run and repair
         description="Keeps lake, Dagster's storage and local files small, as aurum maintain does.",
     )
     def maintenance() -> None:

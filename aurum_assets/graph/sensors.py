@@ -19,6 +19,7 @@ from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Probe
 from aurum_assets.model.errors import AurumError, SourceRefused
 from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.workers import QUEUE_TAG, TICKS
 
 GAPS_SECONDS = 900
 _UNAUTHORIZED = 401
@@ -153,7 +154,7 @@ def _probe_sensor(
             run_config=translate.feeds_config({dataset.key: [feed.name]}),
             asset_selection=asset_keys([dataset]),
             asset_check_keys=[],  # the step reports them
-            tags={"aurum/probe": f"{probe.path}: {newest:%F %R}Z"},
+            tags={"aurum/probe": f"{probe.path}: {newest:%F %R}Z", QUEUE_TAG: TICKS},
         )
 
     return is_out

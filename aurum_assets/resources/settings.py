@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     metrics_file: Path | None = _named("AURUM_METRICS_FILE", default=None)
     # Read by Dagster's definitions and dagster.yaml, where a wrong value would be silent.
     schedules: Literal["", "running"] = _named("AURUM_SCHEDULES")
+    workers: Literal["", "celery"] = _named("AURUM_WORKERS")
     dagster_postgres_url: SecretStr = _named("AURUM_DAGSTER_POSTGRES_URL", default=NOTHING)
 
     @classmethod
@@ -165,6 +166,7 @@ def specification(
     redaction.learn(settings)
     hide_secrets()
     _refuse_what_is_no_address(settings)
+    refuse_half_a_profile(settings)
     if settings.metrics_file is not None and settings.metrics_file.is_dir():
         msg = f"environment variable AURUM_METRICS_FILE: {settings.metrics_file} is a folder"
         raise ConfigError(msg)
@@ -225,6 +227,21 @@ def specification(
         webhook_url=settings.webhook_url,
         metrics_file=settings.metrics_file,
     )
+
+
+def refuse_half_a_profile(settings: Settings) -> None:
+    """Raise ``ConfigError`` where the workers lack one of the servers that they need."""
+    needed = {
+        "AURUM_REDIS_URL": settings.redis_url.get_secret_value() or settings.redis_host,
+        "AURUM_DAGSTER_POSTGRES_URL": settings.dagster_postgres_url.get_secret_value(),
+    }
+    absent = [name for name, value in needed.items() if not value]
+    if settings.workers and absent:
+        msg = (
+            f"environment variable AURUM_WORKERS: {settings.workers} needs "
+            f"{' and '.join(absent)} too"
+        )
+        raise ConfigError(msg)
 
 
 def _refuse_what_is_no_address(settings: Settings) -> None:

@@ -25,6 +25,7 @@ from aurum_assets_tests.proofs.prove_races import prove_races
 from aurum_assets_tests.proofs.prove_replay import prove_replay
 from aurum_assets_tests.proofs.prove_secrets import prove_secrets
 from aurum_assets_tests.proofs.prove_tour import prove_tour
+from aurum_assets_tests.proofs.prove_workers import prove_workers
 from aurum_assets_tests.proofs.prove_year import prove_year
 
 PROOFS: Mapping[str, Callable[[], Proof]] = {
@@ -44,6 +45,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "purge": prove_purge,
     "damage": prove_damage,
     "dev": prove_dev,
+    "workers": prove_workers,
     "tour": prove_tour,
 }
 

