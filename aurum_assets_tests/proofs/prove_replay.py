@@ -9,6 +9,7 @@ lake at once.
 """
 
 import datetime as dt
+import hashlib
 import json
 import multiprocessing
 import os
@@ -65,7 +66,7 @@ class Arrival:
     def body(self) -> bytes:
         """Its bytes."""
         if self.content is None:
-            return f'{{"FiveMinLmps":{self.minute}'.encode()
+            return f'{{"FiveMinLmps":"{self.day} {self.minute}'.encode()
         records = [_record(self.day, *key, value) for key, value in self.content]
         return json.dumps({"FiveMinLmps": {"FiveMinLmp": records} if records else ""}).encode()
 
@@ -137,7 +138,8 @@ def fill(home: Resources, history: History) -> None:
     for day, number, gone in history.damaged:
         held = home.archive.identifiers(LMP.archive_name, day)
         for identifier in held[number : number + 1]:
-            (path,) = (home.root / "archive").rglob(f"{identifier}.json.gz")
+            place = f"month={day[5:7]}/day={day[8:]}/{identifier}.*gz"
+            (path,) = (home.root / "archive" / "sourcing").rglob(place)
             body = path.read_bytes()
             path.unlink()
             if not gone:
@@ -158,7 +160,7 @@ def take(home: Resources, arrival: Arrival) -> None:
         )
         ingest.accept(home, LMP, received, force=True)
         return
-    hashed = f"{arrival.minute:064x}"
+    hashed = hashlib.sha256(arrival.body).hexdigest()
     envelope = Envelope(
         dataset=LMP.key,
         endpoint="load",
