@@ -161,6 +161,8 @@ def replay_figures(
     return [
         Figure("R a million rows, two processes", _seconds(two) / millions, "s", 2.5, rate),
         Figure("R   one process", _seconds(one) / millions, "s", note=alone),
+        Figure("R CPU of a million rows, two processes", _cpu(two) / millions, "s"),
+        Figure("R   one process", _cpu(one) / millions, "s"),
         Figure("R two processes / one", _seconds(two) / _seconds(one), "x", 0.556, "1.8 times"),
         Figure("R peak memory, all of two processes", peaks[1], "MB", 1500),
         Figure("R   one process", peaks[0], "MB"),
@@ -186,6 +188,10 @@ def replay_figures(
 
 def _seconds(spent: Sequence[Spent]) -> float:
     return median([s.seconds for s in spent])
+
+
+def _cpu(spent: Sequence[Spent]) -> float:
+    return median([float(s.report["cpu"]) for s in spent])
 
 
 def _spread(spent: Sequence[Spent]) -> str:

@@ -86,7 +86,7 @@ def replay(prepared: Path, root: Path, workers: int) -> dict[str, Any]:
     if workers > 1:
         folding.start()
     clock = Clock()
-    rows = 0
+    rows, cpu = 0, _cpu()
     with _memory() as peak, clock.running():
         for one in ingest.replay_days(
             home, [(ISONE_RT_LMP, day) for day in days], running=folding, chunk=len(days)
@@ -94,9 +94,10 @@ def replay(prepared: Path, root: Path, workers: int) -> dict[str, Any]:
             if one.done is None:
                 raise one.error or ValueError(one.day)
             rows += one.done.merged.new
-    folding.close()
     report = clock.report() | {"rows": rows, "commit": sum(_Timed.seconds), "days": len(days)}
-    return report | {"peak_mb": max(peak)}
+    report |= {"peak_mb": max(peak), "cpu": _cpu() - cpu}
+    folding.close()
+    return report
 
 
 @contextmanager
@@ -123,6 +124,16 @@ def _children() -> Iterator[int]:
     for task in Path(f"/proc/{os.getpid()}/task").iterdir():
         with suppress(OSError):
             yield from map(int, (task / "children").read_text().split())
+
+
+def _cpu() -> float:
+    """CPU seconds that this process and those that it started have used."""
+    ticks = 0
+    for pid in [os.getpid(), *_children()]:
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _memory_of(pid: int) -> float:
