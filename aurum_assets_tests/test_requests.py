@@ -101,8 +101,6 @@ def test_what_is_asked_is_what_the_guide_shows(desk: Desk, s3: S3Server) -> None
     for name, does in work.items():
         with counted(s3) as found:
             does(desk)
-        print("|", name, "|", " | ".join(str(found[k]) for k in KINDS))
-        continue
         assert shown[name] == [str(found[kind]) for kind in KINDS], name
 
 
