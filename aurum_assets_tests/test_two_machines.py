@@ -1,6 +1,7 @@
 """Two machines that share an archive and a lake, and nothing else: no lock, no message."""
 
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from aurum_assets import ingest
 from aurum_assets.ingest.keep import drain_spool, unnormalized_days
 from aurum_assets.model.errors import Overtaken, StoreUnavailable
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources.archive import Archive, ArchiveSettings
 from aurum_assets.resources.composition import Resources
-from aurum_assets.resources.lake import Lake, Merged
+from aurum_assets.resources.lake import Lake, Swap
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import catalog_at
@@ -92,12 +94,12 @@ def test_a_rebuild_drops_nothing_that_another_machine_merges_meanwhile(
     class Overtaking(Lake):
         """Lets the other machine in, right before the day is rewritten."""
 
-        def replace(self, *arguments: object, **more: object) -> Merged:
-            if more.get("keeps") is not None and not done:
+        def swap(self, table: Table, swaps: Sequence[Swap]) -> tuple[list[Swap], int | None]:
+            if table is LOAD.table and not done:
                 done.append("once")
                 fast.take(LOAD, answer(15_200, 15_300))
                 ingest.normalize(fast.resources, LOAD, DAY)
-            return super().replace(*arguments, **more)  # type: ignore[arg-type]  # as they came
+            return super().swap(table, swaps)
 
     done: list[str] = []
     slow.resources.lake = Overtaking(slow.resources.lake.configured)
