@@ -17,7 +17,7 @@ export AURUM_DAGSTER_POSTGRES_URL
 # With what the environment changes of it, or what is wrong with the environment.
 DAGSTER_YAML = $(BIN)/python -m aurum_assets.resources.workers
 
-.PHONY: help setup setup-dev setup-docs demo test check docs bench prove tour dev worker live \
+.PHONY: help setup setup-dev setup-docs demo test check docs bench prove stack tour dev worker live \
   openapi schemas screens lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -76,6 +76,9 @@ bench: setup-dev ## Speed, beside a floor and a peer, in one run
 
 prove: setup-dev ## kill -9, races, mutated payloads: the promises, counted
 	@$(BIN)/python -m aurum_assets_tests.proofs
+
+stack: setup-dev ## deploy/ as processes: an hour of ticks, a machine lost; KEEP=1 stays up to look
+	@exec $(BIN)/python -m aurum_assets_tests.proofs.prove_stack $(if $(KEEP),--keep)
 
 tour: setup-dev ## The first hour walked in a clone: demo, UI, mistakes, Ctrl-C, a copy and a move
 	@$(BIN)/python -m aurum_assets_tests.proofs tour

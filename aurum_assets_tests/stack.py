@@ -8,10 +8,16 @@
 Each part is a real process of the programs that an operator starts, with the environment that is
 in ``stack.environment``, and says what it says to ``folder/NAME.log``. ``start``, ``kill`` and
 ``stop`` take a part by name. Nothing outlives the block.
+
+``Stack.up(folder, "compose")`` is what ``deploy/compose.yaml`` starts: its variables and commands,
+an S3 for archive and lake, a catalog in Postgres, a webserver that only shows. Each worker, and the
+webservers and daemon together, are a machine: a home of its own, and a ``dagster.yaml`` in it.
 """
 
 import contextlib
+import datetime as dt
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -29,8 +35,10 @@ import psutil
 from aurum_assets.resources.settings import Settings
 from aurum_assets.resources.workers import write_dagster_yaml
 from aurum_assets.simulator.server import Simulator
+from aurum_assets_tests import deployed
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.redis import RedisProcess, free_port
+from aurum_assets_tests.servers.s3 import S3Server
 
 PATIENCE = 120.0
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "aurum_assets"}
@@ -40,10 +48,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Servers:
-    """The servers of the profile ``celery``."""
+    """The servers of the profile ``celery``; ``compose`` has an S3 too."""
 
     redis: RedisProcess
     postgres: Postgres
+    s3: S3Server | None = None
 
 
 @dataclass
@@ -55,6 +64,8 @@ class Stack:
     servers: "Servers | None" = None
     web: int = 0
     code: int = 0
+    viewer: int = 0
+    composed: bool = False
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @classmethod
@@ -89,17 +100,24 @@ class Stack:
                 **(environment or {}),
             }
             up = cls(folder, variables)
-            if profile == "celery":
+            if profile in {"celery", "compose"}:
                 postgres = stack.enter_context(Postgres())
-                redis = RedisProcess(folder, durable=True)
+                password = secrets.token_hex(8) if profile == "compose" else ""
+                redis = RedisProcess(folder, password=password, durable=True)
                 stack.callback(redis.close)
                 up.servers = Servers(redis, postgres)
+            if profile == "celery":
                 variables |= {
                     "AURUM_WORKERS": "celery",
                     "AURUM_REDIS_URL": redis.url,
                     "AURUM_DAGSTER_POSTGRES_URL": postgres.database("dagster"),
                 }
-            up.web, up.code = free_port(), free_port()  # once the servers have theirs
+            if profile == "compose":
+                s3 = stack.enter_context(S3Server())
+                up.servers, up.composed = Servers(redis, postgres, s3), True
+                variables |= deployed.servers(postgres, redis, s3, variables)
+                variables |= environment or {}
+            up.web, up.code, up.viewer = free_port(), free_port(), free_port()  # after the servers
             stack.callback(up._end)
             up._configure(change)
             up.start("code")
@@ -116,10 +134,14 @@ class Stack:
             file.write_text(change(file.read_text()))
             with dg.DagsterInstance.from_config(str(home)) as instance:
                 instance.get_runs_count()  # two processes that make it at once may both fail
-        (self.folder / "workspace.yaml").write_text(
-            "load_from:\n  - grpc_server: "
-            f"{{host: 127.0.0.1, port: {self.code}, location_name: aurum_assets}}\n"
-        )
+        (self.folder / "workspace.yaml").write_text(deployed.workspace(self.code))
+
+    def _machine(self, name: str) -> dict[str, str]:
+        """The home of a worker of its own, with a ``dagster.yaml`` like that of the daemon."""
+        home = self.folder / name
+        (home / "dagster").mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.folder / "dagster" / "dagster.yaml", home / "dagster")
+        return {"AURUM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
 
     @property
     def redis(self) -> RedisProcess:
@@ -138,31 +160,41 @@ class Stack:
     def start(
         self, name: str, *options: str, environment: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a part: code, web, daemon, or worker (worker-2 and so on for other machines).
+        """Start a part: code, web, viewer, daemon, metrics, or worker (worker-2 is another one).
 
         ``environment``: what differs for it from ``stack.environment``.
         """
-        workspace = ("-w", str(self.folder / "workspace.yaml"))
-        address = ("-h", "127.0.0.1", "-p", str(self.web))
-        code = ("api", "grpc", "-m", "aurum_assets.definitions", "-p", str(self.code))
-        commands = {
-            "code": ("dagster", *code, "--location-name", "aurum_assets"),
-            "web": ("dagster-webserver", *workspace, *address),
-            "daemon": ("dagster-daemon", "run", *workspace),
-            "worker": ("aurum", "worker"),
-        }
-        program, *arguments = commands[name.partition("-")[0]]
+        part = name.partition("-")[0]
+        differs = self._machine(name) if self.composed and part == "worker" else {}
+        differs |= environment or {}
+        program, *arguments = self._command(part)
         with (self.folder / f"{name}.log").open("ab") as log:
             started = subprocess.Popen(  # noqa: S603  our own environment
                 [str(Path(sys.executable).parent / program), *arguments, *options],
                 cwd=self.folder,
-                env=self.environment | dict(environment or {}),
+                env=self.environment | differs,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self.processes[name] = started
         return started
+
+    def _command(self, part: str) -> Sequence[str]:
+        """The words of the command of a part."""
+        workspace = self.folder / "workspace.yaml"
+        if self.composed:
+            ports = {"code": self.code, "web": self.web, "viewer": self.viewer}
+            return deployed.command(part, workspace, ports.get(part, 0))
+        code = ("api", "grpc", "-m", "aurum_assets.definitions", "-p", str(self.code))
+        address = ("-h", "127.0.0.1", "-p", str(self.web))
+        commands: Mapping[str, Sequence[str]] = {
+            "code": ("dagster", *code, "--location-name", "aurum_assets"),
+            "web": ("dagster-webserver", "-w", str(workspace), *address),
+            "daemon": ("dagster-daemon", "run", "-w", str(workspace)),
+            "worker": ("aurum", "worker"),
+        }
+        return commands[part]
 
     def kill(self, name: str) -> None:
         """SIGKILL a part and its processes, as a machine that loses its power."""
@@ -196,7 +228,7 @@ class Stack:
 
     def _end(self) -> None:
         for name in list(self.processes):
-            if name.startswith("worker"):
+            if name.startswith(("worker", "code")):  # a code server hears no other signal
                 self.kill(name)
         for name in list(self.processes):
             self.processes[name].terminate()
@@ -207,7 +239,9 @@ class Stack:
 
     # --- questions -----------------------------------------------------------------------------
 
-    def until(self, good: Callable[[], bool], seconds: float = PATIENCE) -> float:
+    def until(
+        self, good: Callable[[], bool], seconds: float = PATIENCE, *, pause: float = 0.4
+    ) -> float:
         """Wait for ``good``; the seconds that it took."""
         began = time.monotonic()
         while not good():
@@ -215,7 +249,7 @@ class Stack:
                 logs = "\n".join(p.read_text()[-3000:] for p in sorted(self.folder.glob("*.log")))
                 msg = f"not within {seconds:.0f} s\n{logs}"
                 raise TimeoutError(msg)
-            time.sleep(0.4)
+            time.sleep(pause)
         return time.monotonic() - began
 
     def ask(self, query: str, **variables: object) -> Json:
@@ -241,7 +275,8 @@ class Stack:
         more = {"dagster/partition": partition} if partition else {}
         data = self.ask(
             """mutation($of: ExecutionParams!) { launchRun(executionParams: $of) { __typename
-                 ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+                 ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
+                 ... on RunConfigValidationInvalid { errors { message } } } }""",
             of={
                 "selector": REPOSITORY
                 | {"jobName": job}
@@ -256,6 +291,64 @@ class Stack:
         if "run" not in data:
             raise RuntimeError(data)
         return str(data["run"]["runId"])
+
+    def ticks(self, first: dt.datetime, last: dt.datetime) -> list[tuple[dt.datetime, str]]:
+        """The instants at which schedules are due from ``first`` until before ``last``, in order.
+
+        Each with the name of its schedule, as the code server has them.
+        """
+        data = self.ask(
+            """query($of: RepositorySelector!, $first: Float, $last: Float) {
+                 schedulesOrError(repositorySelector: $of) { ... on Schedules { results { name
+                   futureTicks(cursor: $first, until: $last) { results { timestamp } } } } } }""",
+            of=REPOSITORY,
+            first=first.timestamp(),
+            last=last.timestamp(),
+        )
+        return sorted(
+            (dt.datetime.fromtimestamp(tick["timestamp"], dt.UTC), schedule["name"])
+            for schedule in data["schedulesOrError"]["results"]
+            for tick in schedule["futureTicks"]["results"]
+        )
+
+    def requested(self, schedule: str, instant: dt.datetime) -> list[Json]:
+        """The run requests of a schedule at an instant, as the code server evaluates it."""
+        data = self.ask(
+            """mutation($of: ScheduleSelector!, $at: Float!) {
+                 scheduleDryRun(selectorData: $of, timestamp: $at) { __typename
+                   ... on DryRunInstigationTick { evaluationResult { error { message }
+                     runRequests { runKey runConfigYaml tags { key value }
+                       assetSelection { path } } } } } }""",
+            of=REPOSITORY | {"scheduleName": schedule},
+            at=instant.timestamp(),
+        )["scheduleDryRun"]["evaluationResult"]
+        if data["error"]:
+            raise RuntimeError(data["error"]["message"])
+        requests: list[Json] = data["runRequests"]
+        return requests
+
+    def backfill(
+        self,
+        assets: Sequence[str],
+        partitions: Sequence[str],
+        title: str,
+        config: Mapping[str, object] | None = None,
+    ) -> str:
+        """Launch a backfill, as from the page of an asset; its id."""
+        data = self.ask(
+            """mutation($of: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $of) {
+                 __typename ... on LaunchBackfillSuccess { backfillId }
+                 ... on PythonError { message } } }""",
+            of={
+                "assetSelection": [{"path": asset.split("/")} for asset in assets],
+                "partitionNames": list(partitions),
+                "title": title,
+                "runConfigData": config or {},
+            },
+        )["launchPartitionBackfill"]
+        if "backfillId" not in data:
+            raise RuntimeError(data)
+        return str(data["backfillId"])
 
     @contextlib.contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:

@@ -24,6 +24,7 @@ from aurum_assets_tests.proofs.prove_purge import prove_purge
 from aurum_assets_tests.proofs.prove_races import prove_races
 from aurum_assets_tests.proofs.prove_replay import prove_replay
 from aurum_assets_tests.proofs.prove_secrets import prove_secrets
+from aurum_assets_tests.proofs.prove_stack import prove_stack
 from aurum_assets_tests.proofs.prove_tour import prove_tour
 from aurum_assets_tests.proofs.prove_workers import prove_workers
 from aurum_assets_tests.proofs.prove_year import prove_year
@@ -46,6 +47,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "damage": prove_damage,
     "dev": prove_dev,
     "workers": prove_workers,
+    "stack": prove_stack,
     "tour": prove_tour,
 }
 

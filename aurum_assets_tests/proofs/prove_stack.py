@@ -1,0 +1,453 @@
+"""The deployment as processes: an hour of ticks, a month's backfill, a machine that is lost.
+
+``make stack`` starts what ``deploy/compose.yaml`` does, from the same files of variables, with the
+simulator for the operators and two machines of workers, each with a home of its own. The clock of
+the simulator, and that of each run (in its config), stand at the instant of a tick: the code server
+evaluates the schedules at these instants, one after the other, while a backfill is under way. In
+the middle all processes of a machine that executes a tick are killed (SIGKILL), for good. In the
+end every tick must be green, every partition of the backfill there, each key once, ``verify`` must
+find nothing, and the operators must have been asked what the plan says, and beyond it only what
+was under way on the machine that was lost.
+
+    python -m aurum_assets_tests.proofs.prove_stack [--keep]   (stays up until Ctrl-C)
+"""
+
+import datetime as dt
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import quantiles
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import httpx
+import yaml
+
+from aurum_assets import ingest
+from aurum_assets.graph.jobs import ScheduleGroup, asked_by, schedule_groups
+from aurum_assets.graph.under_way import UNDER_WAY
+from aurum_assets.ingest.feeds import due_feeds, hours_asked
+from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.dataset import Dataset
+from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.settings import Settings, open_resources
+from aurum_assets.resources.workers import key_prefix
+from aurum_assets.simulator.server import Simulator
+from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.proofs.proof import Proof, close, repeated_keys
+from aurum_assets_tests.stack import Stack
+
+MACHINES = ("worker-1", "worker-2")
+SMALL = ISONE_SYSTEM_LOAD  # what is backfilled
+_HOUR = dt.timedelta(hours=1)
+_AT = dt.time(14)  # in New York: ticks of every cadence, and of what is published a day ahead
+_ZONE = ZoneInfo("America/New_York")
+_GREEN_WITHIN = 240.0
+_BACKFILLED_WITHIN = 900.0
+_LOOK = 0.5
+_TELL_AFTER = 15.0
+_OK = 200
+_PROCESS = re.compile(r"\(pid: (\d+)\)")
+# Schedules and sensors of the daemon go by the wall clock: here the stack goes through an hour that
+# has passed, at a speed of its own.
+_ENVIRONMENT = {"AURUM_SCHEDULES": ""}
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A run that a schedule requested, and how many requests to operators it takes."""
+
+    instant: dt.datetime
+    run_id: str
+    requests: int
+
+
+@dataclass
+class Trial:
+    """The stack, and what was asked of it. ``machines``: by process, of whichever was seen."""
+
+    stack: Stack
+    instance: dg.DagsterInstance
+    simulator: Simulator
+    clock: SetClock
+    home: Resources
+    proof: Proof
+    tell: Callable[[str], None]
+    ticks: list[Tick] = field(default_factory=list)
+    machines: dict[int, str] = field(default_factory=dict)
+    lost: str = ""
+    backfill: str = ""
+
+    def at(self, instant: dt.datetime) -> Resources:
+        """The home of a reader, at an instant."""
+        return replace(self.home, clock=lambda: instant)
+
+    def look(self) -> None:
+        """Note which process is on which machine."""
+        for name in MACHINES:
+            if name in self.stack.processes:
+                self.machines |= {child.pid: name for child in self.stack.children(name)}
+
+    def group(self, run_id: str) -> Sequence[dg.DagsterRun]:
+        """A run and its retries."""
+        found = self.instance.get_run_group(run_id)
+        return list(found[1]) if found else []
+
+    def of_backfill(self) -> list[dg.DagsterRun]:
+        """The runs of the backfill."""
+        return list(self.instance.get_runs(dg.RunsFilter.for_backfill(self.backfill)))
+
+    def backfilled(self) -> int:
+        """How many days of it are green."""
+        green = [run for run in self.of_backfill() if run.is_success]
+        return len({run.tags["dagster/partition"] for run in green})
+
+
+def prove_stack(
+    minutes: int = 60,
+    days: int = 30,
+    *,
+    locations: int = 16,
+    options: Sequence[str] = (),
+    tell: Callable[[str], None] | None = None,
+    until: Callable[[Trial], None] | None = None,
+) -> Proof:
+    """Ticks of ``minutes``, a backfill of ``days``, a machine killed; then ``until`` is called.
+
+    ``options``: of ``aurum worker``.
+    """
+    proof = Proof("The deployment as processes, a machine lost: every tick green, asked as planned")
+    first = _hour()
+    clock = SetClock(first)
+    simulator = Simulator(clock, limits={}, locations=locations)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _opened(Path(folder), simulator, clock, proof, tell or _tell) as trial,
+    ):
+        stack = trial.stack
+        for part in ("viewer", "daemon", "metrics"):
+            stack.start(part)
+        for machine in MACHINES:
+            stack.start(machine, *options)
+        for machine in MACHINES:
+            stack.ready(machine)
+        trial.tell(f"two machines are ready; the UI: http://127.0.0.1:{stack.web}/runs")
+        _launch_backfill(trial, first, days)
+        _go_through(trial, first, first + dt.timedelta(minutes=minutes))
+        _wait_for_backfill(trial, days)
+        _count_runs(trial)
+        _count_rows(trial, first, days)
+        _count_requests(trial, first, days)
+        _look_at_the_viewer(trial)
+        if until is not None:
+            until(trial)
+    return proof
+
+
+def _tell(text: str) -> None:
+    print(f"… {text}", file=sys.stderr, flush=True)
+
+
+def _hour() -> dt.datetime:
+    """The last full hour from ``_AT`` on that lies in the past."""
+    today = dt.datetime.now(_ZONE).date()
+    return dt.datetime.combine(today - dt.timedelta(days=1), _AT, _ZONE).astimezone(dt.UTC)
+
+
+@contextmanager
+def _opened(
+    folder: Path,
+    simulator: Simulator,
+    clock: SetClock,
+    proof: Proof,
+    tell: Callable[[str], None],
+) -> Iterator[Trial]:
+    tell("starting Postgres, Redis, an S3, code server, webserver")
+    with (
+        Stack.up(folder, "compose", simulator=simulator, environment=_ENVIRONMENT) as stack,
+        stack.instance() as instance,
+    ):
+        settings = Settings.read(home=folder / "reader")
+        home = open_resources(DATASETS, settings)
+        try:
+            yield Trial(stack, instance, simulator, clock, home, proof, tell)
+        finally:
+            tell("stopping all of it")
+            close(home.lake)
+
+
+def _config(home: Resources, instant: dt.datetime) -> dict[str, object]:
+    """The run config that has the clock of a run stand at ``instant``; the rest as it is."""
+    runtime = {
+        "config_folder": str(home.config_folder),
+        "environment": home.environment,
+        "now": instant.isoformat(),
+        "repairs": home.repairs,
+        "keep_runs_days": home.keep_runs_days,
+    }
+    return {"resources": {"runtime": {"config": runtime}}}
+
+
+# --- what is asked -------------------------------------------------------------------------------
+
+
+def _days(first: dt.datetime, days: int) -> list[OperatingDay]:
+    """The days of the backfill: those before the hour."""
+    return [SMALL.operator.day_of(first).plus(-n) for n in range(days, 0, -1)]
+
+
+def _launch_backfill(trial: Trial, first: dt.datetime, days: int) -> None:
+    keys = [day.key for day in _days(first, days)]
+    assets = [f"raw/{SMALL.key}", f"market/{SMALL.key}"]
+    title = f"{SMALL.key}, {keys[0]} to {keys[-1]}"
+    trial.backfill = trial.stack.backfill(assets, keys, title, _config(trial.home, first))
+    trial.tell(f"launched a backfill of {days} days of {SMALL.key}")
+
+
+def _go_through(trial: Trial, first: dt.datetime, last: dt.datetime) -> None:
+    """Each instant at which schedules are due, once the ticks of the one before are green."""
+    due = trial.stack.ticks(first, last)
+    instants = sorted({instant for instant, _ in due})
+    for number, instant in enumerate(instants):
+        trial.clock.set(instant)
+        here = [tick for at, name in due if at == instant for tick in _asked(trial, name, instant)]
+        trial.ticks += here
+        if number == len(instants) // 2:
+            _lose_a_machine(trial, here)
+        _wait_for(trial, here)
+        green = sum(_is_green(trial, tick) for tick in trial.ticks)
+        trial.tell(
+            f"{instant.astimezone(_ZONE):%H:%M}: {len(trial.ticks)} ticks asked, {green} green; "
+            f"{trial.backfilled()} days backfilled"
+        )
+
+
+def _asked(trial: Trial, schedule: str, instant: dt.datetime) -> list[Tick]:
+    """Launch what a schedule requests at an instant."""
+    group = _groups(trial)[schedule]
+    home = trial.at(instant)
+    plan = asked_by(group, instant)
+    found = []
+    for request in trial.stack.requested(schedule, instant):
+        tags = {tag["key"]: tag["value"] for tag in request["tags"]}
+        day = tags["dagster/partition"]
+        tags |= {"dagster/schedule_name": schedule, "dagster/run_key": request["runKey"]}
+        run_id = trial.stack.launch(
+            group.name,
+            assets=["/".join(key["path"]) for key in request["assetSelection"] or ()],
+            config=yaml.safe_load(request["runConfigYaml"]) | _config(home, instant),
+            tags=tags,
+        )
+        requests = sum(_planned(home, _known[key], day, names) for key, names in plan[day].items())
+        found.append(Tick(instant, run_id, requests))
+    return found
+
+
+_known = {dataset.key: dataset for dataset in DATASETS}
+
+
+def _groups(trial: Trial) -> Mapping[str, ScheduleGroup]:
+    """The schedule groups, by the name of their schedule."""
+    pairs = [(dataset, trial.home.config(dataset)) for dataset in DATASETS]
+    return {f"{group.name}_schedule": group for group in schedule_groups(pairs)}
+
+
+def _planned(home: Resources, dataset: Dataset, day: str, names: Sequence[str] | None) -> int:
+    """How many requests a day takes; none where another dataset's answer is shared."""
+    if dataset.shares is not None:
+        return 0
+    feeds = due_feeds(home, dataset, dataset.day(day), names)
+    return sum(len(hours_asked(home, feed, dataset.day(day))) for feed in feeds)
+
+
+def _lose_a_machine(trial: Trial, ticks: Sequence[Tick]) -> None:
+    """Kill all processes of the machine that executes one of the ``ticks``, for good."""
+    keys = {f"{key_prefix(Settings.read())}run:{tick.run_id}" for tick in ticks}
+    found: list[str] = []
+
+    def holds() -> bool:
+        trial.look()
+        with trial.stack.redis.client() as redis:
+            held = [str(name) for name in map(redis.get, keys) if name]
+        # A worker's name: host, process of `aurum worker`, number.
+        parents = {int(name.rsplit("-", 2)[1]) for name in held}
+        found[:] = [m for m in MACHINES if trial.stack.processes[m].pid in parents]
+        return bool(found)
+
+    trial.stack.until(holds, pause=0.02)
+    trial.lost = found[0]
+    trial.stack.kill(trial.lost)
+    trial.tell(f"killed all processes of {trial.lost}, which executed a tick")
+
+
+def _is_green(trial: Trial, tick: Tick) -> bool:
+    return any(run.is_success for run in trial.group(tick.run_id))
+
+
+def _wait_for(trial: Trial, ticks: Sequence[Tick]) -> None:
+    """Wait until all ``ticks`` are green."""
+    began = time.monotonic()
+    left = list(ticks)
+    while left and time.monotonic() - began < _GREEN_WITHIN:
+        trial.look()
+        left = [tick for tick in left if not _is_green(trial, tick)]
+        time.sleep(_LOOK)
+    for tick in left:
+        statuses = [run.status.value for run in trial.group(tick.run_id)]
+        trial.proof.broken.append(f"the tick of {tick.instant} is not green: {statuses}")
+
+
+def _wait_for_backfill(trial: Trial, days: int) -> None:
+    """Wait until each day of the backfill is green."""
+    trial.tell("waiting for the backfill")
+    began = told = time.monotonic()
+    while (done := trial.backfilled()) < days and time.monotonic() - began < _BACKFILLED_WITHIN:
+        trial.look()
+        if time.monotonic() - told > _TELL_AFTER:
+            told = time.monotonic()
+            trial.tell(f"{done} of {days} days backfilled")
+        time.sleep(1)
+    trial.proof.holds(f"{done} of {days} days are backfilled", where=done == days)
+
+
+# --- what happened -------------------------------------------------------------------------------
+
+
+def _count_runs(trial: Trial) -> None:
+    """Ticks, their retries and seconds; runs by machine; none may be under way."""
+    proof = trial.proof
+    groups = [trial.group(tick.run_id) for tick in trial.ticks]
+    green = [runs for runs in groups if any(run.is_success for run in runs)]
+    proof.add("ticks asked", len(trial.ticks))
+    proof.add("of them green", len(green))
+    proof.add("of them retried", sum(len(runs) > 1 for runs in groups))
+    seconds = [_seconds(trial, runs) for runs in green]
+    if len(seconds) > 1:
+        cuts = quantiles(seconds, n=20, method="inclusive")
+        proof.counts["seconds from queued to green, p50"] = round(cuts[9], 1)
+        proof.counts["seconds from queued to green, p95"] = round(cuts[18], 1)
+    where = Counter(_machine(trial, run.run_id) for run in trial.instance.get_runs())
+    for machine, count in sorted(where.items()):
+        killed = ", which was killed" if machine == trial.lost else ""
+        proof.add(f"runs on {machine}{killed}", count)
+    for machine in MACHINES:
+        proof.holds(f"{machine} executed no run", where=where[machine] > 0)
+    open_ones = list(trial.instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)))
+    proof.holds(f"{len(open_ones)} runs are left under way", where=not open_ones)
+
+
+def _seconds(trial: Trial, runs: Sequence[dg.DagsterRun]) -> float:
+    """From when a tick was queued until it, or a retry of it, was green."""
+    records = trial.instance.get_run_records(dg.RunsFilter(run_ids=[r.run_id for r in runs]))
+    ended = [r.end_time for r in records if r.dagster_run.is_success and r.end_time]
+    return min(ended) - min(r.create_timestamp for r in records).timestamp()
+
+
+def _machine(trial: Trial, run_id: str) -> str:
+    """The machine whose process executed a run."""
+    for event in trial.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        found = _PROCESS.search(
+            event.message or (event.dagster_event and event.dagster_event.message) or ""
+        )
+        if found:
+            return trial.machines.get(int(found[1]), "a process that was not seen")
+    return "no machine"
+
+
+def _count_rows(trial: Trial, first: dt.datetime, days: int) -> None:
+    """Each key is there once, each day of the backfill whole, and ``verify`` finds nothing."""
+    trial.tell("reading and verifying all tables")
+    proof, home = trial.proof, trial.home
+    proof.add("days backfilled", 0)
+    problems = 0
+    for dataset in DATASETS:
+        frame = home.lake.read(dataset.table)
+        if not frame.height:
+            continue
+        proof.add("rows", frame.height)
+        proof.holds(
+            f"{dataset.key}: keys that are there twice",
+            where=not repeated_keys(dataset.table, frame),
+        )
+        for day in ingest.held_days(home, dataset):
+            found = ingest.verify(home, dataset, day).problems
+            problems += len(found)
+            proof.broken += [f"{dataset.key} {day}: {problem}" for problem in found]
+        if dataset is SMALL:
+            for day in _days(first, days):
+                marks = frame.filter(frame["operating_day"] == day.date)["interval_start"]
+                whole = marks.n_unique() == len(day.marks(dataset.interval()))
+                proof.add("days backfilled", int(whole))
+                proof.holds(f"{dataset.key} {day}: {marks.n_unique()} intervals", where=whole)
+    proof.add("problems that verify found", problems)
+
+
+def _count_requests(trial: Trial, first: dt.datetime, days: int) -> None:
+    """What the operators saw, beside the plan."""
+    proof, home = trial.proof, trial.at(first)
+    of_days = {day.key: _planned(home, SMALL, day.key, None) for day in _days(first, days)}
+    plan = sum(tick.requests for tick in trial.ticks) + sum(of_days.values())
+    again = sum(t.requests * (len(trial.group(t.run_id)) - 1) for t in trial.ticks)
+    failed = [run for run in trial.of_backfill() if not run.is_success]
+    again += sum(of_days[run.tags["dagster/partition"]] for run in failed)
+    made = len(trial.simulator.requests)
+    proof.add("requests planned", plan)
+    proof.add("requests made", made)
+    proof.add("requests of runs that were lost, made again at most", again)
+    what = f"{made} requests, {plan} planned and {again} of runs that were lost"
+    proof.holds(what, where=plan <= made <= plan + again)
+    other = [seen for seen in trial.simulator.requests if seen.status not in (_OK, 0)]
+    proof.holds(f"{len(other)} refused, the first: {other[:1]}", where=not other)
+
+
+def _look_at_the_viewer(trial: Trial) -> None:
+    """The read-only webserver answers, and lets nobody start a run."""
+    url = f"http://127.0.0.1:{trial.stack.viewer}/view/graphql"
+    query = "{ permissions { permission value } }"
+    answer = httpx.post(url, json={"query": query}, timeout=30).json()
+    held = {one["permission"]: one["value"] for one in answer["data"]["permissions"]}
+    trial.proof.holds("the viewer may start runs", where=not held["launch_pipeline_execution"])
+
+
+# --- make stack ----------------------------------------------------------------------------------
+
+
+def _stay(trial: Trial) -> None:
+    """Stay up, so that one can look."""
+    print(trial.proof, flush=True)
+    print(f"The UI: http://127.0.0.1:{trial.stack.web}  Ctrl-C ends it.", flush=True)
+    while True:
+        time.sleep(1)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Go through the hour once; exit code 1 where something is not as promised."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
+    try:
+        proof = prove_stack(until=_stay if "--keep" in arguments else None)
+    except KeyboardInterrupt:
+        return 130
+    print(proof)
+    return int(bool(proof.broken))
+
+
+def _interrupted(number: int, frame: object) -> None:
+    """End once: nobody interrupts the end."""
+    del number, frame
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
