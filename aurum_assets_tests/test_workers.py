@@ -30,6 +30,7 @@ from aurum_assets.resources.workers import (
     QUEUE_TAG,
     REPLAYS,
     TICKS,
+    WORKER_TAG,
     check_workers,
     run_key,
 )
@@ -197,6 +198,11 @@ def test_a_tick_runs_in_a_process_that_was_there_and_its_rows_are_visible(stack:
     stack.wait_for(run_id)
     assert is_whole(stack, 1)
     assert {child.pid for child in stack.children("worker")} == there
+    with stack.instance() as instance:
+        run = instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.tags[WORKER_TAG] in process.cmdline()
+    assert "dagster-celery/task_id" not in run.tags
 
 
 def test_the_doctor_counts_the_processes_that_beat(stack: Stack) -> None:

@@ -56,6 +56,16 @@ class WorkerLauncher(CeleryRunLauncher):
         del config_value
         return cls(inst_data)
 
+    def _launch_celery_task_run(
+        self,
+        run: dg.DagsterRun,
+        task_signature: Any,  # noqa: ANN401  of Celery, which has no types
+        routing_key: str,
+    ) -> None:
+        """Send the run; Dagster's own adds the id of a result that is not kept, and two events."""
+        queue = run.tags.get(workers.QUEUE_TAG, self.default_queue)
+        task_signature.apply_async(queue=queue, routing_key=f"{queue}.{routing_key}")
+
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether a worker that has the run beats; while Redis is away, nobody can say."""
         try:

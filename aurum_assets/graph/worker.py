@@ -41,6 +41,7 @@ class Worker:
         self._parent = os.getppid()
         self._run = ""
         self._executed = 0
+        self._instance: Any = None
 
     def forget(self, run_id: str) -> None:
         """Let the run of a process that died be found without a worker at once."""
@@ -55,6 +56,7 @@ class Worker:
         from dagster_celery.tasks import create_execute_job_task
 
         with dg.DagsterInstance.get() as instance:
+            self._instance = instance
             launcher: Any = instance.run_launcher
             app = launcher.celery
             create_execute_job_task(app)
@@ -91,6 +93,7 @@ class Worker:
         self._tell(f"run {self._run}")
         with suppress(RedisError), workers.redis_of(self.settings) as redis:
             self._beat(redis)
+        self._instance.add_run_tags(self._run, {workers.WORKER_TAG: self._name})
 
     def _after(self, **_: object) -> None:
         self._run = ""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # In this order a worker takes runs. What names no queue is a backfill.
 TICKS, BACKFILLS, REPLAYS = QUEUES = ("ticks", "backfills", "replays")
 QUEUE_TAG = "dagster-celery/queue"
+WORKER_TAG = "aurum/worker"  # of a run: the process that executes it, by host and number
 
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 10  # after which a worker that did not beat is taken for dead

@@ -3,17 +3,16 @@
 ``make stack`` starts what ``deploy/compose.yaml`` does, from the same files of variables, with the
 simulator for the operators and two machines of workers, each with a home of its own. The clock of
 the simulator, and that of each run (in its config), stand at the instant of a tick: the code server
-evaluates the schedules at these instants, one after the other, while a backfill is under way. In
-the middle all processes of a machine that executes a tick are killed (SIGKILL), for good. In the
-end every tick must be green, every partition of the backfill there, each key once, ``verify`` must
-find nothing, and the operators must have been asked what the plan says, and beyond it only what
-was under way on the machine that was lost.
+evaluates the schedules at these instants, one after the other. In the middle a backfill is
+launched; while it is under way all processes of a machine that executes a tick are killed
+(SIGKILL), for good. In the end every tick must be green, every day of the backfill there, each key
+once, ``verify`` must find nothing, and the operators must have been asked what the plan says, and
+beyond it only what was under way on the machine that was lost.
 
     python -m aurum_assets_tests.proofs.prove_stack [--keep]   (stays up until Ctrl-C)
 """
 
 import datetime as dt
-import re
 import signal
 import sys
 import tempfile
@@ -40,7 +39,7 @@ from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.settings import Settings, open_resources
-from aurum_assets.resources.workers import key_prefix
+from aurum_assets.resources.workers import WORKER_TAG
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.proofs.proof import Proof, close, repeated_keys
@@ -56,7 +55,6 @@ _BACKFILLED_WITHIN = 900.0
 _LOOK = 0.5
 _TELL_AFTER = 15.0
 _OK = 200
-_PROCESS = re.compile(r"\(pid: (\d+)\)")
 # Schedules and sensors of the daemon go by the wall clock: here the stack goes through an hour that
 # has passed, at a speed of its own.
 _ENVIRONMENT = {"AURUM_SCHEDULES": ""}
@@ -73,7 +71,7 @@ class Tick:
 
 @dataclass
 class Trial:
-    """The stack, and what was asked of it. ``machines``: by process, of whichever was seen."""
+    """The stack, and what was asked of it. ``machines``: by the process of ``aurum worker``."""
 
     stack: Stack
     instance: dg.DagsterInstance
@@ -83,7 +81,7 @@ class Trial:
     proof: Proof
     tell: Callable[[str], None]
     ticks: list[Tick] = field(default_factory=list)
-    machines: dict[int, str] = field(default_factory=dict)
+    machines: dict[str, str] = field(default_factory=dict)
     lost: str = ""
     backfill: str = ""
 
@@ -91,11 +89,9 @@ class Trial:
         """The home of a reader, at an instant."""
         return replace(self.home, clock=lambda: instant)
 
-    def look(self) -> None:
-        """Note which process is on which machine."""
-        for name in MACHINES:
-            if name in self.stack.processes:
-                self.machines |= {child.pid: name for child in self.stack.children(name)}
+    def machine(self, worker: str) -> str:
+        """The machine of a worker's process: its name is host, process of the command, number."""
+        return self.machines.get(worker.rsplit("-", 2)[1], "no machine") if worker else "no machine"
 
     def group(self, run_id: str) -> Sequence[dg.DagsterRun]:
         """A run and its retries."""
@@ -137,12 +133,11 @@ def prove_stack(
         for part in ("viewer", "daemon", "metrics"):
             stack.start(part)
         for machine in MACHINES:
-            stack.start(machine, *options)
+            trial.machines[str(stack.start(machine, *options).pid)] = machine
         for machine in MACHINES:
             stack.ready(machine)
         trial.tell(f"two machines are ready; the UI: http://127.0.0.1:{stack.web}/runs")
-        _launch_backfill(trial, first, days)
-        _go_through(trial, first, first + dt.timedelta(minutes=minutes))
+        _go_through(trial, first, first + dt.timedelta(minutes=minutes), days)
         _wait_for_backfill(trial, days)
         _count_runs(trial)
         _count_rows(trial, first, days)
@@ -213,15 +208,22 @@ def _launch_backfill(trial: Trial, first: dt.datetime, days: int) -> None:
     trial.tell(f"launched a backfill of {days} days of {SMALL.key}")
 
 
-def _go_through(trial: Trial, first: dt.datetime, last: dt.datetime) -> None:
-    """Each instant at which schedules are due, once the ticks of the one before are green."""
+def _go_through(trial: Trial, first: dt.datetime, last: dt.datetime, days: int) -> None:
+    """Each instant at which schedules are due, once the ticks of the one before are green.
+
+    In the middle of them the backfill is launched; with its first days a machine is lost.
+    """
     due = trial.stack.ticks(first, last)
     instants = sorted({instant for instant, _ in due})
     for number, instant in enumerate(instants):
+        middle = number == len(instants) // 2
+        if middle:
+            _launch_backfill(trial, first, days)
+            trial.stack.until(lambda: trial.backfilled() > 0)
         trial.clock.set(instant)
         here = [tick for at, name in due if at == instant for tick in _asked(trial, name, instant)]
         trial.ticks += here
-        if number == len(instants) // 2:
+        if middle:
             _lose_a_machine(trial, here)
         _wait_for(trial, here)
         green = sum(_is_green(trial, tick) for tick in trial.ticks)
@@ -270,23 +272,19 @@ def _planned(home: Resources, dataset: Dataset, day: str, names: Sequence[str] |
 
 
 def _lose_a_machine(trial: Trial, ticks: Sequence[Tick]) -> None:
-    """Kill all processes of the machine that executes one of the ``ticks``, for good."""
-    keys = {f"{key_prefix(Settings.read())}run:{tick.run_id}" for tick in ticks}
+    """Kill all processes of a machine in the middle of one of the ``ticks``, for good."""
     found: list[str] = []
 
-    def holds() -> bool:
-        trial.look()
-        with trial.stack.redis.client() as redis:
-            held = [str(name) for name in map(redis.get, keys) if name]
-        # A worker's name: host, process of `aurum worker`, number.
-        parents = {int(name.rsplit("-", 2)[1]) for name in held}
-        found[:] = [m for m in MACHINES if trial.stack.processes[m].pid in parents]
+    def executes_one() -> bool:
+        runs = [run for tick in ticks for run in trial.group(tick.run_id)]
+        started = [run for run in runs if run.status == dg.DagsterRunStatus.STARTED]
+        found[:] = [trial.machine(run.tags.get(WORKER_TAG, "")) for run in started]
         return bool(found)
 
-    trial.stack.until(holds, pause=0.02)
+    trial.stack.until(executes_one, pause=0.02)
     trial.lost = found[0]
     trial.stack.kill(trial.lost)
-    trial.tell(f"killed all processes of {trial.lost}, which executed a tick")
+    trial.tell(f"killed all processes of {trial.lost} in the middle of a tick")
 
 
 def _is_green(trial: Trial, tick: Tick) -> bool:
@@ -298,7 +296,6 @@ def _wait_for(trial: Trial, ticks: Sequence[Tick]) -> None:
     began = time.monotonic()
     left = list(ticks)
     while left and time.monotonic() - began < _GREEN_WITHIN:
-        trial.look()
         left = [tick for tick in left if not _is_green(trial, tick)]
         time.sleep(_LOOK)
     for tick in left:
@@ -311,7 +308,6 @@ def _wait_for_backfill(trial: Trial, days: int) -> None:
     trial.tell("waiting for the backfill")
     began = told = time.monotonic()
     while (done := trial.backfilled()) < days and time.monotonic() - began < _BACKFILLED_WITHIN:
-        trial.look()
         if time.monotonic() - told > _TELL_AFTER:
             told = time.monotonic()
             trial.tell(f"{done} of {days} days backfilled")
@@ -335,7 +331,9 @@ def _count_runs(trial: Trial) -> None:
         cuts = quantiles(seconds, n=20, method="inclusive")
         proof.counts["seconds from queued to green, p50"] = round(cuts[9], 1)
         proof.counts["seconds from queued to green, p95"] = round(cuts[18], 1)
-    where = Counter(_machine(trial, run.run_id) for run in trial.instance.get_runs())
+    where = Counter(
+        trial.machine(run.tags.get(WORKER_TAG, "")) for run in trial.instance.get_runs()
+    )
     for machine, count in sorted(where.items()):
         killed = ", which was killed" if machine == trial.lost else ""
         proof.add(f"runs on {machine}{killed}", count)
@@ -350,17 +348,6 @@ def _seconds(trial: Trial, runs: Sequence[dg.DagsterRun]) -> float:
     records = trial.instance.get_run_records(dg.RunsFilter(run_ids=[r.run_id for r in runs]))
     ended = [r.end_time for r in records if r.dagster_run.is_success and r.end_time]
     return min(ended) - min(r.create_timestamp for r in records).timestamp()
-
-
-def _machine(trial: Trial, run_id: str) -> str:
-    """The machine whose process executed a run."""
-    for event in trial.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
-        found = _PROCESS.search(
-            event.message or (event.dagster_event and event.dagster_event.message) or ""
-        )
-        if found:
-            return trial.machines.get(int(found[1]), "a process that was not seen")
-    return "no machine"
 
 
 def _count_rows(trial: Trial, first: dt.datetime, days: int) -> None:
