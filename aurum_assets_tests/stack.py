@@ -65,6 +65,7 @@ class Stack:
     web: int = 0
     code: int = 0
     viewer: int = 0
+    metrics: int = 0
     composed: bool = False
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -117,7 +118,8 @@ class Stack:
                 up.servers, up.composed = Servers(redis, postgres, s3), True
                 variables |= deployed.servers(postgres, redis, s3, variables)
                 variables |= environment or {}
-            up.web, up.code, up.viewer = free_port(), free_port(), free_port()  # after the servers
+            up.web, up.code = free_port(), free_port()  # once the servers have theirs
+            up.viewer, up.metrics = free_port(), free_port()
             stack.callback(up._end)
             up._configure(change)
             up.start("code")
@@ -184,8 +186,8 @@ class Stack:
         """The words of the command of a part."""
         workspace = self.folder / "workspace.yaml"
         if self.composed:
-            ports = {"code": self.code, "web": self.web, "viewer": self.viewer}
-            return deployed.command(part, workspace, ports.get(part, 0))
+            port = getattr(self, part) if part in deployed.PORTS else 0
+            return deployed.command(part, workspace, port)
         code = ("api", "grpc", "-m", "aurum_assets.definitions", "-p", str(self.code))
         address = ("-h", "127.0.0.1", "-p", str(self.web))
         commands: Mapping[str, Sequence[str]] = {

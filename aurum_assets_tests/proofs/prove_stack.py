@@ -93,10 +93,12 @@ class Trial:
         """The machine of a worker's process: its name is host, process of the command, number."""
         return self.machines.get(worker.rsplit("-", 2)[1], "no machine") if worker else "no machine"
 
-    def group(self, run_id: str) -> Sequence[dg.DagsterRun]:
-        """A run and its retries."""
-        found = self.instance.get_run_group(run_id)
-        return list(found[1]) if found else []
+    def groups(self) -> dict[str, list[dg.DagsterRun]]:
+        """All runs, by the first of those that retry one another."""
+        found: dict[str, list[dg.DagsterRun]] = {}
+        for run in self.instance.get_runs():
+            found.setdefault(run.root_run_id or run.run_id, []).append(run)
+        return found
 
     def of_backfill(self) -> list[dg.DagsterRun]:
         """The runs of the backfill."""
@@ -113,13 +115,14 @@ def prove_stack(
     days: int = 30,
     *,
     locations: int = 16,
+    parts: Sequence[str] = ("viewer", "daemon", "metrics"),
     options: Sequence[str] = (),
     tell: Callable[[str], None] | None = None,
     until: Callable[[Trial], None] | None = None,
 ) -> Proof:
     """Ticks of ``minutes``, a backfill of ``days``, a machine killed; then ``until`` is called.
 
-    ``options``: of ``aurum worker``.
+    ``parts``: beside code server, webserver and workers. ``options``: of ``aurum worker``.
     """
     proof = Proof("The deployment as processes, a machine lost: every tick green, asked as planned")
     first = _hour()
@@ -130,7 +133,7 @@ def prove_stack(
         _opened(Path(folder), simulator, clock, proof, tell or _tell) as trial,
     ):
         stack = trial.stack
-        for part in ("viewer", "daemon", "metrics"):
+        for part in parts:
             stack.start(part)
         for machine in MACHINES:
             trial.machines[str(stack.start(machine, *options).pid)] = machine
@@ -142,7 +145,10 @@ def prove_stack(
         _count_runs(trial)
         _count_rows(trial, first, days)
         _count_requests(trial, first, days)
-        _look_at_the_viewer(trial)
+        if "viewer" in parts:
+            _look_at_the_viewer(trial)
+        for part, process in stack.processes.items():
+            proof.holds(f"{part} has ended", where=process.poll() is None)
         if until is not None:
             until(trial)
     return proof
@@ -211,22 +217,25 @@ def _launch_backfill(trial: Trial, first: dt.datetime, days: int) -> None:
 def _go_through(trial: Trial, first: dt.datetime, last: dt.datetime, days: int) -> None:
     """Each instant at which schedules are due, once the ticks of the one before are green.
 
-    In the middle of them the backfill is launched; with its first days a machine is lost.
+    Shortly before the middle of them the backfill is launched; with its first days there, a machine
+    is lost.
     """
     due = trial.stack.ticks(first, last)
     instants = sorted({instant for instant, _ in due})
+    middle = len(instants) // 2
     for number, instant in enumerate(instants):
-        middle = number == len(instants) // 2
-        if middle:
+        if number == max(0, middle - 1):
             _launch_backfill(trial, first, days)
+        if number == middle:
             trial.stack.until(lambda: trial.backfilled() > 0)
         trial.clock.set(instant)
         here = [tick for at, name in due if at == instant for tick in _asked(trial, name, instant)]
         trial.ticks += here
-        if middle:
+        if number == middle:
             _lose_a_machine(trial, here)
         _wait_for(trial, here)
-        green = sum(_is_green(trial, tick) for tick in trial.ticks)
+        groups = trial.groups()
+        green = sum(_is_green(groups, tick) for tick in trial.ticks)
         trial.tell(
             f"{instant.astimezone(_ZONE):%H:%M}: {len(trial.ticks)} ticks asked, {green} green; "
             f"{trial.backfilled()} days backfilled"
@@ -276,19 +285,20 @@ def _lose_a_machine(trial: Trial, ticks: Sequence[Tick]) -> None:
     found: list[str] = []
 
     def executes_one() -> bool:
-        runs = [run for tick in ticks for run in trial.group(tick.run_id)]
+        groups = trial.groups()
+        runs = [run for tick in ticks for run in groups.get(tick.run_id, ())]
         started = [run for run in runs if run.status == dg.DagsterRunStatus.STARTED]
         found[:] = [trial.machine(run.tags.get(WORKER_TAG, "")) for run in started]
         return bool(found)
 
-    trial.stack.until(executes_one, pause=0.02)
+    trial.stack.until(executes_one, pause=0.05)
     trial.lost = found[0]
     trial.stack.kill(trial.lost)
     trial.tell(f"killed all processes of {trial.lost} in the middle of a tick")
 
 
-def _is_green(trial: Trial, tick: Tick) -> bool:
-    return any(run.is_success for run in trial.group(tick.run_id))
+def _is_green(groups: Mapping[str, Sequence[dg.DagsterRun]], tick: Tick) -> bool:
+    return any(run.is_success for run in groups.get(tick.run_id, ()))
 
 
 def _wait_for(trial: Trial, ticks: Sequence[Tick]) -> None:
@@ -296,10 +306,11 @@ def _wait_for(trial: Trial, ticks: Sequence[Tick]) -> None:
     began = time.monotonic()
     left = list(ticks)
     while left and time.monotonic() - began < _GREEN_WITHIN:
-        left = [tick for tick in left if not _is_green(trial, tick)]
         time.sleep(_LOOK)
+        groups = trial.groups()
+        left = [tick for tick in left if not _is_green(groups, tick)]
     for tick in left:
-        statuses = [run.status.value for run in trial.group(tick.run_id)]
+        statuses = [run.status.value for run in trial.groups()[tick.run_id]]
         trial.proof.broken.append(f"the tick of {tick.instant} is not green: {statuses}")
 
 
@@ -321,7 +332,8 @@ def _wait_for_backfill(trial: Trial, days: int) -> None:
 def _count_runs(trial: Trial) -> None:
     """Ticks, their retries and seconds; runs by machine; none may be under way."""
     proof = trial.proof
-    groups = [trial.group(tick.run_id) for tick in trial.ticks]
+    found = trial.groups()
+    groups = [found.get(tick.run_id, []) for tick in trial.ticks]
     green = [runs for runs in groups if any(run.is_success for run in runs)]
     proof.add("ticks asked", len(trial.ticks))
     proof.add("of them green", len(green))
@@ -331,15 +343,14 @@ def _count_runs(trial: Trial) -> None:
         cuts = quantiles(seconds, n=20, method="inclusive")
         proof.counts["seconds from queued to green, p50"] = round(cuts[9], 1)
         proof.counts["seconds from queued to green, p95"] = round(cuts[18], 1)
-    where = Counter(
-        trial.machine(run.tags.get(WORKER_TAG, "")) for run in trial.instance.get_runs()
-    )
+    runs = [run for group in found.values() for run in group]
+    where = Counter(trial.machine(run.tags.get(WORKER_TAG, "")) for run in runs)
     for machine, count in sorted(where.items()):
         killed = ", which was killed" if machine == trial.lost else ""
         proof.add(f"runs on {machine}{killed}", count)
     for machine in MACHINES:
         proof.holds(f"{machine} executed no run", where=where[machine] > 0)
-    open_ones = list(trial.instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)))
+    open_ones = [run for run in runs if run.status in UNDER_WAY]
     proof.holds(f"{len(open_ones)} runs are left under way", where=not open_ones)
 
 
@@ -383,7 +394,8 @@ def _count_requests(trial: Trial, first: dt.datetime, days: int) -> None:
     proof, home = trial.proof, trial.at(first)
     of_days = {day.key: _planned(home, SMALL, day.key, None) for day in _days(first, days)}
     plan = sum(tick.requests for tick in trial.ticks) + sum(of_days.values())
-    again = sum(t.requests * (len(trial.group(t.run_id)) - 1) for t in trial.ticks)
+    groups = trial.groups()
+    again = sum(tick.requests * (len(groups[tick.run_id]) - 1) for tick in trial.ticks)
     failed = [run for run in trial.of_backfill() if not run.is_success]
     again += sum(of_days[run.tags["dagster/partition"]] for run in failed)
     made = len(trial.simulator.requests)
