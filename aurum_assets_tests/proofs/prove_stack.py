@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import quantiles
@@ -115,14 +115,14 @@ def prove_stack(
     days: int = 30,
     *,
     locations: int = 16,
-    parts: Sequence[str] = ("viewer", "daemon", "metrics"),
+    whole: bool = True,
     options: Sequence[str] = (),
     tell: Callable[[str], None] | None = None,
     until: Callable[[Trial], None] | None = None,
 ) -> Proof:
     """Ticks of ``minutes``, a backfill of ``days``, a machine killed; then ``until`` is called.
 
-    ``parts``: beside code server, webserver and workers. ``options``: of ``aurum worker``.
+    ``whole``: with viewer and metrics. ``options``: of ``aurum worker``.
     """
     proof = Proof("The deployment as processes, a machine lost: every tick green, asked as planned")
     first = _hour()
@@ -133,7 +133,7 @@ def prove_stack(
         _opened(Path(folder), simulator, clock, proof, tell or _tell) as trial,
     ):
         stack = trial.stack
-        for part in parts:
+        for part in ("daemon", "viewer") if whole else ("daemon",):
             stack.start(part)
         for machine in MACHINES:
             trial.machines[str(stack.start(machine, *options).pid)] = machine
@@ -145,8 +145,9 @@ def prove_stack(
         _count_runs(trial)
         _count_rows(trial, first, days)
         _count_requests(trial, first, days)
-        if "viewer" in parts:
+        if whole:
             _look_at_the_viewer(trial)
+            _scrape(trial)
         for part, process in stack.processes.items():
             proof.holds(f"{part} has ended", where=process.poll() is None)
         if until is not None:
@@ -415,6 +416,25 @@ def _look_at_the_viewer(trial: Trial) -> None:
     answer = httpx.post(url, json={"query": query}, timeout=30).json()
     held = {one["permission"]: one["value"] for one in answer["data"]["permissions"]}
     trial.proof.holds("the viewer may start runs", where=not held["launch_pipeline_execution"])
+
+
+def _scrape(trial: Trial) -> None:
+    """The metrics of the machine that is left count its runs: each home has its own."""
+    stack = trial.stack
+    (left,) = set(MACHINES) - {trial.lost}
+    stack.start("metrics", environment={"AURUM_HOME": str(stack.folder / left)})
+    url, text = f"http://127.0.0.1:{stack.metrics}/metrics", ""
+
+    def answers() -> bool:
+        nonlocal text
+        with suppress(httpx.TransportError):
+            text = httpx.get(url, timeout=30).text
+        return bool(text)
+
+    stack.until(answers)
+    series = [line for line in text.splitlines() if line.startswith("aurum_")]
+    trial.proof.add(f"series of metrics on {left}", len(series))
+    trial.proof.holds("the metrics have no series", where=bool(series))
 
 
 # --- make stack ----------------------------------------------------------------------------------
