@@ -87,6 +87,7 @@ _OPENING = "opening the lake"
 _LONGEST_WAIT = 1.0
 _ANEW = "aurum replay --all --rebuild makes the lake anew from the archive"
 _RESTORE = f"name the right one in AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
+_FILES = "aurum_assets.resources.lake_files.LakeFiles"
 _CATALOGS = ("sql", "rest", "glue")
 _CHECKING = "checking the lake"
 _LOOK = "look at AURUM_CATALOG_*, and whether its servers are up"
@@ -210,7 +211,7 @@ class Lake:
     @classmethod
     def remote(cls, properties: Mapping[str, str], root: Path) -> "Lake":
         """A lake in the catalog of ``properties``; this machine's lock files are in ``root``."""
-        found = cls(properties, locks=root.resolve())
+        found = cls({"py-io-impl": _FILES, **properties}, locks=root.resolve())
         found.configured = dict(properties)
         return found
 
