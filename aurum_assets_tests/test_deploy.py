@@ -35,9 +35,9 @@ from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.metrics import METRICS, Metrics
 from aurum_assets.resources.settings import Settings
 from aurum_assets_tests.conftest import NOON
+from aurum_assets_tests.deployed import DEPLOY, compose, env_file
 from aurum_assets_tests.servers.postgres import free_port
 
-DEPLOY = PROJECT / "deploy"
 BIN = Path(sys.executable).parent
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -75,12 +75,6 @@ def manifests() -> list[Json]:
     return [one for file in files for one in yaml.safe_load_all(file.read_text())]
 
 
-@functools.cache
-def compose() -> Json:
-    found: Json = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    return found
-
-
 def parts() -> dict[str, Json]:
     """The services that are ours."""
     return {n: s for n, s in compose()["services"].items() if s["image"].split(":")[0] == OURS}
@@ -102,12 +96,6 @@ def unit(file: Path) -> list[tuple[str, str]]:
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # the documented way
     parser.read_string(text)  # refuses what is no unit
     return re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE)
-
-
-def env_file(name: str) -> dict[str, str]:
-    lines = (DEPLOY / name).read_text().splitlines()
-    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
-    return {key: value for key, _, value in pairs}
 
 
 # --- linters -------------------------------------------------------------------------------------
