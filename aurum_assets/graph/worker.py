@@ -91,6 +91,9 @@ class Worker:
             self._beat(redis)
 
     def _after(self, **_: object) -> None:
+        from aurum_assets.graph.kept import close_connections
+
+        close_connections()
         self._run = ""
         self._executed += 1
         self._tell("idle")
