@@ -874,6 +874,18 @@ def test_replay_of_what_is_no_day_says_what_a_day_is(
     assert "expected YYYY-MM-DD" in data.user_failure_data.description
 
 
+# --- order ---------------------------------------------------------------------------------------
+
+
+def test_rows_of_one_dataset_wait_for_no_other_answer(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD)
+    steps = [e.step_key for e in result.all_events if e.event_type_value == "STEP_START"]
+    rooms = [step.partition("__")[0] for step in steps if step and "__" in step]
+    assert rooms == ["raw", "market"] * 2
+
+
 # --- attempts ------------------------------------------------------------------------------------
 
 
