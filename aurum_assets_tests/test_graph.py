@@ -886,6 +886,16 @@ def test_rows_of_one_dataset_wait_for_no_other_answer(
     assert rooms == ["raw", "market"] * 2
 
 
+def test_what_was_imported_is_not_looked_through_for_garbage_in_every_run() -> None:
+    code = "import gc, aurum_assets.definitions; print(gc.get_freeze_count(), *gc.get_threshold())"
+    done = subprocess.run(  # noqa: S603  our own environment
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    frozen, *thresholds = map(int, done.stdout.split())
+    assert frozen > 100_000
+    assert thresholds == [50_000, 10, 10]
+
+
 # --- attempts ------------------------------------------------------------------------------------
 
 
