@@ -40,7 +40,7 @@ def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) ->
     datasets = dg.Definitions(
         assets=[make(d, config) for d, config in pairs for make in (raw_asset, table_asset)],
         asset_checks=[table_checks(d, config) for d, config in pairs],
-        jobs=[replay_job([d for d, _ in pairs]), *(job for _, job in work)],
+        jobs=[replay_job(pairs), *(job for _, job in work)],
         schedules=[cadence_schedule(job, group, running=running) for group, job in work],
         sensors=[
             *sensors(work, running=running),

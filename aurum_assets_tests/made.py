@@ -11,7 +11,7 @@ import polars as pl
 from aurum_assets.model.table import Table
 from aurum_assets.resources.composition import Resources, Specification, compose
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.lake import Lake, Merged
+from aurum_assets.resources.lake import Lake, Merged, Stored, Swap
 
 
 @dataclass
@@ -52,14 +52,9 @@ class WatchedLake(Lake):
         self.before(table, frame)
         return super().merge(table, frame)
 
-    def replace(
-        self,
-        table: Table,
-        frame: pl.DataFrame,
-        partition: Mapping[str, Any],
-        *,
-        keeps: pl.Expr | None = None,
-    ) -> Merged:
+    def write(
+        self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any], before: Stored
+    ) -> Swap:
         """As a lake does, after ``before``."""
         self.before(table, frame)
-        return super().replace(table, frame, partition, keeps=keeps)
+        return super().write(table, frame, partition, before)

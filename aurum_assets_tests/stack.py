@@ -53,8 +53,8 @@ class Stack:
     folder: Path
     environment: dict[str, str]
     servers: "Servers | None" = None
-    web: int = field(default_factory=free_port)
-    code: int = field(default_factory=free_port)
+    web: int = 0
+    code: int = 0
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @classmethod
@@ -99,6 +99,7 @@ class Stack:
                     "AURUM_REDIS_URL": redis.url,
                     "AURUM_DAGSTER_POSTGRES_URL": postgres.database("dagster"),
                 }
+            up.web, up.code = free_port(), free_port()  # once the servers have theirs
             stack.callback(up._end)
             up._configure(change)
             up.start("code")
@@ -134,8 +135,13 @@ class Stack:
 
     # --- parts ---------------------------------------------------------------------------------
 
-    def start(self, name: str, *options: str) -> subprocess.Popen[bytes]:
-        """Start a part: code, web, daemon, or worker (worker-2 and so on for other machines)."""
+    def start(
+        self, name: str, *options: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a part: code, web, daemon, or worker (worker-2 and so on for other machines).
+
+        ``environment``: what differs for it from ``stack.environment``.
+        """
         workspace = ("-w", str(self.folder / "workspace.yaml"))
         address = ("-h", "127.0.0.1", "-p", str(self.web))
         code = ("api", "grpc", "-m", "aurum_assets.definitions", "-p", str(self.code))
@@ -150,7 +156,7 @@ class Stack:
             started = subprocess.Popen(  # noqa: S603  our own environment
                 [str(Path(sys.executable).parent / program), *arguments, *options],
                 cwd=self.folder,
-                env=self.environment,
+                env=self.environment | dict(environment or {}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -168,9 +174,10 @@ class Stack:
 
     def stop(self, name: str, seconds: float = 60) -> int:
         """SIGTERM a part; its exit code."""
-        process = self.processes.pop(name)
-        process.send_signal(signal.SIGTERM)
-        return process.wait(seconds)
+        self.processes[name].send_signal(signal.SIGTERM)
+        code = self.processes[name].wait(seconds)
+        del self.processes[name]
+        return code
 
     def children(self, name: str) -> list[psutil.Process]:
         """The processes that a part has started."""
@@ -208,7 +215,7 @@ class Stack:
                 logs = "\n".join(p.read_text()[-3000:] for p in sorted(self.folder.glob("*.log")))
                 msg = f"not within {seconds:.0f} s\n{logs}"
                 raise TimeoutError(msg)
-            time.sleep(0.1)
+            time.sleep(0.4)
         return time.monotonic() - began
 
     def ask(self, query: str, **variables: object) -> Json:

@@ -37,7 +37,14 @@ from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources import redaction
-from aurum_assets.resources.alerts import TOPIC, Alert, Alerts, Incident, Severity
+from aurum_assets.resources.alerts import (
+    TOPIC,
+    Alert,
+    Alerts,
+    Incident,
+    Severity,
+    sentence_of,
+)
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.composition import Resources, alerts_of
 from aurum_assets.resources.lake import Lake
@@ -299,6 +306,21 @@ def test_a_webhook_is_told_in_slacks_words(hooked: Desk, httpserver: HTTPServer)
     assert over == (
         f"[staging] OVER drift {LOAD.key} {TODAY}, since 2026-07-21T16:00:00.000Z: field Mw is new"
     )
+
+
+def test_a_notice_names_the_runbook_of_its_kind_where_it_is_served(
+    desk: Desk, tmp_path: Path
+) -> None:
+    for served, runbook in (
+        ("", "docs/guide/runbooks/drift.md"),
+        ("https://docs.desk.example/runbooks/", "https://docs.desk.example/runbooks/drift.html"),
+    ):
+        resources = remade(desk.resources, root=tmp_path / f"of {len(served)}", runbooks=served)
+        resources.alerts.raise_(INCIDENT)
+        (alert,) = resources.alerts.open
+        assert alert.what_to_do.endswith(f" Runbook: {runbook}")
+        told = sentence_of({"notice": "opened", **alert.as_dict()})
+        assert told.endswith(f" Runbook: {runbook}")
 
 
 @pytest.mark.parametrize("status", [302, 404, 429, 500])
@@ -742,7 +764,7 @@ def test_a_run_that_fails_is_told_with_its_sentence_and_over_when_one_succeeds(
 
 
 @pytest.mark.parametrize("tag", ["dagster/will_retry", wiring.DEMO])
-def test_a_failed_run_that_is_run_again_by_itself_or_of_the_demo_is_not_told(
+def test_a_failed_run_that_is_run_again_by_itself_or_of_the_demo_is_not_reported(
     live_desk: Desk, market: Running, instance: dg.DagsterInstance, run: Run, tag: str
 ) -> None:
     failures = Ticks(live_desk, instance, "failed_runs")

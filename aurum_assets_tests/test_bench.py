@@ -13,7 +13,17 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets_tests.proofs import samples
-from benchmarks import day, figures, floor, latency, parsers, peer, queries, scheduled
+from benchmarks import (
+    day,
+    figures,
+    floor,
+    latency,
+    parsers,
+    peer,
+    queries,
+    replayed,
+    scheduled,
+)
 from benchmarks.figures import Figure
 from benchmarks.measure import BenchmarkFailed, Clock, Spent, alternate, import_all, process
 from benchmarks.prepare import Sizes, prepare
@@ -237,3 +247,18 @@ def test_a_sample_that_lacks_a_location_differs(answers: Path) -> None:
 def test_a_sample_that_is_not_there_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="isone_fiveminutelmp_current"):
         samples.look(tmp_path)
+
+
+def test_a_replay_is_measured_with_one_process_and_with_two(prepared: Path, tmp_path: Path) -> None:
+    assert replayed.write_archive(prepared, days=2)["days"] == 2
+    runs = {
+        f"{workers} workers": [
+            Spent(1, 1, replayed.replay(prepared, tmp_path / str(workers), workers))
+        ]
+        for workers in (1, 2)
+    }
+    commits = replayed.commits(tmp_path / "commits", held=3, chunk=2)
+    found = {f.name: f for f in figures.replay_figures(runs, commits)}
+    assert {s.report["rows"] for spent in runs.values() for s in spent} == {2 * 2 * DAY_ROWS}
+    assert found["R peak memory, all of two processes"].verdict == "ok"
+    assert found["R commit of the ten days"].measured

@@ -14,6 +14,7 @@ from click.testing import Result
 from aurum_assets.cli.backends import overridden
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import Settings
+from aurum_assets.simulator import faults
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Aurum, printed
 
@@ -339,6 +340,24 @@ def test_a_day_that_is_refused_does_not_stop_a_range(collect: Collect, market: R
     assert result.exit_code == 1
     assert summary(result) == (3, 2, 0, 1, 576)
     assert printed(result)["failed_because"][0].startswith("2026-07-18: ISO New England refused")
+
+
+def test_a_range_that_failed_in_part_repeats_no_request_that_was_answered(
+    collect: Collect, market: Running
+) -> None:
+    span = (*LOAD, "--start-date", "2026-07-17", "--end-date", "2026-07-19", "--json")
+    market.simulator.fail(next="400", match="/day/20260718", times=9)
+    assert collect(*span).exit_code == 1
+    requests = market.simulator.requests
+    before = len(requests)
+    market.simulator.faults = faults.Queue()
+    again = collect(*span)
+    assert len(requests) == before + 1
+    assert "/day/20260718" in requests[-1].path
+    assert again.exit_code == 0, again.output
+    before = len(requests)
+    assert collect(*span).exit_code == 0
+    assert len(requests) == before + 3, "it was complete: now all is asked for anew"
 
 
 def test_what_was_archived_before_a_failure_reaches_the_table(

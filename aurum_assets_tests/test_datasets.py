@@ -224,10 +224,10 @@ def test_a_key_is_made_of_columns_that_are_never_null(table: Table) -> None:
 
 @every_dataset
 def test_provenance_is_none_of_the_values(dataset: Dataset) -> None:
-    said = {*dataset.table.key, *dataset.table.values}
-    assert not said & {"source_timezone", "fetched_at", "raw_sha256"}
+    named = {*dataset.table.key, *dataset.table.values}
+    assert not named & {"source_timezone", "fetched_at", "raw_sha256"}
     numbers = {c.name for c in dataset.table.columns if c.dtype == pl.Float64}
-    assert numbers <= said
+    assert numbers <= named
 
 
 @every_dataset

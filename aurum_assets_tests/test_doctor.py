@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from aurum_assets import ingest
 from aurum_assets.ingest import doctor
+from aurum_assets.model.finding import Finding
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.archive import ArchiveSettings
@@ -40,6 +41,7 @@ PARTS = [
     "redis",
     "kafka",
     "dagster",
+    "workers",
     "maintenance",
     "isone",
     "miso",
@@ -49,7 +51,7 @@ PARTS = [
 ]
 
 
-def look(resources: Resources, **settings: Any) -> dict[str, ingest.Finding]:  # noqa: ANN401  those of Specification
+def look(resources: Resources, **settings: Any) -> dict[str, Finding]:  # noqa: ANN401  those of Specification
     """What the doctor finds with these settings; in bounded time, and without a secret."""
     started = time.monotonic()
     found = ingest.examine(remade(resources, **settings))
@@ -100,7 +102,7 @@ def test_where_no_home_is_all_else_is_looked_at_and_none_is_made(
     found = look(resources)
     assert list(found) == PARTS
     defaults = {p for p, f in found.items() if f.state == "embedded default"}
-    assert defaults == {"archive", "catalog", "redis", "dagster"}
+    assert defaults == {"archive", "catalog", "redis", "dagster", "workers"}
     assert {p for p, f in found.items() if f.state == "off"} == {
         "kafka",
         "maintenance",

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.events import Brokers, Delivery, Events, brokers_of
+from aurum_assets.resources.lake import Swap
 from aurum_assets.resources.outbox import Outbox
 from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets.simulator.world import SetClock
@@ -240,6 +241,23 @@ def test_a_replay_tells_nothing_but_where_it_is_asked_to(
     again = kafka.messages(TOPIC)
     assert len(again) == 2 * len(before)
     assert known_by(again) == known_by(before) == keys_and_hashes(desk_with_kafka)
+
+
+def test_a_chunk_that_is_replayed_sends_each_snapshot_once_with_its_quality(
+    desk_with_kafka: Desk, kafka: KafkaCluster
+) -> None:
+    document = json.loads(ORDINARY.body)
+    document["FiveMinLmps"]["FiveMinLmp"][0]["LmpTotal"] += 5
+    body = json.dumps(document)
+    days = (DAY, "2026-07-19")
+    for day in days:
+        desk_with_kafka.take(LMP, body.replace(DAY, day).encode())
+    asked = [(LMP, LMP.day(day)) for day in reversed(days)]
+    replayed = ingest.replay_days(desk_with_kafka.resources, asked, workers=1, publish="everything")
+    assert [one.error for one in replayed] == [None, None]
+    snapshots = values(kafka.messages(SNAPSHOTS_TOPIC))
+    assert [s["quality"]["quarantined"] for s in snapshots] == [1, 1]
+    assert known_by(kafka.messages(TOPIC)) == keys_and_hashes(desk_with_kafka)
 
 
 def test_without_brokers_nothing_is_written_or_sent(desk: Desk) -> None:
@@ -501,6 +519,11 @@ class _DiesBeforeCommit(WatchedLake):
         if table is LMP.table:
             _die()
 
+    def swap(self, table: Table, swaps: Sequence[Swap]) -> tuple[list[Swap], int | None]:
+        if table is LMP.table:
+            _die()
+        return super().swap(table, swaps)
+
 
 class _DiesBeforeLanding(Outbox):
     def committed(self, dataset: str, day: str, qualities: Mapping[str, Quality]) -> None:
@@ -606,7 +629,7 @@ def _run_again(root: Path, kafka: KafkaCluster, moment: str, snapshots: int) -> 
     return times
 
 
-def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(
+def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_sent(
     desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
     desk_with_kafka.take(LMP, ORDINARY.body)
@@ -624,7 +647,7 @@ def test_an_intent_that_never_landed_is_dropped_and_one_that_did_is_told(
     assert len(kafka.messages(SNAPSHOTS_TOPIC)) == 2
 
 
-def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_told(
+def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_sent(
     desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:
     desk_with_kafka.bring(LMP, ORDINARY.body)
@@ -638,7 +661,7 @@ def test_what_another_machine_superseded_before_it_was_known_to_have_landed_is_t
     desk_with_kafka.resources.registry.mark_merged(LMP.key, DAY, uuid, frozenset({silent}))
     outbox = desk_with_kafka.resources.events.outbox
     outbox.intend(LMP.key, DAY, [first, silent])
-    committed(desk_with_kafka.resources, LMP, LMP.day("2026-07-01"), {})
+    committed(desk_with_kafka.resources, LMP, {"2026-07-01": {}})
     assert not outbox.unsettled(LMP.key)
     assert {i.identifier for i in outbox.due()} == {first, silent}
     outbox.forget(i.id for i in outbox.due() if i.identifier == silent)

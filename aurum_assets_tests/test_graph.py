@@ -813,6 +813,28 @@ def test_replay_reports_every_day_by_itself(live_desk: Desk, instance: dg.Dagste
     assert new == [0, 0, 0]
 
 
+def test_a_partition_of_replay_is_a_dataset_and_a_month(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    for day in ("2026-06-30", "2026-07-01", "2026-07-20"):
+        ingest.collect(live_desk.resources, LOAD, LOAD.day(day))
+    job = build(live_desk.resources).resolve_job_def("replay_from_raw")
+    key = dg.MultiPartitionKey({"dataset": LOAD.key, "month": "2026-07-01"})
+    assert job.partitions_def is not None
+    assert key in job.partitions_def.get_partition_keys(current_time=live_desk.clock())
+    result = job.execute_in_process(instance=instance, partition_key=key)
+    found = [
+        e.step_materialization_data.materialization
+        for e in result.all_events
+        if e.is_step_materialization
+    ]
+    assert [m.partition for m in found] == ["2026-07-01", "2026-07-20"]
+    assert {e.partition for e in result.get_asset_check_evaluations()} == {
+        "2026-07-01",
+        "2026-07-20",
+    }
+
+
 def test_a_day_that_cannot_be_replayed_does_not_hold_up_the_others(
     live_desk: Desk, instance: dg.DagsterInstance
 ) -> None:

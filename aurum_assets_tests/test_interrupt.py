@@ -156,7 +156,7 @@ OF_A_HOME = {
         table_sticks,
     ),
     "replay": Long(
-        f"replay {LMP} --all",
+        f"replay {LMP} --all --chunk 1",
         f"{LMP} {FIRST}",
         "interrupted: 1 of 2 days replayed; the others are unchanged",
         archive_sticks,

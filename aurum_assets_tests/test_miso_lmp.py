@@ -80,9 +80,9 @@ def test_a_block_that_names_no_interval_is_refused_with_the_texts(desk: Desk) ->
 def test_a_day_ahead_run_that_names_no_interval_is_quarantined_and_the_other_enters(
     desk: Desk, block: str, left: str
 ) -> None:
-    said = ordinary()
-    said["LMPData"][block]["HourAndMin"] = "HE 08"
-    done = brought(desk, MISO_DA_LMP, said).done
+    answer = ordinary()
+    answer["LMPData"][block]["HourAndMin"] = "HE 08"
+    done = brought(desk, MISO_DA_LMP, answer).done
     assert done.rows["market_run"].to_list() == [left, left]
     assert (done.quarantined, done.rejected) == (2, [])
     kept_out = desk.resources.lake.read(QUARANTINE)

@@ -174,11 +174,13 @@ WRONG = {
     "AURUM_KAFKA_PROTOCOL": "TLS",
     "AURUM_KAFKA_MECHANISM": "NTLM",
     "AURUM_WEBHOOK_URL": "hooks.slack.example",
+    "AURUM_RUNBOOKS": "docs.desk.example",
     "AURUM_METRICS_FILE": ".",
     "AURUM_SCHEDULES": "on",
     "ISONE_BASE_URL": "webservices.iso-ne.com",
     "MISO_BASE_URL": "ftp://miso.example",
     "AURUM_WORKERS": "threads",
+    "AURUM_BACKFILL_RUNS": "none",
 }
 # Here anything may be right: a name, a password, a folder that is to be made.
 FREE = {

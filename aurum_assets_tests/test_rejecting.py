@@ -2,9 +2,10 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -19,7 +20,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Rule, Table
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
-from aurum_assets.resources.lake import Lake
+from aurum_assets.resources.lake import Lake, Stored
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import WatchedLake
@@ -235,6 +236,11 @@ def test_what_can_be_written_leaves_no_trace_where_it_is_tried(desk: Desk) -> No
 
 class FailingLake(WatchedLake):
     """A lake that fails at one day, in a way that nobody thought of."""
+
+    def stored(self, table: Table, partition: Mapping[str, Any]) -> Stored:
+        found = super().stored(table, partition)
+        self.before(table, found.rows)
+        return found
 
     def before(self, table: Table, frame: pl.DataFrame) -> None:
         if table.name == LOAD.table.name and DAYS[1] in map(str, frame["operating_day"]):

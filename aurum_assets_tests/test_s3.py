@@ -385,11 +385,12 @@ from pathlib import Path
 from aurum_assets.ingest.keep import drain_spool
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources import archive
-from aurum_assets.resources.configuration import Configuration
+from aurum_assets.operators import DATASETS
+from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.composition import Specification, compose
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 archive.Archive.discard = die
-drain_spool(compose(Specification(Path({str(root)!r}), Configuration({{}}, {{}}),
+drain_spool(compose(Specification(Path({str(root)!r}), load_config(Path('config'), DATASETS),
       archive=archive.ArchiveSettings({place.place!r}, {place.endpoint!r}))), LOAD)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=False)  # noqa: S603  our own lines

@@ -223,11 +223,13 @@ def test_datasets_without_an_entry_are_as_in_the_project_and_named_in_one_warnin
     logs.configure("warning", "json", "dev")
     found, usual = (load_config(place, DATASETS) for place in (folder, PROJECT / "config"))
     assert found.datasets == usual.datasets
-    assert found.operators["isone"].attempts == 2, "what is said of an operator holds for all of it"
-    (said,) = (record.getMessage() for record in caplog.records)
+    assert found.operators["isone"].attempts == 2, (
+        "what is given for an operator holds for all of it"
+    )
+    (warning,) = (record.getMessage() for record in caplog.records)
     ours = [d.key for d in DATASETS if d.operator is not ISONE]
     for name in (str(folder), "isone_system_load", *ours):
-        assert name in said
+        assert name in warning
 
 
 def test_datasets_without_an_entry_anywhere_are_named_all(folder: Path) -> None:

@@ -258,17 +258,17 @@ def objects_of(desk: Desk, day: str) -> list[str]:
 def test_an_answer_is_announced_for_the_days_that_it_has_rows_of_and_each_with_its_own_object(
     live_desk: Desk, kafka: KafkaCluster
 ) -> None:
-    told = Desk(remade(live_desk.resources, brokers=Brokers(kafka.bootstrap)), live_desk.clock)
+    desk = Desk(remade(live_desk.resources, brokers=Brokers(kafka.bootstrap)), live_desk.clock)
     before_and_after_midnight(
-        told, "2026-07-20T23:48-05:00", "2026-07-21T00:13-05:00", "2026-07-21T00:18-05:00"
+        desk, "2026-07-20T23:48-05:00", "2026-07-21T00:13-05:00", "2026-07-21T00:18-05:00"
     )
-    ingest.replay(told.resources, MISO_RT_LMP, MISO_RT_LMP.day(YESTERDAY), publish="everything")
-    said = [json.loads(m.value) for m in kafka.messages(SNAPSHOTS_TOPIC)]
-    found = {(s["dataset"], s["operating_day"]) for s in said}
+    ingest.replay(desk.resources, MISO_RT_LMP, MISO_RT_LMP.day(YESTERDAY), publish="everything")
+    messages = [json.loads(m.value) for m in kafka.messages(SNAPSHOTS_TOPIC)]
+    found = {(s["dataset"], s["operating_day"]) for s in messages}
     assert {key for key, day in found if day == YESTERDAY} == {d.key for d in CONSOLIDATED}
     assert {key for key, day in found if day == TODAY} == {MISO_RT_LMP.key, MISO_DA_LMP.key}
-    assert all(s["rows"] for s in said if s["dataset"] == MISO_RT_LMP.key)
-    for one in said:
+    assert all(s["rows"] for s in messages if s["dataset"] == MISO_RT_LMP.key)
+    for one in messages:
         stored = Path(one["object"].removeprefix("file://")).read_bytes()
         assert one["etag"] == hashlib.md5(stored, usedforsecurity=False).hexdigest()
 

@@ -1,20 +1,26 @@
 """Two machines that share an archive and a lake, and nothing else: no lock, no message."""
 
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from aurum_assets import ingest
-from aurum_assets.model.errors import Overtaken
+from aurum_assets.ingest.keep import drain_spool, unnormalized_days
+from aurum_assets.model.errors import Overtaken, StoreUnavailable
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD as LOAD
 from aurum_assets.resources.archive import Archive, ArchiveSettings
 from aurum_assets.resources.composition import Resources
-from aurum_assets.resources.lake import Lake, Merged
+from aurum_assets.resources.lake import Lake, Swap
 from aurum_assets_tests.conftest import Desk
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import catalog_at
+from aurum_assets_tests.servers.s3 import S3Server
 
 DAY = LOAD.day("2026-07-20")
 
@@ -88,12 +94,12 @@ def test_a_rebuild_drops_nothing_that_another_machine_merges_meanwhile(
     class Overtaking(Lake):
         """Lets the other machine in, right before the day is rewritten."""
 
-        def replace(self, *arguments: object, **more: object) -> Merged:
-            if more.get("keeps") is not None and not done:
+        def swap(self, table: Table, swaps: Sequence[Swap]) -> tuple[list[Swap], int | None]:
+            if table is LOAD.table and not done:
                 done.append("once")
                 fast.take(LOAD, answer(15_200, 15_300))
                 ingest.normalize(fast.resources, LOAD, DAY)
-            return super().replace(*arguments, **more)  # type: ignore[arg-type]  # as they came
+            return super().swap(table, swaps)
 
     done: list[str] = []
     slow.resources.lake = Overtaking(slow.resources.lake.configured)
@@ -149,3 +155,41 @@ def test_a_day_that_cannot_be_normalized_keeps_no_other_day_out(desk: Desk) -> N
     assert isinstance(outcomes[0][1], ingest.Normalized)
     assert "bytes that the archive lacks" in str(outcomes[1][1])
     assert desk.rows(LOAD, "2026-07-20")["load"].to_list() == [15_000]
+
+
+def test_pods_that_share_a_spool_drain_it_at_once_and_lose_and_double_nothing(
+    desk: Desk, s3: S3Server, tmp_path: Path
+) -> None:
+    """As in ``deploy/kubernetes/worker.yaml``: homes of their own, but for the folder spool."""
+    place = ArchiveSettings(f"s3://raw/{tmp_path.name}", s3.url)
+    spool = tmp_path / "spool"
+    (tmp_path / "lake").mkdir()
+    pods = [
+        remade(
+            desk.resources,
+            root=tmp_path / name,
+            archive=place,
+            catalog=catalog_at(tmp_path / "lake"),
+        )
+        for name in ("ended", "first", "second")
+    ]
+    spool.mkdir()
+    for pod in pods:
+        pod.root.mkdir()
+        (pod.root / "spool").symlink_to(spool)
+    ended, *others = pods
+    with s3.out_of_reach():
+        for load in (15_000, 15_001, 15_002):
+            with pytest.raises(StoreUnavailable, match="kept in"):
+                Desk(ended, desk.clock).take(LOAD, answer(load))
+            desk.clock.set(desk.clock() + LOAD.interval())
+    assert len(list(spool.rglob("*.gz"))) == 3
+    shutil.rmtree(ended.root)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda pod: drain_spool(pod, LOAD), others))
+    assert list(spool.rglob("*.gz")) == []
+    for pod in others:
+        assert len(pod.archive.identifiers(LOAD.archive_name, DAY.key)) == 3
+    ingest.normalize(others[0], LOAD, DAY)
+    assert loads(Desk(others[1], desk.clock)) == [15_002]
+    assert unnormalized_days(others[1], LOAD) == []

@@ -26,9 +26,10 @@ from benchmarks.figures import Figure
 from benchmarks.measure import BenchmarkFailed, Spent, alternate, process
 
 _ROUNDS = 5
+_REPLAYS = 3  # rounds of R, each of a minute
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS")
 _TICKS_A_ROUND, _IDLE_A_ROUND = 4, 12.0
-_PARTS = ("A", "B", "C", "D", "F", "L", "Q")
+_PARTS = ("A", "B", "C", "D", "F", "L", "Q", "R")
 _NUMBERS = count()
 
 
@@ -107,6 +108,23 @@ def queries(prepared: Path, rounds: int) -> list[Figure]:
     return figures.query_figures(asked)
 
 
+def replays(prepared: Path, rounds: int) -> list[Figure]:
+    """R: two processes and one in turn; then commits."""
+    tell("ten days of answers")
+    run = ["-m", "benchmarks.replayed"]
+    process([*run, "archive", prepared])
+
+    def replay(workers: int) -> Spent:
+        home = prepared / f"home-{next(_NUMBERS)}"
+        return process([*run, "replay", prepared, home, str(workers)])
+
+    runs = {f"{workers} workers": partial(replay, workers) for workers in (1, 2)}
+    found = alternate(runs, min(rounds, _REPLAYS), tell)
+    tell("commits of a month")
+    commits = process([*run, "commits", prepared / f"home-{next(_NUMBERS)}"]).report
+    return figures.replay_figures(found, commits)
+
+
 Part = Callable[[Path, int], list[Figure]]
 MEASURED: dict[str, Part] = {
     "A": day,
@@ -116,6 +134,7 @@ MEASURED: dict[str, Part] = {
     "F": parsers,
     "L": latency,
     "Q": queries,
+    "R": replays,
 }
 
 

@@ -197,8 +197,50 @@ def query_figures(found: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     return [*figures, Figure("Q best / plain scan, a hub's year", best / plain, "x", 1.5)]
 
 
+def replay_figures(
+    found: Mapping[str, Sequence[Spent]], commits: Mapping[str, float]
+) -> list[Figure]:
+    """R: both ways of replaying, and what the size of a table costs a commit."""
+    one, two = found["1 workers"], found["2 workers"]
+    millions = int(two[0].report["rows"]) / 1e6
+    commit = median([float(s.report["commit"]) for s in two])
+    peaks = [median([float(s.report["peak_mb"]) for s in spent]) for spent in (one, two)]
+    rate = f"{1000 * millions / _seconds(two):,.0f} thousand rows/s"
+    alone = f"{1000 * millions / _seconds(one):,.0f} thousand rows/s"
+    return [
+        Figure("R a million rows, two processes", _seconds(two) / millions, "s", 2.5, rate),
+        Figure("R   one process", _seconds(one) / millions, "s", note=alone),
+        Figure("R CPU of a million rows, two processes", _cpu(two) / millions, "s"),
+        Figure("R   one process", _cpu(one) / millions, "s"),
+        Figure("R two processes / one", _seconds(two) / _seconds(one), "x", 0.556, "1.8 times"),
+        Figure("R peak memory, all of two processes", peaks[1], "MB", 1500),
+        Figure("R   one process", peaks[0], "MB"),
+        Figure("R commit of the ten days", commit, "s"),
+        Figure("R commit of a month into an empty table", commits["empty"], "s"),
+        Figure(
+            "R   beside 400 days / empty",
+            commits["beside"] / commits["empty"],
+            "x",
+            1.2,
+            f"{commits['beside']:.3f} s",
+        ),
+        Figure("R commit in the place of a month's single days", commits["alone"], "s"),
+        Figure(
+            "R   among 400 days / alone",
+            commits["among"] / commits["alone"],
+            "x",
+            1.2,
+            f"{commits['among']:.3f} s",
+        ),
+    ]
+
+
 def _seconds(spent: Sequence[Spent]) -> float:
     return median([s.seconds for s in spent])
+
+
+def _cpu(spent: Sequence[Spent]) -> float:
+    return median([float(s.report["cpu"]) for s in spent])
 
 
 def _spread(spent: Sequence[Spent]) -> str:

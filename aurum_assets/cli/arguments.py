@@ -148,8 +148,16 @@ def with_days(default: str) -> Decorator:
             metavar=DAY,
             help=f"One operating day, or today, yesterday, tomorrow ({default}).",
         ),
-        click.option("--start-date", "start", metavar=DAY, help="First operating day of a range."),
-        click.option("--end-date", "end", metavar=DAY, help="Last operating day, included."),
+        click.option(
+            "--start-date",
+            "--first",
+            "start",
+            metavar=DAY,
+            help="First operating day of a range.",
+        ),
+        click.option(
+            "--end-date", "--last", "end", metavar=DAY, help="Last operating day, included."
+        ),
     )
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ collection itself is ``ingest.day``'s, the report ``collected``'s, the options o
 
 import re
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,7 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.settings import Settings, open_resources
 
 _LONGEST_NODE = 100
+_A_WEEK = 7 * 86_400.0  # as long as answers are remembered for later attempts
 
 
 @dataclass(frozen=True)
@@ -239,8 +241,17 @@ def _collect_all(
     days: Sequence[OperatingDay],
     step: Step,
 ) -> list[Day]:
-    """Collect each day in order; stop at an error that every day would hit."""
+    """Collect each day in order; stop at an error that every day would hit.
+
+    Until a range is complete, the same command is another attempt of it, which repeats no request
+    that was answered whole.
+    """
     done: list[Day] = []
+    key = ":".join(["range", dataset.key, days[0].key, days[-1].key, *(request.feeds or ())])
+    attempts_of = ""
+    if len(days) > 1 and not request.filters:
+        attempts_of = resources.state.get(key) or uuid.uuid4().hex
+        resources.state.set(key, attempts_of, _A_WEEK)
     in_a_row, most = 0, resources.configuration.operators[dataset.operator.name].breaker_failures
     for day in days:
         feeds = ingest.asked_feeds(resources, dataset, day, request.feeds, request.filters)
@@ -253,6 +264,7 @@ def _collect_all(
             filters=request.filters,
             force=request.force,
             raw_only=request.raw_only,
+            attempts_of=attempts_of,
             progress=lambda text: step(text, advance=0),
         )
         done.append(Day(candidates, outcome))
@@ -260,4 +272,7 @@ def _collect_all(
         in_a_row = in_a_row + 1 if outcome.unavailable else 0
         if outcome.ends or in_a_row >= most:
             break
+    failed = [one for one in done if one.outcome.error and not one.outcome.expected]
+    if len(done) == len(days) and not failed:
+        resources.state.delete(key)
     return done

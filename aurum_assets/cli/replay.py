@@ -4,7 +4,8 @@ Nothing here asks an operator.
 """
 
 import sys
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 import click
 
@@ -20,8 +21,8 @@ from aurum_assets.cli.arguments import (
     with_days,
 )
 from aurum_assets.cli.output import BROKEN, GOES_ON, Row, print_json, print_rows, progress, say
+from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import AurumError
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.settings import open_resources
@@ -37,6 +38,19 @@ _HALF = "the tables are incomplete: run the same command again"
 @click.option("--all", "all_days", is_flag=True, help="Every archived day.")
 @click.option("--force", is_flag=True, help="Drop rows whose bytes the archive has lost.")
 @click.option("--publish", is_flag=True, help="Send all rows of these days to Kafka (again).")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that read and fold days (default: one a core, where that pays).",
+)
+@click.option(
+    "--chunk",
+    type=click.IntRange(1),
+    metavar="DAYS",
+    help="Days that are committed together (default: those of a calendar month).",
+)
+@click.option("--dry-run", is_flag=True, help="Report what would change; write nothing.")
 @click.option(
     "--rebuild",
     is_flag=True,
@@ -55,16 +69,17 @@ def replay(
     dataset: str | None,
     days: Days,
     all_days: bool,
-    force: bool,
     publish: bool,
     rebuild: bool,
     yes: bool,
     as_json: bool,
+    **how: Any,  # noqa: ANN401  force, workers, chunk, dry_run: as replay_days takes them
 ) -> None:
     """Rebuild table days from the archive alone.
 
-    Of one DATASET, or with --all of every one. Takes as long as parsing all of these days; with
-    --rebuild twice that, since each day is verified.
+    Of one DATASET, or with --all of every one. Takes as long as parsing all of these days on all
+    cores; with --rebuild twice that, since each day is verified. A replay that was cut short goes
+    on where it was: run the same command again.
     """
     found = [find(dataset)] if dataset else list(DATASETS)
     # In a moved home only the whole lake can be rebuilt.
@@ -77,6 +92,9 @@ def replay(
         raise click.UsageError(msg)
     publishing: ingest.Publish = "everything" if publish else "nothing"
     if rebuild:
+        if how["dry_run"]:
+            msg = "--dry-run does not go with --rebuild"
+            raise click.UsageError(msg)
         _require_rebuild(resources, all_days=all_days, yes=yes)
         _rebuild(resources, found, publishing, as_json=as_json)
     asked = [
@@ -84,26 +102,45 @@ def replay(
         for one in found
         for day in (ingest.held_days(resources, one) if all_days else days.of(one, resources))
     ]
-    rows, failed = [], []
+    _replay(resources, asked, dataset, {"publish": publishing, **how}, as_json=as_json)
+
+
+def _replay(
+    resources: Resources,
+    asked: Sequence[tuple[Dataset, OperatingDay]],
+    only: str | None,
+    how: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> NoReturn:
+    """Replay the days, report, and end with exit code 0 or 1."""
+    rows: list[Row] = []
+    failed: list[str] = []
+    finished = 0
     with progress(
         len(asked),
-        f"replaying {dataset or 'all datasets'}",
+        f"replaying {only or 'all datasets'}",
         "days replayed",
         "the others are unchanged",
     ) as step:
-        for one, day in asked:
-            try:
-                rows.append(
-                    _replayed(ingest.replay(resources, one, day, force=force, publish=publishing))
-                )
-            except AurumError as error:
-                failed.append(f"{day}: {error}" if dataset else f"{one.key} {day}: {error}")
+        for one in ingest.replay_days(
+            resources, asked, **how, tell=lambda text: step(text, advance=0)
+        ):
+            if one.error is not None:
+                failed.append(f"{one.day if only else f'{one.dataset.key} {one.day}'}: {one.error}")
                 continue
-            step(f"{one.key} {day}")
+            step(f"{one.dataset.key} {one.day}")
+            if one.done is None:
+                finished += 1
+            else:
+                rows.append(_replayed(one.done))
     if as_json:
-        print_json({"replayed": rows, "failed": failed})
+        more = {"finished": finished, "dry_run": how["dry_run"]}
+        print_json({"replayed": rows, "failed": failed, **more})
     else:
         _print(rows, failed)
+        if finished:
+            say(f"{finished} days were finished by the replay that was cut short")
     for reason in failed:
         say(f"FAILED {reason}", err=True)
     sys.exit(1 if failed else 0)
@@ -125,7 +162,7 @@ def _replayed(done: ingest.Normalized) -> Row:
         "dataset": done.dataset.key,
         "day": done.day.key,
         "snapshots": done.snapshots,
-        "rows": len(done.rows),
+        "rows": merged.held,
         "new": merged.new,
         "changed": merged.changed,
         "removed": merged.removed,

@@ -1,6 +1,6 @@
-"""``aurum worker``: warm processes that execute runs, kept up until this one is told to stop.
+"""``aurum worker``: warm processes that execute runs, kept up until this one is stopped.
 
-This process imports neither Dagster nor polars, and opens no connection: it starts processes
+This process imports no Dagster and opens no connection: it starts fresh interpreters
 (``aurum_assets.graph.worker``), replaces those that die or are worn, and ends them.
 """
 
@@ -28,22 +28,23 @@ from aurum_assets.resources.workers import (
     broker_url,
     dagster_folder,
     refuse_another_launcher,
+    storage_url,
 )
 
 _WRONG_CONFIGURATION = 2
-_LONGEST_WAIT = 30.0
+_LONGEST_WAIT = 10.0
 _LOOK_SECONDS = 1.0
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
 class _Process:
-    """One that was started: what it takes, and what it told."""
+    """A started worker process; ``reports``: the pipe on which it reports."""
 
     name: str
     queues: str
     started: subprocess.Popen[bytes]
-    told: int
+    reports: int
     ready: bool = False
     run: str = ""
     replaces: "_Process | None" = None
@@ -51,19 +52,20 @@ class _Process:
     text: bytes = b""
 
     def lines(self) -> list[str]:
-        """What it told since."""
-        self.text += os.read(self.told, 4096)
+        """The complete lines that it reported since the last call."""
+        self.text += os.read(self.reports, 4096)
         *lines, self.text = self.text.split(b"\n")
         return [line.decode() for line in lines]
 
 
 @dataclass
-class _Pool:
-    """The processes of this machine."""
+class Pool:
+    """The processes of this machine; ``program`` is what each of them runs."""
 
     runs: int
     megabytes: int
     host: str
+    program: tuple[str, ...] = (sys.executable, "-m", "aurum_assets.graph.worker")
     processes: list[_Process] = field(default_factory=list)
     number: int = 0
     wait: float = 0.0
@@ -72,29 +74,31 @@ class _Pool:
         """Start a process for ``queues``; ``lost``: the run of one that died."""
         self.number += 1
         name = f"{self.host}-{os.getpid()}-{self.number}"
-        told, pipe = os.pipe()
-        words = (name, queues, self.runs, self.megabytes, pipe, *lost)
+        reports, pipe = os.pipe()
+        arguments = (name, queues, self.runs, self.megabytes, pipe, *lost)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         started = subprocess.Popen(  # noqa: S603  our own program
-            [sys.executable, "-m", "aurum_assets.graph.worker", *map(str, words)],
+            [*self.program, *map(str, arguments)],
             pass_fds=[pipe],
             stdin=subprocess.DEVNULL,
             process_group=0,  # Ctrl-C is for us: they finish their runs
         )
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(pipe)
-        self.processes.append(_Process(name, queues, started, told, replaces=replaces))
+        self.processes.append(_Process(name, queues, started, reports, replaces=replaces))
 
     def look(self) -> None:
-        """Wait a second at most for what processes tell; replace what died or is worn."""
-        by_pipe = {process.told: process for process in self.processes}
+        """Wait a second at most for what processes report; replace what died or is worn."""
+        by_pipe = {process.reports: process for process in self.processes}
         for pipe in select.select(list(by_pipe), [], [], _LOOK_SECONDS)[0]:
             process = by_pipe[pipe]
             lines = process.lines()
             for line in lines:
-                self._told(process, line)
+                self._reported(process, line)
             if not lines and process.started.poll() is not None:
                 self._ended(process)
 
-    def _told(self, process: _Process, line: str) -> None:
+    def _reported(self, process: _Process, line: str) -> None:
         word, _, process.run = line.partition(" ")
         if word == "ready":
             process.ready, self.wait = True, 0.0
@@ -106,7 +110,7 @@ class _Pool:
             self.start(process.queues, replaces=process)
 
     def _ended(self, process: _Process) -> None:
-        os.close(process.told)
+        os.close(process.reports)
         self.processes.remove(process)
         code = process.started.returncode
         if code == _WRONG_CONFIGURATION:
@@ -123,7 +127,8 @@ class _Pool:
         if not process.ready:
             self.wait = min(max(1.0, 2 * self.wait), _LONGEST_WAIT)
             time.sleep(self.wait)
-        self.start(process.queues, *filter(None, [process.run]))
+        lost = filter(None, [process.run])
+        self.start(process.queues, *lost, replaces=process.replaces)
 
     def stop(self, number: int) -> None:
         """Let each finish its run, or end it now where ``number`` is SIGKILL."""
@@ -134,6 +139,7 @@ class _Pool:
         """Wait until all have ended."""
         for process in self.processes:
             process.started.wait()
+            os.close(process.reports)
 
 
 @click.command()
@@ -166,7 +172,7 @@ class _Pool:
     help="A process is replaced after a run once it takes more memory.",
 )
 def worker(processes: int, tick_processes: int, runs: int, megabytes: int) -> None:
-    """Execute the runs that Dagster hands out, on this machine, until told to stop.
+    """Execute the runs that Dagster hands out, on this machine, until it is stopped.
 
     Start it on any machine whose environment is that of the daemon: AURUM_WORKERS=celery,
     AURUM_REDIS_URL, AURUM_DAGSTER_POSTGRES_URL, and the same archive and catalog. Each process has
@@ -189,8 +195,10 @@ def worker(processes: int, tick_processes: int, runs: int, megabytes: int) -> No
     named = os.environ.get("DAGSTER_HOME")
     folder = Path(named) if named else dagster_folder(settings.home.expanduser(), settings)
     refuse_another_launcher(folder, settings)
+    # Dagster reads them from the environment alone, not from .env
     os.environ["DAGSTER_HOME"] = str(folder)
-    pool = _Pool(runs, megabytes, socket.gethostname())
+    os.environ["AURUM_DAGSTER_POSTGRES_URL"] = storage_url(settings)
+    pool = Pool(runs, megabytes, socket.gethostname())
     say(
         f"{tick_processes} process{'es' * (tick_processes != 1)} for {TICKS}, {processes} for "
         f"{', '.join(QUEUES)}; broker {masked(broker_url(settings))}; Dagster {folder}"
@@ -218,7 +226,7 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _serve(pool: _Pool, heard: list[int]) -> None:
+def _serve(pool: Pool, heard: list[int]) -> None:
     """Keep the processes up until a signal, then end them."""
     waiting = len(pool.processes)
     try:

@@ -117,7 +117,9 @@ def resources_of(
             mechanism=variables.text("kafka_mechanism", settings.kafka_mechanism),
             connection=variables.text("kafka_connection"),
         ),
-        "alerts": AlertsResource(webhook_url=variables.text("webhook_url")),
+        "alerts": AlertsResource(
+            webhook_url=variables.text("webhook_url"), runbooks=variables.text("runbooks")
+        ),
         "metrics": MetricsResource(file=variables.text("metrics_file")),
         **apis,
     }

@@ -22,6 +22,7 @@ from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.operator import Operator
+from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.workers import QUEUE_TAG, REPLAYS, TICKS
 
 _AFTER_MIDNIGHT = dt.timedelta(minutes=20)
@@ -178,12 +179,18 @@ def asked_by(group: ScheduleGroup, now: dt.datetime) -> Mapping[str, dict[str, l
 
 
 class ReplayConfig(dg.Config):
-    """Which days to rebuild."""
+    """Which days to rebuild, and how; a run of a partition needs no dataset, first and last."""
 
-    dataset: str = Field(description="The dataset, by its whole key.")
-    first: str = Field(description="The first operating day, YYYY-MM-DD.")
-    last: str = Field(description="The last operating day, YYYY-MM-DD, included.")
+    dataset: str = Field(default="", description="The dataset, by its whole key.")
+    first: str = Field(default="", description="The first operating day, YYYY-MM-DD.")
+    last: str = Field(default="", description="The last operating day, YYYY-MM-DD, included.")
     force: bool = Field(default=False, description="Let rows go whose bytes the archive has lost.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        description="How many processes of this run fold days. A backfill of months uses the cores "
+        "by its runs already.",
+    )
 
 
 def _asked_days(
@@ -203,9 +210,34 @@ def _asked_days(
     return dataset, days
 
 
-def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
-    """``replay_from_raw``: rebuild table days from the archive, a result for each partition."""
-    known = {d.key: d for d in datasets}
+def replay_partitions(pairs: Sequence[Pair]) -> dg.MultiPartitionsDefinition:
+    """A partition of the replay: a dataset and a calendar month, which is one chunk."""
+    first = min(config.first_day for _, config in pairs).replace(day=1)
+    return dg.MultiPartitionsDefinition(
+        {
+            "dataset": dg.StaticPartitionsDefinition([d.key for d, _ in pairs]),
+            "month": dg.MonthlyPartitionsDefinition(start_date=first.isoformat(), end_offset=1),
+        }
+    )
+
+
+def _held_in_month(
+    resources: Resources, known: Mapping[str, Dataset], key: str
+) -> tuple[Dataset, list[OperatingDay]]:
+    """The dataset of a partition of ``replay_partitions``, and the days of the month it holds."""
+    name, _, month = key.partition("|")
+    dataset = known[name]
+    held = ingest.held_days(resources, dataset)
+    return dataset, [day for day in held if day.key[:7] == month[:7]]
+
+
+def replay_job(pairs: Sequence[Pair]) -> dg.JobDefinition:
+    """``replay_from_raw``: rebuild table days from the archive, a result for each partition.
+
+    A run takes the days of its config, or those that are held of a dataset and month: a backfill
+    of months has a run for each, and each is one chunk.
+    """
+    known = {d.key: d for d, _ in pairs}
 
     @dg.op(
         name="replay",
@@ -217,29 +249,52 @@ def replay_job(datasets: Sequence[Dataset]) -> dg.JobDefinition:
         context: dg.OpExecutionContext, config: ReplayConfig
     ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
         resources = assembled(context, WRITES)
-        dataset, days = _asked_days(known, config)
+        if context.has_partition_key:
+            dataset, days = _held_in_month(resources, known, context.partition_key)
+            context.log.info("%s: %d days of the month are held", dataset.key, len(days))
+        else:
+            dataset, days = _asked_days(known, config)
         failed = []
-        for day in days:
+        asked = [(dataset, day) for day in days]
+        for one in ingest.replay_days(resources, asked, workers=config.workers, force=config.force):
             try:
-                with one_day(dataset, day.key):
-                    done = ingest.replay(resources, dataset, day, force=config.force)
-                    events = [*materialization(resources, done)]
+                events = _events_of(resources, one)
             except AurumError as error:
-                failed.append(f"{day}: {error}")
+                failed.append(f"{one.day}: {error}")
                 context.log.error(failed[-1])  # noqa: TRY400  the sentence says it all
                 continue
             yield from events
-            context.log.info("%s %s: %s", dataset.key, day, done.merged)
         if failed:
             raise dg.Failure("; ".join(failed), allow_retries=False)
 
     @dg.job(
         name="replay_from_raw",
         executor_def=dg.in_process_executor,
+        partitions_def=replay_partitions(pairs),
         tags={QUEUE_TAG: REPLAYS},
-        description="Rebuilds days of a table from the archive; each day is reported by itself.",
+        description="Rebuilds days of a table from the archive; each day is reported by itself. "
+        "With dataset, first and last in its config one run takes the whole range; a backfill of "
+        "its partitions (dataset and month) has a run for each.",
     )
     def replay_from_raw() -> None:
         replay()
 
     return replay_from_raw
+
+
+def _events_of(
+    resources: Resources, one: ingest.Replayed
+) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """The events of a day that was replayed, from the rows that its table holds now.
+
+    Raises ``AurumError`` where it was not, or cannot be checked.
+    """
+    if one.error is not None:
+        raise one.error
+    with one_day(one.dataset, one.day.key):
+        done = one.done
+        if done is None:
+            done = ingest.look_again(resources, one.dataset, one.day)
+        else:
+            done.rows = resources.lake.read(one.dataset.table, {"operating_day": one.day.date})
+        return [*materialization(resources, done)]

@@ -6,7 +6,7 @@ every run fail.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import dagster as dg
@@ -30,8 +30,13 @@ _GRACE_SECONDS = 2 * workers.BEAT_SECONDS + 1
 class WorkerLauncher(CeleryRunLauncher):
     """Hands runs to the workers of ``aurum worker``, through the Redis of the environment."""
 
-    def __init__(self, inst_data: Any = None) -> None:  # noqa: ANN401  a private class of Dagster
+    def __init__(
+        self,
+        inst_data: Any = None,  # noqa: ANN401  a private class of Dagster
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = Settings.read()
+        self._clock = clock
         super().__init__(
             default_queue=workers.BACKFILLS,
             broker=workers.broker_url(self.settings),
@@ -62,7 +67,7 @@ class WorkerLauncher(CeleryRunLauncher):
         if alive:
             self._missing_since.pop(run.run_id, None)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        now = time.monotonic()
+        now = self._clock()
         if now - self._missing_since.setdefault(run.run_id, now) < _GRACE_SECONDS:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         del self._missing_since[run.run_id]

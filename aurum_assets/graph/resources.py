@@ -145,8 +145,15 @@ def _events(home: Home, brokers: Brokers, environment: str) -> Events:
 
 
 @cache
-def _alerts(home: Home, runtime: Runtime, webhook: str, events: Events) -> Any:  # noqa: ANN401  Alerts
-    return alerts_of(home, runtime.environment, runtime.clock, webhook=webhook, events=events)
+def _alerts(home: Home, runtime: Runtime, webhook: str, events: Events, runbooks: str) -> Any:  # noqa: ANN401  Alerts
+    return alerts_of(
+        home,
+        runtime.environment,
+        runtime.clock,
+        webhook=webhook,
+        events=events,
+        runbooks=runbooks,
+    )
 
 
 @cache
@@ -309,10 +316,13 @@ class AlertsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     webhook_url: str = Field(
         default="", description=f"{_EMPTY}no webhook is called (AURUM_WEBHOOK_URL)."
     )
+    runbooks: str = Field(
+        default="", description=f"{_EMPTY}runbooks are files of the project (AURUM_RUNBOOKS)."
+    )
 
     def opened(self, home: Home, runtime: Runtime, events: Events) -> Any:  # noqa: ANN401  Alerts
         """Open the ``Alerts`` that these settings describe."""
-        return _alerts(home, runtime, self.webhook_url, events)
+        return _alerts(home, runtime, self.webhook_url, events, self.runbooks)
 
 
 class MetricsResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -5,8 +5,9 @@
 A fresh interpreter, never a fork: polars, pyarrow and tokio have threads as soon as they are
 imported. It imports everything before it takes its first run. Over ``PIPE`` it tells the process
 that started it: ``ready``, ``run ID``, ``idle``, and ``worn`` once it has executed ``RUNS`` runs or
-takes more than ``MEGABYTES``. At SIGTERM it ends, after the run that is under way. ``LOST``: the
-run of the process that it replaces, which died.
+takes more than ``MEGABYTES``. At SIGTERM it ends, after the run that is under way: it has to be
+started with SIGTERM blocked, so that no thread hears it while Dagster would interrupt the run.
+``LOST``: the run of the process that it replaces, which died.
 """
 
 import os
@@ -80,7 +81,8 @@ class Worker:
     def _hear(self) -> None:
         """End at SIGTERM from here on; an interrupt is for a run alone."""
         signal.signal(signal.SIGTERM, _stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Dagster gives SIGTERM the handler of SIGINT; a signal that is ignored is not pending.
+        signal.signal(signal.SIGINT, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _TERM)
 
     def _before(self, kwargs: dict[str, Any], **_: object) -> None:
@@ -164,14 +166,14 @@ def _megabytes() -> float:
 
 def main(arguments: list[str]) -> None:
     """Run the process that the arguments describe."""
-    # Before any thread is there: one that heard it would have Dagster interrupt the run.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _TERM)
     name, queues, runs, megabytes, pipe, *lost = arguments
     try:
         worker = Worker(name, queues, int(runs), int(megabytes), int(pipe))
         for run_id in lost:
             worker.forget(run_id)
         worker.work()
+        sys.stderr.flush()
+        os._exit(0)  # Python would first take all libraries apart
     except AurumError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(_WRONG_CONFIGURATION)

@@ -36,10 +36,9 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
     from aurum_assets.ingest.publish import Publish, drain
     from aurum_assets.ingest.query import known_tables, query
-    from aurum_assets.ingest.rebuild import rebuild
     from aurum_assets.ingest.relocate import Relocating, relocate
     from aurum_assets.ingest.remake import Remade, archived_days, remake
-    from aurum_assets.ingest.replay import held_days, replay
+    from aurum_assets.ingest.replay import Replayed, held_days, replay, replay_days
     from aurum_assets.ingest.requeue import Requeued, requeue
     from aurum_assets.ingest.status import Status, status
     from aurum_assets.ingest.verify import Verified, verifiable_days, verify, verify_days

@@ -71,7 +71,8 @@ def conform_all(
     def conformed(identifier: str) -> Conformed | Unusable:
         return _conform_or_reject(resources, dataset, day, identifier, keep=keep)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    # Asked here: it starts polars' threads, which a process forked after the import would lack.
+    with ThreadPoolExecutor(min(_THREADS, pl.thread_pool_size())) as pool:
         outcomes = list(pool.map(conformed, identifiers))
     last: dict[str, str] = {}
     found = []

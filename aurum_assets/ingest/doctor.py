@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from aurum_assets.ingest.maintain import last_maintained
 from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
@@ -33,6 +34,8 @@ from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.redaction import masked
 from aurum_assets.resources.scratch import check_file, draft
+from aurum_assets.resources.settings import Settings
+from aurum_assets.resources.workers import check_workers
 
 PATIENCE = 4.0
 DEADLINE = 8.0
@@ -55,6 +58,7 @@ def examine(resources: Resources) -> list[Finding]:
         "redis": lambda r: (r.redis or r.state).check(),
         "kafka": lambda r: r.events.check(_topics(r), PATIENCE),
         "dagster": _dagster,
+        "workers": _workers,
         "maintenance": _maintenance,
         **{d.operator.name: partial(_operator, operator=d.operator) for d in DATASETS},
         "webhook": lambda r: r.alerts.check(),
@@ -229,6 +233,11 @@ def _dagster(resources: Resources) -> Finding:
         remedy = "GRANT CREATE ON SCHEMA public, or make its tables with dagster instance migrate"
         return Finding("dagster", "unsure", where, "may not make tables", remedy, took, skew)
     return Finding("dagster", "ok", where, "Postgres, may make tables", "", took, skew)
+
+
+def _workers(resources: Resources) -> Finding:
+    named = os.environ.get("DAGSTER_HOME")
+    return check_workers(Settings.read(), Path(named) if named else resources.root / "dagster")
 
 
 _POSTGRES = (

@@ -117,8 +117,8 @@ def drain_spool(resources: Resources, dataset: Dataset) -> None:
 
 def _drain_one(resources: Resources, dataset: Dataset, day: str, identifier: str) -> None:
     snapshot = resources.spool.snapshot(dataset.archive_name, day, identifier)
-    told = [reader for reader in readers(dataset) if resources.config(reader).enabled]
-    _archive(resources, dataset, snapshot.envelope, snapshot.body, told)
+    marked = [reader for reader in readers(dataset) if resources.config(reader).enabled]
+    _archive(resources, dataset, snapshot.envelope, snapshot.body, marked)
     resources.spool.discard(dataset.archive_name, snapshot.envelope)
 
 
@@ -201,11 +201,11 @@ def _archive(
     dataset: Dataset,
     envelope: Envelope,
     body: bytes,
-    told: Iterable[Dataset],
+    marked: Iterable[Dataset],
     *,
     force: bool = False,
 ) -> Kept:
-    """List the day once, and put the answer where it is new, with a mark for each of ``told``."""
+    """List the day once, and put the answer where it is new, with a mark for each of ``marked``."""
     others = [
         identifier
         for identifier in resources.archive.identifiers(dataset.archive_name, envelope.day)
@@ -214,7 +214,7 @@ def _archive(
     order = order_of(envelope.identifier)
     repeated = None if force else _repeated(resources, dataset, envelope, others)
     if repeated is None or envelope.identifier in repeated:  # or a kill came after its upload
-        for reader in told:
+        for reader in marked:
             mark = _marks(resources, reader) / envelope.day / envelope.identifier
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()

@@ -68,13 +68,15 @@ def record(
         return
     partition = {"operating_day": day.date}
     history, quarantined = (0, 0) if before is None else (before.history, before.quarantined)
-    if done.rebuilt or done.merged.changed:
-        least = 0 if done.rebuilt else history + done.merged.changed
+    if done.rebuilt:
+        history, quarantined = done.history, done.quarantined
+    elif done.merged.changed:
+        least = history + done.merged.changed
         history = resources.lake.counts(dataset.table.history, partition)[0]
         if history < least:
             return  # some of it is gone: the ledger before stays, and disagrees
-    if done.rebuilt or done.quarantined:
-        least = 0 if done.rebuilt else quarantined
+    if not done.rebuilt and done.quarantined:
+        least = quarantined
         quarantined = resources.lake.counts(QUARANTINE, partition | {"dataset": dataset.key})[0]
         if quarantined < least:
             return

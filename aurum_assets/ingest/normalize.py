@@ -90,8 +90,10 @@ def _normalize(resources: Resources, dataset: Dataset, day: OperatingDay) -> Nor
             done = _merge_newest(resources, dataset, day, pending[0])
     if done is None:
         newer = False
-        done, identifiers = fold_again(resources, dataset, day, publish="changes")
-    committed(resources, dataset, day, done.qualities_of(pending if newer else identifiers))
+        folded = fold_again(resources, dataset, day, publish="changes")
+        done, identifiers = folded.done, folded.identifiers
+    qualities = done.qualities_of(pending if newer else identifiers)
+    committed(resources, dataset, {day.key: qualities})
     held = frozenset(identifiers) - done.lost
     unmark(resources, dataset, day, held)
     record(resources, done, uuid, held, before, rows)

@@ -25,7 +25,8 @@ class Normalized:
 
     ``rows``: the rows that were brought (the whole day where it was rebuilt). ``healed``: the table
     had lost rows that were merged before, and has them again. ``elsewhere``: the snapshots that lie
-    in this day for the sake of another dataset.
+    in this day for the sake of another dataset. ``history``: the superseded values of a day that
+    was rebuilt.
     """
 
     dataset: Dataset
@@ -36,6 +37,7 @@ class Normalized:
     rebuilt: bool = False
     healed: bool = False
     quarantined: int = 0
+    history: int = 0
     unusable: list[Unusable] = field(default_factory=list)
     drift: tuple[Drift, ...] = ()
     empty: tuple[str, ...] = ()

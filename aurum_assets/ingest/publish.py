@@ -33,7 +33,6 @@ from aurum_assets.model.message import (
     schemas,
     snapshot_message,
 )
-from aurum_assets.model.table import compared
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import config_schema
 from aurum_assets.resources.archive import order_of
@@ -59,29 +58,25 @@ def changes(
     dataset: Dataset,
     day: OperatingDay,
     identifiers: Sequence[str],
-    rows: pl.DataFrame,
+    fresh: Collection[str],
+    known: Collection[str],
     publish: Publish,
 ) -> list[str]:
-    """The snapshots of a day to be published: those with new or changed rows among ``rows``.
+    """The snapshots of a day to be published: those of which new or changed rows are committed.
 
-    ``rows`` is the whole day. Also snapshots that no run has merged and that give no row; all where
-    ``publish`` is ``everything``. What the table holds already was published by an earlier run.
+    ``fresh``: their hashes (16 digits); ``known``: those of which the table holds rows. Also
+    snapshots that no run has merged and that give no row; all where ``publish`` is ``everything``.
+    What the table holds already was published by an earlier run.
     """
     if not resources.events.configured or publish == "nothing":
         return []
     if publish == "everything":
         return list(identifiers)
-    table = dataset.table
-    names = (*table.key, *table.values, "raw_sha256")
-    known = resources.lake.read(table, {"operating_day": day.date}, names)
-    merged = resources.registry.merged(dataset.key, day.key, resources.lake.uuid(table))
-    beside = compared(table, rows, known)
-    fresh = _hashes(rows.filter(beside["is_new"] | beside["is_changed"]))
-    held = _hashes(known)
+    merged = resources.registry.merged(dataset.key, day.key, resources.lake.uuid(dataset.table))
     return [
         i
         for i in identifiers
-        if order_of(i)[1] in fresh or (i not in merged and order_of(i)[1] not in held)
+        if order_of(i)[1] in fresh or (i not in merged and order_of(i)[1] not in known)
     ]
 
 
@@ -94,25 +89,29 @@ def intend(
     try:
         resources.events.outbox.intend(dataset.key, day.key, identifiers)
     except ConfigError as error:
-        resources.events.give_up(f"{_unpublished(dataset, day)}: {error}")
+        resources.events.give_up(f"{_unpublished(dataset, day.key)}: {error}")
 
 
 def committed(
-    resources: Resources, dataset: Dataset, day: OperatingDay, qualities: Mapping[str, Quality]
+    resources: Resources, dataset: Dataset, qualities: Mapping[str, Mapping[str, Quality]]
 ) -> None:
     """After a commit, under the same lock: confirm that these snapshots are in the table.
+
+    ``qualities``: by day, what became of each.
 
     Intents that other runs of the dataset left open are settled too. No other process of this home
     holds the lock: what is not in the table now was not committed, unless another machine
     superseded all of it since (it is in the history) or merged it (the registry has it).
     """
-    if not resources.events.configured:
+    if not resources.events.configured or not qualities:
         return
     try:
-        resources.events.outbox.committed(dataset.key, day.key, qualities)
+        for day, of_day in qualities.items():
+            resources.events.outbox.committed(dataset.key, day, of_day)
         _settle(resources, dataset)
     except ConfigError as error:
-        resources.events.give_up(f"{_unpublished(dataset, day)}: {error}")
+        for day in qualities:
+            resources.events.give_up(f"{_unpublished(dataset, day)}: {error}")
 
 
 def _settle(resources: Resources, dataset: Dataset) -> None:
@@ -174,10 +173,10 @@ def write_schemas(config: Path = PROJECT / "config") -> None:
     config_schema.write(folder)
 
 
-def _unpublished(dataset: Dataset, day: OperatingDay) -> str:
+def _unpublished(dataset: Dataset, day: str) -> str:
     return (
         f"{dataset.key} {day}: what is committed now may never be sent to Kafka; "
-        f"aurum replay {dataset.key} --day {day.key} --publish sends it"
+        f"aurum replay {dataset.key} --day {day} --publish sends it"
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aurum_assets.ingest.publish import Publish
 from aurum_assets.ingest.reference import REFERENCES, home_file, observe_again
-from aurum_assets.ingest.replay import replay
+from aurum_assets.ingest.replay import replay_days
 from aurum_assets.ingest.verify import Verified, verify_days
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -94,12 +94,12 @@ def _fill(
     done: Remade,
 ) -> None:
     """Replay ``days`` into the lake of ``resources``, and verify them there."""
-    for dataset, day in days:
-        try:
-            done.rows += len(replay(resources, dataset, day, publish=publish).rows)
-        except AurumError as error:
-            done.failed.append(f"{dataset.key} {day}: {error}")
-        step(f"replayed {dataset.key} {day}")
+    for one in replay_days(resources, days, publish=publish):
+        if one.error is not None:
+            done.failed.append(f"{one.dataset.key} {one.day}: {one.error}")
+        elif one.done is not None:
+            done.rows += one.done.merged.held or 0
+        step(f"replayed {one.dataset.key} {one.day}")
     for reference in (r for r in REFERENCES if r.key in sighted):
         held = sighted[reference.key]
         observe_again(resources, reference, _named(resources, reference) if held is None else held)

@@ -1,9 +1,9 @@
 """Writable: a snapshot whose rows no file can hold is left out, and the others are stored."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from aurum_assets.ingest.conform import Conformed, Unusable, is_of, reject
-from aurum_assets.ingest.normalized import Normalized
 from aurum_assets.ingest.rejecting import ANYTHING, rejecting
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -12,6 +12,8 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import fold
 from aurum_assets.resources.composition import Resources
 
+_T = TypeVar("_T")
+
 
 def store_what_can_be(
     resources: Resources,
@@ -19,8 +21,8 @@ def store_what_can_be(
     day: OperatingDay,
     snapshots: list[Conformed],
     unusable: list[Unusable],
-    store: Callable[[list[Conformed], list[Unusable]], Normalized],
-) -> Normalized:
+    store: Callable[[list[Conformed], list[Unusable]], _T],
+) -> _T:
     """``store`` the snapshots; where it fails, once more without those that cannot be written.
 
     Each is written alone to a scratch folder, as a commit would, to find these. That costs nothing

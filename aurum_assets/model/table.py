@@ -100,7 +100,7 @@ class Table:
     other columns say where a row comes from. No column holds a hash: it would be most of a file.
     ``stays_in_day``: a row's interval must lie in the operating day of its snapshot.
     ``keeps_history``: a replaced value is kept in ``history``. ``added`` names the (nullable)
-    columns that came after the table was first released: where such a column is null, a row has
+    columns that came after the table was first released: where such a column is null, a message has
     the hash that it had before. ``ragged``: why the operator's stamps are not on multiples of the
     interval; where it is empty, or the table has a ``source_stamp`` beside an aligned
     ``interval_start``, an interval starts on a multiple of its own length.

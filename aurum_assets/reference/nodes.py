@@ -161,7 +161,7 @@ ISO_NODES = Reference(
         values=_ATTRIBUTES,
         stays_in_day=False,
         keeps_history=False,
-        doc="Which dataset named which location on which operating day, and what it said of it.",
+        doc="Which dataset named which location on which operating day, and with which attributes.",
     ),
     id="location_id",
     called="location_name",

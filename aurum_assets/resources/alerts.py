@@ -36,6 +36,7 @@ CREATE UNIQUE INDEX open_alert ON alert (kind, dataset, subject) WHERE closed IS
 CREATE TABLE outgoing (n INTEGER PRIMARY KEY AUTOINCREMENT, receiver TEXT, document TEXT, at REAL);
 """
 TOPIC = "aurum.alerts.v1"
+RUNBOOKS = "docs/guide/runbooks"  # a page for each kind
 REMINDER = dt.timedelta(hours=24)
 _KEPT = dt.timedelta(days=7)  # what no receiver took until then is dropped, and logged
 _CLOSED_KEPT = dt.timedelta(days=90)
@@ -126,6 +127,7 @@ class Alerts:
     """The alerts of one home, in the SQLite file at ``path``, and the way to their receivers.
 
     ``webhook``: an address of Slack's kind, a secret. ``events``: for topic ``aurum.alerts.v1``.
+    ``runbooks``: where the site's runbooks are served; empty: the project's files are named.
     """
 
     def __init__(
@@ -136,12 +138,14 @@ class Alerts:
         *,
         webhook: str = "",
         events: Publisher | None = None,
+        runbooks: str = "",
     ) -> None:
         self._path = path
         self._environment = environment
         self._clock = clock
         self._webhook = webhook
         self._events = events
+        self._runbooks = runbooks
 
     @property
     def webhook(self) -> str:
@@ -320,7 +324,7 @@ class Alerts:
             subject=row["subject"],
             day=row["day"],
             sentence=row["sentence"],
-            what_to_do=row["remedy"],
+            what_to_do=f"{row['remedy']} Runbook: {runbook_of(row['kind'], self._runbooks)}",
             environment=self._environment,
             opened_at=_iso(row["opened"]),
             last_seen_at=_iso(row["seen"]),
@@ -332,6 +336,11 @@ class Alerts:
         with transaction(self._path, SCHEMA, write=write) as db:
             db.row_factory = sqlite3.Row
             yield db
+
+
+def runbook_of(kind: str, served: str = "") -> str:
+    """The page on alerts of ``kind``: below ``served``, or in the project."""
+    return f"{served.rstrip('/')}/{kind}.html" if served else f"{RUNBOOKS}/{kind}.md"
 
 
 def sentence_of(document: Mapping[str, Any]) -> str:

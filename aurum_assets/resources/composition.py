@@ -198,6 +198,7 @@ def alerts_of(
     *,
     webhook: str,
     events: Events,
+    runbooks: str = "",
 ) -> Alerts:
     """The alerts of a home, sent to a webhook and to Kafka where these are configured."""
     return Alerts(
@@ -206,6 +207,7 @@ def alerts_of(
         clock,
         webhook=webhook,
         events=events if events.configured else None,
+        runbooks=runbooks,
     )
 
 
@@ -234,6 +236,7 @@ class Specification:
     machines: int = 1
     brokers: Brokers = field(default_factory=Brokers)
     webhook_url: SecretStr = NOTHING
+    runbooks: str = ""
     metrics_file: Path | None = None
 
 
@@ -260,6 +263,7 @@ def compose(found: Specification) -> Resources:
             found.clock,
             webhook=found.webhook_url.get_secret_value(),
             events=events,
+            runbooks=found.runbooks,
         ),
         metrics=Metrics(
             home.root / "metrics.sqlite", found.environment, found.clock, found.metrics_file

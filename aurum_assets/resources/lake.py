@@ -1,8 +1,9 @@
 """The lake: Iceberg tables, and the only way to write rows to them.
 
 ``merge`` adds new rows and replaces changed ones, in one commit, inside an optimistic loop;
-``replace`` makes a day exactly what it is given. Both are safe under kills and races. Not here:
-deciding what a row means or whether it may enter, and compaction (``maintenance``).
+``replace`` makes a day exactly what it is given; ``swap`` puts files that any process wrote
+(``write``) in the place of those of many days, in one commit. All are safe under kills and races.
+Not here: deciding what a row means or whether it may enter, and compaction (``maintenance``).
 
 Measured on pyiceberg 0.12, and the reason for what looks roundabout here: its own commit retry can
 duplicate rows, so it is switched off and this loop retries; a commit that took effect but was
@@ -57,7 +58,7 @@ from aurum_assets.resources.catalog import (
 from aurum_assets.resources.damage import Damage, find_damage, may_be_damage
 from aurum_assets.resources.evolve import evolved, missing
 from aurum_assets.resources.holdings import Held, Holdings
-from aurum_assets.resources.layout import DAY
+from aurum_assets.resources.layout import DAY, partition_of
 from aurum_assets.resources.place import (
     Registered,
     elsewhere,
@@ -86,6 +87,7 @@ _OPENING = "opening the lake"
 _LONGEST_WAIT = 1.0
 _ANEW = "aurum replay --all --rebuild makes the lake anew from the archive"
 _RESTORE = f"name the right one in AURUM_CATALOG_WAREHOUSE, restore the file, or: {_ANEW}"
+_FILES = "aurum_assets.resources.lake_files.LakeFiles"
 _CATALOGS = ("sql", "rest", "glue")
 _CHECKING = "checking the lake"
 _LOOK = "look at AURUM_CATALOG_*, and whether its servers are up"
@@ -116,6 +118,32 @@ class Merged:
     snapshot_id: int | None = None
     attempts: int = 1
     held: int | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The rows of a partition in the table's order, and the paths of the files that hold them."""
+
+    rows: pl.DataFrame
+    files: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Written ``files`` for a ``partition``, in the place of the files ``before``; not committed.
+
+    ``table``: the UUID of the table that they were written for. Processes may hand it on.
+    """
+
+    partition: Mapping[str, Any]
+    table: str
+    before: frozenset[str]
+    files: "tuple[DataFile, ...]" = ()
+
+    @property
+    def after(self) -> frozenset[str]:
+        """The paths of the files that the partition has with this swap."""
+        return frozenset(file.file_path for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -183,7 +211,7 @@ class Lake:
     @classmethod
     def remote(cls, properties: Mapping[str, str], root: Path) -> "Lake":
         """A lake in the catalog of ``properties``; this machine's lock files are in ``root``."""
-        found = cls(properties, locks=root.resolve())
+        found = cls({"py-io-impl": _FILES, **properties}, locks=root.resolve())
         found.configured = dict(properties)
         return found
 
@@ -194,9 +222,15 @@ class Lake:
 
     def within(self, patience: float) -> "Lake":
         """This lake, giving up what is away after ``patience`` seconds."""
-        lake = copy.copy(self)
-        lake._patience = patience  # noqa: SLF001  of a copy of itself
+        lake = self.anew()
+        vars(lake).update({**vars(self), "_patience": patience})  # with the catalog, where open
         return lake
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which opens the catalog itself."""
+        opened = ("catalog", "_opened")
+        state = {name: value for name, value in vars(self).items() if name not in opened}
+        return state | {"_planned": None, "_holdings": Holdings()}
 
     @cached_property
     def catalog(self) -> "Catalog":
@@ -491,6 +525,66 @@ class Lake:
             partition,
         )
 
+    def stored(self, table: Table, partition: Mapping[str, Any]) -> Stored:
+        """The rows of ``partition`` in the table's order, and the files that hold them.
+
+        Raises like ``catalog``.
+        """
+
+        def once(found: "IcebergTable") -> Stored:
+            tasks = self._plan(found, partition)
+            rows = _rows(found, table, partition, tuple(table.names), tasks)
+            return Stored(rows.sort(table.order), frozenset(t.file.file_path for t in tasks))
+
+        return self.reading(table, once, Stored(table.empty()), partition)
+
+    def files(
+        self, table: Table, days: Sequence[dt.date], others: Mapping[str, Any]
+    ) -> dict[dt.date, frozenset[str]]:
+        """The paths of the files of each of ``days``, of the partitions of ``others`` where the
+        table has such.
+        """
+        more = {name: value for name, value in others.items() if name in table.partition}
+        partitions = [{DAY: day, **more} for day in days]
+
+        def once(found: "IcebergTable") -> dict[dt.date, frozenset[str]]:
+            held = _held_files(found, partitions)
+            return {
+                partition[DAY]: frozenset(
+                    file.file_path for file in held[frozenset(partition.items())]
+                )
+                for partition in partitions
+            }
+
+        return self.reading(table, once, {}) if partitions else {}
+
+    def write(
+        self, table: Table, frame: pl.DataFrame, partition: Mapping[str, Any], before: Stored
+    ) -> Swap:
+        """Write ``frame`` as the rows that ``partition`` shall have instead of those ``before``.
+
+        No reader sees them until ``swap`` commits them. Raises like ``merge``.
+        """
+
+        def once(_: int) -> Swap:
+            found = self._table(table)
+            files = tuple(_files_of(found, table, frame, uuid4()))
+            return Swap(partition, str(found.metadata.table_uuid), before.files, files)
+
+        self.catalog  # noqa: B018  has a patience of its own
+        return self._patiently(table.identifier, once, self._patience)
+
+    def swap(self, table: Table, swaps: Sequence[Swap]) -> tuple[list[Swap], int | None]:
+        """Commit ``swaps``, each of another partition, at once; those that took effect, and the
+        snapshot.
+
+        Not among them is one whose partition has other files by now than those that it replaces.
+        Raises like ``merge``.
+        """
+        if not swaps:
+            return [], None
+        return self._optimistic(table, lambda _: self._swap_once(table, swaps))
+
     def rewriting(self, table: Table, once: "Callable[[IcebergTable], _T]") -> _T:
         """The result of ``once``, which commits to the table without changing a row.
 
@@ -507,10 +601,7 @@ class Lake:
         """
         tasks = list(found.scan(row_filter=_where(partition)).plan_files())
         rows = _rows(found, table, partition, tuple(table.names), tasks).sort(table.order)
-        written = list(_written(found, table, rows, commit))
-        for file in written:
-            file.spec_id = found.spec().spec_id  # as a plan would give it
-        return [task.file for task in tasks], written
+        return [task.file for task in tasks], _files_of(found, table, rows, commit)
 
     def set_aside(self, tables: Sequence[Table], folder: Path | None) -> list[str]:
         """Remove ``tables`` from the catalog; returns sentences that say where their files are.
@@ -709,32 +800,61 @@ class Lake:
     ) -> int:
         """Commit ``frame`` to its partition, replacing the files ``over`` or beside all others.
 
-        Expires old snapshots in the same commit, and keeps the plan of the partition.
+        Keeps the plan of the partition.
         """
         from pyiceberg.table import FileScanTask
+
+        files = _files_of(found, table, frame, uuid4())
+        snapshot, ours = self._commit_files(found, table, [task.file for task in over], files)
+        if ours:
+            key = (found.metadata.table_uuid, snapshot, tuple(partition.items()))
+            self._planned = (key, (*beside, *(FileScanTask(file) for file in files)))
+        return snapshot
+
+    def _swap_once(self, table: Table, swaps: Sequence[Swap]) -> tuple[list[Swap], int | None]:
+        found = self._table(table)
+        uuid = str(found.metadata.table_uuid)
+        held = _held_files(found, [swap.partition for swap in swaps])
+        ours, over = [], []
+        for swap in swaps:
+            files = held[frozenset(swap.partition.items())]
+            if swap.table == uuid and swap.before == {file.file_path for file in files}:
+                ours.append(swap)
+                over += files
+        if not ours:
+            return [], None
+        files = [file for swap in ours for file in swap.files]
+        return ours, self._commit_files(found, table, over, files)[0]
+
+    def _commit_files(
+        self,
+        found: "IcebergTable",
+        table: Table,
+        over: "Sequence[DataFile]",
+        files: "Sequence[DataFile]",
+    ) -> tuple[int, bool]:
+        """Commit ``files`` in the place of those ``over``: the table's snapshot, whether it is
+        that of this commit.
+
+        Expires old snapshots in the same commit.
+        """
         from pyiceberg.table.update.snapshot import ExpireSnapshots
 
         old = expendable(found.metadata, dt.datetime.now(dt.UTC))
-        files: list[DataFile] = []
         with _transaction_class()(found) as transaction:
             update = transaction.update_snapshot()
             with update.overwrite() if over else update.fast_append() as producer:
-                for task in over:
-                    producer.delete_data_file(task.file)
-                for file in _written(found, table, frame, producer.commit_uuid):
-                    file.spec_id = found.spec().spec_id  # as a plan would give it
+                for file in over:
+                    producer.delete_data_file(file)
+                for file in files:
                     producer.append_data_file(file)
-                    files.append(file)
             if len(old) >= SNAPSHOTS_KEPT:
                 ExpireSnapshots(transaction).by_ids(old).commit()
         snapshot = found.current_snapshot()
         if snapshot is None:
             msg = f"{table.identifier}: the commit left no snapshot"
             raise ContractBroken(msg)
-        if snapshot.snapshot_id == producer.snapshot_id:
-            key = (found.metadata.table_uuid, snapshot.snapshot_id, tuple(partition.items()))
-            self._planned = (key, (*beside, *(FileScanTask(file) for file in files)))
-        return snapshot.snapshot_id
+        return snapshot.snapshot_id, snapshot.snapshot_id == producer.snapshot_id
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -1099,6 +1219,30 @@ def _written(
         partition_key=PartitionKey(values, spec, schema),
     )
     return write_file(found.io, found.metadata, iter([task]))
+
+
+def _files_of(
+    found: "IcebergTable", table: Table, frame: pl.DataFrame, commit: UUID
+) -> "list[DataFile]":
+    """The files that ``_written`` writes, as a plan would give them."""
+    files = list(_written(found, table, frame, commit))
+    for file in files:
+        file.spec_id = found.spec().spec_id
+    return files
+
+
+def _held_files(
+    found: "IcebergTable", partitions: "Sequence[Mapping[str, Any]]"
+) -> "defaultdict[frozenset[tuple[str, Any]], list[DataFile]]":
+    """The files of each of ``partitions``, of a table that is partitioned by operating day."""
+    e, first = _expressions(), partitions[0]
+    days = [partition[DAY].isoformat() for partition in partitions]
+    where = _where({name: value for name, value in first.items() if name != DAY})
+    where = e.And(where, e.GreaterThanOrEqual(DAY, min(days)), e.LessThanOrEqual(DAY, max(days)))
+    held: defaultdict[frozenset[tuple[str, Any]], list[DataFile]] = defaultdict(list)
+    for task in found.scan(row_filter=where).plan_files():
+        held[frozenset(partition_of(found, task.file))].append(task.file)
+    return held
 
 
 # --- schemas and filters -------------------------------------------------------------------------

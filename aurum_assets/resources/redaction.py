@@ -73,6 +73,11 @@ def know(secrets: Iterable[str]) -> None:
         _pattern = re.compile("|".join(map(re.escape, longest_first)))
 
 
+def known() -> frozenset[str]:
+    """What is registered, for a process that this one starts."""
+    return frozenset(_known)
+
+
 def forget() -> None:
     """Forget all secrets; for tests, each of which represents a process of its own."""
     global _pattern  # noqa: PLW0603  as above

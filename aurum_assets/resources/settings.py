@@ -91,10 +91,12 @@ class Settings(BaseSettings):
         "AURUM_KAFKA_CONNECTION", "KAFKA_CONNECTION_STRING", default=NOTHING
     )
     webhook_url: SecretStr = _named("AURUM_WEBHOOK_URL", default=NOTHING)
+    runbooks: str = _named("AURUM_RUNBOOKS")
     metrics_file: Path | None = _named("AURUM_METRICS_FILE", default=None)
     # Read by Dagster's definitions and dagster.yaml, where a wrong value would be silent.
     schedules: Literal["", "running"] = _named("AURUM_SCHEDULES")
     workers: Literal["", "celery"] = _named("AURUM_WORKERS")
+    backfill_runs: int = _named("AURUM_BACKFILL_RUNS", default=2, ge=1)
     dagster_postgres_url: SecretStr = _named("AURUM_DAGSTER_POSTGRES_URL", default=NOTHING)
 
     @classmethod
@@ -225,6 +227,7 @@ def specification(
             settings.kafka_connection.get_secret_value(),
         ),
         webhook_url=settings.webhook_url,
+        runbooks=settings.runbooks,
         metrics_file=settings.metrics_file,
     )
 
@@ -250,6 +253,7 @@ def _refuse_what_is_no_address(settings: Settings) -> None:
     web = ("http", "https")
     for name, address, schemes, expected in (
         ("AURUM_S3_ENDPOINT", settings.s3_endpoint, web, "https://host"),
+        ("AURUM_RUNBOOKS", settings.runbooks, web, "https://host/path"),
         ("AURUM_WEBHOOK_URL", settings.webhook_url.get_secret_value(), web, "https://host/path"),
         (
             "AURUM_DAGSTER_POSTGRES_URL",

@@ -9,13 +9,16 @@ Not here: anything of Dagster or Celery.
 """
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aurum_assets.model.errors import AurumError, ConfigError
+from aurum_assets.model.finding import Finding, broken
 from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.redaction import masked
 from aurum_assets.resources.redis import redis_url
 from aurum_assets.resources.settings import Settings, refuse_half_a_profile
 
@@ -31,7 +34,7 @@ SILENT_SECONDS = 10  # after which a worker that did not beat is taken for dead
 PATIENCE = 2.0  # for an answer of Redis
 
 _POLL_SECONDS = 2
-_CONCURRENT_RUNS = 25  # the workers bound it; this only bounds what waits in the broker
+_OTHER_RUNS = 20  # beside backfills: the workers bound them, this only what waits in the broker
 _CLASS = "WorkerLauncher"
 
 
@@ -44,6 +47,9 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
 
     refuse_half_a_profile(settings)
     found: dict[str, Any] = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    runs = found["concurrency"]["runs"]
+    (backfills,) = runs["tag_concurrency_limits"]
+    backfills["limit"] = settings.backfill_runs
     if settings.dagster_postgres_url.get_secret_value():
         url = {"env": "AURUM_DAGSTER_POSTGRES_URL"}
         found["storage"] = {"postgres": {"postgres_url": url}}
@@ -55,7 +61,7 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
             "class": "NoOpComputeLogManager",
         }
         found["run_monitoring"]["poll_interval_seconds"] = _POLL_SECONDS
-        found["concurrency"]["runs"]["max_concurrent_runs"] = _CONCURRENT_RUNS
+        runs["max_concurrent_runs"] = settings.backfill_runs + _OTHER_RUNS
     return found
 
 
@@ -88,6 +94,16 @@ def refuse_another_launcher(folder: Path, settings: Settings) -> None:
         found, wanted = "another launcher", f"AURUM_WORKERS={settings.workers}"
         msg = f"{file} has {found} than {wanted} asks for: `make setup` writes it anew"
         raise ConfigError(msg)
+
+
+def storage_url(settings: Settings) -> str:
+    """Where Dagster's storage is, by the driver that is there.
+
+    SQLAlchemy reads ``postgresql://`` as psycopg 3.
+    """
+    url = settings.dagster_postgres_url.get_secret_value()
+    scheme, _, rest = url.partition("://")
+    return f"postgresql+psycopg2://{rest}" if scheme in {"postgres", "postgresql"} else url
 
 
 def broker_url(settings: Settings) -> str:
@@ -161,6 +177,30 @@ def redis_of(settings: Settings) -> "Redis":
     return Redis.from_url(
         url, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
     )
+
+
+def check_workers(settings: Settings, folder: Path) -> Finding:
+    """Whether each queue has a worker that beats, for the launcher of ``folder``."""
+    if not settings.workers:
+        return Finding("workers", "embedded default", result="a process for each run")
+    from redis.exceptions import RedisError
+
+    where = masked(broker_url(settings))
+    try:
+        refuse_another_launcher(folder, settings)
+        with redis_of(settings) as redis:
+            alive: Any = redis.zrangebyscore(workers_key(settings), time.time(), "+inf")
+    except ConfigError as error:
+        return broken("workers", where, error)
+    except RedisError:
+        return Finding("workers", "broken", where, "Redis gives no answer", "see redis")
+    taken = {queue for name in alive for queue in name.rpartition(" ")[2].split(",")}
+    absent = [queue for queue in QUEUES if queue not in taken]
+    said = f"{len(alive)} process{'es' * (len(alive) != 1)} beat"
+    if absent:
+        said = f"{said}; nobody takes {', '.join(absent)}"
+        return Finding("workers", "broken", where, said, "start `aurum worker` on a machine")
+    return Finding("workers", "ok", where, said)
 
 
 def main(folder: str) -> None:

@@ -22,6 +22,7 @@ from aurum_assets_tests.proofs.prove_month import prove_month
 from aurum_assets_tests.proofs.prove_mutations import prove_mutations
 from aurum_assets_tests.proofs.prove_purge import prove_purge
 from aurum_assets_tests.proofs.prove_races import prove_races
+from aurum_assets_tests.proofs.prove_replay import prove_replay
 from aurum_assets_tests.proofs.prove_secrets import prove_secrets
 from aurum_assets_tests.proofs.prove_tour import prove_tour
 from aurum_assets_tests.proofs.prove_workers import prove_workers
@@ -32,6 +33,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "landed": prove_landed,
     "limits": prove_limits,
     "kill": prove_kill,
+    "replay": prove_replay,
     "maintain": prove_maintain,
     "idempotence": prove_idempotence,
     "mutations": prove_mutations,

@@ -94,6 +94,17 @@ class Postgres:
         finally:
             connection.close()
 
+    def client(self, program: str, *words: str | Path) -> None:
+        """Run a program of PostgreSQL's own (``pg_dump``, ``pg_restore``) against this server."""
+        place = ("--host", "127.0.0.1", "--port", str(self.port), "--username", "aurum")
+        done = subprocess.run(  # noqa: S603  its own
+            [str(self._binaries / program), *place, *map(str, words)],
+            env=os.environ | {"PGPASSWORD": self.password},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+
     def terminate_backends(self) -> int:
         """End every connection but our own, as an administrator or a failover does."""
         rows = self.execute(
