@@ -161,7 +161,7 @@ def test_a_tick_is_timed_from_its_due_instant_to_what_a_reader_sees(tmp_path: Pa
     (tick,) = found.ticks
     assert len(tick.visible) == len(latency.DATASETS)
     assert 0 < tick.queued < tick.started < tick.first < tick.last < tick.ended
-    assert found.cpu_a_tick()["code"] > 1, "the process of the run is a child of the code server"
+    assert found.cpu["code"] > 1, "the process of the run is a child of the code server"
 
 
 def test_latency_is_reported_by_profile_with_what_is_promised() -> None:
