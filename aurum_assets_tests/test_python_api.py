@@ -353,6 +353,12 @@ def test_no_file_of_another_day_is_read(tmp_path: Path, name: str) -> None:
         lake.sql("select * from isone_da_lmp")
 
 
+def test_a_folder_that_is_called_like_a_column_gives_no_values(tmp_path: Path) -> None:
+    home = tmp_path / "lmp=9"
+    collect("isone_da_lmp", "2026-07-20", home=home)
+    assert open_lake(home).sql("select count(distinct lmp) from isone_da_lmp").item() > 9
+
+
 def test_a_table_of_the_lake_refuses_to_be_written_to(lake: OpenLake) -> None:
     table = lake.table("isone_da_lmp")
     rows = table.scan().to_arrow()

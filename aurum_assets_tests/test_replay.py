@@ -1,10 +1,14 @@
 """Replay of ranges: chunks, processes, what others do meanwhile, and what is left after a kill."""
 
 import fcntl
+import logging
 import os
+import pickle
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +242,8 @@ def test_what_was_written_too_long_ago_is_written_again(home: Resources) -> None
     """Maintenance deletes files that no table names after a day."""
     fill(home, ORDINARY)
     old, new = (fold_day(home, LMP, LMP.day(DAYS[0])) for _ in range(2))
-    old.written_at -= 13 * 3600
+    long_ago = time.time() - 13 * 3600
+    old.swaps = {part: replace(swap, written_at=long_ago) for part, swap in old.swaps.items()}
     with home.lock(LMP.key):
         assert rebuild.commit(home, LMP, [old]) == []
         assert rebuild.commit(home, LMP, [new]) == [new]
@@ -280,6 +285,26 @@ def test_a_replay_that_was_cut_short_continues_where_it_was(home: Resources) -> 
     assert [r.done is None for r in resumed(home).values()] == [True, True, False]
     assert not list((home.root / "replays").iterdir()), "it is complete"
     assert all(r.done is not None for r in resumed(home).values())
+
+
+def test_a_replay_that_reached_its_end_leaves_nothing_to_continue(home: Resources) -> None:
+    """Not even where days failed: the same command does all of them again."""
+    fill(home, ORDINARY)
+
+    def fail() -> None:
+        msg = "the catalog is away"
+        raise LakeUnreachable(msg)
+
+    Watched(home, fail)
+    assert by_chunks(home, workers=1)
+    assert not list((home.root / "replays").glob("*"))
+
+
+def test_what_a_library_logs_comes_back_from_another_process_as_text() -> None:
+    record = logging.makeLogRecord({"name": "botocore", "msg": "%s", "args": (lambda: 0,)})
+    folding._records.emit(record)  # noqa: SLF001
+    (kept,), folding._records.kept = folding._records.kept, []  # noqa: SLF001
+    assert "lambda" in pickle.loads(pickle.dumps(kept)).getMessage()  # noqa: S301  our own
 
 
 @pytest.mark.parametrize("changed", ["archive", "table", "code"])

@@ -8,6 +8,7 @@ import datetime as dt
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy import Engine, event
 from aurum_assets import ingest
 from aurum_assets.ingest.day import bring
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.resources import lake_files
 from aurum_assets.resources.archive import ArchiveSettings
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.objects import s3_properties
@@ -131,3 +133,11 @@ def test_what_another_process_wrote_is_read(desk: Desk) -> None:
     before = len(other.read(LOAD.table))
     tick(desk)
     assert len(other.read(LOAD.table)) == before + 1
+
+
+def test_what_two_threads_keep_at_once_is_counted_once() -> None:
+    kept = lake_files.Kept()
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(50):
+            list(pool.map(lambda n: kept.put("s3://lake/a", bytes(1000 + n)), range(8)))
+    assert kept.size == len(kept.get("s3://lake/a") or b"")

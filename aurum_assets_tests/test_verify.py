@@ -15,6 +15,7 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.graph.translate import table_metadata
 from aurum_assets.model.errors import AurumError, ConfigError, LakeDamaged, LakeUnreachable
+from aurum_assets.model.prices import PARTS
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import seal_of
 from aurum_assets.resources.composition import Resources
@@ -86,6 +87,13 @@ def test_the_counts_say_what_is_missing_extra_and_changed(filled: Resources) -> 
     lake.replace(TABLE, both, PARTITION)
     found = ingest.verify(filled, LOAD, DAY)
     assert (found.missing, found.extra, found.changed) == (1, 1, 1)
+
+
+def test_a_null_in_the_place_of_a_value_is_another_value(filled: Resources) -> None:
+    rows = filled.lake.read(LMP.table, PARTITION)
+    without = rows.with_columns(pl.lit(None, pl.Float64()).alias(n) for n in PARTS)
+    filled.lake.replace(LMP.table, without, PARTITION)
+    assert ingest.verify(filled, LMP, DAY).changed == len(rows) > 0
 
 
 def test_a_quick_look_reads_a_day_in_full_that_has_no_ledger(filled: Resources) -> None:

@@ -73,6 +73,8 @@ def test_the_environment_alone_gives_runs_to_workers_or_to_processes(tmp_path: P
     text = (tmp_path / "dagster" / "dagster.yaml").read_text()
     found = yaml.safe_load(text)
     assert found["run_launcher"]["class"] == "WorkerLauncher"
+    monitoring = found["run_monitoring"]
+    assert monitoring["start_timeout_seconds"] >= monitoring["max_runtime_seconds"]
     assert found["run_queue"]["dequeue_interval_seconds"] == 1
     assert found["concurrency"]["runs"] == {
         "max_concurrent_runs": 28,

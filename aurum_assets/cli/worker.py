@@ -172,7 +172,7 @@ class Pool:
     help="A process is replaced after a run once it takes more memory.",
 )
 def worker(processes: int, tick_processes: int, runs: int, megabytes: int) -> None:
-    """Execute the runs that Dagster hands out, on this machine, until it is stopped.
+    """Execute the runs that Dagster hands out, on this machine.
 
     Start it on any machine whose environment is that of the daemon: AURUM_WORKERS=celery,
     AURUM_REDIS_URL, AURUM_DAGSTER_POSTGRES_URL, and the same archive and catalog. Each process has

@@ -79,10 +79,9 @@ class WorkerLauncher(CeleryRunLauncher):
         if run is None or run.is_finished:
             return False
         self._instance.report_run_canceling(run)
-        if run.status == dg.DagsterRunStatus.STARTED:
-            with workers.redis_of(self.settings) as redis:
-                redis.set(workers.cancel_key(self.settings, run_id), "", ex=_CANCEL_SECONDS)
-        else:
+        with workers.redis_of(self.settings) as redis:  # also of one that starts meanwhile
+            redis.set(workers.cancel_key(self.settings, run_id), "", ex=_CANCEL_SECONDS)
+        if run.status != dg.DagsterRunStatus.STARTED:
             self._instance.report_run_canceled(run)
         return True
 

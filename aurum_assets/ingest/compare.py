@@ -133,9 +133,12 @@ def _differences(
     extra = stored.join(expected, on=key, how="anti", nulls_equal=True).filter(keep)
     both = stored.filter(keep).join(expected, on=key, nulls_equal=True, suffix="__expected")
     values = [n for n in table.names if n not in {*key, *_EXPLANATIONS}]
+    labels = set(table.added) - set(table.values)  # null in what an earlier version wrote
     changed = both.filter(
         pl.any_horizontal(
-            pl.col(n).is_not_null() & pl.col(n).ne_missing(pl.col(f"{n}__expected")) for n in values
+            pl.col(n).ne_missing(pl.col(f"{n}__expected"))
+            & (pl.col(n).is_not_null() | pl.lit(n not in labels))
+            for n in values
         )
     )
     if lenient:  # some snapshots do not count, so which row superseded which is unknown

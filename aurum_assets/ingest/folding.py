@@ -32,7 +32,7 @@ from aurum_assets.resources.archive import Archive
 from aurum_assets.resources.composition import Resources, Specification, compose
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.logs import bound, hide_secrets
+from aurum_assets.resources.logs import Event, bound, hide_secrets
 
 _AHEAD = 3  # days a process that are folded while earlier ones are committed
 _WORTH = 8.0  # seconds of work, below which processes cost more than they save: each starts for 3
@@ -208,16 +208,24 @@ class _Told:
 
 
 class _Records(logging.Handler):
-    """Keeps records for the process that asked."""
+    """Keeps records for the process that asked, as text where a library's may hold anything."""
 
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.kept.append(record)
+        event, plain = record.msg, {name: vars(record)[name] for name in _PLAIN}
+        trace = _FORMAT.formatException(record.exc_info) if record.exc_info else ""
+        if not isinstance(event, Event):
+            event = "\n".join(filter(None, (record.getMessage(), trace)))
+        elif trace:
+            event = Event(event, exception=trace)
+        self.kept.append(logging.makeLogRecord({**plain, "msg": event}))
 
 
+_FORMAT = logging.Formatter()
+_PLAIN = ("name", "levelno", "levelname", "created", "pathname", "lineno")
 _records = _Records()
 _there: list[Resources] = []
 _known: dict[str, Dataset] = {d.key: d for d in DATASETS}

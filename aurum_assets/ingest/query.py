@@ -241,7 +241,9 @@ def _select(found: "IcebergTable", table: Table, paths: Sequence[str]) -> str:
     files = ", ".join(_quoted(path) for path in sorted(paths, reverse=True))  # it opens the first
     kinds = {name: _KINDS[type(dtype)] for name, dtype in table.schema.items()}
     parts = [field.name for field in found.spec().fields]
-    if len(found.metadata.schemas) == 1 and all(f"/{n}=" in p for n in parts for p in paths):
+    # DuckDB takes every name=value in a path for a column, also one above the table's folder.
+    named_so = all(re.findall(r"/([^/=]+)=", path) == parts for path in paths)
+    if len(found.metadata.schemas) == 1 and named_so:
         types = ", ".join(f"{name}: {kinds[name]}" for name in parts)
         how = f"hive_partitioning = true, hive_types = {{{types}}}"
     else:

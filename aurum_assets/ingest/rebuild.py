@@ -5,7 +5,6 @@ that many processes may do it. ``commit`` brings many folded days into the table
 table, unless a day's tables or archive have changed since it was read: such a day is folded again.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,7 +27,6 @@ from aurum_assets.resources.logs import get_logger
 
 log = get_logger(__name__)
 _FOLDS = 5
-_LONGEST = 12 * 3600.0  # seconds from write to commit: maintenance deletes such files after 24 h
 
 # In this order, so that a kill in between leaves nothing that running again does not complete.
 Part = Literal["history", "kept out", "rows", "let go"]
@@ -51,7 +49,6 @@ class Folded:
     kept_out: int = 0
     fresh: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
-    written_at: float = field(default_factory=time.time)
 
 
 def fold_again(
@@ -119,7 +116,7 @@ def _folded(
     make = partial(_make, resources, dataset, day, identifiers, force=force, write=write)
     if not write:
         return make(snapshots, unusable)
-    return store_what_can_be(resources, dataset, day, snapshots, unusable, make)
+    return store_what_can_be(resources, dataset, day, snapshots, unusable, make, commits=False)
 
 
 def _make(
@@ -277,9 +274,7 @@ def commit(
 
 
 def _is_current(resources: Resources, dataset: Dataset, folded: Folded) -> bool:
-    """Whether the archive lists what was folded, and the files are not about to be deleted."""
-    if folded.swaps and time.time() - folded.written_at > _LONGEST:
-        return False
+    """Whether the archive lists what was folded."""
     day = folded.done.day.key
     return resources.archive.identifiers(dataset.archive_name, day) == folded.identifiers
 

@@ -146,14 +146,11 @@ class _Replaying:
             return
         left = [day for day in days if day not in finished]
         yield from (Replayed(dataset, day) for day in days if day in finished)
-        failed = False
         outcomes = self.folded(dataset, left)
         for part in chunks(left, self.chunk):
             chunk = dict(zip(part, itertools.islice(outcomes, len(part)), strict=True))
-            for one in self._land(dataset, chunk, checkpoint):
-                failed = failed or one.error is not None
-                yield one
-        if checkpoint and not failed:
+            yield from self._land(dataset, chunk, checkpoint)
+        if checkpoint:
             checkpoint.clear()
 
     def folded(self, dataset: Dataset, days: Sequence[OperatingDay]) -> Iterator[Outcome]:

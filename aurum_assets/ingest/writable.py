@@ -22,11 +22,14 @@ def store_what_can_be(
     snapshots: list[Conformed],
     unusable: list[Unusable],
     store: Callable[[list[Conformed], list[Unusable]], _T],
+    *,
+    commits: bool = True,
 ) -> _T:
     """``store`` the snapshots; where it fails, once more without those that cannot be written.
 
     Each is written alone to a scratch folder, as a commit would, to find these. That costs nothing
-    until something fails. Where all can be written, the failure is not theirs, and raised.
+    until something fails. Where all can be written, the failure is not theirs, and raised. What
+    ``store`` ``commits`` to quarantine before it fails is taken out again.
     """
     try:
         return store(snapshots, unusable)
@@ -40,11 +43,12 @@ def store_what_can_be(
     for one in out:
         snapshot = resources.archive.snapshot(dataset.archive_name, day.key, one.identifier)
         reject(resources, dataset, snapshot, one.reason)
-    partition = {"operating_day": day.date, "dataset": dataset.key}
-    kept_out = resources.lake.read(QUARANTINE, partition)  # what the first try kept out of them
-    others = kept_out.filter(~is_of([one.identifier for one in out]))
-    if len(others) < len(kept_out):
-        resources.lake.replace(QUARANTINE, others, partition)
+    if commits:
+        partition = {"operating_day": day.date, "dataset": dataset.key}
+        kept_out = resources.lake.read(QUARANTINE, partition)
+        others = kept_out.filter(~is_of([one.identifier for one in out]))
+        if len(others) < len(kept_out):
+            resources.lake.replace(QUARANTINE, others, partition)
     left = [s for s in snapshots if not reasons[s.envelope.identifier]]
     return store(left, [*unusable, *out])
 

@@ -21,7 +21,7 @@ import sqlite3
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -83,6 +83,7 @@ _T = TypeVar("_T")
 
 _MARKET, _ORIGIN = "market", "aurum.origin"
 FILES_BEFORE_COMPACTION = 24
+_LONGEST_SWAP = 12 * 3600.0  # seconds from write to commit
 _OPENING = "opening the lake"
 _LONGEST_WAIT = 1.0
 _ANEW = "aurum replay --all --rebuild makes the lake anew from the archive"
@@ -132,13 +133,20 @@ class Stored:
 class Swap:
     """Written ``files`` for a ``partition``, in the place of the files ``before``; not committed.
 
-    ``table``: the UUID of the table that they were written for. Processes may hand it on.
+    ``table``: the UUID of the table that they were written for. Processes may hand it on. It is
+    refused ``_LONGEST_SWAP`` after ``written_at``: maintenance deletes such files after a day.
     """
 
     partition: Mapping[str, Any]
     table: str
     before: frozenset[str]
     files: "tuple[DataFile, ...]" = ()
+    written_at: float = field(default_factory=time.time)
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the files may be deleted soon, as nobody's."""
+        return time.time() - self.written_at > _LONGEST_SWAP
 
     @property
     def after(self) -> frozenset[str]:
@@ -211,7 +219,9 @@ class Lake:
     @classmethod
     def remote(cls, properties: Mapping[str, str], root: Path) -> "Lake":
         """A lake in the catalog of ``properties``; this machine's lock files are in ``root``."""
-        found = cls({"py-io-impl": _FILES, **properties}, locks=root.resolve())
+        place = properties.get("warehouse", "")
+        ours = {"py-io-impl": _FILES} if place.startswith("s3") or not place else {}
+        found = cls({**ours, **properties}, locks=root.resolve())
         found.configured = dict(properties)
         return found
 
@@ -818,7 +828,8 @@ class Lake:
         ours, over = [], []
         for swap in swaps:
             files = held[frozenset(swap.partition.items())]
-            if swap.table == uuid and swap.before == {file.file_path for file in files}:
+            as_before = swap.before == {file.file_path for file in files}
+            if swap.table == uuid and as_before and not swap.is_old:
                 ours.append(swap)
                 over += files
         if not ours:

@@ -18,40 +18,44 @@ from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from pyiceberg.typedef import EMPTY_DICT, Properties
 
+from aurum_assets.resources.catalog import twice
+
 _MOST_BYTES = 64_000_000
 _NEVER_CHANGED = (".metadata.json", ".avro")
 _SCHEMES = ("s3://", "s3a://", "s3n://")
 
 
-class _Kept:
-    """Contents by location; the least recently used go first."""
+class Kept:
+    """Contents by location; the least recently used go first. ``size``: bytes of all."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._contents: OrderedDict[str, bytes] = OrderedDict()
-        self._bytes = 0
+        self.size = 0
 
     def get(self, location: str) -> bytes | None:
+        """The content, where it is kept."""
         with self._lock:
             if location in self._contents:
                 self._contents.move_to_end(location)
             return self._contents.get(location)
 
     def put(self, location: str, content: bytes) -> None:
-        self.drop(location)
+        """Keep the content; others go where it is too much."""
         with self._lock:
+            self.size += len(content) - len(self._contents.pop(location, b""))
             self._contents[location] = content
-            self._bytes += len(content)
-            while self._bytes > _MOST_BYTES:
+            while self.size > _MOST_BYTES:
                 _, gone = self._contents.popitem(last=False)
-                self._bytes -= len(gone)
+                self.size -= len(gone)
 
     def drop(self, location: str) -> None:
+        """Forget it."""
         with self._lock:
-            self._bytes -= len(self._contents.pop(location, b""))
+            self.size -= len(self._contents.pop(location, b""))
 
 
-_KEPT = _Kept()
+_KEPT = Kept()
 
 
 class _File(PyArrowFile):
@@ -148,4 +152,4 @@ def _s3(properties: tuple[tuple[str, str], ...], scheme: str, netloc: str | None
     """
     files = PyArrowFileIO(dict(properties)).fs_by_scheme(scheme, netloc)
     make, (settings,) = files.__reduce__()  # as pickle does: pyiceberg has no setting for it
-    return make({**settings, "allow_delayed_open": True})
+    return make({**settings, "allow_delayed_open": True, "retry_strategy": twice()})

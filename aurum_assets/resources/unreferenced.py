@@ -5,8 +5,9 @@ Why an unreferenced file may be deleted that is ``KEPT_FOR`` (24 h) old:
 - A reader reads files of the snapshot that was current when it began. That snapshot is kept for
   24 h after another one replaced it (``snapshots.expendable``): its files are referenced.
 - A writer writes files first and refers to them in its commit. It gives up after 2 minutes
-  (``Lake``), and writes its files anew at each attempt; so does each chunk of a replay. So a file
-  of 24 h that is not committed never will be.
+  (``Lake``), and writes its files anew at each attempt. Files that processes wrote for a chunk of
+  a replay are refused by each attempt to commit them after 12 h. So a file of 24 h that is not
+  committed never will be.
 - Should a writer sleep for a day between file and commit (a suspended laptop): its commit asserts
   that the snapshot it started from is still the current one. No file is deleted that is newer than
   the current snapshot; where such a file is old enough, an empty commit is made first. So that

@@ -60,7 +60,10 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
             "module": "dagster.core.storage.noop_compute_log_manager",
             "class": "NoOpComputeLogManager",
         }
-        found["run_monitoring"]["poll_interval_seconds"] = _POLL_SECONDS
+        monitoring = found["run_monitoring"]
+        monitoring["poll_interval_seconds"] = _POLL_SECONDS
+        # A run may wait in the broker for as long as the longest one takes.
+        monitoring["start_timeout_seconds"] = monitoring["max_runtime_seconds"]
         runs["max_concurrent_runs"] = settings.backfill_runs + _OTHER_RUNS
     return found
 
