@@ -71,8 +71,8 @@ check: setup-dev ## What CI runs: ruff, mypy, all tests
 docs: setup-docs ## The site in docs/_build: guide, reference from the code, decisions; a warning fails
 	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky docs docs/_build
 
-bench: setup-dev ## Speed, beside a floor and a peer, in one run
-	@$(BIN)/python -m benchmarks
+bench: setup-dev ## Speed, beside a floor and a peer; ONLY="D L" measures some parts, QUICK=1 one round
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 prove: setup-dev ## kill -9, races, mutated payloads: the promises, counted
 	@$(BIN)/python -m aurum_assets_tests.proofs

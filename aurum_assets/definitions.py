@@ -1,5 +1,6 @@
 """The composition root: every dataset times the builders, and the resources of the environment."""
 
+import gc
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -18,6 +19,10 @@ from aurum_assets.graph.sensors import sensors
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources import logs
 from aurum_assets.resources.composition import Resources
+
+# What is imported and built here stays. Looking through it for garbage, again and again, took
+# 0.4 s of the 3.5 s of CPU of a scheduled run.
+_COLLECT_AFTER = (50_000, 10, 10)
 
 
 def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) -> dg.Definitions:
@@ -53,3 +58,5 @@ def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) ->
 _settings = settings_now()
 logs.configure(_settings.log_level, _settings.log_format, _settings.environment)
 defs = build()
+gc.freeze()
+gc.set_threshold(*_COLLECT_AFTER)

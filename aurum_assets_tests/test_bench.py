@@ -13,7 +13,17 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets_tests.proofs import samples
-from benchmarks import day, figures, floor, parsers, peer, queries, replayed, scheduled
+from benchmarks import (
+    day,
+    figures,
+    floor,
+    latency,
+    parsers,
+    peer,
+    queries,
+    replayed,
+    scheduled,
+)
 from benchmarks.figures import Figure
 from benchmarks.measure import BenchmarkFailed, Clock, Spent, alternate, import_all, process
 from benchmarks.prepare import Sizes, prepare
@@ -144,6 +154,32 @@ def test_a_scheduled_run_asks_what_the_schedule_asks() -> None:
     ((partition, config),) = scheduled.asked_at(scheduled.NOON)
     assert partition == "2025-07-14"
     assert config["ops"]["raw__isone_rt_lmp"] == {"config": {"feeds": ["now"]}}
+
+
+def test_a_tick_is_timed_from_its_due_instant_to_what_a_reader_sees(tmp_path: Path) -> None:
+    found = latency.measure(tmp_path, "embedded", print, ticks=1, idle=0.5, warm_ups=1)
+    (tick,) = found.ticks
+    assert len(tick.visible) == len(latency.DATASETS)
+    assert 0 < tick.queued < tick.started < tick.first < tick.last < tick.ended
+    assert found.cpu["code"] > 1, "the process of the run is a child of the code server"
+
+
+def test_latency_is_reported_by_profile_with_what_is_promised() -> None:
+    ticks = [latency.Tick("", 0, 0.1, [n / 10, n / 5], 0.2, 3.0) for n in range(1, 21)]
+    cpu, idle = {"worker": 20.0, "daemon": 6.0}, {"worker": 0.0, "daemon": 3.0}
+    of = latency.Latency(ticks, seconds=120, cpu=cpu, idle=idle)
+    found = {f.name: f for f in figures.latency_figures({"celery": of}, 400)}
+    first = found["L celery: due until the first table, p50"]
+    assert (first.measured, first.target, first.verdict) == (1.0, 1.0, "ok")
+    last = found["L celery: due until the last table, p95"]
+    assert (last.measured, last.target, last.verdict) == (3.8, 2.0, "missed")
+    assert found["L celery: CPU a tick"].measured == 1.0, "less what is idle"
+    assert found["L celery: CPU of a day of all schedules"].measured == 400 + 3 * 24 * 60
+
+
+def test_a_day_has_a_run_for_each_tick_of_each_schedule() -> None:
+    runs = latency.runs_a_day()
+    assert 288 + 96 < runs < 288 + 96 + 50
 
 
 def test_the_peer_is_locked_with_hashes() -> None:

@@ -896,6 +896,28 @@ def test_replay_of_what_is_no_day_says_what_a_day_is(
     assert "expected YYYY-MM-DD" in data.user_failure_data.description
 
 
+# --- order ---------------------------------------------------------------------------------------
+
+
+def test_rows_of_one_dataset_wait_for_no_other_answer(
+    live_desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    result = run(live_desk, instance, "isone_five_minutes", TODAY, PRICES_AND_LOAD)
+    steps = [e.step_key for e in result.all_events if e.event_type_value == "STEP_START"]
+    rooms = [step.partition("__")[0] for step in steps if step and "__" in step]
+    assert rooms == ["raw", "market"] * 2
+
+
+def test_what_was_imported_is_not_looked_through_for_garbage_in_every_run() -> None:
+    code = "import gc, aurum_assets.definitions; print(gc.get_freeze_count(), *gc.get_threshold())"
+    done = subprocess.run(  # noqa: S603  our own environment
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    frozen, *thresholds = map(int, done.stdout.split())
+    assert frozen > 100_000
+    assert thresholds == [50_000, 10, 10]
+
+
 # --- attempts ------------------------------------------------------------------------------------
 
 

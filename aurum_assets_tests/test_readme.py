@@ -22,7 +22,7 @@ EXPORTED = dict(re.findall(r"(\w+)=(\S+)", "\n".join(re.findall(r"(?m)^export .*
 OPERATOR = re.compile(r"http://127\.0\.0\.1:8321")
 LISTED = re.findall(r"(?m)^    aurum (\S.*?)(?:  +.*)?$", README)
 # What takes a file of the reader's, what never ends, and what is several in one line.
-COMMANDS = [command for command in LISTED if not command.startswith("load") and "|" not in command]
+COMMANDS = [c for c in LISTED if not c.startswith(("load", "worker")) and "|" not in c]
 VALUES = {
     "select …": "select count(*)",
     "--day …": "--day 2026-07-20",

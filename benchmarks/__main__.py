@@ -2,7 +2,7 @@
 
     python -m benchmarks             a warm-up, then the median of 5 rounds, alternating
     python -m benchmarks --quick     one round
-    python -m benchmarks --only A D  some of it
+    python -m benchmarks --only D L  some of it; L takes five minutes
     python -m benchmarks --profile   where the time of A, B and C goes, instead of figures
 
 Every run is a process of its own with a new lake; what is imported is imported before a clock
@@ -28,7 +28,8 @@ from benchmarks.measure import BenchmarkFailed, Spent, alternate, process
 _ROUNDS = 5
 _REPLAYS = 3  # rounds of R, each of a minute
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS")
-_PARTS = ("A", "B", "C", "D", "F", "Q", "R")
+_TICKS_A_ROUND, _IDLE_A_ROUND = 4, 12.0
+_PARTS = ("A", "B", "C", "D", "F", "L", "Q", "R")
 _NUMBERS = count()
 
 
@@ -79,6 +80,18 @@ def scheduled_run(prepared: Path, rounds: int) -> list[Figure]:
         return figures.run_figures(alternate(runs, rounds, tell))
 
 
+def latency(prepared: Path, rounds: int) -> list[Figure]:
+    """L: one profile after the other, each a stack of real processes."""
+    from benchmarks import latency as part
+
+    ticks, idle = rounds * _TICKS_A_ROUND, rounds * _IDLE_A_ROUND
+    found = {
+        profile: part.measure(prepared / profile, profile, tell, ticks=ticks, idle=idle)
+        for profile in part.PROFILES
+    }
+    return figures.latency_figures(found, part.runs_a_day())
+
+
 def parsers(prepared: Path, rounds: int) -> list[Figure]:
     """F: one process, which repeats and alternates by itself."""
     del prepared, rounds
@@ -119,6 +132,7 @@ MEASURED: dict[str, Part] = {
     "C": merges,
     "D": scheduled_run,
     "F": parsers,
+    "L": latency,
     "Q": queries,
     "R": replays,
 }

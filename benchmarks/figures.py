@@ -3,11 +3,15 @@
 A missed target is reported, never hidden; a figure without a target is for information.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import Spent, median
+
+if TYPE_CHECKING:
+    from benchmarks.latency import Latency
 
 _HOUR = 12  # ticks
 _CALLED = {"product": "product", "floor": "floor", "peer": "gridstatus"}
@@ -111,6 +115,51 @@ def run_figures(found: Mapping[str, Sequence[Spent]]) -> list[Figure]:
         Figure("D difference", run - empty, "s", 0.8),
         Figure("D scheduled run, wall", median([s.wall for s in found["run"]]), "s"),
     ]
+
+
+_PROMISED: Mapping[str, Mapping[str, float]] = {
+    "embedded": {"first": 5.0},
+    "celery": {"first": 1.0, "last": 2.0, "cpu": 0.8},
+}
+
+
+def latency_figures(found: Mapping[str, "Latency"], runs: int) -> list[Figure]:
+    """L: by profile; ``runs`` is how many the schedules of a day request."""
+    return [f for profile, of in found.items() for f in _latency(profile, of, runs)]
+
+
+def _latency(profile: str, of: "Latency", runs: int) -> Iterator[Figure]:
+    most = _PROMISED[profile]
+    steps = ("queued", "started", "ended")
+    middle = {step: median([getattr(t, step) for t in of.ticks]) for step in steps}
+    way = ", ".join(f"{step} {seconds:.2f}" for step, seconds in middle.items())
+    for table, share, note in (
+        ("first", 0.5, way),
+        ("first", 0.95, ""),
+        ("last", 0.5, ""),
+        ("last", 0.95, ""),
+    ):
+        seconds = [getattr(t, table) for t in of.ticks]
+        target = most.get(table) if (table, share) in {("first", 0.5), ("last", 0.95)} else None
+        name = f"L {profile}: due until the {table} table, p{share * 100:.0f}"
+        yield Figure(name, _percentile(seconds, share), "s", target, note)
+    a_tick = of.cpu_a_tick()
+    yield Figure(
+        f"L {profile}: CPU a tick", sum(a_tick.values()), "s", most.get("cpu"), _parts(a_tick)
+    )
+    idle = sum(of.idle.values())
+    yield Figure(f"L {profile}: CPU a minute without ticks", idle, "s", note=_parts(of.idle))
+    note = f"{runs} runs"
+    yield Figure(f"L {profile}: CPU of a day of all schedules", of.cpu_a_day(runs), "s", note=note)
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that ``share`` of all do not exceed."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def _parts(seconds: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {of:.2f}" for name, of in sorted(seconds.items()))
 
 
 def parser_figures(found: Sequence[Mapping[str, Any]]) -> list[Figure]:

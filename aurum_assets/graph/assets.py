@@ -28,6 +28,8 @@ _RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemo
 ASKED_AGAIN = translate.Retries(most=1, seconds=15)
 MERGED_AGAIN = translate.Retries(most=2, seconds=10)
 _A_WEEK = dt.timedelta(days=7)
+# A table that can be brought up to date goes before the next answer: its rows wait for no other.
+_FIRST = {"dagster/priority": "1"}
 
 
 class CollectConfig(dg.Config):
@@ -231,6 +233,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         key=key,
         deps=[raw_key(dataset)],
         description=translate.plain(dataset.doc),
+        op_tags=_FIRST,
         partitions_def=days,
         freshness_policy=freshness(config),
         group_name=dataset.operator.name,

@@ -7,15 +7,17 @@ other part refuses to be used. A part with the same settings is opened once a pr
 
 import datetime as dt
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 
 import dagster as dg
 from pydantic import Field, create_model
 
+from aurum_assets.graph.kept import kept_connections
 from aurum_assets.model.dataset import OperatorConfig
 from aurum_assets.model.operator import Operator
 from aurum_assets.operators import DATASETS, OPERATORS
@@ -178,6 +180,15 @@ class RuntimeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     keep_runs_days: int = Field(
         default=7, description="Days for which runs are kept (AURUM_KEEP_RUNS_DAYS)."
     )
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Every step uses it: while it is there, the run keeps its connections to Dagster."""
+        if context.instance is None or context.run is None:  # of a sensor, or of nobody
+            yield self
+            return
+        with kept_connections(context.instance, context.run.run_id):
+            yield self
 
     def opened(self) -> Runtime:
         """Open the ``Runtime`` that these settings describe."""

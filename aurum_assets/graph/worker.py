@@ -96,6 +96,9 @@ class Worker:
         self._instance.add_run_tags(self._run, {workers.WORKER_TAG: self._name})
 
     def _after(self, **_: object) -> None:
+        from aurum_assets.graph.kept import close_connections
+
+        close_connections()
         self._run = ""
         self._executed += 1
         self._tell("idle")

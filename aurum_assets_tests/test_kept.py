@@ -1,0 +1,109 @@
+"""A run keeps its connections to Dagster's storage, and leaves what it would have left without."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from aurum_assets.graph.kept import close_connections, kept_connections
+from aurum_assets.graph.resources import RuntimeResource
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets_tests.servers.postgres import Postgres
+
+TIMES = 30
+RUNTIME = RuntimeResource(config_folder=str(PROJECT / "config"))
+
+
+@dg.asset(required_resource_keys={"runtime"})
+def looks(context: dg.AssetExecutionContext) -> None:
+    for number in range(TIMES):
+        context.log_event(dg.AssetObservation("looks", metadata={"number": number}))
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The databases that are connected to within the block, once for each connection."""
+    opened: list[str] = []
+
+    def note(connection: object, record: object) -> None:
+        del record
+        opened.append(type(connection).__module__)
+
+    sa.event.listen(sa.pool.Pool, "connect", note)
+    try:
+        yield opened
+    finally:
+        sa.event.remove(sa.pool.Pool, "connect", note)
+
+
+def executed(instance: dg.DagsterInstance, runtime: object = RUNTIME) -> dg.ExecuteInProcessResult:
+    return dg.materialize([looks], instance=instance, resources={"runtime": runtime})
+
+
+def numbers(instance: dg.DagsterInstance) -> list[object]:
+    """What the storage has of the observations, by its public interface, newest first."""
+    found = instance.fetch_observations(looks.key, limit=TIMES).records
+    return [r.asset_observation.metadata["number"].value for r in found if r.asset_observation]
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    (tmp_path / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        yield instance
+
+
+def test_a_run_opens_few_connections_and_stores_the_same(sqlite: dg.DagsterInstance) -> None:
+    plain = dg.ResourceDefinition.hardcoded_resource(None)
+    with counted() as before:
+        first = executed(sqlite, plain)
+    assert numbers(sqlite) == list(reversed(range(TIMES)))
+    with counted() as kept:
+        second = executed(sqlite)
+    assert numbers(sqlite) == list(reversed(range(TIMES)))
+    assert len(before) > 2 * TIMES > len(kept)
+    events = [[e.event_type_value for e in result.all_events] for result in (first, second)]
+    assert events[0] == events[1]
+    stored = [len(sqlite.all_logs(result.run_id)) for result in (first, second)]
+    assert stored[0] == stored[1] > TIMES
+
+
+def test_after_the_run_nothing_is_kept(sqlite: dg.DagsterInstance) -> None:
+    run_id = executed(sqlite).run_id
+    for storage in (sqlite.event_log_storage, sqlite.run_storage):
+        assert not {"run_connection", "index_connection", "connect"} & set(vars(storage))
+    with counted() as opened:
+        assert sqlite.all_logs(run_id)
+        assert sqlite.all_logs(run_id)
+    assert len(opened) == 2
+
+
+def test_the_files_of_other_runs_are_not_kept_open(sqlite: dg.DagsterInstance) -> None:
+    other, own = executed(sqlite).run_id, executed(sqlite).run_id
+    with kept_connections(sqlite, own), counted() as opened:
+        for _ in range(3):
+            sqlite.all_logs(own)
+        assert len(opened) == 1
+        for _ in range(3):
+            sqlite.all_logs(other)
+        assert len(opened) == 4
+
+
+def test_a_run_on_postgres_signs_in_a_few_times_and_the_worker_closes_its_connections(
+    tmp_path: Path,
+) -> None:
+    with Postgres() as server:
+        config = {"storage": {"postgres": {"postgres_url": server.database("dagster")}}}
+        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config))
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            with counted() as opened:
+                executed(instance)
+            assert numbers(instance) == list(reversed(range(TIMES)))
+            assert len(opened) < TIMES
+            close_connections()
+            asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'dagster'"
+            assert server.execute(asked) == [(0,)]
