@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir
 
 _HELD: set[Path] = set()
 
@@ -45,7 +45,9 @@ def check_name() -> str:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A new temporary folder for this block."""
-    with draft(Path(mkdtemp(prefix="aurum-"))) as folder:
+    # Known before it is made, so that an interrupt in between leaves nothing.
+    with draft(Path(gettempdir()) / f"aurum-{uuid.uuid4().hex}") as folder:
+        folder.mkdir(mode=0o700)
         yield folder
 
 
