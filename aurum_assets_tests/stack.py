@@ -26,16 +26,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
-import httpx
 import psutil
 
 from aurum_assets.resources.settings import Settings
 from aurum_assets.resources.workers import write_dagster_yaml
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests import deployed
+from aurum_assets_tests.graphql import Graphql, Json
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.redis import RedisProcess, free_port
 from aurum_assets_tests.servers.s3 import S3Server
@@ -43,7 +42,6 @@ from aurum_assets_tests.servers.s3 import S3Server
 PATIENCE = 120.0
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "aurum_assets"}
 ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ class Stack:
             up._configure(change)
             up.start("code")
             up.start("web")
-            up.until(up.is_loaded)
+            up.until(up.ui.is_loaded)
             yield up
 
     def _configure(self, change: Callable[[str], str]) -> None:
@@ -254,15 +252,10 @@ class Stack:
             time.sleep(pause)
         return time.monotonic() - began
 
-    def ask(self, query: str, **variables: object) -> Json:
-        """The data that the webserver answers to ``query``, the GraphQL of the UI."""
-        question = {"query": query, "variables": variables}
-        url = f"http://127.0.0.1:{self.web}/graphql"
-        answer = httpx.post(url, json=question, timeout=30).json()
-        if "errors" in answer:
-            raise RuntimeError(answer["errors"])
-        data: Json = answer["data"]
-        return data
+    @property
+    def ui(self) -> Graphql:
+        """The webserver of the UI."""
+        return Graphql(f"http://127.0.0.1:{self.web}")
 
     def launch(
         self,
@@ -275,7 +268,7 @@ class Stack:
     ) -> str:
         """Queue a run of ``job``, of some ``assets`` (``raw/isone_system_load``) or all; its id."""
         more = {"dagster/partition": partition} if partition else {}
-        data = self.ask(
+        data = self.ui.ask(
             """mutation($of: ExecutionParams!) { launchRun(executionParams: $of) { __typename
                  ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
                  ... on RunConfigValidationInvalid { errors { message } } } }""",
@@ -299,7 +292,7 @@ class Stack:
 
         Each with the name of its schedule, as the code server has them.
         """
-        data = self.ask(
+        data = self.ui.ask(
             """query($of: RepositorySelector!, $first: Float, $last: Float) {
                  schedulesOrError(repositorySelector: $of) { ... on Schedules { results { name
                    futureTicks(cursor: $first, until: $last) { results { timestamp } } } } } }""",
@@ -315,7 +308,7 @@ class Stack:
 
     def requested(self, schedule: str, instant: dt.datetime) -> list[Json]:
         """The run requests of a schedule at an instant, as the code server evaluates it."""
-        data = self.ask(
+        data = self.ui.ask(
             """mutation($of: ScheduleSelector!, $at: Float!) {
                  scheduleDryRun(selectorData: $of, timestamp: $at) { __typename
                    ... on DryRunInstigationTick { evaluationResult { error { message }
@@ -337,7 +330,7 @@ class Stack:
         config: Mapping[str, object] | None = None,
     ) -> str:
         """Launch a backfill, as from the page of an asset; its id."""
-        data = self.ask(
+        data = self.ui.ask(
             """mutation($of: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $of) {
                  __typename ... on LaunchBackfillSuccess { backfillId }
                  ... on PythonError { message } } }""",
@@ -368,7 +361,7 @@ class Stack:
 
     def status(self, run_id: str) -> str:
         """Of a run."""
-        data = self.ask(
+        data = self.ui.ask(
             "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id
         )
         return str(data["runOrError"]["status"])
@@ -391,19 +384,6 @@ class Stack:
         with self.instance() as instance:
             run = instance.get_run_by_id(run_id)
             return run.tags.get("dagster/auto_retry_run_id", "") if run else ""
-
-    def is_loaded(self) -> bool:
-        """Whether the webserver answers, and knows the code."""
-        try:
-            data = self.ask(
-                """{ workspaceOrError { ... on Workspace { locationEntries {
-                     locationOrLoadError { __typename } } } } }"""
-            )
-        except (httpx.TransportError, ValueError):
-            return False
-        entries = data["workspaceOrError"]["locationEntries"]
-        kinds = [(e["locationOrLoadError"] or {}).get("__typename") for e in entries]
-        return kinds == ["RepositoryLocation"]
 
 
 @contextlib.contextmanager

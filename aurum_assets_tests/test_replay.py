@@ -27,8 +27,8 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP as LMP
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Lake, Stored, Swap
 from aurum_assets_tests.proofs.proof import Proof, close, home_at
+from aurum_assets_tests.proofs.prove_idempotence import BROKEN
 from aurum_assets_tests.proofs.prove_replay import (
-    BROKEN,
     DAYS,
     NOW,
     Arrival,

@@ -276,7 +276,7 @@ def test_a_run_is_canceled_from_the_ui_and_its_process_lives_on(stack: Stack) ->
     run_id = launched(stack, 10, TICKS, slow=60)
     stack.wait_for(run_id, "STARTED")
     process = process_of(stack, run_id)
-    stack.ask(
+    stack.ui.ask(
         "mutation($id: String!) { terminateRun(runId: $id) { __typename } }",
         id=run_id,
     )

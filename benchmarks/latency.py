@@ -134,7 +134,7 @@ def stack_of(folder: Path, profile: str) -> Iterator[tuple[Stack, SetClock]]:
             stack.start("worker")
             stack.ready("worker")
         for name in _SENSORS:
-            stack.ask(
+            stack.ui.ask(
                 """mutation($of: SensorSelector!) { startSensor(sensorSelector: $of) {
                      __typename ... on PythonError { message } } }""",
                 of=REPOSITORY | {"sensorName": name},
@@ -144,7 +144,7 @@ def stack_of(folder: Path, profile: str) -> Iterator[tuple[Stack, SetClock]]:
 
 def requested(stack: Stack, now: dt.datetime, *, whole: bool = False) -> str:
     """Queue the run that the schedule requests at ``now``; its id. ``whole``: with all feeds."""
-    data = stack.ask(
+    data = stack.ui.ask(
         """mutation($of: ScheduleSelector!, $at: Float!) {
              scheduleDryRun(selectorData: $of, timestamp: $at) {
                ... on DryRunInstigationTick { evaluationResult { runRequests {

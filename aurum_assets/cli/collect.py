@@ -29,6 +29,7 @@ from aurum_assets.cli.output import (
     Step,
     progress,
 )
+from aurum_assets.ingest.asking import RESUMED
 from aurum_assets.ingest.day import bring
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -39,7 +40,6 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.settings import Settings, open_resources
 
 _LONGEST_NODE = 100
-_A_WEEK = 7 * 86_400.0  # as long as answers are remembered for later attempts
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ def _collect_all(
     attempts_of = ""
     if len(days) > 1 and not request.filters:
         attempts_of = resources.state.get(key) or uuid.uuid4().hex
-        resources.state.set(key, attempts_of, _A_WEEK)
+        resources.state.set(key, attempts_of, RESUMED)
     in_a_row, most = 0, resources.configuration.operators[dataset.operator.name].breaker_failures
     for day in days:
         feeds = ingest.asked_feeds(resources, dataset, day, request.feeds, request.filters)

@@ -18,7 +18,7 @@ from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.composition import Resources
 
-_RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
+RESUMED = 7 * 86_400.0  # seconds for which an attempt knows what the ones before it were answered
 _NOT_FOUND = 404
 _MOST_PAGES = 1_000  # more are a link that leads back
 
@@ -104,7 +104,7 @@ def _resume_with(resources: Resources, asking: Asking, *pages: Archived) -> None
     """Let a later attempt know that ``asking`` was answered, wholly and for its day."""
     whole = all(page.day == asking.day.key and not page.partial for page in pages)
     if asking.key and whole:
-        resources.state.set(asking.key, pages[0].path, _RESUMED)
+        resources.state.set(asking.key, pages[0].path, RESUMED)
 
 
 def _next_page(dataset: Dataset, answer: Answer) -> str:

@@ -23,7 +23,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.composition import Resources
-from aurum_assets.resources.evolve import missing
+from aurum_assets.resources.evolve import completed, missing
 from aurum_assets.resources.layout import partition_of
 from aurum_assets.resources.scratch import scratch_folder
 
@@ -214,7 +214,8 @@ def _scan(found: "IcebergTable", table: Table) -> "_Files | pa.Table | ds.Datase
     if not tasks:
         return table.empty().to_arrow()
     if any(task.delete_files for task in tasks) or not isinstance(found.io, PyArrowFileIO):
-        return _completed(found.scan().to_arrow(), found, table)  # others deleted rows in place
+        rows = pl.DataFrame(found.scan().to_arrow())  # others deleted rows in place
+        return completed(rows.lazy(), found, table).collect().to_arrow()
     paths = [task.file.file_path.removeprefix("file://") for task in tasks]
     if all(path.startswith("/") and not _GLOB & set(path) for path in paths):
         return _Files(paths, _select(found, table, paths))
@@ -258,15 +259,6 @@ def _select(found: "IcebergTable", table: Table, paths: Sequence[str]) -> str:
         f"CAST(NULL AS {kind}) AS {n}" if n in absent else n for n, kind in kinds.items()
     )
     return f"SELECT {columns} FROM read_parquet([{files}], {how})"  # noqa: S608  names of ours
-
-
-def _completed(rows: "pa.Table", found: "IcebergTable", table: Table) -> "pa.Table":
-    """``rows`` with nulls for the columns that the Iceberg table does not have yet."""
-    import pyarrow as pa
-
-    for field in (table.empty().to_arrow().schema.field(c.name) for c in missing(found, table)):
-        rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    return rows
 
 
 def _quoted(text: str) -> str:

@@ -191,10 +191,8 @@ def _compared(
     if stored.is_empty():
         return Merged(new=len(rows), held=len(rows)), _hashes(rows)
     beside = compared(table, rows, stored.select(*table.key, *table.values))
-    new, changed = int(beside["is_new"].sum()), int(beside["is_changed"].sum())
-    same = len(rows) - new - changed
-    merged = Merged(new, changed, same, len(stored) - same - changed, held=len(rows))
-    return merged, _hashes(rows.filter(beside["is_new"] | beside["is_changed"]))
+    fresh = _hashes(rows.filter(beside["is_new"] | beside["is_changed"]))
+    return Merged.replacing(beside, len(stored)), fresh
 
 
 def _with(stored: pl.DataFrame, quarantined: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ a day is rewritten in one.
 
 import contextlib
 import copy
+import dataclasses
 import datetime as dt
 import fcntl
 import random
@@ -119,6 +120,13 @@ class Merged:
     snapshot_id: int | None = None
     attempts: int = 1
     held: int | None = None
+
+    @classmethod
+    def replacing(cls, beside: pl.DataFrame, stored: int) -> "Merged":
+        """Replacing ``stored`` rows by those of ``beside``, which is as ``compared`` gives it."""
+        new, changed = int(beside["is_new"].sum()), int(beside["is_changed"].sum())
+        same = len(beside) - new - changed
+        return cls(new, changed, same, stored - same - changed, held=len(beside))
 
 
 @dataclass(frozen=True)
@@ -792,11 +800,9 @@ class Lake:
         if known.equals(frame):
             return Merged(unchanged=len(frame), attempts=attempt, held=len(frame))
         beside = compared(table, frame, known.select(*table.key, *table.values))
-        new, changed = int(beside["is_new"].sum()), int(beside["is_changed"].sum())
-        same = len(frame) - new - changed
-        removed = len(known) - same - changed
         snapshot = self._commit(found, table, frame, partition, over=tasks)
-        return Merged(new, changed, same, removed, snapshot, attempt, len(frame))
+        merged = Merged.replacing(beside, len(known))
+        return dataclasses.replace(merged, snapshot_id=snapshot, attempts=attempt)
 
     def _commit(
         self,

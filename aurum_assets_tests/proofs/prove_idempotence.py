@@ -60,8 +60,9 @@ class Arrival:
         return _FIRST + dt.timedelta(minutes=self.minute)
 
 
-def _new_york(interval: int) -> str:
-    return f"2025-07-14T{9 + interval // 12:02d}:{interval % 12 * 5:02d}:00.000-04:00"
+def new_york(interval: int, day: str = "2025-07-14") -> str:
+    """When interval ``interval`` after 9:00 begins, as the operator writes it."""
+    return f"{day}T{9 + interval // 12:02d}:{interval % 12 * 5:02d}:00.000-04:00"
 
 
 def _instant(interval: int, every: dt.timedelta = _FIVE) -> dt.datetime:
@@ -69,8 +70,13 @@ def _instant(interval: int, every: dt.timedelta = _FIVE) -> dt.datetime:
 
 
 def _lmp_record(interval: int, location: int, value: int) -> Any:  # noqa: ANN401
+    return lmp_record(new_york(interval), location, value)
+
+
+def lmp_record(begins: str, location: int, value: int) -> dict[str, Any]:
+    """A price of a zone; the parts of one that is ``BROKEN`` do not add up."""
     return {
-        "BeginDate": _new_york(interval),
+        "BeginDate": begins,
         "Location": {
             "@LocId": str(4000 + location),
             "@LocType": "LOAD ZONE",
@@ -86,7 +92,7 @@ def _lmp_record(interval: int, location: int, value: int) -> Any:  # noqa: ANN40
 def _load_record(interval: int, location: int, value: int) -> Any:  # noqa: ANN401
     del location
     load = BROKEN if value == BROKEN else _LOAD + value
-    return {"BeginDate": _new_york(interval), "LoadMw": load, "NativeLoad": None}
+    return {"BeginDate": new_york(interval), "LoadMw": load, "NativeLoad": None}
 
 
 def _live_record(interval: int, location: int, value: int) -> Any:  # noqa: ANN401

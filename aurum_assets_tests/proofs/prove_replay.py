@@ -35,9 +35,9 @@ from aurum_assets.resources.archive import ArchiveSettings
 from aurum_assets.resources.composition import Resources
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import Proof, catalog_at, close, home_at, repeated_keys
+from aurum_assets_tests.proofs.prove_idempotence import BROKEN, lmp_record, new_york
 
 DAYS = ("2025-07-30", "2025-07-31", "2025-08-01")
-BROKEN = -1
 """A value whose record breaks a rule."""
 _FIRST = dt.datetime(2025, 8, 2, 12, tzinfo=dt.UTC)
 NOW = dt.datetime(2025, 8, 5, tzinfo=dt.UTC)
@@ -84,18 +84,7 @@ class History:
 
 
 def _record(day: str, interval: int, location: int, value: int) -> Mapping[str, Any]:
-    return {
-        "BeginDate": f"{day}T{9 + interval // 12:02d}:{interval % 12 * 5:02d}:00.000-04:00",
-        "Location": {
-            "@LocId": str(4000 + location),
-            "@LocType": "LOAD ZONE",
-            "$": f".Z.{location}",
-        },
-        "LmpTotal": value,
-        "EnergyComponent": value + (7 if value == BROKEN else 0),
-        "CongestionComponent": 0,
-        "LossComponent": 0,
-    }
+    return lmp_record(new_york(interval, day), location, value)
 
 
 def random_history(chance: random.Random, most: int = 9) -> History:

@@ -17,18 +17,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Running, Simulator
+from aurum_assets_tests.graphql import Graphql, Json
 from aurum_assets_tests.proofs.proof import Proof
 from aurum_assets_tests.proofs.prove_dev import free_port
 from aurum_assets_tests.terminal import in_terminal
 
-Json = dict[str, Any]
 _PATIENCE = 240.0
 _OURS = ("AURUM_", "ISONE_", "MISO_", "DAGSTER_", "S3_", "REDIS_", "KAFKA_", "AWS_")
 _LOCATION = "aurum_assets.definitions"  # as workspace.yaml makes it
@@ -104,34 +103,8 @@ class Tour:
 # --- the UI, as its pages ask it -----------------------------------------------------------------
 
 
-@dataclass
-class Ui:
+class Ui(Graphql):
     """The webserver that ``make dev`` started."""
-
-    url: str
-
-    def ask(self, query: str, **variables: object) -> Json:
-        """The data that the webserver answers to ``query``."""
-        found = {"query": query, "variables": variables}
-        answer = httpx.post(f"{self.url}/graphql", json=found, timeout=60).json()
-        if "errors" in answer:
-            msg = f"the UI's GraphQL refused a query: {answer['errors']}"
-            raise RuntimeError(msg)
-        data: Json = answer["data"]
-        return data
-
-    def is_loaded(self) -> bool:
-        """Whether it answers, and the definitions are there."""
-        try:
-            data = self.ask(
-                """{ workspaceOrError { ... on Workspace { locationEntries {
-                     locationOrLoadError { __typename } } } } }"""
-            )
-        except (httpx.TransportError, ValueError):
-            return False
-        entries = data["workspaceOrError"]["locationEntries"]
-        kinds = [(e["locationOrLoadError"] or {}).get("__typename") for e in entries]
-        return kinds == ["RepositoryLocation"]
 
     def backfill(self, assets: Sequence[Sequence[str]], days: Sequence[str]) -> list[Json]:
         """The runs of a backfill of ``assets`` for ``days``, once it has ended."""
