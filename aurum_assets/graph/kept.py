@@ -1,8 +1,8 @@
 """Keep the connections to Dagster's storage open during a run.
 
-Dagster opens a connection for each statement or two, and closes it: a run of three datasets opens
-some 200. On SQLite each of them makes a new engine, which compiles its statements anew and writes
-the file's log back when it closes; on Postgres each is a process of the server and a sign-in.
+Dagster opens a connection for each statement or two, and closes it. On SQLite each of them makes a
+new engine, which compiles its statements anew and writes the file's log back when it closes; on
+Postgres each is a process of the server and a sign-in.
 
 Not here: what is written. Every statement, transaction and table stays Dagster's.
 """

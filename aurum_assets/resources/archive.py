@@ -344,7 +344,7 @@ class Archive:
     def _unpacked(self, path: str, packed: bytes, metadata: bytes) -> bytes:
         where, kind = f"{self.uri}/{path}", path.partition("/")[0]
         try:
-            # Twice as fast as gzip.decompress, which does not know the size: it stands at the end.
+            # Faster than gzip.decompress, which does not know the size: it stands at the end.
             size = min(int.from_bytes(packed[-4:], "little"), _MOST_AT_ONCE)
             body = zlib.decompress(packed, wbits=31, bufsize=max(size, 1))
         except zlib.error as error:
