@@ -77,6 +77,8 @@ def test_the_cron_of_a_schedule_follows_from_the_offset(
         ("five_minutes", 0, "*/5 * * * *"),
         ("five_minutes", 4, "4-59/5 * * * *"),
         ("fifteen_minutes", 14, "14-59/15 * * * *"),
+        ("hourly", 0, "0 * * * *"),
+        ("hourly", 12, "12 * * * *"),
     ],
 )
 def test_every_offset_has_its_cron(cadence: CadenceName, offset: int, cron: str) -> None:

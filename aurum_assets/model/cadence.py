@@ -11,7 +11,7 @@ from typing import Literal
 
 from aurum_assets.model.clock import DAY, FIFTEEN_MINUTES, FIVE_MINUTES, HOUR
 
-CadenceName = Literal["five_minutes", "fifteen_minutes", "daily", "backfill"]
+CadenceName = Literal["five_minutes", "fifteen_minutes", "hourly", "daily", "backfill"]
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,17 @@ class Cadence:
         """When it asks, as a cron expression: UTC within the day, else in the operator's zone."""
         if not self.within_the_day:
             return f"{self.at.minute} {self.at.hour} * * *"
+        if self.every == HOUR:
+            return f"{self.offset_minutes} * * * *"
         first = f"{self.offset_minutes}-59" if self.offset else "*"
         return f"{first}/{self.minutes} * * * *"
 
     @property
     def how_often(self) -> str:
-        """``every five minutes``, or ``once a day``."""
-        return f"every {self.name.replace('_', ' ')}" if self.within_the_day else "once a day"
+        """``every five minutes``, ``every hour`` or ``once a day``."""
+        if not self.within_the_day:
+            return "once a day"
+        return "every hour" if self.every == HOUR else f"every {self.name.replace('_', ' ')}"
 
 
 CADENCES: Mapping[CadenceName, Cadence] = {
@@ -73,6 +77,7 @@ CADENCES: Mapping[CadenceName, Cadence] = {
     for cadence in (
         Cadence("five_minutes", FIVE_MINUTES, stale_after=30 * dt.timedelta(minutes=1)),
         Cadence("fifteen_minutes", FIFTEEN_MINUTES, stale_after=HOUR),
+        Cadence("hourly", HOUR, stale_after=3 * HOUR),
         Cadence("daily", DAY, stale_after=36 * HOUR, at=dt.time(6, 30)),
         Cadence("backfill", dt.timedelta()),
     )
