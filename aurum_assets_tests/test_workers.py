@@ -74,9 +74,13 @@ def test_the_environment_alone_gives_runs_to_workers_or_to_processes(tmp_path: P
     text = (tmp_path / "dagster" / "dagster.yaml").read_text()
     found = yaml.safe_load(text)
     assert found["run_launcher"]["class"] == "WorkerLauncher"
+    assert found["run_coordinator"] == {
+        "module": "aurum_assets.graph.launcher",
+        "class": "WorkerCoordinator",
+        "config": {"dequeue_interval_seconds": 1},
+    }
     monitoring = found["run_monitoring"]
     assert monitoring["start_timeout_seconds"] >= monitoring["max_runtime_seconds"]
-    assert found["run_queue"]["dequeue_interval_seconds"] == 1
     assert found["concurrency"]["runs"] == {
         "max_concurrent_runs": 28,
         "tag_concurrency_limits": [{"key": "dagster/backfill", "limit": 8}],
@@ -84,7 +88,7 @@ def test_the_environment_alone_gives_runs_to_workers_or_to_processes(tmp_path: P
     assert "secret" not in text
     assert made(tmp_path).returncode == 0
     found = yaml.safe_load((tmp_path / "dagster" / "dagster.yaml").read_text())
-    assert "run_launcher" not in found
+    assert not {"run_launcher", "run_coordinator"} & set(found)
     assert found["run_queue"]["dequeue_interval_seconds"] == 1
 
 
@@ -205,6 +209,14 @@ def test_a_tick_runs_in_a_process_that_was_there_and_its_rows_are_visible(stack:
     assert run is not None
     assert run.tags[WORKER_TAG] in process.cmdline()
     assert "dagster-celery/task_id" not in run.tags
+    assert not was_queued(stack, run_id), "no tick waits for the next look at Dagster's queue"
+
+
+def was_queued(stack: Stack, run_id: str) -> bool:
+    """Whether a run went through Dagster's queue."""
+    with stack.instance() as instance:
+        queued = dg.DagsterEventType.PIPELINE_ENQUEUED
+        return bool(instance.get_records_for_run(run_id, of_type=queued).records)
 
 
 def test_the_doctor_counts_the_processes_that_beat(stack: Stack) -> None:
@@ -227,6 +239,7 @@ def test_a_long_backfill_delays_no_tick_and_ticks_come_before_backfills_before_r
 ) -> None:
     backfill = launched(stack, 2, slow=9)
     stack.wait_for(backfill, "STARTED")
+    assert was_queued(stack, backfill)
     tick = launched(stack, 3, TICKS)
     stack.wait_for(tick)
     assert stack.status(backfill) == "STARTED"
@@ -266,6 +279,7 @@ def test_a_run_that_is_queued_while_redis_is_away_waits_for_it(stack: Stack) -> 
     run_id = launched(stack, 9, TICKS)
     time.sleep(3)
     assert stack.status(run_id) in {"QUEUED", "STARTING"}
+    assert was_queued(stack, run_id)
     stack.redis.start()
     stack.wait_for(run_id)
     assert not stack.retried(run_id)

@@ -1,8 +1,8 @@
-"""Dagster's launcher over Celery, with heartbeats: a run whose worker died fails in seconds.
+"""How runs reach the workers, over Celery; ``dagster.yaml`` names both (``AURUM_WORKERS=celery``).
 
-``dagster.yaml`` names it (``AURUM_WORKERS=celery``). Dagster's own believes Celery's results: there
-the run of a dead worker stays STARTED for ever (dagster#33493), and a store that was emptied makes
-every run fail.
+``WorkerLauncher`` has heartbeats: a run whose worker died fails in seconds. Dagster's own believes
+Celery's results: there it stays STARTED for ever (dagster#33493), and a store that was emptied
+makes every run fail. ``WorkerCoordinator`` lets no tick wait for the next look at Dagster's queue.
 """
 
 import time
@@ -25,6 +25,26 @@ from aurum_assets.resources.settings import Settings
 _CANCEL_SECONDS = 3600
 # A worker that lives beats again within this time after Redis came back, or was emptied.
 _GRACE_SECONDS = 2 * workers.BEAT_SECONDS + 1
+
+
+class WorkerCoordinator(dg.QueuedRunCoordinator):
+    """Dagster's queue, which a tick does not go through: the broker has a queue for ticks."""
+
+    def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
+        """Hand a tick to the workers now; while Redis is away it waits in Dagster's queue."""
+        run = context.dagster_run
+        new = run.status == dg.DagsterRunStatus.NOT_STARTED
+        if not (new and run.tags.get(workers.QUEUE_TAG) == workers.TICKS and _redis_answers()):
+            return super().submit_run(context)
+        return self._instance.launch_run(run.run_id, context.workspace)
+
+
+def _redis_answers() -> bool:
+    try:
+        with workers.redis_of(Settings.read()) as redis:
+            return bool(redis.ping())
+    except RedisError:
+        return False
 
 
 class WorkerLauncher(CeleryRunLauncher):

@@ -56,6 +56,12 @@ def dagster_config(settings: Settings) -> dict[str, Any]:
         found["storage"] = {"postgres": {"postgres_url": url}}
     if settings.workers == "celery":
         found["run_launcher"] = {"module": "aurum_assets.graph.launcher", "class": _CLASS}
+        interval = found.pop("run_queue")
+        found["run_coordinator"] = {
+            "module": "aurum_assets.graph.launcher",
+            "class": "WorkerCoordinator",
+            "config": interval,
+        }
         # Nobody would find them on the machine of the UI; what is logged is an event as well.
         found["compute_logs"] = {
             "module": "dagster.core.storage.noop_compute_log_manager",
