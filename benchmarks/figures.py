@@ -227,7 +227,7 @@ def replay_figures(
             1.2,
             f"{commits['beside']:.3f} s",
         ),
-        Figure("R commit in the place of a month's single days", commits["alone"], "s"),
+        Figure("R commit in the place of a month", commits["alone"], "s"),
         Figure(
             "R   among 400 days / alone",
             commits["among"] / commits["alone"],
