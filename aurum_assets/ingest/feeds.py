@@ -63,7 +63,14 @@ def narrowed(
 def _has(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     if feed.asks == "now":
         return day == today
-    return day <= today.plus(feed.offset_days)
+    return day <= today.plus(feed.offset_days) and keeps(feed, day, today)
+
+
+def keeps(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
+    """Whether the operator still has ``day``, as far as the feed's ``keeps_days`` says."""
+    if feed.keeps_days is None:
+        return True
+    return day > today.plus(feed.offset_days - feed.keeps_days)
 
 
 def may_come_later(resources: Resources, dataset: Dataset, names: Iterable[str]) -> bool:
