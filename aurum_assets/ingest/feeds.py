@@ -67,10 +67,9 @@ def _has(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
 
 
 def keeps(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
-    """Whether the operator still has ``day``, as far as the feed's ``keeps_days`` says."""
-    if feed.keeps_days is None:
-        return True
-    return day > today.plus(feed.offset_days - feed.keeps_days)
+    """Whether the operator has ``day`` now, as far as the feed's ``keeps_days`` says."""
+    newest = today.plus(feed.offset_days)
+    return feed.keeps_days is None or newest.plus(-feed.keeps_days) < day <= newest
 
 
 def may_come_later(resources: Resources, dataset: Dataset, names: Iterable[str]) -> bool:

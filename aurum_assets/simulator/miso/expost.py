@@ -54,6 +54,6 @@ def _ex_ante(world: World, ask: Ask) -> Answer:
 
 
 ROUTES = (
-    Route(r"/MarketPricing/GetRealTimeFiveMinExPost/(Current|Rolling|Previous)", _ex_post),
+    Route(r"/MarketPricing/GetRealTimeFiveMinExPost/(?P<which>Current|Rolling|Previous)", _ex_post),
     Route(r"/MarketPricing/GetExAnteLmp", _ex_ante),
 )

@@ -35,7 +35,8 @@ def _series(seed: int, day: OperatingDay) -> dict[str, Ints]:
     for name, level in _LEVELS.items():
         noise = wander(draws(seed, "miso-nsi", name, day.key), 288)
         found[name] = np.rint(level * (1 + 0.15 * noise)).astype(np.int32)
-    return found | {"MISO": sum(found.values()) + np.int32(_BESIDE)}
+    total = np.array(list(found.values())).sum(axis=0) + _BESIDE
+    return found | {"MISO": total.astype(np.int32)}
 
 
 def instances(seed: int, day: OperatingDay, mark: int, count: int = _SHOWN) -> list[Tree]:
