@@ -90,7 +90,8 @@ class McpHeader(msgspec.Struct, forbid_unknown_fields=True):
 
 def parse_ancillary_prices(records: pl.DataFrame) -> pl.DataFrame:
     """``MCPData.{RealTimeMCP, DayAheadMCP}.Zone[]`` to one row per market and zone."""
-    at = pl.coalesce(f"MCPData.{BLOCK}.HourAndMin", f"MCPData.{BLOCK}.HourEnding")
+    hour = pl.concat_str(pl.lit("HE "), f"MCPData.{BLOCK}.HourEnding")
+    at = pl.coalesce(f"MCPData.{BLOCK}.HourAndMin", hour)
     is_real_time = pl.col(BLOCK) == _REAL_TIME
     length = pl.when(is_real_time).then(pl.lit(FIVE_MINUTES)).otherwise(pl.lit(HOUR))
     start = block_start("MCPData.RefId", _AT)
@@ -109,7 +110,8 @@ def _days(records: list[Any], header: Mapping[str, Any]) -> list[str]:
     del records
     data = header["MCPData"]
     block = data.get(BLOCK)
-    at = block.get("HourAndMin") or block.get("HourEnding") if isinstance(block, dict) else None
+    block = block if isinstance(block, dict) else {}
+    at = block.get("HourAndMin") or f"HE {block.get('HourEnding')}"
     day = block_day(data.get("RefId"), at)
     return [] if day is None else [day]
 

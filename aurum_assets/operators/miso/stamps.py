@@ -15,13 +15,12 @@ from aurum_assets.operators.miso.operator import MISO
 _DATE = r"^(\d{1,2}-[A-Z][a-z]{2}-\d{4})\b"
 _INTERVAL = r"Interval (\d{2}:\d{2})\b"
 _CLOCK = r"^([01]\d|2[0-3]):([0-5]\d)$"
-_HOUR_ENDING = r"^(?:HE )?([1-9]|1\d|2[0-4])$"
+_HOUR_ENDING = r"^HE ([1-9]|1\d|2[0-4])$"
 _DAY_MINUTES = 1440
 
 
 def block_start(ref_id: str, at: str) -> pl.Expr:
-    """The beginning (UTC) of the interval that the column ``at`` names: ``08:15``, ``HE 9``
-    or ``9``, which is an hour ending too.
+    """The beginning (UTC) of the interval that the column ``at`` names: ``08:15``, or ``HE 9``.
 
     Its date is the one that brings it nearest to the interval of ``ref_id``: just after midnight
     ``HE 24`` is yesterday's. Null where one of the texts is none of these.
