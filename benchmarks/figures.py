@@ -184,6 +184,23 @@ def parser_figures(found: Sequence[Mapping[str, Any]]) -> list[Figure]:
 _MOST = {"year": 0.5, "month": 0.1, "day": 0.1}
 
 
+_MOST_OF_COMMANDS: Mapping[str, Mapping[str, float]] = {
+    "aurum --help": {"cpu": 0.3},
+    "aurum sql select 1": {"seconds": 0.6},
+    "aurum status": {"seconds": 1.0},
+}
+
+
+def command_figures(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
+    """Q: what commands take, as whole processes."""
+    called = {"seconds": "", "cpu": ", CPU"}
+    return [
+        Figure(f"Q {name}{called[what]}", of[what], "s", _MOST_OF_COMMANDS[name].get(what))
+        for name, of in found.items()
+        for what in called
+    ]
+
+
 def query_figures(found: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     """Q, and what ``best`` costs beside the plain scan of the same rows."""
     figures = [
