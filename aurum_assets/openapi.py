@@ -41,6 +41,11 @@ _PARAMETERS: Mapping[str, Schema] = {
 }
 _NO_HEADER: Schema = {"properties": {}, "required": []}
 _NOTHING: Schema = {"description": "No records at all.", "enum": ["", {}, None]}
+_ROW: Schema = {
+    "type": "array",
+    "items": {"type": ["string", "number", "null"]},
+    "description": "A record as a row: its values in the order of the names beside.",
+}
 _LIVE = "As the public API was seen to answer, where nothing else is stated here."
 _DOCUMENTED = "From documentation alone: the specification of this project."
 _BORROWED = "It leaves the records out: those of the live answers stand in for them."
@@ -216,6 +221,8 @@ def _document(dialect: Dialect, record: str, notes: Notes) -> Schema:
     """A whole answer: records behind their wrappers, of which the outer ones may be dropped."""
     ref = {"$ref": f"#/components/schemas/{record}"}
     inner: Schema = {"anyOf": [{"type": "array", "items": ref}, ref, _NOTHING]}
+    if dialect.column_names:
+        inner = {"type": "array", "items": _ROW}
     if not dialect.path:
         return {"type": "array", "items": ref}
     headers = [_object(h, {}, notes) if h else _NO_HEADER for h in _headers(dialect)]
@@ -224,6 +231,9 @@ def _document(dialect: Dialect, record: str, notes: Notes) -> Schema:
         names = dialect.blocks if name == BLOCK else (name,)
         beside = {n: v for n, v in header["properties"].items() if n != name}
         needed = [n for n in header["required"] if n != name]
+        if dialect.column_names and not shapes:
+            beside[dialect.column_names] = _column_names(dialect)
+            needed.append(dialect.column_names)
         shape = {
             "type": "object",
             "properties": {**dict.fromkeys(names, inner), **beside},
@@ -233,6 +243,13 @@ def _document(dialect: Dialect, record: str, notes: Notes) -> Schema:
         inner = {"anyOf": [shape, _NOTHING]}
     whole = len(shapes) == 1 or dialect.path[0] in names_of(dialect.header)
     return shapes[0] if whole else {"anyOf": shapes}
+
+
+def _column_names(dialect: Dialect) -> Schema:
+    """The list that names the values of a row, in any order."""
+    names = list(dialect.record.__struct_encode_fields__)
+    text = f"The names of the values of each row of {dialect.path[-1]}: {', '.join(names)}."
+    return {"type": "array", "items": {"type": "string"}, "description": text}
 
 
 def _headers(dialect: Dialect) -> list[type[msgspec.Struct] | None]:
