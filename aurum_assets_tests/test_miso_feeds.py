@@ -5,6 +5,7 @@ hand.
 """
 
 import datetime as dt
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,6 +27,7 @@ from aurum_assets.operators.miso.ex_ante import MISO_EX_ANTE_LMP
 from aurum_assets.operators.miso.expost import MISO_EXPOST_LMP
 from aurum_assets.operators.miso.interchange import MISO_INTERCHANGE, NEIGHBOURS
 from aurum_assets.operators.miso.stamps import stamp_days
+from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.configuration import Configuration, load_config
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.miso import constraints as simulated
@@ -380,6 +382,27 @@ def test_loading_a_file_of_several_days_brings_all_of_them(desk: Desk, tmp_path:
     assert done.rows == 37 * 12 * len(NEIGHBOURS)
     again = ingest.load(desk.resources, MISO_INTERCHANGE, [file], fetched_at=desk.clock())
     assert (again.count("duplicate"), again.rows) == (1, 0)
+
+
+def test_a_rejected_answer_of_several_days_is_read_again_into_all_of_them(desk: Desk) -> None:
+    body = json.dumps(nsi(desk, "2026-07-21T10:00:00")).encode()
+    rejection = Rejection(
+        MISO_INTERCHANGE.key,
+        "nsi_five_minute",
+        desk.clock(),
+        hashlib.sha256(body).hexdigest(),
+        reason="a parser's error that was mended since",
+        dialect="live",
+    )
+    desk.resources.archive.reject(rejection, body)
+    found = ingest.requeue(desk.resources, MISO_INTERCHANGE)
+    assert {one.day: one.rows for one in found} == {
+        "2026-07-19": 350,
+        YESTERDAY: 2880,
+        TODAY: 1210,
+    }
+    assert not any(one.left for one in found)
+    assert ingest.requeue(desk.resources, MISO_INTERCHANGE) == []
 
 
 # --- constraints ---------------------------------------------------------------------------------
