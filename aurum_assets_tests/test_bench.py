@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.clock import DAY, OperatingDay
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.isone.lmp import lmp_records
@@ -181,8 +181,9 @@ def test_latency_is_reported_by_profile_with_what_is_promised() -> None:
 
 
 def test_a_day_has_a_run_for_each_tick_of_each_schedule() -> None:
-    runs = latency.runs_a_day()
-    assert 288 + 96 < runs < 288 + 96 + 50
+    every = [group.cadence.every for group in scheduled.groups() if group.cadence.within_the_day]
+    ticks = sum(DAY // one for one in every)
+    assert 2 * 288 + 96 <= ticks < latency.runs_a_day() < ticks + 80, "midnights, and daily ones"
 
 
 def test_a_day_of_schedules_is_the_sum_of_their_runs() -> None:
