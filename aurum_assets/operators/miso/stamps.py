@@ -1,7 +1,10 @@
 """How MISO's displays say when: a date in ``RefId``, a time in each block. EST all year."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
+from aurum_assets.model.dataset import Envelope
 from aurum_assets.operators.miso.operator import MISO
 
 _DATE = r"^(\d{1,2}-[A-Z][a-z]{2}-\d{4})\b"
@@ -62,6 +65,12 @@ def block_day(ref_id: object, at: object) -> str | None:
 def ref_day(ref_id: object) -> str | None:
     """The operating day of ``ref_instant`` as YYYY-MM-DD; None where the text says none."""
     return _day_of(ref_instant("ref"), ref_id)
+
+
+def says_when(ref_id: str, header: Mapping[str, object], envelope: Envelope) -> str | None:
+    """Why the header's ``ref_id`` names no instant; None where it does."""
+    del envelope
+    return f"{header[ref_id]!r} names no interval" if ref_day(header[ref_id]) is None else None
 
 
 def _day_of(instant: pl.Expr, ref_id: object, at: object = None) -> str | None:
