@@ -28,7 +28,6 @@ from aurum_assets.model.ids import is_a_name
 from aurum_assets.model.prices import CENT, LMP_IS_PRESENT, PARTS, adds_up
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Rule, Table
-from aurum_assets.operators.miso.numbers import number, unread
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.operators.miso.stamps import block_day, block_start
 
@@ -129,6 +128,15 @@ class DayAheadHeader(msgspec.Struct, forbid_unknown_fields=True):
     LMPData: DayAheadData
 
 
+def _number(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.Float64, strict=False)
+
+
+def _is_no_number(name: str) -> pl.Expr:
+    """Whether a text is neither a number nor blank."""
+    return (pl.col(name).str.strip_chars() != "") & _number(name).is_null()
+
+
 def _energy(of: str | None) -> pl.Expr:
     """LMP - MLC - MCC in exact decimals, as most nodes of the block have it (the least such)."""
     lmp, loss, congestion = (pl.col(name).str.to_decimal(scale=6) for name in ("LMP", "MLC", "MCC"))
@@ -143,7 +151,7 @@ def _parsed(
     """``PricingNode[]`` of a block to one row per node."""
     start = block_start(_REF, _AT.format(block))
     prices = ("LMP", "MLC", "MCC", *(_RESERVES if reserves else ()))
-    more = {name: number(sent) for sent, (name, _) in _RESERVES.items()} if reserves else {}
+    more = {name: _number(sent) for sent, (name, _) in _RESERVES.items()} if reserves else {}
     run = pl.col(BLOCK).replace_strict(_DAY_AHEAD) if blocks else None
     runs = {} if run is None else {"market_run": run, _SAID: pl.col(_AT.format(block))}
     return records.select(
@@ -151,13 +159,13 @@ def _parsed(
         interval_end=start + length,
         location=pl.col("name"),
         region=pl.col("region"),
-        lmp=number("LMP"),
+        lmp=_number("LMP"),
         energy=_energy(BLOCK if blocks else None),
-        congestion=number("MCC"),
-        loss=number("MLC"),
+        congestion=_number("MCC"),
+        loss=_number("MLC"),
         **more,
         **runs,
-        **{_UNREAD: unread(*prices)},
+        **{_UNREAD: pl.sum_horizontal(_is_no_number(name) for name in prices)},
     )
 
 

@@ -22,11 +22,10 @@ from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Rule, Table
-from aurum_assets.operators.miso.numbers import number, unread
+from aurum_assets.operators.miso.numbers import UNREAD, number, texts_are_numbers, unread
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.operators.miso.stamps import ref_day, ref_instant, says_when, stamp
 
-_UNREAD = "values_that_are_no_numbers"
 _LABEL = "hour_ending"
 
 WIND = Column("wind", c.NUMBER, "Output of all wind plants.", "MW", nullable=True)
@@ -70,7 +69,7 @@ def _parsed(records: pl.DataFrame, which: str, published: Mapping[str, pl.Expr])
         interval_end=start + HOUR,
         wind=number(wind),
         solar=number(solar),
-        **{_LABEL: pl.col(f"{which}HourEndingEST"), _UNREAD: unread(wind, solar)},
+        **{_LABEL: pl.col(f"{which}HourEndingEST"), UNREAD: unread(wind, solar)},
     )
 
 
@@ -121,7 +120,7 @@ def _table(key: str, doc: str, values: tuple[Column, ...], published: tuple[Colu
         key=(*vintage, "interval_start"),
         values=("interval_end", *(column.name for column in values)),
         rules=(
-            Rule("values_are_numbers", pl.col(_UNREAD) == 0, ("interval_start", _UNREAD)),
+            texts_are_numbers("values_are_numbers", "interval_start"),
             Rule(
                 "hour_ending_agrees_with_the_stamp",
                 pl.col(_LABEL) == label,
