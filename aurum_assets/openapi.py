@@ -219,20 +219,25 @@ def _document(dialect: Dialect, record: str, notes: Notes) -> Schema:
     if not dialect.path:
         return {"type": "array", "items": ref}
     headers = [_object(h, {}, notes) if h else _NO_HEADER for h in _headers(dialect)]
+    along = dialect.path[0] in names_of(dialect.header)
     shapes: list[Schema] = []
     for name, header in zip(reversed(dialect.path), reversed(headers), strict=True):
         names = dialect.blocks if name == BLOCK else (name,)
-        beside = {n: v for n, v in header["properties"].items() if n != name}
-        needed = [n for n in header["required"] if n != name]
-        shape = {
-            "type": "object",
-            "properties": {**dict.fromkeys(names, inner), **beside},
-            "required": [*names, *needed],
-        }
-        shapes.insert(0, shape)
-        inner = {"anyOf": [shape, _NOTHING]}
-    whole = len(shapes) == 1 or dialect.path[0] in names_of(dialect.header)
-    return shapes[0] if whole else {"anyOf": shapes}
+        shapes.insert(0, _wrapper(names, inner, name, header))
+        nested = header if along else _NO_HEADER  # which stands beside the outermost name
+        inner = {"anyOf": [_wrapper(names, inner, name, nested), _NOTHING]}
+    return shapes[0] if len(shapes) == 1 or along else {"anyOf": shapes}
+
+
+def _wrapper(names: Sequence[str], inner: Schema, name: str, header: Schema) -> Schema:
+    """An object that holds ``inner`` under each of ``names``, and the header without ``name``."""
+    beside = {n: v for n, v in header["properties"].items() if n != name}
+    needed = [n for n in header["required"] if n != name]
+    return {
+        "type": "object",
+        "properties": {**dict.fromkeys(names, inner), **beside},
+        "required": [*names, *needed],
+    }
 
 
 def _headers(dialect: Dialect) -> list[type[msgspec.Struct] | None]:

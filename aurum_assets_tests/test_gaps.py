@@ -31,6 +31,12 @@ BEYOND_REPAIR = {  # no feed of theirs takes a day
     "miso_rt_lmp",
     "miso_rt_hourly_lmp",
     "miso_da_lmp",
+    "miso_load",
+    "miso_cleared_load",
+    "miso_load_forecast",
+    "miso_fuel_mix",
+    "miso_wind_solar",
+    "miso_wind_solar_forecast",
 }
 REPAIRABLE = [d for d in DATASETS if d.key not in BEYOND_REPAIR]
 

@@ -43,8 +43,9 @@ class Dialect:
     ``volatile`` fields differ at each poll even if nothing changed. ``quoted_numbers``: the feed
     may write its numbers as text. ``complete_by`` names the column whose instants a day must hold:
     where a file brings cases that look ahead, the intervals of a missing case are there all the
-    same, and only its publication tells. ``fields``: what is known of some (by dotted name) beyond
-    their type, for the OpenAPI description.
+    same, and only its publication tells. ``present``: which records hold a row (None: all): an hour
+    that has no value yet stands in some answers. ``fields``: what is known of some (by dotted name)
+    beyond their type, for the OpenAPI description.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Dialect:
     ignored: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     rows_of_a_record: int = 1
+    present: pl.Expr | None = None
     quoted_numbers: bool = False
     complete_by: Literal["interval_start", "published_at"] = "interval_start"
     snapshot_rules: Mapping[str, Callable[[Mapping[str, Any], "Envelope"], str | None]] = field(
