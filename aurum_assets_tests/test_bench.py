@@ -1,5 +1,6 @@
 """The benchmarks measure what they say, here with little of everything and nothing promised."""
 
+import datetime as dt
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
+from aurum_assets.simulator.miso.operator import SIMULATED_MISO
+from aurum_assets.simulator.world import Ask, World
 from aurum_assets_tests.proofs import samples
 from benchmarks import (
     day,
@@ -202,6 +205,25 @@ def test_the_peer_is_locked_with_hashes() -> None:
     assert "://" not in lock
 
 
+def miso_answers(now: str) -> dict[str, Any]:
+    """Simulated answers of MISO, named as their samples are; the ex-post one is cut as that is."""
+    paths = {
+        "miso_ex_ante_lmp": "/MarketPricing/GetExAnteLmp",
+        "miso_nsi_five_minute": "/Interchange/GetNsi/FiveMinute",
+        "miso_binding_constraints": "/BindingConstraints/RealTime",
+        "miso_ancillary_mcp": "/MarketPricing/GetAncillaryServicesMcp",
+        "miso_five_min_expost_current": "/MarketPricing/GetRealTimeFiveMinExPost/Current",
+    }
+    world, at = World(locations=2), dt.datetime.fromisoformat(now)
+    found = {name: SIMULATED_MISO.answer(world, Ask(p, at)).tree() for name, p in paths.items()}
+    table = found["miso_five_min_expost_current"]
+    for row in (table["headers"], *table["data"]):
+        del row[2:]
+    nsi = found["miso_nsi_five_minute"]
+    nsi["instance"] = nsi["instance"][:2]
+    return found
+
+
 @pytest.fixture
 def answers(tmp_path: Path) -> Path:
     """Files with the names, the sizes and the instants of the real samples."""
@@ -219,6 +241,7 @@ def answers(tmp_path: Path) -> Path:
         "isone_fiveminutelmp_current": wrapped("FiveMinLmps", "FiveMinLmp", records),
         "isone_fiveminutesystemload_current": {"FiveMinSystemLoad": [load]},
         "miso_cts_live": {"RefId": "27-Jul-2026 - Interval 08:00 EST", "Interval": cases},
+        **miso_answers("2026-07-27T08:17:00-05:00"),
     }
     for name, content in contents.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
@@ -227,14 +250,18 @@ def answers(tmp_path: Path) -> Path:
 
 def test_samples_are_stored_as_they_were_sent(answers: Path) -> None:
     (answers / "of_another_feed.json").write_text('{"instance": []}')
-    lmp, load, mix, cts, *each, rest = samples.look(answers)
+    lmp, load, mix, cts, *miso, rest = samples.look(answers)
+    more, each = miso[:5], miso[5:]
     assert "16 rows at 21:25Z" in lmp
     assert "1 row at 21:20Z, 17031.873 MW" in load
     assert "1 fuels at 21:23:19Z" in mix
     assert "2 rows from 13:00Z, published 13:04:09Z, 45.73 and 45.73" in cts
-    assert len(each) == 4
+    assert "2 hubs, one energy" in more[0]
+    assert "20 rows of 10 neighbours" in more[1]
+    assert "none of 2 rows has a price, and all are kept out" in more[4]
+    assert len(each) == 8
     assert all("no warning of contract" in line and "schema_drift" in line for line in each)
-    assert rest == "1 of 5 files are of feeds that no dataset reads"
+    assert rest == "1 of 10 files are of feeds that no dataset reads"
 
 
 def test_a_sample_with_a_new_word_differs(answers: Path) -> None:

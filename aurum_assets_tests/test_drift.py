@@ -98,8 +98,17 @@ def ordinary(place: Place) -> Json:
     """The ordinary recording, its records given twice, so that there is more than a handful."""
     recorded = recording(place.dataset.key, place.dialect.name, "ordinary")
     tree: Json = json.loads(recorded.body)
-    for records in lists_of(place.dialect, tree):
+    for records in lists_of(place.dialect, with_named_values(place.dialect, tree)):
         records.extend(deepcopy(records) + deepcopy(records))
+    return tree
+
+
+def with_named_values(dialect: Dialect, tree: Json) -> Json:
+    """``tree``, whose rows are records: a table may have rows that name their values themselves."""
+    if dialect.column_names:
+        (name,) = dialect.path
+        names = tree[dialect.column_names]
+        tree[name] = [dict(zip(names, row, strict=True)) for row in tree[name]]
     return tree
 
 
@@ -322,7 +331,7 @@ def simulated_day(place: Place, day: str) -> Json | None:
                 after = 21.0 if feed.asks == "now" else 200.0
                 hour = "18" if feed.asks == "hour" else ""
                 body = simulated(place.dataset, feed, endpoint, day, hour, after)
-                return json.loads(body) if body else None
+                return with_named_values(place.dialect, json.loads(body)) if body else None
     return None
 
 

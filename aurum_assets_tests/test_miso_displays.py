@@ -51,7 +51,7 @@ def reasons(desk: Desk) -> str:
 def one(expression: pl.Expr, ref: str = "", at: str | None = None) -> str | None:
     frame = pl.DataFrame({"ref": [ref], "at": [at]}, schema={"ref": pl.String, "at": pl.String})
     found = frame.select(expression).item()
-    return found and found.strftime("%Y-%m-%dT%H:%MZ")
+    return None if found is None else f"{found:%Y-%m-%dT%H:%MZ}"
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,18 @@ row that can be trusted is unusable as a whole.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from aurum_assets.ingest.rejecting import rejecting, traceback_of
 from aurum_assets.ingest.sharing import is_of_another_day, is_shared
+from aurum_assets.ingest.spread import lies_elsewhere
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Dialect, Envelope, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, confirmed
 from aurum_assets.model.errors import ContractBroken, DataError, MalformedPayload
 from aurum_assets.model.prices import LMP_IS_THE_SUM_OF_ITS_PARTS
@@ -134,7 +136,7 @@ def conform(
     one broken row rejects the snapshot (``on_broken_row: reject``).
     """
     config = resources.config(dataset)
-    reading = read(dataset, snapshot, config.expected)
+    reading = _wanted(read(dataset, snapshot, config.expected), config, day, snapshot.envelope)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
     if is_of_another_day(dataset, day, frame):
         none = dataset.table.empty(), QUARANTINE.empty()
@@ -158,6 +160,26 @@ def conform(
         reading.records,
         drift,
     )
+
+
+def _wanted(
+    reading: Reading, config: DatasetConfig, day: OperatingDay, envelope: Envelope
+) -> Reading:
+    """``reading`` without rows of other days that the answer lies under, and of locations that
+    config does not name.
+    """
+    unwanted = []
+    if reading.dialect.several_days:
+        unwanted.append(lies_elsewhere(day, envelope.fetched_at))
+    if config.locations:
+        names = "|".join(re.escape(name).replace(r"\*", ".*") for name in config.locations)
+        unwanted.append(~pl.col("location").str.contains(f"^({names})$"))
+    if not unwanted:
+        return reading
+    keep = ~pl.any_horizontal(unwanted).fill_null(value=False)
+    rows = reading.frame.select(keep.arg_true()).to_series().to_list()
+    positions = rows if reading.positions is None else [reading.positions[row] for row in rows]
+    return replace(reading, frame=reading.frame.filter(keep), positions=positions)
 
 
 def _refuse_beyond_the_calendar(dataset: Dataset, good: pl.DataFrame) -> None:

@@ -20,6 +20,13 @@ MISO = Operator(
         "fuel_mix": (Limit(1, 60),),
         "fuel_mix_today": (Limit(1, 60),),
         "wind_solar": (Limit(1, 60),),
+        "expost_current": (Limit(1, 60),),
+        "expost_rolling": (Limit(1, 60),),
+        "expost_previous": (Limit(1, 60),),
+        "ex_ante_lmp": (Limit(1, 60),),
+        "nsi_five_minute": (Limit(1, 60),),
+        "binding_constraints": (Limit(1, 60),),
+        "ancillary_mcp": (Limit(1, 60),),
     },
     registration="https://www.misoenergy.org",
     about=(

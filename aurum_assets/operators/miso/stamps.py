@@ -1,6 +1,12 @@
-"""How MISO's displays say when: a date in ``RefId``, a time in each block. EST all year."""
+"""How MISO's displays say when: a date in ``RefId`` and a time in each block, or a stamp.
 
+EST all year.
+"""
+
+import datetime as dt
+from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
@@ -91,6 +97,28 @@ def _days_back(ref_id: str, began: pl.Expr) -> pl.Expr:
     """How many days before ``ref_id``'s date ``began`` (in minutes) is nearest to its interval."""
     there = _clock_minutes(pl.col(ref_id).str.extract(_INTERVAL))
     return (began - there.fill_null(began) + _DAY_MINUTES // 2).floordiv(_DAY_MINUTES)
+
+
+def est_stamp(name: str) -> pl.Expr:
+    """A stamp like ``2026-07-27T08:15:00``, or a space for the T; null where it is none."""
+    text = pl.col(name).str.replace("T", " ", literal=True)
+    naive = text.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+    return naive.dt.replace_time_zone(MISO.zone).dt.convert_time_zone("UTC")
+
+
+def stamp_days(
+    field: str,
+    records: list[Any],
+    header: Mapping[str, Any],
+    back: dt.timedelta = dt.timedelta(),
+) -> list[str]:
+    """The operating days (YYYY-MM-DD) of the stamps of ``field``, each moved ``back`` first."""
+    del header
+    texts = Counter(text for r in records if isinstance(text := r.get(field), str))
+    dates = (est_stamp("at") - back).dt.convert_time_zone(MISO.zone).dt.strftime("%Y-%m-%d")
+    found = pl.DataFrame({"at": list(texts)}, schema={"at": pl.String}).select(dates).to_series()
+    named = zip(found, texts.values(), strict=True)
+    return [day for day, count in named if day is not None for _ in range(count)]
 
 
 def _minutes(text: pl.Expr) -> pl.Expr:

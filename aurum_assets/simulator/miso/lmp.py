@@ -60,12 +60,19 @@ def _nodes(energy: float, congestion: Ints, loss: Ints) -> list[Tree]:
     ]
 
 
+def five_minute_prices(
+    seed: int, day: OperatingDay, mark: int, nodes: int, market: str
+) -> list[Tree]:
+    """The prices of the nodes at the five-minute ``mark`` of a day."""
+    energy, congestion, loss = _parts(seed, day, nodes, market)
+    return _nodes(energy[mark], congestion[mark], loss[mark])
+
+
 def five_minute_nodes(seed: int, day: OperatingDay, mark: int, nodes: int) -> list[Tree]:
     """The nodes at the five-minute ``mark`` of a day."""
-    energy, congestion, loss = _parts(seed, day, nodes, "real-time")
     reserve = draws(seed, "miso-mcp", day.key, mark).integers(0, 1200, len(_RESERVES))
     more = dict(zip(_RESERVES, map(_text, reserve.tolist()), strict=True))
-    return [node | more for node in _nodes(energy[mark], congestion[mark], loss[mark])]
+    return [node | more for node in five_minute_prices(seed, day, mark, nodes, "real-time")]
 
 
 def hourly_nodes(seed: int, day: OperatingDay, hour: int, nodes: int, market: str) -> list[Tree]:

@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from aurum_assets.model.operator import Limit
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.simulator.miso import cts, fuel_mix, lmp, load, wind_solar
+from aurum_assets.simulator.miso import (
+    ancillary,
+    constraints,
+    cts,
+    expost,
+    fuel_mix,
+    interchange,
+    lmp,
+    load,
+    wind_solar,
+)
 from aurum_assets.simulator.operator import SimulatedOperator
 
 
@@ -25,6 +35,10 @@ SIMULATED_MISO = SimulatedOperator(
         *load.ROUTES,
         *fuel_mix.ROUTES,
         *wind_solar.ROUTES,
+        *expost.ROUTES,
+        *interchange.ROUTES,
+        *constraints.ROUTES,
+        *ancillary.ROUTES,
     ),
     limits=(Limit(50, 60),),
     windows=_windows,
