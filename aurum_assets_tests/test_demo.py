@@ -266,7 +266,7 @@ def test_once_the_schedules_ran_everything_is_fresh(opened: Resources) -> None:
             assert ingest.look(resources, DATASETS, pause=HOUR) == []
             for repair in ingest.find_gaps(resources, DATASETS).repairs:
                 gap = repair.gap
-                ingest.collect(resources, gap.dataset, gap.day, feeds=gap.feeds, hours=gap.hours)
+                ingest.collect(resources, gap.dataset, gap.day, feeds=gap.feeds, parts=gap.parts)
                 ingest.normalize(resources, gap.dataset, gap.day)
             for dataset in DATASETS:
                 ticking = [

@@ -211,14 +211,14 @@ def test_a_missing_interval_costs_the_request_of_its_hour_and_no_other(
     kept = table.filter(~pl.col("interval_start").is_in(gone))
     live_desk.resources.lake.replace(LMP.table, kept, {"operating_day": today.date})
     (repair,) = ingest.find_gaps(live_desk.resources, [LMP]).repairs
-    assert (repair.gap.missing, repair.gap.hours) == (len(missing), {"prelim_hours": hours})
+    assert (repair.gap.missing, repair.gap.parts) == (len(missing), {"prelim_hours": hours})
     before = len(market.simulator.requests)
     done = ingest.collect(
         live_desk.resources,
         LMP,
         today,
         feeds=repair.gap.feeds,
-        hours=repair.gap.hours,
+        parts=repair.gap.parts,
     )
     assert done.requests == len(market.simulator.requests) - before == len(hours)
 
@@ -232,7 +232,7 @@ def test_the_run_that_repairs_a_gap_is_told_the_hours(live_desk: Desk, market: R
     today = LMP.day(DAY)
     live_desk.clock.set(today.start + 3 * HOUR)
     hours = {"prelim_hours": ("00", "02")}
-    ingest.collect(live_desk.resources, LMP, today, feeds=["prelim_hours"], hours=hours)
+    ingest.collect(live_desk.resources, LMP, today, feeds=["prelim_hours"], parts=hours)
     ingest.normalize(live_desk.resources, LMP, today)
     repository = build(live_desk.resources).get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
@@ -243,7 +243,7 @@ def test_the_run_that_repairs_a_gap_is_told_the_hours(live_desk: Desk, market: R
         )
         tick = repository.get_sensor_def("gaps").evaluate_tick(context)
         (request,) = (r for r in tick.run_requests or [] if LMP.key in r.tags["aurum/repair"])
-        config = {"feeds": ["prelim_hours"], "hours": {"prelim_hours": ["01"]}}
+        config = {"feeds": ["prelim_hours"], "parts": {"prelim_hours": ["01"]}}
         assert request.run_config == {"ops": {f"raw__{LMP.key}": {"config": config}}}
         before = len(market.simulator.requests)
         done = (
