@@ -165,6 +165,8 @@ class Feed:
     offset_days: int = 0
     """The day that the cadence asks for, counted from today (-2: the day before yesterday); with a
     probe it is asked for once it is out."""
+    span_days: int = 1
+    """How many days it is asked for each time: the one of offset_days, and those before it."""
     again_days: tuple[int, ...] = ()
     """So many days after an operating day it is asked for once more: it may have been corrected."""
     grace_days: int = 3

@@ -312,6 +312,8 @@ def _check_times(file: Path, dataset: str, feed: Feed) -> None:
     if any(days <= -feed.offset_days for days in feed.again_days):
         expected = f"more than {max(-feed.offset_days, 0)}, as it is asked for then anyway"
         raise _wrong(file, dataset, f"{key}.again_days", expected, list(feed.again_days))
+    if feed.span_days < 1:
+        raise _wrong(file, dataset, f"{key}.span_days", "1 or more", feed.span_days)
     if feed.grace_days < 0:
         raise _wrong(file, dataset, f"{key}.grace_days", "0 or more", feed.grace_days)
 
