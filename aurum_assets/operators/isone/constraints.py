@@ -20,7 +20,6 @@ from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
 from aurum_assets.operators.isone.operator import FINALITY_IS_KNOWN, ISONE, days_in, utc_stamp
 
-
 _RULES = (
     is_a_name("constraint_name"),
     Rule(
