@@ -137,27 +137,28 @@ def requirements(
 ) -> list[Requirement]:
     """The requirements that can be met later: none where all feeds answer for now only.
 
-    ``without``: the names of feeds that the operator does not offer.
+    ``without``: the names of feeds that the operator does not offer. What two feeds must deliver
+    alike is one requirement, due as soon as the first of them.
     """
-    found = []
+    found: dict[object, Requirement] = {}
     for feed in config.feeds:
         able = [f for f in _able(feed, config) if f.name not in without]
         if feed.cadence == "backfill" or not able:
             continue
         intervals = {dataset.dialect(e.dialect).every for f in (feed, *able) for e in f.endpoints}
         newest = max(f.offset_days for f in able)
-        found.append(
-            Requirement(
-                finality=feed.finality,
-                every=max(intervals),
-                lengths=frozenset({*intervals, dt.timedelta()}),  # an instant has no length
-                feeds=tuple(f.name for f in able),
-                due=_due(feed, newest),
-                ahead=newest > 0,
-                locations=tuple(location for f in able for location in f.locations),
-            )
+        one = Requirement(
+            finality=feed.finality,
+            every=max(intervals),
+            lengths=frozenset({*intervals, dt.timedelta()}),  # an instant has no length
+            feeds=tuple(f.name for f in able),
+            due=_due(feed, newest),
+            ahead=newest > 0,
+            locations=tuple(location for f in able for location in f.locations),
         )
-    return found
+        alike = (one.finality, one.lengths, one.feeds)
+        found[alike] = min(found.get(alike, one), one, key=lambda requirement: requirement.due)
+    return list(found.values())
 
 
 def _due(feed: Feed, newest: int) -> int:
