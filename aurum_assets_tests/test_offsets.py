@@ -102,7 +102,8 @@ def test_a_feed_of_another_offset_has_a_schedule_of_its_own(configuration: Confi
         for key, names in by_dataset.items()
         for feed in names
     ]
-    assert sorted(asked) == sorted((key, "now") for key in CURRENT), "each is asked once"
+    required = [(LMP.key, "now"), *((key, "now") for key in shared)]
+    assert sorted(asked) == sorted(required), "each is asked once"
 
 
 def _shifted(config: DatasetConfig, minutes: int) -> DatasetConfig:
