@@ -122,6 +122,7 @@ def test_progress_is_told_step_by_step(first: Result) -> None:
     assert numbers == [f"{n}/{len(lines)}" for n in range(1, len(lines) + 1)]
     ticks = {"isone_five_minutes": demo.TICKS, "miso_five_minutes": demo.TICKS}
     ticks["miso_fifteen_minutes"] = demo.TICKS // 3
+    ticks |= {"isone_hourly": 1, "isone_hourly_load_forecast_hourly": 1}
     live = [line.split(": ")[-1] for line in lines if "live tick" in line]
     assert {name: live.count(name) for name in live} == ticks
 
@@ -261,7 +262,7 @@ def test_once_the_schedules_ran_everything_is_fresh(opened: Resources) -> None:
     assert isinstance(clock, SetClock)
     set_to(opened, NOON + 500 * DAY)
     with Simulator(clock, locations=3, nodes=2, limits={}).serve() as running:
-        resources = replace(demo.demo_resources(opened, running, clock), repairs=4)
+        resources = replace(demo.demo_resources(opened, running, clock), repairs=20)
         for _ in range(3):
             assert ingest.look(resources, DATASETS, pause=HOUR) == []
             for repair in ingest.find_gaps(resources, DATASETS).repairs:

@@ -49,7 +49,7 @@ SERIES = [
     (ISONE_DA_STRIKE_PRICES, HOUR, 1),
 ]
 DAYS = ["2025-11-02", "2026-03-08", "2025-12-31", "2026-02-28"]  # 25 h, 23 h, ends of year, month
-QUIET, LOUD = "2026-07-17", "2026-07-19"  # simulated days without and with a binding constraint
+QUIET, LOUD = "2026-07-15", "2026-07-19"  # simulated days without and with a binding constraint
 
 
 # --- days ----------------------------------------------------------------------------------------

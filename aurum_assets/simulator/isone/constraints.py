@@ -38,14 +38,14 @@ _KNOWN = (  # constraint, contingency, whether it is an interface
     ("SHFHGE 115 A", "L389", "N"),
     ("SHFHGE 115 A", "L391", "N"),
 )
-_QUIET = 1 / 4  # of days
+_QUIET = 1 / 8  # of days
 _EVERY = {"da": HOUR, "rt": FIVE_MINUTES}
 
 
 @lru_cache(maxsize=16)
 def _binding(seed: int, market: str, day: OperatingDay) -> dict[int, list[tuple[int, int]]]:
     """By hour of the day: which constraints bind, and their values in hundredths."""
-    generator = draws(seed, "constraints", market, day.key)
+    generator = draws(seed, "binding", market, day.key)
     found: dict[int, list[tuple[int, int]]] = {}
     if generator.random() < _QUIET:
         return found
