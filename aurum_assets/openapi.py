@@ -38,6 +38,7 @@ _PARAMETERS: Mapping[str, Schema] = {
     "yyyymmdd": {"pattern": r"^20\d\d" + _MONTH_DAY.format(""), "examples": ["20260715"]},
     "day": {"pattern": r"^20\d\d-" + _MONTH_DAY.format("-"), "examples": ["2026-07-15"]},
     "hour": {"pattern": r"^([01]\d|2[0-3])$", "examples": ["07"]},
+    "location": {"pattern": r"^\d+$", "examples": ["4001"]},
 }
 _NO_HEADER: Schema = {"properties": {}, "required": []}
 _NOTHING: Schema = {"description": "No records at all.", "enum": ["", {}, None]}

@@ -30,7 +30,7 @@ class Asking:
     dataset: Dataset
     feed: Feed
     day: OperatingDay
-    hour: str
+    part: str
     attempts_of: str
     filters: Mapping[str, str]
     page: int = 1
@@ -39,14 +39,14 @@ class Asking:
     def all_filters(self) -> Mapping[str, str]:
         """What distinguishes the request from others for the same day."""
         page = {"page": str(self.page)} if self.page > 1 else {}
-        return {**self.filters, **({"hour": self.hour} if self.hour else {}), **page}
+        return {**self.filters, **({self.feed.asks: self.part} if self.part else {}), **page}
 
     @property
     def key(self) -> str:
         """Under which its answer is remembered for later attempts; a ``now`` is new each time."""
         if not self.attempts_of or self.feed.asks == "now":
             return ""
-        parts = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.hour)
+        parts = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.part)
         return "answered:" + ":".join(parts) + "".join(f":{k}={v}" for k, v in self.filters.items())
 
 
@@ -138,7 +138,7 @@ def _ask_page(
         # What is only documented is not awaited: its 404 says that it is not offered.
         due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
         answer = api.fetch(
-            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters, page=link
+            dataset.key, feed, asked, part=asking.part, due=due, filters=asking.filters, page=link
         )
     except SourceUnavailable as error:
         if error.body:

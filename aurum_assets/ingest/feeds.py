@@ -73,12 +73,15 @@ def keeps(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
 
 
 def may_come_later(resources: Resources, dataset: Dataset, names: Iterable[str]) -> bool:
-    """Whether the feeds of ``names`` give final values or days ahead, which may be out late.
+    """Whether the feeds of ``names`` give values of days ahead, or of days past that are out some
+    days later: both may be late.
 
     Sensors ask for them again, and an alert tells of what is late.
     """
     feeds = {f.name: f for f in resources.config(dataset).feeds}
-    return all(feeds[name].becomes_final or feeds[name].offset_days > 0 for name in names)
+    return all(
+        feeds[name].becomes_final or feeds[name].offset_days not in (0, -1) for name in names
+    )
 
 
 def is_due(resources: Resources, day: OperatingDay, feed: Feed) -> bool:
@@ -86,14 +89,14 @@ def is_due(resources: Resources, day: OperatingDay, feed: Feed) -> bool:
     return day.plus(feed.due_days).start <= resources.now()
 
 
-def hours_asked(
+def parts_asked(
     resources: Resources, feed: Feed, day: OperatingDay, only: Sequence[str] | None = None
 ) -> Sequence[str]:
-    """The requests that a feed takes for a day: one for each hour that has begun (and is among
-    ``only``, where given), or just one.
+    """The requests that a feed takes for a day: one for each hour that has begun, one for each
+    location (those that are among ``only``, where given), or just one.
     """
-    if feed.asks != "hour":
-        return [""]
-    now = resources.now()
-    begun = [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
-    return begun if only is None else [hour for hour in begun if hour in only]
+    parts = feed.parts(day)
+    if feed.asks == "hour":
+        now = resources.now()
+        parts = [hour for hour in parts if day.local_hour_start(hour) <= now]
+    return parts if only is None or parts == ("",) else [part for part in parts if part in only]

@@ -6,7 +6,7 @@ tunes (``DatasetConfig``, ``OperatorConfig``), read from ``config/*_ingest_datas
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -118,7 +118,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A place to ask. ``path`` may hold ``{day}``, ``{yyyymmdd}`` and ``{hour}``."""
+    """A place to ask. ``path`` may hold ``{day}``, ``{yyyymmdd}``, ``{hour}``, ``{location}``."""
 
     name: str
     """Its name, which objects in the archive carry: it must never change."""
@@ -129,9 +129,9 @@ class Endpoint:
     format: FormatName = "json"
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
-    def url_path(self, day: OperatingDay | None, hour: str = "") -> str:
-        """The path with the asked day and hour filled in."""
-        values = {"hour": hour}
+    def url_path(self, day: OperatingDay | None, part: str = "") -> str:
+        """The path with the asked day and its part (an hour, or a location) filled in."""
+        values = {"hour": part, "location": part}
         if day is not None:
             values |= {"day": day.key, "yyyymmdd": day.compact}
         return self.path.format(**values)
@@ -152,11 +152,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Feed:
-    """A way of asking for a dataset: the current answer, a whole day, or a day hour by hour."""
+    """A way of asking for a dataset: the current answer, a day at once, by hour or by location."""
 
     name: str
     """Its name within the dataset."""
-    asks: Literal["now", "day", "hour"]
+    asks: Literal["now", "day", "hour", "location"]
     """What one request asks for."""
     cadence: CadenceName
     """How often a schedule asks it; a backfill is asked by people and repairs only."""
@@ -169,6 +169,8 @@ class Feed:
     offset_days: int = 0
     """The day that the cadence asks for, counted from today (-2: the day before yesterday); with a
     probe it is asked for once it is out."""
+    span_days: int = 1
+    """How many days it is asked for each time: the one of offset_days, and those before it."""
     again_days: tuple[int, ...] = ()
     """So many days after an operating day it is asked for once more: it may have been corrected."""
     grace_days: int = 3
@@ -180,7 +182,13 @@ class Feed:
     """A small answer that says whether the day is out."""
     filters: tuple[str, ...] = ()
     """The query parameters by which an answer can be narrowed."""
+    locations: tuple[str, ...] = ()
+    """The locations to ask for, one a request, by the operator's numbers."""
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
+
+    def parts(self, day: OperatingDay) -> Sequence[str]:
+        """What each request for ``day`` asks for: its hours, the locations, or all at once."""
+        return {"hour": day.local_hours(), "location": self.locations}.get(self.asks, ("",))
 
     @property
     def asked(self) -> Cadence:

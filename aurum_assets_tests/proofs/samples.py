@@ -6,17 +6,19 @@ FOLDER holds ``isone_fiveminutelmp_current.json``, ``isone_fiveminutesystemload_
 ``isone_genfuelmix_current.json``, ``miso_cts_live.json``, ``miso_total_load.json``,
 ``miso_fuel_mix.json``, ``miso_wind_solar.json``, ``miso_ex_ante_lmp.json``,
 ``miso_nsi_five_minute.json``, ``miso_binding_constraints.json``, ``miso_ancillary_mcp.json`` and
-``miso_five_min_expost_current.json`` (cut to two columns), fetched on 27 July 2026. Each goes
-into a temporary home; the numbers are read from the JSON once more, as decimals and by nothing of
-ours. Then every file of the folder that some dataset can read is loaded, and every check of what is
-in an answer must pass; how much of the day is there, and how old it is, a sample cannot say. Exit
-code 1 where anything differs.
+``miso_five_min_expost_current.json`` (cut to two columns), fetched on 27 July 2026, and those of
+``_AGAIN``. Each goes into a temporary home; the numbers are read from the JSON once more, as
+decimals and by nothing of ours. Then every file of the folder that some dataset can read is loaded,
+and every check of what is in an answer must pass; how much of the day is there, and how old it is,
+a sample cannot say. Exit code 1 where anything differs.
 """
 
 import datetime as dt
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,13 @@ from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import read
 from aurum_assets.operators import DATASETS
+from aurum_assets.operators.isone.constraints import ISONE_DA_CONSTRAINTS
+from aurum_assets.operators.isone.demand import ISONE_DA_HOURLY_DEMAND, ISONE_RT_HOURLY_DEMAND
 from aurum_assets.operators.isone.generation import ISONE_GENERATION_MIX
+from aurum_assets.operators.isone.interchange import ISONE_INTERCHANGE
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.isone.load_forecast import ISONE_HOURLY_LOAD_FORECAST
 from aurum_assets.operators.miso.ancillary import MISO_ANCILLARY_PRICES
 from aurum_assets.operators.miso.constraints import MISO_CONSTRAINTS
 from aurum_assets.operators.miso.cts import MISO_CTS
@@ -82,6 +88,50 @@ _LOCATIONS = 16
 _OF_A_WHOLE_DAY = {"completeness", "freshness", "volume", "prelim_against_final"}
 
 
+@dataclass(frozen=True)
+class Again:
+    """How the records of a file are read once more: where they lie, and by column their fields."""
+
+    dataset: Dataset
+    path: tuple[str, ...]
+    numbers: Mapping[str, str]
+    texts: Mapping[str, str] = field(default_factory=dict)
+    instants: Mapping[str, str] = field(default_factory=lambda: {"interval_start": "BeginDate"})
+
+
+_LOCATED = {"location_id": "Location.@LocId", "location_name": "Location.$"}
+_AGAIN = {
+    "isone_hourlyloadforecast_current.json": Again(
+        ISONE_HOURLY_LOAD_FORECAST,
+        ("HourlyLoadForecast",),
+        {"load": "LoadMw", "net_load": "NetLoadMw"},
+        instants={"interval_start": "BeginDate", "published_at": "CreationDate"},
+    ),
+    "isone_realtimehourlydemand_current.json": Again(
+        ISONE_RT_HOURLY_DEMAND, ("HourlyRtDemands", "HourlyRtDemand"), {"load": "Load"}, _LOCATED
+    ),
+    "isone_dayaheadhourlydemand_current.json": Again(
+        ISONE_DA_HOURLY_DEMAND, ("HourlyDaDemands", "HourlyDaDemand"), {"load": "Load"}, _LOCATED
+    ),
+    "isone_actualinterchange_current.json": Again(
+        ISONE_INTERCHANGE,
+        ("ActualInterchanges", "ActualInterchange"),
+        {"interchange": "ActInterchange", "purchase": "Purchase", "sale": "Sale"},
+        _LOCATED,
+    ),
+    "isone_dayaheadconstraints_current.json": Again(
+        ISONE_DA_CONSTRAINTS,
+        ("DayAheadConstraints", "DayAheadConstraint"),
+        {"marginal_value": "MarginalValue"},
+        {
+            "constraint_name": "ConstraintName",
+            "contingency": "ContingencyName",
+            "interface_flag": "InterfaceFlag",
+        },
+    ),
+}
+
+
 class Differs(Exception):
     """What is stored is not what the file says."""
 
@@ -93,7 +143,40 @@ def look(folder: Path) -> list[str]:
             Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
         )
         lines = [part(resources, folder) for part in _PARTS]
+        lines += [_again(resources, folder / name, again) for name, again in _AGAIN.items()]
     return lines + _each(folder)
+
+
+def _again(resources: Resources, path: Path, again: Again) -> str:
+    """Load a file, and compare every record with its row."""
+    rows = _stored(resources, again.dataset, path)
+    records = _decimals(path)
+    for name in again.path:
+        records = records[name]
+    found = [
+        *(rows[column].to_list() for column in (*again.instants, *again.texts)),
+        *(_as_decimals(rows[column]) for column in again.numbers),
+    ]
+    sent = [
+        *(
+            [dt.datetime.fromisoformat(_at(r, f)).astimezone(dt.UTC) for r in records]
+            for f in again.instants.values()
+        ),
+        *([_at(r, f) for r in records] for f in (*again.texts.values(), *again.numbers.values())),
+    ]
+    _same(
+        f"the rows of {path.name}",
+        sorted(zip(*found, strict=True)),
+        sorted(zip(*sent, strict=True)),
+    )
+    return f"{again.dataset.key}: {len(rows)} rows, as they were sent"
+
+
+def _at(record: Any, dotted: str) -> Any:  # noqa: ANN401  whatever JSON holds
+    """The value in the nested field ``dotted``."""
+    for name in dotted.split("."):
+        record = record[name]
+    return record
 
 
 def _each(folder: Path) -> list[str]:
