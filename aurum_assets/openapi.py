@@ -32,7 +32,13 @@ Schema = dict[str, Any]
 
 FOLDER = PROJECT / "config" / "openapi"
 _JSON, _XML, _HTML = "application/json", "application/xml", "text/html"
-_TYPES = {str: "string", float: "number", int: "integer", type(None): "null"}
+_TYPES = {
+    str: "string",
+    float: "number",
+    int: "integer",
+    bool: "boolean",
+    type(None): "null",
+}
 _MONTH_DAY = r"(0[1-9]|1[0-2]){0}(0[1-9]|[12]\d|3[01])$"
 _PARAMETERS: Mapping[str, Schema] = {
     "yyyymmdd": {"pattern": r"^20\d\d" + _MONTH_DAY.format(""), "examples": ["20260715"]},
@@ -159,9 +165,12 @@ def _parameters(operator: Operator, path: str, uses: Sequence[_Use]) -> Schema:
     queries: dict[str, str] = {}
     for use in uses:
         query = use.endpoint.path.partition("?")[2]
-        queries |= dict(re.findall(r"(\w+)={(\w+)}", query))
+        queries |= dict(re.findall(r"(\w+)=([^&]+)", query))
         queries |= {name: name for name in use.feed.filters}
-    found += [_parameter(name, "query", known.get(value, {})) for name, value in queries.items()]
+    found += [
+        _parameter(name, "query", known.get(value.strip("{}"), {"examples": [value]}))
+        for name, value in queries.items()
+    ]
     return {"parameters": found} if found else {}
 
 

@@ -170,7 +170,7 @@ def asked_by(group: ScheduleGroup, now: dt.datetime) -> Mapping[str, dict[str, l
         today = dataset.operator.day_of(now)
         for feed in group.feeds(config):
             days = [today.plus(feed.offset_days), *(today.plus(-n) for n in feed.again_days)]
-            if feed.asks == "now" and now - today.start < _AFTER_MIDNIGHT:
+            if feed.asked.within_the_day and now - today.start < _AFTER_MIDNIGHT:
                 days.append(today.plus(-1))
             for day in days:
                 if day.date >= config.first_day:
