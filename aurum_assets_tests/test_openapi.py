@@ -30,7 +30,8 @@ from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.recordings import READABLE, REFUSED, Recording
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
-    name: json.loads((openapi.FOLDER / f"{name}.json").read_bytes()) for name in ("isone", "miso")
+    name: json.loads((openapi.FOLDER / f"{name}.json").read_bytes())
+    for name in ("isone", "miso", "pjm")
 }
 SCHEMAS = {name: schemathesis.openapi.from_dict(schema) for name, schema in DOCUMENTS.items()}
 OPERATIONS = [
