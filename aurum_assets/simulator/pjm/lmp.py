@@ -9,6 +9,7 @@ page has no host, where PJM's has.
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any
@@ -171,16 +172,18 @@ def _asked_day(query: Mapping[str, str]) -> OperatingDay:
 
 def _answer(world: World, ask: Ask, feed: str, records: Records, main: str) -> Answer:
     query = ask.query
-    if not {"rowCount", "startRow"} <= set(query):
-        raise Refusal(400, "rowCount and startRow are required")
-    day = _asked_day(query)
+    start, size = _number(query, "startRow"), _number(query, "rowCount")
+    size = min(size, world.page_rows)
     pnodes = query.get("pnode_id", "1").split(";")[: world.locations]
-    found = records(world, ask, day, pnodes)
-    start, size = int(query["startRow"]), min(int(query["rowCount"]), world.page_rows)
+    if not all(re.fullmatch(r"[0-9]{1,12}", pnode) for pnode in pnodes):
+        raise Refusal(400, "pnode_id is none")
+    found = records(world, ask, _asked_day(query), pnodes)
+    fields = query["fields"].split(",") if "fields" in query else None
+    if fields and found and not set(fields) <= set(found[0]):
+        raise Refusal(400, "fields are none of this feed")
 
     def tree() -> Tree:
         shown = found[start - 1 : start - 1 + size]
-        fields = query["fields"].split(",") if "fields" in query else None
         items = shown if fields is None else [{n: r[n] for n in fields} for r in shown]
         links: list[dict[str, Any]] = [{"rel": "self", "href": _link(feed, query, start)}]
         if start - 1 + size < len(found):
@@ -188,6 +191,12 @@ def _answer(world: World, ask: Ask, feed: str, records: Records, main: str) -> A
         return {"items": items, "totalRows": len(found), "links": links}
 
     return Answer(tree, main)
+
+
+def _number(query: Mapping[str, str], name: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", query.get(name, "")):
+        raise Refusal(400, f"{name} is required, and is a number from 1 on")
+    return int(query[name])
 
 
 def _link(feed: str, query: Mapping[str, str], start: int) -> str:
