@@ -253,7 +253,7 @@ def _settled(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
     ours = [
         d
         for d, c in group.pairs
-        if any(feed.becomes_final for feed in c.feeds)
+        if any(feed.becomes_final for feed in group.feeds(c))
         and all(feed.asks == "day" for feed in c.feeds)
     ]
     if not ours:
