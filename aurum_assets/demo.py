@@ -29,6 +29,7 @@ from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.composition import Resources, Specification, compose
+from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.credentials import access
 from aurum_assets.resources.settings import Settings
 from aurum_assets.resources.workers import dagster_folder
@@ -100,7 +101,7 @@ def demo_resources(
     return compose(  # on no server: nothing that was made up goes where others look
         Specification(
             resources.root,
-            resources.configuration,
+            load_config(resources.config_folder, DATASETS),
             base_urls={name: one.base_url for name, one in reached.items()},
             credentials={name: one.credentials for name, one in reached.items()},
             limit_scale=_RAISED,
@@ -190,7 +191,8 @@ def _yesterday(operator: Operator, now: dt.datetime) -> OperatingDay:
 
 def _plan(resources: Resources, now: dt.datetime) -> list[Step]:
     """Yesterday, the final values of the day before it, today so far, and what all is called."""
-    every = schedule_groups([(d, resources.config(d)) for d in DATASETS])
+    pairs = [(d, resources.config(d)) for d in DATASETS]
+    every = schedule_groups([(d, config) for d, config in pairs if config.enabled])
     ticking = [group for group in every if group.cadence.within_the_day]
     steps = [_until_noon(ticking, now)]
     shown: set[str] = set()
@@ -225,13 +227,17 @@ def _whole_days(
     group: ScheduleGroup, fresh: Sequence[tuple[Dataset, DatasetConfig]], now: dt.datetime
 ) -> list[Step]:
     """Yesterday of each dataset, asked for on the morning after, or at its noon where an operator
-    shows only today; of the days that are published ahead each that is out by now.
+    shows only today; of the days that are published ahead each that is out by now; of what is
+    settled later the newest day that is asked for.
     """
     day = _yesterday(group.operator, now)
     only_now = [d for d, c in fresh if all(feed.asks == "now" for feed in c.feeds)]
     ahead = [d for d, c in fresh if any(feed.offset_days > 0 for feed in c.feeds)]
-    others = [d for d, _ in fresh if d not in only_now and d not in ahead]
-    asked = [(day.at(dt.time(12)), day, only_now), (min(day.end + _MORNING, now), day, others)]
+    late = {d: f.offset_days + 1 for d, c in fresh for f in c.feeds if f.offset_days < -1}
+    others = [d for d, _ in fresh if d not in (*only_now, *ahead, *late)]
+    morning = min(day.end + _MORNING, now)
+    asked = [(day.at(dt.time(12)), day, only_now), (morning, day, others)]
+    asked += [(morning, day.plus(n), [dataset]) for dataset, n in late.items()]
     asked += [(day.plus(n - 1).at(_ONCE_CLEARED), day.plus(n), ahead) for n in range(3)]
     return [
         Step(
@@ -251,7 +257,7 @@ def _settled(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
     ours = [
         d
         for d, c in group.pairs
-        if any(feed.becomes_final for feed in c.feeds)
+        if any(feed.becomes_final for feed in group.feeds(c))
         and all(feed.asks == "day" for feed in c.feeds)
     ]
     if not ours:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import unquote
 
 import msgspec
 
@@ -32,12 +33,20 @@ Schema = dict[str, Any]
 
 FOLDER = PROJECT / "config" / "openapi"
 _JSON, _XML, _HTML = "application/json", "application/xml", "text/html"
-_TYPES = {str: "string", float: "number", int: "integer", type(None): "null"}
+_TYPES = {
+    str: "string",
+    float: "number",
+    int: "integer",
+    bool: "boolean",
+    type(None): "null",
+}
 _MONTH_DAY = r"(0[1-9]|1[0-2]){0}(0[1-9]|[12]\d|3[01])$"
 _PARAMETERS: Mapping[str, Schema] = {
     "yyyymmdd": {"pattern": r"^20\d\d" + _MONTH_DAY.format(""), "examples": ["20260715"]},
     "day": {"pattern": r"^20\d\d-" + _MONTH_DAY.format("-"), "examples": ["2026-07-15"]},
+    "mm/dd/yyyy": {"examples": ["07/15/2026"]},
     "hour": {"pattern": r"^([01]\d|2[0-3])$", "examples": ["07"]},
+    "location": {"pattern": r"^\d+$", "examples": ["4001"]},
 }
 _NO_HEADER: Schema = {"properties": {}, "required": []}
 _NOTHING: Schema = {"description": "No records at all.", "enum": ["", {}, None]}
@@ -164,10 +173,19 @@ def _parameters(operator: Operator, path: str, uses: Sequence[_Use]) -> Schema:
     queries: dict[str, str] = {}
     for use in uses:
         query = use.endpoint.path.partition("?")[2]
-        queries |= dict(re.findall(r"(\w+)={(\w+)}", query))
+        queries |= dict(re.findall(r"(\w+)=([^&]+)", query))
         queries |= {name: name for name in use.feed.filters}
-    found += [_parameter(name, "query", known.get(value, {})) for name, value in queries.items()]
+    found += [_query(name, value, known) for name, value in queries.items()]
     return {"parameters": found} if found else {}
+
+
+def _query(name: str, value: str, known: Mapping[str, Any]) -> Schema:
+    """A query parameter that is filled in, or one that the path has with a value."""
+    if (inner := value.strip("{}")) in known or inner == name:
+        return _parameter(name, "query", known.get(inner, {}))
+    for placeholder, about in known.items():
+        value = value.replace(f"{{{placeholder}}}", about["examples"][0])
+    return _parameter(name, "query", {"examples": [unquote(value)]}, required=True)
 
 
 def _parameter(
@@ -185,8 +203,9 @@ def _refusals(operator: Operator) -> Schema:
     page = {_HTML: {"schema": {"type": "string"}}}
     wait = {"description": "Seconds, or an HTTP date.", "schema": {"type": "string"}}
     who = {"401": _answer("Nobody is answered without credentials.", page)}
+    why = {_JSON: {"schema": {"type": "object"}}} if operator.problem_in else page
     return {
-        "400": _answer("The day, hour or mark is none.", page),
+        "400": _answer("The day, hour or mark is none.", why),
         **(who if operator.auth else {}),
         "404": _answer("There is no such path, or nothing is published for this day.", page),
         "429": {**_answer("Too many requests.", page), "headers": {"Retry-After": wait}},
@@ -226,30 +245,40 @@ def _document(dialect: Dialect, record: str, notes: Notes) -> Schema:
     if not dialect.path:
         return {"type": "array", "items": ref}
     headers = [_object(h, {}, notes) if h else _NO_HEADER for h in _headers(dialect)]
+    along = dialect.path[0] in names_of(dialect.header)
     shapes: list[Schema] = []
     for name, header in zip(reversed(dialect.path), reversed(headers), strict=True):
         names = dialect.blocks if name == BLOCK else (name,)
-        beside = {n: v for n, v in header["properties"].items() if n != name}
-        needed = [n for n in header["required"] if n != name]
         if dialect.column_names and not shapes:
-            beside[dialect.column_names] = _column_names(dialect)
-            needed.append(dialect.column_names)
-        shape = {
-            "type": "object",
-            "properties": {**dict.fromkeys(names, inner), **beside},
-            "required": [*names, *needed],
-        }
-        shapes.insert(0, shape)
-        inner = {"anyOf": [shape, _NOTHING]}
-    whole = len(shapes) == 1 or dialect.path[0] in names_of(dialect.header)
-    return shapes[0] if whole else {"anyOf": shapes}
+            header = _with_column_names(dialect, header)  # noqa: PLW2901  of the innermost name
+        shapes.insert(0, _wrapper(names, inner, name, header))
+        nested = (
+            header if along or dialect.column_names else _NO_HEADER
+        )  # beside the outermost name
+        inner = {"anyOf": [_wrapper(names, inner, name, nested), _NOTHING]}
+    return shapes[0] if len(shapes) == 1 or along else {"anyOf": shapes}
 
 
-def _column_names(dialect: Dialect) -> Schema:
-    """The list that names the values of a row, in any order."""
+def _wrapper(names: Sequence[str], inner: Schema, name: str, header: Schema) -> Schema:
+    """An object that holds ``inner`` under each of ``names``, and the header without ``name``."""
+    beside = {n: v for n, v in header["properties"].items() if n != name}
+    needed = [n for n in header["required"] if n != name]
+    return {
+        "type": "object",
+        "properties": {**dict.fromkeys(names, inner), **beside},
+        "required": [*names, *needed],
+    }
+
+
+def _with_column_names(dialect: Dialect, header: Schema) -> Schema:
+    """The header, and the list that names the values of a row, in any order."""
     names = list(dialect.record.__struct_encode_fields__)
     text = f"The names of the values of each row of {dialect.path[-1]}: {', '.join(names)}."
-    return {"type": "array", "items": {"type": "string"}, "description": text}
+    listed = {"type": "array", "items": {"type": "string"}, "description": text}
+    return {
+        "properties": {**header["properties"], dialect.column_names: listed},
+        "required": [*header["required"], dialect.column_names],
+    }
 
 
 def _headers(dialect: Dialect) -> list[type[msgspec.Struct] | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.clock import DAY, OperatingDay
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.isone.lmp import lmp_records
@@ -158,7 +158,7 @@ def test_without_the_peer_its_figure_is_not_measured() -> None:
 
 def test_a_scheduled_run_asks_what_the_schedule_asks() -> None:
     ((partition, config),) = scheduled.asked_at(scheduled.NOON)
-    assert partition == "2025-07-14"
+    assert partition == "2026-08-04"
     assert config["ops"]["raw__isone_rt_lmp"] == {"config": {"feeds": ["now"]}}
 
 
@@ -184,8 +184,17 @@ def test_latency_is_reported_by_profile_with_what_is_promised() -> None:
 
 
 def test_a_day_has_a_run_for_each_tick_of_each_schedule() -> None:
-    runs = latency.runs_a_day()
-    assert 288 + 96 < runs < 288 + 96 + 50
+    every = [group.cadence.every for group in scheduled.groups() if group.cadence.within_the_day]
+    ticks = sum(DAY // one for one in every)
+    assert 2 * 288 + 96 <= ticks < latency.runs_a_day() < ticks + 80, "midnights, and daily ones"
+
+
+def test_a_day_of_schedules_is_the_sum_of_their_runs() -> None:
+    found = figures.day_of_schedules(
+        [("five", 3, 288, Spent(1, 2, {})), ("one", 1, 1, Spent(9, 9, {}))]
+    )
+    assert [f.measured for f in found] == [2, 9, 288 * 2 + 9]
+    assert found[0].note == "3 datasets, 288 a day"
 
 
 def test_the_peer_is_locked_with_hashes() -> None:

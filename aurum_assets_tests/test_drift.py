@@ -296,6 +296,7 @@ def test_every_field_of_words_has_an_enum_or_a_rule() -> None:
         "forecastedLMP.direction",
         "transactionVolume.direction",
         "region",
+        "CATEGORY",
     }
 
 
@@ -376,10 +377,19 @@ ONE_VALUE_A_TICK = {  # the feeds that bring a day or an hour see it
 }
 
 
+NUMBERS_AS_TEXT = {
+    "PJMFORECASTEDLMP",
+    "LMP",
+    "Load.Value",
+    "ClearedMWHourly.Value",
+    "Forecast.LoadForecast",
+}
+
+
 def test_every_number_of_every_dataset_has_a_magnitude() -> None:
     numbers = {str(p) for p in in_json if p.expected.type == "number"}
-    prices_as_text = {str(p) for p in in_json if p.name in ("PJMFORECASTEDLMP", "LMP")}
-    assert {str(p) for p in MEASURED} == numbers | prices_as_text
+    as_text = {str(p) for p in in_json if p.name in NUMBERS_AS_TEXT}
+    assert {str(p) for p in MEASURED} == numbers | as_text
 
 
 def test_the_power_of_ten_that_brings_it_back_is_named() -> None:

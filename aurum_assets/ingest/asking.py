@@ -13,7 +13,12 @@ from aurum_assets.ingest.offers import not_offered
 from aurum_assets.ingest.sharing import Request, alone, remember, untaken
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Snapshot
-from aurum_assets.model.errors import NotOffered, SourceRefused, SourceUnavailable
+from aurum_assets.model.errors import (
+    NotOffered,
+    NotYetPublished,
+    SourceRefused,
+    SourceUnavailable,
+)
 from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.composition import Resources
@@ -30,7 +35,7 @@ class Asking:
     dataset: Dataset
     feed: Feed
     day: OperatingDay
-    hour: str
+    part: str
     attempts_of: str
     filters: Mapping[str, str]
     page: int = 1
@@ -39,14 +44,14 @@ class Asking:
     def all_filters(self) -> Mapping[str, str]:
         """What distinguishes the request from others for the same day."""
         page = {"page": str(self.page)} if self.page > 1 else {}
-        return {**self.filters, **({"hour": self.hour} if self.hour else {}), **page}
+        return {**self.filters, **({self.feed.asks: self.part} if self.part else {}), **page}
 
     @property
     def key(self) -> str:
         """Under which its answer is remembered for later attempts; a ``now`` is new each time."""
         if not self.attempts_of or self.feed.asks == "now":
             return ""
-        parts = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.hour)
+        parts = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.part)
         return "answered:" + ":".join(parts) + "".join(f":{k}={v}" for k, v in self.filters.items())
 
 
@@ -138,7 +143,7 @@ def _ask_page(
         # What is only documented is not awaited: its 404 says that it is not offered.
         due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
         answer = api.fetch(
-            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters, page=link
+            dataset.key, feed, asked, part=asking.part, due=due, filters=asking.filters, page=link
         )
     except SourceUnavailable as error:
         if error.body:
@@ -148,6 +153,16 @@ def _ask_page(
         if error.status == _NOT_FOUND and resources.config(dataset).is_documented_only(feed):
             raise NotOffered(not_offered(dataset, feed), status=_NOT_FOUND) from error
         raise
+    if (
+        not (link or due)
+        and (is_not_out := dataset.operator.is_not_out)
+        and is_not_out(answer.body)
+    ):
+        msg = (
+            f"{dataset.operator.title} has nothing of {dataset.key} for {day}, and it is not due "
+            "yet: ask again later"
+        )
+        raise NotYetPublished(msg)
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
     resources.metrics.observe("api_seconds", dataset, answer.seconds)

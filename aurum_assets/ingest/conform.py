@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from aurum_assets.ingest.rejecting import rejecting, traceback_of
-from aurum_assets.ingest.sharing import is_of_another_day
+from aurum_assets.ingest.sharing import is_of_another_day, is_shared
 from aurum_assets.ingest.spread import lies_elsewhere
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Dialect, Envelope, Snapshot
@@ -65,7 +65,7 @@ def conform_all(
 ) -> tuple[list[Conformed], list[Unusable]]:
     """Read and conform snapshots in order.
 
-    Equal neighbours count once where an answer's own stamp dates its rows.
+    Equal neighbours count once where an answer's own stamp dates its rows (``repeats``).
 
     What cannot be read is kept under ``rejected/`` (``keep``), and its reason comes back.
     """
@@ -76,17 +76,36 @@ def conform_all(
     # Asked here: it starts polars' threads, which a process forked after the import would lack.
     with ThreadPoolExecutor(min(_THREADS, pl.thread_pool_size())) as pool:
         outcomes = list(pool.map(conformed, identifiers))
-    last: dict[str, str] = {}
+    last: dict[str, Conformed] = {}
     found = []
     for outcome in outcomes:
         if isinstance(outcome, Conformed):
-            envelope = outcome.envelope
-            asked = str(sorted(envelope.filters.items()))
-            repeats = last.get(asked) == envelope.content_sha256
-            if not (repeats and outcome.dialect.volatile):
+            asked = str(sorted(outcome.envelope.filters.items()))
+            if asked not in last or not repeats(dataset, outcome, last[asked]):
                 found.append(outcome)
-            last[asked] = envelope.content_sha256
+            if not outcome.elsewhere:
+                last[asked] = outcome
     return found, [o for o in outcomes if isinstance(o, Unusable)]
+
+
+def repeats(dataset: Dataset, one: Conformed, before: Conformed) -> bool:
+    """Whether a snapshot says what the one ``before`` it said, under a later stamp of its own."""
+    if one.elsewhere or not one.dialect.volatile:
+        return False
+    if not rows_tell(dataset):
+        return one.envelope.content_sha256 == before.envelope.content_sha256
+    said = [n for n in (*dataset.table.key, *dataset.table.values) if n != "published_at"]
+    kept_out = "received_hash"
+    return (
+        one.good.select(said).equals(before.good.select(said))
+        and one.quarantined[kept_out].equals(before.quarantined[kept_out])
+        and one.drift == before.drift
+    )
+
+
+def rows_tell(dataset: Dataset) -> bool:
+    """Whether only its rows tell that a vintage repeats: others read more of the same answer."""
+    return is_shared(dataset) and "published_at" in dataset.table.key
 
 
 def _conform_or_reject(

@@ -1,6 +1,7 @@
 """Feeds: which feeds of a dataset are asked for a day, and by how many requests."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed
@@ -72,28 +73,36 @@ def keeps(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     return feed.keeps_days is None or newest.plus(-feed.keeps_days) < day <= newest
 
 
-def may_come_later(resources: Resources, dataset: Dataset, names: Iterable[str]) -> bool:
-    """Whether the feeds of ``names`` give final values or days ahead, which may be out late.
+def may_come_later(resources: Resources, dataset: Dataset, names: Collection[str]) -> bool:
+    """Whether the feeds of ``names`` give values of days ahead, or of days past that are out some
+    days later, both of which may be late, or are asked several times a day.
 
-    Sensors ask for them again, and an alert tells of what is late.
+    Schedules and sensors ask for them again, and an alert tells of what is late.
     """
-    feeds = {f.name: f for f in resources.config(dataset).feeds}
-    return all(feeds[name].becomes_final or feeds[name].offset_days > 0 for name in names)
+    feeds = [f for f in resources.config(dataset).feeds if f.name in names]
+    return all(
+        f.becomes_final or f.offset_days not in (0, -1) or f.asked.within_the_day for f in feeds
+    )
 
 
 def is_due(resources: Resources, day: OperatingDay, feed: Feed) -> bool:
-    """Whether the operator should have published by now what ``feed`` asks of ``day``."""
-    return day.plus(feed.due_days).start <= resources.now()
+    """Whether the operator should have published by now what ``feed`` asks of ``day``.
+
+    The first of a day that is asked for while it runs may be out by the second mark.
+    """
+    running = feed.asks != "now" and feed.asked.within_the_day
+    wait = feed.asked.longest_wait if running else dt.timedelta()
+    return day.plus(feed.due_days).start + wait <= resources.now()
 
 
-def hours_asked(
+def parts_asked(
     resources: Resources, feed: Feed, day: OperatingDay, only: Sequence[str] | None = None
 ) -> Sequence[str]:
-    """The requests that a feed takes for a day: one for each hour that has begun (and is among
-    ``only``, where given), or just one.
+    """The requests that a feed takes for a day: one for each hour that has begun, one for each
+    location (those that are among ``only``, where given), or just one.
     """
-    if feed.asks != "hour":
-        return [""]
-    now = resources.now()
-    begun = [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
-    return begun if only is None else [hour for hour in begun if hour in only]
+    parts = feed.parts(day)
+    if feed.asks == "hour":
+        now = resources.now()
+        parts = [hour for hour in parts if day.local_hour_start(hour) <= now]
+    return parts if only is None or parts == ("",) else [part for part in parts if part in only]

@@ -5,7 +5,7 @@ A wrong file is one ``ConfigError`` naming file, dataset, key, what it holds and
 
 import datetime as dt
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -84,11 +84,27 @@ def _read_folder(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration"
             raise ConfigError(msg)
         _refuse_zeros(file, found.operator)
         operators[name] = found.operator.of(declared[name])
-        for config in found.datasets:
+        for config in _with_lists(found):
             if config.key in configs:
                 raise _wrong(file, config.key, "key", "one entry", "it is there twice")
             configs[config.key] = _checked_against_code(file, config, known)
     return Configuration(operators, configs)
+
+
+def _with_lists(found: IngestConfig) -> list[DatasetConfig]:
+    """The datasets, with the operator's lists filled in where paths name them."""
+    lists = {f"{{{n}}}": ";".join(v.values()) for n, v in found.operator.lists.items()}
+
+    def filled(endpoint: Endpoint) -> Endpoint:
+        path = endpoint.path
+        for name, values in lists.items():
+            path = path.replace(name, values)
+        return replace(endpoint, path=path)
+
+    def asking(feed: Feed) -> Feed:
+        return replace(feed, endpoints=tuple(map(filled, feed.endpoints)))
+
+    return [replace(c, feeds=tuple(map(asking, c.feeds))) for c in found.datasets]
 
 
 def _wrong(file: Path, dataset: str, key: str, expected: str, found: object) -> ConfigError:
@@ -251,6 +267,7 @@ def _checked_against_code(  # noqa: C901  a list of refusals
     for feed in config.feeds:
         _check_probe(file, dataset, feed)
         _check_times(file, config.key, feed)
+        _check_locations(file, config.key, feed)
         if not feed.endpoints:
             raise _wrong(file, config.key, f"feeds.{feed.name}.endpoints", "at least one", "none")
         for endpoint in feed.endpoints:
@@ -293,6 +310,14 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
         raise _wrong(file, dataset.key, f"{key}.every_minutes", "1 or more", found)
 
 
+def _check_locations(file: Path, dataset: str, feed: Feed) -> None:
+    """Refuse locations where none is asked for, and none where they are."""
+    if bool(feed.locations) != (feed.asks == "location"):
+        expected = f"{'none' if feed.locations else 'some'}, as it asks for: {feed.asks}"
+        key = f"feeds.{feed.name}.locations"
+        raise _wrong(file, dataset, key, expected, list(feed.locations))
+
+
 def _check_times(file: Path, dataset: str, feed: Feed) -> None:
     """Refuse offsets that lie beyond the next mark, and days that no schedule asks for."""
     key = f"feeds.{feed.name}"
@@ -309,6 +334,8 @@ def _check_times(file: Path, dataset: str, feed: Feed) -> None:
     if feed.keeps_days is not None and (feed.keeps_days < 1 or feed.asks == "now"):
         expected = "1 or more, of a feed that asks for a day or its hours"
         raise _wrong(file, dataset, f"{key}.keeps_days", expected, feed.keeps_days)
+    if feed.span_days < 1:
+        raise _wrong(file, dataset, f"{key}.span_days", "1 or more", feed.span_days)
     if feed.grace_days < 0:
         raise _wrong(file, dataset, f"{key}.grace_days", "0 or more", feed.grace_days)
 
@@ -344,10 +371,11 @@ def _wrong_field(field: ExpectedField, config: DatasetConfig) -> str:
 def _check_path(file: Path, dataset: str, key: str, feed: Feed, endpoint: Endpoint) -> None:
     day = None if feed.asks == "now" else OperatingDay(dt.date(2024, 3, 10), "UTC")
     try:
-        path = endpoint.url_path(day, "01" if feed.asks == "hour" else "")
+        path = endpoint.url_path(day, "01")
     except (KeyError, IndexError, ValueError):
-        known = {"now": "no {day} or other placeholder", "day": "{day} or {yyyymmdd}"}
-        expected = known.get(feed.asks, "{day} or {yyyymmdd}, and {hour}")
+        days = "{day}, {yyyymmdd} or {mm/dd/yyyy}"
+        known = {"now": "no {day} or other placeholder", "day": days}
+        expected = known.get(feed.asks, f"{days}, and {{{feed.asks}}}")
         raise _wrong(file, dataset, f"{key}.path", expected, repr(endpoint.path)) from None
     if not path.startswith("/"):
         raise _wrong(file, dataset, f"{key}.path", "a path that starts with /", repr(path))
@@ -359,3 +387,14 @@ class Configuration:
 
     operators: Mapping[str, OperatorConfig]
     datasets: Mapping[str, DatasetConfig]
+
+    def opted(self, datasets: Collection[Dataset], known: Collection[str]) -> "Configuration":
+        """Disable those ``datasets`` whose operator is opt-in and not ``known`` (by name)."""
+        off = {d.key for d in datasets if d.operator.opt_in and d.operator.name not in known}
+        return replace(
+            self,
+            datasets={
+                key: replace(one, enabled=False) if key in off else one
+                for key, one in self.datasets.items()
+            },
+        )

@@ -32,6 +32,7 @@ from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PART
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Rule, Table
 from aurum_assets.operators.miso.operator import FIVE_MINUTE_MARK, MISO
+from aurum_assets.operators.miso.stamps import stamp
 
 _MONTHS = [
     "Jan",
@@ -50,6 +51,7 @@ _MONTHS = [
 LMP_DIRECTIONS = ("export", "import", "neutral")
 VOLUME_DIRECTIONS = ("MISO_TO_PJM", "PJM_TO_MISO", "BALANCED")
 QUALITIES = ("FORECAST", "PRELIMINARY", "VALIDATED")
+_LOCATION = Column("location", c.TEXT, "The priced location: node of the interface, or PJM.")
 _VOLUME_DIRECTION = Column(
     "volume_direction", c.TEXT, "MISO_TO_PJM, PJM_TO_MISO or BALANCED.", nullable=True
 )
@@ -73,18 +75,12 @@ class LiveRecord(Record):
     PJMFORECASTEDLMP: str
 
 
-def _est(name: str) -> pl.Expr:
-    """A stamp like ``2026-07-27 8:04:09 AM``, EST, as UTC; null where it is no stamp."""
-    naive = pl.col(name).str.to_datetime("%Y-%m-%d %I:%M:%S %p", time_unit="us", strict=False)
-    return naive.dt.replace_time_zone(MISO.zone).dt.convert_time_zone("UTC")
-
-
 def parse_live_cts(records: pl.DataFrame) -> pl.DataFrame:
     """``Interval[]`` to one row per case and fifteen-minute interval."""
-    start = _est("SOLUTIONTIME")
+    start = stamp("SOLUTIONTIME")
     none = pl.lit(None)
     return records.select(
-        published_at=_est("CASEAPPROVALDATE"),
+        published_at=stamp("CASEAPPROVALDATE"),
         interval_start=start,
         interval_end=start + FIFTEEN_MINUTES,
         location=pl.lit("PJM"),
@@ -245,7 +241,7 @@ MISO_CTS = Dataset(
             c.PUBLISHED_AT,
             c.INTERVAL_START,
             c.INTERVAL_END,
-            c.LOCATION,
+            _LOCATION,
             c.LMP,
             c.ENERGY,
             c.CONGESTION,

@@ -16,6 +16,10 @@ MISO = Operator(
     endpoint_limits={
         "cts_live": (Limit(1, 60),),
         "lmp_consolidated": (Limit(1, 60),),
+        "total_load": (Limit(1, 60),),
+        "fuel_mix": (Limit(1, 60),),
+        "fuel_mix_today": (Limit(1, 60),),
+        "wind_solar": (Limit(1, 60),),
         "expost_current": (Limit(1, 60),),
         "expost_rolling": (Limit(1, 60),),
         "expost_previous": (Limit(1, 60),),

@@ -10,12 +10,14 @@ from typing import Any
 
 import polars as pl
 
+from aurum_assets.model.dataset import Envelope
 from aurum_assets.operators.miso.operator import MISO
 
 _DATE = r"^(\d{1,2}-[A-Z][a-z]{2}-\d{4})\b"
 _INTERVAL = r"Interval (\d{2}:\d{2})\b"
 _CLOCK = r"^([01]\d|2[0-3]):([0-5]\d)$"
-_HOUR_ENDING = r"^HE ([1-9]|1\d|2[0-4])$"
+_HOUR = r"([1-9]|1\d|2[0-4])"
+_HOUR_ENDING = rf"^HE {_HOUR}$"
 _DAY_MINUTES = 1440
 
 
@@ -26,11 +28,34 @@ def block_start(ref_id: str, at: str) -> pl.Expr:
     ``HE 24`` is yesterday's. Null where one of the texts is none of these.
     """
     began = _minutes(pl.col(at))
-    there = _clock_minutes(pl.col(ref_id).str.extract(_INTERVAL))
-    days_back = (began - there.fill_null(began) + _DAY_MINUTES // 2).floordiv(_DAY_MINUTES)
-    midnight = ref_date(ref_id).cast(pl.Datetime("us"))
-    naive = midnight + pl.duration(minutes=began) - pl.duration(days=days_back)
-    return naive.dt.replace_time_zone(MISO.zone).dt.convert_time_zone("UTC")
+    return _of_ref(ref_id, began - _days_back(ref_id, began) * _DAY_MINUTES)
+
+
+def row_start(ref_id: str, at: str) -> pl.Expr:
+    """The beginning (UTC) of the interval that a row of a day's list names in ``at``: ``08:15``.
+
+    All rows are of one day: that of the newest of them, by ``block_start``. Null as there.
+    """
+    began = _minutes(pl.col(at))
+    return _of_ref(ref_id, began - _days_back(ref_id, began.max()) * _DAY_MINUTES)
+
+
+def hour_start(ref_id: str, hour: str) -> pl.Expr:
+    """The beginning (UTC) of the hour of ``ref_id``'s date whose end is numbered in ``hour``.
+
+    ``9`` ends at 09:00, ``24`` at midnight. Null where one of the texts is none of these.
+    """
+    return _of_ref(ref_id, (pl.col(hour).str.extract(f"^{_HOUR}$").cast(pl.Int64) - 1) * 60)
+
+
+def ref_instant(ref_id: str) -> pl.Expr:
+    """The instant (UTC) of ``27-Jul-2026 - Interval 08:15 EST``; null where there is none."""
+    return _of_ref(ref_id, _clock_minutes(pl.col(ref_id).str.extract(_INTERVAL)))
+
+
+def stamp(name: str) -> pl.Expr:
+    """A stamp like ``2026-07-27 8:04:09 AM``, EST, as UTC; null where it is no stamp."""
+    return _utc(pl.col(name).str.to_datetime("%Y-%m-%d %I:%M:%S %p", time_unit="us", strict=False))
 
 
 def ref_date(ref_id: str) -> pl.Expr:
@@ -40,9 +65,38 @@ def ref_date(ref_id: str) -> pl.Expr:
 
 def block_day(ref_id: object, at: object) -> str | None:
     """The operating day of ``block_start`` as YYYY-MM-DD; None where the texts say none."""
-    header = pl.DataFrame({"ref": [str(ref_id)], "at": [str(at)]})
-    start = header.select(block_start("ref", "at")).item()
-    return None if start is None else MISO.day_of(start).key
+    return _day_of(block_start("ref", "at"), ref_id, at)
+
+
+def ref_day(ref_id: object) -> str | None:
+    """The operating day of ``ref_instant`` as YYYY-MM-DD; None where the text says none."""
+    return _day_of(ref_instant("ref"), ref_id)
+
+
+def says_when(ref_id: str, header: Mapping[str, object], envelope: Envelope) -> str | None:
+    """Why the header's ``ref_id`` names no instant; None where it does."""
+    del envelope
+    return f"{header[ref_id]!r} names no interval" if ref_day(header[ref_id]) is None else None
+
+
+def _day_of(instant: pl.Expr, ref_id: object, at: object = None) -> str | None:
+    found = pl.DataFrame({"ref": [str(ref_id)], "at": [str(at)]}).select(instant).item()
+    return None if found is None else MISO.day_of(found).key
+
+
+def _of_ref(ref_id: str, minutes: pl.Expr) -> pl.Expr:
+    """The instant so many minutes after the beginning of ``ref_id``'s date."""
+    return _utc(ref_date(ref_id).cast(pl.Datetime("us")) + pl.duration(minutes=minutes))
+
+
+def _utc(est: pl.Expr) -> pl.Expr:
+    return est.dt.replace_time_zone(MISO.zone).dt.convert_time_zone("UTC")
+
+
+def _days_back(ref_id: str, began: pl.Expr) -> pl.Expr:
+    """How many days before ``ref_id``'s date ``began`` (in minutes) is nearest to its interval."""
+    there = _clock_minutes(pl.col(ref_id).str.extract(_INTERVAL))
+    return (began - there.fill_null(began) + _DAY_MINUTES // 2).floordiv(_DAY_MINUTES)
 
 
 def est_stamp(name: str) -> pl.Expr:

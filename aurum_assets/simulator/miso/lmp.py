@@ -7,20 +7,18 @@ it differs by a cent or so, as in MISO's own answers.
 
 import datetime as dt
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.simulator.miso.stamps import est, ref_id
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.shapes import Ints, bump, cents, draws, hours, season, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
 _DISPLAYED = 300  # nodes
 _AFTER = dt.timedelta(minutes=1)
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"  # not the machine's locale
-_EST = ZoneInfo(MISO.zone)
 _REGIONS = ("Midwest", "North", "South")
 _RESERVES = ("REGMCP", "REGMILEAGEMCP", "SPINMCP", "SUPPMCP", "STRMCP", "RCUPMCP", "RCDOWNMCP")
 _RUNS = {"DayAheadExAnteLMP": "ex-ante", "DayAheadExPostLMP": "ex-post"}
@@ -95,10 +93,9 @@ def _answer(world: World, ask: Ask) -> Answer:
     nodes, seed = world.locations or _DISPLAYED, world.seed
 
     def tree() -> Tree:
-        start = (day.start + mark * FIVE_MINUTES).astimezone(_EST)
-        month = _MONTHS[3 * start.month - 3 :][:3]
+        start = day.start + mark * FIVE_MINUTES
         blocks = {
-            "FiveMinLMP": (f"{start:%H:%M}", five_minute_nodes(seed, day, mark, nodes)),
+            "FiveMinLMP": (f"{est(start):%H:%M}", five_minute_nodes(seed, day, mark, nodes)),
             "HourlyIntegratedLMP": (
                 f"HE {last + 1}",
                 hourly_nodes(seed, last_day, last, nodes, "real-time"),
@@ -109,8 +106,7 @@ def _answer(world: World, ask: Ask) -> Answer:
             },
         }
         answer = {b: {"HourAndMin": at, "PricingNode": found} for b, (at, found) in blocks.items()}
-        ref_id = f"{start:%d}-{month}-{start:%Y} - Interval {start:%H:%M} EST"
-        return {"LMPData": {"RefId": ref_id, **answer}}
+        return {"LMPData": {"RefId": ref_id(start), **answer}}
 
     return Answer(tree, "LMP", ("miso-lmp", seed, day, mark, nodes))
 

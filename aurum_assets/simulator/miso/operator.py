@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from aurum_assets.model.operator import Limit
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.simulator.miso import ancillary, constraints, cts, expost, interchange, lmp
+from aurum_assets.simulator.miso import (
+    ancillary,
+    constraints,
+    cts,
+    expost,
+    fuel_mix,
+    interchange,
+    lmp,
+    load,
+    wind_solar,
+)
 from aurum_assets.simulator.operator import SimulatedOperator
 
 
@@ -22,6 +32,9 @@ SIMULATED_MISO = SimulatedOperator(
     routes=(
         *cts.ROUTES,
         *lmp.ROUTES,
+        *load.ROUTES,
+        *fuel_mix.ROUTES,
+        *wind_solar.ROUTES,
         *expost.ROUTES,
         *interchange.ROUTES,
         *constraints.ROUTES,
