@@ -1,15 +1,13 @@
-"""What MISO's simulated displays have in common: their newest interval, and how they name it."""
+"""The newest interval that MISO's simulated displays show."""
 
 import datetime as dt
-from zoneinfo import ZoneInfo
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.simulator.miso.stamps import est
 from aurum_assets.simulator.world import Ask
 
 _AFTER = dt.timedelta(minutes=1)  # so long after its beginning an interval is out
-_EST = ZoneInfo(MISO.zone)
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"  # not the machine's locale
 
 
 def newest(ask: Ask) -> tuple[OperatingDay, int]:
@@ -20,9 +18,4 @@ def newest(ask: Ask) -> tuple[OperatingDay, int]:
 
 def local(day: OperatingDay, mark: int) -> dt.datetime:
     """The instant of a five-minute mark on MISO's clock; a mark of 288 is the next midnight."""
-    return (day.start + mark * FIVE_MINUTES).astimezone(_EST)
-
-
-def ref_id(at: dt.datetime) -> str:
-    """``27-Jul-2026 - Interval 08:15 EST``."""
-    return f"{at:%d}-{_MONTHS[3 * at.month - 3 :][:3]}-{at:%Y} - Interval {at:%H:%M} EST"
+    return est(day.start + mark * FIVE_MINUTES)
