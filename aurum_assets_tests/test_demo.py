@@ -121,7 +121,8 @@ def test_progress_is_told_step_by_step(first: Result) -> None:
     numbers = [line.split()[0] for line in lines]
     assert numbers == [f"{n}/{len(lines)}" for n in range(1, len(lines) + 1)]
     ticks = {"isone_five_minutes": demo.TICKS, "miso_five_minutes": demo.TICKS}
-    ticks["miso_fifteen_minutes"] = demo.TICKS // 3
+    ticks |= {"miso_fifteen_minutes": demo.TICKS // 3}
+    ticks |= {"miso_hourly": 1, "miso_hourly_plus_57": 1}
     ticks |= {"isone_hourly": 1, "isone_hourly_load_forecast_hourly": 1}
     live = [line.split(": ")[-1] for line in lines if "live tick" in line]
     assert {name: live.count(name) for name in live} == ticks

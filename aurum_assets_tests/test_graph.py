@@ -462,6 +462,8 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "isone_ancillary_services_daily_schedule",
         "miso_fifteen_minutes_schedule",
         "miso_five_minutes_schedule",
+        "miso_hourly_schedule",
+        "miso_hourly_plus_57_schedule",
         "reference_daily_schedule",  # asks no operator
         "maintenance_schedule",  # nor does this one
     }

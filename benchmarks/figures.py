@@ -117,6 +117,19 @@ def run_figures(found: Mapping[str, Sequence[Spent]]) -> list[Figure]:
     ]
 
 
+def day_of_schedules(found: Sequence[tuple[str, int, int, Spent]]) -> list[Figure]:
+    """S: name, datasets and runs a day of each schedule, and a run of it."""
+    each = [
+        Figure(
+            f"S CPU of a run of {name}", spent.cpu, "s", note=f"{datasets} datasets, {runs} a day"
+        )
+        for name, datasets, runs, spent in found
+    ]
+    day = sum(runs * spent.cpu for _, _, runs, spent in found)
+    share = f"{day / 86_400:.0%} of a core"
+    return [*each, Figure("S CPU of a day of all schedules", day, "s", note=share)]
+
+
 _PROMISED: Mapping[str, Mapping[str, float]] = {
     "embedded": {"first": 5.0},
     "celery": {"first": 1.0, "last": 2.0, "cpu": 0.8},
@@ -184,6 +197,23 @@ def parser_figures(found: Sequence[Mapping[str, Any]]) -> list[Figure]:
 _MOST = {"year": 0.5, "month": 0.1, "day": 0.1}
 
 
+_MOST_OF_COMMANDS: Mapping[str, Mapping[str, float]] = {
+    "aurum --help": {"cpu": 0.3},
+    "aurum sql select 1": {"seconds": 0.6},
+    "aurum status": {"seconds": 1.0},
+}
+
+
+def command_figures(found: Mapping[str, Mapping[str, float]]) -> list[Figure]:
+    """Q: what commands take, as whole processes."""
+    called = {"seconds": "", "cpu": ", CPU"}
+    return [
+        Figure(f"Q {name}{called[what]}", of[what], "s", _MOST_OF_COMMANDS[name].get(what))
+        for name, of in found.items()
+        for what in called
+    ]
+
+
 def query_figures(found: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     """Q, and what ``best`` costs beside the plain scan of the same rows."""
     figures = [
@@ -227,7 +257,7 @@ def replay_figures(
             1.2,
             f"{commits['beside']:.3f} s",
         ),
-        Figure("R commit in the place of a month's single days", commits["alone"], "s"),
+        Figure("R commit in the place of a month", commits["alone"], "s"),
         Figure(
             "R   among 400 days / alone",
             commits["among"] / commits["alone"],

@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 
 from aurum_assets.ingest.accept import Received, kept_or_spooled
 from aurum_assets.ingest.collected import Archived, Collected
-from aurum_assets.ingest.feeds import is_due
+from aurum_assets.ingest.feeds import is_due, keeps
 from aurum_assets.ingest.keep import keep_rejected
 from aurum_assets.ingest.offers import not_offered
 from aurum_assets.ingest.sharing import Request, alone, remember, untaken
@@ -64,6 +64,14 @@ def ask(
     if held is not None:
         done.archived.append(Archived("resumed", held, day.key))
         return done.archived[-1]
+    today = dataset.operator.day_of(resources.now())
+    if not keeps(feed, day, today):
+        newest = today.plus(feed.offset_days)
+        msg = (
+            f"{dataset.key}: asked for {day}, but feed {feed.name} keeps {feed.keeps_days} "
+            f"{'day' if feed.keeps_days == 1 else 'days'} up to {newest}: no request was made"
+        )
+        raise SourceRefused(msg)
     if feed.asks != "now" and resources.state.get(f"shows-today-only:{dataset.key}"):
         msg = f"{dataset.key}: asked for {day}, but the operator shows only its newest day now"
         if resources.config(dataset).is_documented_only(feed):

@@ -158,7 +158,7 @@ def bring(
 def _judge(outcome: Outcome) -> None:
     """Add the error of a collection that gave answers, or none, and not what was asked for."""
     done = outcome.collected
-    answered = sorted({a.day for a in done.archived if a.day})
+    answered = sorted({day for a in done.archived for day in a.days})
     error: AurumError
     if done.refusal:
         error = SourceRefused(done.refusal)

@@ -63,7 +63,13 @@ def narrowed(
 def _has(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     if feed.asks == "now":
         return day == today
-    return day <= today.plus(feed.offset_days)
+    return day <= today.plus(feed.offset_days) and keeps(feed, day, today)
+
+
+def keeps(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
+    """Whether the operator has ``day`` now, as far as the feed's ``keeps_days`` says."""
+    newest = today.plus(feed.offset_days)
+    return feed.keeps_days is None or newest.plus(-feed.keeps_days) < day <= newest
 
 
 def may_come_later(resources: Resources, dataset: Dataset, names: Iterable[str]) -> bool:

@@ -39,12 +39,14 @@ class Dialect:
     there and belongs to other datasets.
     ``parse`` turns the frame of raw records (columns named as the operator names them, nested ones
     with a dot) into the table's rows, one a record; with ``rows_of_a_record`` that many blocks of
-    them, one after the other. ``days`` gives the operating days that records or header name.
+    them, one after the other. ``days`` gives the operating days that records or header name;
+    with ``several_days`` an answer has rows of each of them, and is archived under each.
     ``volatile`` fields differ at each poll even if nothing changed. ``quoted_numbers``: the feed
     may write its numbers as text. ``complete_by`` names the column whose instants a day must hold:
     where a file brings cases that look ahead, the intervals of a missing case are there all the
-    same, and only its publication tells. ``fields``: what is known of some (by dotted name) beyond
-    their type, for the OpenAPI description.
+    same, and only its publication tells. ``present``: which records hold a row (None: all): an hour
+    that has no value yet stands in some answers. ``fields``: what is known of some (by dotted name)
+    beyond their type, for the OpenAPI description.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Dialect:
     ignored: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     rows_of_a_record: int = 1
+    present: pl.Expr | None = None
+    several_days: bool = False
     quoted_numbers: bool = False
     complete_by: Literal["interval_start", "published_at"] = "interval_start"
     snapshot_rules: Mapping[str, Callable[[Mapping[str, Any], "Envelope"], str | None]] = field(
@@ -172,6 +176,8 @@ class Feed:
     grace_days: int = 3
     """For so many days after offset_days the answer of a past day may be absent without that being
     a failure."""
+    keeps_days: int | None = None
+    """For so many days, up to the newest that it has, a day can be asked for; all where absent."""
     probe: Probe | None = None
     """A small answer that says whether the day is out."""
     filters: tuple[str, ...] = ()
@@ -224,6 +230,9 @@ class DatasetConfig:
     fields: Mapping[str, FieldConfig] = field(default_factory=dict)
     """What is expected of the fields of its records, by dotted name or a pattern of it ("*Price");
     nothing special of those that are left out. Their types are known from the code."""
+    locations: tuple[str, ...] = ()
+    """The locations whose rows are kept, by name or pattern ("*.HUB"); all where there is none.
+    Answers are archived whole: a replay after a change brings the rows of others."""
     live_dialects: tuple[str, ...] | None = None
     """The dialects in which the operator's live server answers (default: all but "documented"). An
     endpoint of another dialect is only documented: its 404 means that it is not offered."""

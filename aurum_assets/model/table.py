@@ -55,6 +55,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "USD/MW": (-1e6, 1e6),
     "MW": (-2e5, 2e5),
     "MWh": (-2e5, 2e5),
+    "% or MW": (-2e5, 2e5),
 }
 
 

@@ -237,6 +237,9 @@ def _checked_against_code(  # noqa: C901  a list of refusals
         if not any(field == name or fnmatchcase(field, name) for field in fields):
             raise _wrong(file, config.key, f"fields.{name}", _one_of(fields), repr(name))
     _check_expectations(file, config)
+    if config.locations and "location" not in dataset.table.names:
+        expected = "none, as its table has no location"
+        raise _wrong(file, config.key, "locations", expected, list(config.locations))
     for name in ("lateness_minutes", "repair_days"):
         if getattr(config, name) < 1:
             raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
@@ -312,6 +315,9 @@ def _check_times(file: Path, dataset: str, feed: Feed) -> None:
     if any(days <= -feed.offset_days for days in feed.again_days):
         expected = f"more than {max(-feed.offset_days, 0)}, as it is asked for then anyway"
         raise _wrong(file, dataset, f"{key}.again_days", expected, list(feed.again_days))
+    if feed.keeps_days is not None and (feed.keeps_days < 1 or feed.asks == "now"):
+        expected = "1 or more, of a feed that asks for a day or its hours"
+        raise _wrong(file, dataset, f"{key}.keeps_days", expected, feed.keeps_days)
     if feed.span_days < 1:
         raise _wrong(file, dataset, f"{key}.span_days", "1 or more", feed.span_days)
     if feed.grace_days < 0:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from aurum_assets.model.dataset import BLOCK, Dataset, Dialect, FormatName
 from aurum_assets.model.drift import PARTIAL, Drift
@@ -143,8 +142,7 @@ def _part(
     if start is None:
         return None
     path = dialect.path[start:]
-    names = names_of(dialect.header)
-    if not _has_header(names, tree, path):
+    if not _has_header(names_of(dialect.header, required=True), tree, path):
         return None
     beside: Any = tree
     for name in path[:-1]:
@@ -278,4 +276,6 @@ def _without(tree: Tree, path: list[str]) -> Any:
 
 def count_of(body: bytes, character: str) -> int:
     """How often an ASCII ``character`` stands in ``body``."""
+    import numpy as np
+
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))
