@@ -53,7 +53,7 @@ def small() -> Iterator[None]:
 
 def home_at(root: Path, configuration: Configuration, now: dt.datetime) -> Resources:
     nowhere = "http://127.0.0.1:1"
-    urls = {"isone": nowhere, "miso": nowhere}
+    urls = dict.fromkeys(("isone", "miso", "pjm"), nowhere)
     return made(root=root, configuration=configuration, base_urls=urls, clock=SetClock(now))
 
 

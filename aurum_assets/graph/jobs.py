@@ -174,7 +174,8 @@ def asked_by(group: ScheduleGroup, now: dt.datetime) -> Mapping[str, dict[str, l
         for feed in group.feeds(config):
             days = [today.plus(feed.offset_days - n) for n in range(feed.span_days)]
             days += [today.plus(-n) for n in feed.again_days]
-            if feed.asks == "now" and now - today.start < _AFTER_MIDNIGHT:
+            newest = feed.asked.within_the_day and feed.offset_days == 0
+            if newest and now - today.start < _AFTER_MIDNIGHT:
                 days.append(today.plus(-1))
             for day in days:
                 if day.date >= config.first_day:

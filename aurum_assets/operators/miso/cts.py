@@ -51,6 +51,7 @@ _MONTHS = [
 LMP_DIRECTIONS = ("export", "import", "neutral")
 VOLUME_DIRECTIONS = ("MISO_TO_PJM", "PJM_TO_MISO", "BALANCED")
 QUALITIES = ("FORECAST", "PRELIMINARY", "VALIDATED")
+_LOCATION = Column("location", c.TEXT, "The priced location: node of the interface, or PJM.")
 _VOLUME_DIRECTION = Column(
     "volume_direction", c.TEXT, "MISO_TO_PJM, PJM_TO_MISO or BALANCED.", nullable=True
 )
@@ -240,7 +241,7 @@ MISO_CTS = Dataset(
             c.PUBLISHED_AT,
             c.INTERVAL_START,
             c.INTERVAL_END,
-            c.LOCATION,
+            _LOCATION,
             c.LMP,
             c.ENERGY,
             c.CONGESTION,
