@@ -69,7 +69,8 @@ def test_every_tick_is_merged_once_and_counted(prepared: Path, tmp_path: Path) -
 
 
 def test_every_query_finds_its_days(prepared: Path, tmp_path: Path) -> None:
-    found = queries.queries(prepared, tmp_path / "home", days=40)["queries"]
+    report = queries.queries(prepared, tmp_path / "home", days=40)
+    found = report["queries"]
     rows = {name: of["rows"] for name, of in found.items()}
     a_day = rows["a day of all locations, polars"]
     assert a_day == rows["a day of all locations, duckdb"] == DAY_ROWS
@@ -77,6 +78,8 @@ def test_every_query_finds_its_days(prepared: Path, tmp_path: Path) -> None:
         assert rows[f"a hub's year, {how}"] == 40 * 288
         assert rows[f"a hub's month, {how}"] == 30 * 288
     assert len(figures.query_figures(found)) == len(found) + 1
+    promised = [f.name for f in figures.command_figures(report["commands"]) if f.target]
+    assert promised == ["Q aurum --help, CPU", "Q aurum sql select 1", "Q aurum status"]
 
 
 def test_every_parser_is_measured_on_as_many_records_beside_its_floor() -> None:

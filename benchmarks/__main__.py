@@ -100,12 +100,12 @@ def parsers(prepared: Path, rounds: int) -> list[Figure]:
 
 
 def queries(prepared: Path, rounds: int) -> list[Figure]:
-    """Q: one process, which repeats by itself."""
+    """Q: one process, which repeats by itself, and starts commands."""
     del rounds
     tell("400 days of prices, and what is asked of them")
     home = prepared / f"home-{next(_NUMBERS)}"
-    asked = process(["-m", "benchmarks.queries", prepared, home]).report["queries"]
-    return figures.query_figures(asked)
+    found = process(["-m", "benchmarks.queries", prepared, home]).report
+    return [*figures.query_figures(found["queries"]), *figures.command_figures(found["commands"])]
 
 
 def replays(prepared: Path, rounds: int) -> list[Figure]:

@@ -21,6 +21,7 @@ import msgspec
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import BLOCK, Dataset, Dialect, Envelope, Snapshot
+from aurum_assets.model.formats.strict import is_plain
 from aurum_assets.model.reading import read
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import load_config
@@ -94,7 +95,8 @@ def measured(dataset: Dataset, dialect: Dialect, body: bytes) -> dict[str, Any]:
         seconds["read"].append(_timed(lambda: read(dataset, snapshot, config.expected)))
         seconds["floor"].append(_timed(lambda: floor.decode(body)))
     least = {name: median(found[1:]) for name, found in seconds.items()}
-    return {"parser": f"{dataset.key} {dialect.name}", "rows": rows, **least}
+    name, plain = f"{dataset.key} {dialect.name}", is_plain(dialect)
+    return {"parser": name, "rows": rows, "plain": plain, **least}
 
 
 def _timed(what: Callable[[], object]) -> float:

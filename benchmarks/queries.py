@@ -4,11 +4,12 @@
 
 The lake holds one prepared day 400 times, each as a day of its own: 138 million rows in 400 files.
 Each query is asked through ``open_lake()``, three times, and the quickest counts; the plain scan
-reads the same columns without ``best``.
+reads the same columns without ``best``. Commands are whole processes on that lake's home.
 """
 
 import datetime as dt
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -20,12 +21,20 @@ import polars as pl
 from aurum_assets.api import OpenLake
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.resources.maintenance import Ages, maintain_table
+from benchmarks.measure import process
 from benchmarks.prepare import home_at, lmp_day
 
 _DAYS, _ROUNDS = 400, 3
 _TABLE = ISONE_RT_LMP.table
 _HUB = "4000"
 _COLUMNS = ("interval_start", "lmp")
+_COMMANDS = (("--help",), ("sql", "select 1"), ("status",))
+_COMMAND = """
+import contextlib, os, sys
+from aurum_assets.cli import main
+with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    main(sys.argv[1:], standalone_mode=False)
+"""
 
 
 def fill(prepared: Path, root: Path, days: int) -> None:
@@ -68,8 +77,19 @@ def asked(lake: OpenLake) -> dict[str, Callable[[], pl.DataFrame]]:
     }
 
 
+def commands(root: Path) -> dict[str, dict[str, float]]:
+    """Seconds and CPU of commands in the home ``root``: the least of some processes each."""
+    env = {"AURUM_HOME": str(root), "AURUM_ENV_FILE": os.devnull}
+    found = {}
+    for command in _COMMANDS:
+        spent = [process(["-c", _COMMAND, *command], env=env) for _ in range(_ROUNDS)]
+        least = {"seconds": min(s.wall for s in spent), "cpu": min(s.cpu for s in spent)}
+        found[" ".join(("aurum", *command))] = least
+    return found
+
+
 def queries(prepared: Path, root: Path, days: int = _DAYS) -> dict[str, Any]:
-    """Seconds and rows of each query."""
+    """Seconds and rows of each query, seconds and CPU of each command."""
     fill(prepared, root, days)
     found = {}
     for name, query in asked(OpenLake(root)).items():
@@ -79,7 +99,7 @@ def queries(prepared: Path, root: Path, days: int = _DAYS) -> dict[str, Any]:
             rows = query().height
             seconds.append(time.perf_counter() - began)
         found[name] = {"seconds": min(seconds), "rows": rows}
-    return {"queries": found}
+    return {"queries": found, "commands": commands(root)}
 
 
 if __name__ == "__main__":

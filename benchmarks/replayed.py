@@ -28,6 +28,7 @@ from aurum_assets.ingest.folding import Folding, Options
 from aurum_assets.model.table import Table
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.resources.lake import Lake, Swap
+from aurum_assets.resources.maintenance import Ages, maintain_table
 from benchmarks.measure import Clock, import_all, median
 from benchmarks.prepare import DATE, home_at, lmp_day
 
@@ -148,7 +149,7 @@ def commits(root: Path, held: int = _HELD, chunk: int = _CHUNK) -> dict[str, Any
     """Median seconds of a chunk's commit: into an empty table and ``beside`` ``held`` days; in the
     place of all days of a table (``alone``) and of some ``among`` those held.
 
-    The days that are replaced were committed one by one, which is the dearest.
+    The days that are held were committed one by one, and maintained.
     """
     rows = _few_rows()
     again = rows.with_columns(pl.col("lmp") + 1)
@@ -158,12 +159,10 @@ def commits(root: Path, held: int = _HELD, chunk: int = _CHUNK) -> dict[str, Any
         lake.table(_TABLE)
         empty.append(_swapped(lake, rows, range(chunk)))
         lake = home_at(root / f"alone-{number}").lake
-        for day in range(chunk):
-            _swapped(lake, rows, [day])
+        _fill(lake, rows, chunk)
         alone.append(_swapped(lake, again, range(chunk)))
     full = home_at(root / "full").lake
-    for day in range(held):
-        _swapped(full, rows, [day])
+    _fill(full, rows, held)
     beside = [
         _swapped(full, rows, range(held + n * chunk, held + (n + 1) * chunk))
         for n in range(_ROUNDS)
@@ -171,6 +170,14 @@ def commits(root: Path, held: int = _HELD, chunk: int = _CHUNK) -> dict[str, Any
     among = [_swapped(full, again, range(n * chunk, (n + 1) * chunk)) for n in range(_ROUNDS)]
     names = ("empty", "beside", "alone", "among")
     return dict(zip(names, map(median, (empty, beside, alone, among)), strict=True))
+
+
+def _fill(lake: Lake, rows: pl.DataFrame, days: int) -> None:
+    """Commit ``rows`` as each of ``days`` days, one by one, and maintain the table."""
+    for day in range(days):
+        _swapped(lake, rows, [day])
+    closed, now = lmp_day().date + dt.timedelta(days=days), dt.datetime.now(dt.UTC)
+    maintain_table(lake, _TABLE, closed_before=closed, now=now, ages=Ages(quiet=dt.timedelta()))
 
 
 def _few_rows() -> pl.DataFrame:

@@ -25,6 +25,7 @@ from aurum_assets.model.vintage import has_vintages, identity
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.evolve import completed, missing
+from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.layout import partition_of
 from aurum_assets.resources.scratch import scratch_folder
 
@@ -143,7 +144,7 @@ def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> l
         db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.namespace}")
         found = [n for n in names_of(table) if re.search(rf"\b{n}{_AS}\b", text, re.IGNORECASE)]
         if found:
-            scan = partial(_scan, table=table)
+            scan = partial(_scan, lake=resources.lake, table=table)
             rows = resources.lake.reading(table, scan, table.empty().to_arrow())
             if isinstance(rows, _Files):
                 paths += rows.paths
@@ -223,11 +224,11 @@ def _near(typed: str) -> str:
     return f"{typed} is no table name in SQL: write {found}"
 
 
-def _scan(found: "IcebergTable", table: Table) -> "_Files | pa.Table | ds.Dataset":
+def _scan(found: "IcebergTable", lake: Lake, table: Table) -> "_Files | pa.Table | ds.Dataset":
     """What DuckDB reads of the table: files of this machine itself, others as a stream of Arrow."""
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
-    tasks = list(found.scan().plan_files())
+    tasks = lake.all_files(found)
     if not tasks:
         return table.empty().to_arrow()
     if any(task.delete_files for task in tasks) or not isinstance(found.io, PyArrowFileIO):

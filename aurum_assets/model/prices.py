@@ -7,17 +7,18 @@ through ``Decimal``, one by one.
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from aurum_assets.model.table import Rule
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 PARTS = ("energy", "congestion", "loss")
 """The columns that make up a locational marginal price."""
-
-_Mask = npt.NDArray[np.bool_]
 
 _MILLION = 1e6
 _LARGEST = 1e9  # above it a double no longer holds six decimals in fifteen digits
@@ -43,7 +44,11 @@ def adds_up(total: str, parts: tuple[str, ...], within: int = CENT) -> pl.Expr:
     return pl.map_batches([pl.col(total), *(pl.col(p) for p in parts)], evaluate, pl.Boolean())
 
 
-def _within(values: "list[npt.NDArray[np.float64]]", mask: _Mask, most: int) -> _Mask:
+def _within(
+    values: "list[npt.NDArray[np.float64]]", mask: "npt.NDArray[np.bool_]", most: int
+) -> "npt.NDArray[np.bool_]":
+    import numpy as np
+
     exact = mask.copy()
     millionths = []
     for value in values:

@@ -9,8 +9,8 @@ Everything here is a pure function of the bytes. What a format looks like belong
 
 import datetime as dt
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,7 +162,7 @@ class _Careful:
     fields: Mapping[str, Field]
     typed: bool
     quoted: bool
-    observed: dict[str, Counter[str]] = field(default_factory=dict)
+    observed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     seen: int = 0
     positions: list[int] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
@@ -210,12 +210,14 @@ def _careful_part(
 ) -> pl.DataFrame:
     """The readable records of ``part``, a column a leaf; its first record has number ``first``."""
     kept: list[msgspec.Struct] = []
+    above = _above(careful.fields)
     for position, record in enumerate(part.records, first):
         try:
             flat = _observe(
                 record,
                 careful.observed,
                 careful.fields,
+                above,
                 text=not careful.typed,
                 quoted=careful.quoted,
             )
@@ -235,6 +237,7 @@ def _observe(
     record: Any,
     observed: dict[str, Counter[str]],
     known: Mapping[str, Field],
+    above: frozenset[str],
     prefix: str = "",
     *,
     text: bool,
@@ -242,7 +245,8 @@ def _observe(
 ) -> Any:
     """Note the type of each field, and give the record back with the known ones only.
 
-    ``text``: the format knows no types. ``quoted``: a clean number may stand in quotes.
+    ``above``: the names that hold known ones. ``text``: the format knows no types. ``quoted``: a
+    clean number may stand in quotes.
     """
     if isinstance(record, Ragged):
         msg = f"it has {len(record)} values, and the table {record.columns} columns"
@@ -256,9 +260,11 @@ def _observe(
     kept = {}
     for name, value in record.items():
         dotted = prefix + name
-        inner = any(k.startswith(dotted + ".") for k in known)
+        inner = dotted in above
         if inner and isinstance(value, dict):
-            kept[name] = _observe(value, observed, known, dotted + ".", text=text, quoted=quoted)
+            kept[name] = _observe(
+                value, observed, known, above, dotted + ".", text=text, quoted=quoted
+            )
             continue
         word = _JSON_TYPES.get(type(value), "object")
         if quoted and word == "string" and dotted in known and known[dotted].is_number:
@@ -269,10 +275,16 @@ def _observe(
             word = _word_of_text(value, known.get(dotted))
             optional = dotted in known and known[dotted].optional
             value = None if word == "null" and optional else value  # noqa: PLW2901  as JSON has it
-        observed.setdefault(dotted, Counter())[word] += 1
+        observed[dotted][word] += 1
         if dotted in known or inner:
             kept[name] = value
     return kept
+
+
+def _above(known: Iterable[str]) -> frozenset[str]:
+    """The names of objects on the way to ``known`` dotted names."""
+    dots = ((name, at) for name in known for at, letter in enumerate(name) if letter == ".")
+    return frozenset(name[:at] for name, at in dots)
 
 
 def _word_of_text(value: str, known: Field | None) -> str:
@@ -327,7 +339,9 @@ def _careful_header(
     fields = _header_fields(dialect)
     try:
         known = msgspec.convert(
-            _observe(part.header, {}, fields, text=not typed), dialect.header, strict=typed
+            _observe(part.header, defaultdict(Counter), fields, _above(fields), text=not typed),
+            dialect.header,
+            strict=typed,
         )
     except (msgspec.ValidationError, ValueError) as error:
         msg = f"{dataset.key}: the answer's header cannot be read: {error}"

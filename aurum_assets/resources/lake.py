@@ -197,6 +197,7 @@ class Lake:
         self._patience = patience
         self._planned: tuple[Any, tuple[FileScanTask, ...]] | None = None
         self._holdings = Holdings()
+        self._whole: dict[str, tuple[int, tuple[FileScanTask, ...]]] = {}
         self.configured: Mapping[str, str] = {}
 
     def anew(self) -> "Lake":
@@ -248,7 +249,7 @@ class Lake:
         """For another process, which opens the catalog itself."""
         opened = ("catalog", "_opened")
         state = {name: value for name, value in vars(self).items() if name not in opened}
-        return state | {"_planned": None, "_holdings": Holdings()}
+        return state | {"_planned": None, "_holdings": Holdings(), "_whole": {}}
 
     @cached_property
     def catalog(self) -> "Catalog":
@@ -732,6 +733,17 @@ class Lake:
     def uri(self, table: Table) -> str:
         """The address of the table's files."""
         return str(self.table(table).location())
+
+    def all_files(self, found: "IcebergTable") -> "Sequence[FileScanTask]":
+        """All files of the current snapshot; those of the last one of each table are kept."""
+        snapshot, uuid = found.current_snapshot(), str(found.metadata.table_uuid)
+        if snapshot is None:
+            return ()
+        number, tasks = self._whole.get(uuid, (None, ()))
+        if number != snapshot.snapshot_id:
+            tasks = tuple(found.scan().plan_files())
+            self._whole[uuid] = snapshot.snapshot_id, tasks
+        return tasks
 
     def _plan(
         self, found: "IcebergTable", partition: Mapping[str, Any]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from aurum_assets.model.dataset import BLOCK, Dataset, Dialect, FormatName
 from aurum_assets.model.drift import PARTIAL, Drift
@@ -278,4 +277,6 @@ def _without(tree: Tree, path: list[str]) -> Any:
 
 def count_of(body: bytes, character: str) -> int:
     """How often an ASCII ``character`` stands in ``body``."""
+    import numpy as np
+
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))

@@ -24,7 +24,7 @@ def strict_records(dialect: Dialect, body: bytes) -> tuple[pl.DataFrame, Any] | 
 
     None where anything is not exactly what the dialect declares, or is beyond this way of reading.
     """
-    if not _is_plain(dialect):
+    if not is_plain(dialect):
         return None
     try:
         document = _decoder(dialect).decode(body)
@@ -44,7 +44,7 @@ def strict_records(dialect: Dialect, body: bytes) -> tuple[pl.DataFrame, Any] | 
     return records.with_columns(pl.col(numbered).cast(pl.Int64).cast(pl.String)), document
 
 
-def _is_plain(dialect: Dialect) -> bool:
+def is_plain(dialect: Dialect) -> bool:
     """Whether its records are objects in one place, and its header beside their outermost name."""
     unusual = dialect.blocks or dialect.ignored or dialect.column_names or not dialect.path
     return not unusual and dialect.path[0] not in names_of(dialect.header)
