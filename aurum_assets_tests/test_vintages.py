@@ -266,8 +266,10 @@ def test_sql_gives_what_python_gives(lake: OpenLake, lead: str) -> None:
 
 @pytest.mark.usefixtures("held")
 def test_export_writes_the_intervals_of_the_day_as_they_were_forecast(
-    aurum: Aurum, tmp_path: Path
+    aurum: Aurum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+
     def exported(*options: str) -> list[tuple[str, float]]:
         path = tmp_path / "rows.parquet"
         asked = ("export", "--dataset", "cts", "--output", str(path), "--force", *options)
