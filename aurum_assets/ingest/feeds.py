@@ -1,11 +1,15 @@
 """Feeds: which feeds of a dataset are asked for a day, and by how many requests."""
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.operator import Operator
 from aurum_assets.resources.composition import Resources
+
+_AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
 
 def due_feeds(
@@ -64,6 +68,19 @@ def _has(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     if feed.asks == "now":
         return day == today
     return day <= today.plus(feed.offset_days)
+
+
+def days_asked(operator: Operator, feed: Feed, now: dt.datetime) -> list[OperatingDay]:
+    """The days that a schedule asks ``feed`` for at ``now``.
+
+    Those that its ``offset_days`` and ``again_days`` name; what gives the newest values is asked
+    for yesterday's last ones too, shortly after midnight.
+    """
+    today = operator.day_of(now)
+    days = [today.plus(feed.offset_days), *(today.plus(-n) for n in feed.again_days)]
+    if feed.asks == "now" and now - today.start < _AFTER_MIDNIGHT:
+        days.append(today.plus(-1))
+    return days
 
 
 def may_come_later(resources: Resources, dataset: Dataset, names: Iterable[str]) -> bool:
