@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from aurum_assets.ingest.reference import REFERENCES
+from aurum_assets.ingest.reference import LISTS, REFERENCES
 from aurum_assets.model.arguments import named, short_names
 from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
@@ -62,7 +62,8 @@ def known_tables() -> list[Table]:
     """Every table that a home may hold, whether it holds rows yet or not."""
     ours = [d.table for d in DATASETS]
     references = [table for r in REFERENCES for table in (r.table, r.sightings)]
-    return [*ours, *(t.history for t in ours), QUARANTINE, *references]
+    lists = [listed.table for listed in LISTS]
+    return [*ours, *(t.history for t in ours), QUARANTINE, *references, *lists]
 
 
 @contextmanager
