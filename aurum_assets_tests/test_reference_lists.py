@@ -204,6 +204,7 @@ def test_misos_locations_are_called_by_their_names_and_no_list_is_missed(desk: D
 
 def test_a_home_that_is_rebuilt_has_its_lists(own: Desk) -> None:
     own.bring(ISONE_RT_LMP, PRICED)
+    observe(own.resources, ISO_NODES, DAY)
     publish_list(own.resources, FUELS, DAY)
     days = ingest.archived_days(own.resources, DATASETS)
     ingest.remake(own.resources, DATASETS, days)

@@ -28,7 +28,7 @@ def plan(as_json: bool) -> None:
             "limits": [{"requests": b.requests, "seconds": b.seconds} for b in line.limits],
             "longest_wait_seconds": line.wait.total_seconds(),
         }
-        for line in ingest.plan(open_resources(DATASETS), DATASETS)
+        for line in ingest.plan(open_resources(DATASETS, even_moved=True), DATASETS)
     ]
     if as_json:
         print_json({"planned": rows})

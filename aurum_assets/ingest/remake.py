@@ -110,7 +110,8 @@ def _fill(
     for reference in (r for r in REFERENCES if r.key in sighted):
         held = sighted[reference.key]
         observe_again(resources, reference, _named(resources, reference) if held is None else held)
-    for listed in LISTS if sighted else ():
+    observed = any(days != [] for days in sighted.values())
+    for listed in LISTS if observed else ():
         publish_list(resources, listed, resources.now().date())
     for dataset in datasets:
         ours = [day for found, day in days if found is dataset]
