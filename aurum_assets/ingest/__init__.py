@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.feeds import (
         asked_feeds,
         days_asked,
-        hours_asked,
         may_come_later,
         narrowed,
+        parts_asked,
     )
     from aurum_assets.ingest.finals import Finals, Published, find_finals
     from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, find_gaps, gap_of, requirements

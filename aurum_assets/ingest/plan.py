@@ -1,8 +1,8 @@
 """Plan: the requests that the schedules make in a day, beside the limits. Nothing is asked.
 
-They follow from config alone: feeds, cadences, days, hours. Probes count as if a day were awaited
-all the time. Not counted: repeats after a failure, other endpoints in its place, pages after the
-first, repairs and backfills; the limits hold for all of them.
+They follow from config alone: feeds, cadences, days, hours, locations. Probes count as if a day
+were awaited all the time. Not counted: repeats after a failure, other endpoints in its place, pages
+after the first, repairs and backfills; the limits hold for all of them.
 """
 
 import datetime as dt
@@ -154,9 +154,8 @@ def _days(operator: Operator, start: dt.datetime, end: dt.datetime) -> Iterator[
 
 def _parts(feed: Feed, day: OperatingDay, at: dt.datetime) -> Sequence[str]:
     """What each of the feed's requests for a day asks for at that instant: hours that began."""
-    if feed.asks != "hour":
-        return [""]
-    return [hour for hour in day.local_hours() if day.local_hour_start(hour) <= at]
+    parts = feed.parts(day)
+    return [p for p in parts if day.local_hour_start(p) <= at] if feed.asks == "hour" else parts
 
 
 def _most_in(times: Sequence[dt.datetime], seconds: float) -> int:
