@@ -5,9 +5,9 @@ answer captured (without an adjustment).
 Grain: publication x hour; ``published_at`` is the forecast's ``CreationDate``.
 Units: MW; UTC, half-open intervals stamped at their beginning.
 Caveats: a forecast is made about every half hour for the rest of the day and the two days after it.
-A day's answer has all vintages of that day. The newest answer is one hour, the furthest one, without
-the plural wrapper: it can be read, and is not asked for. A vintage may be published up to a week
-before its day: no more is said.
+A day's answer has all vintages of that day. The newest answer is one hour, the furthest one,
+without the plural wrapper: it can be read, and is not asked for. A vintage may be published up to a
+week before its day: no more is said.
 """
 
 import polars as pl
