@@ -31,9 +31,8 @@ from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.configuration import Configuration, load_config
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.miso import constraints as simulated
-from aurum_assets.simulator.miso.displays import local
+from aurum_assets.simulator.miso.displays import local, ref_id
 from aurum_assets.simulator.miso.interchange import instances
-from aurum_assets.simulator.miso.stamps import ref_id
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Brought, Desk, utc
 from aurum_assets_tests.recordings import recording

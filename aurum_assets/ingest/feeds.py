@@ -6,7 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.operator import Operator
 from aurum_assets.resources.composition import Resources
+
+_AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
 
 def due_feeds(
@@ -71,6 +74,21 @@ def keeps(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     """Whether the operator has ``day`` now, as far as the feed's ``keeps_days`` says."""
     newest = today.plus(feed.offset_days)
     return feed.keeps_days is None or newest.plus(-feed.keeps_days) < day <= newest
+
+
+def days_asked(operator: Operator, feed: Feed, now: dt.datetime) -> list[OperatingDay]:
+    """The days that a schedule asks ``feed`` for at ``now``.
+
+    Those that its ``offset_days``, ``span_days`` and ``again_days`` name; what gives the newest
+    values is asked for yesterday's last ones too, shortly after midnight.
+    """
+    today = operator.day_of(now)
+    days = [today.plus(feed.offset_days - n) for n in range(feed.span_days)]
+    days += [today.plus(-n) for n in feed.again_days]
+    newest = feed.asked.within_the_day and feed.offset_days == 0
+    if newest and now - today.start < _AFTER_MIDNIGHT:
+        days.append(today.plus(-1))
+    return days
 
 
 def may_come_later(resources: Resources, dataset: Dataset, names: Collection[str]) -> bool:

@@ -1,8 +1,7 @@
 """MISO's clearing prices of ancillary services in eight zones, real-time and day-ahead."""
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.simulator.miso.displays import local, newest
-from aurum_assets.simulator.miso.stamps import ref_id
+from aurum_assets.simulator.miso.displays import local, newest, ref_id
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.shapes import draws
 from aurum_assets.simulator.world import Answer, Ask, Route, World

@@ -6,8 +6,7 @@ Where none binds there is one record of the word ``None`` and zeros.
 from functools import lru_cache
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.simulator.miso.displays import local, newest
-from aurum_assets.simulator.miso.stamps import ref_id
+from aurum_assets.simulator.miso.displays import local, newest, ref_id
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.shapes import Floats, draws, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World

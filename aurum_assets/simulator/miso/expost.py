@@ -7,9 +7,8 @@ one number for all nodes. Yesterday is there from midnight on. All of that is an
 from collections.abc import Iterator
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.simulator.miso.displays import local, newest
+from aurum_assets.simulator.miso.displays import local, newest, ref_id
 from aurum_assets.simulator.miso.lmp import five_minute_prices
-from aurum_assets.simulator.miso.stamps import ref_id
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 

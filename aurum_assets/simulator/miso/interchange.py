@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.simulator.miso.displays import local, newest
-from aurum_assets.simulator.miso.stamps import ref_id
+from aurum_assets.simulator.miso.displays import local, newest, ref_id
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.shapes import Ints, draws, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World
