@@ -37,7 +37,12 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.settings import Settings, open_resources
 
-_NEEDS = {"now": "no day", "day": "a day", "hour": "a day and one of its hours"}
+_NEEDS = {
+    "now": "no day",
+    "day": "a day",
+    "hour": "a day and one of its hours",
+    "location": "a day and a location",
+}
 _CONFIG = "config=ApiConfig(operator, …)"
 
 
@@ -239,8 +244,10 @@ class ApiClient(ApiUser):
         *,
         feed: str = "",
         hour: str = "",
+        location: str = "",
     ) -> Answer:
-        """Ask for ``dataset``: its newest answer, that of a ``day`` or of an ``hour`` of it ("07").
+        """Ask for ``dataset``: its newest answer, that of a ``day``, of an ``hour`` of it ("07") or
+        of a ``location`` in it ("4001").
 
         ``dataset`` as for the collector, ``day`` as for its ``collect``. ``feed`` is one of
         ``dataset.feeds``; where empty, the first that takes what is given.
@@ -252,12 +259,12 @@ class ApiClient(ApiUser):
         own = self._dataset(dataset)
         operator = own.dataset.operator
         asked = None if day is None else asked_day(operator, day)
-        found = _feed(own, asked, feed, hour)
+        found = _feed(own, asked, feed, hour, location)
 
         def ask(resources: Resources) -> Answer:
             due = asked is None or is_due(resources, asked, found)
             with resources.api(operator) as api:
-                return api.fetch(own.key, found, asked, hour=hour, due=due)
+                return api.fetch(own.key, found, asked, part=hour or location, due=due)
 
         (answer,) = await in_threads(self._home, [ask])
         return answer
@@ -265,13 +272,16 @@ class ApiClient(ApiUser):
     fetch_sync = synchronous(fetch)
 
 
-def _feed(dataset: DatasetInfo, day: OperatingDay | None, name: str, hour: str) -> Feed:
-    """The feed called ``name``, or the first one, that asks by just ``day`` and ``hour``."""
-    asks = "now" if day is None else "hour" if hour else "day"
+def _feed(
+    dataset: DatasetInfo, day: OperatingDay | None, name: str, hour: str, location: str
+) -> Feed:
+    """The feed called ``name``, or the first one, that asks by just what else is given."""
+    asks = "now" if day is None else "hour" if hour else "location" if location else "day"
     fitting = [f for f in dataset.config.feeds if f.asks == asks and name in ("", f.name)]
-    if not fitting or (hour and (day is None or hour not in day.local_hours())):
+    part = hour + location  # of both, no feed has any
+    if not fitting or (part and (day is None or part not in fitting[0].parts(day))):
         known = ", ".join(f"{f.name} (asks for {_NEEDS[f.asks]})" for f in dataset.config.feeds)
-        given = " ".join(filter(None, [name, day.key if day else "", hour])) or "nothing"
+        given = " ".join(filter(None, [name, day.key if day else "", hour, location])) or "nothing"
         msg = f"{dataset.key} cannot be asked for with {given}; its feeds: {known}"
         raise ConfigError(msg)
     return fitting[0]

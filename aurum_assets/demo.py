@@ -227,13 +227,17 @@ def _whole_days(
     group: ScheduleGroup, fresh: Sequence[tuple[Dataset, DatasetConfig]], now: dt.datetime
 ) -> list[Step]:
     """Yesterday of each dataset, asked for on the morning after, or at its noon where an operator
-    shows only today; of the days that are published ahead each that is out by now.
+    shows only today; of the days that are published ahead each that is out by now; of what is
+    settled later the newest day that is asked for.
     """
     day = _yesterday(group.operator, now)
     only_now = [d for d, c in fresh if all(feed.asks == "now" for feed in c.feeds)]
     ahead = [d for d, c in fresh if any(feed.offset_days > 0 for feed in c.feeds)]
-    others = [d for d, _ in fresh if d not in only_now and d not in ahead]
-    asked = [(day.at(dt.time(12)), day, only_now), (min(day.end + _MORNING, now), day, others)]
+    late = {d: f.offset_days + 1 for d, c in fresh for f in c.feeds if f.offset_days < -1}
+    others = [d for d, _ in fresh if d not in (*only_now, *ahead, *late)]
+    morning = min(day.end + _MORNING, now)
+    asked = [(day.at(dt.time(12)), day, only_now), (morning, day, others)]
+    asked += [(morning, day.plus(n), [dataset]) for dataset, n in late.items()]
     asked += [(day.plus(n - 1).at(_ONCE_CLEARED), day.plus(n), ahead) for n in range(3)]
     return [
         Step(

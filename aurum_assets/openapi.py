@@ -46,9 +46,15 @@ _PARAMETERS: Mapping[str, Schema] = {
     "day": {"pattern": r"^20\d\d-" + _MONTH_DAY.format("-"), "examples": ["2026-07-15"]},
     "mm/dd/yyyy": {"examples": ["07/15/2026"]},
     "hour": {"pattern": r"^([01]\d|2[0-3])$", "examples": ["07"]},
+    "location": {"pattern": r"^\d+$", "examples": ["4001"]},
 }
 _NO_HEADER: Schema = {"properties": {}, "required": []}
 _NOTHING: Schema = {"description": "No records at all.", "enum": ["", {}, None]}
+_ROW: Schema = {
+    "type": "array",
+    "items": {"type": ["string", "number", "null"]},
+    "description": "A record as a row: its values in the order of the names beside.",
+}
 _LIVE = "As the public API was seen to answer, where nothing else is stated here."
 _DOCUMENTED = "From documentation alone: the specification of this project."
 _BORROWED = "It leaves the records out: those of the live answers stand in for them."
@@ -234,23 +240,45 @@ def _document(dialect: Dialect, record: str, notes: Notes) -> Schema:
     """A whole answer: records behind their wrappers, of which the outer ones may be dropped."""
     ref = {"$ref": f"#/components/schemas/{record}"}
     inner: Schema = {"anyOf": [{"type": "array", "items": ref}, ref, _NOTHING]}
+    if dialect.column_names:
+        inner = {"type": "array", "items": _ROW}
     if not dialect.path:
         return {"type": "array", "items": ref}
     headers = [_object(h, {}, notes) if h else _NO_HEADER for h in _headers(dialect)]
+    along = dialect.path[0] in names_of(dialect.header)
     shapes: list[Schema] = []
     for name, header in zip(reversed(dialect.path), reversed(headers), strict=True):
         names = dialect.blocks if name == BLOCK else (name,)
-        beside = {n: v for n, v in header["properties"].items() if n != name}
-        needed = [n for n in header["required"] if n != name]
-        shape = {
-            "type": "object",
-            "properties": {**dict.fromkeys(names, inner), **beside},
-            "required": [*names, *needed],
-        }
-        shapes.insert(0, shape)
-        inner = {"anyOf": [shape, _NOTHING]}
-    whole = len(shapes) == 1 or dialect.path[0] in names_of(dialect.header)
-    return shapes[0] if whole else {"anyOf": shapes}
+        if dialect.column_names and not shapes:
+            header = _with_column_names(dialect, header)  # noqa: PLW2901  of the innermost name
+        shapes.insert(0, _wrapper(names, inner, name, header))
+        nested = (
+            header if along or dialect.column_names else _NO_HEADER
+        )  # beside the outermost name
+        inner = {"anyOf": [_wrapper(names, inner, name, nested), _NOTHING]}
+    return shapes[0] if len(shapes) == 1 or along else {"anyOf": shapes}
+
+
+def _wrapper(names: Sequence[str], inner: Schema, name: str, header: Schema) -> Schema:
+    """An object that holds ``inner`` under each of ``names``, and the header without ``name``."""
+    beside = {n: v for n, v in header["properties"].items() if n != name}
+    needed = [n for n in header["required"] if n != name]
+    return {
+        "type": "object",
+        "properties": {**dict.fromkeys(names, inner), **beside},
+        "required": [*names, *needed],
+    }
+
+
+def _with_column_names(dialect: Dialect, header: Schema) -> Schema:
+    """The header, and the list that names the values of a row, in any order."""
+    names = list(dialect.record.__struct_encode_fields__)
+    text = f"The names of the values of each row of {dialect.path[-1]}: {', '.join(names)}."
+    listed = {"type": "array", "items": {"type": "string"}, "description": text}
+    return {
+        "properties": {**header["properties"], dialect.column_names: listed},
+        "required": [*header["required"], dialect.column_names],
+    }
 
 
 def _headers(dialect: Dialect) -> list[type[msgspec.Struct] | None]:

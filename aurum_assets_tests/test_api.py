@@ -280,7 +280,7 @@ def test_xml_is_asked_for_where_the_endpoint_says_so(desk: Desk) -> None:
 def test_a_path_may_hold_day_hour_and_a_query(desk: Desk) -> None:
     hourly = Endpoint("h", "/x/{yyyymmdd}/starthour/{hour}?date={day}", "live")
     desk.operator.will("/x/20240310/starthour/03?date=2024-03-10", says())
-    desk.client().fetch("ds", days(hourly), FIRST, hour="03")
+    desk.client().fetch("ds", days(hourly), FIRST, part="03")
     assert desk.operator.paths == ["/x/20240310/starthour/03?date=2024-03-10"]
 
 

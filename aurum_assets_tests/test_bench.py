@@ -1,5 +1,6 @@
 """The benchmarks measure what they say, here with little of everything and nothing promised."""
 
+import datetime as dt
 import json
 import sys
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.clock import DAY, OperatingDay
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
+from aurum_assets.simulator.miso.operator import SIMULATED_MISO
+from aurum_assets.simulator.world import Ask, World
 from aurum_assets_tests.proofs import samples
 from benchmarks import (
     day,
@@ -155,7 +158,7 @@ def test_without_the_peer_its_figure_is_not_measured() -> None:
 
 def test_a_scheduled_run_asks_what_the_schedule_asks() -> None:
     ((partition, config),) = scheduled.asked_at(scheduled.NOON)
-    assert partition == "2025-07-14"
+    assert partition == "2026-08-04"
     assert config["ops"]["raw__isone_rt_lmp"] == {"config": {"feeds": ["now"]}}
 
 
@@ -181,8 +184,17 @@ def test_latency_is_reported_by_profile_with_what_is_promised() -> None:
 
 
 def test_a_day_has_a_run_for_each_tick_of_each_schedule() -> None:
-    runs = latency.runs_a_day()
-    assert 288 + 96 < runs < 288 + 96 + 50
+    every = [group.cadence.every for group in scheduled.groups() if group.cadence.within_the_day]
+    ticks = sum(DAY // one for one in every)
+    assert 2 * 288 + 96 <= ticks < latency.runs_a_day() < ticks + 80, "midnights, and daily ones"
+
+
+def test_a_day_of_schedules_is_the_sum_of_their_runs() -> None:
+    found = figures.day_of_schedules(
+        [("five", 3, 288, Spent(1, 2, {})), ("one", 1, 1, Spent(9, 9, {}))]
+    )
+    assert [f.measured for f in found] == [2, 9, 288 * 2 + 9]
+    assert found[0].note == "3 datasets, 288 a day"
 
 
 def test_the_peer_is_locked_with_hashes() -> None:
@@ -191,6 +203,25 @@ def test_the_peer_is_locked_with_hashes() -> None:
     assert packages
     assert all("==" in line and line.endswith("\\") for line in packages)
     assert "://" not in lock
+
+
+def miso_answers(now: str) -> dict[str, Any]:
+    """Simulated answers of MISO, named as their samples are; the ex-post one is cut as that is."""
+    paths = {
+        "miso_ex_ante_lmp": "/MarketPricing/GetExAnteLmp",
+        "miso_nsi_five_minute": "/Interchange/GetNsi/FiveMinute",
+        "miso_binding_constraints": "/BindingConstraints/RealTime",
+        "miso_ancillary_mcp": "/MarketPricing/GetAncillaryServicesMcp",
+        "miso_five_min_expost_current": "/MarketPricing/GetRealTimeFiveMinExPost/Current",
+    }
+    world, at = World(locations=2), dt.datetime.fromisoformat(now)
+    found = {name: SIMULATED_MISO.answer(world, Ask(p, at)).tree() for name, p in paths.items()}
+    table = found["miso_five_min_expost_current"]
+    for row in (table["headers"], *table["data"]):
+        del row[2:]
+    nsi = found["miso_nsi_five_minute"]
+    nsi["instance"] = nsi["instance"][:2]
+    return found
 
 
 @pytest.fixture
@@ -210,6 +241,7 @@ def answers(tmp_path: Path) -> Path:
         "isone_fiveminutelmp_current": wrapped("FiveMinLmps", "FiveMinLmp", records),
         "isone_fiveminutesystemload_current": {"FiveMinSystemLoad": [load]},
         "miso_cts_live": {"RefId": "27-Jul-2026 - Interval 08:00 EST", "Interval": cases},
+        **miso_answers("2026-07-27T08:17:00-05:00"),
     }
     for name, content in contents.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
@@ -218,14 +250,18 @@ def answers(tmp_path: Path) -> Path:
 
 def test_samples_are_stored_as_they_were_sent(answers: Path) -> None:
     (answers / "of_another_feed.json").write_text('{"instance": []}')
-    lmp, load, mix, cts, *each, rest = samples.look(answers)
+    lmp, load, mix, cts, *miso, rest = samples.look(answers)
+    more, each = miso[:5], miso[5:]
     assert "16 rows at 21:25Z" in lmp
     assert "1 row at 21:20Z, 17031.873 MW" in load
     assert "1 fuels at 21:23:19Z" in mix
     assert "2 rows from 13:00Z, published 13:04:09Z, 45.73 and 45.73" in cts
-    assert len(each) == 4
+    assert "2 hubs, one energy" in more[0]
+    assert "20 rows of 10 neighbours" in more[1]
+    assert "none of 2 rows has a price, and all are kept out" in more[4]
+    assert len(each) == 8
     assert all("no warning of contract" in line and "schema_drift" in line for line in each)
-    assert rest == "1 of 5 files are of feeds that no dataset reads"
+    assert rest == "1 of 10 files are of feeds that no dataset reads"
 
 
 def test_a_sample_with_a_new_word_differs(answers: Path) -> None:

@@ -110,7 +110,9 @@ def test_a_recording_becomes_the_rows_that_stand_beside_it(desk: Desk, recorded:
     assert brought.done.drift == ()
     for name in ("contract", "enums_and_ranges", "schema_drift"):
         assert brought.verdicts[name].passed, brought.verdicts[name].reason
-    assert brought.verdicts["empty_answer"].count == (0 if recorded.expected["rows"] else 1)
+    empty = brought.verdicts.get("empty_answer")  # none where a table is sparse
+    assert (empty is None) is bool(recorded.dataset.table.sparse)
+    assert empty is None or empty.count == (0 if recorded.expected["rows"] else 1)
 
 
 @every_readable
@@ -250,7 +252,7 @@ def test_every_endpoints_path_can_be_filled_in(
             assert "{" not in path
             assert endpoint.name not in seen, "an endpoint's name is part of its objects' names"
             seen.add(endpoint.name)
-            if feed.asks != "now":
+            if feed.asks != "now" and feed.keeps_days != 1:
                 assert any(text in path for text in written)
 
 

@@ -121,7 +121,9 @@ def test_progress_is_told_step_by_step(first: Result) -> None:
     numbers = [line.split()[0] for line in lines]
     assert numbers == [f"{n}/{len(lines)}" for n in range(1, len(lines) + 1)]
     ticks = {"isone_five_minutes": demo.TICKS, "miso_five_minutes": demo.TICKS}
-    ticks["miso_fifteen_minutes"] = demo.TICKS // 3
+    ticks |= {"miso_fifteen_minutes": demo.TICKS // 3}
+    ticks |= {"miso_hourly": 1, "miso_hourly_plus_57": 1}
+    ticks |= {"isone_hourly": 1, "isone_hourly_load_forecast_hourly": 1}
     live = [line.split(": ")[-1] for line in lines if "live tick" in line]
     assert {name: live.count(name) for name in live} == ticks
 
@@ -261,12 +263,12 @@ def test_once_the_schedules_ran_everything_is_fresh(opened: Resources) -> None:
     assert isinstance(clock, SetClock)
     set_to(opened, NOON + 500 * DAY)
     with Simulator(clock, locations=3, nodes=2, limits={}).serve() as running:
-        resources = replace(demo.demo_resources(opened, running, clock), repairs=4)
+        resources = replace(demo.demo_resources(opened, running, clock), repairs=20)
         for _ in range(3):
             assert ingest.look(resources, DATASETS, pause=HOUR) == []
             for repair in ingest.find_gaps(resources, DATASETS).repairs:
                 gap = repair.gap
-                ingest.collect(resources, gap.dataset, gap.day, feeds=gap.feeds, hours=gap.hours)
+                ingest.collect(resources, gap.dataset, gap.day, feeds=gap.feeds, parts=gap.parts)
                 ingest.normalize(resources, gap.dataset, gap.day)
             for dataset in DATASETS:
                 ticking = [

@@ -320,7 +320,12 @@ def test_the_load_of_the_system_is_never_negative_and_that_of_a_zone_may_be() ->
 
 # --- ids -----------------------------------------------------------------------------------------
 
-OURS = {"finality", "market_run"}  # values that the parsers write, in no answer
+OURS = {
+    "finality",
+    "market_run",
+    "market",
+    "neighbour",
+}  # values that the parsers write, in no answer
 LABELS = [
     (r, name)
     for r in FILLED

@@ -238,7 +238,8 @@ def test_every_endpoint_of_the_configuration_is_answered_in_its_format(
             continue
         for feed in configuration.datasets[dataset.key].feeds:
             for endpoint in feed.endpoints:
-                path = endpoint.url_path(dataset.day("2026-07-20"), "05")
+                day = dataset.day("2026-07-20")
+                path = endpoint.url_path(day, feed.parts(day)[-1])
                 accept = {"Accept": f"application/{endpoint.format}"}
                 reply = ask(simulator, path, accept)
                 assert reply.status_code == 200, path

@@ -29,7 +29,7 @@ _ROUNDS = 5
 _REPLAYS = 3  # rounds of R, each of a minute
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS")
 _TICKS_A_ROUND, _IDLE_A_ROUND = 4, 12.0
-_PARTS = ("A", "B", "C", "D", "F", "L", "Q", "R")
+_PARTS = ("A", "B", "C", "D", "F", "L", "Q", "R", "S")
 _NUMBERS = count()
 
 
@@ -125,6 +125,17 @@ def replays(prepared: Path, rounds: int) -> list[Figure]:
     return figures.replay_figures(found, commits)
 
 
+def a_day(prepared: Path, rounds: int) -> list[Figure]:
+    """S: a run of each schedule."""
+    del rounds
+    found = []
+    with scheduled.schedule_groups(prepared / f"schedules-{next(_NUMBERS)}") as ticks:
+        for group, spent in scheduled.of_each_schedule(ticks):
+            tell(f"a run of {group.name}")
+            found.append((group.name, len(group.pairs), scheduled.runs_a_day(group), spent))
+    return figures.day_of_schedules(found)
+
+
 Part = Callable[[Path, int], list[Figure]]
 MEASURED: dict[str, Part] = {
     "A": day,
@@ -135,6 +146,7 @@ MEASURED: dict[str, Part] = {
     "L": latency,
     "Q": queries,
     "R": replays,
+    "S": a_day,
 }
 
 

@@ -117,6 +117,19 @@ def run_figures(found: Mapping[str, Sequence[Spent]]) -> list[Figure]:
     ]
 
 
+def day_of_schedules(found: Sequence[tuple[str, int, int, Spent]]) -> list[Figure]:
+    """S: name, datasets and runs a day of each schedule, and a run of it."""
+    each = [
+        Figure(
+            f"S CPU of a run of {name}", spent.cpu, "s", note=f"{datasets} datasets, {runs} a day"
+        )
+        for name, datasets, runs, spent in found
+    ]
+    day = sum(runs * spent.cpu for _, _, runs, spent in found)
+    share = f"{day / 86_400:.0%} of a core"
+    return [*each, Figure("S CPU of a day of all schedules", day, "s", note=share)]
+
+
 _PROMISED: Mapping[str, Mapping[str, float]] = {
     "embedded": {"first": 5.0},
     "celery": {"first": 1.0, "last": 2.0, "cpu": 0.8},

@@ -30,13 +30,11 @@ import psutil
 import yaml
 
 from aurum_assets.api import OpenLake, open_lake
-from aurum_assets.graph.jobs import asked_by, schedule_groups
-from aurum_assets.operators import DATASETS as EVERY
-from aurum_assets.resources.configuration import load_config
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.stack import REPOSITORY, Stack
-from benchmarks.measure import PROJECT, BenchmarkFailed
+from benchmarks import scheduled
+from benchmarks.measure import BenchmarkFailed
 
 PROFILES = ("embedded", "celery")
 JOB = "isone_five_minutes"
@@ -218,14 +216,7 @@ def _less(after: Mapping[str, float], before: Mapping[str, float]) -> dict[str, 
 
 def runs_a_day() -> int:
     """How many runs all schedules request in a day."""
-    configs = load_config(PROJECT / "config", EVERY).datasets
-    midnight = dt.datetime(2026, 3, 2, 5, tzinfo=dt.UTC)
-    runs = 0
-    for group in schedule_groups([(d, configs[d.key]) for d in EVERY]):
-        every = group.cadence.every
-        first = midnight + (group.cadence.offset if group.cadence.within_the_day else _DAY / 2)
-        runs += sum(len(asked_by(group, first + n * every)) for n in range(_DAY // every))
-    return runs
+    return sum(map(scheduled.runs_a_day, scheduled.groups()))
 
 
 def _noon() -> dt.datetime:

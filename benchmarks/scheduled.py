@@ -8,6 +8,8 @@ executes the job for one partition, in process, with SQLite storage in DAGSTER_H
 lists in MODULES the libraries that it imported. ``empty`` imports those (our own modules are part
 of what a run costs, not of what it stands on) and executes a job of one asset that does nothing.
 Compared is the CPU of the two processes, all threads and children, from start to end.
+
+Benchmark S: the same of a run of each schedule, times the runs of a day.
 """
 
 import datetime as dt
@@ -19,15 +21,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import PROJECT, Spent, import_all, list_modules, process
 
+if TYPE_CHECKING:
+    from aurum_assets.graph.jobs import ScheduleGroup
+
 JOB = "isone_five_minutes"
-NOON = dt.datetime.fromisoformat("2025-07-14T12:00:40-04:00")
+NOON = dt.datetime.fromisoformat("2026-08-04T12:00:40-04:00")
 _BEAT = dt.timedelta(minutes=5)
 _OURS = ("aurum_assets", "benchmarks")
 
@@ -82,7 +87,10 @@ class Ticks:
     folder: Path
     env: Mapping[str, str]
     set_clock: Callable[[dt.datetime], None]
-    _numbers: Iterator[int] = field(default_factory=count)
+    job: str = JOB
+    first: dt.datetime = NOON
+    every: dt.timedelta = _BEAT
+    _numbers: Iterator[int] = field(default_factory=count, init=False)
 
     @property
     def modules(self) -> Path:
@@ -95,11 +103,11 @@ class Ticks:
         The first one catches up with the day, so that the others find it as noon would.
         """
         number = next(self._numbers)
-        now = NOON + number * _BEAT
+        now = self.first + number * self.every
         self.set_clock(now)
-        (partition, config), *_ = asked_at(now)
+        (partition, config), *_ = asked_at(now, self.job)
         env = {**self.env, "AURUM_NOW": now.isoformat(), "DAGSTER_HOME": str(self.folder / "run")}
-        what = [JOB, partition, json.dumps(config if number else {})]
+        what = [self.job, partition, json.dumps(config if number else {})]
         return process(["-m", "benchmarks.scheduled", "run", self.modules, *what], env=env)
 
     def empty(self) -> Spent:
@@ -108,18 +116,52 @@ class Ticks:
         return process(["-m", "benchmarks.scheduled", "empty", self.modules], env=env)
 
 
-def asked_at(now: dt.datetime) -> list[tuple[str, dict[str, Any]]]:
-    """Partition and run config that the schedule asks for at ``now``."""
+def asked_at(now: dt.datetime, job: str = JOB) -> list[tuple[str, dict[str, Any]]]:
+    """Partition and run config that the schedule of ``job`` asks for at ``now``."""
     from aurum_assets.graph import jobs
     from aurum_assets.graph.translate import feeds_config
+
+    (group,) = (g for g in groups() if g.name == job)
+    asked = jobs.asked_by(group, now)
+    return [(day, feeds_config(feeds)) for day, feeds in asked.items()]
+
+
+def groups() -> "list[ScheduleGroup]":
+    """What the schedules of all datasets ask."""
+    from aurum_assets.graph import jobs
     from aurum_assets.operators import DATASETS
     from aurum_assets.resources.configuration import load_config
 
-    configuration = load_config(PROJECT / "config", DATASETS)
-    every = jobs.schedule_groups([(d, configuration.datasets[d.key]) for d in DATASETS])
-    (group,) = (b for b in every if b.name == JOB)
-    asked = jobs.asked_by(group, now)
-    return [(day, feeds_config(feeds)) for day, feeds in asked.items()]
+    configs = load_config(PROJECT / "config", DATASETS).datasets
+    return jobs.schedule_groups([(d, configs[d.key]) for d in DATASETS])
+
+
+def instants(group: "ScheduleGroup") -> Iterator[dt.datetime]:
+    """When its schedule asks within a day of its operator, in order, beginning at noon."""
+    cadence, day = group.cadence, group.operator.day_of(NOON)
+    if not cadence.within_the_day:
+        yield day.at(cadence.at)
+        return
+    first = day.at(dt.time(12)) + cadence.offset
+    yield from (first + n * cadence.every for n in range(dt.timedelta(days=1) // cadence.every))
+
+
+def runs_a_day(group: "ScheduleGroup") -> int:
+    """How many runs its schedule requests in a day."""
+    from aurum_assets.graph.jobs import asked_by
+
+    return sum(len(asked_by(group, instant)) for instant in instants(group))
+
+
+def of_each_schedule(ticks: Ticks) -> Iterator[tuple["ScheduleGroup", Spent]]:
+    """A run of each schedule, after one that catches up."""
+    for group in groups():
+        first = next(instants(group))
+        if not group.cadence.within_the_day:
+            first -= group.cadence.every
+        ours = replace(ticks, job=group.name, first=first, every=group.cadence.every)
+        ours.run()
+        yield group, ours.run()
 
 
 @contextmanager

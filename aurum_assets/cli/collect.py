@@ -255,7 +255,7 @@ def _collect_all(
     in_a_row, most = 0, resources.configuration.operators[dataset.operator.name].breaker_failures
     for day in days:
         feeds = ingest.asked_feeds(resources, dataset, day, request.feeds, request.filters)
-        candidates = sum(len(ingest.hours_asked(resources, feed, day)) for feed in feeds)
+        candidates = sum(len(ingest.parts_asked(resources, feed, day)) for feed in feeds)
         outcome = bring(
             resources,
             dataset,

@@ -39,8 +39,9 @@ class CollectConfig(dg.Config):
         default_factory=list,
         description="The feeds to ask, by name; all that have the day where none is named.",
     )
-    hours: dict[str, list[str]] = Field(
-        default_factory=dict, description="By feed, the only hours to ask for, such as 07."
+    parts: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="By feed, the only hours or locations to ask for, such as 07 or 4001.",
     )
     force: bool = Field(
         default=False, description="Archive an answer even where it repeats the one before."
@@ -107,7 +108,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
                 dataset,
                 day,
                 feeds=config.feeds or None,
-                hours=config.hours,
+                parts=config.parts,
                 force=config.force,
                 raw_only=True,
                 attempts_of=_attempts_of(context.run),

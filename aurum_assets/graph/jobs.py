@@ -4,7 +4,7 @@ A run costs what it imports, so all datasets of one schedule group share one run
 """
 
 import datetime as dt
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,9 +68,9 @@ class ScheduleGroup:
 def schedule_groups(pairs: Sequence[Pair]) -> list[ScheduleGroup]:
     """The schedule groups of all datasets: a job's assets must have the same partitions.
 
-    Most datasets of an operator share theirs, and so ``op_daily``; one that begins on another day,
-    or is published ahead, has a job of its own, ``op_da_lmp_daily``. So has an offset that is
-    not the usual one of its operator and cadence: ``op_five_minutes_plus_4``.
+    Most datasets of an operator share theirs, and so ``op_daily``; those that begin on another day,
+    or are published ahead, have a job named after the first of them, ``op_da_lmp_daily``. So has an
+    offset that is not the usual one of its operator and cadence: ``op_five_minutes_plus_4``.
     """
     found: defaultdict[tuple[str, CadenceName], defaultdict[int, list[Pair]]]
     found = defaultdict(lambda: defaultdict(list))
@@ -92,15 +92,18 @@ def _groups_at(
 ) -> list[ScheduleGroup]:
     """The groups of one operator, cadence and offset: one for each partitions definition."""
     operator = ours[0][0].operator
-    usual = Counter(partitions(d, c) for d, c in ours).most_common(1)[0][0]
-    shared = tuple((d, c) for d, c in ours if partitions(d, c) == usual)
-    own = [(d, c) for d, c in ours if partitions(d, c) != usual]
-    named = [(operator.name, shared), *((d.key, ((d, c),)) for d, c in own)]
+    alike: defaultdict[dg.DailyPartitionsDefinition, list[Pair]] = defaultdict(list)
+    for dataset, config in ours:
+        alike[partitions(dataset, config)].append((dataset, config))
+    usual = max(alike, key=lambda definition: len(alike[definition]))
     return [
         ScheduleGroup(
-            f"{name}_{cadence}{suffix}", operator, _cadence(cadence, offset, pairs), pairs
+            f"{operator.name if definition == usual else pairs[0][0].key}_{cadence}{suffix}",
+            operator,
+            _cadence(cadence, offset, pairs),
+            tuple(pairs),
         )
-        for name, pairs in named
+        for definition, pairs in alike.items()
     ]
 
 
@@ -169,8 +172,10 @@ def asked_by(group: ScheduleGroup, now: dt.datetime) -> Mapping[str, dict[str, l
     for dataset, config in group.pairs:
         today = dataset.operator.day_of(now)
         for feed in group.feeds(config):
-            days = [today.plus(feed.offset_days), *(today.plus(-n) for n in feed.again_days)]
-            if feed.asked.within_the_day and now - today.start < _AFTER_MIDNIGHT:
+            days = [today.plus(feed.offset_days - n) for n in range(feed.span_days)]
+            days += [today.plus(-n) for n in feed.again_days]
+            late = feed.asked.within_the_day and now - today.start < _AFTER_MIDNIGHT
+            if late and today.plus(-1) not in days:
                 days.append(today.plus(-1))
             for day in days:
                 if day.date >= config.first_day:

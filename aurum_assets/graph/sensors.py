@@ -89,7 +89,7 @@ def _repair_run(repair: ingest.Repair, jobs: dict[str, Job]) -> dg.RunRequest:
         job_name=jobs[gap.dataset.key].name,
         partition_key=gap.day.key,
         run_config=translate.feeds_config(
-            {gap.dataset.key: list(gap.feeds)}, {gap.dataset.key: gap.hours}
+            {gap.dataset.key: list(gap.feeds)}, {gap.dataset.key: gap.parts}
         ),
         asset_selection=asset_keys([gap.dataset]),
         asset_check_keys=[],  # the step reports them

@@ -263,16 +263,16 @@ def check_evaluations(
 
 
 def feeds_config(
-    feeds: Mapping[str, list[str]], hours: Mapping[str, Mapping[str, Sequence[str]]] | None = None
+    feeds: Mapping[str, list[str]], parts: Mapping[str, Mapping[str, Sequence[str]]] | None = None
 ) -> dict[str, Any]:
     """Run config that has each dataset (by key) collected by the named feeds only.
 
-    ``hours``: by dataset and feed, the only hours to ask for.
+    ``parts``: by dataset and feed, the only hours or locations to ask for.
     """
     found: dict[str, Any] = {}
     for key, names in sorted(feeds.items()):
         found[f"raw__{key}"] = {"config": {"feeds": names}}
-        only = (hours or {}).get(key)
+        only = (parts or {}).get(key)
         if only:
-            found[f"raw__{key}"]["config"]["hours"] = {f: list(some) for f, some in only.items()}
+            found[f"raw__{key}"]["config"]["parts"] = {f: list(some) for f, some in only.items()}
     return {"ops": found}

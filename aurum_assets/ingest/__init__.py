@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.collect import collect
     from aurum_assets.ingest.collected import Archived, Collected
     from aurum_assets.ingest.doctor import examine
-    from aurum_assets.ingest.feeds import asked_feeds, hours_asked, may_come_later, narrowed
+    from aurum_assets.ingest.feeds import asked_feeds, may_come_later, narrowed, parts_asked
     from aurum_assets.ingest.finals import Finals, Published, find_finals
     from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, find_gaps, gap_of, requirements
     from aurum_assets.ingest.load import Loaded, load

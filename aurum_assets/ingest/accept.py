@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from aurum_assets.ingest.collected import Archived
 from aurum_assets.ingest.keep import keep, keep_rejected
 from aurum_assets.ingest.rejecting import rejecting
+from aurum_assets.ingest.spread import is_believable, spread
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, FormatName
 from aurum_assets.model.errors import DataError, MalformedPayload
@@ -21,8 +22,6 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
 
 log = get_logger(__name__)
-_OLDEST = dt.date(1999, 1, 1)
-_AHEAD = dt.timedelta(days=8)
 
 
 @dataclass(frozen=True)
@@ -95,14 +94,19 @@ def kept_or_spooled(
         filters=received.filters,
     )
     kept = keep(resources, dataset, envelope, received.body, force=force)
+    also = spread(resources, dataset, envelope, received.body, seen, force=force)
     if kept.failure is not None:
-        return Archived("spooled", kept.path, day.key, failure=kept.failure, partial=seen.partial)
+        failure, partial = kept.failure, seen.partial
+        return Archived("spooled", kept.path, day.key, failure=failure, partial=partial, also=also)
     if seen.partial:
         log.warning("the answer is partial", dataset=dataset.key, because=seen.partial)
     stored = kept.stored
     if stored is None or (force and not stored.created):
         resources.metrics.count("duplicates", dataset)
-        return Archived("duplicate", kept.path, day.key, records=seen.records, partial=seen.partial)
+        records, partial = seen.records, seen.partial
+        return Archived(
+            "duplicate", kept.path, day.key, records=records, partial=partial, also=also
+        )
     resources.metrics.count("collected", dataset)
     resources.metrics.observe("snapshot_rows", dataset, seen.records)
     return Archived(
@@ -114,6 +118,7 @@ def kept_or_spooled(
         records=seen.records,
         stored=stored,
         partial=seen.partial,
+        also=also,
     )
 
 
@@ -124,18 +129,23 @@ def place(dataset: Dataset, received: Received) -> tuple[Inspection, OperatingDa
     """
     with rejecting(dataset, f"an answer of {received.endpoint}"):
         seen = inspect_answer(dataset, received.body, received.format)
-        return seen, _day_of(dataset, received, seen.days)
+        return seen, _day_of(dataset, received, seen)
 
 
-def _day_of(dataset: Dataset, received: Received, days: tuple[str, ...]) -> OperatingDay:
-    """The operating day of a snapshot: that of its content, else the one asked for."""
-    fetched = dataset.operator.day_of(received.fetched_at)
+def _day_of(dataset: Dataset, received: Received, seen: Inspection) -> OperatingDay:
+    """The operating day of a snapshot: that of its content, else the one asked for.
+
+    Of several days that one answer is of, the newest.
+    """
+    fetched, days = dataset.operator.day_of(received.fetched_at), seen.days
+    if seen.dialect.several_days:
+        days = tuple(sorted((d for d in set(days) if is_believable(d, fetched)), reverse=True))
     text = days[0] if days else received.asked or fetched.key
     try:
         day = dataset.day(text)
     except (ValueError, OverflowError) as error:
         raise MalformedPayload(str(error)) from error
-    if not _OLDEST <= day.date <= fetched.date + _AHEAD:
+    if not is_believable(day.key, fetched):
         msg = f"{dataset.key}: the content is of {day}, fetched on {fetched}: not believable"
         raise MalformedPayload(msg)
     return day

@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 
 from aurum_assets.ingest.accept import Received, kept_or_spooled
 from aurum_assets.ingest.collected import Archived, Collected
-from aurum_assets.ingest.feeds import is_due
+from aurum_assets.ingest.feeds import is_due, keeps
 from aurum_assets.ingest.keep import keep_rejected
 from aurum_assets.ingest.offers import not_offered
 from aurum_assets.ingest.sharing import Request, alone, remember, untaken
@@ -35,7 +35,7 @@ class Asking:
     dataset: Dataset
     feed: Feed
     day: OperatingDay
-    hour: str
+    part: str
     attempts_of: str
     filters: Mapping[str, str]
     page: int = 1
@@ -44,14 +44,14 @@ class Asking:
     def all_filters(self) -> Mapping[str, str]:
         """What distinguishes the request from others for the same day."""
         page = {"page": str(self.page)} if self.page > 1 else {}
-        return {**self.filters, **({"hour": self.hour} if self.hour else {}), **page}
+        return {**self.filters, **({self.feed.asks: self.part} if self.part else {}), **page}
 
     @property
     def key(self) -> str:
         """Under which its answer is remembered for later attempts; a ``now`` is new each time."""
         if not self.attempts_of or self.feed.asks == "now":
             return ""
-        parts = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.hour)
+        parts = (self.attempts_of, self.dataset.key, self.day.key, self.feed.name, self.part)
         return "answered:" + ":".join(parts) + "".join(f":{k}={v}" for k, v in self.filters.items())
 
 
@@ -69,6 +69,14 @@ def ask(
     if held is not None:
         done.archived.append(Archived("resumed", held, day.key))
         return done.archived[-1]
+    today = dataset.operator.day_of(resources.now())
+    if not keeps(feed, day, today):
+        newest = today.plus(feed.offset_days)
+        msg = (
+            f"{dataset.key}: asked for {day}, but feed {feed.name} keeps {feed.keeps_days} "
+            f"{'day' if feed.keeps_days == 1 else 'days'} up to {newest}: no request was made"
+        )
+        raise SourceRefused(msg)
     if feed.asks != "now" and resources.state.get(f"shows-today-only:{dataset.key}"):
         msg = f"{dataset.key}: asked for {day}, but the operator shows only its newest day now"
         if resources.config(dataset).is_documented_only(feed):
@@ -135,7 +143,7 @@ def _ask_page(
         # What is only documented is not awaited: its 404 says that it is not offered.
         due = resources.config(dataset).is_documented_only(feed) or is_due(resources, day, feed)
         answer = api.fetch(
-            dataset.key, feed, asked, hour=asking.hour, due=due, filters=asking.filters, page=link
+            dataset.key, feed, asked, part=asking.part, due=due, filters=asking.filters, page=link
         )
     except SourceUnavailable as error:
         if error.body:

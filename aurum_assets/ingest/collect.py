@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from aurum_assets.ingest.asking import Asking, ask
 from aurum_assets.ingest.collected import Collected
-from aurum_assets.ingest.feeds import asked_feeds, hours_asked
+from aurum_assets.ingest.feeds import asked_feeds, parts_asked
 from aurum_assets.ingest.keep import drain_spool, unnormalized_days
 from aurum_assets.ingest.offers import forget_not_offered, remember_not_offered
 from aurum_assets.model.clock import OperatingDay
@@ -36,7 +36,7 @@ def collect(
     day: OperatingDay,
     *,
     feeds: Sequence[str] | None = None,
-    hours: Mapping[str, Sequence[str]] | None = None,
+    parts: Mapping[str, Sequence[str]] | None = None,
     force: bool = False,
     attempts_of: str = "",
     filters: Mapping[str, str] | None = None,
@@ -45,14 +45,15 @@ def collect(
 ) -> Collected:
     """Ask for ``day`` by ``feeds`` (all that have it where None) and archive the answers.
 
-    ``hours``: by feed that asks hour by hour, the only hours to ask for (``("07", "08")``).
+    ``parts``: by feed that asks hour by hour or location by location, the only ones to ask for
+    (``("07", "08")``).
     Each feed is asked by itself: where one brings nothing, the others go on. Only a 401 ends it at
     once. What the operator does not offer is in ``not_offered``, and raises nothing.
     ``attempts_of`` names what this is an attempt of (a backfill, a run that crashed and is run
-    again): what an earlier one was answered for a day or hour is not asked again. ``filters``
-    narrow the answers: only feeds that take all of them are asked. ``progress`` is called after
-    each hour, and every second of a long wait. ``into`` is filled as it goes, and holds what was
-    done before an error.
+    again): what an earlier one was answered for a day or a part of it is not asked again.
+    ``filters`` narrow the answers: only feeds that take all of them are asked. ``progress`` is
+    called after each part, and every second of a long wait. ``into`` is filled as it goes, and
+    holds what was done before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
     gives no answer, ``DataError`` where an answer had to be rejected, ``StoreError`` or
     ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
@@ -80,7 +81,7 @@ def collect(
         done.unnormalized = unnormalized_days(resources, dataset)
         errors: list[SourceError] = []
         for feed in asked:
-            only = (hours or {}).get(feed.name)
+            only = (parts or {}).get(feed.name)
             asking = Asking(dataset, feed, day, "", attempts_of, filters or {})
             missed = _ask_feed(
                 resources, api, asking, done, only=only, force=force, progress=progress
@@ -119,15 +120,15 @@ def _ask_feed(
 ) -> list[SourceError]:
     """The requests that one feed takes for the day, and what kept some from being answered.
 
-    An hour without an answer does not keep the others from being asked; two in a row end the feed,
+    A part without an answer does not keep the others from being asked; two in a row end the feed,
     as do a 401 and what is not out yet or not offered.
     """
     dataset, feed, day = asking.dataset, asking.feed, asking.day
     errors: list[SourceError] = []
     failed_before = False
-    for hour in hours_asked(resources, feed, day, only):
+    for part in parts_asked(resources, feed, day, only):
         try:
-            archived = ask(resources, api, replace(asking, hour=hour), done, force=force)
+            archived = ask(resources, api, replace(asking, part=part), done, force=force)
         except SourceError as error:
             errors.append(error)
             if failed_before or _ends_the_feed(error):
@@ -135,8 +136,8 @@ def _ask_feed(
             failed_before = True
             continue
         failed_before = False
-        if progress and hour:
-            progress(f"{dataset.key} {feed.name} {day.key} {hour}".rstrip())
+        if progress and part:
+            progress(f"{dataset.key} {feed.name} {day.key} {part}".rstrip())
         if feed.asks != "now" and archived.day not in ("", day.key):
             resources.state.set(f"shows-today-only:{dataset.key}", day.key, _TODAY_ONLY)
             done.refusal = (
@@ -154,7 +155,7 @@ def _ask_feed(
 
 
 def _ends_the_feed(error: SourceError) -> bool:
-    """Whether the other hours of a feed would be answered alike."""
+    """Whether the other parts of a feed would be answered alike."""
     unauthorized = isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED
     return unauthorized or isinstance(error, NotYetPublished | NotOffered)
 

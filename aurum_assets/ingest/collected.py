@@ -12,6 +12,7 @@ class Archived:
     """The outcome of an answer. ``day`` is the operating day that it belongs to.
 
     ``resumed``: no request was made, since an earlier attempt of the same run kept the answer.
+    ``also``: other days that it lies under too, of which it holds something new.
     ``spooled``: it waits for the archive, for the reason ``failure``. ``partial``: why it is not
     all that was asked for; its records are good, and the request does not count as answered.
     """
@@ -26,6 +27,12 @@ class Archived:
     stored: Stored | None = None
     failure: StoreError | ConfigError | None = None
     partial: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """All operating days that it lies under."""
+        return (self.day, *self.also) if self.day else self.also
 
 
 @dataclass
@@ -55,4 +62,4 @@ class Collected:
     @property
     def days(self) -> list[str]:
         """The operating days to be normalized, in order: those of answers and of the spool."""
-        return sorted({a.day for a in self.archived if a.day} | set(self.unnormalized))
+        return sorted({day for a in self.archived for day in a.days} | set(self.unnormalized))

@@ -5,16 +5,18 @@ row that can be trusted is unusable as a whole.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from aurum_assets.ingest.rejecting import rejecting, traceback_of
-from aurum_assets.ingest.sharing import is_of_another_day
+from aurum_assets.ingest.sharing import is_of_another_day, is_shared
+from aurum_assets.ingest.spread import lies_elsewhere
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Dialect, Envelope, Snapshot
+from aurum_assets.model.dataset import Dataset, DatasetConfig, Dialect, Envelope, Snapshot
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, confirmed
 from aurum_assets.model.errors import ContractBroken, DataError, MalformedPayload
 from aurum_assets.model.prices import LMP_IS_THE_SUM_OF_ITS_PARTS
@@ -63,7 +65,7 @@ def conform_all(
 ) -> tuple[list[Conformed], list[Unusable]]:
     """Read and conform snapshots in order.
 
-    Equal neighbours count once where an answer's own stamp dates its rows.
+    Equal neighbours count once where an answer's own stamp dates its rows (``repeats``).
 
     What cannot be read is kept under ``rejected/`` (``keep``), and its reason comes back.
     """
@@ -74,17 +76,36 @@ def conform_all(
     # Asked here: it starts polars' threads, which a process forked after the import would lack.
     with ThreadPoolExecutor(min(_THREADS, pl.thread_pool_size())) as pool:
         outcomes = list(pool.map(conformed, identifiers))
-    last: dict[str, str] = {}
+    last: dict[str, Conformed] = {}
     found = []
     for outcome in outcomes:
         if isinstance(outcome, Conformed):
-            envelope = outcome.envelope
-            asked = str(sorted(envelope.filters.items()))
-            repeats = last.get(asked) == envelope.content_sha256
-            if not (repeats and outcome.dialect.volatile):
+            asked = str(sorted(outcome.envelope.filters.items()))
+            if asked not in last or not repeats(dataset, outcome, last[asked]):
                 found.append(outcome)
-            last[asked] = envelope.content_sha256
+            if not outcome.elsewhere:
+                last[asked] = outcome
     return found, [o for o in outcomes if isinstance(o, Unusable)]
+
+
+def repeats(dataset: Dataset, one: Conformed, before: Conformed) -> bool:
+    """Whether a snapshot says what the one ``before`` it said, under a later stamp of its own."""
+    if one.elsewhere or not one.dialect.volatile:
+        return False
+    if not rows_tell(dataset):
+        return one.envelope.content_sha256 == before.envelope.content_sha256
+    said = [n for n in (*dataset.table.key, *dataset.table.values) if n != "published_at"]
+    kept_out = "received_hash"
+    return (
+        one.good.select(said).equals(before.good.select(said))
+        and one.quarantined[kept_out].equals(before.quarantined[kept_out])
+        and one.drift == before.drift
+    )
+
+
+def rows_tell(dataset: Dataset) -> bool:
+    """Whether only its rows tell that a vintage repeats: others read more of the same answer."""
+    return is_shared(dataset) and "published_at" in dataset.table.key
 
 
 def _conform_or_reject(
@@ -115,7 +136,7 @@ def conform(
     one broken row rejects the snapshot (``on_broken_row: reject``).
     """
     config = resources.config(dataset)
-    reading = read(dataset, snapshot, config.expected)
+    reading = _wanted(read(dataset, snapshot, config.expected), config, day, snapshot.envelope)
     frame = _with_provenance(dataset, day, snapshot.envelope, reading.frame)
     if is_of_another_day(dataset, day, frame):
         none = dataset.table.empty(), QUARANTINE.empty()
@@ -139,6 +160,26 @@ def conform(
         reading.records,
         drift,
     )
+
+
+def _wanted(
+    reading: Reading, config: DatasetConfig, day: OperatingDay, envelope: Envelope
+) -> Reading:
+    """``reading`` without rows of other days that the answer lies under, and of locations that
+    config does not name.
+    """
+    unwanted = []
+    if reading.dialect.several_days:
+        unwanted.append(lies_elsewhere(day, envelope.fetched_at))
+    if config.locations:
+        names = "|".join(re.escape(name).replace(r"\*", ".*") for name in config.locations)
+        unwanted.append(~pl.col("location").str.contains(f"^({names})$"))
+    if not unwanted:
+        return reading
+    keep = ~pl.any_horizontal(unwanted).fill_null(value=False)
+    rows = reading.frame.select(keep.arg_true()).to_series().to_list()
+    positions = rows if reading.positions is None else [reading.positions[row] for row in rows]
+    return replace(reading, frame=reading.frame.filter(keep), positions=positions)
 
 
 def _refuse_beyond_the_calendar(dataset: Dataset, good: pl.DataFrame) -> None:

@@ -119,7 +119,7 @@ def bring(
     day: OperatingDay,
     *,
     feeds: Sequence[str] | None = None,
-    hours: Mapping[str, Sequence[str]] | None = None,
+    parts: Mapping[str, Sequence[str]] | None = None,
     filters: Mapping[str, str] | None = None,
     force: bool = False,
     raw_only: bool = False,
@@ -137,7 +137,7 @@ def bring(
             dataset,
             day,
             feeds=feeds,
-            hours=hours,
+            parts=parts,
             filters=filters,
             force=force,
             attempts_of=attempts_of,
@@ -158,7 +158,7 @@ def bring(
 def _judge(outcome: Outcome) -> None:
     """Add the error of a collection that gave answers, or none, and not what was asked for."""
     done = outcome.collected
-    answered = sorted({a.day for a in done.archived if a.day})
+    answered = sorted({day for a in done.archived for day in a.days})
     error: AurumError
     if done.refusal:
         error = SourceRefused(done.refusal)

@@ -64,17 +64,25 @@ def narrowed(
 def _has(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     if feed.asks == "now":
         return day == today
-    return day <= today.plus(feed.offset_days)
+    return day <= today.plus(feed.offset_days) and keeps(feed, day, today)
+
+
+def keeps(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
+    """Whether the operator has ``day`` now, as far as the feed's ``keeps_days`` says."""
+    newest = today.plus(feed.offset_days)
+    return feed.keeps_days is None or newest.plus(-feed.keeps_days) < day <= newest
 
 
 def may_come_later(resources: Resources, dataset: Dataset, names: Collection[str]) -> bool:
-    """Whether the feeds of ``names`` give final values or days ahead, which may be out late, or are
-    asked several times a day.
+    """Whether the feeds of ``names`` give values of days ahead, or of days past that are out some
+    days later, which may be late, or are asked several times a day.
 
     Schedules and sensors ask for them again, and an alert tells of what is late.
     """
     feeds = [f for f in resources.config(dataset).feeds if f.name in names]
-    return all(f.becomes_final or f.offset_days > 0 or f.asked.within_the_day for f in feeds)
+    return all(
+        f.becomes_final or f.offset_days not in (0, -1) or f.asked.within_the_day for f in feeds
+    )
 
 
 def is_due(resources: Resources, day: OperatingDay, feed: Feed) -> bool:
@@ -87,14 +95,14 @@ def is_due(resources: Resources, day: OperatingDay, feed: Feed) -> bool:
     return day.plus(feed.due_days).start + wait <= resources.now()
 
 
-def hours_asked(
+def parts_asked(
     resources: Resources, feed: Feed, day: OperatingDay, only: Sequence[str] | None = None
 ) -> Sequence[str]:
-    """The requests that a feed takes for a day: one for each hour that has begun (and is among
-    ``only``, where given), or just one.
+    """The requests that a feed takes for a day: one for each hour that has begun, one for each
+    location (those that are among ``only``, where given), or just one.
     """
-    if feed.asks != "hour":
-        return [""]
-    now = resources.now()
-    begun = [hour for hour in day.local_hours() if day.local_hour_start(hour) <= now]
-    return begun if only is None else [hour for hour in begun if hour in only]
+    parts = feed.parts(day)
+    if feed.asks == "hour":
+        now = resources.now()
+        parts = [hour for hour in parts if day.local_hour_start(hour) <= now]
+    return parts if only is None or parts == ("",) else [part for part in parts if part in only]

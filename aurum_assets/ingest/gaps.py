@@ -1,8 +1,9 @@
 """Gaps: which operating days are incomplete, which feeds can complete them, when to ask again.
 
 Decided from the calendar, the config and the lake: its manifests, and for a bounded number of days
-the interval columns. Days count from the first that the home holds, so that a fresh home does not
-fetch years by itself. No request is made here.
+the interval columns (where a table is sparse: the names of what is archived). Days count from the
+first that the home holds, so that a fresh home does not fetch years by itself. No request is made
+here.
 
 A day that is as incomplete after an attempt as before waits twice as long each time, up to a day;
 after ``TRIES`` attempts it is left alone until what it lacks changes. Attempts are kept in the
@@ -22,6 +23,7 @@ from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.resources.archive import endpoint_of
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.state import recalled
 
@@ -40,6 +42,7 @@ class Requirement:
     ``every``: the length of an interval. Only rows of one of these ``lengths`` count: two feeds of
     different intervals may share a table. ``due``: the day, counted from the operating day, from
     whose start on it may be asked for. ``ahead``: the feed delivers days that have not begun.
+    ``locations``: those of which each has a row in an interval that is delivered.
     """
 
     finality: str | None
@@ -48,6 +51,7 @@ class Requirement:
     feeds: tuple[str, ...]
     due: int
     ahead: bool
+    locations: tuple[str, ...] = ()
 
     def next_due(
         self, day: OperatingDay, now: dt.datetime, lateness: dt.timedelta
@@ -63,7 +67,7 @@ class Requirement:
 class Gap:
     """A day that lacks ``missing`` intervals, described by ``lacks``; ``feeds`` can deliver them.
 
-    ``hours``: for each feed that asks hour by hour, the incomplete hours (``("07",)``).
+    ``parts``: for each feed that asks by hour or location, the incomplete ones (``("07",)``).
     """
 
     dataset: Dataset
@@ -71,7 +75,7 @@ class Gap:
     feeds: tuple[str, ...]
     missing: int
     lacks: str
-    hours: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.dataset.key} {self.day}: {self.lacks}"
@@ -133,26 +137,28 @@ def requirements(
 ) -> list[Requirement]:
     """The requirements that can be met later: none where all feeds answer for now only.
 
-    ``without``: the names of feeds that the operator does not offer.
+    ``without``: the names of feeds that the operator does not offer. What two feeds must deliver
+    alike is one requirement, due as soon as the first of them.
     """
-    found = []
+    found: dict[object, Requirement] = {}
     for feed in config.feeds:
         able = [f for f in _able(feed, config) if f.name not in without]
         if feed.cadence == "backfill" or not able:
             continue
         intervals = {dataset.dialect(e.dialect).every for f in (feed, *able) for e in f.endpoints}
         newest = max(f.offset_days for f in able)
-        found.append(
-            Requirement(
-                finality=feed.finality,
-                every=max(intervals),
-                lengths=frozenset({*intervals, dt.timedelta()}),  # an instant has no length
-                feeds=tuple(f.name for f in able),
-                due=_due(feed, newest),
-                ahead=newest > 0,
-            )
+        one = Requirement(
+            finality=feed.finality,
+            every=max(intervals),
+            lengths=frozenset({*intervals, dt.timedelta()}),  # an instant has no length
+            feeds=tuple(f.name for f in able),
+            due=_due(feed, newest),
+            ahead=newest > 0,
+            locations=tuple(location for f in able for location in f.locations),
         )
-    return found
+        alike = (one.finality, one.lengths, one.feeds)
+        found[alike] = min(found.get(alike, one), one, key=lambda requirement: requirement.due)
+    return list(found.values())
 
 
 def _due(feed: Feed, newest: int) -> int:
@@ -189,12 +195,19 @@ def gap_of(
     config, now = resources.config(dataset), resources.now()
     required = offered_requirements(resources, dataset)
     rows = _intervals(resources, dataset, day, required) if stored else None
-    by_hour = {f.name for f in config.feeds if f.asks == "hour"}
+    by_part = [f for f in config.feeds if f.asks in ("hour", "location")]
     feeds: dict[str, None] = {}
-    hours: dict[str, tuple[str, ...]] = {}
+    parts: dict[str, tuple[str, ...]] = {}
     missing, lacks = 0, []
     for requirement in required:
-        if now < day.plus(requirement.due).start and not requirement.ahead:
+        not_yet = now < day.plus(requirement.due).start
+        if dataset.table.sparse:
+            if not (not_yet or _is_answered(resources, dataset, day, requirement)):
+                feeds |= dict.fromkeys(requirement.feeds)
+                missing += 1
+                lacks.append(f"no answer of {' or '.join(requirement.feeds)} is archived")
+            continue
+        if not_yet and not requirement.ahead:
             continue
         evidence = Evidence(
             table=dataset.table,
@@ -209,23 +222,44 @@ def gap_of(
         verdict = completeness(evidence)
         if not verdict.passed:
             feeds |= dict.fromkeys(requirement.feeds)
-            lacking = _hours_lacking(evidence)
-            hours |= {name: lacking for name in requirement.feeds if name in by_hour}
+            parts |= {
+                f.name: _parts_lacking(f, evidence, rows)
+                for f in by_part
+                if f.name in requirement.feeds
+            }
             missing += verdict.count
             lacks.append(
                 f"{requirement.finality}: {verdict.reason}"
                 if requirement.finality
                 else verdict.reason
             )
-    return Gap(dataset, day, tuple(feeds), missing, "; ".join(lacks), hours) if missing else None
+    return Gap(dataset, day, tuple(feeds), missing, "; ".join(lacks), parts) if missing else None
 
 
-def _hours_lacking(evidence: Evidence) -> tuple[str, ...]:
-    """The local hours in which a due interval is missing."""
+def _is_answered(
+    resources: Resources, dataset: Dataset, day: OperatingDay, requirement: Requirement
+) -> bool:
+    """Whether an answer of a feed that meets ``requirement`` is archived, with records or not."""
+    feeds = [f for f in resources.config(dataset).feeds if f.name in requirement.feeds]
+    names = {endpoint.name for feed in feeds for endpoint in feed.endpoints}
+    archived = resources.archive.identifiers(dataset.archive_name, day.key)
+    return any(endpoint_of(identifier) in names for identifier in archived)
+
+
+def _parts_lacking(feed: Feed, evidence: Evidence, rows: pl.DataFrame | None) -> tuple[str, ...]:
+    """The local hours, or the locations, of which a due interval is missing."""
     day, every = evidence.day, evidence.every
-    starts = evidence.intervals["interval_start"].to_list()
-    there = {day.start + (start - day.start) // every * every for start in starts}
-    return tuple(dict.fromkeys(day.hour_of(m) for m in evidence.due if m not in there))
+
+    def missing(intervals: pl.DataFrame) -> list[dt.datetime]:
+        starts = intervals["interval_start"].to_list()
+        there = {day.start + (start - day.start) // every * every for start in starts}
+        return [mark for mark in evidence.due if mark not in there]
+
+    if feed.asks == "hour":
+        return tuple(dict.fromkeys(map(day.hour_of, missing(evidence.intervals))))
+    if rows is None:
+        return feed.locations
+    return tuple(n for n in feed.locations if missing(rows.filter(location_id=n)))
 
 
 def _intervals(
@@ -234,6 +268,7 @@ def _intervals(
     """The distinct intervals of the day by finality, with their ends only where lengths differ."""
     names = ["interval_start"]
     names += ["finality"] if "finality" in dataset.table.names else []
+    names += ["location_id"] if any(requirement.locations for requirement in required) else []
     names += ["interval_end"] if len({requirement.lengths for requirement in required}) > 1 else []
     return resources.lake.read(dataset.table, {"operating_day": day.date}, tuple(names)).unique()
 
@@ -241,7 +276,10 @@ def _intervals(
 def _delivered(
     dataset: Dataset, rows: pl.DataFrame | None, requirement: Requirement
 ) -> pl.DataFrame:
-    """The ``interval_start`` of the rows that meet ``requirement``."""
+    """The ``interval_start`` of the rows that meet ``requirement``.
+
+    An interval that is asked for by location counts once all of them have it.
+    """
     if rows is None:
         return dataset.table.empty().select("interval_start")
     if "finality" in rows.columns:
@@ -249,6 +287,10 @@ def _delivered(
     if "interval_end" in rows.columns:
         length = pl.col("interval_end") - pl.col("interval_start")
         rows = rows.filter(length.is_in(list(requirement.lengths)))
+    if requirement.locations:
+        asked = pl.col("location_id").is_in(requirement.locations)
+        whole = asked.sum().over("interval_start") == len(requirement.locations)
+        rows = rows.filter(whole)
     return rows.select("interval_start").unique()
 
 
@@ -343,15 +385,16 @@ def _look(
     lateness = config.lateness
     stored = set(resources.lake.days(dataset.table)) if required else set()
     days = wanted_days(resources, dataset, stored, required)
-    gaps, looks = [], LOOKS
+    gaps, looks, sparse = [], LOOKS, bool(dataset.table.sparse)
     for day in days:
         has_rows, known = day.date in stored, memory.get(day.key)
-        if known and now < known.until and (known.tries or has_rows):
+        examined = has_rows or sparse
+        if known and now < known.until and (known.tries or examined):
             _count(known, found)
             continue
-        if has_rows and not looks:
+        if examined and not looks:
             continue
-        looks -= has_rows
+        looks -= examined
         gap = gap_of(resources, dataset, day, stored=has_rows)
         if gap is not None:
             gaps.append(gap)
@@ -361,7 +404,7 @@ def _look(
             for requirement in required
             if (due := requirement.next_due(day, now, requirement.every + lateness))
         ]
-        if has_rows:
+        if examined:
             memory[day.key] = Tried(0, 0, min(later, default=now + _LOOK_AGAIN))
     wanted = {day.key for day in days}
     for key in set(memory) - wanted:

@@ -108,7 +108,7 @@ def load(
         done.files.append((path, accept(resources, dataset, received, force=True)))
         if progress:
             progress(path.name)
-    for key in sorted({a.day for _, a in done.files if a.day}):
+    for key in sorted({day for _, a in done.files for day in a.days}):
         try:
             with one_day(dataset, key):
                 normalized = normalize(resources, dataset, dataset.day(key))

@@ -8,7 +8,7 @@ archive and table, a forgotten registry) rebuilds the day from the archive. Both
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
 
-from aurum_assets.ingest.conform import Conformed, Unusable, conform_all
+from aurum_assets.ingest.conform import Conformed, Unusable, conform_all, repeats, rows_tell
 from aurum_assets.ingest.keep import drain_spool, unmark
 from aurum_assets.ingest.ledger import agreed, lacks_rows, record
 from aurum_assets.ingest.normalized import Normalized, described, look_again
@@ -17,7 +17,7 @@ from aurum_assets.ingest.rebuild import fold_again
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.ingest.writable import store_what_can_be
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.dataset import Dataset, Envelope
+from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import AurumError, NothingArchived, Overtaken
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import fold
@@ -147,7 +147,7 @@ def _merge(
     if not snapshots:
         return done
     first = snapshots[0]
-    if first.dialect.volatile and _repeats_neighbour(resources, dataset, first.envelope):
+    if first.dialect.volatile and _repeats_neighbour(resources, dataset, day, first):
         return look_again(resources, dataset, day)
     kept_out = resources.lake.merge(QUARANTINE, first.quarantined)
     resources.metrics.count("quarantined_rows", dataset, by=kept_out.new)
@@ -157,13 +157,20 @@ def _merge(
     return described(done, snapshots, len(first.quarantined))
 
 
-def _repeats_neighbour(resources: Resources, dataset: Dataset, envelope: Envelope) -> bool:
+def _repeats_neighbour(
+    resources: Resources, dataset: Dataset, day: OperatingDay, one: Conformed
+) -> bool:
     """Whether the snapshot before this one, asked for with the same filters, says the same."""
-    folder = dataset.archive_name
+    folder, envelope = dataset.archive_name, one.envelope
     for identifier in reversed(resources.archive.identifiers(folder, envelope.day)):
         if order_of(identifier) >= order_of(envelope.identifier):
             continue
         before = resources.archive.envelope(folder, envelope.day, identifier)
-        if before.filters == envelope.filters:
+        if before.filters != envelope.filters:
+            continue
+        if not rows_tell(dataset):
             return before.content_sha256 == envelope.content_sha256
+        neighbours, _ = conform_all(resources, dataset, day, [identifier], keep=False)
+        if neighbours and not neighbours[0].elsewhere:
+            return repeats(dataset, one, neighbours[0])
     return False

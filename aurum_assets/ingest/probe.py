@@ -148,7 +148,7 @@ def probe(
     """Ask each endpoint of the feeds of ``datasets`` once, and read the answer.
 
     A feed that takes a day is asked for that of its offset, else for yesterday; one that takes
-    hours, for the first of that day. Waits for no slot: an endpoint whose limit leaves no room is
+    hours or locations, for the first. Waits for no slot: an endpoint whose limit leaves no room is
     ``not asked``. No answer of an operator raises.
     """
     found: list[Probed] = []
@@ -184,7 +184,7 @@ def _probe(
         # for a feed whose values become final later, a day that is final
         away = -feed.due_days if feed.becomes_final else feed.offset_days or -1
         day = dataset.operator.day_of(resources.now()).plus(away)
-    hour = day.local_hours()[0] if day and feed.asks == "hour" else ""
+    part = feed.parts(day)[0] if day else ""
     alone = replace(feed, endpoints=(endpoint,))
     started, took = time.monotonic(), 0.0
 
@@ -193,7 +193,7 @@ def _probe(
             dataset.key,
             feed.name,
             endpoint.name,
-            f"{day}{hour and ' ' + hour}" if day else None,
+            f"{day}{part and ' ' + part}" if day else None,
             state,
             status,
             endpoint.dialect,
@@ -204,7 +204,7 @@ def _probe(
     due = day is None or day.end <= resources.now()
     try:
         try:
-            answer = api.fetch(dataset.key, alone, day, hour=hour, due=due)
+            answer = api.fetch(dataset.key, alone, day, part=part, due=due)
         finally:
             took = time.monotonic() - started
     except AurumError as error:

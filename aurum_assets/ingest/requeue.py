@@ -112,7 +112,7 @@ def _placed(
         days = archived.get(rejection.name)
         if days is None:
             try:
-                days = [_take_again(resources, dataset, rejection, only, dry_run=dry_run)]
+                days = _take_again(resources, dataset, rejection, only, dry_run=dry_run)
             except DataError as error:
                 reasons.append(f"{rejection.name}: {error}")
                 continue
@@ -143,8 +143,8 @@ def _take_again(
     only: OperatingDay | None,
     *,
     dry_run: bool,
-) -> str:
-    """Archive an answer that was rejected before it was archived; returns its day.
+) -> list[str]:
+    """Archive an answer that was rejected before it was archived; returns the days it lies under.
 
     Raises ``DataError`` where it still cannot be read.
     """
@@ -164,8 +164,8 @@ def _take_again(
     )
     _, day = place(dataset, received)
     if not dry_run and (only is None or day == only):
-        accept(resources, dataset, received)
-    return day.key
+        return list(accept(resources, dataset, received).days)
+    return [day.key]
 
 
 def _requeue_day(

@@ -76,7 +76,9 @@ def _status(resources: Resources, dataset: Dataset, quarantined: int) -> Status:
 
 
 def _missing_today(resources: Resources, dataset: Dataset, newest: dt.datetime) -> int:
-    """How many due intervals of the operator's today are missing."""
+    """How many due intervals of the operator's today are missing; none of a sparse table."""
+    if dataset.table.sparse:
+        return 0
     day = dataset.operator.day_of(resources.now())
     rows = dataset.table.empty() if newest < day.start else None  # None: those that are held
     intervals = intervals_of(resources, dataset, day, rows, None)

@@ -25,6 +25,7 @@ from aurum_assets.model.drift import SCHEMA_RULE, Drift, Severity
 from aurum_assets.model.magnitudes import measured, off_by, price_magnitude, sizes_by_hour
 from aurum_assets.model.table import Table
 
+_OF_EVERY_DAY = ("completeness", "freshness", "empty_answer", "volume")  # a sparse table has none
 _SHOWN = 5
 _FEWEST_DAYS, _MOST_DAYS = 3, 7  # of history
 _FEWEST_HOURS = 6  # with a price: reserves cost nothing except for an hour or two of most days
@@ -123,7 +124,8 @@ class Evidence:
     def closed(self) -> bool:
         """Whether all of the day is due."""
         over = self.now >= self.day.end + self.config.lateness
-        return over or (self.ahead and bool(self.due))
+        whole = self.ahead and "published_at" not in self.table.key  # vintages come all day
+        return over or (whole and bool(self.due))
 
     @property
     def has_both_finalities(self) -> bool:
@@ -152,7 +154,7 @@ def evaluate(evidence: Evidence) -> list[Verdict]:
 def checks_of(table: Table, config: DatasetConfig) -> list[str]:
     """The names of the checks that apply to a table."""
     finalities = {feed.finality for feed in config.feeds}
-    silent = {
+    silent = dict.fromkeys(_OF_EVERY_DAY, bool(table.sparse)) | {
         "lmp_arithmetic": "lmp_arithmetic" not in table.rule_checks().values(),
         "price_bounds": config.price_bounds is None or not prices_of(table),
         "prelim_against_final": not prices_of(table) or not {"prelim", "final"} <= finalities,

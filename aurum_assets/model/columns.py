@@ -80,6 +80,63 @@ NATIVE_LOAD_BTM_PV = Column(
 
 AREA_ID = Column("location_id", TEXT, "The operator's number of the area; 32 is the NEPOOL area.")
 HOURLY_LOAD = Column("load", NUMBER, "System load of the hour, as the operator totals it.", _POWER)
+HOURLY_DEMAND = Column(
+    "load", NUMBER, "Demand of the hour at the location; the hub's may be below zero.", _POWER
+)
+FORECAST_LOAD = Column("load", NUMBER, "Load that is forecast for the hour.", _POWER)
+LOAD_ADJUSTMENT = Column(
+    "load_adjustment", NUMBER, "What the operator adds to the forecast load.", _POWER, nullable=True
+)
+NET_LOAD = Column(
+    "net_load", NUMBER, "Net load that is forecast for the hour.", _POWER, nullable=True
+)
+REGION = Column("region", TEXT, "Reliability region, as the operator names it.")
+REGION_SHARE = Column(
+    "share", NUMBER, "The region's share of the system's forecast load.", "%", nullable=True
+)
+
+TIE_ID = Column("location_id", TEXT, "The operator's number of the tie's external node.")
+INTERCHANGE = Column(
+    "interchange",
+    NUMBER,
+    "Interchange over the tie; imports are negative.",
+    _POWER,
+    nullable=True,
+)
+PURCHASE = Column(
+    "purchase", NUMBER, "Energy bought over the tie; imports are negative.", _POWER, nullable=True
+)
+SALE = Column("sale", NUMBER, "Energy sold over the tie.", _POWER, nullable=True)
+TIE_FLOW = Column(
+    "flow", NUMBER, "Metered flow over the tie; imports are negative.", _POWER, nullable=True
+)
+TIE_SCHEDULE = Column(
+    "schedule", NUMBER, "Scheduled flow over the tie; imports are negative.", _POWER, nullable=True
+)
+IMPORT_LIMIT = Column(
+    "import_limit", NUMBER, "Limit of imports over the tie, negative.", _POWER, nullable=True
+)
+EXPORT_LIMIT = Column(
+    "export_limit", NUMBER, "Limit of exports over the tie.", _POWER, nullable=True
+)
+TOTAL_IMPORTS = Column(
+    "total_imports", NUMBER, "Imports over all ties, negative.", _POWER, nullable=True
+)
+TOTAL_EXPORTS = Column("total_exports", NUMBER, "Exports over all ties.", _POWER, nullable=True)
+
+CONSTRAINT = Column("constraint_name", TEXT, "The constraint that binds, as the operator names it.")
+CONTINGENCY = Column(
+    "contingency", TEXT, "The contingency that it guards against; empty where none is named."
+)
+INTERFACE_FLAG = Column(
+    "interface_flag",
+    TEXT,
+    "Y where the constraint is an interface, N where not, - where that is unknown.",
+    nullable=True,
+)
+MARGINAL_VALUE = Column(
+    "marginal_value", NUMBER, "Shadow price of the constraint.", _PRICE, nullable=True
+)
 
 LOAD_ZONE_ID = Column("load_zone_id", TEXT, "The operator's number of the load zone.")
 LOAD_ZONE_NAME = Column(
@@ -155,6 +212,38 @@ REQUIREMENT = Column(
     "What the system needs of the service (TMNSR and TMOR: of all reserve as fast or faster).",
     _POWER,
     nullable=True,
+)
+
+STRIKE_PRICE = Column(
+    "strike_price", NUMBER, "Strike price of day-ahead ancillary services.", _PRICE, nullable=True
+)
+STRIKE_LOAD = Column(
+    "load_forecast", NUMBER, "Load forecast behind the strike price.", _POWER, nullable=True
+)
+
+
+def _hub_price(name: str, title: str) -> Column:
+    doc = f"{title} of the hub's real-time price, as forecast."
+    return Column(f"hub_lmp_{name}", NUMBER, doc, _PRICE, nullable=True)
+
+
+HUB_LMP_FORECASTS = (
+    _hub_price("p10", "10th percentile"),
+    _hub_price("p25", "25th percentile"),
+    _hub_price("p75", "75th percentile"),
+    _hub_price("p90", "90th percentile"),
+    _hub_price("expected", "Expectation"),
+    _hub_price("override", "What the operator put in the place of the expectation"),
+)
+CLOSEOUT_CHARGES = (
+    Column("closeout_charge", NUMBER, "Expected close-out charge.", _PRICE, nullable=True),
+    Column(
+        "closeout_charge_override",
+        NUMBER,
+        "Expected close-out charge, where the operator overrode it.",
+        _PRICE,
+        nullable=True,
+    ),
 )
 
 AREA_TYPE = Column("area_type", TEXT, "INTERNAL or EXTERNAL.", nullable=True)

@@ -6,7 +6,7 @@ tunes (``DatasetConfig``, ``OperatorConfig``), read from ``config/*_ingest_datas
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -40,12 +40,14 @@ class Dialect:
     there and belongs to other datasets.
     ``parse`` turns the frame of raw records (columns named as the operator names them, nested ones
     with a dot) into the table's rows, one a record; with ``rows_of_a_record`` that many blocks of
-    them, one after the other. ``days`` gives the operating days that records or header name.
+    them, one after the other. ``days`` gives the operating days that records or header name;
+    with ``several_days`` an answer has rows of each of them, and is archived under each.
     ``volatile`` fields differ at each poll even if nothing changed. ``quoted_numbers``: the feed
     may write its numbers as text. ``complete_by`` names the column whose instants a day must hold:
     where a file brings cases that look ahead, the intervals of a missing case are there all the
-    same, and only its publication tells. ``fields``: what is known of some (by dotted name) beyond
-    their type, for the OpenAPI description.
+    same, and only its publication tells. ``present``: which records hold a row (None: all): an hour
+    that has no value yet stands in some answers. ``fields``: what is known of some (by dotted name)
+    beyond their type, for the OpenAPI description.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Dialect:
     ignored: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     rows_of_a_record: int = 1
+    present: pl.Expr | None = None
+    several_days: bool = False
     quoted_numbers: bool = False
     complete_by: Literal["interval_start", "published_at"] = "interval_start"
     snapshot_rules: Mapping[str, Callable[[Mapping[str, Any], "Envelope"], str | None]] = field(
@@ -115,7 +119,9 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A place to ask. ``path`` may hold ``{day}``, ``{yyyymmdd}``, ``{mm/dd/yyyy}``, ``{hour}``."""
+    """A place to ask. ``path`` may hold ``{day}``, ``{yyyymmdd}``, ``{mm/dd/yyyy}``, ``{hour}`` and
+    ``{location}``.
+    """
 
     name: str
     """Its name, which objects in the archive carry: it must never change."""
@@ -126,9 +132,9 @@ class Endpoint:
     format: FormatName = "json"
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
-    def url_path(self, day: OperatingDay | None, hour: str = "") -> str:
-        """The path with the asked day and hour filled in."""
-        values = {"hour": hour}
+    def url_path(self, day: OperatingDay | None, part: str = "") -> str:
+        """The path with the asked day and its part (an hour, or a location) filled in."""
+        values = {"hour": part, "location": part}
         if day is not None:
             american = quote(day.date.strftime("%m/%d/%Y"), safe="")
             values |= {"day": day.key, "yyyymmdd": day.compact, "mm/dd/yyyy": american}
@@ -150,11 +156,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Feed:
-    """A way of asking for a dataset: the current answer, a whole day, or a day hour by hour."""
+    """A way of asking for a dataset: the current answer, a day at once, by hour or by location."""
 
     name: str
     """Its name within the dataset."""
-    asks: Literal["now", "day", "hour"]
+    asks: Literal["now", "day", "hour", "location"]
     """What one request asks for."""
     cadence: CadenceName
     """How often a schedule asks it; a backfill is asked by people and repairs only."""
@@ -167,16 +173,26 @@ class Feed:
     offset_days: int = 0
     """The day that the cadence asks for, counted from today (-2: the day before yesterday); with a
     probe it is asked for once it is out."""
+    span_days: int = 1
+    """How many days it is asked for each time: the one of offset_days, and those before it."""
     again_days: tuple[int, ...] = ()
     """So many days after an operating day it is asked for once more: it may have been corrected."""
     grace_days: int = 3
     """For so many days after offset_days the answer of a past day may be absent without that being
     a failure."""
+    keeps_days: int | None = None
+    """For so many days, up to the newest that it has, a day can be asked for; all where absent."""
     probe: Probe | None = None
     """A small answer that says whether the day is out."""
     filters: tuple[str, ...] = ()
     """The query parameters by which an answer can be narrowed."""
+    locations: tuple[str, ...] = ()
+    """The locations to ask for, one a request, by the operator's numbers."""
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
+
+    def parts(self, day: OperatingDay) -> Sequence[str]:
+        """What each request for ``day`` asks for: its hours, the locations, or all at once."""
+        return {"hour": day.local_hours(), "location": self.locations}.get(self.asks, ("",))
 
     @property
     def asked(self) -> Cadence:
@@ -218,6 +234,9 @@ class DatasetConfig:
     fields: Mapping[str, FieldConfig] = field(default_factory=dict)
     """What is expected of the fields of its records, by dotted name or a pattern of it ("*Price");
     nothing special of those that are left out. Their types are known from the code."""
+    locations: tuple[str, ...] = ()
+    """The locations whose rows are kept, by name or pattern ("*.HUB"); all where there is none.
+    Answers are archived whole: a replay after a change brings the rows of others."""
     live_dialects: tuple[str, ...] | None = None
     """The dialects in which the operator's live server answers (default: all but "documented"). An
     endpoint of another dialect is only documented: its 404 means that it is not offered."""

@@ -150,9 +150,21 @@ def strict_reading(
     fields = fields_of(dialect.record)
     came = {n: Counter({_word(f.dtype): records[n].count()}) for n, f in fields.items()}
     drift = _drift(dialect, expected, came, records)
-    blocks = dialect.rows_of_a_record
-    positions = list(range(len(records))) * blocks if blocks > 1 else None
-    return Reading(dialect, dialect.parse(frame), len(records), positions, drift=drift)
+    if dialect.present is None and dialect.rows_of_a_record == 1:
+        return Reading(dialect, dialect.parse(frame), len(records), drift=drift)
+    rows, positions = _rows(dialect, frame, range(len(records)))
+    return Reading(dialect, rows, len(records), positions, drift=drift)
+
+
+def _rows(
+    dialect: Dialect, frame: pl.DataFrame, positions: Sequence[int]
+) -> tuple[pl.DataFrame, list[int]]:
+    """The rows of the records in ``frame``, which have these ``positions``, and those of each."""
+    if dialect.present is not None:
+        there = frame.select(dialect.present.fill_null(value=False)).to_series()
+        frame = frame.filter(there)
+        positions = [position for position, kept in zip(positions, there, strict=True) if kept]
+    return dialect.parse(frame), [*positions] * dialect.rows_of_a_record
 
 
 @dataclass
@@ -188,14 +200,9 @@ def careful_reading(
         first += len(part.records)
     frame = pl.concat(frames)
     drift = _drift(dialect, expected, careful.observed, frame, careful.seen, text=not typed)
-    return Reading(
-        dialect,
-        dialect.parse(frame),
-        first,
-        careful.positions * dialect.rows_of_a_record,
-        tuple(careful.refused),
-        (*document.drift, *drift),
-    )
+    rows, positions = _rows(dialect, frame, careful.positions)
+    refused = tuple(careful.refused)
+    return Reading(dialect, rows, first, positions, refused, (*document.drift, *drift))
 
 
 def _dialect_of(dataset: Dataset, envelope: Envelope, document: Document) -> Dialect:

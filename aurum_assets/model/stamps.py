@@ -24,13 +24,15 @@ def lies_near(day: OperatingDay) -> pl.Expr:
     return (start >= _shifted(day.start, -_NEAR)) & (start < _shifted(day.end, _NEAR))
 
 
-def published_in_time(day: OperatingDay, slack: dt.timedelta) -> pl.Expr:
-    """Whether ``published_at`` is at most a day before ``day`` and not after the fetch.
+def published_in_time(
+    day: OperatingDay, slack: dt.timedelta, before: dt.timedelta = DAY
+) -> pl.Expr:
+    """Whether ``published_at`` is at most so long ``before`` ``day`` and not after the fetch.
 
     ``slack``: by how much the operator's clock may be ahead of ours.
     """
     at = pl.col("published_at")
-    return (at >= _shifted(day.start, -DAY)) & (at <= pl.col("fetched_at") + slack)
+    return (at >= _shifted(day.start, -before)) & (at <= pl.col("fetched_at") + slack)
 
 
 def starts_on_a_mark() -> pl.Expr:

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache, partial
 import polars as pl
 import polars_hash  # noqa: F401  registers the .chash namespace on expressions
 
-from aurum_assets.model.clock import OperatingDay
+from aurum_assets.model.clock import DAY, OperatingDay
 from aurum_assets.model.errors import ContractBroken
 from aurum_assets.model.stamps import (
     CLOCK_SLACK,
@@ -55,6 +55,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "USD/MW": (-1e6, 1e6),
     "MW": (-2e5, 2e5),
     "MWh": (-2e5, 2e5),
+    "% or MW": (-2e5, 2e5),
 }
 
 
@@ -103,7 +104,9 @@ class Table:
     columns that came after the table was first released: where such a column is null, a message has
     the hash that it had before. ``ragged``: why the operator's stamps are not on multiples of the
     interval; where it is empty, or the table has a ``source_stamp`` beside an aligned
-    ``interval_start``, an interval starts on a multiple of its own length.
+    ``interval_start``, an interval starts on a multiple of its own length. ``sparse``: why a day
+    may have no row at all, where it may. ``published_before``: how long before its operating day a
+    value may be published.
     """
 
     name: str
@@ -119,6 +122,8 @@ class Table:
     keeps_history: bool = True
     added: tuple[str, ...] = ()
     ragged: str = ""
+    sparse: str = ""
+    published_before: dt.timedelta = DAY
 
     @cached_property
     def history(self) -> "Table":
@@ -262,7 +267,7 @@ class Table:
             rules.append(Rule("interval_lies_near_its_operating_day", near, start, "contract"))
         if day is not None and {"published_at", "fetched_at"} <= names:
             shows = ("published_at", "fetched_at")
-            in_time = published_in_time(day, slack)
+            in_time = published_in_time(day, slack, self.published_before)
             rules.append(Rule("published_at_is_possible", in_time, shows, "contract"))
         return rules
 

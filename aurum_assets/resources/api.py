@@ -170,13 +170,14 @@ class ApiClient:
         feed: Feed,
         day: OperatingDay | None = None,
         *,
-        hour: str = "",
+        part: str = "",
         due: bool = True,
         filters: Mapping[str, str] | None = None,
         page: str = "",
     ) -> Answer:
         """Ask ``feed``'s endpoints in order until one answers, narrowed by ``filters``.
 
+        ``part``: the hour or the location that is asked for, where the feed asks by these.
         ``page``: the address of a further page of an answer, which is asked for instead.
 
         Raises ``ConfigError`` (no credentials, or ``HostUnknown``), ``SourceRefused``,
@@ -186,7 +187,7 @@ class ApiClient:
         self._require_credentials(dataset)
         probing = self._breaker.admit()
         try:
-            ask = Ask(dataset, feed, day, hour, due, filters or {}, page)
+            ask = Ask(dataset, feed, day, part, due, filters or {}, page)
             answer = self._in_order(Run(ask, probing))
         except (NotYetPublished, SourceRefused):
             self._breaker.answered(probing=probing)
@@ -376,12 +377,12 @@ class ApiClient:
                 raise SourceRefused(msg)
             return ask.page
         try:
-            url = self._base + endpoint.url_path(ask.day, ask.hour)
+            url = self._base + endpoint.url_path(ask.day, ask.part)
         except (LookupError, ValueError) as error:
             msg = (
                 f"dataset {ask.dataset}, endpoint {endpoint.name}: path {endpoint.path!r} cannot "
-                f"be filled in ({error!r}); it may hold {{day}}, {{yyyymmdd}}, {{mm/dd/yyyy}} and "
-                "{{hour}}, the first three only where a day is asked for"
+                f"be filled in ({error!r}); it may hold {{day}}, {{yyyymmdd}}, {{mm/dd/yyyy}}, "
+                "{{hour}} and {{location}}, the first three only where a day is asked for"
             )
             raise ConfigError(msg) from error
         return str(httpx.URL(url).copy_merge_params(ask.filters)) if ask.filters else url

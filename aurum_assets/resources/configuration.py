@@ -253,6 +253,9 @@ def _checked_against_code(  # noqa: C901  a list of refusals
         if not any(field == name or fnmatchcase(field, name) for field in fields):
             raise _wrong(file, config.key, f"fields.{name}", _one_of(fields), repr(name))
     _check_expectations(file, config)
+    if config.locations and "location" not in dataset.table.names:
+        expected = "none, as its table has no location"
+        raise _wrong(file, config.key, "locations", expected, list(config.locations))
     for name in ("lateness_minutes", "repair_days"):
         if getattr(config, name) < 1:
             raise _wrong(file, config.key, name, "more than 0", getattr(config, name))
@@ -264,6 +267,7 @@ def _checked_against_code(  # noqa: C901  a list of refusals
     for feed in config.feeds:
         _check_probe(file, dataset, feed)
         _check_times(file, config.key, feed)
+        _check_locations(file, config.key, feed)
         if not feed.endpoints:
             raise _wrong(file, config.key, f"feeds.{feed.name}.endpoints", "at least one", "none")
         for endpoint in feed.endpoints:
@@ -306,6 +310,14 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
         raise _wrong(file, dataset.key, f"{key}.every_minutes", "1 or more", found)
 
 
+def _check_locations(file: Path, dataset: str, feed: Feed) -> None:
+    """Refuse locations where none is asked for, and none where they are."""
+    if bool(feed.locations) != (feed.asks == "location"):
+        expected = f"{'none' if feed.locations else 'some'}, as it asks for: {feed.asks}"
+        key = f"feeds.{feed.name}.locations"
+        raise _wrong(file, dataset, key, expected, list(feed.locations))
+
+
 def _check_times(file: Path, dataset: str, feed: Feed) -> None:
     """Refuse offsets that lie beyond the next mark, and days that no schedule asks for."""
     key = f"feeds.{feed.name}"
@@ -319,6 +331,11 @@ def _check_times(file: Path, dataset: str, feed: Feed) -> None:
     if any(days <= -feed.offset_days for days in feed.again_days):
         expected = f"more than {max(-feed.offset_days, 0)}, as it is asked for then anyway"
         raise _wrong(file, dataset, f"{key}.again_days", expected, list(feed.again_days))
+    if feed.keeps_days is not None and (feed.keeps_days < 1 or feed.asks == "now"):
+        expected = "1 or more, of a feed that asks for a day or its hours"
+        raise _wrong(file, dataset, f"{key}.keeps_days", expected, feed.keeps_days)
+    if feed.span_days < 1:
+        raise _wrong(file, dataset, f"{key}.span_days", "1 or more", feed.span_days)
     if feed.grace_days < 0:
         raise _wrong(file, dataset, f"{key}.grace_days", "0 or more", feed.grace_days)
 
@@ -354,11 +371,11 @@ def _wrong_field(field: ExpectedField, config: DatasetConfig) -> str:
 def _check_path(file: Path, dataset: str, key: str, feed: Feed, endpoint: Endpoint) -> None:
     day = None if feed.asks == "now" else OperatingDay(dt.date(2024, 3, 10), "UTC")
     try:
-        path = endpoint.url_path(day, "01" if feed.asks == "hour" else "")
+        path = endpoint.url_path(day, "01")
     except (KeyError, IndexError, ValueError):
         days = "{day}, {yyyymmdd} or {mm/dd/yyyy}"
         known = {"now": "no {day} or other placeholder", "day": days}
-        expected = known.get(feed.asks, f"{days}, and {{hour}}")
+        expected = known.get(feed.asks, f"{days}, and {{{feed.asks}}}")
         raise _wrong(file, dataset, f"{key}.path", expected, repr(endpoint.path)) from None
     if not path.startswith("/"):
         raise _wrong(file, dataset, f"{key}.path", "a path that starts with /", repr(path))

@@ -25,17 +25,17 @@ class Ask:
     dataset: str
     feed: Feed
     day: OperatingDay | None
-    hour: str
+    part: str
     due: bool
     filters: Mapping[str, str] = field(default_factory=dict)
     page: str = ""
 
     @property
     def scope(self) -> str:
-        """The day and hour asked for; empty for a feed that takes no day."""
+        """The day and part asked for; empty for a feed that takes no day."""
         if self.feed.asks == "now" or self.day is None:
             return ""
-        return f"{self.day.key}{self.hour and 'T'}{self.hour}"
+        return f"{self.day.key}{self.part and 'T'}{self.part}"
 
 
 class EndpointMemory:

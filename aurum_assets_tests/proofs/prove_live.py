@@ -182,7 +182,7 @@ class Live:
                 dataset,
                 day,
                 feeds=config["feeds"],
-                hours=config.get("hours"),
+                parts=config.get("parts"),
                 into=done,
             )
         except NotYetPublished as error:

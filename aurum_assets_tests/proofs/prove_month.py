@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from aurum_assets.graph.resources import parts_of
-from aurum_assets.ingest.feeds import due_feeds, hours_asked
+from aurum_assets.ingest.feeds import due_feeds, parts_asked
 from aurum_assets.model.clock import OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
@@ -96,7 +96,7 @@ def days_of(dataset: Dataset, count: int) -> list[OperatingDay]:
 def planned(resources: Resources, dataset: Dataset, day: OperatingDay) -> int:
     """How many requests the day takes."""
     feeds = due_feeds(resources, dataset, day, None)
-    return sum(len(hours_asked(resources, feed, day)) for feed in feeds)
+    return sum(len(parts_asked(resources, feed, day)) for feed in feeds)
 
 
 def work(folder: Path) -> None:

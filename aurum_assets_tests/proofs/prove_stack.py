@@ -32,7 +32,7 @@ import yaml
 from aurum_assets import ingest
 from aurum_assets.graph.jobs import ScheduleGroup, asked_by, schedule_groups
 from aurum_assets.graph.under_way import UNDER_WAY
-from aurum_assets.ingest.feeds import due_feeds, hours_asked
+from aurum_assets.ingest.feeds import due_feeds, parts_asked
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
@@ -278,7 +278,7 @@ def _planned(home: Resources, dataset: Dataset, day: str, names: Sequence[str] |
     if dataset.shares is not None:
         return 0
     feeds = due_feeds(home, dataset, dataset.day(day), names)
-    return sum(len(hours_asked(home, feed, dataset.day(day))) for feed in feeds)
+    return sum(len(parts_asked(home, feed, dataset.day(day))) for feed in feeds)
 
 
 def _lose_a_machine(trial: Trial, ticks: Sequence[Tick]) -> None:

@@ -141,8 +141,7 @@ def _part(
     if start is None:
         return None
     path = dialect.path[start:]
-    names = names_of(dialect.header)
-    if not _has_header(names, tree, path):
+    if not _has_header(names_of(dialect.header, required=True), tree, path):
         return None
     beside: Any = tree
     for name in path[:-1]:

@@ -62,15 +62,22 @@ def fields_of(record: type[msgspec.Struct]) -> dict[str, Field]:
 
 
 @cache
-def names_of(header: type[msgspec.Struct] | None) -> dict[str, Any]:
-    """The names that a header declares, those of an inner one below its own."""
+def names_of(header: type[msgspec.Struct] | None, *, required: bool = False) -> dict[str, Any]:
+    """The names that a header declares, those of an inner one below its own.
+
+    ``required``: only those that may not be absent.
+    """
     if header is None:
         return {}
     hints = get_type_hints(header)
     names = zip(header.__struct_fields__, header.__struct_encode_fields__, strict=True)
-    kinds = {encoded: kinds_of(hints[name])[0] for name, encoded in names}
+    kinds = {
+        encoded: kinds_of(hints[name])[0]
+        for name, encoded in names
+        if not (required and type(None) in get_args(hints[name]))
+    }
     structs = {n: k for n, k in kinds.items() if issubclass(k, msgspec.Struct)}
-    return {n: names_of(structs[n]) if n in structs else None for n in kinds}
+    return {n: names_of(structs[n], required=required) if n in structs else None for n in kinds}
 
 
 def kinds_of(hint: Any) -> list[type]:

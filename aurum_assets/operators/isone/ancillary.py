@@ -299,7 +299,8 @@ def _number(name: str | None) -> pl.Expr:
     return pl.col(name) if name else pl.lit(None, pl.Float64)
 
 
-def _market_days(records: list[Any], header: Mapping[str, Any]) -> list[str]:
+def market_days(records: list[Any], header: Mapping[str, Any]) -> list[str]:
+    """The operating days of the records' ``market_hour``."""
     del header
     hours = [r.get("market_hour") for r in records]
     return local_days([h.get("local_day") for h in hours if isinstance(h, dict)], ISONE.zone)
@@ -333,7 +334,7 @@ ISONE_ANCILLARY_SERVICES = Dataset(
             path=("isone_web_services", "day_ahead_reserves", "day_ahead_reserve"),
             record=DayAheadReserveRecord,
             parse=parse_day_ahead_reserves,
-            days=_market_days,
+            days=market_days,
             every=HOUR,
             rows_of_a_record=len(_PRODUCTS),
             quoted_numbers=True,

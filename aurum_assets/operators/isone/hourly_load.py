@@ -7,7 +7,6 @@ Caveats: 23 and 25 hours on the days when clocks change. Nothing published says 
 ``native_load`` plus ``ard_demand`` here, as it is in the five-minute feed, so no rule requires it.
 """
 
-import msgspec
 import polars as pl
 
 from aurum_assets.model import columns as c
@@ -16,14 +15,7 @@ from aurum_assets.model.dataset import Dataset, Dialect
 from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Rule, Table
-from aurum_assets.operators.isone.operator import ISONE, days_in, utc_stamp
-
-
-class Area(Record):
-    """``Location`` of an hourly load record, which has no type."""
-
-    id: str = msgspec.field(name="@LocId")
-    name: str = msgspec.field(name="$")
+from aurum_assets.operators.isone.operator import ISONE, Area, days_in, utc_stamp
 
 
 class HourlyLoadRecord(Record):

@@ -14,7 +14,7 @@ import polars as pl
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.operator import Basic, HeaderKey, Limit, Operator
 from aurum_assets.model.prices import FINALITY_IS_KNOWN as FINALITY_IS_KNOWN  # noqa: PLC0414
-from aurum_assets.model.reading import local_days
+from aurum_assets.model.reading import Record, local_days
 
 
 class ServiceInfo(msgspec.Struct):
@@ -45,6 +45,13 @@ def latest_begin(body: bytes) -> dt.datetime:
     return begin.astimezone(dt.UTC)
 
 
+class Area(Record):
+    """A ``Location`` without a type, as feeds of load and of ties have it."""
+
+    id: str = msgspec.field(name="@LocId")
+    name: str = msgspec.field(name="$")
+
+
 _STAMP = {"format": "date-time"}
 
 ISONE = Operator(
@@ -65,9 +72,11 @@ ISONE = Operator(
     ),
     fields={
         "BeginDate": _STAMP,
+        "CreationDate": _STAMP,
         "ServiceInfo.LatestBeginDate": _STAMP,
         "interval_begin_date": _STAMP,
         "market_hour.local_day": _STAMP,
+        "strike_price_timestamp": _STAMP,
     },
 )
 

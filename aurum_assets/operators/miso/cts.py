@@ -32,6 +32,7 @@ from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PART
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Rule, Table
 from aurum_assets.operators.miso.operator import FIVE_MINUTE_MARK, MISO
+from aurum_assets.operators.miso.stamps import stamp
 
 _MONTHS = [
     "Jan",
@@ -74,18 +75,12 @@ class LiveRecord(Record):
     PJMFORECASTEDLMP: str
 
 
-def _est(name: str) -> pl.Expr:
-    """A stamp like ``2026-07-27 8:04:09 AM``, EST, as UTC; null where it is no stamp."""
-    naive = pl.col(name).str.to_datetime("%Y-%m-%d %I:%M:%S %p", time_unit="us", strict=False)
-    return naive.dt.replace_time_zone(MISO.zone).dt.convert_time_zone("UTC")
-
-
 def parse_live_cts(records: pl.DataFrame) -> pl.DataFrame:
     """``Interval[]`` to one row per case and fifteen-minute interval."""
-    start = _est("SOLUTIONTIME")
+    start = stamp("SOLUTIONTIME")
     none = pl.lit(None)
     return records.select(
-        published_at=_est("CASEAPPROVALDATE"),
+        published_at=stamp("CASEAPPROVALDATE"),
         interval_start=start,
         interval_end=start + FIFTEEN_MINUTES,
         location=pl.lit("PJM"),

@@ -28,6 +28,7 @@ from aurum_assets.model.ids import is_a_name
 from aurum_assets.model.prices import CENT, LMP_IS_PRESENT, PARTS, adds_up
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Rule, Table
+from aurum_assets.operators.miso.numbers import UNREAD, number, texts_are_numbers, unread
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.operators.miso.stamps import block_day, block_start
 
@@ -44,8 +45,7 @@ _RESERVES = {
     "RCUPMCP": ("ramp_up_price", "Upward ramp capability"),
     "RCDOWNMCP": ("ramp_down_price", "Downward ramp capability"),
 }
-_UNREAD = "prices_that_are_no_numbers"
-_SAYS_WHEN = "the_block_says_when"
+SAYS_WHEN = "the_block_says_when"
 _SAID = "time_of_the_block"
 
 LOCATION = Column("location", c.TEXT, "The node, hub or interface, as MISO names it.")
@@ -128,21 +128,31 @@ class DayAheadHeader(msgspec.Struct, forbid_unknown_fields=True):
     LMPData: DayAheadData
 
 
-def _number(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.Float64, strict=False)
-
-
-def _is_no_number(name: str) -> pl.Expr:
-    """Whether a text is neither a number nor blank."""
-    return (pl.col(name).str.strip_chars() != "") & _number(name).is_null()
-
-
-def _energy(of: str | None) -> pl.Expr:
-    """LMP - MLC - MCC in exact decimals, as most nodes of the block have it (the least such)."""
-    lmp, loss, congestion = (pl.col(name).str.to_decimal(scale=6) for name in ("LMP", "MLC", "MCC"))
-    usual = (lmp - loss - congestion).drop_nulls().mode().min()
+def _energy(of: str | None, loss: str, congestion: str) -> pl.Expr:
+    """LMP less loss and congestion in exact decimals, as most nodes of the block have it (the least
+    such).
+    """
+    lmp, *parts = (pl.col(name).str.to_decimal(scale=6) for name in ("LMP", loss, congestion))
+    usual = (lmp - parts[0] - parts[1]).drop_nulls().mode().min()
     usual = usual.over(of) if of else usual
     return usual.cast(pl.String).cast(pl.Float64)
+
+
+def priced(
+    of: str | None = None, loss: str = "MLC", congestion: str = "MCC", *, more: tuple[str, ...] = ()
+) -> dict[str, pl.Expr]:
+    """The columns of a price and its parts, and what the rules of ``price_table`` need beside them.
+
+    ``of``: the column whose values are the blocks with one energy each; None where there is one
+    block. ``loss``, ``congestion``: the fields' names. ``more``: fields that hold other prices.
+    """
+    return {
+        "lmp": number("LMP"),
+        "energy": _energy(of, loss, congestion),
+        "congestion": number(congestion),
+        "loss": number(loss),
+        UNREAD: unread("LMP", loss, congestion, *more),
+    }
 
 
 def _parsed(
@@ -150,8 +160,7 @@ def _parsed(
 ) -> pl.DataFrame:
     """``PricingNode[]`` of a block to one row per node."""
     start = block_start(_REF, _AT.format(block))
-    prices = ("LMP", "MLC", "MCC", *(_RESERVES if reserves else ()))
-    more = {name: _number(sent) for sent, (name, _) in _RESERVES.items()} if reserves else {}
+    more = {name: number(sent) for sent, (name, _) in _RESERVES.items()} if reserves else {}
     run = pl.col(BLOCK).replace_strict(_DAY_AHEAD) if blocks else None
     runs = {} if run is None else {"market_run": run, _SAID: pl.col(_AT.format(block))}
     return records.select(
@@ -159,13 +168,9 @@ def _parsed(
         interval_end=start + length,
         location=pl.col("name"),
         region=pl.col("region"),
-        lmp=_number("LMP"),
-        energy=_energy(BLOCK if blocks else None),
-        congestion=_number("MCC"),
-        loss=_number("MLC"),
+        **priced(BLOCK if blocks else None, more=tuple(_RESERVES) if reserves else ()),
         **more,
         **runs,
-        **{_UNREAD: pl.sum_horizontal(_is_no_number(name) for name in prices)},
     )
 
 
@@ -176,7 +181,7 @@ parse_hourly = partial(_parsed, block=_HOURLY, length=pl.lit(HOUR), reserves=Fal
 parse_day_ahead = partial(_parsed, block=BLOCK, length=pl.lit(HOUR), reserves=False, blocks=True)
 
 
-def _days(block: str, records: list[Any], header: Mapping[str, Any]) -> list[str]:
+def block_days(block: str, records: list[Any], header: Mapping[str, Any]) -> list[str]:
     """The day of the block's interval, by ``RefId``."""
     del records
     data = header["LMPData"]
@@ -185,7 +190,8 @@ def _days(block: str, records: list[Any], header: Mapping[str, Any]) -> list[str
     return [] if day is None else [day]
 
 
-def _says_when(block: str, header: Mapping[str, Any], envelope: Envelope) -> str | None:
+def block_says_when(block: str, header: Mapping[str, Any], envelope: Envelope) -> str | None:
+    """Why the block's header names no interval; None where it does."""
     del envelope
     ref, at = header[_REF], header[_AT.format(block)]
     sentence = f"{ref!r} and {at!r} name no interval"
@@ -209,9 +215,9 @@ def _dialect(
         blocks=blocks,
         ignored=tuple(f"LMPData.{name}" for name in others),
         parse=parse,
-        days=partial(_days, block),
+        days=partial(block_days, block),
         every=FIVE_MINUTES if block == _FIVE_MINUTE else HOUR,
-        snapshot_rules={} if blocks else {_SAYS_WHEN: partial(_says_when, block)},
+        snapshot_rules={} if blocks else {SAYS_WHEN: partial(block_says_when, block)},
     )
 
 
@@ -221,7 +227,7 @@ def _rules(cents: int, *, blocks: bool) -> tuple[Rule, ...]:
     Of several ``blocks``, one that names no interval takes no other with it.
     """
     alike = "exactly" if not cents else f"within_{cents}_cents"
-    says_when = Rule(_SAYS_WHEN, pl.col("interval_start").is_not_null(), (_SAID,))
+    says_when = Rule(SAYS_WHEN, pl.col("interval_start").is_not_null(), (_SAID,))
     return (
         *((says_when,) if blocks else ()),
         LMP_IS_PRESENT,
@@ -231,7 +237,7 @@ def _rules(cents: int, *, blocks: bool) -> tuple[Rule, ...]:
             PARTS,
             "lmp_arithmetic",
         ),
-        Rule("prices_are_numbers", pl.col(_UNREAD) == 0, ("location", _UNREAD)),
+        texts_are_numbers("prices_are_numbers", "location"),
         Rule(
             f"energy_is_that_of_the_block_{alike}",
             adds_up("lmp", PARTS, cents * CENT),
@@ -242,9 +248,15 @@ def _rules(cents: int, *, blocks: bool) -> tuple[Rule, ...]:
     )
 
 
-def _table(
-    key: str, doc: str, cents: int, more: tuple[Column, ...] = (), run: tuple[Column, ...] = ()
+def price_table(
+    key: str,
+    doc: str,
+    cents: int,
+    more: tuple[Column, ...] = (),
+    run: tuple[Column, ...] = (),
+    region: tuple[Column, ...] = (REGION,),
 ) -> Table:
+    """A table of prices by interval and location, and by ``run`` where the market has several."""
     return Table(
         name=key,
         columns=(
@@ -252,7 +264,7 @@ def _table(
             c.INTERVAL_START,
             c.INTERVAL_END,
             LOCATION,
-            REGION,
+            *region,
             c.LMP,
             c.ENERGY,
             c.CONGESTION,
@@ -262,7 +274,13 @@ def _table(
             *c.PROVENANCE,
         ),
         key=("interval_start", "location", *(column.name for column in run)),
-        values=("interval_end", "region", "lmp", *PARTS, *(column.name for column in more)),
+        values=(
+            "interval_end",
+            *(column.name for column in region),
+            "lmp",
+            *PARTS,
+            *(column.name for column in more),
+        ),
         rules=_rules(cents, blocks=bool(run)),
         doc=doc,
     )
@@ -271,7 +289,7 @@ def _table(
 MISO_RT_LMP = Dataset(
     key="miso_rt_lmp",
     operator=MISO,
-    table=_table(
+    table=price_table(
         "miso_rt_lmp",
         "Five-minute real-time locational marginal prices of MISO.",
         0,
@@ -285,7 +303,9 @@ MISO_RT_LMP = Dataset(
 MISO_RT_HOURLY_LMP = Dataset(
     key="miso_rt_hourly_lmp",
     operator=MISO,
-    table=_table("miso_rt_hourly_lmp", "Hourly real-time locational marginal prices of MISO.", 3),
+    table=price_table(
+        "miso_rt_hourly_lmp", "Hourly real-time locational marginal prices of MISO.", 3
+    ),
     dialects=(_dialect(_HOURLY, PricingNode, HourlyHeader, parse_hourly),),
     doc="""Hourly real-time locational marginal prices of MISO: five-minute ones, integrated.
 
@@ -306,7 +326,7 @@ ones by one); a node that differs by more is quarantined. Prices are not final.
 MISO_DA_LMP = Dataset(
     key="miso_da_lmp",
     operator=MISO,
-    table=_table(
+    table=price_table(
         "miso_da_lmp",
         "Hourly day-ahead locational marginal prices of MISO, ex ante and ex post.",
         0,

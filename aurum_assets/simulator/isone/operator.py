@@ -10,13 +10,18 @@ from aurum_assets.model.operator import Limit
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.simulator.isone import (
     ancillary,
+    constraints,
     day_ahead_reserves,
+    demand,
     generation,
     hourly_lmp,
     hourly_load,
+    interchange,
     lmp,
     load,
+    load_forecast,
     locations,
+    strike_prices,
     zonal_load,
 )
 from aurum_assets.simulator.isone.payloads import render
@@ -45,6 +50,11 @@ SIMULATED_ISONE = SimulatedOperator(
         *ancillary.ROUTES,
         *day_ahead_reserves.ROUTES,
         *locations.ROUTES,
+        *load_forecast.ROUTES,
+        *demand.ROUTES,
+        *interchange.ROUTES,
+        *constraints.ROUTES,
+        *strike_prices.ROUTES,
     ),
     limits=(Limit(60, 60), Limit(1000, 3600)),
     formats=("json", "xml"),

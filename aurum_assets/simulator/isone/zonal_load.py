@@ -17,16 +17,16 @@ from aurum_assets.simulator.shapes import Floats, draws, hours, wander
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 _MAIN = "estimated_load_mw"
-_ZONES = tuple(place for place in places(CORE) if place.type == "LOAD ZONE")
-_SHARES = np.array([0.095, 0.095, 0.045, 0.25, 0.065, 0.125, 0.135, 0.19])  # by zone id
+ZONES = tuple(place for place in places(CORE) if place.type == "LOAD ZONE")
+SHARES = np.array([0.095, 0.095, 0.045, 0.25, 0.065, 0.125, 0.135, 0.19])  # by zone id
 _SUN_SHARES = np.array([0.07, 0.05, 0.09, 0.22, 0.08, 0.22, 0.22, 0.05])
 
 
 @lru_cache(maxsize=16)
 def _shares(seed: int, day: OperatingDay) -> Floats:
     """Each zone's share of the load by interval; together about one."""
-    noise = [wander(draws(seed, "zonal", zone.id, day.key), len(hours(day))) for zone in _ZONES]
-    return np.asarray(_SHARES * (1 + 0.01 * np.column_stack(noise)))
+    noise = [wander(draws(seed, "zonal", zone.id, day.key), len(hours(day))) for zone in ZONES]
+    return np.asarray(SHARES * (1 + 0.01 * np.column_stack(noise)))
 
 
 def zonal_records(
@@ -34,7 +34,7 @@ def zonal_records(
     intervals: Sequence[int] | None = None,
     *,
     seed: int = 0,
-    zones: Sequence[Place] = _ZONES,
+    zones: Sequence[Place] = ZONES,
 ) -> list[Tree]:
     """The records of a day's intervals (by number; all of them by default), due or not."""
     marks = day.marks(FIVE_MINUTES)
@@ -46,8 +46,8 @@ def zonal_records(
             "interval_begin_date": stamp(marks[i]),
             "load_zone_id": int(zone.id),
             "load_zone_name": zone.name,
-            "estimated_load_mw": thousandths(int(load[i, _ZONES.index(zone)])),
-            "estimated_btm_pv_mw": thousandths(int(sun[i, _ZONES.index(zone)])),
+            "estimated_load_mw": thousandths(int(load[i, ZONES.index(zone)])),
+            "estimated_btm_pv_mw": thousandths(int(sun[i, ZONES.index(zone)])),
         }
         for i in (range(len(marks)) if intervals is None else intervals)
         for zone in zones
@@ -55,7 +55,7 @@ def zonal_records(
 
 
 def _answer(
-    world: World, day: OperatingDay, picks: Sequence[int], zones: Sequence[Place] = _ZONES
+    world: World, day: OperatingDay, picks: Sequence[int], zones: Sequence[Place] = ZONES
 ) -> Answer:
     def tree() -> Tree:
         records = zonal_records(day, picks, seed=world.seed, zones=zones)
@@ -67,7 +67,7 @@ def _answer(
 
 def _current(world: World, ask: Ask, zone: str | None = None) -> Answer:
     day, i = _newest(world, ask.now)
-    zones = [place for place in _ZONES if zone in (None, place.id)]
+    zones = [place for place in ZONES if zone in (None, place.id)]
     if not zones:
         raise Refusal(404, f"there is no load zone {zone}")
     return _answer(world, day, [i], zones)

@@ -7,12 +7,12 @@ EST.
 
 import datetime as dt
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES, OperatingDay
 from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.simulator.miso.stamps import clock_text, est, ref_id
 from aurum_assets.simulator.payloads import Tree, number
 from aurum_assets.simulator.shapes import (
     Floats,
@@ -29,8 +29,6 @@ from aurum_assets.simulator.shapes import (
 from aurum_assets.simulator.world import Answer, Ask, Refusal, Route, World
 
 POINTS = 10
-_EST = ZoneInfo(MISO.zone)
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"  # not the machine's locale
 _VALIDATED_AFTER_DAYS = 7
 _BALANCED_BELOW = 12.0  # MWh
 _OFF_BY = 10.0  # USD/MWh: a total that is no sum
@@ -69,20 +67,13 @@ def live_records(day: OperatingDay, cases: int | None = None, *, seed: int = 0) 
         values = ahead[k : k + POINTS] * (1 + errors[k])
         records += [
             {
-                "CASEAPPROVALDATE": _clock_text(approved),
-                "SOLUTIONTIME": _clock_text(first + i * FIFTEEN_MINUTES),
+                "CASEAPPROVALDATE": clock_text(approved),
+                "SOLUTIONTIME": clock_text(first + i * FIFTEEN_MINUTES),
                 "PJMFORECASTEDLMP": f"{value:.2f}",
             }
             for i, value in enumerate(values)
         ]
     return records
-
-
-def _clock_text(instant: dt.datetime) -> str:
-    """``2026-07-27 8:04:09 AM``: twelve hours, not padded."""
-    local = instant.astimezone(_EST)
-    half = "AM" if local.hour < 12 else "PM"  # noqa: PLR2004  noon
-    return f"{local:%Y-%m-%d} {local.hour % 12 or 12}:{local:%M:%S} {half}"
 
 
 def _live(world: World, ask: Ask) -> Answer:
@@ -91,12 +82,10 @@ def _live(world: World, ask: Ask) -> Answer:
     if not count:
         day = day.plus(-1)
         count = len(_cases(world.seed, day))
-    newest = _cases(world.seed, day)[count - 1][0].astimezone(_EST)
-    month = _MONTHS[3 * newest.month - 3 :][:3]
-    ref_id = f"{newest:%d}-{month}-{newest:%Y} - Interval {newest:%H:%M} EST"
+    newest = ref_id(_cases(world.seed, day)[count - 1][0])
 
     def tree() -> Tree:
-        return {"RefId": ref_id, "Interval": live_records(day, count, seed=world.seed)}
+        return {"RefId": newest, "Interval": live_records(day, count, seed=world.seed)}
 
     return Answer(tree, "PJMFORECASTEDLMP", ("cts-live", world.seed, day, count))
 
@@ -114,7 +103,7 @@ def documented_records(
     columns = [_node_columns(seed, day, n, known_at) for n in range(nodes)]
     records = []
     for i, mark in enumerate(day.marks(FIVE_MINUTES)):
-        local = mark.astimezone(_EST)
+        local = est(mark)
         stamp, label = local.isoformat(), f"{local:%H:%M}"
         for name, (cents_of, mwh) in zip(names, columns, strict=True):
             records.append(_record(stamp, label, name, cents_of[i].tolist(), float(mwh[i])))
@@ -186,13 +175,13 @@ def _quality(day: OperatingDay, today: OperatingDay) -> str:
 def _documented(world: World, ask: Ask) -> Answer:
     day = _asked_day(ask)
     label, node = ask.query.get("interval"), ask.query.get("node")
-    labels = {f"{m.astimezone(_EST):%H:%M}" for m in day.marks(FIVE_MINUTES)}
+    labels = {f"{est(m):%H:%M}" for m in day.marks(FIVE_MINUTES)}
     if label is not None and label not in labels:
         raise Refusal(400, f"{label!r} is no five-minute mark (HH:MM)")
     known_at = ask.now if world.revise else None
     metadata = {
         "operatingDay": day.key,
-        "retrievalTimestamp": ask.now.astimezone(_EST).isoformat(timespec="seconds"),
+        "retrievalTimestamp": est(ask.now).isoformat(timespec="seconds"),
         "dataQuality": _quality(day, MISO.day_of(ask.now)),
     }
 

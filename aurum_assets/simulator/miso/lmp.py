@@ -7,20 +7,18 @@ it differs by a cent or so, as in MISO's own answers.
 
 import datetime as dt
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.simulator.miso.stamps import est, ref_id
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.shapes import Ints, bump, cents, draws, hours, season, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
 _DISPLAYED = 300  # nodes
 _AFTER = dt.timedelta(minutes=1)
-_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"  # not the machine's locale
-_EST = ZoneInfo(MISO.zone)
 _REGIONS = ("Midwest", "North", "South")
 _RESERVES = ("REGMCP", "REGMILEAGEMCP", "SPINMCP", "SUPPMCP", "STRMCP", "RCUPMCP", "RCDOWNMCP")
 _RUNS = {"DayAheadExAnteLMP": "ex-ante", "DayAheadExPostLMP": "ex-post"}
@@ -62,12 +60,19 @@ def _nodes(energy: float, congestion: Ints, loss: Ints) -> list[Tree]:
     ]
 
 
+def five_minute_prices(
+    seed: int, day: OperatingDay, mark: int, nodes: int, market: str
+) -> list[Tree]:
+    """The prices of the nodes at the five-minute ``mark`` of a day."""
+    energy, congestion, loss = _parts(seed, day, nodes, market)
+    return _nodes(energy[mark], congestion[mark], loss[mark])
+
+
 def five_minute_nodes(seed: int, day: OperatingDay, mark: int, nodes: int) -> list[Tree]:
     """The nodes at the five-minute ``mark`` of a day."""
-    energy, congestion, loss = _parts(seed, day, nodes, "real-time")
     reserve = draws(seed, "miso-mcp", day.key, mark).integers(0, 1200, len(_RESERVES))
     more = dict(zip(_RESERVES, map(_text, reserve.tolist()), strict=True))
-    return [node | more for node in _nodes(energy[mark], congestion[mark], loss[mark])]
+    return [node | more for node in five_minute_prices(seed, day, mark, nodes, "real-time")]
 
 
 def hourly_nodes(seed: int, day: OperatingDay, hour: int, nodes: int, market: str) -> list[Tree]:
@@ -88,10 +93,9 @@ def _answer(world: World, ask: Ask) -> Answer:
     nodes, seed = world.locations or _DISPLAYED, world.seed
 
     def tree() -> Tree:
-        start = (day.start + mark * FIVE_MINUTES).astimezone(_EST)
-        month = _MONTHS[3 * start.month - 3 :][:3]
+        start = day.start + mark * FIVE_MINUTES
         blocks = {
-            "FiveMinLMP": (f"{start:%H:%M}", five_minute_nodes(seed, day, mark, nodes)),
+            "FiveMinLMP": (f"{est(start):%H:%M}", five_minute_nodes(seed, day, mark, nodes)),
             "HourlyIntegratedLMP": (
                 f"HE {last + 1}",
                 hourly_nodes(seed, last_day, last, nodes, "real-time"),
@@ -102,8 +106,7 @@ def _answer(world: World, ask: Ask) -> Answer:
             },
         }
         answer = {b: {"HourAndMin": at, "PricingNode": found} for b, (at, found) in blocks.items()}
-        ref_id = f"{start:%d}-{month}-{start:%Y} - Interval {start:%H:%M} EST"
-        return {"LMPData": {"RefId": ref_id, **answer}}
+        return {"LMPData": {"RefId": ref_id(start), **answer}}
 
     return Answer(tree, "LMP", ("miso-lmp", seed, day, mark, nodes))
 

@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from aurum_assets.model.operator import Limit
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.simulator.miso import cts, lmp
+from aurum_assets.simulator.miso import (
+    ancillary,
+    constraints,
+    cts,
+    expost,
+    fuel_mix,
+    interchange,
+    lmp,
+    load,
+    wind_solar,
+)
 from aurum_assets.simulator.operator import SimulatedOperator
 
 
@@ -17,5 +27,19 @@ def _windows(path: str, query: Mapping[str, str]) -> Sequence[str]:
 
 
 SIMULATED_MISO = SimulatedOperator(
-    MISO, base="/api", routes=(*cts.ROUTES, *lmp.ROUTES), limits=(Limit(50, 60),), windows=_windows
+    MISO,
+    base="/api",
+    routes=(
+        *cts.ROUTES,
+        *lmp.ROUTES,
+        *load.ROUTES,
+        *fuel_mix.ROUTES,
+        *wind_solar.ROUTES,
+        *expost.ROUTES,
+        *interchange.ROUTES,
+        *constraints.ROUTES,
+        *ancillary.ROUTES,
+    ),
+    limits=(Limit(50, 60),),
+    windows=_windows,
 )
