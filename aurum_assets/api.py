@@ -12,10 +12,11 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.ingest.waiting import waited_for
-from aurum_assets.model.arguments import instant_of, known_name
+from aurum_assets.model.arguments import instant_of, known_name, lead_of
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.shown import Shown, as_html
 from aurum_assets.model.table import UTC, Table, as_of
+from aurum_assets.model.vintage import has_lead, newest, require_vintages
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.evolve import completed
 from aurum_assets.resources.settings import Settings, open_resources
@@ -88,6 +89,7 @@ class OpenLake(Shown):
         lake.describe("isone_rt_lmp")        # columns, units, meanings
         lake.scan("isone_rt_lmp")            # all rows, lazily
         lake.best("isone_rt_lmp")            # final where there is one, else preliminary
+        lake.vintage("miso_cts", lead="2h")  # as forecast two hours before
         lake.as_of("isone_rt_lmp", "2026-07-21T12:00Z")  # as known at that instant
         lake.sql("select count(*) from isone_rt_lmp")
 
@@ -174,14 +176,39 @@ class OpenLake(Shown):
     def best(self, name: str) -> pl.LazyFrame:
         """``name`` with one row a key: the final value where there is one, else the prelim.
 
-        In the table's order. A table without finality is returned whole. Raises as ``scan``.
+        Of forecasts that are kept with their ``published_at``, the last one. In the table's order.
+        A table without finality or vintages is returned whole. Raises as ``scan``.
         """
         table = self._find(name)
+        return newest(table, self.scan(name))
+
+    def vintage(
+        self,
+        name: str,
+        lead: str | dt.timedelta | None = None,
+        *,
+        before: str | dt.datetime | dt.date | None = None,
+    ) -> pl.LazyFrame:
+        """The newest forecast of each interval of ``name`` that was published early enough.
+
+        ``lead``: at least so long before the interval began (``2h``, ``75m``, ``1d``, ``1h 30m``
+        or a timedelta). ``before``: by that instant, given as for ``as_of``. Both include the
+        boundary; without them it is the newest of all, as in ``best``; ``scan`` has every one. An
+        interval without such a forecast has no row. ``operating_day`` is the stored one, which for
+        ``miso_cts`` is the publication's: a filter on ``interval_start`` chooses intervals, and
+        skips the files of other days.
+
+        Raises ``ValueError`` where an argument is no lead or instant, ``ConfigError`` for a table
+        that keeps no vintages, and as ``scan``.
+        """
+        table = self._find(name)
+        require_vintages(table, self._tables.values())
         rows = self.scan(name)
-        if "finality" in table.key:
-            key = [*table.partition, *(k for k in table.key if k != "finality")]
-            rows = rows.sort("finality").unique(key, keep="first", maintain_order=False)
-        return rows.sort(table.order)
+        if lead is not None:
+            rows = rows.filter(has_lead(lead_of(lead)))
+        if before is not None:
+            rows = rows.filter(pl.col("published_at") <= instant_of(before))
+        return newest(table, rows)
 
     def as_of(self, name: str, instant: str | dt.datetime | dt.date) -> pl.LazyFrame:
         """``name`` as it was known at ``instant``: corrections and restatements since are undone.

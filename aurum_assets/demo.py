@@ -20,7 +20,7 @@ from aurum_assets.graph.jobs import ScheduleGroup, asked_by, asset_keys, schedul
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
-from aurum_assets.ingest.reference import REFERENCES
+from aurum_assets.ingest.reference import EVERY
 from aurum_assets.model.cadence import CADENCES, cadence_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
@@ -138,7 +138,7 @@ def run_demo(
                 _run(definitions, instance, step, found)
         for key, rows in _rows(ours).items():
             found.lines[key].rows = rows
-            if key in {r.key for r in REFERENCES}:
+            if key in {r.key for r in EVERY}:
                 found.lines[key].rows_added = rows - held[key]
     return found
 
@@ -150,7 +150,8 @@ def _cancel_stopped(instance: dg.DagsterInstance) -> None:
 
 
 def _tables() -> Mapping[str, Any]:
-    return {d.key: d.table for d in DATASETS} | {r.key: r.table for r in REFERENCES}
+    references = {r.key: r.table for r in EVERY}
+    return {d.key: d.table for d in DATASETS} | references
 
 
 def _rows(resources: Resources) -> dict[str, int]:
@@ -202,7 +203,7 @@ def _plan(resources: Resources, now: dt.datetime) -> list[Step]:
         steps += _whole_days(group, fresh, now)
     steps += [step for group in every for step in _settled(group, now)]
     steps += [step for group in ticking for step in _ticks(group, now)]
-    names = [reference_key(r) for r in REFERENCES]
+    names = [reference_key(r) for r in EVERY]
     what = "what locations and generators are called"
     last = Step(now, "reference_daily", _yesterday(ISONE, now), names, what)
     return [*sorted(steps, key=lambda step: step.instant), last]

@@ -130,6 +130,7 @@ CODES = [
     ("probe --dataset system_load", 0),
     ("probe --dataset rt_lmp", 0),
     ("probe --dataset cts --operator isone", 2),
+    ("plan", 0),
     ("metrics --once", 0),
     ("as-of --dataset rt_lmp --at now", 0),
     ("as-of --dataset system_load --at now", 2),  # nothing is held: nothing was asked
@@ -142,6 +143,9 @@ CODES = [
     (f"export --dataset rt_lmp --day {DAY} --output good.json", 2),
     ("export --dataset rt_lmp --day 2026-07-19", 1),
     ("export --dataset rt_lmp", 2),
+    (f"export --dataset rt_lmp --day {DAY} --lead 2h", 2),  # it keeps no vintages
+    (f"export --dataset cts --day {DAY} --lead soon", 2),
+    (f"export --dataset cts --day {DAY} --lead 2h --best", 2),
     (f"replay rt_lmp --day {DAY}", 0),
     ("replay", 2),
     ("requeue", 0),
@@ -206,6 +210,7 @@ JSON = [
     "verify",
     "status",
     "doctor",
+    "plan",
     "probe --dataset rt_lmp",
     "alerts --check",
     "as-of --dataset rt_lmp --at now",

@@ -22,7 +22,7 @@ from aurum_assets.graph.health import HEALTH
 from aurum_assets.graph.jobs import asked_by, schedule_groups
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import Retries, feeds_config, translated_failures, tried_again
-from aurum_assets.ingest.reference import REFERENCES
+from aurum_assets.ingest.reference import EVERY
 from aurum_assets.model.checks import CHECKS, checks_of
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
@@ -133,7 +133,7 @@ def test_the_definitions_load_without_a_warning(resources: Resources) -> None:
     dg.Definitions.validate_loadable(definitions)
     assert {a.key for a in definitions.resolve_asset_graph().asset_nodes} == {
         *(make(d) for d in DATASETS for make in (raw_key, table_key)),
-        *map(reference_key, REFERENCES),
+        *map(reference_key, EVERY),
         HEALTH,
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"

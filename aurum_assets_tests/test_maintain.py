@@ -16,6 +16,7 @@ from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.ingest.leftovers import clear
 from aurum_assets.ingest.maintain import closed_before
+from aurum_assets.ingest.reference import LISTS, REFERENCES
 from aurum_assets.model.errors import LakeBusy
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
@@ -30,7 +31,7 @@ from aurum_assets_tests.made import remade
 LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
 OLD = "2026-07-10"
 # With their histories; the quarantine; two references and their sightings.
-TABLES = 2 * len(DATASETS) + 1 + 4
+TABLES = 2 * len(DATASETS) + 1 + 2 * len(REFERENCES) + len(LISTS)
 
 
 def payload(day: str, intervals: range) -> bytes:

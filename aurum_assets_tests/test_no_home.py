@@ -43,7 +43,11 @@ LOOKING = {
     "relocate --dry-run": ("relocate", "--dry-run"),
 }
 MAKING = {"collect", "load", "demo", "simulate", "worker"}  # the last two need none
-OUTSIDE = {"doctor": ("doctor",), "probe": ("probe", "--dataset", "miso_cts")}
+OUTSIDE = {
+    "doctor": ("doctor",),
+    "plan": ("plan",),
+    "probe": ("probe", "--dataset", "miso_cts"),
+}
 
 
 @pytest.fixture(autouse=True)

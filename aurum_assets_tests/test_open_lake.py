@@ -7,7 +7,7 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.api import OpenLake
-from aurum_assets.ingest.reference import REFERENCES
+from aurum_assets.ingest.reference import LISTS, REFERENCES
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
@@ -38,7 +38,8 @@ def test_every_table_has_a_name_and_quarantine_too(lake: OpenLake) -> None:
     ours = {d.table.name for d in DATASETS}
     histories = {f"{name}_history" for name in ours}
     reference = {t.name for r in REFERENCES for t in (r.table, r.sightings)}
-    assert set(lake.names) == {*ours, *histories, *reference, "quarantine"}
+    lists = {one.table.name for one in LISTS}
+    assert set(lake.names) == {*ours, *histories, *reference, *lists, "quarantine"}
 
 
 @pytest.mark.parametrize("name", ["isone_rt_lmp", "market.isone_rt_lmp"])

@@ -43,12 +43,13 @@ def made(
         monkeypatch.setenv(name, value)
     for dataset in ("isone_da_lmp", "isone_rt_lmp", "isone_system_load"):
         collect(dataset, "2026-07-20")
+    collect("miso_cts", "2026-07-21")
     return found
 
 
 def test_a_python_block_prints_what_stands_below_it(made: dict[str, str], tmp_path: Path) -> None:
     """Each in a fresh process, as it is pasted."""
-    assert [bool(shown) for _, shown in BLOCKS] == [True, False, False, True, True]
+    assert [bool(shown) for _, shown in BLOCKS] == [True, False, False, True, True, False]
     for block, shown in BLOCKS:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-i", "-q"],

@@ -19,6 +19,7 @@ from aurum_assets.definitions import build
 from aurum_assets.graph.assets import table_key
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.ingest.reference import (
+    EVERY,
     REFERENCES,
     crosswalk,
     export,
@@ -324,13 +325,13 @@ def test_prices_of_another_days_key_are_the_same_days_whichever_zone(resources: 
         assert isinstance(mapping, dg.IdentityPartitionMapping)
 
 
-def test_a_day_materializes_both_tables_and_reports_their_checks(
+def test_a_day_materializes_all_tables_and_reports_their_checks(
     filled: Desk, instance: dg.DagsterInstance
 ) -> None:
     result = run(filled.resources, instance, "2026-07-20")
     assert result.success
     done = materialized(result)
-    assert set(done) == {"reference/iso_nodes", "reference/generators"}
+    assert set(done) == {f"reference/{one.key}" for one in EVERY}
     metadata = done["reference/iso_nodes"]
     assert metadata["dagster/partition_row_count"] == metadata["new_sightings"] == 8
     assert metadata["dagster/row_count"] == 7
@@ -371,7 +372,7 @@ def test_a_day_on_which_nothing_was_seen_is_not_materialized(
 ) -> None:
     result = run(desk.resources, instance, "2026-07-20")
     assert result.success
-    assert materialized(result) == {}
+    assert set(materialized(result)) == {"reference/fuels"}  # it is what its file has
     assert verdicts(result, ISO_NODES) == {}
 
 
@@ -437,7 +438,8 @@ def test_what_was_collected_is_observed_shown_and_not_exported_from_a_simulation
     assert aurum("collect", "isone", "isone_locations").exit_code == 0
     result = aurum("reference", "observe", "--json")
     assert result.exit_code == 0, result.output
-    nodes, generators = json.loads(result.stdout)["observed"]
+    nodes, generators, *lists = json.loads(result.stdout)["observed"]
+    assert [one["reference"] for one in lists] == ["interfaces", "fuels"]
     assert (nodes["rows"], generators["rows"]) == (1302, 393)
     assert "WARN generators without_fuel: 393" in aurum("reference", "observe").output
     shown = json.loads(aurum("reference", "show", "iso_nodes", "--json").stdout)["iso_nodes"]

@@ -70,6 +70,7 @@ SHOWING = {
     "status": ("status",),
     "alerts": ("alerts",),
     "doctor": ("doctor",),
+    "plan": ("plan",),
     "probe": ("probe",),
     "verify": ("verify",),
     "as-of": (*THEN, "2026-07-20"),

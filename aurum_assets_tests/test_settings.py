@@ -130,7 +130,7 @@ def without(*path: str | int) -> Callable[[Json], None]:
         (of_dataset("repair_days", 0), "repair_days", "0", "more than"),
         (of_dataset("fields", {"Klingon": {}}), "fields.Klingon", "", "LoadMw"),
         (of_feed("cadence", "half_hourly"), "cadence", "'half_hourly'", "'five_minutes'"),
-        (of_feed("asks", "week"), "asks", "'week'", "'now', 'day' or 'hour'"),
+        (of_feed("asks", "week"), "asks", "'week'", "'now', 'day', 'hour' or 'location'"),
         (of_feed("finality", "maybe"), "finality", "'maybe'", "'prelim' or 'final'"),
         (of_feed("offset", 1), "offset", "1", "nexpected"),
         (of_feed("offset_minutes", 5), "now.offset_minutes", "5", "0 to 4"),

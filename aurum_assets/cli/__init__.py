@@ -6,6 +6,7 @@
     verify     whether archive and tables agree
     tables     what the tables hold: as-of, sql, export
     health     what is held, what works, what the operators say: status, doctor, probe
+    plan       how many requests the schedules make
     watch      what is wrong, and the counts of all runs: alerts, metrics
     maintain   what only grows, brought back to what it is needed for
     relocate   a copied or moved home, made to work where it is now
@@ -50,6 +51,7 @@ COMMANDS = {
     "export": ("tables", "Write the rows of operating days to a file."),
     "status": ("health", "What is held of each dataset, and how old it is."),
     "doctor": ("health", "Look at every part: reachable, permitted, how fast."),
+    "plan": ("plan", "The requests that schedules make in a day, beside the limits."),
     "probe": ("health", "Which dialect each endpoint answers in, and what drifted."),
     "alerts": ("watch", "The open alerts."),
     "metrics": ("watch", "Serve the metrics of all runs to Prometheus."),

@@ -5,7 +5,15 @@ import click
 from aurum_assets.cli.arguments import DAY, Days, json_option
 from aurum_assets.cli.output import print_json, print_rows, say, verdict_row
 from aurum_assets.cli.tables import print_frame
-from aurum_assets.ingest.reference import REFERENCES, crosswalk, export, observe
+from aurum_assets.ingest.reference import (
+    EVERY,
+    LISTS,
+    REFERENCES,
+    crosswalk,
+    export,
+    observe,
+    publish_list,
+)
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import open_resources
 
@@ -14,7 +22,7 @@ from aurum_assets.resources.settings import open_resources
 def reference() -> None:
     """What locations and generators are called.
 
-    iso_nodes and generators, under all their names.
+    iso_nodes and generators, under all their names; interfaces and fuels, as people listed them.
     """
 
 
@@ -22,11 +30,16 @@ def reference() -> None:
 @click.option("--day", metavar=DAY, help="The operating day, or today, yesterday (default: today).")
 @json_option
 def reference_observe(day: str | None, as_json: bool) -> None:
-    """Add what the tables name on a day to what is known, as the reference assets do."""
+    """Add what the tables name on a day to what is known, as the reference assets do.
+
+    interfaces and fuels become what their files in the config folder have; what the tables name and
+    these lack is reported.
+    """
     resources = open_resources(DATASETS, needs="lake")
-    calendar = next(d for d in DATASETS if d.key in REFERENCES[0].lists)
+    calendar = next(d for d in DATASETS if d.key in REFERENCES[0].lists.values())
     (when,) = Days(day, None, None).of(calendar, resources)
     done = [observe(resources, one, when.date) for one in REFERENCES]
+    lists = [publish_list(resources, one, when.date) for one in LISTS]
     rows = [
         {
             "reference": d.reference.key,
@@ -39,7 +52,14 @@ def reference_observe(day: str | None, as_json: bool) -> None:
         }
         for d in done
     ]
-    failed = [{"reference": d.reference.key, **verdict_row(v)} for d in done for v in d.verdicts]
+    rows += [
+        dict.fromkeys(rows[0])
+        | {"reference": p.listed.key, "day": when.key, "seen": p.seen, "rows": p.rows}
+        for p in lists
+    ]
+    judged = [(d.reference.key, d.verdicts) for d in done]
+    judged += [(p.listed.key, p.verdicts) for p in lists]
+    failed = [{"reference": key, **verdict_row(v)} for key, found in judged for v in found]
     if as_json:
         print_json({"observed": rows, "checks": failed})
         return
@@ -61,11 +81,11 @@ def reference_observe(day: str | None, as_json: bool) -> None:
 
 
 @reference.command("show")
-@click.argument("name", type=click.Choice([r.key for r in REFERENCES]))
+@click.argument("name", type=click.Choice([r.key for r in EVERY]))
 @json_option
 def reference_show(name: str, as_json: bool) -> None:
     """The rows of reference table NAME: the first on a terminal, all where they are piped."""
-    found = next(r for r in REFERENCES if r.key == name)
+    found = next(r for r in EVERY if r.key == name)
     rows = crosswalk(open_resources(DATASETS, needs="lake"), found)
     if as_json:
         print_json({name: rows.to_dicts()})

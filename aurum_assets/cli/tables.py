@@ -1,5 +1,6 @@
 """``aurum as-of``, ``sql``, ``export``: read the tables. Nothing here writes to them."""
 
+import datetime as dt
 import itertools
 import sys
 import uuid
@@ -36,11 +37,18 @@ from aurum_assets.cli.output import (
     progress,
     say,
 )
-from aurum_assets.model.arguments import names_day
+from aurum_assets.model.arguments import lead_of, names_day
 from aurum_assets.model.clock import OperatingDay
-from aurum_assets.model.errors import QueryRefused
+from aurum_assets.model.errors import ConfigError, QueryRefused
 from aurum_assets.model.shown import as_cells, visible
 from aurum_assets.model.table import Table
+from aurum_assets.model.vintage import (
+    has_lead,
+    has_vintages,
+    may_hold,
+    newest,
+    require_vintages,
+)
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.scratch import draft
@@ -191,7 +199,16 @@ def _print_batches(batches: "pa.RecordBatchReader") -> None:
     metavar="FILE",
     help="Where to; - for standard output (default: DATASET_DAY.csv in this folder).",
 )
-@click.option("--best", is_flag=True, help="One row a key: final where there is one, else prelim.")
+@click.option(
+    "--best",
+    is_flag=True,
+    help="One row a key: final where there is one, else prelim; of forecasts the last one.",
+)
+@click.option(
+    "--lead",
+    metavar="SPAN",
+    help="Of each interval the last forecast at least so long before it: 2h, 75m, 1d.",
+)
 @click.option("--force", is_flag=True, help="Replace the file where it exists.")
 @json_option
 def export(
@@ -200,12 +217,15 @@ def export(
     form: str | None,
     output: str | None,
     best: bool,
+    lead: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
     """Write the rows of operating days to a file.
 
-    One day at a time is in memory. Sorted by day, interval and location; times are UTC.
+    One day at a time is in memory. Sorted by day, interval and location; times are UTC. With
+    --lead, and with --best of forecasts, a day is that of the intervals, whenever they were
+    forecast.
     Exit code 1 where there is no row: then no file is written.
     """
     home, found = open_resources(DATASETS, needs="lake"), find(dataset)
@@ -213,19 +233,23 @@ def export(
         msg = "which days? give --day, or --start-date and --end-date"
         raise click.UsageError(msg)
     asked = days.of(found, home)
+    least = _lead(found.table, lead, best=best)
     if output == "-":
         if form == "parquet" or as_json:
             msg = "--output - takes only CSV: leave out --format parquet and --json"
             raise click.UsageError(msg)
-        rows = _write(_days_of(home, found.table, asked, best=best), sys.stdout.buffer, "csv")
+        rows = _write(
+            _days_of(home, found.table, asked, least, best=best), sys.stdout.buffer, "csv"
+        )
     else:
         span = asked[0].key if len(asked) == 1 else f"{asked[0]}_{asked[-1]}"
-        name = f"{dataset}{'_best' if best else ''}_{span}.{form or 'csv'}"
+        kind = f"_{lead.replace(' ', '')}" if lead else "_best" if best else ""
+        name = f"{dataset}{kind}_{span}.{form or 'csv'}"
         path = Path(output or name)
         form = form or _form_of(path, "csv")
         _refuse_to_replace(path, force=force)
         with progress(len(asked), f"exporting {dataset}", "days read", _UNWRITTEN) as step:
-            frames = _days_of(home, found.table, asked, best=best, step=step)
+            frames = _days_of(home, found.table, asked, least, best=best, step=step)
             rows = _write_file(frames, path, form)
     if not rows:
         span = str(asked[0]) if len(asked) == 1 else f"{asked[0]} to {asked[-1]}"
@@ -235,20 +259,42 @@ def export(
         _say_written(rows, path, as_json=as_json)
 
 
+def _lead(table: Table, given: str | None, *, best: bool) -> dt.timedelta | None:
+    """The lead that ``--lead`` gives."""
+    if given is None:
+        return None
+    if best:
+        msg = "--best is the last forecast of all, --lead an earlier one: give one of them"
+        raise click.UsageError(msg)
+    try:
+        require_vintages(table, ingest.known_tables())
+        return lead_of(given)
+    except (ValueError, ConfigError) as error:
+        msg = f"--lead: {error}"
+        raise click.UsageError(msg) from error
+
+
 def _days_of(
     resources: Resources,
     table: Table,
     days: Sequence[OperatingDay],
+    lead: dt.timedelta | None,
     *,
     best: bool,
     step: Step = lambda _, __=1: None,
 ) -> Iterator[pl.DataFrame]:
     """The rows of each day that has any, in the table's order."""
+    one_a_key = best or lead is not None
     for day in days:
-        rows = resources.lake.read(table, {"operating_day": day.date})
-        if best and "finality" in table.key:
-            key = [k for k in table.key if k != "finality"]
-            rows = rows.sort("finality").unique(key, keep="first").sort(table.order)
+        parts = may_hold(table, day) if one_a_key else [day]
+        read = (resources.lake.read(table, {"operating_day": part.date}) for part in parts)
+        rows = pl.concat(read)
+        if lead is not None:
+            rows = rows.filter(has_lead(lead))
+        if one_a_key and has_vintages(table):
+            rows = rows.filter(pl.col("interval_start").is_between(day.start, day.end, "left"))
+        if one_a_key:
+            rows = newest(table, rows.lazy()).collect()
         if len(rows):
             yield rows
         step(f"{table.name} {day}")

@@ -25,8 +25,6 @@ from aurum_assets.model.operator import Operator
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.workers import QUEUE_TAG, REPLAYS, TICKS
 
-_AFTER_MIDNIGHT = dt.timedelta(minutes=20)
-
 Job = Any  # define_asset_job gives a type that Dagster has no public name for
 Pair = tuple[Dataset, DatasetConfig]
 
@@ -170,14 +168,8 @@ def asked_by(group: ScheduleGroup, now: dt.datetime) -> Mapping[str, dict[str, l
     """
     found: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for dataset, config in group.pairs:
-        today = dataset.operator.day_of(now)
         for feed in group.feeds(config):
-            days = [today.plus(feed.offset_days - n) for n in range(feed.span_days)]
-            days += [today.plus(-n) for n in feed.again_days]
-            late = feed.asked.within_the_day and now - today.start < _AFTER_MIDNIGHT
-            if late and today.plus(-1) not in days:
-                days.append(today.plus(-1))
-            for day in days:
+            for day in ingest.days_asked(dataset.operator, feed, now):
                 if day.date >= config.first_day:
                     found[day.key].setdefault(dataset.key, []).append(feed.name)
     return dict(sorted(found.items()))

@@ -4,7 +4,8 @@ A partition is an operating day of observation: a run adds what the lake's table
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -13,12 +14,22 @@ from aurum_assets.graph import translate
 from aurum_assets.graph.assets import MERGED_AGAIN, OWNERS, partitions, table_key
 from aurum_assets.graph.checks import asset_checks, report, reports_itself
 from aurum_assets.graph.resources import LAKE, assembled
-from aurum_assets.ingest.reference import REFERENCES, Observed, observe, recall
+from aurum_assets.ingest.reference import (
+    EVERY,
+    LISTS,
+    REFERENCES,
+    Observed,
+    judge_list,
+    observe,
+    publish_list,
+    recall,
+)
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
 from aurum_assets.reference.checks import CHECKS, checks_of
 from aurum_assets.reference.crosswalk import Reference
+from aurum_assets.reference.lists import ReviewedList
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 
@@ -26,11 +37,15 @@ _AFTER_THE_DATASETS = "45 7 * * *"  # theirs begin at 06:30
 _STALE = dt.timedelta(hours=36)
 
 
-CALENDAR = next(d for d in DATASETS if d.key in REFERENCES[0].lists)
+CALENDAR = next(d for d in DATASETS if d.key in REFERENCES[0].lists.values())
 """The dataset whose operating days are those of the reference tables."""
 
 
-def reference_key(reference: Reference) -> dg.AssetKey:
+Thing = Reference | ReviewedList
+Done = tuple[Sequence[Verdict], dict[str, Any]]
+
+
+def reference_key(reference: Thing) -> dg.AssetKey:
     """``reference/iso_nodes`` and the like."""
     return dg.AssetKey([reference.table.namespace, reference.key])
 
@@ -42,9 +57,9 @@ def reference_definitions(
     days = partitions(CALENDAR, configuration.datasets[CALENDAR.key])
     job = dg.define_asset_job(
         "reference_daily",
-        selection=dg.AssetSelection.assets(*map(reference_key, REFERENCES)).without_checks(),
+        selection=dg.AssetSelection.assets(*map(reference_key, EVERY)).without_checks(),
         executor_def=dg.in_process_executor,
-        description="Observes what the day's tables name: locations and generators.",
+        description="Observes what the day's tables name: locations, generators, fuels.",
     )
 
     @dg.schedule(
@@ -67,8 +82,11 @@ def reference_definitions(
             )
 
     return dg.Definitions(
-        assets=[reference_asset(r, days, datasets) for r in REFERENCES],
-        asset_checks=[reference_checks(r, days) for r in REFERENCES],
+        assets=[
+            *(reference_asset(r, days, datasets) for r in REFERENCES),
+            *(list_asset(one, days, datasets) for one in LISTS),
+        ],
+        asset_checks=[reference_checks(r, days) for r in EVERY],
         jobs=[job],
         schedules=[tick],
     )
@@ -78,17 +96,57 @@ def reference_asset(
     reference: Reference, days: dg.DailyPartitionsDefinition, datasets: Sequence[Dataset]
 ) -> dg.AssetsDefinition:
     """The asset that adds what a day's tables name, and writes what follows from all days."""
-    key = reference_key(reference)
+
+    def work(resources: Resources, day: dt.date) -> Done | None:
+        done = observe(resources, reference, day)
+        return (done.verdicts, _metadata(resources, done)) if done.seen else None
+
+    return _asset(reference, days, _tables_of(reference, datasets), work)
+
+
+def list_asset(
+    listed: ReviewedList, days: dg.DailyPartitionsDefinition, datasets: Sequence[Dataset]
+) -> dg.AssetsDefinition:
+    """The asset that writes a list as its file has it, and compares it with a day's tables."""
+
+    def work(resources: Resources, day: dt.date) -> Done:
+        done = publish_list(resources, listed, day)
+        metadata = {
+            "dagster/row_count": done.rows,
+            "dagster/partition_row_count": done.seen,
+            "dagster/uri": resources.lake.uri(listed.table),
+            "file": str(done.path),
+        }
+        return done.verdicts, metadata
+
+    same_day = dg.IdentityPartitionMapping()
+    after = [dg.AssetDep(reference_key(r), partition_mapping=same_day) for r in listed.after]
+    return _asset(listed, days, [*_tables_of(listed, datasets), *after], work)
+
+
+def _tables_of(thing: Thing, datasets: Sequence[Dataset]) -> list[dg.AssetDep]:
+    """The market tables that name such things."""
     same_day = dg.IdentityPartitionMapping()  # the key is the day, in whichever operator's zone
+    return [
+        dg.AssetDep(table_key(d), partition_mapping=same_day)
+        for d in datasets
+        if thing.reads(d.table)
+    ]
+
+
+def _asset(
+    thing: Thing,
+    days: dg.DailyPartitionsDefinition,
+    deps: Sequence[dg.AssetDep],
+    work: Callable[[Resources, dt.date], Done | None],
+) -> dg.AssetsDefinition:
+    """The asset of a reference table; ``work`` gives None where there is nothing to materialize."""
+    key = reference_key(thing)
 
     @dg.asset(
         key=key,
-        deps=[
-            dg.AssetDep(table_key(d), partition_mapping=same_day)
-            for d in datasets
-            if reference.reads(d.table)
-        ],
-        description=translate.plain(reference.doc),
+        deps=deps,
+        description=translate.plain(thing.doc),
         partitions_def=days,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=_STALE, warn_window=_STALE / 2),
         group_name="reference",
@@ -96,9 +154,9 @@ def reference_asset(
         owners=OWNERS,
         tags={"aurum/room": "reference", "aurum/series": "reference"},
         metadata={
-            "dagster/column_schema": translate.column_schema(reference.table),
-            "dagster/table_name": reference.table.identifier,
-            "key": ", ".join(reference.table.key),
+            "dagster/column_schema": translate.column_schema(thing.table),
+            "dagster/table_name": thing.table.identifier,
+            "key": ", ".join(thing.table.key),
         },
         output_required=False,
         required_resource_keys=set(LAKE),
@@ -108,34 +166,35 @@ def reference_asset(
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # with it, Dagster refuses the checks
         resources = assembled(context, LAKE)
         with translate.tried_again(context, MERGED_AGAIN):
-            done = observe(resources, reference, dt.date.fromisoformat(context.partition_key))
-        if not done.seen:
+            done = work(resources, dt.date.fromisoformat(context.partition_key))
+        if done is None:
             message = "%s: no table names anything on %s: not materialized"
-            context.log.warning(message, reference.key, context.partition_key)
+            context.log.warning(message, thing.key, context.partition_key)
             return
-        if reports_itself(context, _check_name(reference)):
-            report(context, done.verdicts, key)
-        yield dg.MaterializeResult(metadata=_metadata(resources, done))
+        verdicts, metadata = done
+        if reports_itself(context, _check_name(thing)):
+            report(context, verdicts, key)
+        yield dg.MaterializeResult(metadata=metadata)
 
     return look
 
 
-def reference_checks(
-    reference: Reference, days: dg.DailyPartitionsDefinition
-) -> dg.AssetChecksDefinition:
+def reference_checks(thing: Thing, days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
     """The checks of a reference table."""
+    if isinstance(thing, ReviewedList):
+        described, judge = dict(thing.descriptions), partial(judge_list, listed=thing)
+    else:
+        described = {name: CHECKS[name][0] for name in checks_of(thing)}
+        judge = partial(recall, reference=thing)
 
     def look(resources: Resources, day: str) -> list[Verdict]:
-        return recall(resources, reference, dt.date.fromisoformat(day))
+        return judge(resources, day=dt.date.fromisoformat(day))
 
-    described = {name: CHECKS[name][0] for name in checks_of(reference)}
-    return asset_checks(
-        _check_name(reference), reference_key(reference), days, described, look, LAKE
-    )
+    return asset_checks(_check_name(thing), reference_key(thing), days, described, look, LAKE)
 
 
-def _check_name(reference: Reference) -> str:
-    return f"check_{reference.key}"
+def _check_name(thing: Thing) -> str:
+    return f"check_{thing.key}"
 
 
 def _metadata(resources: Resources, done: Observed) -> dict[str, Any]:

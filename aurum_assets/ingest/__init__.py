@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.collect import collect
     from aurum_assets.ingest.collected import Archived, Collected
     from aurum_assets.ingest.doctor import examine
-    from aurum_assets.ingest.feeds import asked_feeds, may_come_later, narrowed, parts_asked
+    from aurum_assets.ingest.feeds import (
+        asked_feeds,
+        days_asked,
+        may_come_later,
+        narrowed,
+        parts_asked,
+    )
     from aurum_assets.ingest.finals import Finals, Published, find_finals
     from aurum_assets.ingest.gaps import TRIES, Found, Gap, Repair, find_gaps, gap_of, requirements
     from aurum_assets.ingest.load import Loaded, load
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     )
     from aurum_assets.ingest.normalize import normalize, normalize_each
     from aurum_assets.ingest.normalized import Normalized, look_again
+    from aurum_assets.ingest.plan import Due, Planned, plan, requests_due
     from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
     from aurum_assets.ingest.publish import Publish, drain
     from aurum_assets.ingest.query import known_tables, query

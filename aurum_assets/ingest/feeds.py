@@ -6,7 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.model.operator import Operator
 from aurum_assets.resources.composition import Resources
+
+_AFTER_MIDNIGHT = dt.timedelta(minutes=20)
 
 
 def due_feeds(
@@ -73,9 +76,24 @@ def keeps(feed: Feed, day: OperatingDay, today: OperatingDay) -> bool:
     return feed.keeps_days is None or newest.plus(-feed.keeps_days) < day <= newest
 
 
+def days_asked(operator: Operator, feed: Feed, now: dt.datetime) -> list[OperatingDay]:
+    """The days that a schedule asks ``feed`` for at ``now``.
+
+    Those that its ``offset_days``, ``span_days`` and ``again_days`` name; what gives the newest
+    values is asked for yesterday's last ones too, shortly after midnight.
+    """
+    today = operator.day_of(now)
+    days = [today.plus(feed.offset_days - n) for n in range(feed.span_days)]
+    days += [today.plus(-n) for n in feed.again_days]
+    newest = feed.asked.within_the_day and feed.offset_days == 0
+    if newest and now - today.start < _AFTER_MIDNIGHT:
+        days.append(today.plus(-1))
+    return days
+
+
 def may_come_later(resources: Resources, dataset: Dataset, names: Collection[str]) -> bool:
     """Whether the feeds of ``names`` give values of days ahead, or of days past that are out some
-    days later, which may be late, or are asked several times a day.
+    days later, both of which may be late, or are asked several times a day.
 
     Schedules and sensors ask for them again, and an alert tells of what is late.
     """

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from aurum_assets.ingest.reference import REFERENCES
+from aurum_assets.ingest.reference import LISTS, REFERENCES
 from aurum_assets.model.arguments import named, short_names
 from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
+from aurum_assets.model.vintage import has_vintages, identity
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.evolve import completed, missing
@@ -42,6 +43,7 @@ MEMORY = "1GB"
 BATCH_ROWS = 10_000
 _LISTED = '`aurum sql "show tables"` lists them'
 _SHOW_TABLES = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
+_AS = "(?:_vintage)?"  # what a macro adds to a table's name
 _OF_TABLES = re.compile(r"\binformation_schema\b|\bduckdb_\w+|\bpg_\w+|^\s*show\b", re.IGNORECASE)
 # DuckDB's message begins so where a table cannot be read.
 _UNREAD = "Invalid Input Error: reading the stream registered as '"
@@ -60,7 +62,8 @@ def known_tables() -> list[Table]:
     """Every table that a home may hold, whether it holds rows yet or not."""
     ours = [d.table for d in DATASETS]
     references = [table for r in REFERENCES for table in (r.table, r.sightings)]
-    return [*ours, *(t.history for t in ours), QUARANTINE, *references]
+    lists = [listed.table for listed in LISTS]
+    return [*ours, *(t.history for t in ours), QUARANTINE, *references, *lists]
 
 
 @contextmanager
@@ -72,10 +75,11 @@ def query(
     """The rows of one SELECT, in batches; times are UTC.
 
     Tables are named ``market.op_rt_lmp``, ``op_rt_lmp`` or ``rt_lmp``; one without data is
-    empty. SHOW TABLES lists them, SHOW ALL TABLES with descriptions. Raises ``QueryRefused`` for
-    anything but one SELECT over them, and ``LakeUnreachable`` or ``ConfigError`` where their files
-    cannot be read, here or while batches are read. ``connected`` is called with the connection,
-    whose ``interrupt`` ends the query from another thread.
+    empty. ``op_forecast_vintage('2h')`` has the rows of ``op_forecast`` that ``OpenLake.vintage``
+    gives. SHOW TABLES lists the tables, SHOW ALL TABLES with descriptions. Raises ``QueryRefused``
+    for anything but one SELECT over them, and ``LakeUnreachable`` or ``ConfigError`` where their
+    files cannot be read, here or while batches are read. ``connected`` is called with the
+    connection, whose ``interrupt`` ends the query from another thread.
     """
     import duckdb
     import pyarrow as pa
@@ -139,8 +143,8 @@ def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> l
     everything, paths = bool(_OF_TABLES.search(text)), list[str]()
     for table in known_tables():
         db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.namespace}")
-        asked = [n for n in names_of(table) if re.search(rf"\b{n}\b", text, re.IGNORECASE)]
-        if asked:
+        found = [n for n in names_of(table) if re.search(rf"\b{n}{_AS}\b", text, re.IGNORECASE)]
+        if found:
             scan = partial(_scan, lake=resources.lake, table=table)
             rows = resources.lake.reading(table, scan, table.empty().to_arrow())
             if isinstance(rows, _Files):
@@ -149,11 +153,25 @@ def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> l
             else:
                 db.register(f"__{table.name}", rows)
                 select = f"FROM __{table.name}"
-            for name in {table.name, *asked}:
+            for name in {table.name, *found}:
                 db.execute(f"CREATE VIEW {table.namespace}.{name} AS {select}")
+                if has_vintages(table):
+                    db.execute(_vintage(table, name))
         elif everything:
             db.from_arrow(table.empty().to_arrow()).create(table.identifier)
     return paths
+
+
+def _vintage(table: Table, name: str) -> str:
+    """The macro that gives what ``model.vintage.newest`` gives of the rows with a ``lead``."""
+    order = ("published_at", *table.partition, "fetched_at", "raw_sha256")
+    return (
+        f"CREATE MACRO {table.namespace}.{name}_vintage(lead := NULL) AS TABLE "  # noqa: S608  ours
+        f"SELECT * FROM {table.namespace}.{name} "
+        "WHERE lead IS NULL OR published_at <= interval_start - CAST(lead AS INTERVAL) "
+        f"QUALIFY row_number() OVER (PARTITION BY {', '.join(identity(table))} "
+        f"ORDER BY {', '.join(f'{column} DESC' for column in order)}) = 1"
+    )
 
 
 def _require_one_select(db: "duckdb.DuckDBPyConnection", text: str) -> None:

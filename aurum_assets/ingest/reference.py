@@ -1,7 +1,7 @@
 """Reference: record which locations and generators a day's tables name, and update the crosswalk.
 
 Order: sightings, then the reviewed file, then the table, which is derived from both. A run that was
-killed midway is completed by the next.
+killed midway is completed by the next. A list that people write is published as its file has it.
 """
 
 import datetime as dt
@@ -23,13 +23,18 @@ from aurum_assets.reference.crosswalk import (
     conformed,
     sighted,
 )
+from aurum_assets.reference.fuels import FUELS
 from aurum_assets.reference.generators import GENERATORS
+from aurum_assets.reference.interfaces import INTERFACES
+from aurum_assets.reference.lists import ReviewedList
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.reviewed import read_reviewed, write_reviewed
 
 REFERENCES: tuple[Reference, ...] = (ISO_NODES, GENERATORS)
+LISTS: tuple[ReviewedList, ...] = (INTERFACES, FUELS)
+EVERY: tuple[Reference | ReviewedList, ...] = (*REFERENCES, *LISTS)
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,17 @@ class Observed:
     def verdicts(self) -> list[Verdict]:
         """The verdicts of the checks."""
         return evaluate(self.known)
+
+
+@dataclass(frozen=True)
+class Published:
+    """The result of writing a list: its ``rows``, and the verdicts on what a day names."""
+
+    listed: ReviewedList
+    path: Path
+    rows: int
+    seen: int
+    verdicts: list[Verdict]
 
 
 def observe(resources: Resources, reference: Reference, day: dt.date) -> Observed:
@@ -93,6 +109,49 @@ def _derive(resources: Resources, reference: Reference, day: dt.date) -> tuple[C
     return completion, Known(reference, day, sightings, rows, reviewed)
 
 
+def publish_list(resources: Resources, listed: ReviewedList, day: dt.date) -> Published:
+    """Write the table of a list as its file in the config folder has it, and judge ``day``.
+
+    Raises ``ConfigError`` where the file cannot be read.
+    """
+    path = project_file(resources, listed)
+    rows = _listed(resources, listed)
+    with resources.lock(f"reference_{listed.key}"):
+        before = {str(source) for (source,) in resources.lake.partitions(listed.table)}
+        for source in sorted(before | set(rows["source"])):
+            resources.lake.replace(listed.table, rows.filter(source=source), {"source": source})
+    seen = _named_by_tables(resources, listed, day)
+    return Published(listed, path, len(rows), len(seen), listed.evaluate(rows, seen))
+
+
+def judge_list(resources: Resources, listed: ReviewedList, day: dt.date) -> list[Verdict]:
+    """The verdicts of the checks of a list on ``day`` now; nothing is written."""
+    seen = _named_by_tables(resources, listed, day)
+    return listed.evaluate(_listed(resources, listed), seen)
+
+
+def _listed(resources: Resources, listed: ReviewedList) -> pl.DataFrame:
+    """The rows of the list's file; none where there is no file."""
+    path = project_file(resources, listed)
+    found = read_reviewed(path, listed.table.names, listed.table.key)
+    return listed.table.empty() if found is None else listed.rows(found, str(path))
+
+
+def _named_by_tables(resources: Resources, listed: ReviewedList, day: dt.date) -> pl.DataFrame:
+    """What tables name of the list's kind on ``day``: ``source``, ``dataset`` and its columns."""
+    found, partition = [], {"operating_day": day}
+    for dataset in DATASETS:
+        if columns := listed.reads(dataset.table):
+            rows = listed.see(resources.lake.read(dataset.table, partition, columns))
+            owner = {"source": pl.lit(dataset.operator.name), "dataset": pl.lit(dataset.key)}
+            found.append(rows.with_columns(**owner))
+    found += [
+        listed.see(resources.lake.read(one.sightings, partition, listed.reads(one.sightings)))
+        for one in listed.after
+    ]
+    return pl.concat(found)
+
+
 def recall(resources: Resources, reference: Reference, day: dt.date) -> list[Verdict]:
     """The verdicts of the checks on ``day`` now; nothing is written."""
     rows = crosswalk(resources, reference)
@@ -100,7 +159,7 @@ def recall(resources: Resources, reference: Reference, day: dt.date) -> list[Ver
     return evaluate(Known(reference, day, sightings, rows, _reviewed(resources, reference)))
 
 
-def crosswalk(resources: Resources, reference: Reference) -> pl.DataFrame:
+def crosswalk(resources: Resources, reference: Reference | ReviewedList) -> pl.DataFrame:
     """The rows of the reference table."""
     return resources.lake.read(reference.table)
 
@@ -110,7 +169,7 @@ def home_file(resources: Resources, reference: Reference) -> Path:
     return resources.root / "config" / f"{reference.key}.csv"
 
 
-def project_file(resources: Resources, reference: Reference) -> Path:
+def project_file(resources: Resources, reference: Reference | ReviewedList) -> Path:
     """The reviewed file of the config folder, which only ``export`` writes."""
     return resources.config_folder / f"{reference.key}.csv"
 

@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aurum_assets.ingest.publish import Publish
-from aurum_assets.ingest.reference import REFERENCES, home_file, observe_again
+from aurum_assets.ingest.reference import (
+    EVERY,
+    LISTS,
+    REFERENCES,
+    home_file,
+    observe_again,
+    publish_list,
+)
 from aurum_assets.ingest.replay import replay_days
 from aurum_assets.ingest.verify import Verified, verify_days
 from aurum_assets.model.clock import OperatingDay
@@ -103,6 +110,9 @@ def _fill(
     for reference in (r for r in REFERENCES if r.key in sighted):
         held = sighted[reference.key]
         observe_again(resources, reference, _named(resources, reference) if held is None else held)
+    observed = any(days != [] for days in sighted.values())
+    for listed in LISTS if observed else ():
+        publish_list(resources, listed, resources.now().date())
     for dataset in datasets:
         ours = [day for found, day in days if found is dataset]
         for found in verify_days(resources, dataset, ours):
@@ -150,7 +160,7 @@ def _take_the_place(resources: Resources, place: Path) -> list[str]:
 def _no_writers(resources: Resources, datasets: Sequence[Dataset]) -> Iterator[None]:
     """Hold the locks of all writers of this machine."""
     with contextlib.ExitStack() as writers:
-        for name in sorted([d.key for d in datasets] + [f"reference_{r.key}" for r in REFERENCES]):
+        for name in sorted([d.key for d in datasets] + [f"reference_{r.key}" for r in EVERY]):
             writers.enter_context(resources.lock(name))
         yield
 

@@ -20,6 +20,7 @@ _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d|\d{8})[T ](\d\d[\d:.,]*)\s?(Z|UTC|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII | re.IGNORECASE,
 )
+_LEAD = re.compile(r"(?:(\d+)d)? ?(?:(\d+)h)? ?(?:(\d+)m)?", re.ASCII | re.IGNORECASE)
 _ZERO = {"": "+00:00", "Z": "+00:00", "UTC": "+00:00"}
 _AGO = {"today": 0, "yesterday": 1}
 _NEAR = 0.6  # difflib's default cutoff
@@ -68,6 +69,25 @@ def instant_of(given: str | dt.datetime | dt.date, now: dt.datetime | None = Non
         f"{given!r} is not an instant: expected for instance 2026-07-20T12:00Z, "
         "or 2026-07-20 for the end of that day, UTC"
     )
+    raise ValueError(msg)
+
+
+def lead_of(given: str | dt.timedelta) -> dt.timedelta:
+    """The time that ``given`` means: ``2h``, ``75m``, ``1d``, ``1h 30m``, or a timedelta.
+
+    Raises ``ValueError`` for another text and for less than zero, ``TypeError`` for anything else.
+    """
+    if isinstance(given, str):
+        found = _LEAD.fullmatch(given.strip())
+        if found and any(found.groups()):
+            days, hours, minutes = (int(number or 0) for number in found.groups())
+            try:
+                return dt.timedelta(days, hours=hours, minutes=minutes)
+            except OverflowError:
+                pass  # the same sentence
+    elif of_type(given, dt.timedelta, "a lead, for instance '2h'") >= dt.timedelta():
+        return given
+    msg = f"{given!r} is not a lead: expected for instance 2h, 75m, 1d or 1h 30m"
     raise ValueError(msg)
 
 

@@ -292,3 +292,14 @@ VALID_TO = Column(
     "The first operating day of which it is no longer true; null while it is.",
     nullable=True,
 )
+
+FUEL_LEVEL = Column("level", TEXT, "category, or rollup: a group of categories.")
+FUEL_CATEGORY = Column("category", TEXT, "The category, as the operator names it.")
+COMMON_FUEL = Column(
+    "fuel", TEXT, "The fuel in the vocabulary of all operators; null of several.", nullable=True
+)
+INTERFACE_NAME = Column("location_name", TEXT, "The operator's name of the interface.")
+SEAM = Column("seam", TEXT, "What both operators' names mean, in a name of ours.")
+NEIGHBOUR = Column("neighbour", TEXT, "Who is on the other side.")
+EVIDENCE = Column("evidence", TEXT, "Where it is published.")
+NOTE = Column("note", TEXT, "What else a person noted.", nullable=True)

@@ -186,13 +186,13 @@ class Feed:
     """A small answer that says whether the day is out."""
     filters: tuple[str, ...] = ()
     """The query parameters by which an answer can be narrowed."""
-    locations: tuple[str, ...] = ()
+    location_ids: tuple[str, ...] = ()
     """The locations to ask for, one a request, by the operator's numbers."""
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def parts(self, day: OperatingDay) -> Sequence[str]:
         """What each request for ``day`` asks for: its hours, the locations, or all at once."""
-        return {"hour": day.local_hours(), "location": self.locations}.get(self.asks, ("",))
+        return {"hour": day.local_hours(), "location": self.location_ids}.get(self.asks, ("",))
 
     @property
     def asked(self) -> Cadence:

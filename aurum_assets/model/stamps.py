@@ -13,7 +13,9 @@ from aurum_assets.model.clock import DAY, HOUR, OperatingDay
 CLOCK_SLACK = dt.timedelta(minutes=10)
 """By how much an operator's clock may be ahead of ours, where config does not say otherwise."""
 
-_NEAR = 2 * DAY  # forecasts are hours ahead; two days are enough for any operator
+NEAR = 2 * DAY
+"""How far from its operating day an interval may lie: no operator's forecast is further ahead."""
+
 _EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC) + DAY
 _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC) - DAY
 
@@ -21,7 +23,7 @@ _LATEST = dt.datetime.max.replace(tzinfo=dt.UTC) - DAY
 def lies_near(day: OperatingDay) -> pl.Expr:
     """Whether ``interval_start`` is within two days of ``day``."""
     start = pl.col("interval_start")
-    return (start >= _shifted(day.start, -_NEAR)) & (start < _shifted(day.end, _NEAR))
+    return (start >= _shifted(day.start, -NEAR)) & (start < _shifted(day.end, NEAR))
 
 
 def published_in_time(

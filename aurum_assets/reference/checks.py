@@ -57,13 +57,15 @@ def checks_of(reference: Reference) -> list[str]:
 def unknown(known: Known) -> Verdict:
     """Each location seen that day is in the operator's list, or was reviewed by a person.
 
-    Skipped where nothing was seen.
+    Of an operator that publishes no list, every location counts as known. Skipped where nothing was
+    seen.
     """
     reference, ids = known.reference, known.reference.ids
-    listed = known.sightings.filter(pl.col("dataset").is_in(reference.lists))
+    listed = known.sightings.filter(pl.col("dataset").is_in([*reference.lists.values()]))
     reviewed = pl.any_horizontal(pl.col(reference.typed).is_not_null())
     found = (
-        known.things.join(listed, on=ids, how="anti")
+        known.things.filter(pl.col("source").is_in([*reference.lists]))
+        .join(listed, on=ids, how="anti")
         .join(known.reviewed.filter(reviewed), on=ids, how="anti")
         .select(*ids, reference.called, "seen_in")
     )

@@ -11,7 +11,7 @@ cell is never changed; names are only ever added.
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,10 +29,11 @@ class Reference:
 
     ``sightings`` has a row per operating day, thing, name and dataset; ``table`` is derived from
     all of them. ``id`` and ``called`` are the columns of number and name, ``attributes`` the other
-    columns that datasets give. The spelling of the datasets ``lists`` takes precedence. ``reads``
-    gives the columns of a market table that name such things (none where there are none); ``see``
-    turns rows of those, with their provenance, into one row per thing and name (a name may be
-    null); ``follows`` derives the table's rows from all sightings and the reviewed frame.
+    columns that datasets give. ``lists``: by operator, the dataset that is its own list; its
+    spelling takes precedence. ``reads`` gives the columns of a market table that name such things
+    (none where there are none); ``see`` turns rows of those, with their provenance, into one row
+    per thing and name (a name may be null); ``follows`` derives the table's rows from all sightings
+    and the reviewed frame.
     """
 
     key: str
@@ -42,7 +43,7 @@ class Reference:
     called: str
     attributes: tuple[str, ...]
     typed: tuple[str, ...]
-    lists: tuple[str, ...]
+    lists: Mapping[str, str]
     reads: Callable[[Table], tuple[str, ...]]
     see: Callable[[pl.DataFrame], pl.DataFrame]
     follows: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
@@ -133,7 +134,7 @@ def _differs(names: list[str]) -> pl.Expr:
 
 
 def _rank(reference: Reference) -> pl.Expr:
-    return (~pl.col("dataset").is_in(reference.lists)).cast(pl.UInt8)
+    return (~pl.col("dataset").is_in([*reference.lists.values()])).cast(pl.UInt8)
 
 
 def _changes(reference: Reference, sightings: pl.DataFrame) -> pl.DataFrame:

@@ -17,6 +17,7 @@ import polars as pl
 from aurum_assets.model import columns as c
 from aurum_assets.model.table import Table
 from aurum_assets.reference.crosswalk import PROVENANCE, Reference, history, reviewed_over, summary
+from aurum_assets.reference.nodes import LISTS
 
 _RESOURCE = ("interval_start", "resource_id", "resource_name", "fuel", "generation")
 _NODE = ("location_id", "location_name", "network_node_type")
@@ -119,7 +120,7 @@ GENERATORS = Reference(
     called="resource_name",
     attributes=("fuel",),
     typed=("canonical_name", "zone", "note"),
-    lists=("isone_locations",),
+    lists=LISTS,
     reads=reads,
     see=see,
     follows=roster,

@@ -18,7 +18,7 @@ from aurum_assets.model import columns as c
 from aurum_assets.model.table import Table
 from aurum_assets.reference.crosswalk import PROVENANCE, Reference, history, reviewed_over, summary
 
-LISTS = ("isone_locations",)
+LISTS = {"isone": "isone_locations"}
 _SYSTEM = "7000"  # listed with the reserve zones, and none of them
 
 # The column with a location's number -> its attributes, from the same table or from the number.

@@ -312,10 +312,10 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
 
 def _check_locations(file: Path, dataset: str, feed: Feed) -> None:
     """Refuse locations where none is asked for, and none where they are."""
-    if bool(feed.locations) != (feed.asks == "location"):
-        expected = f"{'none' if feed.locations else 'some'}, as it asks for: {feed.asks}"
-        key = f"feeds.{feed.name}.locations"
-        raise _wrong(file, dataset, key, expected, list(feed.locations))
+    if bool(feed.location_ids) != (feed.asks == "location"):
+        expected = f"{'none' if feed.location_ids else 'some'}, as it asks for: {feed.asks}"
+        key = f"feeds.{feed.name}.location_ids"
+        raise _wrong(file, dataset, key, expected, list(feed.location_ids))
 
 
 def _check_times(file: Path, dataset: str, feed: Feed) -> None:

@@ -20,7 +20,7 @@ import polars as pl
 from aurum_assets import ingest
 from aurum_assets.ingest.accept import Received
 from aurum_assets.ingest.query import known_tables
-from aurum_assets.ingest.reference import REFERENCES, observe
+from aurum_assets.ingest.reference import LISTS, REFERENCES, observe, publish_list
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
@@ -67,6 +67,8 @@ def fill(resources: Resources, *, observed: bool = True) -> None:
     _bring(resources, LMP, f'{{"FiveMinLmps":{{"FiveMinLmp":[{prices}]}}}}', at)
     for reference in REFERENCES if observed else ():
         observe(resources, reference, DAY["operating_day"])
+    for listed in LISTS if observed else ():
+        publish_list(resources, listed, DAY["operating_day"])
 
 
 def _bring(resources: Resources, dataset: Dataset, body: str, at: dt.datetime) -> None:

@@ -27,7 +27,7 @@ from aurum_assets import ingest
 from aurum_assets.graph.resources import parts_of
 from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.model.clock import FIFTEEN_MINUTES, HOUR, OperatingDay, every_day
-from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import AurumError, NotYetPublished
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.miso.cts import MISO_CTS
@@ -270,20 +270,14 @@ def _count(live: Live, start: dt.datetime, end: dt.datetime) -> None:
 
 def planned(resources: Resources, start: dt.datetime, end: dt.datetime) -> tuple[int, int]:
     """How many requests the ticks take, one a feed, and how many the days asked for daily."""
-    ticks = daily = 0
-    for dataset in DATASETS:
-        zone = dataset.operator.zone
-        began = max(start, OperatingDay(FIRST, zone).start)
-        days = every_day(OperatingDay.of(began, zone), OperatingDay.of(end, zone).plus(-1))
-        for feed in resources.config(dataset).feeds:
-            if feed.asked.within_the_day:
-                asks = dataset.shares is None  # else another one asks
-                ticks += asks * ((end - began) // feed.asked.every)
-            elif feed.asked.scheduled:
-                a_day = [len(d.local_hours()) if feed.asks == "hour" else 1 for d in days]
-                daily += sum(a_day)
-                daily += sum(sum(a_day[: max(len(days) - n, 0)]) for n in feed.again_days)
-    return ticks, daily
+    due = [d for d in ingest.requests_due(resources, DATASETS, start, end) if not d.probe]
+    daily = sum(not _feed(resources, d).asked.within_the_day for d in due)
+    return len(due) - daily, daily
+
+
+def _feed(resources: Resources, due: ingest.Due) -> Feed:
+    config = resources.configuration.datasets[due.dataset]
+    return next(feed for feed in config.feeds if feed.name == due.feed)
 
 
 def _look(live: Live, first: OperatingDay, last: OperatingDay) -> None:

@@ -32,7 +32,7 @@ from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PART
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Rule, Table
 from aurum_assets.operators.miso.operator import FIVE_MINUTE_MARK, MISO
-from aurum_assets.operators.miso.stamps import stamp
+from aurum_assets.operators.miso.stamps import twelve_hour_stamp
 
 _MONTHS = [
     "Jan",
@@ -77,10 +77,10 @@ class LiveRecord(Record):
 
 def parse_live_cts(records: pl.DataFrame) -> pl.DataFrame:
     """``Interval[]`` to one row per case and fifteen-minute interval."""
-    start = stamp("SOLUTIONTIME")
+    start = twelve_hour_stamp("SOLUTIONTIME")
     none = pl.lit(None)
     return records.select(
-        published_at=stamp("CASEAPPROVALDATE"),
+        published_at=twelve_hour_stamp("CASEAPPROVALDATE"),
         interval_start=start,
         interval_end=start + FIFTEEN_MINUTES,
         location=pl.lit("PJM"),
