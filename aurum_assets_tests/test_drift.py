@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -183,7 +184,7 @@ def renamed(of_type: str) -> Spoil:
     return change
 
 
-OTHER: Json = {"string": 7, "label": True, "number": "seven"}
+OTHER: Json = {"string": 7, "label": True, "number": "seven", "boolean": "yes"}
 
 
 @everywhere
@@ -296,6 +297,7 @@ def test_every_field_of_words_has_an_enum_or_a_rule() -> None:
         "forecastedLMP.direction",
         "transactionVolume.direction",
         "region",
+        "type",
         "CATEGORY",
     }
 
@@ -314,7 +316,7 @@ def simulated(
     now = when.start + dt.timedelta(hours=after)
     path = endpoint.url_path(None if feed.asks == "now" else when, hour)
     path, _, query = path.partition("?")
-    asked = dict(pair.split("=") for pair in query.split("&") if pair)
+    asked = dict(parse_qsl(query))
     try:
         found = answer(dataset.operator.name, WORLD, Ask(path, now, endpoint.format, asked))
     except Refusal:
@@ -370,10 +372,17 @@ def test_an_ordinary_day_in_other_units_is_found_and_the_power_of_ten_named(
     assert judged or place.name in FEW_CENTS or str(place) in ONE_VALUE_A_TICK
 
 
-FEW_CENTS = {"CongestionComponent", "forecastedLMP.components.congestion"}  # the sum rule sees them
+FEW_CENTS = {  # the sum rule sees them
+    "CongestionComponent",
+    "forecastedLMP.components.congestion",
+    "congestion_price_rt",
+    "congestion_price_da",
+    "marginal_congestion",
+}
 ONE_VALUE_A_TICK = {  # the feeds that bring a day or an hour see it
     "isone_rt_lmp-documented-json-EnergyComponent",
     "isone_system_load-documented-json-ArdDemand",
+    "pjm_rt_lmp-unverified-json-system_energy_price_rt",  # only the verified feed has it
 }
 
 

@@ -15,6 +15,7 @@ from aurum_assets.definitions import build
 from aurum_assets.graph.jobs import asked_by, schedule_groups
 from aurum_assets.ingest.day import bring
 from aurum_assets.ingest.doctor import examine
+from aurum_assets.model.dataset import Endpoint, Feed
 from aurum_assets.model.errors import MalformedPayload, NotYetPublished, SourceRefused
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
@@ -177,12 +178,11 @@ def test_the_first_interval_of_a_day_may_be_out_by_the_second_mark(live_desk: De
 
 
 def test_a_refusal_is_an_error_with_its_text(live_desk: Desk) -> None:
-    live_desk.clock.set(NOON + dt.timedelta(days=400))
-    with pytest.raises(SourceRefused) as caught:
-        ingest.collect(live_desk.resources, PJM_RT_LMP, PJM_RT_LMP.day(TODAY), feeds=["final_day"])
-    assert "(400, 'Filters: The API request contains invalid attribute(s) for archived data" in str(
-        caught.value
-    )
+    place = Endpoint("da_hrl_lmps", "/da_hrl_lmps?rowCount=1&startRow=1")
+    with live_desk.resources.api(PJM) as api, pytest.raises(SourceRefused) as caught:
+        api.fetch("pjm_da_lmp", Feed("now", "now", "backfill", (place,)))
+    text = "(400, 'Filters: DateTime filter field value range is invalid')"
+    assert text in str(caught.value)
 
 
 def test_an_answer_of_errors_alone_is_rejected_with_its_text(desk: Desk) -> None:

@@ -230,7 +230,7 @@ def test_every_other_part_is_swapped_by_its_name(
     clock = live_desk.clock
     theirs = parts_of(live_desk.resources)
     swapped = {
-        **{key: theirs[key] for key in ("runtime", "isone_api", "miso_api", "alerts")},
+        **{key: theirs[key] for key in ("runtime", "isone_api", "miso_api", "pjm_api", "alerts")},
         "home": other,
         "shared_state": Shared(other),
         "registry": Registry(other.state),
