@@ -29,6 +29,7 @@ from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.resources.composition import Resources, Specification, compose
+from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.credentials import access
 from aurum_assets.resources.settings import Settings
 from aurum_assets.resources.workers import dagster_folder
@@ -100,7 +101,7 @@ def demo_resources(
     return compose(  # on no server: nothing that was made up goes where others look
         Specification(
             resources.root,
-            resources.configuration,
+            load_config(resources.config_folder, DATASETS),
             base_urls={name: one.base_url for name, one in reached.items()},
             credentials={name: one.credentials for name, one in reached.items()},
             limit_scale=_RAISED,
@@ -191,7 +192,8 @@ def _yesterday(operator: Operator, now: dt.datetime) -> OperatingDay:
 
 def _plan(resources: Resources, now: dt.datetime) -> list[Step]:
     """Yesterday, the final values of the day before it, today so far, and what all is called."""
-    every = schedule_groups([(d, resources.config(d)) for d in DATASETS])
+    pairs = [(d, resources.config(d)) for d in DATASETS]
+    every = schedule_groups([(d, config) for d, config in pairs if config.enabled])
     ticking = [group for group in every if group.cadence.within_the_day]
     steps = [_until_noon(ticking, now)]
     shown: set[str] = set()
@@ -256,7 +258,7 @@ def _settled(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
     ours = [
         d
         for d, c in group.pairs
-        if any(feed.becomes_final for feed in c.feeds)
+        if any(feed.becomes_final for feed in group.feeds(c))
         and all(feed.asks == "day" for feed in c.feeds)
     ]
     if not ours:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import unquote
 
 import msgspec
 
@@ -32,11 +33,18 @@ Schema = dict[str, Any]
 
 FOLDER = PROJECT / "config" / "openapi"
 _JSON, _XML, _HTML = "application/json", "application/xml", "text/html"
-_TYPES = {str: "string", float: "number", int: "integer", type(None): "null"}
+_TYPES = {
+    str: "string",
+    float: "number",
+    int: "integer",
+    bool: "boolean",
+    type(None): "null",
+}
 _MONTH_DAY = r"(0[1-9]|1[0-2]){0}(0[1-9]|[12]\d|3[01])$"
 _PARAMETERS: Mapping[str, Schema] = {
     "yyyymmdd": {"pattern": r"^20\d\d" + _MONTH_DAY.format(""), "examples": ["20260715"]},
     "day": {"pattern": r"^20\d\d-" + _MONTH_DAY.format("-"), "examples": ["2026-07-15"]},
+    "mm/dd/yyyy": {"examples": ["07/15/2026"]},
     "hour": {"pattern": r"^([01]\d|2[0-3])$", "examples": ["07"]},
     "location": {"pattern": r"^\d+$", "examples": ["4001"]},
 }
@@ -165,10 +173,19 @@ def _parameters(operator: Operator, path: str, uses: Sequence[_Use]) -> Schema:
     queries: dict[str, str] = {}
     for use in uses:
         query = use.endpoint.path.partition("?")[2]
-        queries |= dict(re.findall(r"(\w+)={(\w+)}", query))
+        queries |= dict(re.findall(r"(\w+)=([^&]+)", query))
         queries |= {name: name for name in use.feed.filters}
-    found += [_parameter(name, "query", known.get(value, {})) for name, value in queries.items()]
+    found += [_query(name, value, known) for name, value in queries.items()]
     return {"parameters": found} if found else {}
+
+
+def _query(name: str, value: str, known: Mapping[str, Any]) -> Schema:
+    """A query parameter that is filled in, or one that the path has with a value."""
+    if (inner := value.strip("{}")) in known or inner == name:
+        return _parameter(name, "query", known.get(inner, {}))
+    for placeholder, about in known.items():
+        value = value.replace(f"{{{placeholder}}}", about["examples"][0])
+    return _parameter(name, "query", {"examples": [unquote(value)]}, required=True)
 
 
 def _parameter(
@@ -186,8 +203,9 @@ def _refusals(operator: Operator) -> Schema:
     page = {_HTML: {"schema": {"type": "string"}}}
     wait = {"description": "Seconds, or an HTTP date.", "schema": {"type": "string"}}
     who = {"401": _answer("Nobody is answered without credentials.", page)}
+    why = {_JSON: {"schema": {"type": "object"}}} if operator.problem_in else page
     return {
-        "400": _answer("The day, hour or mark is none.", page),
+        "400": _answer("The day, hour or mark is none.", why),
         **(who if operator.auth else {}),
         "404": _answer("There is no such path, or nothing is published for this day.", page),
         "429": {**_answer("Too many requests.", page), "headers": {"Retry-After": wait}},

@@ -24,6 +24,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.formats import sniff
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.operators.pjm.operator import PJM
 from aurum_assets.resources import logs, redaction
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration, load_config
@@ -36,7 +37,17 @@ from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.redis import RedisProcess, redis_process
 from aurum_assets_tests.servers.s3 import S3Server
 
-OUTSIDE = ("AURUM_", "AWS_", "DAGSTER_HOME", "ISONE_", "KAFKA_", "MISO_", "REDIS_", "S3_BUCKET")
+OUTSIDE = (
+    "AURUM_",
+    "AWS_",
+    "DAGSTER_HOME",
+    "ISONE_",
+    "KAFKA_",
+    "MISO_",
+    "PJM_",
+    "REDIS_",
+    "S3_BUCKET",
+)
 
 
 def pytest_configure() -> None:
@@ -186,8 +197,11 @@ def resources(tmp_path: Path, configuration: Configuration, clock: SetClock) -> 
     return made(
         root=tmp_path / "aurum",
         configuration=configuration,
-        base_urls={"isone": nowhere, "miso": nowhere},
-        credentials={"isone": Credentials.of(ISONE, "demo", "demo-password")},
+        base_urls=dict.fromkeys(("isone", "miso", "pjm"), nowhere),
+        credentials={
+            "isone": Credentials.of(ISONE, "demo", "demo-password"),
+            "pjm": Credentials.of(PJM, "demo-key-of-pjm"),
+        },
         clock=clock,
         limit_scale=1000,
     )
@@ -244,7 +258,7 @@ def desk(resources: Resources, clock: SetClock) -> Desk:
 
 @pytest.fixture
 def market(clock: SetClock) -> Iterator[Running]:
-    """Both operators at the desk's instant, with three priced locations and two nodes."""
+    """All operators at the desk's instant, with three priced locations and two nodes."""
     with Simulator(clock, locations=3, nodes=2, limits={}).serve() as running:
         yield running
 

@@ -73,7 +73,7 @@ def test_a_datetime_without_an_offset_is_refused_for_python_reads_it_as_local_ti
 
 @pytest.mark.parametrize("key", KEYS)
 def test_a_dataset_goes_by_its_name_with_and_without_its_operator(key: str) -> None:
-    short = key.removeprefix("isone_").removeprefix("miso_")
+    short = key.partition("_")[2]
     first = next(k for k in KEYS if k.partition("_")[2] == short)
     whole = [key, f"market.{key}", key.upper()]
     assert {named(text, KEYS, "dataset", LISTED) for text in whole} == {key}

@@ -224,6 +224,17 @@ def miso_answers(now: str) -> dict[str, Any]:
     return found
 
 
+def miso_displays(now: str) -> dict[str, Any]:
+    """Simulated displays of MISO's load and generation, cut to two records as their samples are."""
+    world, at = World(), dt.datetime.fromisoformat(now)
+    paths = ("/RealTimeTotalLoad", "/FuelMix", "/WindSolar/GetCombined")
+    load, mix, wind = (SIMULATED_MISO.answer(world, Ask(p, at)).tree() for p in paths)
+    for name in ("ClearedMW", "MediumTermLoadForecast", "FiveMinTotalLoad"):
+        del load["LoadInfo"][name][2:]
+    del mix["Fuel"]["Type"][2:], wind["instance"][2:]
+    return {"miso_total_load": load, "miso_fuel_mix": mix, "miso_wind_solar": wind}
+
+
 @pytest.fixture
 def answers(tmp_path: Path) -> Path:
     """Files with the names, the sizes and the instants of the real samples."""
@@ -242,6 +253,7 @@ def answers(tmp_path: Path) -> Path:
         "isone_fiveminutesystemload_current": {"FiveMinSystemLoad": [load]},
         "miso_cts_live": {"RefId": "27-Jul-2026 - Interval 08:00 EST", "Interval": cases},
         **miso_answers("2026-07-27T08:17:00-05:00"),
+        **miso_displays("2026-07-27T08:12:00-05:00"),
     }
     for name, content in contents.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
@@ -251,17 +263,20 @@ def answers(tmp_path: Path) -> Path:
 def test_samples_are_stored_as_they_were_sent(answers: Path) -> None:
     (answers / "of_another_feed.json").write_text('{"instance": []}')
     lmp, load, mix, cts, *miso, rest = samples.look(answers)
-    more, each = miso[:5], miso[5:]
+    displays, more, each = miso[:3], miso[3:8], miso[8:]
     assert "16 rows at 21:25Z" in lmp
     assert "1 row at 21:20Z, 17031.873 MW" in load
     assert "1 fuels at 21:23:19Z" in mix
     assert "2 rows from 13:00Z, published 13:04:09Z, 45.73 and 45.73" in cts
+    assert "2 rows each from 05:00Z" in displays[0]
+    assert "2 fuels at 13:10Z" in displays[1]
+    assert "2 hours each" in displays[2]
     assert "2 hubs, one energy" in more[0]
     assert "20 rows of 10 neighbours" in more[1]
     assert "none of 2 rows has a price, and all are kept out" in more[4]
-    assert len(each) == 8
+    assert len(each) == 14
     assert all("no warning of contract" in line and "schema_drift" in line for line in each)
-    assert rest == "1 of 10 files are of feeds that no dataset reads"
+    assert rest == "1 of 13 files are of feeds that no dataset reads"
 
 
 def test_a_sample_with_a_new_word_differs(answers: Path) -> None:

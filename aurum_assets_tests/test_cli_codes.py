@@ -203,6 +203,7 @@ JSON = [
     "load --dataset rt_lmp broken.json malformed.json",
     "collect isone locations",
     "collect miso cts",
+    "collect pjm da_lmp",
     "collect isone rt_lmp --feed final_hours",
     "replay --all",
     "requeue",

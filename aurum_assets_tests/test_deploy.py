@@ -210,7 +210,13 @@ def test_compose_refuses_to_start_while_a_secret_is_unset() -> None:
     example = env_file(".env.example")
     pairs = set(re.findall(r"(?<!\$)\$\{(\w+)(:[?-][^}]*)\}", text))
     assert {name for name, _ in pairs} == set(example)
-    optional = {"ISONE_USERNAME", "ISONE_PASSWORD", "ISONE_API_KEY", "AURUM_WEBHOOK_URL"}
+    optional = {
+        "ISONE_USERNAME",
+        "ISONE_PASSWORD",
+        "ISONE_API_KEY",
+        "PJM_API_KEY",
+        "AURUM_WEBHOOK_URL",
+    }
     refused = ":?set it in deploy/.env"
     assert pairs == {(name, ":-" if name in optional else refused) for name in example}
     assert {name for name, value in example.items() if value} == {"SITE_ADDRESS", "SITE_TLS"}

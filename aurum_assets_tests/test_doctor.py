@@ -45,6 +45,7 @@ PARTS = [
     "maintenance",
     "isone",
     "miso",
+    "pjm",
     "webhook",
     "metrics",
     "clock",
@@ -111,7 +112,7 @@ def test_where_no_home_is_all_else_is_looked_at_and_none_is_made(
         "clock",
         "place",
     }
-    assert {p for p, f in found.items() if f.state == "ok"} == {"config", "isone", "miso"}
+    assert {p for p, f in found.items() if f.state == "ok"} == {"config", "isone", "miso", "pjm"}
     assert (found["home"].state, found["home"].result) == ("unsure", "there is no home here yet")
     assert "aurum collect" in found["home"].remedy
     assert not resources.root.exists(), "none is made by looking"
@@ -121,7 +122,7 @@ def test_looking_leaves_no_trace_but_in_the_limits(resources: Resources, market:
     found = look(resources)
     assert {found["home"].state, found["place"].state} == {"ok"}
     assert [seen.operator for seen in market.simulator.requests if seen.status == 200] != []
-    assert len(market.simulator.requests) == 3  # one of what is only documented
+    assert len(market.simulator.requests) == 4  # one of what is only documented
     assert resources.origin == ""
     assert {p.name.partition("-")[0] for p in resources.root.iterdir()} <= {
         "archive",
@@ -279,7 +280,7 @@ def test_what_never_answers_is_given_up_in_time(
     monkeypatch.setattr(doctor, "DEADLINE", 2.0)
     place = f"127.0.0.1:{silent}"
     monkeypatch.setenv("AURUM_DAGSTER_POSTGRES_URL", f"postgresql://user:{CANARY}@{place}/db")
-    urls = {"isone": f"http://{place}", "miso": f"http://{place}"}
+    urls = dict.fromkeys(("isone", "miso", "pjm"), f"http://{place}")
     found = look(remade(resources, base_urls=urls), **everything_at(place))
     for part in ("archive", "catalog", "redis", "kafka", "dagster", "isone", "miso"):
         assert found[part].state == "broken", found[part]

@@ -126,8 +126,8 @@ def test_the_hubs_demand_may_be_below_zero(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("feed", "expected"),
     [
-        ({"asks": "location"}, "feeds.day.locations: expected some, as it asks for: location"),
-        ({"asks": "day", "locations": ["32"]}, "feeds.day.locations: expected none"),
+        ({"asks": "location"}, "feeds.day.location_ids: expected some, as it asks for: location"),
+        ({"asks": "day", "location_ids": ["32"]}, "feeds.day.location_ids: expected none"),
         ({"asks": "day", "span_days": 0}, "feeds.day.span_days: expected 1 or more"),
     ],
 )

@@ -18,7 +18,13 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators.miso.fuel_mix import MISO_FUEL_MIX
 from aurum_assets.operators.miso.load import MISO_CLEARED_LOAD, MISO_LOAD, MISO_LOAD_FORECAST
-from aurum_assets.operators.miso.stamps import hour_start, ref_day, ref_instant, row_start, stamp
+from aurum_assets.operators.miso.stamps import (
+    hour_start,
+    ref_day,
+    ref_instant,
+    row_start,
+    twelve_hour_stamp,
+)
 from aurum_assets.operators.miso.wind_solar import MISO_WIND_SOLAR, MISO_WIND_SOLAR_FORECAST
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import Brought, Desk, utc
@@ -87,7 +93,7 @@ def test_an_answers_interval_is_an_instant_in_est_all_year(
     ],
 )
 def test_a_stamp_of_twelve_hours_is_est_all_year(text: str | None, instant: str | None) -> None:
-    assert one(stamp("at"), at=text) == instant
+    assert one(twelve_hour_stamp("at"), at=text) == instant
 
 
 @pytest.mark.parametrize(
@@ -116,6 +122,9 @@ def test_an_hour_is_numbered_by_its_end_on_the_answers_date(
         ("28-Jul-2026 - Interval 00:05 EST", ["00:00", "00:05"], ["28T05:00", "28T05:05"]),
         ("27-Jul-2026 - Interval 23:55 EST", ["00:00", "23:55"], ["27T05:00", "28T04:55"]),
         ("27-Jul-2026 - Interval 23:55 EST", ["00:00"], ["28T05:00"]),
+        ("27-Jul-2026 - Interval 22:55 EST", ["00:00"], ["27T05:00"]),  # it lags, or was cut
+        ("27-Jul-2026 - Interval 08:10 EST", ["09:05"], ["27T14:05"]),
+        ("27-Jul-2026 - Interval 08:10 EST", ["09:10"], ["26T14:10"]),
         ("27-Jul-2026 - Interval 08:10 EST", ["24:00", "08:10"], [None, "27T13:10"]),
     ],
 )

@@ -30,7 +30,8 @@ from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.recordings import READABLE, REFUSED, Recording
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
-    name: json.loads((openapi.FOLDER / f"{name}.json").read_bytes()) for name in ("isone", "miso")
+    name: json.loads((openapi.FOLDER / f"{name}.json").read_bytes())
+    for name in ("isone", "miso", "pjm")
 }
 SCHEMAS = {name: schemathesis.openapi.from_dict(schema) for name, schema in DOCUMENTS.items()}
 OPERATIONS = [
@@ -47,9 +48,10 @@ CHECKS = [
 ]
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Case = schemathesis.Case[Any]
+KEY_OF_PJM = {"Ocp-Apim-Subscription-Key": "demo-key-of-pjm"}
 WHO: list[dict[str, Any]] = [
-    {"auth": ("demo", "demo-password")},
-    {"headers": {"X-API-Key": "demo-key"}},
+    {"auth": ("demo", "demo-password"), "headers": KEY_OF_PJM},
+    {"headers": {"X-API-Key": "demo-key", **KEY_OF_PJM}},
 ]
 every_operation = pytest.mark.parametrize(
     ("operator", "operation"), OPERATIONS, ids=[f"{n}-{o.path}" for n, o in OPERATIONS]
@@ -138,10 +140,13 @@ def test_a_payload_of_another_shape_is_not_as_described(change: str) -> None:
 
 
 def ordinary(operation: Operation) -> Case:
-    """A request with the parameters' own examples."""
-    parameters = operation.definition.raw.get("parameters", [])
-    given = {p["name"]: p["schema"]["examples"][0] for p in parameters if p["in"] == "path"}
-    return operation.Case(path_parameters=given)
+    """A request with the examples of the parameters that it cannot do without."""
+    needed = [p for p in operation.definition.raw.get("parameters", []) if p["required"]]
+    path, query = (
+        {p["name"]: p["schema"]["examples"][0] for p in needed if p["in"] == place}
+        for place in ("path", "query")
+    )
+    return operation.Case(path_parameters=path, query=query)
 
 
 @every_operation
@@ -207,19 +212,21 @@ def test_only_who_needs_no_account_is_answered_without_one(
         answer = ordinary(operation).call_and_validate(
             base_url=operators.urls[operator], headers=headers, checks=CHECKS
         )
-        assert answer.status_code == {"isone": 401, "miso": 200}[operator]
+        assert answer.status_code == {"miso": 200}.get(operator, 401)
 
 
 @pytest.mark.parametrize("operator", DOCUMENTS)
 def test_who_asks_too_often_is_told_so_as_described(operator: str) -> None:
     limits = {operator: [Limit(1, 60)]}
     with Simulator(SetClock(NOON), locations=3, limits=limits).serve() as strict:
-        path = {"isone": "/locations/all", "miso": "/CoordinatedTransactionScheduling"}[operator]
+        path = {
+            "isone": "/locations/all",
+            "miso": "/CoordinatedTransactionScheduling",
+            "pjm": "/da_hrl_lmps",
+        }[operator]
         answers = [
-            SCHEMAS[operator][path]["GET"]
-            .Case()
-            .call_and_validate(
-                base_url=strict.urls[operator], auth=("demo", "demo-password"), checks=CHECKS
+            ordinary(SCHEMAS[operator][path]["GET"]).call_and_validate(
+                base_url=strict.urls[operator], checks=CHECKS, **WHO[0]
             )
             for _ in range(2)
         ]

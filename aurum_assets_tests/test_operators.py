@@ -120,7 +120,7 @@ def test_a_day_that_only_the_fallback_answers_is_the_same_day(
 ) -> None:
     feeds = [f for f in feeds_of(live_desk, dataset, dated_only=True) if len(f.endpoints) > 1]
     if not feeds:
-        assert dataset.operator.name == "miso"
+        assert dataset.operator.name != "isone"
         return
     key = settle(live_desk, dataset, ORDINARY)
     day = dataset.day(key)

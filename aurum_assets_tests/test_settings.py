@@ -16,6 +16,7 @@ from aurum_assets.model.drift import field_of
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.resources import config_schema, logs
 from aurum_assets.resources.configuration import Configuration, load_config
 from aurum_assets.resources.environment import PROJECT
@@ -38,6 +39,8 @@ VARIABLES = (
     "ISONE_PASSWORD",
     "ISONE_API_KEY",
     "MISO_BASE_URL",
+    "PJM_BASE_URL",
+    "PJM_API_KEY",
 )
 
 
@@ -127,7 +130,7 @@ def without(*path: str | int) -> Callable[[Json], None]:
         (of_dataset("repair_days", 0), "repair_days", "0", "more than"),
         (of_dataset("fields", {"Klingon": {}}), "fields.Klingon", "", "LoadMw"),
         (of_feed("cadence", "half_hourly"), "cadence", "'half_hourly'", "'five_minutes'"),
-        (of_feed("asks", "week"), "asks", "'week'", "'now', 'day' or 'hour'"),
+        (of_feed("asks", "week"), "asks", "'week'", "'now', 'day', 'hour' or 'location'"),
         (of_feed("finality", "maybe"), "finality", "'maybe'", "'prelim' or 'final'"),
         (of_feed("offset", 1), "offset", "1", "nexpected"),
         (of_feed("offset_minutes", 5), "now.offset_minutes", "5", "0 to 4"),
@@ -227,7 +230,7 @@ def test_datasets_without_an_entry_are_as_in_the_project_and_named_in_one_warnin
         "what is given for an operator holds for all of it"
     )
     (warning,) = (record.getMessage() for record in caplog.records)
-    ours = [d.key for d in DATASETS if d.operator is not ISONE]
+    ours = [d.key for d in DATASETS if d.operator is MISO]
     for name in (str(folder), "isone_system_load", *ours):
         assert name in warning
 

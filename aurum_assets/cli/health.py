@@ -126,18 +126,19 @@ def _found(row: dict[str, Any]) -> str | None:
 def probe(keys: tuple[str, ...], operator: str | None, as_json: bool) -> None:
     """Which dialect each endpoint answers in, and what drifted.
 
-    Each is asked once. A feed of days is asked for yesterday, or the day that its offset says.
-    Nothing is archived or stored. The operators' limits are kept without waiting: an endpoint
-    without room is "not asked".
+    Each is asked once, those of a dataset that is disabled only where it or its operator is named.
+    A feed of days is asked for yesterday, or the day that its offset says. Nothing is archived or
+    stored. The operators' limits are kept without waiting: an endpoint without room is "not asked".
 
     Exit code: 0 each feed has an endpoint that answers as expected or is not offered by the
     operator, 1 one has no endpoint that answers, 2 wrong use, 3 one drifted so that records would
     be kept out.
     """
     resources = open_resources(DATASETS)
-    asked = [
+    named = [
         d for d in DATASETS if (not keys or d.key in keys) and operator in (None, d.operator.name)
     ]
+    asked = [d for d in named if keys or operator or resources.config(d).enabled]
     if not asked:
         msg = f"{', '.join(keys)} is not a dataset of {operator}"
         raise click.UsageError(msg)

@@ -13,7 +13,12 @@ from aurum_assets.ingest.offers import not_offered
 from aurum_assets.ingest.sharing import Request, alone, remember, untaken
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Snapshot
-from aurum_assets.model.errors import NotOffered, SourceRefused, SourceUnavailable
+from aurum_assets.model.errors import (
+    NotOffered,
+    NotYetPublished,
+    SourceRefused,
+    SourceUnavailable,
+)
 from aurum_assets.resources.api import Answer, ApiClient
 from aurum_assets.resources.archive import Rejection
 from aurum_assets.resources.composition import Resources
@@ -148,6 +153,16 @@ def _ask_page(
         if error.status == _NOT_FOUND and resources.config(dataset).is_documented_only(feed):
             raise NotOffered(not_offered(dataset, feed), status=_NOT_FOUND) from error
         raise
+    if (
+        not (link or due)
+        and (is_not_out := dataset.operator.is_not_out)
+        and is_not_out(answer.body)
+    ):
+        msg = (
+            f"{dataset.operator.title} has nothing of {dataset.key} for {day}, and it is not due "
+            "yet: ask again later"
+        )
+        raise NotYetPublished(msg)
     done.requests += answer.attempts
     done.api_seconds += answer.seconds
     resources.metrics.observe("api_seconds", dataset, answer.seconds)

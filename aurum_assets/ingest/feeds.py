@@ -1,7 +1,7 @@
 """Feeds: which feeds of a dataset are asked for a day, and by how many requests."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed
@@ -85,26 +85,32 @@ def days_asked(operator: Operator, feed: Feed, now: dt.datetime) -> list[Operati
     today = operator.day_of(now)
     days = [today.plus(feed.offset_days - n) for n in range(feed.span_days)]
     days += [today.plus(-n) for n in feed.again_days]
-    if feed.asks == "now" and now - today.start < _AFTER_MIDNIGHT:
+    newest = feed.asked.within_the_day and feed.offset_days == 0
+    if newest and now - today.start < _AFTER_MIDNIGHT:
         days.append(today.plus(-1))
     return days
 
 
-def may_come_later(resources: Resources, dataset: Dataset, names: Iterable[str]) -> bool:
+def may_come_later(resources: Resources, dataset: Dataset, names: Collection[str]) -> bool:
     """Whether the feeds of ``names`` give values of days ahead, or of days past that are out some
-    days later: both may be late.
+    days later, both of which may be late, or are asked several times a day.
 
-    Sensors ask for them again, and an alert tells of what is late.
+    Schedules and sensors ask for them again, and an alert tells of what is late.
     """
-    feeds = {f.name: f for f in resources.config(dataset).feeds}
+    feeds = [f for f in resources.config(dataset).feeds if f.name in names]
     return all(
-        feeds[name].becomes_final or feeds[name].offset_days not in (0, -1) for name in names
+        f.becomes_final or f.offset_days not in (0, -1) or f.asked.within_the_day for f in feeds
     )
 
 
 def is_due(resources: Resources, day: OperatingDay, feed: Feed) -> bool:
-    """Whether the operator should have published by now what ``feed`` asks of ``day``."""
-    return day.plus(feed.due_days).start <= resources.now()
+    """Whether the operator should have published by now what ``feed`` asks of ``day``.
+
+    The first of a day that is asked for while it runs may be out by the second mark.
+    """
+    running = feed.asks != "now" and feed.asked.within_the_day
+    wait = feed.asked.longest_wait if running else dt.timedelta()
+    return day.plus(feed.due_days).start + wait <= resources.now()
 
 
 def parts_asked(

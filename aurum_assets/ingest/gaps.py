@@ -42,7 +42,7 @@ class Requirement:
     ``every``: the length of an interval. Only rows of one of these ``lengths`` count: two feeds of
     different intervals may share a table. ``due``: the day, counted from the operating day, from
     whose start on it may be asked for. ``ahead``: the feed delivers days that have not begun.
-    ``locations``: those of which each has a row in an interval that is delivered.
+    ``location_ids``: those of which each has a row in an interval that is delivered.
     """
 
     finality: str | None
@@ -51,7 +51,7 @@ class Requirement:
     feeds: tuple[str, ...]
     due: int
     ahead: bool
-    locations: tuple[str, ...] = ()
+    location_ids: tuple[str, ...] = ()
 
     def next_due(
         self, day: OperatingDay, now: dt.datetime, lateness: dt.timedelta
@@ -154,7 +154,7 @@ def requirements(
             feeds=tuple(f.name for f in able),
             due=_due(feed, newest),
             ahead=newest > 0,
-            locations=tuple(location for f in able for location in f.locations),
+            location_ids=tuple(number for f in able for number in f.location_ids),
         )
         alike = (one.finality, one.lengths, one.feeds)
         found[alike] = min(found.get(alike, one), one, key=lambda requirement: requirement.due)
@@ -258,8 +258,8 @@ def _parts_lacking(feed: Feed, evidence: Evidence, rows: pl.DataFrame | None) ->
     if feed.asks == "hour":
         return tuple(dict.fromkeys(map(day.hour_of, missing(evidence.intervals))))
     if rows is None:
-        return feed.locations
-    return tuple(n for n in feed.locations if missing(rows.filter(location_id=n)))
+        return feed.location_ids
+    return tuple(n for n in feed.location_ids if missing(rows.filter(location_id=n)))
 
 
 def _intervals(
@@ -268,7 +268,7 @@ def _intervals(
     """The distinct intervals of the day by finality, with their ends only where lengths differ."""
     names = ["interval_start"]
     names += ["finality"] if "finality" in dataset.table.names else []
-    names += ["location_id"] if any(requirement.locations for requirement in required) else []
+    names += ["location_id"] if any(requirement.location_ids for requirement in required) else []
     names += ["interval_end"] if len({requirement.lengths for requirement in required}) > 1 else []
     return resources.lake.read(dataset.table, {"operating_day": day.date}, tuple(names)).unique()
 
@@ -287,9 +287,9 @@ def _delivered(
     if "interval_end" in rows.columns:
         length = pl.col("interval_end") - pl.col("interval_start")
         rows = rows.filter(length.is_in(list(requirement.lengths)))
-    if requirement.locations:
-        asked = pl.col("location_id").is_in(requirement.locations)
-        whole = asked.sum().over("interval_start") == len(requirement.locations)
+    if requirement.location_ids:
+        asked = pl.col("location_id").is_in(requirement.location_ids)
+        whole = asked.sum().over("interval_start") == len(requirement.location_ids)
         rows = rows.filter(whole)
     return rows.select("interval_start").unique()
 

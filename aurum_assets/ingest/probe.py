@@ -70,8 +70,9 @@ def newest_published_by(resources: Resources, api: ApiClient, operator: Operator
         if feed.probe is not None:
             newest = _newest(api, dataset, feed)
             return f"{dataset.key} is out to {newest:%Y-%m-%d %H:%M}Z"
-    dataset, feed = next((d, f) for d, f in ours if f.asks == "now")
-    answer = api.fetch(dataset.key, replace(feed, endpoints=feed.endpoints[:1]))
+    dataset, feed = next(((d, f) for d, f in ours if f.asks == "now"), ours[0])
+    day = None if feed.asks == "now" else operator.day_of(resources.now())
+    answer = api.fetch(dataset.key, replace(feed, endpoints=feed.endpoints[:1]), day)
     return f"{answer.endpoint.name} gave {len(answer.body):,} bytes"
 
 

@@ -195,9 +195,10 @@ def look(
 
     After more than ``pause`` without a pass, lateness counts from this pass on. Takes 20 seconds
     for receivers at most, and what reading the newest day of each table takes: half a minute and
-    one request where the lake is out of reach.
+    one request where the lake is out of reach. A dataset that is disabled is not watched.
     """
-    seen = Seen(resources, datasets, resources.now())
+    enabled = [d for d in datasets if resources.config(d).enabled]
+    seen = Seen(resources, enabled, resources.now())
     deciders: dict[Kind, Iterator[Incident]] = {
         "degraded": _degraded(seen),
         "breaker_open": _tripped(seen),

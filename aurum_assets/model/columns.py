@@ -37,7 +37,7 @@ LOCATION_TYPE = Column(
     "HUB, LOAD ZONE, EXT. NODE, NETWORK NODE, DRRAZ and the like.",
     nullable=True,
 )
-LOCATION = Column("location", TEXT, "The priced location: node of the interface, or PJM.")
+LOCATION = Column("location", TEXT, "The priced location, as the operator names it.")
 
 _PRICE = "USD/MWh"
 LMP = Column("lmp", NUMBER, "Locational marginal price.", _PRICE, nullable=True)

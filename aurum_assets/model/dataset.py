@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote
 
 import msgspec
 import polars as pl
@@ -118,7 +119,9 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A place to ask. ``path`` may hold ``{day}``, ``{yyyymmdd}``, ``{hour}``, ``{location}``."""
+    """A place to ask. ``path`` may hold ``{day}``, ``{yyyymmdd}``, ``{mm/dd/yyyy}``, ``{hour}`` and
+    ``{location}``.
+    """
 
     name: str
     """Its name, which objects in the archive carry: it must never change."""
@@ -133,7 +136,8 @@ class Endpoint:
         """The path with the asked day and its part (an hour, or a location) filled in."""
         values = {"hour": part, "location": part}
         if day is not None:
-            values |= {"day": day.key, "yyyymmdd": day.compact}
+            american = quote(day.date.strftime("%m/%d/%Y"), safe="")
+            values |= {"day": day.key, "yyyymmdd": day.compact, "mm/dd/yyyy": american}
         return self.path.format(**values)
 
 
@@ -182,13 +186,13 @@ class Feed:
     """A small answer that says whether the day is out."""
     filters: tuple[str, ...] = ()
     """The query parameters by which an answer can be narrowed."""
-    locations: tuple[str, ...] = ()
+    location_ids: tuple[str, ...] = ()
     """The locations to ask for, one a request, by the operator's numbers."""
     __pydantic_config__: ClassVar[Mapping[str, object]] = _IN_CONFIG
 
     def parts(self, day: OperatingDay) -> Sequence[str]:
         """What each request for ``day`` asks for: its hours, the locations, or all at once."""
-        return {"hour": day.local_hours(), "location": self.locations}.get(self.asks, ("",))
+        return {"hour": day.local_hours(), "location": self.location_ids}.get(self.asks, ("",))
 
     @property
     def asked(self) -> Cadence:
@@ -320,6 +324,9 @@ class OperatorConfig:
     """At most so many requests in so many seconds, each of them."""
     endpoint_limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
     """Limits of one endpoint, by its name, beside those of the operator."""
+    lists: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Values by which answers are narrowed, each under the name of what it stands for: {pnodes} in
+    the path of an endpoint is those of the list "pnodes", with semicolons between them."""
     connect_seconds: float = 10.0
     """How long a connection may take."""
     read_seconds: float = 30.0

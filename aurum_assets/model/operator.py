@@ -144,11 +144,14 @@ class Operator:
     ``base_url_variable`` of the environment counts more than both. ``auth``: the ways to say who
     asks, any one of which is enough; all whose variables are set are used, the first one counts
     where two fill the same header. None: nobody needs an account. ``registration``: where to get
-    one. ``headers`` are sent with each request.
+    one. ``opt_in``: its datasets are collected only where we have credentials; without them nothing
+    of it is scheduled, watched or missed. ``headers`` are sent with each request.
 
     ``next_page`` finds in the body and the headers (lower-case names) of an answer the address of
     the next page, absolute or relative to the answer's; None on the last page. Each page is a
-    snapshot of its own.
+    snapshot of its own. ``is_not_out`` tells from an answer that it holds nothing, of an operator
+    who does not refuse a day that is not published yet; ``problem_in`` reads what a refusal (a
+    status of 400 to 499) says.
 
     ``newest_in`` reads the answer to a ``Probe``, whose record is ``info``: the start (UTC) of
     the newest interval that is published; ``MalformedPayload`` where it does not say. None where
@@ -166,8 +169,11 @@ class Operator:
     endpoint_limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
     auth: tuple[Auth, ...] = ()
     registration: str = ""
+    opt_in: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     next_page: Callable[[bytes, Mapping[str, str]], str | None] | None = None
+    is_not_out: Callable[[bytes], bool] | None = None
+    problem_in: Callable[[bytes], str] | None = None
     newest_in: Callable[[bytes], dt.datetime] | None = None
     info: type[msgspec.Struct] | None = None
     about: str = ""

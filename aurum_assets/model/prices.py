@@ -70,3 +70,6 @@ LMP_IS_THE_SUM_OF_ITS_PARTS = Rule(
     ("lmp", *PARTS),
     "lmp_arithmetic",
 )
+FINALITY_IS_KNOWN = Rule(
+    "finality_is_prelim_or_final", pl.col("finality").is_in(["prelim", "final"]), ("finality",)
+)

@@ -324,7 +324,7 @@ def _drift(
 
 
 def _word(dtype: "pl.DataType") -> str:
-    return "string" if dtype == pl.String else "number"
+    return {pl.String(): "string", pl.Boolean(): "boolean"}.get(dtype, "number")
 
 
 # --- the header -------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.operator import Operator
-from aurum_assets.operators import isone, miso
+from aurum_assets.operators import isone, miso, pjm
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.operators.pjm.operator import PJM
 
-OPERATORS: tuple[Operator, ...] = (ISONE, MISO)
+OPERATORS: tuple[Operator, ...] = (ISONE, MISO, PJM)
 
-DATASETS: tuple[Dataset, ...] = (*isone.DATASETS, *miso.DATASETS)
+DATASETS: tuple[Dataset, ...] = (*isone.DATASETS, *miso.DATASETS, *pjm.DATASETS)

@@ -40,6 +40,7 @@ from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.fallback import Ask, EndpointMemory
 from aurum_assets.resources.limits import REPORT_SECONDS, Limiter, retry_after
 from aurum_assets.resources.logs import get_logger
+from aurum_assets.resources.redaction import redacted
 from aurum_assets.resources.state import State
 from aurum_assets.resources.wire import (
     Bounds,
@@ -55,6 +56,7 @@ FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 30.0
 FIRST_PAUSE = 10.0
 _SHOWN_OF_A_BODY = 60
+_SHOWN_OF_A_PROBLEM = 300
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TIMED_OUT, TOO_MANY = 401, 403, 404, 408, 429
 
 log = get_logger(__name__)
@@ -144,7 +146,12 @@ class ApiClient:
         signed = self._credentials.headers()
         auth = Signature(signed) if signed else None
         self._wire = Wire(
-            bounds, agent=_agent(), auth=auth, transport=transport, headers=operator.headers
+            bounds,
+            agent=_agent(),
+            auth=auth,
+            transport=transport,
+            headers=operator.headers,
+            reads_refusals=operator.problem_in is not None,
         )
 
     def __enter__(self) -> Self:
@@ -299,8 +306,10 @@ class ApiClient:
             msg = self._who_are_you(ask.dataset, "did not accept who is asking (401)")
             return Failure(SourceRefused(msg, status=status), elsewhere=False)
         if httpx.codes.is_client_error(status) and status not in {TIMED_OUT, TOO_MANY}:
+            problem = self._problem_in(reply.body)
             msg = (
-                f"{self._operator.title} refused {ask.dataset} at {endpoint.name} ({status}): "
+                f"{self._operator.title} refused {ask.dataset} at {endpoint.name} "
+                f"({status}{problem}): "
                 "look at the endpoint's path in the configuration, and at what the account may see"
             )
             return Failure(SourceRefused(msg, status=status), elsewhere=True)
@@ -310,6 +319,11 @@ class ApiClient:
             throttled=status == TOO_MANY,
             retry_after=retry_after(reply.retry_after, self._clock()),
         )
+
+    def _problem_in(self, body: bytes) -> str:
+        """What a refusal says, less what we keep secret, as part of a sentence."""
+        found = self._operator.problem_in(body) if self._operator.problem_in and body else ""
+        return f", {redacted(found[:_SHOWN_OF_A_PROBLEM])!r}" if found else ""
 
     def _verdict(
         self, ask: Ask, failures: "dict[Endpoint, Failure]"
@@ -367,8 +381,8 @@ class ApiClient:
         except (LookupError, ValueError) as error:
             msg = (
                 f"dataset {ask.dataset}, endpoint {endpoint.name}: path {endpoint.path!r} cannot "
-                f"be filled in ({error!r}); it may hold {{day}}, {{yyyymmdd}}, {{hour}} "
-                "and {{location}}, the first two only where a day is asked for"
+                f"be filled in ({error!r}); it may hold {{day}}, {{yyyymmdd}}, {{mm/dd/yyyy}}, "
+                "{{hour}} and {{location}}, the first three only where a day is asked for"
             )
             raise ConfigError(msg) from error
         return str(httpx.URL(url).copy_merge_params(ask.filters)) if ask.filters else url

@@ -5,7 +5,7 @@ A wrong file is one ``ConfigError`` naming file, dataset, key, what it holds and
 
 import datetime as dt
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -84,11 +84,27 @@ def _read_folder(folder: Path, datasets: tuple[Dataset, ...]) -> "Configuration"
             raise ConfigError(msg)
         _refuse_zeros(file, found.operator)
         operators[name] = found.operator.of(declared[name])
-        for config in found.datasets:
+        for config in _with_lists(found):
             if config.key in configs:
                 raise _wrong(file, config.key, "key", "one entry", "it is there twice")
             configs[config.key] = _checked_against_code(file, config, known)
     return Configuration(operators, configs)
+
+
+def _with_lists(found: IngestConfig) -> list[DatasetConfig]:
+    """The datasets, with the operator's lists filled in where paths name them."""
+    lists = {f"{{{n}}}": ";".join(v.values()) for n, v in found.operator.lists.items()}
+
+    def filled(endpoint: Endpoint) -> Endpoint:
+        path = endpoint.path
+        for name, values in lists.items():
+            path = path.replace(name, values)
+        return replace(endpoint, path=path)
+
+    def asking(feed: Feed) -> Feed:
+        return replace(feed, endpoints=tuple(map(filled, feed.endpoints)))
+
+    return [replace(c, feeds=tuple(map(asking, c.feeds))) for c in found.datasets]
 
 
 def _wrong(file: Path, dataset: str, key: str, expected: str, found: object) -> ConfigError:
@@ -296,10 +312,10 @@ def _check_probe(file: Path, dataset: Dataset, feed: Feed) -> None:
 
 def _check_locations(file: Path, dataset: str, feed: Feed) -> None:
     """Refuse locations where none is asked for, and none where they are."""
-    if bool(feed.locations) != (feed.asks == "location"):
-        expected = f"{'none' if feed.locations else 'some'}, as it asks for: {feed.asks}"
-        key = f"feeds.{feed.name}.locations"
-        raise _wrong(file, dataset, key, expected, list(feed.locations))
+    if bool(feed.location_ids) != (feed.asks == "location"):
+        expected = f"{'none' if feed.location_ids else 'some'}, as it asks for: {feed.asks}"
+        key = f"feeds.{feed.name}.location_ids"
+        raise _wrong(file, dataset, key, expected, list(feed.location_ids))
 
 
 def _check_times(file: Path, dataset: str, feed: Feed) -> None:
@@ -357,8 +373,9 @@ def _check_path(file: Path, dataset: str, key: str, feed: Feed, endpoint: Endpoi
     try:
         path = endpoint.url_path(day, "01")
     except (KeyError, IndexError, ValueError):
-        known = {"now": "no {day} or other placeholder", "day": "{day} or {yyyymmdd}"}
-        expected = known.get(feed.asks, f"{{day}} or {{yyyymmdd}}, and {{{feed.asks}}}")
+        days = "{day}, {yyyymmdd} or {mm/dd/yyyy}"
+        known = {"now": "no {day} or other placeholder", "day": days}
+        expected = known.get(feed.asks, f"{days}, and {{{feed.asks}}}")
         raise _wrong(file, dataset, f"{key}.path", expected, repr(endpoint.path)) from None
     if not path.startswith("/"):
         raise _wrong(file, dataset, f"{key}.path", "a path that starts with /", repr(path))
@@ -370,3 +387,14 @@ class Configuration:
 
     operators: Mapping[str, OperatorConfig]
     datasets: Mapping[str, DatasetConfig]
+
+    def opted(self, datasets: Collection[Dataset], known: Collection[str]) -> "Configuration":
+        """Disable those ``datasets`` whose operator is opt-in and not ``known`` (by name)."""
+        off = {d.key for d in datasets if d.operator.opt_in and d.operator.name not in known}
+        return replace(
+            self,
+            datasets={
+                key: replace(one, enabled=False) if key in off else one
+                for key, one in self.datasets.items()
+            },
+        )

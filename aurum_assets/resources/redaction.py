@@ -28,10 +28,10 @@ _SECRET_KEY = re.compile(r"secret|password|token|credential|key", re.IGNORECASE)
 _LOOKS = (
     # user:password@ within a URL
     (re.compile(r"([a-z][a-z0-9+.-]*://[^\s:/?#@\"']*):[^\s/@\"']+@", re.IGNORECASE), r"\1:***@"),
-    # Authorization: …, "X-API-Key": "…", (b'authorization', b'…')
+    # Authorization: …, "X-API-Key": "…", (b'authorization', b'…'), a key of Azure's gateway
     (
         re.compile(
-            r"((?:authorization|x-api-key|x-amz-security-token)[\"']?\s*[:=,]\s*(?:b?[\"'])?)[^\"'\r\n]+",
+            r"((?:authorization|x-api-key|subscription-key|x-amz-security-token)[\"']?\s*[:=,]\s*(?:b?[\"'])?)[^\"'\r\n]+",
             re.IGNORECASE,
         ),
         r"\1***",

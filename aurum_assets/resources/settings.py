@@ -178,6 +178,7 @@ def specification(
         raise ConfigError(msg)
     variables = environment() if variables is None else variables
     ways = {d.operator.name: access(d.operator, variables) for d in datasets}
+    known = {n: w.credentials for n, w in ways.items() if w.credentials.given}
     root = settings.home.expanduser()
     if root.exists() and not root.is_dir():
         msg = f"environment variable AURUM_HOME: {root} is a file, a home is a folder"
@@ -191,9 +192,9 @@ def specification(
     open_store(archive, root / "archive")  # refuses what names no place
     return Specification(
         root=root,
-        configuration=load_config(settings.config, datasets),
+        configuration=load_config(settings.config, datasets).opted(datasets, known),
         base_urls={name: way.base_url for name, way in ways.items()},
-        credentials={n: w.credentials for n, w in ways.items() if w.credentials.given},
+        credentials=known,
         clock=(lambda: frozen) if frozen is not None else wall_clock,
         limit_scale=settings.limit_scale,
         config_folder=settings.config,

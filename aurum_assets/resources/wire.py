@@ -68,7 +68,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer. ``body`` is decoded, and read only for status 200.
+    """An HTTP answer. ``body`` is decoded, and read only for status 200, or a refusal if wanted.
 
     ``headers``: by lower-case name.
     """
@@ -105,8 +105,10 @@ class Wire:
         auth: httpx.Auth | None = None,
         transport: httpx.BaseTransport | None = None,
         headers: Mapping[str, str] | None = None,
+        reads_refusals: bool = False,
     ) -> None:
         self._bounds = bounds
+        self._reads_refusals = reads_refusals
         self._auth = auth
         self._client = httpx.Client(
             transport=transport,
@@ -175,7 +177,12 @@ class Wire:
         location = response.headers.get("location")
         if response.status_code in REDIRECT_STATUSES and location:
             return _redirected(response.url, location)
-        body = self._body(response, deadline) if response.status_code == httpx.codes.OK else b""
+        body = b""
+        if response.status_code == httpx.codes.OK:
+            body = self._body(response, deadline)
+        elif self._reads_refusals and response.is_client_error:
+            with contextlib.suppress(Broken, Unusable):  # the status says enough
+                body = self._body(response, deadline)
         return Reply(
             status=response.status_code,
             body=body,

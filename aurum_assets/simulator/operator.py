@@ -35,6 +35,7 @@ class SimulatedOperator:
     or ``Accept`` where there are several, and written by ``render``. ``credentials``: the
     environment variables of a client that is admitted; ``admits`` decides by the request's headers
     (names in lower case) and them, and ``challenge`` are the headers of the 401 for all others.
+    ``problem`` writes why a question is refused, where that is JSON.
     ``limits`` are the operator's own; ``windows`` names further ones (of ``Simulator.limits``) that
     a request of that path and query counts against.
     """
@@ -48,6 +49,7 @@ class SimulatedOperator:
     credentials: Mapping[str, str] = field(default_factory=dict)
     admits: Callable[[Mapping[str, str], Mapping[str, str]], bool] = _anybody
     challenge: Mapping[str, str] = field(default_factory=dict)
+    problem: Callable[[str], Tree] | None = None
     windows: Callable[[str, Mapping[str, str]], Sequence[str]] = _no_more
 
     @property

@@ -6,9 +6,10 @@ from aurum_assets.model.operator import Limit
 from aurum_assets.simulator.isone.operator import SIMULATED_ISONE
 from aurum_assets.simulator.miso.operator import SIMULATED_MISO
 from aurum_assets.simulator.operator import SimulatedOperator
+from aurum_assets.simulator.pjm.operator import SIMULATED_PJM
 from aurum_assets.simulator.world import Answer, Ask, World
 
-OPERATORS: tuple[SimulatedOperator, ...] = (SIMULATED_ISONE, SIMULATED_MISO)
+OPERATORS: tuple[SimulatedOperator, ...] = (SIMULATED_ISONE, SIMULATED_MISO, SIMULATED_PJM)
 
 
 def answer(name: str, world: World, ask: Ask) -> Answer:

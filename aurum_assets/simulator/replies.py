@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from aurum_assets.simulator import faults
 from aurum_assets.simulator.faults import Fault
-from aurum_assets.simulator.payloads import Format, Tree
+from aurum_assets.simulator.payloads import Format, Tree, to_json
 from aurum_assets.simulator.wire import Reply
 from aurum_assets.simulator.world import Answer, Shelf
 
@@ -22,6 +22,11 @@ def refusal(status: int, reason: str, headers: Mapping[str, str] | None = None) 
     """A page of HTML that says no, as the operators' front doors do."""
     body = f"<html><body><h1>{status}</h1><p>{reason}</p></body></html>".encode()
     return Reply(status, body, {"Content-Type": "text/html", **(headers or {})})
+
+
+def problem(status: int, tree: Tree) -> Reply:
+    """JSON that says why not."""
+    return Reply(status, to_json(tree), _JSON)
 
 
 def asked_format(

@@ -21,7 +21,7 @@ from aurum_assets.simulator.faults import SILENT, Details, Fault
 from aurum_assets.simulator.ledger import Ledger, RetryAfter, Seen, retry_after
 from aurum_assets.simulator.operator import SimulatedOperator
 from aurum_assets.simulator.operators import OPERATORS, limits
-from aurum_assets.simulator.replies import asked_format, refusal, replaced, written
+from aurum_assets.simulator.replies import asked_format, problem, refusal, replaced, written
 from aurum_assets.simulator.wire import Reply, Request, Server
 from aurum_assets.simulator.world import Ask, Clock, Refusal, World
 
@@ -66,7 +66,7 @@ class Simulator:
     """All operators at the instant ``now()``; ``seed`` decides every number.
 
     ``now`` gives an aware datetime; with a ``SetClock`` it can be set over HTTP. The options up to
-    ``mistakes`` are those of ``World``. ``limits`` by an operator's name or a window of its own:
+    ``page_rows`` are those of ``World``. ``limits`` by an operator's name or a window of its own:
     None for the operators' own, ``{}`` for none at all, ``operators.limits(10)`` for ten times
     theirs. They are kept on ``limit_clock``, the seconds of the server's own clock, whatever
     ``now`` says.
@@ -84,6 +84,7 @@ class Simulator:
     jitter: bool = False
     live_only: bool = False
     mistakes: bool = False
+    page_rows: int = 50_000
     limits: Mapping[str, Sequence[Limit]] | None = None
     retry_after: RetryAfter = "seconds"
     limit_clock: Callable[[], float] = time.monotonic
@@ -171,5 +172,7 @@ class Simulator:
         try:
             answer = operator.answer(self.world, Ask(path, self.now(), fmt, query))
         except Refusal as error:
-            return refusal(error.status, str(error))
+            if operator.problem is None:
+                return refusal(error.status, str(error))
+            return problem(error.status, operator.problem(str(error)))
         return written(answer, fmt, operator.render, headers, fault, self.world.shelf)

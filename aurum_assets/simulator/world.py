@@ -69,6 +69,7 @@ class World:
     forecast is made for. ``dialect``: that of a feed that has two.
     ``live_only``: there are no paths that are only documented.
     ``mistakes``: what operators do now and then happens once a day; each feed says what.
+    ``page_rows``: how many records a page holds at most, of an operator whose answers have pages.
     """
 
     seed: int = 0
@@ -80,6 +81,7 @@ class World:
     jitter: bool = False
     live_only: bool = False
     mistakes: bool = False
+    page_rows: int = 50_000
     shelf: Shelf = field(default_factory=lambda: Shelf(96), compare=False, repr=False)
 
 

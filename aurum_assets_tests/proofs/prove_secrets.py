@@ -49,6 +49,7 @@ _REFUSED = "did not accept who is asking"
 USERNAME = canary("ISONE_USERNAME")
 PASSWORD = canary("ISONE_PASSWORD", _AWKWARD)
 API_KEY = canary("ISONE_API_KEY", "k/+{}==")
+PJM_KEY = canary("PJM_API_KEY", "p/+{}==")
 WRONG = canary("a wrong password", _AWKWARD)
 WEBHOOK = canary("AURUM_WEBHOOK_URL", "http://127.0.0.1:1/services/{}")
 KAFKA_USER = canary("AURUM_KAFKA_USERNAME")
@@ -103,6 +104,14 @@ def scenes() -> list[Scene]:
             AURUM_ARCHIVE="file:{root}/home/archive",
         ),
         _aurum("collect with the key alone", *ask, ISONE_PASSWORD=""),
+        _aurum("collect from PJM in pages", "collect", "pjm", "da_lmp", "--json"),
+        _aurum(
+            "wrong key of PJM",
+            *("collect", "pjm", "da_lmp"),
+            codes=(1,),
+            says=_REFUSED,
+            PJM_API_KEY=WRONG.core,
+        ),
         _aurum("status", "status", "--json"),
         _aurum("doctor", "doctor", codes=(0, 1)),
         _aurum("probe", "probe", "--dataset", "isone_system_load"),
@@ -283,11 +292,13 @@ def a_stage() -> Iterator[Stage]:
     simulator = Simulator(
         SetClock(_NOON),
         locations=3,
+        page_rows=20,
         limits={},
         credentials={
             "ISONE_USERNAME": USERNAME.value,
             "ISONE_PASSWORD": PASSWORD.value,
             "ISONE_API_KEY": API_KEY.value,
+            "PJM_API_KEY": PJM_KEY.value,
         },
     )
     with tempfile.TemporaryDirectory() as folder, simulator.serve() as running:
@@ -298,12 +309,12 @@ def a_stage() -> Iterator[Stage]:
         yield Stage(
             root,
             _environment(root, running),
-            [USERNAME, PASSWORD, API_KEY, WRONG, WEBHOOK, IN_URL, *ELSEWHERE.values()],
+            [USERNAME, PASSWORD, API_KEY, PJM_KEY, WRONG, WEBHOOK, IN_URL, *ELSEWHERE.values()],
         )
 
 
 def _environment(root: Path, running: Running) -> dict[str, str]:
-    ours = ("AURUM_", "ISONE_", "MISO_", "AWS_", "REDIS_", "KAFKA_", "S3_")
+    ours = ("AURUM_", "ISONE_", "MISO_", "PJM_", "AWS_", "REDIS_", "KAFKA_", "S3_")
     clean = {n: v for n, v in os.environ.items() if not n.startswith(ours)}
     return clean | {
         "PYTHONPATH": str(PROJECT),

@@ -88,9 +88,8 @@ def document_of(dataset: Dataset, tree: Tree) -> Document:
     shapes = " and no ".join(dict.fromkeys(_shape(d) for d in dataset.dialects))
     names = getattr(tree, "columns", tree if isinstance(tree, dict) else None)
     found = f"a {type(tree).__name__}" if names is None else ", ".join(list(names)[:5])
-    error_text = (
-        f", and says {tree['error']!r}" if isinstance(tree, dict) and "error" in tree else ""
-    )
+    names_of_errors = ("error", "errors") if isinstance(tree, dict) else ()
+    error_text = "".join(f", and says {tree[n]!r}" for n in names_of_errors if n in tree)
     msg = f"{dataset.key}: the answer holds no {shapes}; it holds {found or 'nothing'}{error_text}"
     raise MalformedPayload(msg)
 

@@ -8,7 +8,11 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 import msgspec
 import polars as pl
 
-DTYPES: Mapping[type, "pl.DataType"] = {str: pl.String(), float: pl.Float64()}
+DTYPES: Mapping[type, "pl.DataType"] = {
+    str: pl.String(),
+    float: pl.Float64(),
+    bool: pl.Boolean(),
+}
 
 
 class Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):

@@ -13,8 +13,8 @@ import polars as pl
 
 from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.operator import Basic, HeaderKey, Limit, Operator
+from aurum_assets.model.prices import FINALITY_IS_KNOWN as FINALITY_IS_KNOWN  # noqa: PLC0414
 from aurum_assets.model.reading import Record, local_days
-from aurum_assets.model.table import Rule
 
 
 class ServiceInfo(msgspec.Struct):
@@ -84,10 +84,6 @@ SYSTEM = "7000"
 """The number of the whole system where reserves are bought: ROS, of type SYSTEM, in
 ``/locations/all``. The reserve zones are 7001 to 7003.
 """
-
-FINALITY_IS_KNOWN = Rule(
-    "finality_is_prelim_or_final", pl.col("finality").is_in(["prelim", "final"]), ("finality",)
-)
 
 
 def utc_stamp(name: str) -> pl.Expr:

@@ -32,7 +32,7 @@ from aurum_assets.model.prices import LMP_IS_PRESENT, LMP_IS_THE_SUM_OF_ITS_PART
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Rule, Table
 from aurum_assets.operators.miso.operator import FIVE_MINUTE_MARK, MISO
-from aurum_assets.operators.miso.stamps import stamp
+from aurum_assets.operators.miso.stamps import twelve_hour_stamp
 
 _MONTHS = [
     "Jan",
@@ -51,6 +51,7 @@ _MONTHS = [
 LMP_DIRECTIONS = ("export", "import", "neutral")
 VOLUME_DIRECTIONS = ("MISO_TO_PJM", "PJM_TO_MISO", "BALANCED")
 QUALITIES = ("FORECAST", "PRELIMINARY", "VALIDATED")
+_LOCATION = Column("location", c.TEXT, "The priced location: node of the interface, or PJM.")
 _VOLUME_DIRECTION = Column(
     "volume_direction", c.TEXT, "MISO_TO_PJM, PJM_TO_MISO or BALANCED.", nullable=True
 )
@@ -76,10 +77,10 @@ class LiveRecord(Record):
 
 def parse_live_cts(records: pl.DataFrame) -> pl.DataFrame:
     """``Interval[]`` to one row per case and fifteen-minute interval."""
-    start = stamp("SOLUTIONTIME")
+    start = twelve_hour_stamp("SOLUTIONTIME")
     none = pl.lit(None)
     return records.select(
-        published_at=stamp("CASEAPPROVALDATE"),
+        published_at=twelve_hour_stamp("CASEAPPROVALDATE"),
         interval_start=start,
         interval_end=start + FIFTEEN_MINUTES,
         location=pl.lit("PJM"),
@@ -240,7 +241,7 @@ MISO_CTS = Dataset(
             c.PUBLISHED_AT,
             c.INTERVAL_START,
             c.INTERVAL_END,
-            c.LOCATION,
+            _LOCATION,
             c.LMP,
             c.ENERGY,
             c.CONGESTION,

@@ -26,7 +26,7 @@ from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Table
 from aurum_assets.operators.miso.numbers import number
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.operators.miso.stamps import ref_day, stamp
+from aurum_assets.operators.miso.stamps import ref_day, twelve_hour_stamp
 
 GENERATION = Column(
     "generation",
@@ -54,7 +54,7 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
 
 def parse_fuel_mix(records: pl.DataFrame) -> pl.DataFrame:
     """``Fuel.Type[]`` to one row per interval and fuel."""
-    start = stamp("INTERVALEST")
+    start = twelve_hour_stamp("INTERVALEST")
     return records.select(
         interval_start=start,
         interval_end=start + FIVE_MINUTES,

@@ -5,8 +5,8 @@ Grain: five minutes.
 Units: MW; UTC, half-open intervals stamped at their beginning.
 Caveats: the list holds the day so far, so that a later answer of the day brings what an earlier one
 would have; of past days nothing is shown. That ``08:10`` is the interval's beginning is how public
-clients read it; MISO does not say so. The list names no day: it is the one that brings its newest
-interval nearest to that of ``RefId``.
+clients read it; MISO does not say so. The list names no day: it is that of ``RefId``, or the day
+before where its newest interval lies ahead of that, just after midnight.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,8 +24,8 @@ from aurum_assets.model.table import Column, Rule, Table
 from aurum_assets.operators.miso.numbers import number
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.operators.miso.stamps import (
-    block_day,
     hour_start,
+    list_day,
     ref_day,
     ref_instant,
     row_start,
@@ -128,7 +128,7 @@ def _days_of_list(records: list[Any], header: Mapping[str, Any]) -> list[str]:
     """The day of the newest interval; that of ``RefId`` where there is none."""
     loads = [r.get("Load") for r in records]
     times = [str(load.get("Time")) for load in loads if isinstance(load, dict)]
-    newest = block_day(header["LoadInfo"].get("RefId"), max(times, default=None))
+    newest = list_day(header["LoadInfo"].get("RefId"), max(times, default=None))
     return [newest] if newest else _days_of_ref(records, header)
 
 

@@ -19,6 +19,7 @@ _CLOCK = r"^([01]\d|2[0-3]):([0-5]\d)$"
 _HOUR = r"([1-9]|1\d|2[0-4])"
 _HOUR_ENDING = rf"^HE {_HOUR}$"
 _DAY_MINUTES = 1440
+_AHEAD_MINUTES = 60  # by so much less may the newest row of a list be ahead of ``RefId``
 
 
 def block_start(ref_id: str, at: str) -> pl.Expr:
@@ -34,10 +35,12 @@ def block_start(ref_id: str, at: str) -> pl.Expr:
 def row_start(ref_id: str, at: str) -> pl.Expr:
     """The beginning (UTC) of the interval that a row of a day's list names in ``at``: ``08:15``.
 
-    All rows are of one day: that of the newest of them, by ``block_start``. Null as there.
+    All rows are of one day: that of ``ref_id``, or the day before where the newest row would lie an
+    hour or more ahead of it: just after midnight. Null where a text is neither a time nor a date.
     """
-    began = _minutes(pl.col(at))
-    return _of_ref(ref_id, began - _days_back(ref_id, began.max()) * _DAY_MINUTES)
+    began = _clock_minutes(pl.col(at))
+    back = _days_back(ref_id, began.max(), _DAY_MINUTES - _AHEAD_MINUTES)
+    return _of_ref(ref_id, began - back * _DAY_MINUTES)
 
 
 def hour_start(ref_id: str, hour: str) -> pl.Expr:
@@ -53,9 +56,10 @@ def ref_instant(ref_id: str) -> pl.Expr:
     return _of_ref(ref_id, _clock_minutes(pl.col(ref_id).str.extract(_INTERVAL)))
 
 
-def stamp(name: str) -> pl.Expr:
+def twelve_hour_stamp(name: str) -> pl.Expr:
     """A stamp like ``2026-07-27 8:04:09 AM``, EST, as UTC; null where it is no stamp."""
-    return _utc(pl.col(name).str.to_datetime("%Y-%m-%d %I:%M:%S %p", time_unit="us", strict=False))
+    text = pl.col(name)
+    return _utc(text.str.to_datetime("%Y-%m-%d %I:%M:%S %p", time_unit="us", strict=False))
 
 
 def ref_date(ref_id: str) -> pl.Expr:
@@ -68,6 +72,11 @@ def block_day(ref_id: object, at: object) -> str | None:
     return _day_of(block_start("ref", "at"), ref_id, at)
 
 
+def list_day(ref_id: object, newest: object) -> str | None:
+    """The operating day of ``row_start`` as YYYY-MM-DD; None where the texts say none."""
+    return _day_of(row_start("ref", "at"), ref_id, newest)
+
+
 def ref_day(ref_id: object) -> str | None:
     """The operating day of ``ref_instant`` as YYYY-MM-DD; None where the text says none."""
     return _day_of(ref_instant("ref"), ref_id)
@@ -77,6 +86,28 @@ def says_when(ref_id: str, header: Mapping[str, object], envelope: Envelope) -> 
     """Why the header's ``ref_id`` names no instant; None where it does."""
     del envelope
     return f"{header[ref_id]!r} names no interval" if ref_day(header[ref_id]) is None else None
+
+
+def est_stamp(name: str) -> pl.Expr:
+    """A stamp like ``2026-07-27T08:15:00``, or a space for the T; null where it is none."""
+    text = pl.col(name).str.replace("T", " ", literal=True)
+    naive = text.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
+    return _utc(naive)
+
+
+def stamp_days(
+    field: str,
+    records: list[Any],
+    header: Mapping[str, Any],
+    back: dt.timedelta = dt.timedelta(),
+) -> list[str]:
+    """The operating days (YYYY-MM-DD) of the stamps of ``field``, each moved ``back`` first."""
+    del header
+    texts = Counter(text for r in records if isinstance(text := r.get(field), str))
+    dates = (est_stamp("at") - back).dt.convert_time_zone(MISO.zone).dt.strftime("%Y-%m-%d")
+    found = pl.DataFrame({"at": list(texts)}, schema={"at": pl.String}).select(dates).to_series()
+    named = zip(found, texts.values(), strict=True)
+    return [day for day, count in named if day is not None for _ in range(count)]
 
 
 def _day_of(instant: pl.Expr, ref_id: object, at: object = None) -> str | None:
@@ -93,32 +124,12 @@ def _utc(est: pl.Expr) -> pl.Expr:
     return est.dt.replace_time_zone(MISO.zone).dt.convert_time_zone("UTC")
 
 
-def _days_back(ref_id: str, began: pl.Expr) -> pl.Expr:
-    """How many days before ``ref_id``'s date ``began`` (in minutes) is nearest to its interval."""
+def _days_back(ref_id: str, began: pl.Expr, behind: int = _DAY_MINUTES // 2) -> pl.Expr:
+    """How many days before ``ref_id``'s date ``began`` is, both in minutes: so many that it lies up
+    to ``behind`` before ``ref_id``'s interval, and less than the rest of a day after it.
+    """
     there = _clock_minutes(pl.col(ref_id).str.extract(_INTERVAL))
-    return (began - there.fill_null(began) + _DAY_MINUTES // 2).floordiv(_DAY_MINUTES)
-
-
-def est_stamp(name: str) -> pl.Expr:
-    """A stamp like ``2026-07-27T08:15:00``, or a space for the T; null where it is none."""
-    text = pl.col(name).str.replace("T", " ", literal=True)
-    naive = text.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False)
-    return naive.dt.replace_time_zone(MISO.zone).dt.convert_time_zone("UTC")
-
-
-def stamp_days(
-    field: str,
-    records: list[Any],
-    header: Mapping[str, Any],
-    back: dt.timedelta = dt.timedelta(),
-) -> list[str]:
-    """The operating days (YYYY-MM-DD) of the stamps of ``field``, each moved ``back`` first."""
-    del header
-    texts = Counter(text for r in records if isinstance(text := r.get(field), str))
-    dates = (est_stamp("at") - back).dt.convert_time_zone(MISO.zone).dt.strftime("%Y-%m-%d")
-    found = pl.DataFrame({"at": list(texts)}, schema={"at": pl.String}).select(dates).to_series()
-    named = zip(found, texts.values(), strict=True)
-    return [day for day, count in named if day is not None for _ in range(count)]
+    return (began - there.fill_null(began) + behind).floordiv(_DAY_MINUTES)
 
 
 def _minutes(text: pl.Expr) -> pl.Expr:

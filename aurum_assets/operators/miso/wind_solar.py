@@ -24,7 +24,7 @@ from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Rule, Table
 from aurum_assets.operators.miso.numbers import UNREAD, number, texts_are_numbers, unread
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.operators.miso.stamps import ref_day, ref_instant, says_when, stamp
+from aurum_assets.operators.miso.stamps import ref_day, ref_instant, says_when, twelve_hour_stamp
 
 _LABEL = "hour_ending"
 
@@ -62,7 +62,7 @@ def _values(which: str) -> tuple[str, str]:
 
 def _parsed(records: pl.DataFrame, which: str, published: Mapping[str, pl.Expr]) -> pl.DataFrame:
     """``instance[]`` to one row per hour that has a value."""
-    start, (wind, solar) = stamp(f"{which}DateTimeEST"), _values(which)
+    start, (wind, solar) = twelve_hour_stamp(f"{which}DateTimeEST"), _values(which)
     return records.select(
         **published,
         interval_start=start,

@@ -12,7 +12,7 @@ import numpy as np
 
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES, OperatingDay
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.simulator.miso.stamps import clock_text, est, ref_id
+from aurum_assets.simulator.miso.displays import clock_text, est, ref_id
 from aurum_assets.simulator.payloads import Tree, number
 from aurum_assets.simulator.shapes import (
     Floats,

@@ -4,22 +4,18 @@ Assumptions: five minutes are out a minute after they begin; imports are the sam
 and gas make what is left of the load.
 """
 
-import datetime as dt
 from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.simulator.miso.displays import clock_text, local, newest, ref_id
 from aurum_assets.simulator.miso.load import megawatts
-from aurum_assets.simulator.miso.stamps import clock_text, ref_id
 from aurum_assets.simulator.miso.wind_solar import solar, wind
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.shapes import Ints, bump, draws, hours
 from aurum_assets.simulator.world import Answer, Ask, Route, World
-
-_AFTER = dt.timedelta(minutes=1)
 
 
 @lru_cache(maxsize=16)
@@ -55,20 +51,19 @@ def mix_records(seed: int, day: OperatingDay, marks: Iterable[int]) -> list[Tree
 
 
 def _answer(world: World, ask: Ask) -> Answer:
-    day = MISO.day_of(ask.now - _AFTER)
-    newest = (ask.now - _AFTER - day.start) // FIVE_MINUTES
+    day, mark = newest(ask)
     whole = ask.path.endswith("/Today")
 
     def tree() -> Tree:
-        records = mix_records(world.seed, day, range(0 if whole else newest, newest + 1))
+        records = mix_records(world.seed, day, range(0 if whole else mark, mark + 1))
         total = 0 if whole else sum(int(record["ACT"]) for record in records)
         return {
-            "RefId": ref_id(day.start + newest * FIVE_MINUTES),
+            "RefId": ref_id(local(day, mark)),
             "TotalMW": str(total),
             "Fuel": {"Type": records},
         }
 
-    return Answer(tree, "ACT", ("miso-mix", world.seed, day, newest, whole))
+    return Answer(tree, "ACT", ("miso-mix", world.seed, day, mark, whole))
 
 
 ROUTES = (Route(r"/FuelMix", _answer), Route(r"/FuelMix/Today", _answer))

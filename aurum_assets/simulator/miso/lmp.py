@@ -12,7 +12,7 @@ import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.simulator.miso.stamps import est, ref_id
+from aurum_assets.simulator.miso.displays import est, ref_id
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.shapes import Ints, bump, cents, draws, hours, season, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World

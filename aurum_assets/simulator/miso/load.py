@@ -4,20 +4,17 @@ Assumptions: five minutes are out a minute after they begin; the hours of a day 
 list, and each is forecast anew on the hour, with an error that grows by the distance.
 """
 
-import datetime as dt
 from functools import lru_cache
 
 import numpy as np
 
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
-from aurum_assets.operators.miso.operator import MISO
-from aurum_assets.simulator.miso.stamps import est, ref_id
+from aurum_assets.simulator.miso.displays import est, newest, ref_id
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.shapes import Floats, bump, draws, hours, season, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
 HOURS = 24
-_AFTER = dt.timedelta(minutes=1)
 
 
 @lru_cache(maxsize=16)
@@ -44,8 +41,7 @@ def forecast(seed: int, label: str, actual: Floats, hour: int, spread: float) ->
 
 
 def _answer(world: World, ask: Ask) -> Answer:
-    day = MISO.day_of(ask.now - _AFTER)
-    mark = (ask.now - _AFTER - day.start) // FIVE_MINUTES
+    day, mark = newest(ask)
     series = megawatts(world.seed, day)
 
     def tree() -> Tree:

@@ -11,8 +11,8 @@ import numpy as np
 
 from aurum_assets.model.clock import HOUR, OperatingDay
 from aurum_assets.operators.miso.operator import MISO
+from aurum_assets.simulator.miso.displays import clock_text, ref_id
 from aurum_assets.simulator.miso.load import HOURS, forecast, hourly
-from aurum_assets.simulator.miso.stamps import clock_text, ref_id
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.shapes import Floats, bump, draws, hours, season, wander
 from aurum_assets.simulator.world import Answer, Ask, Route, World
