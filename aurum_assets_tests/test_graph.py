@@ -464,6 +464,10 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "miso_five_minutes_schedule",
         "miso_hourly_schedule",
         "miso_hourly_plus_57_schedule",
+        "pjm_fifteen_minutes_schedule",
+        "pjm_five_minutes_schedule",
+        "pjm_daily_schedule",
+        "pjm_da_lmp_daily_schedule",
         "reference_daily_schedule",  # asks no operator
         "maintenance_schedule",  # nor does this one
     }
