@@ -107,3 +107,22 @@ def test_a_run_on_postgres_signs_in_a_few_times_and_the_worker_closes_its_connec
             close_connections()
             asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'dagster'"
             assert server.execute(asked) == [(0,)]
+
+
+def test_a_run_outlives_a_restart_of_postgres_between_two_events(tmp_path: Path) -> None:
+    with Postgres() as server:
+        config = {"storage": {"postgres": {"postgres_url": server.database("dagster")}}}
+        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config))
+
+        @dg.asset
+        def restarted() -> None:
+            with kept_connections(instance, ""):
+                server.kill()
+                server.start()
+
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            assert dg.materialize([restarted], instance=instance).success
+            with kept_connections(instance, ""):
+                assert dg.materialize([restarted], instance=instance).success
+                assert len(instance.get_runs()) == 2
+            close_connections()

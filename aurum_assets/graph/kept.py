@@ -44,8 +44,23 @@ def kept_connections(instance: dg.DagsterInstance, run_id: str) -> Iterator[None
             instance.optimize_for_webserver(_NO_TIMEOUT, _AN_HOUR, _AS_MANY_AS_NEEDED)
             for opened in (events.index_connection, runs.connect):
                 with opened() as connection:
-                    _pooled.add(connection.engine)
+                    engine = connection.engine
+                if engine not in _pooled:
+                    sa.event.listen(engine, "engine_connect", _renew)
+                    _pooled.add(engine)
         yield
+
+
+def _renew(connection: sa.Connection) -> None:
+    """Replace a kept connection that its server has closed; Dagster retries where it is away."""
+    try:
+        connection.scalar(sa.select(1))
+    except sa.exc.DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        connection.rollback()
+        connection.scalar(sa.select(1))
+    connection.rollback()
 
 
 def close_connections() -> None:
