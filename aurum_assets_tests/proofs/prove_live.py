@@ -256,7 +256,8 @@ def _begun(resources: Resources) -> Resources:
 def _count(live: Live, start: dt.datetime, end: dt.datetime) -> None:
     """What the operators saw, beside what is planned."""
     proof, seen = live.proof, live.simulator.requests
-    current = sum("/current" in s.path or s.operator == "miso" for s in seen)
+    often = tuple(_asked_within_the_day(live.resources))
+    current = sum(any(path in s.path for path in often) for s in seen)
     ticks, daily = planned(live.resources, start, end)
     proof.add("requests for the newest interval", current)
     proof.add("of them planned: one a tick and feed", ticks)
@@ -266,6 +267,15 @@ def _count(live: Live, start: dt.datetime, end: dt.datetime) -> None:
     proof.add("of them whether something is out", sum(s.path.endswith(_INFO) for s in seen))
     most = MOST * (ticks + daily)
     proof.holds(f"{len(seen)} requests for {ticks + daily} planned", where=len(seen) <= most)
+
+
+def _asked_within_the_day(resources: Resources) -> Iterator[str]:
+    """How the paths begin that schedules ask several times a day."""
+    for config in resources.configuration.datasets.values():
+        for feed in config.feeds:
+            if feed.asked.within_the_day:
+                for endpoint in feed.endpoints:
+                    yield endpoint.path.partition("?")[0].partition("{")[0]
 
 
 def planned(resources: Resources, start: dt.datetime, end: dt.datetime) -> tuple[int, int]:

@@ -28,7 +28,7 @@ import httpx
 from aurum_assets.graph.resources import parts_of
 from aurum_assets.ingest.feeds import due_feeds, parts_asked
 from aurum_assets.model.clock import OperatingDay, every_day
-from aurum_assets.model.dataset import Dataset
+from aurum_assets.model.dataset import Dataset, DatasetConfig
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.environment import PROJECT
@@ -72,7 +72,7 @@ class Month:
         What answers only for now is asked on the evening of each day, all else after the month.
         """
         every = {d.key: self.resources(root, _noon()).config(d) for d in DATASETS}
-        only_now = [d for d in DATASETS if all(f.asks == "now" for f in every[d.key].feeds)]
+        only_now = [d for d in DATASETS if is_of_now(every[d.key])]
         for day in days_of(only_now[0], self.days):
             yield self.resources(root, day.start + _EVENING), day, only_now
         for zone in dict.fromkeys(d.operator.zone for d in DATASETS):
@@ -81,6 +81,11 @@ class Month:
             home = self.resources(root, days[-1].end + _FINAL)
             for day in days:
                 yield home, day, ours
+
+
+def is_of_now(config: DatasetConfig) -> bool:
+    """Whether its operator shows it on the day alone, or on the one after it at most."""
+    return all(feed.asks == "now" or feed.keeps_days == 1 for feed in config.feeds)
 
 
 def _noon() -> dt.datetime:
@@ -119,7 +124,7 @@ def work(folder: Path) -> None:
                     tags=_BACKFILL,
                 )
                 # One answer of the moment, asked for once in the evening, is no whole day.
-                of_now = {d.key for d in some if all(f.asks == "now" for f in home.config(d).feeds)}
+                of_now = {d.key for d in some if is_of_now(home.config(d))}
                 broken = [
                     e
                     for e in done.get_asset_check_evaluations()
