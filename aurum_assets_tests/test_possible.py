@@ -138,9 +138,12 @@ def test_an_interval_of_an_hour_begins_on_the_hour() -> None:
 def test_ragged_series_say_why_they_are() -> None:
     ragged = {d.key: d.table.ragged for d in DATASETS if d.table.ragged}
     assert set(ragged) == {
+        "isone_external_flow",
         "isone_generation_mix",
+        "isone_interchange_15min",
         "isone_regulation_prices",
         "isone_reserve_prices",
+        "isone_rt_constraints",
         "miso_cts",
     }
     assert all(len(why) > 20 for why in ragged.values())
