@@ -269,7 +269,7 @@ def test_a_day_that_was_asked_for_too_early_is_repaired(live_desk: Desk) -> None
 
 @pytest.mark.parametrize("name", ["", "  ", "NULL", " null ", None])
 def test_a_blank_contingency_is_none(desk: Desk, name: str | None) -> None:
-    records = [{"ContingencyName": name}, {"ContingencyName": " L389 "}]
+    records: list[dict[str, Any]] = [{"ContingencyName": name}, {"ContingencyName": " L389 "}]
     brought = desk.bring(ISONE_RT_CONSTRAINTS, constraints(ISONE_RT_CONSTRAINTS, *records))
     assert brought.done.quarantined == 0
     assert desk.rows(ISONE_RT_CONSTRAINTS)["contingency"].to_list() == ["", "L389"]
@@ -279,10 +279,15 @@ def test_records_of_a_constraint_without_contingency_are_all_kept_and_corrected(
     desk: Desk,
 ) -> None:
     dataset = ISONE_RT_CONSTRAINTS
-    answers = [[-3.5, -41.0, -3.5], [-41.0, -3.5], [-41.0, -3.25], [None, -41.0]]
+    answers: list[list[float | None]] = [
+        [-3.5, -41.0, -3.5],
+        [-41.0, -3.5],
+        [-41.0, -3.25],
+        [None, -41.0],
+    ]
     seen, superseded = [], []
     for n, values in enumerate(answers):
-        records = [{"MarginalValue": value} for value in values]
+        records: list[dict[str, Any]] = [{"MarginalValue": value} for value in values]
         at = desk.clock() + n * HOUR
         brought = desk.bring(dataset, constraints(dataset, *records), finality="final", at=at)
         assert brought.done.quarantined == 0
@@ -294,14 +299,15 @@ def test_records_of_a_constraint_without_contingency_are_all_kept_and_corrected(
 
 
 def test_two_values_for_one_named_contingency_contradict_each_other(desk: Desk) -> None:
-    records = [{"ContingencyName": "L389", "MarginalValue": value} for value in (-3.5, -41)]
+    named: dict[str, Any] = {"ContingencyName": "L389"}
+    records = [named | {"MarginalValue": value} for value in (-3.5, -41)]
     brought = desk.bring(ISONE_RT_CONSTRAINTS, constraints(ISONE_RT_CONSTRAINTS, *records))
     assert (brought.done.quarantined, len(desk.rows(ISONE_RT_CONSTRAINTS))) == (2, 0)
 
 
 def test_best_has_no_preliminary_constraint_of_a_day_that_has_a_final_one(desk: Desk) -> None:
     dataset = ISONE_RT_CONSTRAINTS
-    prelim = [
+    prelim: list[dict[str, Any]] = [
         {"ContingencyName": "L389", "MarginalValue": -3.5},
         {"ConstraintName": "MIS", "ContingencyName": "Interface", "MarginalValue": -9},
         {"ConstraintName": "KEENE_RD-1", "BeginDate": "2026-07-20T17:20:00.000-04:00"},

@@ -133,6 +133,7 @@ ORDINAL = Column(
     "ordinal",
     INTEGER,
     "Which of the records that name no contingency it is, by marginal value; else 1.",
+    "1",
 )
 INTERFACE_FLAG = Column(
     "interface_flag",
