@@ -176,8 +176,9 @@ class OpenLake(Shown):
     def best(self, name: str) -> pl.LazyFrame:
         """``name`` with one row a key: the final value where there is one, else the prelim.
 
-        Of forecasts that are kept with their ``published_at``, the last one. In the table's order.
-        A table without finality or vintages is returned whole. Raises as ``scan``.
+        Of binding constraints no prelim row of a day that has a final one: finals withdraw what
+        they lack. Of forecasts that are kept with their ``published_at``, the last one. In the
+        table's order. A table without finality or vintages is returned whole. Raises as ``scan``.
         """
         table = self._find(name)
         return newest(table, self.scan(name))

@@ -12,9 +12,11 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.graph.jobs import asked_by, schedule_groups
 from aurum_assets.ingest.day import bring
+from aurum_assets.model.checks import checks_of
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES, HOUR
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import ConfigError, NotYetPublished
+from aurum_assets.model.vintage import newest
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.constraints import ISONE_DA_CONSTRAINTS, ISONE_RT_CONSTRAINTS
 from aurum_assets.operators.isone.demand import ISONE_DA_HOURLY_DEMAND, ISONE_RT_HOURLY_DEMAND
@@ -23,6 +25,7 @@ from aurum_assets.operators.isone.interchange import (
     ISONE_INTERCHANGE,
     ISONE_INTERCHANGE_15MIN,
 )
+from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.load_forecast import (
     ISONE_HOURLY_LOAD_FORECAST,
     ISONE_REGION_LOAD_FORECAST,
@@ -170,7 +173,7 @@ def test_a_quiet_day_is_a_gap_only_until_it_was_answered(live_desk: Desk) -> Non
     dataset, day = ISONE_DA_CONSTRAINTS, ISONE_DA_CONSTRAINTS.day(QUIET)
     gap = ingest.gap_of(live_desk.resources, dataset, day, stored=False)
     assert gap is not None
-    assert gap.lacks == "no answer of day is archived"
+    assert gap.lacks == "no answer of day settles it"
     outcome = bring(live_desk.resources, dataset, day, feeds=gap.feeds)
     assert outcome.error is None
     assert len(live_desk.rows(dataset)) == 0
@@ -183,6 +186,147 @@ def test_each_finality_of_a_quiet_day_is_answered_by_its_own_feed(live_desk: Des
     gap = ingest.gap_of(live_desk.resources, dataset, day, stored=False)
     assert gap is not None
     assert gap.feeds == ("final_day",)
+
+
+def constraints(dataset: Dataset, *records: dict[str, Any]) -> bytes:
+    """An answer with these records of 17:15 on 2026-07-20, or with none."""
+    outer, inner = dataset.dialects[0].path
+    begin = {"BeginDate": "2026-07-20T17:15:00.000-04:00", "ConstraintName": "SHFHGE 115 A"}
+    return json.dumps({outer: {inner: [begin | r for r in records]} if records else {}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "endpoint", "finality", "early", "settled"),
+    [
+        (
+            ISONE_DA_CONSTRAINTS,
+            "dayaheadconstraints_day",
+            None,
+            "2026-07-19T14:30:00-04:00",
+            "2026-07-20T00:00:00-04:00",
+        ),
+        (
+            ISONE_RT_CONSTRAINTS,
+            "fiveminuteconstraints_final_day",
+            "final",
+            "2026-07-21T06:30:00-04:00",
+            "2026-07-26T00:00:00-04:00",
+        ),
+    ],
+    ids=["ahead", "final"],
+)
+def test_an_empty_answer_that_came_early_settles_nothing_and_is_asked_for_again(
+    desk: Desk, dataset: Dataset, endpoint: str, finality: str | None, early: str, settled: str
+) -> None:
+    day, bound = dataset.day("2026-07-20"), constraints(dataset, {"MarginalValue": -4})
+
+    def answer(body: bytes, at: str) -> None:
+        desk.clock.set(utc(at))
+        desk.bring(dataset, body, endpoint=endpoint, finality=finality, asked=day.key)
+
+    def is_a_gap() -> bool:
+        desk.clock.set(utc(settled))
+        gap = ingest.gap_of(desk.resources, dataset, day, stored=False)
+        return gap is not None and any(f in gap.feeds for f in ("day", "final_day"))
+
+    answer(constraints(dataset), early)
+    assert is_a_gap()
+    for _ in range(3):
+        answer(constraints(dataset), settled)
+        assert not is_a_gap()
+    kept = desk.resources.archive.identifiers(dataset.archive_name, day.key)
+    assert len(kept) == 2, "an equal answer is kept once more, as evidence, and no third time"
+    desk.resources.archive.store.remove(
+        f"sourcing/{dataset.archive_name}/year=2026/month=07/day=20/{kept[1]}.json.gz"
+    )
+    assert is_a_gap()
+    answer(bound, early.replace(":30:", ":45:"))
+    assert not is_a_gap(), "an answer with records is out, however early it came"
+
+
+def test_a_day_that_is_open_is_settled_by_no_answer(desk: Desk) -> None:
+    dataset, day = ISONE_RT_CONSTRAINTS, ISONE_RT_CONSTRAINTS.day("2026-07-20")
+    desk.clock.set(utc("2026-07-20T18:00:00-04:00"))
+    body = constraints(dataset, {"MarginalValue": -4})
+    desk.bring(dataset, body, endpoint="fiveminuteconstraints_prelim_day", asked=day.key)
+    desk.clock.set(day.end)
+    gap = ingest.gap_of(desk.resources, dataset, day)
+    assert gap is not None
+    assert gap.feeds == ("prelim_day",)
+
+
+def test_a_day_that_was_asked_for_too_early_is_repaired(live_desk: Desk) -> None:
+    dataset, day = ISONE_DA_CONSTRAINTS, ISONE_DA_CONSTRAINTS.day(LOUD)
+    live_desk.clock.set(day.start - 9 * HOUR)
+    where = {"endpoint": "dayaheadconstraints_day", "asked": LOUD}
+    live_desk.bring(dataset, constraints(dataset), **where)
+    live_desk.clock.set(day.start)
+    (repair,) = ingest.find_gaps(live_desk.resources, [dataset]).repairs
+    assert repair.gap.day.key == LOUD
+    assert bring(live_desk.resources, dataset, day, feeds=repair.gap.feeds).error is None
+    assert len(live_desk.rows(dataset)) > 0
+
+
+@pytest.mark.parametrize("name", ["", "  ", "NULL", " null ", None])
+def test_a_blank_contingency_is_none(desk: Desk, name: str | None) -> None:
+    records: list[dict[str, Any]] = [{"ContingencyName": name}, {"ContingencyName": " L389 "}]
+    brought = desk.bring(ISONE_RT_CONSTRAINTS, constraints(ISONE_RT_CONSTRAINTS, *records))
+    assert brought.done.quarantined == 0
+    assert desk.rows(ISONE_RT_CONSTRAINTS)["contingency"].to_list() == ["", "L389"]
+
+
+def test_records_of_a_constraint_without_contingency_are_all_kept_and_corrected(
+    desk: Desk,
+) -> None:
+    dataset = ISONE_RT_CONSTRAINTS
+    answers: list[list[float | None]] = [
+        [-3.5, -41.0, -3.5],
+        [-41.0, -3.5],
+        [-41.0, -3.25],
+        [None, -41.0],
+    ]
+    seen, superseded = [], []
+    for n, values in enumerate(answers):
+        records: list[dict[str, Any]] = [{"MarginalValue": value} for value in values]
+        at = desk.clock() + n * HOUR
+        brought = desk.bring(dataset, constraints(dataset, *records), finality="final", at=at)
+        assert brought.done.quarantined == 0
+        seen.append(desk.rows(dataset).select("ordinal", "marginal_value").rows())
+        superseded.append(len(desk.resources.lake.read(dataset.table.history)))
+    first = [(1, -41.0), (2, -3.5)]
+    assert seen == [first, first, [(1, -41.0), (2, -3.25)], [(1, -41.0), (2, None)]]
+    assert superseded == [0, 0, 1, 2], "another order of the same records changes nothing"
+
+
+def test_two_values_for_one_named_contingency_contradict_each_other(desk: Desk) -> None:
+    named: dict[str, Any] = {"ContingencyName": "L389"}
+    records = [named | {"MarginalValue": value} for value in (-3.5, -41)]
+    brought = desk.bring(ISONE_RT_CONSTRAINTS, constraints(ISONE_RT_CONSTRAINTS, *records))
+    assert (brought.done.quarantined, len(desk.rows(ISONE_RT_CONSTRAINTS))) == (2, 0)
+
+
+def test_best_has_no_preliminary_constraint_of_a_day_that_has_a_final_one(desk: Desk) -> None:
+    dataset = ISONE_RT_CONSTRAINTS
+    prelim: list[dict[str, Any]] = [
+        {"ContingencyName": "L389", "MarginalValue": -3.5},
+        {"ConstraintName": "MIS", "ContingencyName": "Interface", "MarginalValue": -9},
+        {"ConstraintName": "KEENE_RD-1", "BeginDate": "2026-07-20T17:20:00.000-04:00"},
+    ]
+    desk.bring(dataset, constraints(dataset, *prelim), finality="prelim")
+    another = constraints(dataset, *prelim).replace(b"07-20T", b"07-19T")
+    desk.bring(dataset, another, finality="prelim")
+    desk.bring(dataset, constraints(dataset, {"MarginalValue": -3.25}), finality="final")
+    best = newest(dataset.table, desk.rows(dataset).lazy()).collect()
+    assert len(desk.rows(dataset)) == 7
+    found = Counter(best.select(pl.col("operating_day").dt.day(), "finality").iter_rows())
+    assert found == {(19, "prelim"): 3, (20, "final"): 1}
+
+
+def test_a_constraint_that_its_final_answer_withdrew_is_no_warning(desk: Desk) -> None:
+    config = desk.resources.config(ISONE_RT_CONSTRAINTS)
+    assert "prelim_against_final" not in checks_of(ISONE_RT_CONSTRAINTS.table, config)
+    prices = desk.resources.config(ISONE_RT_LMP)
+    assert "prelim_against_final" in checks_of(ISONE_RT_LMP.table, prices)
 
 
 def test_one_constraint_binds_for_several_contingencies(desk: Desk) -> None:
@@ -290,3 +434,33 @@ def test_what_is_planned_fits_the_limits_of_new_england(configuration: Configura
     assert max(within_the_day) <= in_minute.requests // 2
     assert max(by_hour.values()) <= in_hour.requests // 3
     assert by_hour.total() == 2_922
+
+
+# --- stamps --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dataset", "every"),
+    [
+        (ISONE_INTERCHANGE_15MIN, FIFTEEN_MINUTES),
+        (ISONE_EXTERNAL_FLOW, FIVE_MINUTES),
+        (ISONE_RT_CONSTRAINTS, FIVE_MINUTES),
+    ],
+    ids=lambda value: getattr(value, "key", ""),
+)
+@pytest.mark.parametrize("seconds", [0, 1, 2])
+def test_a_stamp_shortly_past_the_mark_is_of_the_interval_that_it_lies_in(
+    desk: Desk, dataset: Dataset, every: dt.timedelta, seconds: int
+) -> None:
+    outer, inner = dataset.dialects[0].path
+    record: dict[str, Any] = {"BeginDate": f"2026-07-20T17:15:0{seconds}.000-04:00"}
+    if dataset is ISONE_RT_CONSTRAINTS:
+        record |= {"ConstraintName": "MIS"}
+    else:
+        record |= {"Location": {"@LocId": "4010", "$": ".I.SALBRYNB345 1"}}
+    brought = desk.bring(dataset, json.dumps({outer: {inner: [record]}}).encode())
+    assert brought.done.quarantined == 0
+    (row,) = desk.rows(dataset).rows(named=True)
+    start = utc("2026-07-20T17:15:00-04:00")
+    assert (row["interval_start"], row["interval_end"]) == (start, start + every)
+    assert row["source_stamp"] == start + dt.timedelta(seconds=seconds)

@@ -1,7 +1,7 @@
 """Gaps: which operating days are incomplete, which feeds can complete them, when to ask again.
 
 Decided from the calendar, the config and the lake: its manifests, and for a bounded number of days
-the interval columns (where a table is sparse: the names of what is archived). Days count from the
+the interval columns (where a table is sparse: what is archived). Days count from the
 first that the home holds, so that a fresh home does not fetch years by itself. No request is made
 here.
 
@@ -22,8 +22,10 @@ from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
+from aurum_assets.model.errors import MalformedPayload
 from aurum_assets.model.quarantine import QUARANTINE
-from aurum_assets.resources.archive import endpoint_of
+from aurum_assets.model.reading import read
+from aurum_assets.resources.archive import endpoint_of, fetched_at_of
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.state import recalled
 
@@ -205,7 +207,7 @@ def gap_of(
             if not (not_yet or _is_answered(resources, dataset, day, requirement)):
                 feeds |= dict.fromkeys(requirement.feeds)
                 missing += 1
-                lacks.append(f"no answer of {' or '.join(requirement.feeds)} is archived")
+                lacks.append(f"no answer of {' or '.join(requirement.feeds)} settles it")
             continue
         if not_yet and not requirement.ahead:
             continue
@@ -239,11 +241,31 @@ def gap_of(
 def _is_answered(
     resources: Resources, dataset: Dataset, day: OperatingDay, requirement: Requirement
 ) -> bool:
-    """Whether an answer of a feed that meets ``requirement`` is archived, with records or not."""
-    feeds = [f for f in resources.config(dataset).feeds if f.name in requirement.feeds]
-    names = {endpoint.name for feed in feeds for endpoint in feed.endpoints}
-    archived = resources.archive.identifiers(dataset.archive_name, day.key)
-    return any(endpoint_of(identifier) in names for identifier in archived)
+    """Whether an answer of a feed that meets ``requirement`` is archived and settles the day.
+
+    One without records may have come before the operator published: it counts only from
+    ``Feed.settles_at`` on. One with records counts before, unless the day was still open.
+    """
+    config, early = resources.config(dataset), list[str]()
+    for identifier in resources.archive.identifiers(dataset.archive_name, day.key):
+        feed, fetched_at = config.feed_of(endpoint_of(identifier)), fetched_at_of(identifier)
+        if feed is None or feed.name not in requirement.feeds:
+            continue
+        if fetched_at >= feed.settles_at(day):
+            return True
+        early += [identifier] if requirement.ahead or fetched_at >= day.end else []
+    return any(_has_records(resources, dataset, day, identifier) for identifier in early)
+
+
+def _has_records(
+    resources: Resources, dataset: Dataset, day: OperatingDay, identifier: str
+) -> bool:
+    """Whether the archived answer holds a record; not where it cannot be read."""
+    try:
+        snapshot = resources.archive.snapshot(dataset.archive_name, day.key, identifier)
+        return read(dataset, snapshot).records > 0
+    except MalformedPayload:
+        return False
 
 
 def _parts_lacking(feed: Feed, evidence: Evidence, rows: pl.DataFrame | None) -> tuple[str, ...]:

@@ -1,5 +1,8 @@
 """Keep: archive an answer, unless it is identical to its request's latest snapshot.
 
+Of a day of a sparse table, the first answer that settles it is archived even so: it proves that an
+equal one without records was not merely early.
+
 Where the archive is out of reach the answer goes to the spool, a folder archive on this machine
 (CTS shows today only: what was fetched cannot be fetched again). The next run of its dataset
 uploads it. Each uploaded snapshot has a mark until its day is normalized, so that a kill in between
@@ -20,7 +23,14 @@ from aurum_assets.ingest.sharing import readers
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope
 from aurum_assets.model.errors import ConfigError, MalformedPayload, StoreError, StoreUnavailable
-from aurum_assets.resources.archive import Archive, Rejection, Stored, endpoint_of, order_of
+from aurum_assets.resources.archive import (
+    Archive,
+    Rejection,
+    Stored,
+    endpoint_of,
+    fetched_at_of,
+    order_of,
+)
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
 
@@ -45,7 +55,7 @@ class Kept:
 def keep(
     resources: Resources, dataset: Dataset, envelope: Envelope, body: bytes, *, force: bool = False
 ) -> Kept:
-    """Archive an answer, unless it is identical to its request's latest snapshot.
+    """Archive an answer, unless it repeats its request's latest snapshot and proves no more.
 
     With ``force`` it is archived in any case. Where the archive is out of reach or refuses, the
     answer goes to the spool. Raises ``StoreUnavailable`` where that fails too.
@@ -212,6 +222,7 @@ def _archive(
         if endpoint_of(identifier) == envelope.endpoint
     ]
     order = order_of(envelope.identifier)
+    force = force or _settles(resources, dataset, envelope, others)
     repeated = None if force else _repeated(resources, dataset, envelope, others)
     if repeated is None or envelope.identifier in repeated:  # or a kill came after its upload
         for reader in marked:
@@ -227,6 +238,16 @@ def _archive(
         stored = resources.archive.put(dataset.archive_name, envelope, body)
     resources.registry.record(envelope, stored, newest=newest)
     return Kept(stored.path, stored)
+
+
+def _settles(resources: Resources, dataset: Dataset, envelope: Envelope, others: list[str]) -> bool:
+    """Whether it is the first answer that proves what a day of a sparse table has, and lacks."""
+    feed = resources.config(dataset).feed_of(envelope.endpoint)
+    if not dataset.table.sparse or feed is None or feed.asks == "now":
+        return False
+    settled = feed.settles_at(dataset.day(envelope.day))
+    known = any(fetched_at_of(identifier) >= settled for identifier in others)
+    return not known and envelope.fetched_at >= settled
 
 
 def _repeated(

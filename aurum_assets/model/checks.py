@@ -157,7 +157,9 @@ def checks_of(table: Table, config: DatasetConfig) -> list[str]:
     silent = dict.fromkeys(_OF_EVERY_DAY, bool(table.sparse)) | {
         "lmp_arithmetic": "lmp_arithmetic" not in table.rule_checks().values(),
         "price_bounds": config.price_bounds is None or not prices_of(table),
-        "prelim_against_final": not prices_of(table) or not {"prelim", "final"} <= finalities,
+        "prelim_against_final": bool(table.sparse)  # finals withdraw what they lack
+        or not prices_of(table)
+        or not {"prelim", "final"} <= finalities,
     }
     return [name for name in CHECKS if not silent.get(name)]
 

@@ -9,6 +9,7 @@ from aurum_assets.model.table import UTC, Column
 
 TEXT = pl.String()
 NUMBER = pl.Float64()
+INTEGER = pl.Int64()
 
 OPERATING_DAY = Column("operating_day", pl.Date(), "The market's day, in the operator's own zone.")
 INTERVAL_START = Column("interval_start", UTC, "First instant of the half-open interval.", "UTC")
@@ -127,6 +128,12 @@ TOTAL_EXPORTS = Column("total_exports", NUMBER, "Exports over all ties.", _POWER
 CONSTRAINT = Column("constraint_name", TEXT, "The constraint that binds, as the operator names it.")
 CONTINGENCY = Column(
     "contingency", TEXT, "The contingency that it guards against; empty where none is named."
+)
+ORDINAL = Column(
+    "ordinal",
+    INTEGER,
+    "Which of the records that name no contingency it is, by marginal value; else 1.",
+    "1",
 )
 INTERFACE_FLAG = Column(
     "interface_flag",

@@ -194,6 +194,15 @@ class Feed:
         """What each request for ``day`` asks for: its hours, the locations, or all at once."""
         return {"hour": day.local_hours(), "location": self.location_ids}.get(self.asks, ("",))
 
+    def settles_at(self, day: OperatingDay) -> dt.datetime:
+        """From when on an answer without records means that ``day`` has none: before, it is early.
+
+        The start of a day that is published ahead, the end of another, or when finals are due.
+        """
+        if self.becomes_final:
+            return day.plus(self.due_days).start
+        return day.start if self.offset_days > 0 else day.end
+
     @property
     def asked(self) -> Cadence:
         """When it is asked."""
@@ -278,6 +287,10 @@ class DatasetConfig:
         """What ``fields`` say of ``name``: its own entry, else the first pattern that it fits."""
         fitting = (one for pattern, one in self.fields.items() if fnmatchcase(name, pattern))
         return self.fields.get(name) or next(fitting, FieldConfig())
+
+    def feed_of(self, endpoint: str) -> Feed | None:
+        """The first feed that asks the endpoint of this name."""
+        return next((f for f in self.feeds for e in f.endpoints if e.name == endpoint), None)
 
     def is_documented_only(self, feed: Feed) -> bool:
         """Whether no endpoint of ``feed`` is known to be on the operator's live server."""

@@ -106,8 +106,8 @@ class Table:
     the hash that it had before. ``ragged``: why the operator's stamps are not on multiples of the
     interval; where it is empty, or the table has a ``source_stamp`` beside an aligned
     ``interval_start``, an interval starts on a multiple of its own length. ``sparse``: why a day
-    may have no row at all, where it may. ``published_before``: how long before its operating day a
-    value may be published.
+    may have no row at all, where it may: then a final answer withdraws the prelim rows of its day.
+    ``published_before``: how long before its operating day a value may be published.
     """
 
     name: str

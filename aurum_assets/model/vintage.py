@@ -48,11 +48,16 @@ def identity(table: Table) -> list[str]:
 def newest(table: Table, rows: pl.LazyFrame) -> pl.LazyFrame:
     """One row a key: final where there is one, else prelim; of vintages the last publication.
 
-    Of one publication in two operating days the later day's row counts, then the later fetch.
-    Filters on the columns of ``identity`` reach the scan. Sorted in the table's order.
+    Of one publication in two operating days the later day's row counts, then the later fetch. Of a
+    sparse table no prelim row of a day counts that has a final one: the final answer has none of
+    what it withdraws. Filters on the columns of ``identity`` reach the scan, of a sparse table with
+    finality those on its partition. Sorted in the table's order.
     """
     if not set(_NOT_COMPARED) & set(table.key):
         return rows.sort(table.order)
+    if table.sparse and "finality" in table.key:
+        final = pl.col("finality") == "final"
+        rows = rows.filter(final | ~final.any().over(table.partition))
     by = ("finality", "published_at", *table.partition, "fetched_at", "raw_sha256")
     order = [name for name in by if name in table.names]
     last = rows.sort(order, descending=[name == "finality" for name in order])

@@ -20,7 +20,7 @@ from aurum_assets.model.ids import is_a_number
 from aurum_assets.model.prices import adds_up
 from aurum_assets.model.reading import Record
 from aurum_assets.model.table import Column, Rule, Table
-from aurum_assets.operators.isone.operator import ISONE, Area, days_in, utc_stamp
+from aurum_assets.operators.isone.operator import ISONE, STAMPS_NOT_SEEN, Area, days_in, utc_stamp
 
 _INTERCHANGE = (c.INTERCHANGE, c.PURCHASE, c.SALE)
 _ADDS_UP = Rule(
@@ -63,8 +63,7 @@ class ExternalFlowRecord(Record):
     TotalImports: float | None = None
 
 
-def _intervals(every: timedelta) -> dict[str, pl.Expr]:
-    start = utc_stamp("BeginDate")
+def _intervals(start: pl.Expr, every: timedelta) -> dict[str, pl.Expr]:
     return {
         "interval_start": start,
         "interval_end": start + every,
@@ -73,25 +72,33 @@ def _intervals(every: timedelta) -> dict[str, pl.Expr]:
     }
 
 
-def parse_interchange(records: pl.DataFrame, every: timedelta = HOUR) -> pl.DataFrame:
+def _aligned(every: timedelta) -> dict[str, pl.Expr]:
+    """The interval that the stamp lies in, and the stamp as it came."""
+    stamp = utc_stamp("BeginDate")
+    return {**_intervals(stamp.dt.truncate(every), every), "source_stamp": stamp}
+
+
+_VALUES = {
+    "interchange": pl.col("ActInterchange"),
+    "purchase": pl.col("Purchase"),
+    "sale": pl.col("Sale"),
+}
+
+
+def parse_interchange(records: pl.DataFrame) -> pl.DataFrame:
     """``ActualInterchanges.ActualInterchange[]`` to one row per hour and tie."""
-    return records.select(
-        **_intervals(every),
-        interchange=pl.col("ActInterchange"),
-        purchase=pl.col("Purchase"),
-        sale=pl.col("Sale"),
-    )
+    return records.select(**_intervals(utc_stamp("BeginDate"), HOUR), **_VALUES)
 
 
 def parse_quarter_interchange(records: pl.DataFrame) -> pl.DataFrame:
     """``ActualFifteenMinInterchange[]`` to one row per quarter of an hour and tie."""
-    return parse_interchange(records, FIFTEEN_MINUTES)
+    return records.select(**_aligned(FIFTEEN_MINUTES), **_VALUES)
 
 
 def parse_external_flow(records: pl.DataFrame) -> pl.DataFrame:
     """``ExternalFlows.ExternalFlow[]`` to one row per five minutes and tie."""
     return records.select(
-        **_intervals(FIVE_MINUTES),
+        **_aligned(FIVE_MINUTES),
         flow=pl.col("ActualFlow"),
         schedule=pl.col("CurrentSchedule"),
         import_limit=pl.col("ImportLimit"),
@@ -103,7 +110,9 @@ def parse_external_flow(records: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _table(key: str, values: Sequence[Column], rules: Sequence[Rule], doc: str) -> Table:
+def _table(
+    key: str, values: Sequence[Column], rules: Sequence[Rule], doc: str, ragged: str = ""
+) -> Table:
     """A table of ties: a row per interval and tie."""
     return Table(
         name=key,
@@ -119,6 +128,7 @@ def _table(key: str, values: Sequence[Column], rules: Sequence[Rule], doc: str) 
         key=("interval_start", "location_id"),
         values=("interval_end", *(column.name for column in values)),
         rules=(is_a_number("location_id"), *rules),
+        ragged=ragged,
         doc=doc,
     )
 
@@ -151,9 +161,10 @@ ISONE_INTERCHANGE_15MIN = Dataset(
     operator=ISONE,
     table=_table(
         "isone_interchange_15min",
-        _INTERCHANGE,
+        (c.SOURCE_STAMP, *_INTERCHANGE),
         [],
         "Fifteen-minute interchange of New England by tie.",
+        STAMPS_NOT_SEEN,
     ),
     dialects=(
         Dialect(
@@ -172,7 +183,9 @@ captured.
 Grain: fifteen minutes x tie.
 Units: MW; UTC, half-open intervals stamped at their beginning.
 Caveats: imports are negative, purchases too. Interchange is purchases plus sales in the hourly
-feed; no answer shows it here, so no rule requires it.
+feed; no answer shows it here, so no rule requires it. Stamps may come a second or two past the
+interval, as those of reserve prices do: it is the one that they lie in; ``source_stamp`` is what
+came.
 """,
     group="interchange",
 )
@@ -183,6 +196,7 @@ ISONE_EXTERNAL_FLOW = Dataset(
     table=_table(
         "isone_external_flow",
         (
+            c.SOURCE_STAMP,
             c.TIE_FLOW,
             c.TIE_SCHEDULE,
             c.IMPORT_LIMIT,
@@ -194,6 +208,7 @@ ISONE_EXTERNAL_FLOW = Dataset(
         ),
         [],
         "Five-minute flow, schedule and limits of New England's ties.",
+        STAMPS_NOT_SEEN,
     ),
     dialects=(
         Dialect(
@@ -213,7 +228,8 @@ Grain: five minutes x tie.
 Units: MW; UTC, half-open intervals stamped at their beginning.
 Caveats: imports are negative: flow, schedule, purchases and the limit of imports. The totals are
 those of all ties and come with each. A flow may exceed its schedule and its limits for a while, so
-no rule compares them.
+no rule compares them. Stamps may come a second or two past the interval, as those of reserve prices
+do: it is the one that they lie in; ``source_stamp`` is what came.
 """,
     group="interchange",
 )

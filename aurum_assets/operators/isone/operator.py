@@ -86,6 +86,12 @@ SYSTEM = "7000"
 """
 
 
+STAMPS_NOT_SEEN = (
+    "no answer was seen; stamps of reserve prices come a second or two past the interval"
+)
+"""Why the stamps of a feed are aligned of which no answer was captured."""
+
+
 def utc_stamp(name: str) -> pl.Expr:
     """A stamp like ``2026-07-27T17:25:00.000-04:00`` as UTC; null where it is no stamp."""
     return pl.col(name).str.to_datetime(
