@@ -132,6 +132,11 @@ def order_of(identifier: str) -> tuple[str, str]:
     return identifier.partition("-")[0], identifier.rpartition("-")[2]
 
 
+def fetched_at_of(identifier: str) -> dt.datetime:
+    """The instant (UTC) of the fetch that an identifier names."""
+    return dt.datetime.strptime(identifier.partition("-")[0], "%Y%m%dT%H%M%S%f%z")
+
+
 def endpoint_of(identifier: str) -> str:
     """The endpoint that an identifier names."""
     return identifier.partition("-")[2].rpartition("-")[0]
