@@ -33,6 +33,7 @@ from aurum_assets.resources.workers import (
     WORKER_TAG,
     check_workers,
     run_key,
+    workers_key,
 )
 from aurum_assets.resources.workers import (
     main as setup,
@@ -311,6 +312,19 @@ def test_a_worker_that_is_told_to_stop_finishes_its_runs_and_takes_no_other(stac
     assert stack.status(run_id) == "SUCCESS"
     assert stack.log("worker").rstrip().endswith("stopped")
     stack.wait_for(waiting, "STARTING")
+
+
+def test_a_tick_that_no_worker_takes_waits_in_dagsters_queue_where_no_timeout_runs(
+    stack: Stack,
+) -> None:
+    stack.stop("worker")
+    with stack.redis.client() as redis:
+        redis.delete(workers_key(Settings.read()))  # as ten seconds later
+    run_id = launched(stack, 11, TICKS)
+    assert was_queued(stack, run_id)
+    stack.start("worker", "--processes", "1")
+    stack.ready("worker")
+    stack.wait_for(run_id)
 
 
 STAND_IN = """

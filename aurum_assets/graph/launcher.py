@@ -31,18 +31,17 @@ class WorkerCoordinator(dg.QueuedRunCoordinator):
     """Dagster's queue, which a tick does not go through: the broker has a queue for ticks."""
 
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
-        """Hand a tick to the workers now; while Redis is away it waits in Dagster's queue."""
+        """Hand a tick to the workers now; while none takes ticks it waits in Dagster's queue."""
         run = context.dagster_run
         new = run.status == dg.DagsterRunStatus.NOT_STARTED
-        if not (new and run.tags.get(workers.QUEUE_TAG) == workers.TICKS and _redis_answers()):
+        if not (new and run.tags.get(workers.QUEUE_TAG) == workers.TICKS and _ticks_are_taken()):
             return super().submit_run(context)
         return self._instance.launch_run(run.run_id, context.workspace)
 
 
-def _redis_answers() -> bool:
+def _ticks_are_taken() -> bool:
     try:
-        with workers.redis_of(Settings.read()) as redis:
-            return bool(redis.ping())
+        return workers.TICKS in workers.living(Settings.read())[1]
     except RedisError:
         return False
 

@@ -189,6 +189,13 @@ def redis_of(settings: Settings) -> "Redis":
     )
 
 
+def living(settings: Settings) -> tuple[int, set[str]]:
+    """How many processes of workers beat, and the queues that they take. Raises ``RedisError``."""
+    with redis_of(settings) as redis:
+        alive: Any = redis.zrangebyscore(workers_key(settings), time.time(), "+inf")
+    return len(alive), {queue for name in alive for queue in name.rpartition(" ")[2].split(",")}
+
+
 def check_workers(settings: Settings, folder: Path) -> Finding:
     """Whether each queue has a worker that beats, for the launcher of ``folder``."""
     if not settings.workers:
@@ -198,15 +205,13 @@ def check_workers(settings: Settings, folder: Path) -> Finding:
     where = masked(broker_url(settings))
     try:
         refuse_another_launcher(folder, settings)
-        with redis_of(settings) as redis:
-            alive: Any = redis.zrangebyscore(workers_key(settings), time.time(), "+inf")
+        processes, taken = living(settings)
     except ConfigError as error:
         return broken("workers", where, error)
     except RedisError:
         return Finding("workers", "broken", where, "Redis gives no answer", "see redis")
-    taken = {queue for name in alive for queue in name.rpartition(" ")[2].split(",")}
     absent = [queue for queue in QUEUES if queue not in taken]
-    said = f"{len(alive)} process{'es' * (len(alive) != 1)} beat"
+    said = f"{processes} process{'es' * (processes != 1)} beat"
     if absent:
         said = f"{said}; nobody takes {', '.join(absent)}"
         return Finding("workers", "broken", where, said, "start `aurum worker` on a machine")
