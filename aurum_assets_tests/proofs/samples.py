@@ -8,9 +8,9 @@ FOLDER holds ``isone_fiveminutelmp_current.json``, ``isone_fiveminutesystemload_
 ``miso_nsi_five_minute.json``, ``miso_binding_constraints.json``, ``miso_ancillary_mcp.json`` and
 ``miso_five_min_expost_current.json`` (cut to two columns), fetched on 27 July 2026, and perhaps
 those of ``_AGAIN``. Each goes into a temporary home; the numbers are read from the JSON once more,
-as decimals and by nothing of ours. Then every file of the folder that some dataset can read is loaded,
-and every check of what is in an answer must pass; how much of the day is there, and how old it is,
-a sample cannot say. Exit code 1 where anything differs.
+as decimals and by nothing of ours. Then every file of the folder that some dataset can read is
+loaded, and every check of what is in an answer must pass; how much of the day is there, and how old
+it is, a sample cannot say. Exit code 1 where anything differs.
 """
 
 import datetime as dt
