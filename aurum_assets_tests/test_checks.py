@@ -16,6 +16,7 @@ from aurum_assets.model.clock import FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.drift import SCHEMA_RULE, Drift
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.vintage import has_vintages
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -671,6 +672,22 @@ def test_freshness_is_exact_to_the_microsecond() -> None:
 def test_a_day_that_has_just_begun_is_not_stale() -> None:
     assert say("freshness", evidence(rows(0), now=DAY.start + dt.timedelta(minutes=9))).passed
     assert not say("freshness", evidence(rows(0), now=DAY.start + dt.timedelta(hours=1))).passed
+
+
+VINTAGES = [dataset for dataset in DATASETS if has_vintages(dataset.table)]
+
+
+@pytest.mark.parametrize("dataset", VINTAGES, ids=lambda d: d.key)
+def test_vintages_are_as_fresh_as_their_newest_answer(dataset: Dataset) -> None:
+    """Their intervals lie ahead, so that these say nothing of 22 hours without an answer."""
+    day = dataset.day("2026-07-20")
+    ahead = pl.DataFrame({"interval_start": [day.end - FIVE_MINUTES]})
+    for hours, fresh in ((0.25, True), (22, False)):
+        now = day.start + dt.timedelta(hours=23)
+        answered = now - dt.timedelta(hours=hours)
+        found = say("freshness", of_nothing(dataset, now, intervals=ahead, answered=answered))
+        assert (found.passed, found.severity) == (fresh, "WARN")
+        assert found.reason.startswith(f"the newest answer came {hours * 60:.0f} min ago")
 
 
 def test_forecasts_ahead_are_fresh() -> None:

@@ -34,6 +34,7 @@ LOADS = (MISO_LOAD, MISO_CLEARED_LOAD, MISO_LOAD_FORECAST)
 WINDS = (MISO_WIND_SOLAR, MISO_WIND_SOLAR_FORECAST)
 ALL = (*LOADS, MISO_FUEL_MIX, *WINDS)
 DAY = "2026-07-20"
+MORNING = utc("2026-07-20T08:12:00-05:00")
 Json = dict[str, Any]
 
 
@@ -174,6 +175,28 @@ def test_a_missing_list_is_partial_for_its_dataset_alone(desk: Desk) -> None:
     assert "LoadInfo.ClearedMW" in found.reason
 
 
+@pytest.mark.parametrize("dataset", LOADS[1:], ids=lambda d: d.key)
+def test_lists_of_hours_just_after_midnight_may_be_yesterdays_and_give_no_row(
+    desk: Desk, dataset: Dataset
+) -> None:
+    """Nothing is red, and the answer of 00:10 brings them."""
+    answer = ordinary(dataset)
+    info = answer["LoadInfo"]
+    for minute in (0, 5, 10):
+        info["RefId"] = f"21-Jul-2026 - Interval 00:{minute:02d} EST"
+        info["FiveMinTotalLoad"][0]["Load"]["Value"] = str(80_000 + minute)  # load goes on
+        desk.clock.set(utc(f"2026-07-21T00:{minute + 2:02d}:00-05:00"))
+        found = desk.bring(dataset, json.dumps(answer).encode())
+        assert found.archived.outcome == "stored"
+        assert (found.done.rejected, found.done.quarantined, found.done.empty) == ([], 0, ())
+        assert all(verdict.passed for verdict in found.verdicts.values())
+        assert desk.rows(dataset).is_empty() is (minute < 10)
+    days = desk.rows(dataset)["operating_day"].unique().to_list()
+    assert days == [utc("2026-07-21T12:00:00Z").date()]
+    ingest.replay(desk.resources, dataset, dataset.day("2026-07-21"))
+    assert len(desk.rows(dataset)) == len(found.done.rows)
+
+
 # --- vintages ------------------------------------------------------------------------------------
 
 
@@ -248,6 +271,45 @@ def test_an_hour_in_quarantine_is_no_reason_to_miss_a_vintage(desk: Desk, datase
         brought(desk, dataset, ANSWERS[dataset](minute, forecast), minute)
     assert len(published(desk, dataset)) == 2
     assert len(desk.resources.lake.read(QUARANTINE)) == 2
+
+
+@vintages
+def test_a_forecast_is_fresh_while_answers_come_though_none_is_a_new_vintage(
+    desk: Desk, dataset: Dataset
+) -> None:
+    make = ANSWERS[dataset]
+    for minute in (0, 30):
+        answer = make(minute, "80000")
+        at = MORNING + dt.timedelta(minutes=minute)
+        desk.clock.set(at)
+        verdicts = desk.bring(dataset, json.dumps(answer).encode()).verdicts
+        assert verdicts["freshness"].passed
+    assert len(published(desk, dataset)) == 1
+    config, every = desk.resources.config(dataset), dataset.dialects[0].every
+    limit = every + config.lateness + config.feeds[0].asked.longest_wait
+    day = dataset.day(DAY)
+    for beyond, fresh in ((dt.timedelta(), True), (dt.timedelta(minutes=1), False)):
+        desk.clock.set(at + limit + beyond)
+        done = ingest.normalize(desk.resources, dataset, day)
+        (found,) = [v for v in ingest.check(desk.resources, done) if v.check == "freshness"]
+        assert found.passed is fresh
+        assert "the newest answer came" in found.reason
+
+
+def test_a_forecast_is_late_by_its_newest_answer_though_its_hours_lie_ahead(desk: Desk) -> None:
+    """Neither where no vintage is new, nor does the end of the last hour look like an answer."""
+    last, late = {"HourEnding": "24", "LoadForecast": "70000"}, []
+    for minutes in (0, 120):
+        answer = load_answer(minutes // 60, "80000")
+        answer["LoadInfo"]["MediumTermLoadForecast"].append({"Forecast": last})
+        desk.clock.set(MORNING + dt.timedelta(minutes=minutes))
+        desk.bring(MISO_LOAD_FORECAST, json.dumps(answer).encode())
+        late += ingest.look(desk.resources, [MISO_LOAD_FORECAST])
+    assert (len(published(desk, MISO_LOAD_FORECAST)), late) == (1, [])
+    desk.clock.set(MISO_LOAD_FORECAST.day(DAY).end + dt.timedelta(minutes=20))
+    (alert,) = ingest.look(desk.resources, [MISO_LOAD_FORECAST])
+    assert alert.kind == "late_feed"
+    assert "nothing newer than 2026-07-20 15:12Z" in alert.sentence
 
 
 def test_an_answer_that_differs_only_in_its_interval_is_archived_once(desk: Desk) -> None:

@@ -294,6 +294,15 @@ def test_rows_of_yesterday_in_todays_answer_go_to_yesterday(desk: Desk) -> None:
     assert desk.resources.lake.read(QUARANTINE).is_empty()
 
 
+def test_a_stamp_of_midnight_is_the_end_of_yesterdays_last_interval(desk: Desk) -> None:
+    answer = nsi(desk, "2026-07-21T00:00:00", count=2)
+    assert [one["timestamp"][11:] for one in answer["instance"]] == ["00:00:00", "00:05:00"]
+    found = take(desk, answer)
+    assert found["held"] == {YESTERDAY: 1, TODAY: 1}
+    ends = desk.rows(MISO_INTERCHANGE, YESTERDAY)["interval_end"].unique().to_list()
+    assert ends == [utc("2026-07-21T00:00:00-05:00")]
+
+
 def test_an_outage_of_a_night_is_filled_by_the_next_answer(desk: Desk) -> None:
     take(desk, nsi(desk, "2026-07-20T20:00:00"))
     found = take(desk, nsi(desk, "2026-07-21T07:00:00"))
@@ -318,7 +327,9 @@ def test_what_an_older_day_holds_already_is_not_archived_there_again(desk: Desk)
 def test_a_correction_of_yesterday_and_its_reversal_are_both_archived_there(desk: Desk) -> None:
     first = nsi(desk, "2026-07-21T10:00:00")
     take(desk, first)
-    last = [record for record in first["instance"] if record["timestamp"] < "2026-07-21"][-1]
+    last = [record for record in first["instance"] if record["timestamp"] <= "2026-07-21 00:00:00"][
+        -1
+    ]
     value = float(last["PJM"])
     for minute, corrected in ((5, "-1234"), (10, last["PJM"])):
         answer = nsi(desk, f"2026-07-21T10:{minute:02d}:00")

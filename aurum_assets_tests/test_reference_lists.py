@@ -23,7 +23,7 @@ from aurum_assets.reference.lists import ReviewedList
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.environment import PROJECT
-from aurum_assets_tests.conftest import Desk
+from aurum_assets_tests.conftest import Desk, log_lines
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 
@@ -176,8 +176,20 @@ def test_an_operator_that_left_the_file_leaves_the_table(own: Desk) -> None:
     path.write_text("".join(line for line in lines if not line.startswith("miso")))
     publish_list(own.resources, FUELS, DAY)
     assert set(crosswalk(own.resources, FUELS)["source"]) == {"isone"}
+
+
+@pytest.mark.parametrize("listed", LISTS, ids=lambda one: one.key)
+def test_without_its_file_a_list_stays_as_published_and_the_log_says_so(
+    own: Desk, listed: ReviewedList
+) -> None:
+    before = publish_list(own.resources, listed, DAY).rows
+    published = crosswalk(own.resources, listed)
+    path = own.resources.config_folder / f"{listed.key}.csv"
     path.unlink()
-    assert publish_list(own.resources, FUELS, DAY).rows == 0
+    with log_lines() as lines:
+        assert publish_list(own.resources, listed, DAY).rows == before > 0
+    assert crosswalk(own.resources, listed).equals(published)
+    assert f"{path} is absent" in [line.get("because") for line in lines]
 
 
 def test_what_did_not_change_is_not_committed_again(resources: Resources) -> None:

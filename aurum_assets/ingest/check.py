@@ -32,6 +32,7 @@ def check(resources: Resources, done: Normalized) -> list[Verdict]:
         empty=done.empty,
         rejected=tuple(done.rejected),
         published=held.published,
+        answered=done.newest_fetch,
     )
     if evidence.closed or any(d.kind == "rescaled" for d in done.drift):
         volumes = _volumes(resources, dataset, day)

@@ -1,7 +1,8 @@
 """Reference: record which locations and generators a day's tables name, and update the crosswalk.
 
 Order: sightings, then the reviewed file, then the table, which is derived from both. A run that was
-killed midway is completed by the next. A list that people write is published as its file has it.
+killed midway is completed by the next. A list that people write is published as its file has it;
+where the config folder has no such file, what was published stays.
 """
 
 import datetime as dt
@@ -30,7 +31,10 @@ from aurum_assets.reference.lists import ReviewedList
 from aurum_assets.reference.nodes import ISO_NODES
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.lake import Merged
+from aurum_assets.resources.logs import get_logger
 from aurum_assets.resources.reviewed import read_reviewed, write_reviewed
+
+log = get_logger(__name__)
 
 REFERENCES: tuple[Reference, ...] = (ISO_NODES, GENERATORS)
 LISTS: tuple[ReviewedList, ...] = (INTERFACES, FUELS)
@@ -112,7 +116,8 @@ def _derive(resources: Resources, reference: Reference, day: dt.date) -> tuple[C
 def publish_list(resources: Resources, listed: ReviewedList, day: dt.date) -> Published:
     """Write the table of a list as its file in the config folder has it, and judge ``day``.
 
-    Raises ``ConfigError`` where the file cannot be read.
+    Without that file, as in a config folder of an earlier version, the table stays as it is, and
+    the log says so. Raises ``ConfigError`` where the file cannot be read.
     """
     path = project_file(resources, listed)
     rows = _listed(resources, listed)
@@ -131,10 +136,14 @@ def judge_list(resources: Resources, listed: ReviewedList, day: dt.date) -> list
 
 
 def _listed(resources: Resources, listed: ReviewedList) -> pl.DataFrame:
-    """The rows of the list's file; none where there is no file."""
+    """The rows of the list's file; those that are published where there is no file."""
     path = project_file(resources, listed)
     found = read_reviewed(path, listed.table.names, listed.table.key)
-    return listed.table.empty() if found is None else listed.rows(found, str(path))
+    if found is not None:
+        return listed.rows(found, str(path))
+    held = crosswalk(resources, listed)
+    log.warning("the list stays as it is published", because=f"{path} is absent", rows=len(held))
+    return held
 
 
 def _named_by_tables(resources: Resources, listed: ReviewedList, day: dt.date) -> pl.DataFrame:

@@ -21,7 +21,9 @@ from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset, Feed
 from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
+from aurum_assets.model.vintage import has_vintages
 from aurum_assets.resources.alerts import Alert, Incident, Kind
+from aurum_assets.resources.archive import fetched_at_of
 from aurum_assets.resources.breaker import Breaker
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
@@ -299,6 +301,8 @@ def _late_within_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.dateti
         return text if seen.now - looked > limit else ""
     # A forecast's interval lies ahead: only the fetch shows how old it is.
     since = newest.until if newest.until <= seen.now else newest.fetched
+    if has_vintages(dataset.table):
+        since = _answered(seen, dataset, newest.fetched)
     if seen.now - max(since, looked) <= limit:
         return ""
     return (
@@ -306,6 +310,16 @@ def _late_within_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.dateti
         f"{_hm(seen.now - since)} ago; "
         f"at most {_hm(limit)} is expected"
     )
+
+
+def _answered(seen: Seen, dataset: Dataset, fetched: dt.datetime) -> dt.datetime:
+    """The newest fetch of the newest day: of its rows (``fetched``), or of an archived answer.
+
+    An answer that repeats a vintage makes no row.
+    """
+    folder, day = dataset.archive_name, seen.days[dataset.key][-1].isoformat()
+    answers = seen.resources.archive.identifiers(folder, day)
+    return max([fetched, *map(fetched_at_of, answers)])
 
 
 def _late_daily(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:

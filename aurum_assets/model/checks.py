@@ -24,6 +24,7 @@ from aurum_assets.model.dataset import DatasetConfig
 from aurum_assets.model.drift import SCHEMA_RULE, Drift, Severity
 from aurum_assets.model.magnitudes import measured, off_by, price_magnitude, sizes_by_hour
 from aurum_assets.model.table import Table
+from aurum_assets.model.vintage import has_vintages
 
 _OF_EVERY_DAY = ("completeness", "freshness", "empty_answer", "volume")  # a sparse table has none
 _SHOWN = 5
@@ -82,7 +83,8 @@ class Evidence:
     why snapshots gave no rows at all. ``volumes``: of the day and of earlier ones that are held,
     where the day is ``closed``. ``day_rows``: all rows of the day where ``rows`` are not and it
     ``has_both_finalities``. ``published``: where the day is complete by its cases, the instants at
-    which these were published. ``recent``: ``sizes_by_hour`` of the days held before, where they
+    which these were published. ``answered``: when the newest snapshot of the day was fetched.
+    ``recent``: ``sizes_by_hour`` of the days held before, where they
     were read.
     """
 
@@ -100,6 +102,7 @@ class Evidence:
     volumes: tuple[Volume, ...] = ()
     day_rows: pl.DataFrame | None = None
     published: tuple[dt.datetime, ...] | None = None
+    answered: dt.datetime | None = None
     recent: tuple[pl.DataFrame, ...] = ()
 
     @property
@@ -391,7 +394,8 @@ def _is_within(size: float, bounds: tuple[float, float]) -> bool:
 def freshness(evidence: Evidence) -> Verdict:
     """While the operating day is open, its newest interval is no older than it may be.
 
-    Skipped without an interval, unless one is overdue.
+    Of forecast vintages, whose intervals lie ahead, the newest answer that said something new is
+    judged instead. Skipped without an interval, unless one is overdue.
     """
     none = evidence.intervals.is_empty()
     if not evidence.day.holds(evidence.now):
@@ -399,6 +403,8 @@ def freshness(evidence: Evidence) -> Verdict:
             because = f"no row of {evidence.day} is held, and the operating day is not open now"
             return nothing_to_judge("freshness", because)
         return Verdict("freshness", True, "WARN", 0, "the operating day is not open now")
+    if evidence.answered is not None and has_vintages(evidence.table) and not none:
+        return _fresh_answer(evidence, evidence.answered)
     newest = None if none else evidence.intervals["interval_start"].max()
     since = newest if isinstance(newest, dt.datetime) else evidence.day.start - evidence.every
     age = evidence.now - since - evidence.every
@@ -412,6 +418,16 @@ def freshness(evidence: Evidence) -> Verdict:
         text = f"no interval is there {minutes} min after the day's beginning, {at_most}"
     if isinstance(newest, dt.datetime) and newest > evidence.now:
         text = "the newest interval lies ahead"
+    return Verdict("freshness", age <= limit, "WARN", int(age > limit), text)
+
+
+def _fresh_answer(evidence: Evidence, answered: dt.datetime) -> Verdict:
+    """Freshness by the age of the newest answer, which the late alert bounds alike."""
+    age = evidence.now - answered
+    waits = [feed.asked.longest_wait for feed in evidence.config.feeds if feed.asked.scheduled]
+    limit = evidence.every + evidence.config.lateness + max(waits, default=dt.timedelta())
+    minutes = round(age.total_seconds() / 60)
+    text = f"the newest answer came {minutes} min ago, at most {limit} is expected"
     return Verdict("freshness", age <= limit, "WARN", int(age > limit), text)
 
 

@@ -133,7 +133,7 @@ def order_of(identifier: str) -> tuple[str, str]:
 
 
 def fetched_at_of(identifier: str) -> dt.datetime:
-    """The instant of the fetch that an identifier names."""
+    """The instant (UTC) of the fetch that an identifier names."""
     return dt.datetime.strptime(identifier.partition("-")[0], "%Y%m%dT%H%M%S%f%z")
 
 

@@ -340,7 +340,7 @@ def _interchange(resources: Resources, folder: Path) -> str:
         for name, value in instance.items()
         if name != "timestamp"
     }
-    keys = zip(rows["interval_start"], rows["neighbour"], strict=True)
+    keys = zip(rows["interval_end"], rows["neighbour"], strict=True)
     held = dict(zip(keys, _as_decimals(rows["interchange"]), strict=True))
     _same("the interchange", held, sent)
     return f"{MISO_INTERCHANGE.key}: {len(rows)} rows of {rows['neighbour'].n_unique()} neighbours"

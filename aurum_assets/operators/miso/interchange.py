@@ -8,9 +8,10 @@ Grain: five minutes x neighbour.
 Units: MW; UTC, half-open intervals stamped at their beginning.
 Caveats: an answer goes back about a day and a half, so the intervals of an outage come with the
 next answer, those of yesterday too. The total is not the sum of the neighbours: in MISO's answer of
-27 July 2026 it is -6906 MW and they add up to -7159, so no rule compares them. That the stamp, EST
-without offset, is the interval's beginning is how public clients read it. A neighbour that an
-answer leaves out is null.
+27 July 2026 it is -6906 MW and they add up to -7159, so no rule compares them. The stamp, EST
+without offset, is the interval's end as gridstatus reads it (``get_interchange_5_min``), which
+reads the stamps of ex-post prices and of the fuel mix as beginnings; MISO does not say. A neighbour
+that an answer leaves out is null.
 """
 
 from functools import partial
@@ -60,11 +61,11 @@ class NsiHeader(msgspec.Struct, forbid_unknown_fields=True):
 
 def parse_interchange(records: pl.DataFrame) -> pl.DataFrame:
     """``instance[]`` to one row per interval and neighbour."""
-    start = est_stamp("timestamp")
+    end = est_stamp("timestamp")
     return pl.concat(
         records.select(
-            interval_start=start,
-            interval_end=start + FIVE_MINUTES,
+            interval_start=end - FIVE_MINUTES,
+            interval_end=end,
             neighbour=pl.lit(neighbour),
             interchange=number(neighbour),
             **{UNREAD: unread(neighbour)},
@@ -98,7 +99,7 @@ MISO_INTERCHANGE = Dataset(
             record=Instance,
             header=NsiHeader,
             parse=parse_interchange,
-            days=partial(stamp_days, "timestamp"),
+            days=partial(stamp_days, "timestamp", back=FIVE_MINUTES),
             every=FIVE_MINUTES,
             volatile=("RefId",),
             rows_of_a_record=len(NEIGHBOURS),

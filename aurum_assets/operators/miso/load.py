@@ -25,6 +25,7 @@ from aurum_assets.operators.miso.numbers import number
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.operators.miso.stamps import (
     hour_start,
+    is_settled,
     list_day,
     ref_day,
     ref_instant,
@@ -154,6 +155,7 @@ def _dialect(
         days=days,
         every=HOUR if days is _days_of_ref else FIVE_MINUTES,
         volatile=(_REF,),
+        present=is_settled(_REF) if days is _days_of_ref else None,
         snapshot_rules={"the_answer_says_when": partial(says_when, _REF)},
     )
 
@@ -200,6 +202,8 @@ Grain: hour.
 Units: MW; UTC, half-open intervals stamped at their beginning.
 Caveats: that ``ClearedMW`` is the load that cleared a day ahead is how public clients read it. Hour
 9 ends at 09:00 EST, hour 24 at midnight. The day is that of ``RefId``; another one is not shown.
+The answers of 00:00 and 00:05 give no row: their lists may still be yesterday's, which is not to be
+seen in them, and the next answer has today's.
 """,
     group="load",
     shares=MISO_LOAD,
@@ -223,7 +227,8 @@ Units: MW; UTC, half-open intervals stamped at their beginning.
 Caveats: MISO does not say when it made a forecast. ``published_at`` is the interval of ``RefId`` of
 the first answer with it, so it was known by then; while none of its hours changes, no new vintage
 is made. Hour 9 ends at 09:00 EST, hour 24 at midnight. The day is that of ``RefId``, and hours that
-are over stay in the list.
+are over stay in the list. The answers of 00:00 and 00:05 give no row: their list may still be
+yesterday's, which is not to be seen in them and would stay as a vintage of today.
 """,
     group="load",
     shares=MISO_LOAD,

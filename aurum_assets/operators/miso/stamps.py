@@ -19,6 +19,7 @@ _CLOCK = r"^([01]\d|2[0-3]):([0-5]\d)$"
 _HOUR = r"([1-9]|1\d|2[0-4])"
 _HOUR_ENDING = rf"^HE {_HOUR}$"
 _DAY_MINUTES = 1440
+_TURN_MINUTES = 10  # after midnight, in which a list may be of either day
 _AHEAD_MINUTES = 60  # by so much less may the newest row of a list be ahead of ``RefId``
 
 
@@ -54,6 +55,16 @@ def hour_start(ref_id: str, hour: str) -> pl.Expr:
 def ref_instant(ref_id: str) -> pl.Expr:
     """The instant (UTC) of ``27-Jul-2026 - Interval 08:15 EST``; null where there is none."""
     return _of_ref(ref_id, _clock_minutes(pl.col(ref_id).str.extract(_INTERVAL)))
+
+
+def is_settled(ref_id: str) -> pl.Expr:
+    """Whether ``ref_id``'s interval is none of the first ten minutes of its date.
+
+    Then a list that names no day may still be yesterday's; false where it names no interval.
+    """
+    return (_clock_minutes(pl.col(ref_id).str.extract(_INTERVAL)) >= _TURN_MINUTES).fill_null(
+        value=False
+    )
 
 
 def twelve_hour_stamp(name: str) -> pl.Expr:

@@ -1,5 +1,6 @@
 """MISO's net scheduled interchange: the last 37 hours in one answer, oldest first.
 
+The interval under way is in the answer, as it is scheduled; a stamp is an interval's end.
 The total differs from the sum of the neighbours, as in MISO's own answer.
 """
 
@@ -46,7 +47,7 @@ def instances(seed: int, day: OperatingDay, mark: int, count: int = _SHOWN) -> l
         days, at = divmod(mark - back, 288)
         of = day.plus(days)
         values = {name: str(series[at]) for name, series in sorted(_series(seed, of).items())}
-        found.append({"timestamp": f"{local(of, at):%Y-%m-%d %H:%M:%S}", **values})
+        found.append({"timestamp": f"{local(of, at + 1):%Y-%m-%d %H:%M:%S}", **values})
     return found
 
 
