@@ -319,7 +319,7 @@ def _late_daily(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -
     today = dataset.operator.day_of(seen.now).date
     if due.date < max(first_wanted(seen.resources, held, today), config.first_day):
         return ""
-    if asked_on.plus(grace).at(at) < looked:  # not asked since; repairs ask from the next day on
+    if asked_on.plus(grace).at(at) < looked:  # not asked since; repairs ask by the next day
         repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
         if feed.asks == "now" or repaired_by > seen.now:
             return ""
