@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _STUCK = dt.timedelta(minutes=10)
 _PAUSE = dt.timedelta(hours=26)  # where the watch runs once a day
+_REPAIRED = 3 * HOUR  # a day ahead: repairs ask for it from the first of them on
 _REMEMBERED = 30 * 86_400.0
 _EVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
@@ -311,7 +312,8 @@ def _late_within_day(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.dateti
 def _late_daily(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
     """Why a feed that is asked once a day is late; empty where it is not."""
     config, held = seen.resources.config(dataset), seen.days[dataset.key]
-    at, grace, wait = feed.asked.at, feed.grace, config.lateness + HOUR
+    at, grace = feed.asked.at, feed.grace
+    wait = config.lateness + (_REPAIRED if feed.asked.ahead else HOUR)
     asked_on = dataset.operator.day_of(seen.now).plus(-grace)
     while asked_on.plus(grace).at(at) + wait > seen.now:
         asked_on = asked_on.plus(-1)
