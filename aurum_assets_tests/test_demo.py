@@ -125,6 +125,7 @@ def test_progress_is_told_step_by_step(first: Result) -> None:
     ticks |= {"miso_fifteen_minutes": demo.TICKS // 3}
     ticks |= {"miso_hourly": 1, "miso_hourly_plus_57": 1}
     ticks |= {"isone_hourly": 1, "isone_hourly_load_forecast_hourly": 1}
+    ticks |= {"pjm_five_minutes": demo.TICKS, "pjm_fifteen_minutes": demo.TICKS // 3}
     live = [line.split(": ")[-1] for line in lines if "live tick" in line]
     assert {name: live.count(name) for name in live} == ticks
 

@@ -36,7 +36,10 @@ from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, variables
 
 TODAY = "2026-07-21"
-PAST = {"isone_rt_hourly_lmp", "isone_regulation_prices", "isone_reserve_prices"}  # not asked today
+PAST = {  # not asked today
+    *("isone_rt_hourly_lmp", "isone_regulation_prices", "isone_reserve_prices"),
+    "isone_rt_hourly_demand",
+}
 CANARY = "canary-wholesale-secret"
 
 
@@ -54,7 +57,7 @@ def environment(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=[d.key for d in DATASETS])
 def test_a_day_of_any_dataset_is_collected_in_one_call(dataset: Dataset) -> None:
-    day = "2026-07-16" if dataset.key in PAST else TODAY
+    day = "2026-07-15" if dataset.key in PAST else TODAY
     rows = collect(dataset.key, day)
     assert len(rows) > 0
     assert dict(rows.schema) == dataset.table.schema

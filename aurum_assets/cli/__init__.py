@@ -51,7 +51,7 @@ COMMANDS = {
     "export": ("tables", "Write the rows of operating days to a file."),
     "status": ("health", "What is held of each dataset, and how old it is."),
     "doctor": ("health", "Look at every part: reachable, permitted, how fast."),
-    "plan": ("plan", "The requests that schedules make in a day, beside the limits."),
+    "plan": ("plan", "The requests that the schedules make today, by operator and endpoint."),
     "probe": ("health", "Which dialect each endpoint answers in, and what drifted."),
     "alerts": ("watch", "The open alerts."),
     "metrics": ("watch", "Serve the metrics of all runs to Prometheus."),

@@ -56,6 +56,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "MW": (-2e5, 2e5),
     "MWh": (-2e5, 2e5),
     "% or MW": (-2e5, 2e5),
+    "%": (-1e3, 1e3),
 }
 
 

@@ -17,6 +17,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.operator import ISONE
+from aurum_assets.operators.pjm.operator import PJM
 from aurum_assets.resources.catalog import catalog_properties
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
@@ -75,7 +76,10 @@ def home_at(
         root=root,
         configuration=load_config(PROJECT / "config", DATASETS),
         base_urls=urls or {},
-        credentials={"isone": Credentials.of(ISONE, "demo", "demo-password")},
+        credentials={
+            "isone": Credentials.of(ISONE, "demo", "demo-password"),
+            "pjm": Credentials.of(PJM, "demo-key-of-pjm"),
+        },
         clock=now if callable(now) else lambda: now,
         limit_scale=limit_scale,
     )

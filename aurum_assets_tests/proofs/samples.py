@@ -6,11 +6,11 @@ FOLDER holds ``isone_fiveminutelmp_current.json``, ``isone_fiveminutesystemload_
 ``isone_genfuelmix_current.json``, ``miso_cts_live.json``, ``miso_total_load.json``,
 ``miso_fuel_mix.json``, ``miso_wind_solar.json``, ``miso_ex_ante_lmp.json``,
 ``miso_nsi_five_minute.json``, ``miso_binding_constraints.json``, ``miso_ancillary_mcp.json`` and
-``miso_five_min_expost_current.json`` (cut to two columns), fetched on 27 July 2026, and those of
-``_AGAIN``. Each goes into a temporary home; the numbers are read from the JSON once more, as
-decimals and by nothing of ours. Then every file of the folder that some dataset can read is loaded,
-and every check of what is in an answer must pass; how much of the day is there, and how old it is,
-a sample cannot say. Exit code 1 where anything differs.
+``miso_five_min_expost_current.json`` (cut to two columns), fetched on 27 July 2026, and perhaps
+those of ``_AGAIN``. Each goes into a temporary home; the numbers are read from the JSON once more,
+as decimals and by nothing of ours. Then every file of the folder that some dataset can read is
+loaded, and every check of what is in an answer must pass; how much of the day is there, and how old
+it is, a sample cannot say. Exit code 1 where anything differs.
 """
 
 import datetime as dt
@@ -143,7 +143,8 @@ def look(folder: Path) -> list[str]:
             Path(place), load_config(PROJECT / "config", DATASETS), clock=lambda: _FETCHED
         )
         lines = [part(resources, folder) for part in _PARTS]
-        lines += [_again(resources, folder / name, again) for name, again in _AGAIN.items()]
+        there = {name: again for name, again in _AGAIN.items() if (folder / name).is_file()}
+        lines += [_again(resources, folder / name, again) for name, again in there.items()]
     return lines + _each(folder)
 
 

@@ -12,8 +12,8 @@ from aurum_assets.simulator.miso.lmp import five_minute_prices
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
-_NODES, _HUBS = 2_600, 8
-_HEADERS = ["INTERVAL", "CPNODE", "LMP", "MLC", "MCC"]
+_NODES, _HUBS = 600, 8  # MISO has some 2,600 nodes
+_HEADERS = ("INTERVAL", "CPNODE", "LMP", "MLC", "MCC")
 
 
 def ex_post_rows(seed: int, day: OperatingDay, marks: range, nodes: int) -> Iterator[list[str]]:
@@ -32,7 +32,7 @@ def _ex_post(world: World, ask: Ask, which: str) -> Answer:
 
     def tree() -> Tree:
         rows = ex_post_rows(world.seed, shown, marks, nodes)
-        return {"headers": _HEADERS, "data": list(rows)}
+        return {"headers": list(_HEADERS), "data": list(rows)}
 
     return Answer(tree, "data", ("miso-expost", world.seed, shown, marks, nodes))
 
