@@ -233,7 +233,7 @@ def _whole_days(
     """
     day = _yesterday(group.operator, now)
     only_now = [d for d, c in fresh if all(feed.asks == "now" for feed in c.feeds)]
-    ahead = [d for d, c in fresh if any(feed.offset_days > 0 for feed in c.feeds)]
+    ahead = [d for d, c in fresh if any(feed.ahead_days > 0 for feed in c.feeds)]
     late = {d: f.offset_days + 1 for d, c in fresh for f in c.feeds if f.offset_days < -1}
     others = [d for d, _ in fresh if d not in (*only_now, *ahead, *late)]
     morning = min(day.end + _MORNING, now)

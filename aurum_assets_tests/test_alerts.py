@@ -546,11 +546,14 @@ def test_a_forecast_is_as_old_as_its_fetch(live_desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("now", "late"),
     [
-        ("2026-07-21T16:00:00-04:00", False),  # asked for at 14:30, an hour late, an hour more
-        ("2026-07-21T16:31:00-04:00", True),
+        (
+            "2026-07-21T18:29:00-04:00",
+            False,
+        ),  # at 14:30, an hour late, then repairs
+        ("2026-07-21T18:31:00-04:00", True),
     ],
 )
-def test_tomorrow_is_late_when_it_is_not_there_in_the_afternoon(
+def test_tomorrow_is_late_when_it_is_not_there_in_the_evening(
     live_desk: Desk,
     now: str,
     late: bool,  # noqa: FBT001  a table

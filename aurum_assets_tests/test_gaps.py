@@ -7,19 +7,25 @@ from dataclasses import replace
 import pytest
 
 from aurum_assets import ingest
+from aurum_assets.ingest.day import bring as bring_day
 from aurum_assets.ingest.gaps import TRIES, Tried, next_attempt, pause_after, wanted_days
 from aurum_assets.model.clock import DAY, FIVE_MINUTES, HOUR, every_day
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.ancillary import ISONE_REGULATION_PRICES
+from aurum_assets.operators.isone.constraints import ISONE_DA_CONSTRAINTS
+from aurum_assets.operators.isone.demand import ISONE_DA_HOURLY_DEMAND
 from aurum_assets.operators.isone.generation import (
     ISONE_GENERATION_BY_RESOURCE,
     ISONE_GENERATION_MIX,
 )
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP, ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
+from aurum_assets.operators.isone.load_forecast import ISONE_HOURLY_LOAD_FORECAST
 from aurum_assets.operators.isone.locations import ISONE_LOCATIONS
+from aurum_assets.operators.isone.strike_prices import ISONE_DA_STRIKE_PRICES
 from aurum_assets.operators.miso.cts import MISO_CTS
+from aurum_assets.operators.pjm.lmp import PJM_DA_LMP, PJM_RT_LMP
 from aurum_assets.simulator.isone.load import load_records
 from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets_tests.conftest import Desk, utc
@@ -42,6 +48,7 @@ BEYOND_REPAIR = {  # no feed of theirs takes a day
     "miso_constraints",
     "miso_ancillary_prices",
 }
+KEPT_FOR_A_DAY = {"miso_expost_lmp"}
 REPAIRABLE = [d for d in DATASETS if d.key not in BEYOND_REPAIR]
 
 
@@ -91,12 +98,13 @@ def _all_feeds(desk: Desk, dataset: Dataset) -> list[str]:
 def test_a_day_without_rows_lacks_everything_and_names_who_can_bring_it(
     desk: Desk, dataset: Dataset
 ) -> None:
-    gap = ingest.gap_of(desk.resources, dataset, dataset.day("2026-07-10"), stored=False)
+    day = "2026-07-20" if dataset.key in KEPT_FOR_A_DAY else "2026-07-10"
+    gap = ingest.gap_of(desk.resources, dataset, dataset.day(day), stored=False)
     assert gap is not None
     feeds = {f.name: f for f in desk.resources.config(dataset).feeds}
     assert gap.feeds
     assert all(feeds[name].asks != "now" for name in gap.feeds)
-    assert str(gap).startswith(f"{dataset.key} 2026-07-10: ")
+    assert str(gap).startswith(f"{dataset.key} {day}: ")
 
 
 @pytest.mark.parametrize("dataset", [ISONE_GENERATION_BY_RESOURCE, ISONE_LOCATIONS])
@@ -182,13 +190,78 @@ def test_the_irregular_mix_lacks_half_hours_never_instants(live_desk: Desk) -> N
     assert none.missing == 48
 
 
-def test_tomorrow_is_owed_day_ahead_once_it_begins(desk: Desk) -> None:
-    dataset, tomorrow = ISONE_DA_LMP, ISONE_DA_LMP.day("2026-07-22")
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        ISONE_DA_LMP,
+        ISONE_DA_HOURLY_DEMAND,
+        ISONE_DA_STRIKE_PRICES,
+        ISONE_DA_CONSTRAINTS,
+        PJM_DA_LMP,
+    ],
+    ids=lambda d: d.key,
+)
+def test_tomorrow_is_owed_day_ahead_from_an_hour_after_it_was_asked_for(
+    desk: Desk, dataset: Dataset
+) -> None:
+    tomorrow = dataset.day("2026-07-22")
+    desk.clock.set(utc("2026-07-21T15:29:00-04:00"))
+    assert ingest.gap_of(desk.resources, dataset, tomorrow, stored=False) is None
+    desk.clock.set(utc("2026-07-21T15:30:00-04:00"))
+    gap = ingest.gap_of(desk.resources, dataset, tomorrow, stored=False)
+    assert gap is not None
+    assert gap.missing == (1 if dataset.table.sparse else 24)
+
+
+def test_a_forecast_of_days_ahead_is_owed_once_its_day_begins(desk: Desk) -> None:
+    dataset, tomorrow = ISONE_HOURLY_LOAD_FORECAST, LOAD.day("2026-07-22")
+    desk.clock.set(tomorrow.start - dt.timedelta(minutes=1))
     assert ingest.gap_of(desk.resources, dataset, tomorrow, stored=False) is None
     desk.clock.set(tomorrow.start)
     gap = ingest.gap_of(desk.resources, dataset, tomorrow, stored=False)
     assert gap is not None
     assert gap.missing == 24
+
+
+def test_a_market_that_clears_late_is_asked_for_again_on_the_same_day(live_desk: Desk) -> None:
+    """Its schedule had an empty answer, which is no failure and no alert."""
+    dataset, tomorrow = PJM_DA_LMP, PJM_DA_LMP.day("2026-07-22")
+    live_desk.clock.set(utc("2026-07-21T13:00:00-04:00"))  # before it is out
+    ingest.collect(live_desk.resources, dataset, dataset.day("2026-07-21"))
+    ingest.normalize(live_desk.resources, dataset, dataset.day("2026-07-21"))
+    assert bring_day(live_desk.resources, dataset, tomorrow).expected
+    assert look(live_desk, dataset).repairs == []
+    live_desk.clock.set(utc("2026-07-21T15:30:00-04:00"))
+    (repair,) = look(live_desk, dataset).repairs
+    assert repair.gap.day == tomorrow
+    bring(live_desk, dataset, tomorrow.key, *repair.gap.feeds)
+    assert len(live_desk.rows(dataset, tomorrow.key)) > 24
+    live_desk.clock.set(utc("2026-07-21T16:30:00-04:00"))
+    assert look(live_desk, dataset).repairs == []
+
+
+@pytest.mark.parametrize(
+    ("day", "feeds"),
+    [
+        ("2026-07-07", ("prelim_day", "final_day")),
+        ("2026-07-06", ("final_day",)),
+        ("2026-01-18", ("final_day",)),
+        ("2026-01-17", ()),
+    ],
+)
+def test_no_feed_is_asked_for_a_day_that_it_no_longer_keeps(
+    desk: Desk, day: str, feeds: tuple[str, ...]
+) -> None:
+    gap = ingest.gap_of(desk.resources, PJM_RT_LMP, PJM_RT_LMP.day(day), stored=False)
+    assert (gap.feeds if gap else ()) == feeds
+
+
+def test_a_day_whose_preliminary_prices_are_gone_lacks_nothing_with_its_final_ones(
+    live_desk: Desk,
+) -> None:
+    day = "2026-07-01"
+    bring(live_desk, PJM_RT_LMP, day, "final_day")
+    assert ingest.gap_of(live_desk.resources, PJM_RT_LMP, PJM_RT_LMP.day(day)) is None
 
 
 def test_live_forecasts_of_a_quarter_hour_pay_the_day_that_documented_ones_would(

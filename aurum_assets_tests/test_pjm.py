@@ -1,9 +1,10 @@
 """PJM: off without a key of one's own; pages by link, prices that add up, requests that fit."""
 
+import contextlib
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.credentials import Credentials
 from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets.simulator.server import Simulator
+from aurum_assets.simulator.wire import Reply, Request, Server
 from aurum_assets_tests.conftest import NOON, Aurum, Desk, printed, utc
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
@@ -149,6 +151,7 @@ def test_the_next_page_is_the_one_that_the_link_names() -> None:
     assert next_page(json.dumps({"items": [{}], "links": links}).encode(), {}) == href
     assert next_page(json.dumps({"items": [{}], "links": links[:1]}).encode(), {}) is None
     assert next_page(b'{"items":[]}', {}) is None
+    assert next_page(b'{"items":[],"links":null}', {}) is None
     with pytest.raises(MalformedPayload, match="no page"):
         next_page(b'{"items":[],"links":7}', {})
 
@@ -156,6 +159,7 @@ def test_the_next_page_is_the_one_that_the_link_names() -> None:
 def test_a_day_that_is_not_out_has_no_items_and_is_asked_for_again(live_desk: Desk) -> None:
     day = PJM_DA_LMP.day(TOMORROW)
     assert is_not_out(b'{"links":[],"items":[],"totalRows":0}')
+    assert is_not_out(b'{"items":null,"totalRows":0,"links":[]}')
     live_desk.clock.set(utc("2026-07-21T13:29:00-04:00"))
     with pytest.raises(NotYetPublished, match="ask again later"):
         ingest.collect(live_desk.resources, PJM_DA_LMP, day)
@@ -172,6 +176,38 @@ def test_the_first_interval_of_a_day_may_be_out_by_the_second_mark(live_desk: De
     assert bring(live_desk.resources, PJM_RT_LMP, day, feeds=["prelim_day"]).expected
     live_desk.clock.set(day.start + dt.timedelta(minutes=3))
     assert ingest.collect(live_desk.resources, PJM_RT_LMP, day).count("stored") == 1
+
+
+def test_the_forecast_across_midnight_is_there_before_midnight(live_desk: Desk) -> None:
+    tomorrow = PJM_ITSCED_LMP.day(TOMORROW)
+    live_desk.clock.set(utc("2026-07-21T23:52:00-04:00"))
+    assert bring(live_desk.resources, PJM_ITSCED_LMP, tomorrow).error is None
+    rows = live_desk.rows(PJM_ITSCED_LMP, TOMORROW)
+    assert rows["interval_start"].min() == tomorrow.start
+    normalized = ingest.normalize(live_desk.resources, PJM_ITSCED_LMP, tomorrow)
+    assert [v for v in ingest.check(live_desk.resources, normalized) if not v.passed] == []
+    live_desk.clock.set(tomorrow.start)  # the rest of the day is not due yet
+    assert ingest.gap_of(live_desk.resources, PJM_ITSCED_LMP, tomorrow) is None
+
+
+def test_that_no_forecast_reaches_tomorrow_yet_is_no_failure(live_desk: Desk) -> None:
+    outcome = bring(live_desk.resources, PJM_ITSCED_LMP, PJM_ITSCED_LMP.day(TOMORROW))
+    assert isinstance(outcome.error, NotYetPublished)
+    assert outcome.expected
+
+
+def test_the_forecast_is_asked_for_today_and_tomorrow_and_for_yesterday_after_midnight(
+    configuration: Configuration,
+) -> None:
+    (feed,) = configuration.datasets["pjm_itsced_lmp"].feeds
+    midnight = PJM_ITSCED_LMP.day(TODAY).start
+
+    def asked(minutes: int) -> list[str]:
+        at = midnight + dt.timedelta(minutes=minutes)
+        return sorted(day.key for day in ingest.days_asked(PJM, feed, at))
+
+    assert asked(7) == ["2026-07-20", TODAY, TOMORROW]
+    assert asked(22) == [TODAY, TOMORROW]
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -192,6 +228,54 @@ def test_an_answer_of_errors_alone_is_rejected_with_its_text(desk: Desk) -> None
     assert "A datetime is missing." in kept.reason
     assert problem_in(body) == "Filters: A datetime is missing."
     assert problem_in(b"<html>") == ""
+
+
+@contextlib.contextmanager
+def answering(desk: Desk, bodies: Mapping[str, bytes]) -> Iterator[Resources]:
+    """A desk whose Data Miner has these answers, by feed."""
+
+    def reply(request: Request) -> Reply:
+        found = [body for feed, body in bodies.items() if f"/{feed}?" in request.target]
+        return Reply(200, found[0], {"Content-Type": "application/json"})
+
+    server = Server("127.0.0.1", 0, reply)
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield remade(desk.resources, base_urls={**desk.resources.base_urls, "pjm": url})
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"items":null,"totalRows":0,"links":[]}', b'{"items":[],"links":null}']
+)
+def test_a_page_of_null_has_no_items_and_no_next_page(desk: Desk, body: bytes) -> None:
+    with answering(desk, {"da_hrl_lmps": body}) as resources:
+        with pytest.raises(NotYetPublished):
+            ingest.collect(resources, PJM_DA_LMP, PJM_DA_LMP.day(TOMORROW))
+        done = ingest.collect(resources, PJM_DA_LMP, PJM_DA_LMP.day(TODAY))
+        assert (done.count("stored"), done.archived[0].records) == (1, 0)
+        assert ingest.normalize(resources, PJM_DA_LMP, PJM_DA_LMP.day(TODAY)).rejected == []
+
+
+def test_the_bytes_of_a_page_that_cannot_be_read_are_kept(desk: Desk) -> None:
+    with answering(desk, {"da_hrl_lmps": b'{"items":7,"links":[]}'}) as resources:
+        done = ingest.Collected()
+        with pytest.raises(MalformedPayload, match="the bytes are kept at"):
+            ingest.collect(resources, PJM_DA_LMP, PJM_DA_LMP.day(TOMORROW), into=done)
+        assert [a.outcome for a in done.archived] == ["rejected"]
+
+
+def test_a_link_that_cannot_be_read_keeps_no_other_feed_from_being_asked(desk: Desk) -> None:
+    day, good = "2026-07-10", recording("pjm_rt_lmp", "verified", "ordinary").body
+    broken = b'{"items":[],"links":7}'
+    bodies = {"rt_unverified_fivemin_lmps": broken, "rt_fivemin_hrl_lmps": good}
+    with answering(desk, bodies) as resources:
+        done = ingest.Collected()
+        with pytest.raises(MalformedPayload, match="no page of Data Miner"):
+            ingest.collect(resources, PJM_RT_LMP, PJM_RT_LMP.day(day), into=done)
+    assert list(done.failed) == ["prelim_day"]
+    assert [a.outcome for a in done.archived] == ["stored", "stored"]
 
 
 # --- prices --------------------------------------------------------------------------------------

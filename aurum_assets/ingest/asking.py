@@ -10,10 +10,12 @@ from aurum_assets.ingest.collected import Archived, Collected
 from aurum_assets.ingest.feeds import is_due, keeps
 from aurum_assets.ingest.keep import keep_rejected
 from aurum_assets.ingest.offers import not_offered
+from aurum_assets.ingest.rejecting import rejecting
 from aurum_assets.ingest.sharing import Request, alone, remember, untaken
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, Feed, Snapshot
 from aurum_assets.model.errors import (
+    DataError,
     NotOffered,
     NotYetPublished,
     SourceRefused,
@@ -121,10 +123,31 @@ def _resume_with(resources: Resources, asking: Asking, *pages: Archived) -> None
 
 
 def _next_page(dataset: Dataset, answer: Answer) -> str:
-    """The address of the page after ``answer``; empty where it is the last one."""
+    """The address of the page after ``answer``; empty where it is the last one.
+
+    Raises ``MalformedPayload`` where that cannot be read.
+    """
     find = dataset.operator.next_page
-    link = find(answer.body, answer.headers) if find else None
-    return urljoin(answer.url, link) if link else ""
+    if find is None:
+        return ""
+    with rejecting(dataset, f"an answer of {answer.endpoint.name}", "finding its next page"):
+        link = find(answer.body, answer.headers)
+        return urljoin(answer.url, link) if link else ""
+
+
+def _is_not_out(dataset: Dataset, answer: Answer) -> bool:
+    """Whether ``answer`` says that the day is not out; not of one that cannot be read.
+
+    That is archived or rejected like any other.
+    """
+    is_not_out = dataset.operator.is_not_out
+    if is_not_out is None:
+        return False
+    try:
+        with rejecting(dataset, f"an answer of {answer.endpoint.name}"):
+            return is_not_out(answer.body)
+    except DataError:
+        return False
 
 
 def _ask_page(
@@ -153,11 +176,7 @@ def _ask_page(
         if error.status == _NOT_FOUND and resources.config(dataset).is_documented_only(feed):
             raise NotOffered(not_offered(dataset, feed), status=_NOT_FOUND) from error
         raise
-    if (
-        not (link or due)
-        and (is_not_out := dataset.operator.is_not_out)
-        and is_not_out(answer.body)
-    ):
+    if not (link or due) and _is_not_out(dataset, answer):
         msg = (
             f"{dataset.operator.title} has nothing of {dataset.key} for {day}, and it is not due "
             "yet: ask again later"

@@ -12,6 +12,7 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
     ConfigError,
+    DataError,
     MalformedPayload,
     NotOffered,
     NotYetPublished,
@@ -55,9 +56,9 @@ def collect(
     called after each part, and every second of a long wait. ``into`` is filled as it goes, and
     holds what was done before an error.
     ``refusal`` says where the operator answered for another day. Raises ``SourceError`` where it
-    gives no answer, ``DataError`` where an answer had to be rejected, ``StoreError`` or
-    ``ConfigError`` where some had to be spooled, once all were asked for; what was archived stays.
-    What was spooled before goes up first.
+    gives no answer, ``DataError`` where an answer had to be rejected or its next page is unknown,
+    ``StoreError`` or ``ConfigError`` where some had to be spooled, once all were asked for; what
+    was archived stays. What was spooled before goes up first.
     """
     done = Collected() if into is None else into
     asked = asked_feeds(resources, dataset, day, feeds, filters)
@@ -79,7 +80,7 @@ def collect(
         except (StoreError, ConfigError) as error:
             away = error  # what is asked now goes to the spool too
         done.unnormalized = unnormalized_days(resources, dataset)
-        errors: list[SourceError] = []
+        errors: list[SourceError | DataError] = []
         for feed in asked:
             only = (parts or {}).get(feed.name)
             asking = Asking(dataset, feed, day, "", attempts_of, filters or {})
@@ -117,19 +118,19 @@ def _ask_feed(
     only: Sequence[str] | None,
     force: bool,
     progress: Progress | None,
-) -> list[SourceError]:
+) -> list[SourceError | DataError]:
     """The requests that one feed takes for the day, and what kept some from being answered.
 
     A part without an answer does not keep the others from being asked; two in a row end the feed,
     as do a 401 and what is not out yet or not offered.
     """
     dataset, feed, day = asking.dataset, asking.feed, asking.day
-    errors: list[SourceError] = []
+    errors: list[SourceError | DataError] = []
     failed_before = False
     for part in parts_asked(resources, feed, day, only):
         try:
             archived = ask(resources, api, replace(asking, part=part), done, force=force)
-        except SourceError as error:
+        except (SourceError, DataError) as error:
             errors.append(error)
             if failed_before or _ends_the_feed(error):
                 return errors
@@ -154,15 +155,15 @@ def _ask_feed(
     return errors
 
 
-def _ends_the_feed(error: SourceError) -> bool:
+def _ends_the_feed(error: SourceError | DataError) -> bool:
     """Whether the other parts of a feed would be answered alike."""
     unauthorized = isinstance(error, SourceRefused) and error.status == _UNAUTHORIZED
     return unauthorized or isinstance(error, NotYetPublished | NotOffered)
 
 
 def _noted(
-    resources: Resources, asking: Asking, error: SourceError, done: Collected
-) -> Sequence[SourceError]:
+    resources: Resources, asking: Asking, error: SourceError | DataError, done: Collected
+) -> Sequence[SourceError | DataError]:
     """Note in ``done`` why a feed brought no answer; the error again where it is a failure.
 
     Raises a 401 at once: every other feed would be refused too.
@@ -186,7 +187,7 @@ def _noted(
     return [error]
 
 
-def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
+def _raise_what_failed(done: Collected, errors: Sequence[SourceError | DataError]) -> None:
     """Raise what kept feeds from bringing an answer, as one error.
 
     What is not yet published counts only where nothing was brought at all.
@@ -201,9 +202,10 @@ def _raise_what_failed(done: Collected, errors: Sequence[SourceError]) -> None:
     reasons = "; ".join(dict.fromkeys(map(str, failed)))
     if any(isinstance(e, SourceUnavailable) for e in failed):
         raise SourceUnavailable(reasons)
-    raise SourceRefused(
-        reasons, status=next(e.status for e in failed if isinstance(e, SourceRefused))
-    )
+    refused = [e for e in failed if isinstance(e, SourceRefused)]
+    if not refused:
+        raise MalformedPayload(reasons)
+    raise SourceRefused(reasons, status=refused[0].status)
 
 
 def _raise_spooled(done: Collected, away: StoreError | ConfigError | None) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from aurum_assets.model.errors import ConfigError, SourceError, StoreError
+from aurum_assets.model.errors import ConfigError, DataError, SourceError, StoreError
 from aurum_assets.resources.archive import Stored
 
 
@@ -51,7 +51,7 @@ class Collected:
     requests: int = 0
     api_seconds: float = 0.0
     refusal: str = ""
-    failed: dict[str, SourceError] = field(default_factory=dict)
+    failed: dict[str, SourceError | DataError] = field(default_factory=dict)
     not_yet: dict[str, str] = field(default_factory=dict)
     not_offered: dict[str, str] = field(default_factory=dict)
 

@@ -85,7 +85,7 @@ def days_asked(operator: Operator, feed: Feed, now: dt.datetime) -> list[Operati
     today = operator.day_of(now)
     days = [today.plus(feed.offset_days - n) for n in range(feed.span_days)]
     days += [today.plus(-n) for n in feed.again_days]
-    newest = feed.asked.within_the_day and feed.offset_days == 0
+    newest = feed.asked.within_the_day and feed.ahead_days == 0
     if newest and now - today.start < _AFTER_MIDNIGHT:
         days.append(today.plus(-1))
     return days

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import msgspec
 import polars as pl
 
+from aurum_assets.ingest.feeds import keeps
 from aurum_assets.ingest.offers import is_known_not_offered
 from aurum_assets.model.checks import Evidence, completeness
 from aurum_assets.model.clock import DAY, HOUR, OperatingDay, every_day
@@ -43,7 +44,8 @@ class Requirement:
 
     ``every``: the length of an interval. Only rows of one of these ``lengths`` count: two feeds of
     different intervals may share a table. ``due``: the day, counted from the operating day, from
-    whose start on it may be asked for. ``ahead``: the feed delivers days that have not begun.
+    whose start on it may be asked for, or from an hour after ``asked_at`` (local time) on, at which
+    a schedule asks. ``ahead``: the feed delivers whole days that have not begun.
     ``location_ids``: those of which each has a row in an interval that is delivered.
     """
 
@@ -54,12 +56,18 @@ class Requirement:
     due: int
     ahead: bool
     location_ids: tuple[str, ...] = ()
+    asked_at: dt.time | None = None
+
+    def due_from(self, day: OperatingDay) -> dt.datetime:
+        """From when on ``day`` may be asked for."""
+        asked_on = day.plus(self.due)
+        return asked_on.start if self.asked_at is None else asked_on.at(self.asked_at) + HOUR
 
     def next_due(
         self, day: OperatingDay, now: dt.datetime, lateness: dt.timedelta
     ) -> dt.datetime | None:
         """When more of ``day`` becomes due than is at ``now``; None where all of it is."""
-        start = day.plus(self.due).start
+        start = self.due_from(day)
         if now < start:
             return start
         return now if now < day.end + lateness and not self.ahead else None
@@ -148,7 +156,7 @@ def requirements(
         if feed.cadence == "backfill" or not able:
             continue
         intervals = {dataset.dialect(e.dialect).every for f in (feed, *able) for e in f.endpoints}
-        newest = max(f.offset_days for f in able)
+        newest = max(f.ahead_days for f in able)
         one = Requirement(
             finality=feed.finality,
             every=max(intervals),
@@ -157,6 +165,7 @@ def requirements(
             due=_due(feed, newest),
             ahead=newest > 0,
             location_ids=tuple(number for f in able for number in f.location_ids),
+            asked_at=feed.asked.at if feed.asked.ahead else None,
         )
         alike = (one.finality, one.lengths, one.feeds)
         found[alike] = min(found.get(alike, one), one, key=lambda requirement: requirement.due)
@@ -166,11 +175,14 @@ def requirements(
 def _due(feed: Feed, newest: int) -> int:
     """How many days after its start a day counts as missing.
 
-    A daily feed is due when its day is over; final values once their absence is a failure.
+    A daily feed is due when its day is over, or on the day on which it asks for a day ahead; final
+    values once their absence is a failure.
     """
     if feed.becomes_final:
         return feed.due_days
-    return (1 if feed.cadence == "daily" else 0) - newest
+    if feed.asked.ahead:
+        return -feed.offset_days
+    return max((1 if feed.cadence == "daily" else 0) - newest, 0)
 
 
 def offered_requirements(resources: Resources, dataset: Dataset) -> list[Requirement]:
@@ -190,24 +202,29 @@ def _able(feed: Feed, config: DatasetConfig) -> list[Feed]:
 def gap_of(
     resources: Resources, dataset: Dataset, day: OperatingDay, *, stored: bool = True
 ) -> Gap | None:
-    """What ``day`` lacks of all that is due; None where it is complete.
+    """What ``day`` lacks of all that is due and that the operator keeps; None where that is there.
 
     ``stored``: whether the table holds rows of the day (if not, none are read).
     """
     config, now = resources.config(dataset), resources.now()
     required = offered_requirements(resources, dataset)
+    today = dataset.operator.day_of(now)
+    kept = {f.name for f in config.feeds if keeps(f, day, today)}
     rows = _intervals(resources, dataset, day, required) if stored else None
     by_part = [f for f in config.feeds if f.asks in ("hour", "location")]
     feeds: dict[str, None] = {}
     parts: dict[str, tuple[str, ...]] = {}
     missing, lacks = 0, []
     for requirement in required:
-        not_yet = now < day.plus(requirement.due).start
+        able = [name for name in requirement.feeds if name in kept]
+        if not able:
+            continue
+        not_yet = now < requirement.due_from(day)
         if dataset.table.sparse:
             if not (not_yet or _is_answered(resources, dataset, day, requirement)):
-                feeds |= dict.fromkeys(requirement.feeds)
+                feeds |= dict.fromkeys(able)
                 missing += 1
-                lacks.append(f"no answer of {' or '.join(requirement.feeds)} settles it")
+                lacks.append(f"no answer of {' or '.join(able)} settles it")
             continue
         if not_yet and not requirement.ahead:
             continue
@@ -215,7 +232,7 @@ def gap_of(
             table=dataset.table,
             config=config,
             day=day,
-            now=now,
+            now=now if not_yet else max(now, day.start),  # a day ahead that is due is due whole
             rows=dataset.table.empty(),
             intervals=_delivered(dataset, rows, requirement),
             quarantine=QUARANTINE.empty(),
@@ -223,12 +240,8 @@ def gap_of(
         )
         verdict = completeness(evidence)
         if not verdict.passed:
-            feeds |= dict.fromkeys(requirement.feeds)
-            parts |= {
-                f.name: _parts_lacking(f, evidence, rows)
-                for f in by_part
-                if f.name in requirement.feeds
-            }
+            feeds |= dict.fromkeys(able)
+            parts |= {f.name: _parts_lacking(f, evidence, rows) for f in by_part if f.name in able}
             missing += verdict.count
             lacks.append(
                 f"{requirement.finality}: {verdict.reason}"

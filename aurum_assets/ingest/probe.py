@@ -182,7 +182,7 @@ def _probe(
     day = None
     if feed.asks != "now":
         # for a feed whose values become final later, a day that is final
-        away = -feed.due_days if feed.becomes_final else feed.offset_days or -1
+        away = -feed.due_days if feed.becomes_final else feed.ahead_days or -1
         day = dataset.operator.day_of(resources.now()).plus(away)
     part = feed.parts(day)[0] if day else ""
     alone = replace(feed, endpoints=(endpoint,))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _STUCK = dt.timedelta(minutes=10)
 _PAUSE = dt.timedelta(hours=26)  # where the watch runs once a day
+_REPAIRED = 3 * HOUR  # a day ahead: repairs ask for it from the first of them on
 _REMEMBERED = 30 * 86_400.0
 _EVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
@@ -325,7 +326,8 @@ def _answered(seen: Seen, dataset: Dataset, fetched: dt.datetime) -> dt.datetime
 def _late_daily(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -> str:
     """Why a feed that is asked once a day is late; empty where it is not."""
     config, held = seen.resources.config(dataset), seen.days[dataset.key]
-    at, grace, wait = feed.asked.at, feed.grace, config.lateness + HOUR
+    at, grace = feed.asked.at, feed.grace
+    wait = config.lateness + (_REPAIRED if feed.asked.ahead else HOUR)
     asked_on = dataset.operator.day_of(seen.now).plus(-grace)
     while asked_on.plus(grace).at(at) + wait > seen.now:
         asked_on = asked_on.plus(-1)
@@ -333,7 +335,7 @@ def _late_daily(seen: Seen, dataset: Dataset, feed: Feed, looked: dt.datetime) -
     today = dataset.operator.day_of(seen.now).date
     if due.date < max(first_wanted(seen.resources, held, today), config.first_day):
         return ""
-    if asked_on.plus(grace).at(at) < looked:  # not asked since; repairs ask from the next day on
+    if asked_on.plus(grace).at(at) < looked:  # not asked since; repairs ask by the next day
         repaired_by = max(looked, asked_on.plus(grace + 1).start) + wait
         if feed.asks == "now" or repaired_by > seen.now:
             return ""

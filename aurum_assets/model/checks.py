@@ -120,8 +120,8 @@ class Evidence:
 
     @property
     def ahead(self) -> bool:
-        """Whether the day is published before it begins."""
-        return any(feed.offset_days > 0 for feed in self.config.feeds)
+        """Whether the day is published as a whole before it begins."""
+        return any(feed.ahead_days > 0 for feed in self.config.feeds)
 
     @property
     def closed(self) -> bool:

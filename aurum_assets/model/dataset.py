@@ -175,6 +175,9 @@ class Feed:
     probe it is asked for once it is out."""
     span_days: int = 1
     """How many days it is asked for each time: the one of offset_days, and those before it."""
+    rolling: bool = False
+    """Whether it is a forecast of the next intervals alone: what it gives of days ahead grows, and
+    is due interval by interval."""
     again_days: tuple[int, ...] = ()
     """So many days after an operating day it is asked for once more: it may have been corrected."""
     grace_days: int = 3
@@ -207,6 +210,11 @@ class Feed:
     def asked(self) -> Cadence:
         """When it is asked."""
         return cadence_of(self.cadence, self.offset_minutes, ahead=self.offset_days > 0)
+
+    @property
+    def ahead_days(self) -> int:
+        """``offset_days`` of a day that is published as a whole; today where it is ``rolling``."""
+        return 0 if self.rolling else self.offset_days
 
     @property
     def grace(self) -> int:

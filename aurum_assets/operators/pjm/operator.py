@@ -26,8 +26,8 @@ class Link(msgspec.Struct):
 class Page(msgspec.Struct):
     """What an answer says beside its items."""
 
-    items: list[msgspec.Raw]
-    links: list[Link] = []
+    items: list[msgspec.Raw] | None
+    links: list[Link] | None = None
 
 
 class Problem(msgspec.Struct):
@@ -55,7 +55,7 @@ def page_of(body: bytes) -> Page:
 def next_page(body: bytes, headers: Mapping[str, str]) -> str | None:
     """The link called ``next``; None on the last page."""
     del headers
-    return next((link.href for link in page_of(body).links if link.rel == "next"), None)
+    return next((link.href for link in page_of(body).links or () if link.rel == "next"), None)
 
 
 def is_not_out(body: bytes) -> bool:
