@@ -234,7 +234,12 @@ def _whole_days(
     day = _yesterday(group.operator, now)
     only_now = [d for d, c in fresh if all(feed.asks == "now" for feed in c.feeds)]
     ahead = [d for d, c in fresh if any(feed.ahead_days > 0 for feed in c.feeds)]
-    late = {d: f.offset_days + 1 for d, c in fresh for f in c.feeds if f.offset_days < -1}
+    late = {
+        d: max(f.offset_days for f in feeds) + 1
+        for d, c in fresh
+        if (feeds := [f for f in c.feeds if f.asked.scheduled])
+        and all(f.offset_days < -1 for f in feeds)
+    }
     others = [d for d, _ in fresh if d not in (*only_now, *ahead, *late)]
     morning = min(day.end + _MORNING, now)
     asked = [(day.at(dt.time(12)), day, only_now), (morning, day, others)]

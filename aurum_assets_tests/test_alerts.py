@@ -506,13 +506,13 @@ def test_who_looks_once_a_day_hears_of_a_feed_that_stopped(live_desk: Desk) -> N
 def test_a_day_that_no_beat_brought_since_the_pause_is_late_once_repairs_had_their_chance(
     live_desk: Desk,
 ) -> None:
-    mix = next(d for d in DATASETS if d.key == "isone_generation_mix")
-    late = ("late_feed", mix.key, "day")
-    bring(live_desk, mix, "2026-07-19", "day")
+    prices = next(d for d in DATASETS if d.key == "isone_rt_hourly_lmp")
+    late = ("late_feed", prices.key, "prelim_day")
+    bring(live_desk, prices, "2026-07-19", "prelim_day")
     live_desk.clock.set(utc("2026-07-21T08:00:00-04:00"))  # yesterday's was asked for at 06:30
     assert look(live_desk) == set()
     assert look(live_desk, after=17 * HOUR) == set()  # from midnight on repairs ask for it
-    assert look(live_desk, after=31 * MINUTE) == {late}
+    assert look(live_desk, after=181 * MINUTE) == {late}
 
 
 def test_what_answers_for_now_only_is_late_only_if_a_beat_was_missed(live_desk: Desk) -> None:

@@ -100,8 +100,9 @@ def days_of(dataset: Dataset, count: int) -> list[OperatingDay]:
 
 def planned(resources: Resources, dataset: Dataset, day: OperatingDay) -> int:
     """How many requests the day takes."""
-    feeds = due_feeds(resources, dataset, day, None)
-    return sum(len(parts_asked(resources, feed, day)) for feed in feeds)
+    ours = dataset.day(day.key)
+    feeds = due_feeds(resources, dataset, ours, None)
+    return sum(len(parts_asked(resources, feed, ours)) for feed in feeds)
 
 
 def work(folder: Path) -> None:
