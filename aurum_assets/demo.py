@@ -45,6 +45,15 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _REMEMBERED = 30 * 86_400.0
 
 _LOOKS = {
+    "The seam: forecasts of PJM's price, that of MISO, and the flow": """
+  select f.interval_start, f.lmp as cts, s.lmp as it_sced,
+    m.lmp as miso, n.interchange as flow
+  from miso_cts_vintage('30m') f
+  join pjm_itsced_lmp_vintage('0m') s using (interval_start)
+  join miso_expost_lmp m using (interval_start)
+  join miso_interchange n using (interval_start)
+  where s.location_id = '40523629' and m.location = 'PJMC' and n.neighbour = 'PJM'
+  order by f.interval_start desc limit 5""",
     "A price that the operator corrected": """
   select location_id, interval_start, h.lmp as was, t.lmp as became
   from isone_rt_lmp_history h join isone_rt_lmp t
