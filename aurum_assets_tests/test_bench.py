@@ -186,7 +186,7 @@ def test_latency_is_reported_by_profile_with_what_is_promised() -> None:
 def test_a_day_has_a_run_for_each_tick_of_each_schedule() -> None:
     every = [group.cadence.every for group in scheduled.groups() if group.cadence.within_the_day]
     ticks = sum(DAY // one for one in every)
-    assert 2 * 288 + 96 <= ticks < latency.runs_a_day() < ticks + 80, "midnights, and daily ones"
+    assert 2 * 288 + 96 <= ticks < latency.runs_a_day() < ticks + 200, "midnights, and daily ones"
 
 
 def test_a_day_of_schedules_is_the_sum_of_their_runs() -> None:

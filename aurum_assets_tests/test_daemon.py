@@ -262,7 +262,7 @@ def test_schedules_are_running_because_the_environment_says_so(operated: Operate
         of=SELECTOR,
     )
     found = data["schedulesOrError"]["results"]
-    assert len(found) == 8
+    assert len(found) == 16
     assert {s["scheduleState"]["status"] for s in found} == {"RUNNING"}
 
 

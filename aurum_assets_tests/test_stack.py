@@ -32,7 +32,7 @@ def test_ticks_and_a_backfill_go_on_when_a_machine_is_lost() -> None:
         9, 3, locations=3, whole=False, options=options, tell=said.append, until=look
     )
     assert proof.broken == []
-    assert (proof.counts["ticks asked"], proof.counts["of them green"]) == (5, 5)
+    assert (proof.counts["ticks asked"], proof.counts["of them green"]) == (9, 9)
     assert int(proof.counts["of them retried"]) >= 1
     assert proof.counts["days backfilled"] == 3
     assert any("which was killed" in name for name in proof.counts)

@@ -2,8 +2,8 @@
 
 A process materializes partition after partition; it is killed at random moments and another one
 goes on. In the end every partition is there and green, and the simulated operator has been asked
-exactly what the plan says, never more often in any window of its clock than it allows. What was in
-flight at a kill is asked once more: its answer was lost with the process.
+exactly what the plan says, never more often in any window of its clock than it allows. What the
+dataset under way at a kill had asked is asked once more.
 
     python -m aurum_assets_tests.proofs.prove_month FOLDER   (the process that works: ``Month``)
 """
@@ -47,6 +47,7 @@ _FINAL = dt.timedelta(days=5)  # until then everything of the month has become f
 _BACKFILL = {"dagster/backfill": "month"}
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _OK = 200
+_FEEDS_OF_A_DAY = 3  # at most: of a dataset that was under way at a kill they are asked again
 
 
 @dataclass(frozen=True)
@@ -208,8 +209,9 @@ def _count(proof: Proof, simulator: Simulator, plan: int, kills: int) -> None:
     made, again = len(ledger.seen), len(ledger.seen) - plan
     proof.add("requests planned", plan)
     proof.add("requests made", made)
-    proof.add("of them again, in flight at a kill", again)
-    proof.holds(f"{made} requests for {plan} planned", where=0 <= again <= kills)
+    proof.add("of them again, of what was under way at a kill", again)
+    where = 0 <= again <= kills * _FEEDS_OF_A_DAY
+    proof.holds(f"{made} requests for {plan} planned", where=where)
     other = [s for s in ledger.seen if s.status not in (_OK, 0)]
     proof.holds(f"{len(other)} refused, the first: {other[:1]}", where=not other)
     for operator, own in limits().items():
