@@ -52,7 +52,8 @@ _LOOKS = {
   join pjm_itsced_lmp_vintage('0m') s using (interval_start)
   join miso_expost_lmp m using (interval_start)
   join miso_interchange n using (interval_start)
-  where s.location_id = '40523629' and m.location = 'PJMC' and n.neighbour = 'PJM'
+  where s.location_id = '40523629' and m.location = 'PJMC'
+    and n.neighbour = 'PJM'
   order by f.interval_start desc limit 5""",
     "A price that the operator corrected": """
   select location_id, interval_start, h.lmp as was, t.lmp as became

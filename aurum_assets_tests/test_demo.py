@@ -200,7 +200,7 @@ def test_final_values_stand_beside_preliminary_ones(resources: Resources, first:
 
 def test_what_the_demo_says_to_run_next_runs_as_printed_and_shows_rows(first: Result) -> None:
     blocks = [block for block in first.stdout.split("\n\n") if " sql " in block]
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     after_the_table = first.stdout[first.stdout.index("What to look at next") :]
     assert all(len(line) <= 80 for line in after_the_table.splitlines() if AURUM not in line)
     for block in blocks:
