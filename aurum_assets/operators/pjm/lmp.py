@@ -15,6 +15,7 @@ has it, and there it is exactly one number. PJM keeps unverified values for 15 d
 ones older than 186 days it answers for all pnodes only, which is not asked for.
 """
 
+import datetime as dt
 from dataclasses import replace
 
 import polars as pl
@@ -124,42 +125,33 @@ def _priced(
     }
 
 
-def parse_real_time(records: pl.DataFrame) -> pl.DataFrame:
-    """``items[]`` of either real-time feed to one row per interval and pnode."""
+def _parsed(records: pl.DataFrame, market: str, length: dt.timedelta) -> pl.DataFrame:
+    """``items[]`` of a market's feed (``rt``, ``da``) to one row per interval and pnode."""
     start = utc_stamp("datetime_beginning_utc")
     return records.select(
         interval_start=start,
-        interval_end=start + FIVE_MINUTES,
+        interval_end=start + length,
         location_id=pl.col("pnode_id"),
         location_name=pl.col("pnode_name"),
         location_type=pl.col("type"),
         **_priced(
-            "total_lmp_rt",
-            "congestion_price_rt",
-            "marginal_loss_price_rt",
-            energy="system_energy_price_rt",
+            f"total_lmp_{market}",
+            f"congestion_price_{market}",
+            f"marginal_loss_price_{market}",
+            energy=f"system_energy_price_{market}",
         ),
         **{_CURRENT: pl.col("row_is_current")},
     )
+
+
+def parse_real_time(records: pl.DataFrame) -> pl.DataFrame:
+    """``items[]`` of either real-time feed to one row per interval and pnode."""
+    return _parsed(records, "rt", FIVE_MINUTES)
 
 
 def parse_day_ahead(records: pl.DataFrame) -> pl.DataFrame:
     """``items[]`` of the day-ahead feed to one row per hour and pnode."""
-    start = utc_stamp("datetime_beginning_utc")
-    return records.select(
-        interval_start=start,
-        interval_end=start + HOUR,
-        location_id=pl.col("pnode_id"),
-        location_name=pl.col("pnode_name"),
-        location_type=pl.col("type"),
-        **_priced(
-            "total_lmp_da",
-            "congestion_price_da",
-            "marginal_loss_price_da",
-            energy="system_energy_price_da",
-        ),
-        **{_CURRENT: pl.col("row_is_current")},
-    )
+    return _parsed(records, "da", HOUR)
 
 
 def parse_forecast(records: pl.DataFrame) -> pl.DataFrame:
