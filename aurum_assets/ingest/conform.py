@@ -23,6 +23,7 @@ from aurum_assets.model.prices import LMP_IS_THE_SUM_OF_ITS_PARTS
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.reading import Reading, read, record_as_received
 from aurum_assets.model.table import CALENDAR, UNREADABLE_RULE, UTC
+from aurum_assets.model.vintage import has_vintages
 from aurum_assets.resources.archive import Rejection, order_of
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.logs import get_logger
@@ -105,7 +106,7 @@ def repeats(dataset: Dataset, one: Conformed, before: Conformed) -> bool:
 
 def rows_tell(dataset: Dataset) -> bool:
     """Whether only its rows tell that a vintage repeats: others read more of the same answer."""
-    return is_shared(dataset) and "published_at" in dataset.table.key
+    return is_shared(dataset) and has_vintages(dataset.table)
 
 
 def _conform_or_reject(

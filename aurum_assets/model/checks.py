@@ -127,7 +127,7 @@ class Evidence:
     def closed(self) -> bool:
         """Whether all of the day is due."""
         over = self.now >= self.day.end + self.config.lateness
-        whole = self.ahead and "published_at" not in self.table.key  # vintages come all day
+        whole = self.ahead and not has_vintages(self.table)  # vintages come all day
         return over or (whole and bool(self.due))
 
     @property
