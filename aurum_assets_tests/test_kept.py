@@ -126,3 +126,41 @@ def test_a_run_outlives_a_restart_of_postgres_between_two_events(tmp_path: Path)
                 assert dg.materialize([restarted], instance=instance).success
                 assert len(instance.get_runs()) == 2
             close_connections()
+
+
+def test_a_run_that_could_not_write_an_event_is_retried_and_one_that_failed_by_itself_is_not(
+    tmp_path: Path,
+) -> None:
+    with Postgres() as server:
+        kept = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+        config = {
+            "storage": {"postgres": {"postgres_url": server.database("dagster")}},
+            "run_retries": kept["run_retries"],
+        }
+        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config))
+
+        @dg.asset(required_resource_keys={"runtime"})
+        def loses_its_event() -> None:
+            with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+                server.kill()
+                try:
+                    connection.scalar(sa.select(1))
+                finally:
+                    server.start()
+
+        @dg.asset(required_resource_keys={"runtime"})
+        def fails() -> None:
+            msg = "wrong by itself"
+            raise ValueError(msg)
+
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            for asset, will_retry in ((fails, "false"), (loses_its_event, "true")):
+                resources = {"runtime": RUNTIME}
+                result = dg.materialize(
+                    [asset], instance=instance, resources=resources, raise_on_error=False
+                )
+                run = instance.get_run_by_id(result.run_id)
+                assert run is not None
+                assert run.status == dg.DagsterRunStatus.FAILURE
+                assert run.tags["dagster/will_retry"] == will_retry
+            close_connections()

@@ -9,7 +9,7 @@ Not here: what is written. Every statement, transaction and table stays Dagster'
 
 import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,6 +21,7 @@ from aurum_assets.graph.purge import EventsInFiles, EventsInSql, RunsInSql
 Open = Callable[..., AbstractContextManager[sa.Connection]]
 _BUSY_SECONDS = 30.0  # as long as Dagster waits for a SQLite file that another process writes
 _NO_TIMEOUT, _AN_HOUR, _AS_MANY_AS_NEEDED = 0, 3600, -1
+_RETRY_A_STEP = "dagster/retry_on_asset_or_op_failure"
 _pooled: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
 
 
@@ -42,13 +43,41 @@ def kept_connections(instance: dg.DagsterInstance, run_id: str) -> Iterator[None
                 stack.enter_context(_kept(storage, name, only))
         elif isinstance(events, EventsInSql) and isinstance(runs, RunsInSql):
             instance.optimize_for_webserver(_NO_TIMEOUT, _AN_HOUR, _AS_MANY_AS_NEEDED)
+            engines = []
             for opened in (events.index_connection, runs.connect):
                 with opened() as connection:
-                    engine = connection.engine
+                    engines.append(connection.engine)
+            for engine in engines:
                 if engine not in _pooled:
                     sa.event.listen(engine, "engine_connect", _renew)
                     _pooled.add(engine)
+            stack.enter_context(_run_again_if_lost(instance, run_id, engines))
         yield
+
+
+@contextlib.contextmanager
+def _run_again_if_lost(
+    instance: dg.DagsterInstance, run_id: str, engines: Iterable[sa.Engine]
+) -> Iterator[None]:
+    """Let the run be retried if it fails and the server was away meanwhile.
+
+    An event that could not be written fails its step, and Dagster would not retry that.
+    """
+    lost = []
+
+    def note(error: sa.engine.ExceptionContext) -> None:
+        if isinstance(error.sqlalchemy_exception, sa.exc.OperationalError):
+            lost.append(error)
+
+    for engine in engines:
+        sa.event.listen(engine, "handle_error", note)
+    try:
+        yield
+    finally:
+        for engine in engines:
+            sa.event.remove(engine, "handle_error", note)
+        if lost:
+            instance.add_run_tags(run_id, {_RETRY_A_STEP: "true"})
 
 
 def _renew(connection: sa.Connection) -> None:
