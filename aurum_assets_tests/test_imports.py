@@ -20,12 +20,23 @@ MAY_IMPORT = {
     "resources": {"model"},
     "ingest": {"model", "operators", "reference", "resources"},
     "simulator": {"model", "operators"},
+    "report": {"model", "operators", "resources", "ingest"},
     "definitions": {"graph", "resources", "operators"},
     "openapi": {"operators", "model", "resources"},
     "dev": {"operators", "model", "resources", "simulator"},
 }
 NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
-HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka", "redis"}
+HEAVY = {
+    "jinja2",
+    "vl_convert",
+    "pandera",
+    "pyiceberg",
+    "boto3",
+    "dagster_aws",
+    "matplotlib",
+    "confluent_kafka",
+    "redis",
+}
 DEFERRED = {
     "aurum_assets.resources.bounded_s3",
     "aurum_assets.graph.s3",
