@@ -57,6 +57,7 @@ _CONFIG: Json = {
     "line": {"strokeJoin": "round", "strokeCap": "butt"},
     "rect": {"stroke": None},
 }
+_BELOW = "\N{MINUS SIGN}"
 _SVG = "{http://www.w3.org/2000/svg}"
 _SPACES = re.compile(r' xmlns(?::\w+)?="[^"]*"')
 _OF_NO_USE = {
@@ -204,7 +205,7 @@ def heat(rows: pl.DataFrame, hours: Hours, *, unit: str, names: Sequence[str]) -
         ending=pl.col("hour").replace_strict(ending, return_dtype=pl.String),
         value=pl.col("value").round(2),
         mark=pl.when(pl.col("value") < 0)
-        .then(pl.lit("−"))  # noqa: RUF001  a minus, as wide as the other
+        .then(pl.lit(_BELOW))
         .when(pl.col("value") >= 1000)  # noqa: PLR2004  as scarcity is defined
         .then(pl.lit("▲"))
         .otherwise(pl.lit("")),
@@ -239,7 +240,6 @@ def heat(rows: pl.DataFrame, hours: Hours, *, unit: str, names: Sequence[str]) -
         "scale": {"scheme": "viridis", "domain": [low, high], "clamp": True},
         "legend": {"type": "symbol", "title": unit, "titleOrient": "left", "format": ",.0f"},
     }
-    marked = cells.filter(pl.col("mark") != "")
     layers: list[Json] = [
         {
             "data": {"values": cells.to_dicts()},
@@ -247,14 +247,15 @@ def heat(rows: pl.DataFrame, hours: Hours, *, unit: str, names: Sequence[str]) -
             "encoding": base | {"color": colour, "description": {"field": "said"}},
         }
     ]
-    if len(marked):
-        layers.append(
+    for mark, ink in (("▲", "#000"), (_BELOW, "#fff")):  # the highest cells are light, others dark
+        marked = cells.filter(mark=mark).select("name", "ending", "mark")
+        layers += [
             {
-                "data": {"values": marked.select("name", "ending", "mark").to_dicts()},
-                "mark": {"type": "text", "fontSize": 9, "fill": "#fff"},
+                "data": {"values": marked.to_dicts()},
+                "mark": {"type": "text", "fontSize": 10, "fill": ink},
                 "encoding": base | {"text": {"field": "mark"}},
             }
-        )
+        ] * bool(len(marked))
     return _svg({"layer": layers, "width": WIDTH, "height": {"step": 22}}, said=True)
 
 
@@ -317,7 +318,7 @@ def tidied(svg: str, *, said: bool) -> str:
             _drop(element)
             continue
         text = element.get("aria-label")
-        mark = said and text and element.get("role") == "graphics-symbol"
+        mark = said and text and element.tag == f"{_SVG}path"
         for name in _OF_NO_USE & set(element.keys()):
             del element.attrib[name]
         if mark:

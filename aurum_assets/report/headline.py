@@ -7,7 +7,7 @@ from typing import Any
 
 from aurum_assets.report.figures import megawatts, money, shell
 from aurum_assets.report.hours import Hours
-from aurum_assets.report.reading import Reading, one_line
+from aurum_assets.report.reading import Reading, as_typed
 
 _SELECT = "select * from daily_summary where operating_day = '{day}' order by operator"
 
@@ -53,7 +53,7 @@ class Headline:
 
 def headline(reading: Reading, date: str) -> Headline:
     """The cards of operating day ``date``."""
-    select = one_line(_SELECT.format(day=date))
+    select = as_typed(_SELECT.format(day=date))
     rows = reading.mart(select)
     if rows is None or rows.is_empty():
         return Headline((), select, f"Not built yet: `aurum marts --day {date}` builds it.")

@@ -11,7 +11,7 @@ from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.report import charts
 from aurum_assets.report.figures import Figure, megawatts, nothing
 from aurum_assets.report.hours import Hours
-from aurum_assets.report.reading import Reading, one_line
+from aurum_assets.report.reading import Reading, as_typed
 
 _ACTUAL = charts.Series("load", "real", 1.8)
 _DAY_BEFORE = charts.Series("forecast of the day before", "ahead", 1.6, (5, 3))
@@ -122,7 +122,7 @@ def loads(reading: Reading, date: str) -> Iterator[Figure]:
 def _load(reading: Reading, area: Area, hours: Hours) -> Figure:
     date, operator = hours.day.key, area.operator
     start = f"{hours.day.start:%FT%RZ}"
-    select = one_line(area.loads.format(day=date, start=start))
+    select = as_typed(area.loads.format(day=date, start=start))
     rows = reading.rows(select).drop_nulls("load")
     name, title, about = f"{operator.name}-load", f"{operator.title}: load", f"MW; {hours.clock}"
     if rows.is_empty():
@@ -152,7 +152,7 @@ def _peak(rows: pl.DataFrame, hours: Hours) -> str:
 
 def _generation(reading: Reading, area: Area, hours: Hours) -> Figure:
     date, operator, tables = hours.day.key, area.operator, (area.mix_table, "reference.fuels")
-    select = one_line(area.mix.format(day=date))
+    select = as_typed(area.mix.format(day=date))
     rows = reading.rows(select).drop_nulls("generation")
     name, title = f"{operator.name}-mix", f"{operator.title}: generation by fuel"
     about = f"MW, means of hours; {hours.clock}"

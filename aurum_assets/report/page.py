@@ -59,11 +59,12 @@ def report_folder(resources: Resources) -> Path:
 
 
 def write_report(
-    resources: Resources, datasets: Sequence[Dataset], date: str, folder: Path
+    resources: Resources, datasets: Sequence[Dataset], date: str, folder: Path, keep: int = PAGES
 ) -> Written:
     """Write the page of operating day ``date`` and the index to ``folder``, which is made.
 
-    Raises ``AurumError`` where the tables cannot be read, ``OSError`` where nothing can be written.
+    The newest ``keep`` pages stay. Raises ``AurumError`` where the tables cannot be read,
+    ``OSError`` where nothing can be written.
     """
     began = time.monotonic()
     reading = Reading(resources, datasets)
@@ -84,7 +85,7 @@ def write_report(
     )
     path, index = folder / f"{date}.html", folder / "index.html"
     size = _write(path, text)
-    for old in pages_in(folder)[PAGES:]:
+    for old in pages_in(folder)[keep:]:
         (folder / f"{old}.html").unlink(missing_ok=True)
     _write(
         index,

@@ -12,7 +12,7 @@ from aurum_assets.operators.pjm.operator import PJM
 from aurum_assets.report import charts
 from aurum_assets.report.figures import Figure, Grid, money, nothing
 from aurum_assets.report.hours import Hours
-from aurum_assets.report.reading import Reading, one_line
+from aurum_assets.report.reading import Reading, as_typed
 
 UNIT = "USD/MWh"
 _DA = charts.Series("day-ahead", "ahead", 2.2, steps=True)
@@ -144,7 +144,7 @@ def prices(reading: Reading, date: str) -> Iterator[Figure]:
 def _curves(reading: Reading, market: Market, hours: Hours) -> Figure:
     """All prices of the main hub; where there are others, the means of each in a table."""
     date, operator = hours.day.key, market.operator
-    select = one_line(market.hubs.format(day=date))
+    select = as_typed(market.hubs.format(day=date))
     rows = reading.rows(select).drop_nulls("lmp")
     known = sorted(rows["location"].unique(), key=lambda name: (name != market.main, name))
     name, about = f"{operator.name}-hub", f"{UNIT}; {hours.clock}"
@@ -198,7 +198,7 @@ def _means(rows: pl.DataFrame, known: Sequence[str]) -> Grid:
 def _zones(reading: Reading, market: Market, hours: Hours) -> Figure:
     """Real-time prices by zone and hour."""
     date, operator, tables = hours.day.key, market.operator, (market.zone_table,)
-    select = one_line(market.zones.format(day=date))
+    select = as_typed(market.zones.format(day=date))
     rows = reading.rows(select).drop_nulls("lmp")
     name, title = f"{operator.name}-zones", f"{operator.title}: {market.zones_are}, real time"
     about = f"{UNIT}, mean of five-minute prices; {hours.clock}"

@@ -17,7 +17,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.shown import minute, span, visible
 from aurum_assets.report.figures import Figure, Grid, shell
-from aurum_assets.report.reading import Reading, one_line
+from aurum_assets.report.reading import Reading, as_typed
 
 DAYS = 30
 _MOST = 60  # rows of a table
@@ -246,7 +246,7 @@ def alerts_figure(reading: Reading) -> Figure:
 def _quarantine(reading: Reading, date: str) -> Figure:
     """Records that were kept out, by dataset and rule."""
     first = dt.date.fromisoformat(date) - dt.timedelta(days=DAYS - 1)
-    select = one_line(f"""
+    select = as_typed(f"""
         with broken as (
           select dataset, operating_day, unnest(string_split(rules, ',')) as rule, reason
           from quarantine where operating_day between '{first}' and '{date}'

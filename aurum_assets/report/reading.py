@@ -53,6 +53,7 @@ class Reading:
         return self.now >= day.end
 
 
-def one_line(select: str) -> str:
-    """A SELECT as it is read and typed: its lines without what indents them."""
-    return textwrap.dedent(select).strip()
+def as_typed(select: str) -> str:
+    """A SELECT as it is read and typed: without what indents all of it, and without empty lines."""
+    lines = (line.rstrip() for line in textwrap.dedent(select).splitlines())
+    return "\n".join(line for line in lines if line)

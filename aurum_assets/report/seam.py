@@ -8,7 +8,7 @@ from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.report import charts
 from aurum_assets.report.figures import Figure, megawatts, money, nothing
 from aurum_assets.report.hours import Hours
-from aurum_assets.report.reading import Reading, one_line
+from aurum_assets.report.reading import Reading, as_typed
 
 _UNIT = "USD/MWh"
 _LAST = charts.Series("last forecast", "forecast", 1.8, steps=True)
@@ -72,9 +72,9 @@ def seam(reading: Reading, date: str) -> Iterator[Figure]:
         "start": f"{day.start:%FT%RZ}",
         "end": f"{day.end:%FT%RZ}",
     }
-    select = one_line(_PRICES.format(**values))
+    select = as_typed(_PRICES.format(**values))
     sides = reading.rows(select).drop_nulls("lmp")
-    fan = one_line(_VINTAGES.format(**values))
+    fan = as_typed(_VINTAGES.format(**values))
     forecasts = reading.rows(fan).drop_nulls("lmp")
     known = [name for name in _FORECASTS if len(forecasts.filter(forecast=name))]
     name = known[0] if known else "CTS"
@@ -83,7 +83,7 @@ def seam(reading: Reading, date: str) -> Iterator[Figure]:
     sides = pl.concat([sides, last.select(pl.lit("forecast").alias("side"), *_ROW)])
     yield _fan(hours, fan, name, ours, sides)
     yield _spread(hours, select, sides)
-    yield _flow(reading, hours, one_line(_FLOWS.format(**values)))
+    yield _flow(reading, hours, as_typed(_FLOWS.format(**values)))
 
 
 def _fan(hours: Hours, select: str, name: str, rows: pl.DataFrame, sides: pl.DataFrame) -> Figure:
