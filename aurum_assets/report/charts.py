@@ -196,9 +196,10 @@ def vintages(
 
 def heat(rows: pl.DataFrame, hours: Hours, *, unit: str, names: Sequence[str]) -> str:
     """Cells of ``name`` x ``hour`` (of the day, from 0) coloured by ``value``; what each says is
-    shown when it is pointed at. A mark shows cells below zero, and those of 1,000 and more.
+    shown when it is pointed at. A mark shows cells below zero, and those of 1,000 and more. The
+    colours are for the ordinary values: a cell far beyond them has the first or the last one.
     """
-    low, high = rows["value"].quantile(0.02), rows["value"].quantile(0.98)
+    low, high = _ordinary(rows["value"])
     ending = dict(enumerate(hours.ending))
     cells = rows.select(
         name="name",
@@ -257,6 +258,19 @@ def heat(rows: pl.DataFrame, hours: Hours, *, unit: str, names: Sequence[str]) -
             }
         ] * bool(len(marked))
     return _svg({"layer": layers, "width": WIDTH, "height": {"step": 22}}, said=True)
+
+
+def _ordinary(values: pl.Series) -> tuple[float, float]:
+    """The bounds of a scale: without values that lie far from the middle half of all."""
+    found = pl.DataFrame({"v": values}).select(
+        low=pl.col("v").quantile(0.25),
+        high=pl.col("v").quantile(0.75),
+        least=pl.col("v").min(),
+        most=pl.col("v").max(),
+    )
+    low, high, least, most = found.row(0)
+    reach = 3 * (high - low) or 1.0
+    return max(least, low - reach), min(most, high + reach)
 
 
 def stack(rows: pl.DataFrame, hours: Hours, *, unit: str, colours: Mapping[str, str]) -> str:

@@ -56,7 +56,7 @@ def headline(reading: Reading, date: str) -> Headline:
     select = as_typed(_SELECT.format(day=date))
     rows = reading.mart(select)
     if rows is None or rows.is_empty():
-        return Headline((), select, f"Not built yet: `aurum marts --day {date}` builds it.")
+        return Headline((), select, f"Not built yet: aurum marts --day {date}")
     titles = {d.operator.name: d.operator for d in reading.datasets}
     cards = []
     for row in rows.iter_rows(named=True):

@@ -327,7 +327,8 @@ def _limits(reading: Reading) -> Figure:
     return Figure(
         "limits",
         "Limits of the operators, used by the schedules",
-        "requests due today; the most in any minute and hour, of those that are allowed",
+        "requests due today; the most that are due in any minute and hour, of those that are "
+        "allowed: more than these wait",
         ("configuration",),
         grid=Grid(names, rows, frozenset(names[1:])) if rows else None,
         says="" if rows else "No operator has a limit.",
