@@ -1,0 +1,1 @@
+select * from {{ ref('cts_forecast_accuracy') }} where abs(forecast_lmp - realized_lmp - error) > 0.0001

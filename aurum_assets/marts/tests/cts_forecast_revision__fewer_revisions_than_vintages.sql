@@ -1,0 +1,1 @@
+select * from {{ ref('cts_forecast_revision') }} where revisions >= vintages
