@@ -10,7 +10,7 @@
 {% macro difference(of, less) %}cast({{ exact(of) }} - {{ exact(less) }} as double){% endmacro %}
 
 {#- The beginning (UTC) of the span of so many seconds that an instant lies in; zones of whole hours. -#}
-{% macro begins(instant, seconds) %}to_timestamp(epoch_us({{ instant }}) // ({{ seconds }} * 1000000) * {{ seconds }}){% endmacro %}
+{% macro begins(instant, seconds) %}to_timestamp(epoch_us({{ instant }}) // {{ seconds * 1000000 }} * {{ seconds }}){% endmacro %}
 
 {% macro minutes_between(earlier, later) %}round((epoch_us({{ later }}) - epoch_us({{ earlier }})) / 60000000.0, 6){% endmacro %}
 

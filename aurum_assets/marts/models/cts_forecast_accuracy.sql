@@ -30,11 +30,11 @@ realized as (
     left join prices as pjm
         on pjm.side = 'pjm'
         and pjm.interval_start = forecasts.interval_start
-        and pjm.seconds * 1000000 = epoch_us(forecasts.interval_end) - epoch_us(forecasts.interval_start)
+        and pjm.seconds = (epoch_us(forecasts.interval_end) - epoch_us(forecasts.interval_start)) / 1000000
     left join prices as miso
         on miso.side = 'miso'
         and miso.interval_start = forecasts.interval_start
-        and miso.seconds * 1000000 = epoch_us(forecasts.interval_end) - epoch_us(forecasts.interval_start)
+        and miso.seconds = (epoch_us(forecasts.interval_end) - epoch_us(forecasts.interval_start)) / 1000000
 )
 
 select
