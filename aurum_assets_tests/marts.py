@@ -5,7 +5,6 @@ of ``macros/``. A mart costs milliseconds; that dbt runs the same text is tested
 """
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -150,9 +149,3 @@ def _instant(value: Any) -> dt.datetime:  # noqa: ANN401  a text or an instant
 def names_of_tests() -> list[str]:
     """The names of the singular tests."""
     return sorted(file.stem for file in (FOLDER / "tests").glob("*.sql"))
-
-
-def sources_of(name: str) -> set[str]:
-    """The market tables that a model's text and macros name."""
-    text = macros() + (FOLDER / "models" / f"{name}.sql").read_text()
-    return set(re.findall(r"'((?:isone|miso|pjm)_\w+)'", text))

@@ -1,11 +1,15 @@
-{#- Prices and powers are decimals of six places until the result: sums have no order, differences no dust. -#}
+{#- Prices and powers are decimals of six places until the result: sums have no order, differences
+    no dust. -#}
 
 {% macro exact(value) %}cast({{ value }} as decimal(18, 6)){% endmacro %}
 
-{#- The mean of what is not null, to six places. -#}
-{% macro mean(value) %}(round(cast(sum({{ exact(value) }}) as double) / count({{ value }}), 6) + 0.0){% endmacro %}
-
-{% macro mean_where(value, condition) %}(round(cast(sum({{ exact(value) }}) filter ({{ condition }}) as double) / count({{ value }}) filter ({{ condition }}), 6) + 0.0){% endmacro %}
+{#- The mean of what is not null (and fulfils a condition), rounded to six places in whole
+    millionths, halves away from zero. -#}
+{% macro mean(value, condition='true') %}
+{%- set total -%} sum(cast(round({{ value }} * 1e6) as bigint)) filter ({{ condition }}) {%- endset -%}
+{%- set n -%} (count({{ value }}) filter ({{ condition }})) {%- endset -%}
+(sign({{ total }}) * ((2 * abs({{ total }}) + {{ n }}) // (2 * {{ n }})) / 1e6)
+{%- endmacro %}
 
 {% macro difference(of, less) %}cast({{ exact(of) }} - {{ exact(less) }} as double){% endmacro %}
 
