@@ -17,8 +17,8 @@ import polars as pl
 from aurum_assets import marts
 from aurum_assets.marts import calendar
 from aurum_assets.marts.choices import Choices, load
-from aurum_assets.marts.tables import MARTS, Mart
-from aurum_assets.model.table import UTC, Table
+from aurum_assets.marts.tables import MARTS
+from aurum_assets.model.table import UTC, Rule, Table
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.reference.fuels import FUELS
 from aurum_assets.reference.interfaces import INTERFACES
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(marts.__file__).parent
 _FETCHED = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
-BY_NAME: Mapping[str, Mart] = {mart.name: mart for mart in MARTS}
+BY_NAME: Mapping[str, Table] = {table.name: table for table in MARTS}
 _MARKET: Mapping[str, Table] = {
     table.name: table for d in DATASETS for table in (d.table, d.table.history)
 }
@@ -71,13 +71,17 @@ class Desk:
         """What the model selects, in the order of its table; computed once."""
         if name not in self.made:
             found = self._run((FOLDER / "models" / f"{name}.sql").read_text())
-            table = BY_NAME[name].table
-            self.made[name] = found.sort(table.order) if len(found) else found
+            self.made[name] = found.sort(BY_NAME[name].order)
         return self.made[name]
 
     def failures(self, test: str) -> int:
         """How many rows a singular test finds in the marts."""
         return len(self._run((FOLDER / "tests" / f"{test}.sql").read_text()))
+
+    def breaking(self, name: str, rule: Rule) -> int:
+        """How many rows of a mart break a rule, by its SQL."""
+        text = f"select * from {{{{ ref('{name}') }}}} where not ({rule.sql})"  # noqa: S608  ours
+        return len(self._run(text))
 
     def _run(self, text: str) -> pl.DataFrame:
         import duckdb

@@ -1,10 +1,10 @@
 """The marts: what each of them says, in words, and its columns, key, rules and tests.
 
 A mart is a table of the namespace ``marts`` that dbt computes from the market tables, one operating
-day at a time. Its definition is its ``doc`` here, word by word what ``models/<name>.sql`` does; the
-columns ``computed_at`` and ``made_from`` are added to what the model selects. What dbt tests of
-each follows from here: the key is unique, what is not nullable is not null, ``accepted`` and
-``between`` hold; rules on several columns are in ``tests/``.
+day at a time. Its definition is here (``DEFINITIONS``), word by word what ``models/<name>.sql``
+does; the columns ``computed_at`` and ``made_from`` are added to what the model selects. What dbt
+tests of each follows from here: the key is unique, what is not nullable is not null, and each rule
+holds; a rule on several rows is a file of ``tests/``.
 
 Common to all: one location, hour or fuel is called the same for all operators. Final values count
 before preliminary ones. Means and differences are computed in decimals and given to six places, so
@@ -12,83 +12,71 @@ that 0.3 is 0.3. Times are UTC; an operating day has 23, 24 or 25 hours in New Y
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-
-import polars as pl
 
 from aurum_assets.marts import columns as m
 from aurum_assets.model import columns as c
 from aurum_assets.model.table import Column, Rule, Table
 from aurum_assets.reference.fuels import VOCABULARY
 
-Bounds = tuple[float | None, float | None]
+Bounds = tuple[float, float | None]
 OPERATORS = ("isone", "miso", "pjm")
 _KINDS = ("hub", "zone", "interface")
 _FINALITIES = ("prelim", "final")
 _FORECASTS = ("miso_cts", "pjm_itsced_lmp")
 _DIRECTIONS = ("MISO_TO_PJM", "PJM_TO_MISO")
-_SMALL = 1e-4  # USD/MWh: what rounding to six places may leave between two sums
+_SMALL = 0.0001  # USD/MWh: what rounding to six places may leave between two sums
 
 
-@dataclass(frozen=True, eq=False)
-class Mart:
-    """A mart: its ``table``, its definition in words, and what dbt tests beside key and nulls.
-
-    ``accepted``: column to the values that it may have. ``between``: column to the least and the
-    greatest value (None: no bound).
-    """
-
-    table: Table
-    doc: str
-    accepted: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    between: Mapping[str, Bounds] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The name of table and model."""
-        return self.table.name
+DEFINITIONS: dict[str, str] = {}
+"""By the name of a mart, what it is, in words: the first sentence is its table's ``doc``."""
 
 
 def _mart(
     name: str,
     columns: Sequence[Column],
     key: Sequence[str],
-    doc: str,
+    definition: str,
     rules: Sequence[Rule] = (),
     accepted: Mapping[str, Sequence[str]] | None = None,
     between: Mapping[str, Bounds] | None = None,
-) -> Mart:
-    """A mart of these columns, with a rule for each bound and each set of values."""
-    accepted, between = accepted or {}, between or {}
+) -> Table:
+    """A mart of these columns, with a rule for each column of ``accepted`` and ``between``.
+
+    ``accepted``: the values that a column may have. ``between``: its least and its greatest value
+    (None: no bound).
+    """
     derived = [
-        *(Rule(f"{n}_is_known", pl.col(n).is_in(v), (n,)) for n, v in accepted.items()),
-        *(Rule(f"{n}_is_within_bounds", _within(n, b), (n,)) for n, b in between.items()),
+        *(_is_one_of(column, values) for column, values in (accepted or {}).items()),
+        *(_lies_between(column, bounds) for column, bounds in (between or {}).items()),
     ]
-    own = [column.name for column in columns]
-    table = Table(
+    DEFINITIONS[name] = definition
+    return Table(
         name=name,
+        namespace="marts",
         columns=(c.OPERATING_DAY, *columns, m.COMPUTED_AT, m.MADE_FROM),
         key=tuple(key),
-        values=tuple(n for n in own if n not in key),
+        values=tuple(column.name for column in columns if column.name not in key),
         rules=(*rules, *derived),
         stays_in_day=False,
-        doc=doc.split("\n\n", maxsplit=1)[0].replace("\n", " "),
-        namespace="marts",
+        doc=definition.split("\n\n", maxsplit=1)[0].replace("\n", " "),
     )
-    return Mart(table, doc, accepted, between)
 
 
-def _within(name: str, bounds: Bounds) -> pl.Expr:
+def _is_one_of(column: str, values: Sequence[str]) -> Rule:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return Rule.of_sql(f"{column}_is_known", f"{column} IN ({listed})", column)
+
+
+def _lies_between(column: str, bounds: Bounds) -> Rule:
     least, greatest = bounds
-    column = pl.col(name)
-    above = pl.lit(value=True) if least is None else column >= least
-    return above if greatest is None else above & (column <= greatest)
+    sql = f"{column} >= {least}" if greatest is None else f"{column} BETWEEN {least} AND {greatest}"
+    return Rule.of_sql(f"{column}_is_within_bounds", sql, column)
 
 
 def _is_difference(name: str, of: str, less: str) -> Rule:
     """``name`` is ``of`` less ``less``; null where one of them is."""
-    gap = (pl.col(of) - pl.col(less) - pl.col(name)).abs()
-    return Rule(f"{name}_is_{of}_less_{less}", gap <= _SMALL, (name, of, less))
+    sql = f"ABS({of} - {less} - {name}) <= {_SMALL}"
+    return Rule.of_sql(f"{name}_is_{of}_less_{less}", sql, name, of, less)
 
 
 HUB_PRICES = _mart(
@@ -260,15 +248,15 @@ Caveats: nodes of the documented dialect are not in ``reference.interfaces`` and
 """,
     rules=(
         _is_difference("error", "forecast_lmp", "realized_lmp"),
-        Rule(
+        Rule.of_sql(
             "absolute_error_is_that_of_error",
-            pl.col("absolute_error") == pl.col("error").abs(),
-            ("error", "absolute_error"),
+            "absolute_error = ABS(error)",
+            *("error", "absolute_error"),
         ),
-        Rule(
+        Rule.of_sql(
             "published_before_the_interval_ends",
-            pl.col("published_at") < pl.col("interval_end"),
-            ("published_at", "interval_end"),
+            "published_at < interval_end",
+            *("published_at", "interval_end"),
         ),
     ),
     accepted={
@@ -310,24 +298,19 @@ was known as the interval began. What was not collected in time is not among the
 """,
     rules=(
         _is_difference("range_lmp", "highest_lmp", "lowest_lmp"),
-        Rule(
+        Rule.of_sql(
             "first_and_last_lie_within_the_range",
-            pl.all_horizontal(
-                pl.col(n).is_between(pl.col("lowest_lmp"), pl.col("highest_lmp"))
-                for n in ("first_lmp", "last_lmp")
-            ),
-            ("first_lmp", "last_lmp", "lowest_lmp", "highest_lmp"),
+            "first_lmp BETWEEN lowest_lmp AND highest_lmp "
+            "AND last_lmp BETWEEN lowest_lmp AND highest_lmp",
+            *("first_lmp", "last_lmp", "lowest_lmp", "highest_lmp"),
         ),
-        Rule(
-            "fewer_revisions_than_vintages",
-            pl.col("revisions") < pl.col("vintages"),
-            ("revisions", "vintages"),
+        Rule.of_sql(
+            "fewer_revisions_than_vintages", "revisions < vintages", "revisions", "vintages"
         ),
-        Rule(
+        Rule.of_sql(
             "last_is_published_before_the_interval",
-            (pl.col("first_published_at") <= pl.col("last_published_at"))
-            & (pl.col("last_published_at") <= pl.col("interval_start")),
-            ("first_published_at", "last_published_at", "interval_start"),
+            "first_published_at <= last_published_at AND last_published_at <= interval_start",
+            *("first_published_at", "last_published_at", "interval_start"),
         ),
     ),
     accepted={"forecast": _FORECASTS},
@@ -384,19 +367,16 @@ MISO said that nothing binds.
     rules=(
         _is_difference("spread_forecast", "miso_lmp", "pjm_forecast_lmp"),
         _is_difference("spread_realized", "miso_lmp", "pjm_lmp"),
-        Rule(
+        Rule.of_sql(
             "with_the_price_agrees_with_the_directions",
-            pl.col("with_the_price")
-            == (pl.col("scheduled_direction") == pl.col("paying_direction")),
-            ("with_the_price", "scheduled_direction", "paying_direction"),
+            "with_the_price = (scheduled_direction = paying_direction)",
+            *("with_the_price", "scheduled_direction", "paying_direction"),
         ),
-        Rule(
+        Rule.of_sql(
             "paying_direction_is_towards_the_higher_price",
-            pl.when(pl.col("paying_direction") == "PJM_TO_MISO")
-            .then(pl.col("spread_realized") > 0)
-            .when(pl.col("paying_direction") == "MISO_TO_PJM")
-            .then(pl.col("spread_realized") < 0),
-            ("paying_direction", "spread_realized"),
+            "(paying_direction = 'PJM_TO_MISO' AND spread_realized > 0) "
+            "OR (paying_direction = 'MISO_TO_PJM' AND spread_realized < 0)",
+            *("paying_direction", "spread_realized"),
         ),
     ),
     accepted={
@@ -539,10 +519,10 @@ Caveats: averages are of the hours that are there, not weighted by load. MISO sh
 prices of the current hour only, so a day on which nothing was collected in time stays incomplete.
 """,
     rules=(
-        Rule(
+        Rule.of_sql(
             "lowest_is_not_above_highest",
-            pl.col("lowest_rt_lmp") <= pl.col("highest_rt_lmp"),
-            ("lowest_rt_lmp", "highest_rt_lmp"),
+            "lowest_rt_lmp <= highest_rt_lmp",
+            *("lowest_rt_lmp", "highest_rt_lmp"),
         ),
     ),
     accepted={"operator": OPERATORS},
@@ -554,7 +534,7 @@ prices of the current hour only, so a day on which nothing was collected in time
     },
 )
 
-MARTS: tuple[Mart, ...] = (
+MARTS: tuple[Table, ...] = (
     HUB_PRICES,
     DART_SPREAD,
     RT_RECONCILIATION,
@@ -565,4 +545,3 @@ MARTS: tuple[Mart, ...] = (
     GENERATION_SHARES,
     DAILY_SUMMARY,
 )
-TABLES: tuple[Table, ...] = tuple(mart.table for mart in MARTS)

@@ -70,13 +70,19 @@ class Rule:
     """A condition that every stored row fulfils; ``name`` is what a failure report shows.
 
     ``holds`` is a boolean expression (null counts as true); ``shows`` names the columns whose
-    values explain a failure.
+    values explain a failure. ``sql``: the same in SQL, of a rule that was written so.
     """
 
     name: str
     holds: pl.Expr
     shows: tuple[str, ...]
     check: str = "enums_and_ranges"
+    sql: str = ""
+
+    @classmethod
+    def of_sql(cls, name: str, sql: str, *shows: str) -> "Rule":
+        """A rule from SQL that polars and DuckDB read alike, as the rules of marts are."""
+        return cls(name, pl.sql_expr(sql), shows, sql=sql)
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,20 @@
 {#- Prices of all operators in one shape: operator, operating_day, interval_start, location_id,
     location_name, location_type, lmp, energy, congestion, loss, finality. -#}
 
-{% macro priced(operator, table) %}
+{% macro priced(operator, relation) %}
 select
     '{{ operator }}' as operator, operating_day, interval_start, location_id, location_name,
     {{ typed_kind('location_type') }} as location_type, lmp, energy, congestion, loss, finality
-from {{ source('market', table) }}
+from {{ relation }}
 where {{ in_days('operating_day') }}
 {% endmacro %}
 
-{% macro priced_by_miso(table, finality, condition='true') %}
+{% macro priced_by_miso(relation, finality, condition='true') %}
 select
     'miso' as operator, operating_day, interval_start, location as location_id,
     location as location_name, {{ miso_kind('location') }} as location_type,
     lmp, energy, congestion, loss, '{{ finality }}' as finality
-from {{ source('market', table) }}
+from {{ relation }}
 where {{ in_days('operating_day') }} and {{ condition }}
 {% endmacro %}
 
@@ -35,11 +35,11 @@ group by operator, operating_day, interval_start, location_id
 {#- What the day-ahead market settles on: of MISO the ex-post run. -#}
 {% macro day_ahead() %}
 {% set rows %}
-{{ priced('isone', 'isone_da_lmp') }}
+{{ priced('isone', source('market', 'isone_da_lmp')) }}
 union all
-{{ priced_by_miso('miso_da_lmp', 'final', "market_run = 'ex_post'") }}
+{{ priced_by_miso(source('market', 'miso_da_lmp'), 'final', "market_run = 'ex_post'") }}
 union all
-{{ priced('pjm', 'pjm_da_lmp') }}
+{{ priced('pjm', source('market', 'pjm_da_lmp')) }}
 {% endset %}
 {{ best_hourly(rows) }}
 {% endmacro %}
@@ -47,15 +47,15 @@ union all
 {#- The operators' own hourly real-time prices; none of PJM's are collected. -#}
 {% macro real_time_hourly() %}
 {% set rows %}
-{{ priced('isone', 'isone_rt_hourly_lmp') }}
+{{ priced('isone', source('market', 'isone_rt_hourly_lmp')) }}
 union all
-{{ priced_by_miso('miso_rt_hourly_lmp', 'prelim') }}
+{{ priced_by_miso(source('market', 'miso_rt_hourly_lmp'), 'prelim') }}
 {% endset %}
 {{ best_hourly(rows) }}
 {% endmacro %}
 
 {#- Five-minute real-time prices: final, else prelim, else MISO's ex-post display where it alone has
-    the interval. -#}
+    the interval (in this order of the alphabet). -#}
 {% macro five_minute(types=('hub', 'zone', 'interface', 'node')) %}
 select
     operator, operating_day, interval_start, location_id,
@@ -67,13 +67,13 @@ select
         as lmp_prelim,
     max(lmp) filter (finality = 'final') as lmp_final
 from (
-    {{ priced('isone', 'isone_rt_lmp') }}
+    {{ priced('isone', source('market', 'isone_rt_lmp')) }}
     union all
-    {{ priced_by_miso('miso_rt_lmp', 'prelim') }}
+    {{ priced_by_miso(source('market', 'miso_rt_lmp'), 'prelim') }}
     union all
-    {{ priced_by_miso('miso_expost_lmp', 'repair') }}
+    {{ priced_by_miso(source('market', 'miso_expost_lmp'), 'repair') }}
     union all
-    {{ priced('pjm', 'pjm_rt_lmp') }}
+    {{ priced('pjm', source('market', 'pjm_rt_lmp')) }}
 )
 where location_type in ({% for type in types %}'{{ type }}'{{ ", " if not loop.last }}{% endfor %})
 group by operator, operating_day, interval_start, location_id

@@ -1,1 +1,0 @@
-select * from {{ ref('cts_forecast_accuracy') }} where absolute_error != abs(error)

@@ -1,1 +1,0 @@
-select * from {{ ref('cts_forecast_accuracy') }} where published_at >= interval_end

@@ -1,1 +1,0 @@
-select * from {{ ref('cts_forecast_revision') }} where revisions >= vintages

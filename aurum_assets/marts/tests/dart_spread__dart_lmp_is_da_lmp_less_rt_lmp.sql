@@ -1,1 +1,0 @@
-select * from {{ ref('dart_spread') }} where abs(da_lmp - rt_lmp - dart_lmp) > 0.0001

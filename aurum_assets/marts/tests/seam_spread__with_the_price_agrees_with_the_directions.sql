@@ -1,2 +1,0 @@
-select * from {{ ref('seam_spread') }}
-where with_the_price != (scheduled_direction = paying_direction)
