@@ -107,7 +107,7 @@ def _asked(
         given = [day.date for day in days.of(find(_CALENDAR), resources)]
         first, last = given[0], given[-1]
     if changed:
-        return list(changes.changed(resources.lake, wanted, first, last))
+        return list(changes.changed(resources, wanted, first, last))
     return changes.held_days(resources.lake, wanted, first, last)
 
 

@@ -16,16 +16,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
 from aurum_assets.marts import changes
+from aurum_assets.marts.choices import load
 from aurum_assets.marts.order import Order, under_way
 from aurum_assets.marts.project import FOLDER, Mart, marts, with_those_before
 from aurum_assets.marts.store import Refused
 from aurum_assets.model.errors import AurumError, ConfigError, ContractBroken
 from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.scratch import scratch_folder
 
@@ -133,14 +135,16 @@ def build_chunk(
     with resources.lock("marts"), scratch_folder() as scratch:
         began = time.monotonic()
         files = changes.files_of(resources.lake, wanted.values(), min(days), max(days))
-        state = changes.States(resources.lake, files)
+        chosen = load(resources.config_folder, PROJECT / "config")
+        state = changes.States(resources, files)
         states = {(n, day): state.of(mart, day) for n, mart in wanted.items() for day in days}
-        order = Order(resources.lake, wanted, days, resources.now(), files)
+        order = Order(resources, wanted, days, resources.now(), chosen, files)
         what = f"{days[0]} to {days[-1]}" if len(days) > 1 else f"{days[0]}"
         tell(what)
-        with under_way(order):
+        with under_way(order), _dbt_left_clean():
             results = _run_dbt(resources, order, scratch, lambda name: tell(f"{what}: {name}"))
-        built = _built(order, results, scratch)
+            built = _built(order, results, scratch)
+            del results
         changes.note(
             resources.lake,
             {k: s for k, s in states.items() if k[1] in built.done.get(k[0], {})},
@@ -153,18 +157,17 @@ def build_chunk(
 
 def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "list[RunResult]":
     """The results of all models and tests. Raises ``ConfigError`` where dbt cannot begin."""
-    from dbt.adapters import factory
-    from dbt.adapters.duckdb import connections
     from dbt.cli.main import dbtRunner
 
     place = resources.root / "marts"
     place.mkdir(parents=True, exist_ok=True)
     days = {"first": f"{min(order.days)}", "last": f"{max(order.days)}"}
+    variables = json.dumps({**order.choices.variables, **days})
     arguments = [
         "build",
         *("--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER)),
         *("--target-path", str(place / "target"), "--log-path", str(place / "logs")),
-        *("--select", *order.marts, "--vars", json.dumps(days)),
+        *("--select", *order.marts, "--vars", variables),
         *_QUIETLY,
     ]
     files = {
@@ -172,14 +175,7 @@ def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "
         "AURUM_MARTS_FILES": str(scratch),
     }
     with _environment(_OFF | files):
-        try:
-            done = dbtRunner(callbacks=[_telling(tell)]).invoke(arguments)
-        finally:
-            forget: Any = connections.DuckDBConnectionManager.close_all_connections
-            forget()  # or the next build parses with this one's plugin
-            forget = factory.reset_adapters
-            forget()
-            gc.collect()  # or Python warns of dbt's locks as the process ends
+        done = dbtRunner(callbacks=[_telling(tell)]).invoke(arguments)
     if isinstance(done.exception, KeyboardInterrupt):
         raise KeyboardInterrupt
     if done.exception is not None:
@@ -187,6 +183,26 @@ def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "
         raise ConfigError(msg) from done.exception
     results: Any = done.result
     return list(results.results)
+
+
+@contextlib.contextmanager
+def _dbt_left_clean() -> Iterator[None]:
+    """After the block, dbt holds nothing of the build.
+
+    Or the next one parses with this one's plugin, and Python warns of dbt's locks at the end.
+    """
+    try:
+        yield
+    finally:
+        from dbt.adapters import factory
+        from dbt.adapters.duckdb import connections
+
+        for forget in (
+            connections.DuckDBConnectionManager.close_all_connections,
+            factory.reset_adapters,
+        ):
+            cast("Callable[[], None]", forget)()
+        gc.collect()
 
 
 def _telling(tell: Tell) -> "Callable[[EventMsg], None]":
@@ -248,7 +264,7 @@ def _checks(order: Order, tests: "Iterable[RunResult]", database: Path) -> Itera
         for name, mart in order.marts.items()
         for test in mart.tests
     }
-    with duckdb.connect(database, read_only=True) as db:
+    with duckdb.connect(database) as db:  # as dbt's own, of which one may not be closed yet
         for result in tests:
             node: Any = result.node
             mart, test = named[node.name]

@@ -1,10 +1,10 @@
 """Which days of a mart are to be built: those whose sources have other files than when they were.
 
-A day is known by the data files of its sources, of that day and of those around it, and by the
-mart's definition: ``marts.builds`` has a hash of them. Files change with every commit of rows; a
-compaction changes them too, and costs a build that changes no row. Lists that people write are
-known by what they hold. Crosswalks (``reference.iso_nodes``) do not count, for they change daily:
-after a correction there, build the days by name.
+A day is known by the data files of its sources, of that day and of those around it, by the mart's
+definition and by what the desk chose (``choices``): ``marts.builds`` has a hash of them. Files
+change with every commit of rows; a compaction changes them too, and costs a build that changes no
+row. Lists that people write are known by what they hold. Crosswalks (``reference.iso_nodes``) do
+not count, for they change daily: after a correction there, build the days by name.
 """
 
 import datetime as dt
@@ -14,8 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from aurum_assets.marts.builds import BUILDS
+from aurum_assets.marts.choices import load
 from aurum_assets.marts.project import Mart, definition
-from aurum_assets.marts.sources import LISTED, SOURCES, around, by_day
+from aurum_assets.marts.sources import LISTED, SOURCES, around, by_day, listed
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Lake
 
 Files = Mapping[str, Mapping[dt.date, frozenset[str]]]
@@ -43,15 +46,16 @@ def files_of(
 
 
 class States:
-    """The state of the sources of marts, by day; ``files`` as ``files_of`` gives them."""
+    """The state of what marts are made from, by day; ``files`` as ``files_of`` gives them."""
 
-    def __init__(self, lake: Lake, files: Files) -> None:
-        self._lake, self._files = lake, files
+    def __init__(self, resources: Resources, files: Files) -> None:
+        self._lake, self._config, self._files = resources.lake, resources.config_folder, files
+        self._choices = repr(load(resources.config_folder, PROJECT / "config"))
         self._lists: dict[str, str] = {}
 
     def of(self, mart: Mart, day: dt.date) -> str:
         """A hash of what ``day`` of the mart follows from."""
-        parts = [definition(mart)]
+        parts = [definition(mart), self._choices]
         for name in mart.reads:
             table = SOURCES[name]
             if by_day(table):
@@ -65,9 +69,7 @@ class States:
 
     def _list(self, name: str) -> str:
         if name not in self._lists:
-            table = SOURCES[name]
-            rows = self._lake.read(table, columns=(*table.partition, *table.key, *table.values))
-            self._lists[name] = _hash([rows.write_csv()])
+            self._lists[name] = _hash([listed(self._lake, self._config, name).write_csv()])
         return self._lists[name]
 
     def days(self, mart: Mart) -> list[dt.date]:
@@ -89,17 +91,17 @@ def held_days(
 
 
 def changed(
-    lake: Lake,
+    resources: Resources,
     marts: Sequence[Mart],
     first: dt.date = dt.date.min,
     last: dt.date = dt.date.max,
 ) -> dict[dt.date, list[str]]:
     """The days from ``first`` to ``last`` that are to be built, each with the marts that are.
 
-    Raises like ``Lake.read``.
+    Raises like ``Lake.read``, and ``ConfigError`` where the choices are wrong.
     """
-    known = built(lake)
-    current = States(lake, files_of(lake, marts, first, last))
+    known = built(resources.lake)
+    current = States(resources, files_of(resources.lake, marts, first, last))
     found: dict[dt.date, list[str]] = {}
     for mart in marts:
         gone = [day for name, day in known if name == mart.name]  # sources may have lost a day

@@ -10,12 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aurum_assets.marts import calendar
+from aurum_assets.marts.choices import Choices
 from aurum_assets.marts.project import Mart
-from aurum_assets.marts.sources import SOURCES, around, by_day
+from aurum_assets.marts.sources import LISTED, SOURCES, around, by_day, listed
 from aurum_assets.marts.store import Refused, as_stored, restate
 from aurum_assets.model.errors import AurumError
+from aurum_assets.operators import OPERATORS
 from aurum_assets.resources.arrow import rows_of
-from aurum_assets.resources.lake import Lake, Merged
+from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.lake import Merged
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,21 +27,32 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 Outcome = Merged | Refused
+_ONE = dt.timedelta(days=1)
+
+
+def computed(
+    identifier: str, choices: Choices, first: dt.date, last: dt.date
+) -> "pa.Table | ds.Dataset":
+    """A table of the calendar, of the days ``first`` to ``last``."""
+    if identifier == "calendar.hours":
+        return calendar.hours(OPERATORS, first, last, choices).to_arrow()
+    return calendar.operators(OPERATORS, choices).to_arrow()
 
 
 @dataclass
 class Order:
-    """Build ``days`` of ``marts`` in ``lake``; values that are new are computed ``at``.
+    """Build ``days`` of ``marts`` in the lake, as the desk's ``choices`` say; it is ``at`` now.
 
     ``files``: by identifier of a source, the paths of the files of each day. ``read``: the snapshot
     of each source that was read. ``done``: what became of each day of a mart; ``errors``: what
     dbt says of them is only their message.
     """
 
-    lake: Lake
+    resources: Resources
     marts: Mapping[str, Mart]
     days: Sequence[dt.date]
     at: dt.datetime
+    choices: Choices
     files: Mapping[str, Mapping[dt.date, frozenset[str]]]
     read: dict[str, int | None] = field(default_factory=dict)
     done: dict[str, dict[dt.date, Outcome]] = field(default_factory=dict)
@@ -52,11 +67,16 @@ class Order:
         return self._rows[identifier]
 
     def _load(self, identifier: str) -> "pa.Table | ds.Dataset":
-        table = SOURCES[identifier]
-        first = last = None
-        if by_day(table):
-            first, last = min(self.days) - around(table), max(self.days) + around(table)
-        rows, self.read[identifier] = rows_of(self.lake, table, first, last)
+        if identifier.startswith("calendar."):
+            first, last = min(self.days) - _ONE, max(self.days) + _ONE
+            return computed(identifier, self.choices, first, last)
+        lake, table = self.resources.lake, SOURCES[identifier]
+        if identifier in LISTED:
+            _, self.read[identifier] = rows_of(lake, table)
+            return listed(lake, self.resources.config_folder, identifier).to_arrow()
+        near = around(table)
+        bounds = (min(self.days) - near, max(self.days) + near) if by_day(table) else ()
+        rows, self.read[identifier] = rows_of(lake, table, *bounds)
         return rows
 
     def store(self, name: str, rows: "pl.DataFrame") -> None:
@@ -66,7 +86,7 @@ class Order:
             made = as_stored(mart.table, rows, self.at, self._made_from(mart))
             there = {day for source in mart.reads for day in self.files.get(source, {})}
             self.done[name] = restate(
-                self.lake, mart.table, made, self.days, self.at, in_sources=there
+                self.resources.lake, mart.table, made, self.days, self.at, in_sources=there
             )
 
     @contextmanager

@@ -11,11 +11,15 @@ import polars as pl
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.duckdb.utils import SourceConfig, TargetConfig
 
-from aurum_assets.marts.order import current
-from aurum_assets.marts.sources import SOURCES
+from aurum_assets.marts.choices import load
+from aurum_assets.marts.order import computed, current
+from aurum_assets.marts.sources import LISTED, SOURCES, listed
 from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.errors import ConfigError
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.arrow import rows_of
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.settings import open_resources
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,18 +40,22 @@ class Plugin(BasePlugin):
         """
         identifier = f"{source_config.schema}.{source_config.identifier}"
         known = {**SOURCES, **{t.identifier: t for t in MARTS}}
-        if identifier not in known:
+        of_calendar = identifier.startswith("calendar.")
+        if identifier not in known and not of_calendar:
             msg = f'{identifier} is no table of the lake; `aurum sql "show tables"` lists them'
             raise ConfigError(msg)
         order = current()
         if order is not None:
             return order.rows(identifier)
-        from aurum_assets.operators import DATASETS
-        from aurum_assets.resources.settings import open_resources
-
-        lake = open_resources(DATASETS, needs="lake").lake
-        rows, _ = rows_of(lake, known[identifier])
-        return rows
+        resources = open_resources(DATASETS, needs="lake")
+        if of_calendar:
+            days = [day for d in DATASETS for day in resources.lake.days(d.table)]
+            choices = load(resources.config_folder, PROJECT / "config")
+            today = resources.now().date()
+            return computed(identifier, choices, min([*days, today]), max([*days, today]))
+        if identifier in LISTED:
+            return listed(resources.lake, resources.config_folder, identifier).to_arrow()
+        return rows_of(resources.lake, known[identifier])[0]
 
     def store(self, target_config: TargetConfig) -> None:
         """Store what a model gave in its table.

@@ -24,18 +24,20 @@ KEY_TEST, PRESENT_TEST, POSSIBLE_TEST = (
 )
 _QUOTED = r"\s*\(\s*['\"](\w+)['\"]\s*"
 _SOURCE = re.compile(rf"\bsource{_QUOTED},\s*['\"](\w+)['\"]")
-_BEST = re.compile(rf"\bbest{_QUOTED}\)")
 _REF = re.compile(rf"\bref{_QUOTED}\)")
+_MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\(.*?endmacro\s*-?%\}", re.DOTALL)
+_CALLED = re.compile(r"\b(\w+)\s*\(")
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-_MARKET = "market"
+_CALENDAR = "calendar."
 
 
 @dataclass(frozen=True, eq=False)
 class Mart:
-    """A model: its ``table``, and the tables that it reads, by identifier.
+    """A model: its ``table``, and the tables that it ``reads``, by identifier.
 
-    ``reads``: of its own SQL and of the models ``after`` which it is built. ``tests``: by the name
-    of a check, what it says; ``singular`` are those that are SQL files of their own.
+    These are of its own SQL, of its macros, and of the models ``after`` which it is built.
+    ``tests``: by the name of a check, what it says; ``singular`` are those that are SQL files of
+    their own.
     """
 
     table: Table
@@ -56,7 +58,7 @@ def marts() -> Mapping[str, Mart]:
 
     Raises ``ConfigError`` where a table has no model, or a model names what is not there.
     """
-    texts = {t.name: _text(FOLDER / "models" / f"{t.name}.sql") for t in MARTS}
+    texts = {t.name: text_of(t.name) for t in MARTS}
     tests = _singular()
     found: dict[str, Mart] = {}
     left = list(MARTS)
@@ -80,13 +82,29 @@ def marts() -> Mapping[str, Mart]:
     return found
 
 
+def text_of(name: str) -> str:
+    """The SQL of a model, followed by that of the macros that it calls, without comments."""
+    found = _text(FOLDER / "models" / f"{name}.sql")
+    macros, called, left = _macros(), set[str](), {found}
+    while left:
+        now = {n for text in left for n in _CALLED.findall(text) if n in macros} - called
+        called |= now
+        left = {macros[n] for n in now}
+    return "\n".join([found, *(macros[n] for n in sorted(called))])
+
+
+@cache
+def _macros() -> Mapping[str, str]:
+    """By name, the text of each macro."""
+    files = sorted((FOLDER / "macros").glob("*.sql"))
+    return {m[1]: m[0] for file in files for m in _MACRO.finditer(_text(file))}
+
+
 @cache
 def definition(mart: Mart) -> str:
     """A hash of what the values of the mart follow from beside its sources: SQL, columns, key."""
     texts = [repr((mart.table.names, mart.table.key, mart.table.values))]
-    folders = [*sorted((FOLDER / "macros").glob("*.sql"))]
-    models = [FOLDER / "models" / f"{name}.sql" for name in (*_closure(mart), mart.name)]
-    texts += [file.read_text() for file in (*folders, *models)]
+    texts += [text_of(name) for name in (*_closure(mart), mart.name)]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
@@ -147,8 +165,8 @@ def _text(file: Path) -> str:
 
 
 def _sources(text: str) -> list[str]:
-    best = [f"{_MARKET}.{name}" for name in _BEST.findall(text)]
-    return [".".join(pair) for pair in _SOURCE.findall(text)] + best
+    found = (".".join(pair) for pair in _SOURCE.findall(text))
+    return [name for name in found if not name.startswith(_CALENDAR)]
 
 
 def _refs(text: str) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def _finished(
     if not known:
         return set()
     files = changes.files_of(resources.lake, wanted.values(), days[0], days[-1])
-    states = changes.States(resources.lake, files)
+    states = changes.States(resources, files)
     return {
         day
         for day in days

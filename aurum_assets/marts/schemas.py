@@ -1,4 +1,4 @@
-"""The generated files of the dbt project: sources, schema, and the macro ``best``.
+"""The generated files of the dbt project: its sources, and the models with columns and tests.
 
 ``make schemas`` writes them from the tables; a test holds them equal. ``sources`` with columns is
 the file that a dbt project of somebody else takes.
@@ -20,34 +20,13 @@ from aurum_assets.marts.project import (
     marts,
     required,
 )
-from aurum_assets.marts.sources import SOURCES
+from aurum_assets.marts.sources import CALENDAR, SOURCES
+from aurum_assets.marts.tables import DEFINITIONS
 from aurum_assets.model.table import Table
-from aurum_assets.model.vintage import identity
-from aurum_assets.operators import DATASETS
 
 PLUGIN = "lake"
 _MADE = "Written by `make schemas`; changes here are lost."
 _LONG = 10_000  # characters: a sentence stays on its line
-
-_BEST = """{# Written by `make schemas`; changes here are lost. #}
-{# One row a key: the final value where there is one, else the preliminary one; of forecasts the
-   one that was published last. As open_lake().best(table). #}
-{% macro best(table) -%}
-  {%- set keys = {
-KEYS  } -%}
-  {%- set orders = {
-ORDERS  } -%}
-  (
-    select * from {{ source('market', table) }}
-    qualify row_number() over (
-      partition by {{ keys[table] | join(', ') }} order by {{ orders[table] | join(', ') }}
-    ) = 1
-    {%- if table in SPARSE %}
-    and (finality = 'final' or not bool_or(finality = 'final') over (partition by operating_day))
-    {%- endif %}
-  )
-{%- endmacro %}
-"""
 
 
 def files() -> Mapping[Path, str]:
@@ -55,7 +34,6 @@ def files() -> Mapping[Path, str]:
     return {
         FOLDER / "models" / "schema.yml": schema_yml(),
         FOLDER / "models" / "sources.yml": sources_yml(columns=False),
-        FOLDER / "macros" / "best.sql": best_macro(),
     }
 
 
@@ -81,7 +59,8 @@ def sources_yml(*, columns: bool) -> str:
                     "tables": [_source(table, columns=columns) for table in tables],
                 }
                 for namespace, tables in by_namespace.items()
-            ],
+            ]
+            + [_calendar()],
         }
     )
 
@@ -89,6 +68,13 @@ def sources_yml(*, columns: bool) -> str:
 def _source(table: Table, *, columns: bool) -> dict[str, Any]:
     found = {"name": table.name, "description": table.doc}
     return found | ({"columns": _columns(table)} if columns else {})
+
+
+def _calendar() -> dict[str, Any]:
+    """The source that is computed, not read."""
+    tables = [{"name": name, "description": text} for name, text in CALENDAR.items()]
+    meta = {"plugin": PLUGIN, "materialization": "table"}
+    return {"name": "calendar", "config": {"meta": meta}, "tables": tables}
 
 
 def schema_yml() -> str:
@@ -100,7 +86,7 @@ def _model(mart: Mart) -> dict[str, Any]:
     table = mart.table
     return {
         "name": table.name,
-        "description": table.doc,
+        "description": DEFINITIONS[table.name],
         "config": {"meta": {"dagster": {"asset_key": [table.namespace, table.name]}}},
         "columns": _columns(table, without=table.known_by),
         "data_tests": [*_tests(table)],
@@ -131,31 +117,6 @@ def _tests(table: Table) -> list[dict[str, Any]]:
 
 def _test(table: Table, name: str, kind: str, **arguments: object) -> dict[str, Any]:
     return {kind: {"name": f"{table.name}__{name}", "arguments": arguments}}
-
-
-def best_macro() -> str:
-    """``best('table')``: what ``OpenLake.best`` gives, in SQL."""
-    tables = sorted((d.table for d in DATASETS if _chooses(d.table)), key=lambda t: t.name)
-    parts = {
-        "KEYS": "".join(f"    '{t.name}': {identity(t)},\n" for t in tables),
-        "ORDERS": "".join(f"    '{t.name}': {_order(t)},\n" for t in tables),
-        "SPARSE": str([t.name for t in tables if t.sparse and "finality" in t.key]),
-    }
-    text = _BEST
-    for name, part in parts.items():
-        text = text.replace(name, part)
-    return text
-
-
-def _order(table: Table) -> list[str]:
-    """The columns by which the row that counts comes first: ``final`` lies before ``prelim``."""
-    first = ["finality"] if "finality" in table.key else []
-    last = ["published_at", *table.partition] if "published_at" in table.key else []
-    return first + [f"{name} desc" for name in (*last, *table.known_by)]
-
-
-def _chooses(table: Table) -> bool:
-    return bool({"finality", "published_at"} & set(table.key))
 
 
 def _yaml(document: Mapping[str, Any]) -> str:
