@@ -44,7 +44,7 @@ _LOOK = """(() => {
         const a = t.getBoundingClientRect(), b = svg.getBoundingClientRect();
         return a.left < b.left - 2 || a.right > b.right + 2;
       }).map(t => t.textContent),
-      contrast: Math.min(...texts.filter(t => !/[▲−]/.test(t.textContent))
+      contrast: Math.min(...texts.filter(t => !/^[^ -~]$/.test(t.textContent))
         .map(t => contrast(getComputedStyle(t).fill, behind))),
     };
   });
@@ -67,10 +67,8 @@ def prove_report(keep: Path | None = None) -> Proof:
             for width in _WIDTHS:
                 papers = set()
                 for scheme in _SCHEMES:
-                    found = _look(
-                        proof, tab, f"{name}, {width} px, {scheme}", written, width, scheme
-                    )
-                    papers.add(found["paper"])
+                    where = f"{name}, {width} px, {scheme}"
+                    papers.add(_look(proof, tab, where, written, width, scheme))
                     if keep is not None:
                         tab.picture(keep / f"{name}-{width}-{scheme}.png")
                 proof.holds(f"{name}: dark is not dark", where=len(papers) == len(_SCHEMES))
@@ -87,10 +85,8 @@ def _pages(folder: Path) -> Iterator[tuple[str, Written]]:
         yield name, write_report(home, DATASETS, date, folder / name)
 
 
-def _look(
-    proof: Proof, tab: Tab, where: str, written: Written, width: int, scheme: Scheme
-) -> dict[str, Any]:
-    """Open a page and judge what it did and shows."""
+def _look(proof: Proof, tab: Tab, where: str, written: Written, width: int, scheme: Scheme) -> str:
+    """Open a page and judge what it did and shows; returns the colour of its paper."""
     seen = tab.open(written.path, width, scheme)
     found: dict[str, Any] = tab.tell(_LOOK)
     proof.add("looks")
@@ -111,7 +107,7 @@ def _look(
         proof.holds(f"{what}: {chart['outside']} is cut off", where=not chart["outside"])
         faint = f"{what}: a text has a contrast of {chart['contrast']:.1f}"
         proof.holds(faint, where=chart["contrast"] >= _CONTRAST)
-    return found
+    return str(found["paper"])
 
 
 if __name__ == "__main__":
