@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "resources": {"model"},
     "ingest": {"model", "operators", "reference", "resources"},
     "simulator": {"model", "operators"},
-    "report": {"model", "operators", "resources", "ingest"},
+    "report": {"model", "operators", "marts", "resources", "ingest"},
     "definitions": {"graph", "resources", "operators"},
     "openapi": {"operators", "model", "resources"},
     "dev": {"operators", "model", "resources", "simulator"},

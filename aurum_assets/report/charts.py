@@ -194,9 +194,11 @@ def vintages(
     ]
 
 
-def heat(rows: pl.DataFrame, hours: Hours, *, unit: str, names: Sequence[str]) -> str:
+def heat(
+    rows: pl.DataFrame, hours: Hours, *, unit: str, names: Sequence[str], scarce: float
+) -> str:
     """Cells of ``name`` x ``hour`` (of the day, from 0) coloured by ``value``; what each says is
-    shown when it is pointed at. A mark shows cells below zero, and those of 1,000 and more. The
+    shown when it is pointed at. A mark shows cells below zero, and those from ``scarce`` on. The
     colours are for the ordinary values: a cell far beyond them has the first or the last one.
     """
     low, high = _ordinary(rows["value"])
@@ -207,7 +209,7 @@ def heat(rows: pl.DataFrame, hours: Hours, *, unit: str, names: Sequence[str]) -
         value=pl.col("value").round(2),
         mark=pl.when(pl.col("value") < 0)
         .then(pl.lit(_BELOW))
-        .when(pl.col("value") >= 1000)  # noqa: PLR2004  as scarcity is defined
+        .when(pl.col("value") >= scarce)
         .then(pl.lit("▲"))
         .otherwise(pl.lit("")),
         said=pl.format(

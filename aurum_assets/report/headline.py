@@ -54,8 +54,8 @@ class Headline:
 def headline(reading: Reading, date: str) -> Headline:
     """The cards of operating day ``date``."""
     select = as_typed(_SELECT.format(day=date))
-    rows = reading.mart(select)
-    if rows is None or rows.is_empty():
+    rows = reading.rows(select)
+    if rows.is_empty():
         return Headline((), select, f"Not built yet: aurum marts --day {date}")
     titles = {d.operator.name: d.operator for d in reading.datasets}
     cards = []

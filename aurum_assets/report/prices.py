@@ -27,13 +27,12 @@ _SERIES = (_DA, _RT, _VERIFIED, _PRELIM, _FINAL)
 class Market:
     """What a page shows of an operator's prices; ``{day}`` in a SELECT is the operating day.
 
-    ``hubs``: rows of ``series`` (a name of ``_SERIES``), ``location``, interval, ``lmp``. ``main``:
-    the location whose curves are drawn; where it is not held, the first by name. ``zones``: means
-    of real-time prices by ``location`` and ``hour`` (its start), ``zones_are`` in words.
+    ``hubs``: rows of ``series`` (a name of ``_SERIES``), ``id``, ``location``, interval, ``lmp``;
+    drawn is the main location that ``config/marts.json`` has, else the first by name. ``zones``:
+    means of real-time prices by ``location`` and ``hour`` (its start), ``zones_are`` in words.
     """
 
     operator: Operator
-    main: str
     hubs: str
     hub_tables: Sequence[str]
     zones: str
@@ -45,17 +44,17 @@ _ROW = "interval_start, interval_end, lmp"
 MARKETS = (
     Market(
         ISONE,
-        ".H.INTERNAL_HUB",
         f"""
-        select '{_DA.name}' as series, location_name as location, {_ROW}
+        select '{_DA.name}' as series, location_id as id, location_name as location,
+          {_ROW}
         from isone_da_lmp where operating_day = '{{day}}' and location_id = '4000'
         union all
-        select '{_RT.name}', location_name, {_ROW}
+        select '{_RT.name}', location_id, location_name, {_ROW}
         from isone_rt_lmp
         where operating_day = '{{day}}' and location_id = '4000' and finality = 'prelim'
         union all
         select case finality when 'final' then '{_FINAL.name}' else '{_PRELIM.name}' end,
-          location_name, {_ROW}
+          location_id, location_name, {_ROW}
         from isone_rt_hourly_lmp where operating_day = '{{day}}' and location_id = '4000'
         order by all
         """,
@@ -76,17 +75,16 @@ MARKETS = (
     ),
     Market(
         MISO,
-        "INDIANA.HUB",
         f"""
-        select '{_DA.name}' as series, location, {_ROW}
+        select '{_DA.name}' as series, location as id, location, {_ROW}
         from miso_da_lmp where operating_day = '{{day}}'
           and market_run = 'ex_post' and location similar to '.*[.]HUB[0-9]?'
         union all
-        select '{_RT.name}', location, {_ROW}
+        select '{_RT.name}', location, location, {_ROW}
         from miso_expost_lmp
         where operating_day = '{{day}}' and location similar to '.*[.]HUB[0-9]?'
         union all
-        select '{_PRELIM.name}', location, {_ROW}
+        select '{_PRELIM.name}', location, location, {_ROW}
         from miso_rt_hourly_lmp
         where operating_day = '{{day}}' and location similar to '.*[.]HUB[0-9]?'
         order by all
@@ -103,13 +101,13 @@ MARKETS = (
     ),
     Market(
         PJM,
-        "WESTERN HUB",
         f"""
-        select '{_DA.name}' as series, location_name as location, {_ROW}
+        select '{_DA.name}' as series, location_id as id, location_name as location,
+          {_ROW}
         from pjm_da_lmp where operating_day = '{{day}}'
         union all
         select case finality when 'final' then '{_VERIFIED.name}' else '{_RT.name}' end,
-          location_name, {_ROW}
+          location_id, location_name, {_ROW}
         from pjm_rt_lmp where operating_day = '{{day}}'
         order by all
         """,
@@ -146,7 +144,9 @@ def _curves(reading: Reading, market: Market, hours: Hours) -> Figure:
     date, operator = hours.day.key, market.operator
     select = as_typed(market.hubs.format(day=date))
     rows = reading.rows(select).drop_nulls("lmp")
-    known = sorted(rows["location"].unique(), key=lambda name: (name != market.main, name))
+    main = reading.choices.main_locations.get(operator.name)
+    named = rows.select("location", first=pl.col("id") != main).unique().sort("first", "location")
+    known = named["location"].unique(maintain_order=True).to_list()
     name, about = f"{operator.name}-hub", f"{UNIT}; {hours.clock}"
     if not known:
         said = nothing(market.hub_tables, date)
@@ -215,5 +215,6 @@ def _zones(reading: Reading, market: Market, hours: Hours) -> Figure:
         f"{money(high['value'])}. Cheapest: {low['name']}, hour ending "
         f"{hours.ending[low['hour']]}, {money(low['value'])}."
     )
-    svg = charts.heat(cells, hours, unit=UNIT, names=order["name"].to_list())
+    names, scarce = order["name"].to_list(), reading.choices.scarcity_price
+    svg = charts.heat(cells, hours, unit=UNIT, names=names, scarce=scarce)
     return Figure(name, title, about, tables, select, said, svg)

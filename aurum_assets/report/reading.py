@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import polars as pl
 
 from aurum_assets import ingest
+from aurum_assets.marts.choices import load
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.model.errors import QueryRefused
 from aurum_assets.model.operator import Operator
 from aurum_assets.resources.composition import Resources
+from aurum_assets.resources.environment import PROJECT
 
 
 class Reading:
@@ -26,19 +27,13 @@ class Reading:
             d for d in datasets if resources.config(d).enabled or resources.lake.days(d.table)
         )
         self.now = resources.now()
+        self.choices = load(resources.config_folder, PROJECT / "config")
 
     def rows(self, select: str) -> pl.DataFrame:
         """The rows of a SELECT; all instants are UTC."""
         with ingest.query(self.resources, select) as batches:
             empty = pl.DataFrame(batches.schema.empty_table())
             return pl.concat([empty, *(pl.DataFrame(batch) for batch in batches)])
-
-    def mart(self, select: str) -> pl.DataFrame | None:
-        """The rows of a SELECT over marts; None where there is no such mart."""
-        try:
-            return self.rows(select)
-        except QueryRefused:
-            return None
 
     def day(self, operator: Operator, date: str) -> OperatingDay:
         """Operating day ``date`` of the operator."""
