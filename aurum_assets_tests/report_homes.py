@@ -18,6 +18,7 @@ import polars as pl
 
 from aurum_assets import ingest
 from aurum_assets.ingest.reference import LISTS, publish_list
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -47,6 +48,24 @@ HUBS = ["INDIANA.HUB", "MICHIGAN.HUB", "PJMC"]
 PJM_PLACES = [("40523629", "MISO", "INTERFACE"), ("51288", "WESTERN HUB", "HUB")]
 MISSING = range(9, 12)  # hours of the day of the gap
 SCARCE, NEGATIVE = 17, 3  # hours of the day of scarcity
+SUMMARY = {
+    "operator": "isone",
+    "main_location": "4000",
+    "on_peak_da_lmp": 47.25,
+    "on_peak_rt_lmp": 45.75,
+    "off_peak_da_lmp": None,
+    "off_peak_rt_lmp": 31.5,
+    "highest_rt_lmp": 1_204.5,
+    "highest_rt_location": ".Z.MAINE",
+    "lowest_rt_lmp": -3.125,
+    "lowest_rt_location": ".Z.VERMONT",
+    "negative_hours": 2,
+    "scarcity_hours": 1,
+    "top_congested": "SOMEWHERE +12.34",
+    "peak_load": 14_499.6,
+    "completeness": 0.9994,
+    "corrections": 1_234,
+}
 Row = dict[str, Any]
 
 
@@ -71,6 +90,7 @@ def fill(resources: Resources, days: Iterable[str] = tuple(DAYS.values())) -> No
     if ORDINARY in days:
         _seam(resources, ORDINARY)
         _troubles(resources, ORDINARY)
+        _summary(resources, ORDINARY)
 
 
 def put(resources: Resources, key: str, date: str, rows: Iterable[Row]) -> None:
@@ -257,4 +277,22 @@ def _troubles(resources: Resources, date: str) -> None:
         ),
         Verdict("freshness", passed=False, severity="WARN", count=3, reason="3 minutes late"),
     ]
-    ingest.remember_verdicts(resources, dataset, date, verdicts)
+    for judged in (date, AUTUMN):
+        ingest.remember_verdicts(resources, dataset, judged, verdicts)
+
+
+def _summary(resources: Resources, date: str) -> None:
+    """A row of the mart that the headline shows."""
+    day = BY_KEY["isone_rt_lmp"].day(date)
+    row = SUMMARY | {
+        "operating_day": day.date,
+        "highest_rt_at": day.start + 18 * HOUR,
+        "lowest_rt_at": day.start,
+        "peak_load_at": day.start + 17 * HOUR,
+        "computed_at": day.end,
+        "made_from": "nothing",
+    }
+    (mart,) = (table for table in MARTS if table.name == "daily_summary")
+    partition = {"operating_day": day.date}
+    rows, held = _frame(mart, {}, [row]), resources.lake.stored(mart, partition)
+    resources.lake.swap(mart, [resources.lake.write(mart, rows, partition, held)])

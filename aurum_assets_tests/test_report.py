@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import lxml.html
 import polars as pl
 import pytest
+from click.testing import CliRunner, Result
 
+from aurum_assets import ingest
+from aurum_assets.cli import main
+from aurum_assets.definitions import build
+from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
+from aurum_assets.model.drift import Severity
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
@@ -23,9 +30,11 @@ from aurum_assets.report.page import Written, pages_in, write_report
 from aurum_assets.report.prices import prices
 from aurum_assets.report.quality import calendar
 from aurum_assets.report.reading import Reading
+from aurum_assets.resources.alerts import Incident
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.credentials import Credentials
+from aurum_assets_tests.conftest import printed
 from aurum_assets_tests.made import made
 from aurum_assets_tests.report_homes import (
     AUTUMN,
@@ -162,11 +171,11 @@ def test_the_colours_of_lines_are_those_of_the_page(desk: Desk) -> None:
         assert f"--{name}:" in style
 
 
-def test_a_page_that_is_written_again_replaces_the_earlier_one(desk: Desk, tmp_path: Path) -> None:
+def test_a_page_that_is_written_again_replaces_the_earlier_one(empty: Desk, tmp_path: Path) -> None:
     old = tmp_path / f"{ORDINARY}.html"
     old.write_text("the earlier one")
     (tmp_path / "notes.html").write_text("somebody's")
-    written = write_report(desk.resources, DATASETS, ORDINARY, tmp_path)
+    written = write_report(empty.resources, DATASETS, ORDINARY, tmp_path)
     assert written.path == old
     assert "the earlier one" not in old.read_text()
     names = {p.name for p in tmp_path.iterdir()}
@@ -185,6 +194,100 @@ def test_the_newest_pages_stay_and_the_index_lists_them(empty: Desk, tmp_path: P
     assert [a.text for a in page.xpath("//nav/a")][:2] == ["All days", "2026-10-03"]
 
 
+# --- commands and asset -------------------------------------------------------------------------
+
+
+def command(desk: Desk, *line: str) -> Result:
+    environment = {"AURUM_HOME": str(desk.resources.root), "AURUM_NOW": NOW.isoformat()}
+    return CliRunner(env=environment).invoke(main, line)
+
+
+def test_the_command_writes_the_page_of_a_day_and_says_where(desk: Desk, tmp_path: Path) -> None:
+    done = command(desk, "report", "--day", ORDINARY, "--output", str(tmp_path), "--json")
+    told = printed(done)
+    assert told["path"] == str((tmp_path / f"{ORDINARY}.html").resolve())
+    assert told["bytes"] == (tmp_path / f"{ORDINARY}.html").stat().st_size
+    assert 0 < told["charts"] < told["figures"]
+    assert (tmp_path / "index.html").exists()
+
+
+def test_the_command_refuses_what_it_cannot_do(desk: Desk, tmp_path: Path) -> None:
+    wrong = command(desk, "report", "--day", "2026-02-30")
+    assert wrong.exit_code == 2
+    assert "not a day of the calendar" in wrong.stderr
+    (tmp_path / "file").write_text("")
+    taken = command(desk, "report", "--day", ORDINARY, "--output", str(tmp_path / "file" / "below"))
+    assert taken.exit_code == 1
+    assert "cannot be written: Not a directory" in taken.stderr
+
+
+def test_the_board_has_a_line_for_each_dataset_with_its_newest_checks(desk: Desk) -> None:
+    lines = {line["dataset"]: line for line in printed(command(desk, "board", "--json"))["board"]}
+    collected = {d.key for d in DATASETS if d.operator is not PJM}
+    assert set(lines) == collected | {"pjm_rt_lmp"}  # without a key, and held
+    line = lines["isone_rt_lmp"]
+    assert line["last_interval"] == "2026-11-02T04:55:00+00:00"
+    assert line["lag_seconds"] == 12 * 3600 + 5 * 60
+    assert (line["checked_day"], line["failed"], line["warned"]) == (AUTUMN, 1, 1)
+    assert line["kept_out"] == 1
+    assert lines["isone_da_lmp"]["checked_day"] is None
+
+
+def test_the_board_counts_open_alerts_of_a_dataset(empty: Desk) -> None:
+    incident = Incident("late_feed", "isone_rt_lmp", "prelim", "prelim is late")
+    empty.resources.alerts.raise_(incident)
+    found = {line.dataset: line.alerts for line in ingest.board(empty.resources, DATASETS)}
+    assert found["isone_rt_lmp"] == 1
+    assert sum(found.values()) == 1
+    empty.resources.alerts.settle("late_feed", "isone_rt_lmp", "prelim")
+
+
+def test_what_checks_said_is_remembered_until_they_speak_again(empty: Desk) -> None:
+    def verdict(severity: Severity, *, passed: bool) -> Verdict:
+        return Verdict("contract", passed, severity, 1, "because " * 100)
+
+    ingest.remember_verdicts(empty.resources, ISONE_RT_LMP, SPRING, [verdict("WARN", passed=False)])
+    again = [verdict("ERROR", passed=False), verdict("ERROR", passed=True)]
+    ingest.remember_verdicts(empty.resources, ISONE_RT_LMP, SPRING, again)
+    judged = ingest.recalled_verdicts(empty.resources, ISONE_RT_LMP, SPRING)
+    assert judged is not None
+    assert (judged.passed, judged.warnings, judged.errors, judged.at) == (1, 0, 1, NOW)
+    assert len(judged.failed[0].reason) == 500
+    assert ingest.recalled_verdicts(empty.resources, ISONE_RT_LMP, AUTUMN) is None
+
+
+def test_the_asset_writes_the_page_into_the_home_and_links_to_it(desk: Desk) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = (
+            build(desk.resources)
+            .resolve_job_def("desk_report")
+            .execute_in_process(partition_key=SCARCITY, instance=instance)
+        )
+    (made_of,) = done.asset_materializations_for_node("desk_report")
+    told: dict[str, Any] = {name: value.value for name, value in made_of.metadata.items()}
+    page = desk.resources.root / "report" / f"{SCARCITY}.html"
+    assert told["page"] == str(page.resolve())
+    assert told["link"] == page.resolve().as_uri()
+    assert told["bytes"] == page.stat().st_size
+    hub = shown(desk, "isone-hub", SCARCITY)
+    assert (hub.title, hub.says) in {
+        (record.data["chart"], record.data["says"]) for record in told["charts"].records
+    }
+
+
+def test_the_page_of_yesterday_is_asked_for_daily_and_that_of_today_hourly(desk: Desk) -> None:
+    repository = build(desk.resources).get_repository_def()
+    asked = {}
+    for name in ("daily", "hourly"):
+        schedule = repository.get_schedule_def(f"desk_report_{name}_schedule")
+        with dg.build_schedule_context(
+            scheduled_execution_time=NOW, repository_def=repository
+        ) as context:
+            (request,) = schedule.evaluate_tick(context).run_requests or []
+        asked[name] = request.partition_key
+    assert asked == {"daily": AUTUMN, "hourly": "2026-11-02"}
+
+
 # --- what it shows -------------------------------------------------------------------------------
 
 
@@ -195,7 +298,7 @@ def test_each_select_of_a_page_runs_and_gives_rows(desk: Desk) -> None:
     assert len(selects) > 12
     for select in selects:
         assert not set(select) & set('"$`\\!'), "a shell would read it otherwise"
-        if not re.search("daily_summary|miso_load|miso_fuel", select):  # of which nothing is held
+        if not re.search("miso_load|miso_fuel", select):  # of which nothing is held
             assert len(reading.rows(select)), select
     others = {c for c in commands if not c.startswith("aurum sql ")}
     assert others == {"aurum board", "aurum board --json", "aurum alerts", "aurum plan"}
@@ -225,6 +328,29 @@ def test_a_cell_of_the_heat_map_says_the_mean_of_its_hour(desk: Desk) -> None:
     titles = desk.page().xpath("//figure[@id='isone-zones']//title/text()")
     assert len(titles) == 24 * len(ZONES)
     assert f"CONNECTICUT, hour ending 08: {mean} USD/MWh" in titles
+
+
+def test_the_headline_is_the_row_of_the_mart(desk: Desk) -> None:
+    (card,) = desk.page().xpath("//section[@id='headline']//*[@class='card']")
+    facts = {
+        div.findtext("dt"): [text.strip() for text in div.find("dd").itertext() if text.strip()]
+        for div in card.iter("div")
+        if div.find("dt") is not None
+    }
+    assert card.findtext("h3") == "ISO New England"
+    assert facts == {
+        "on-peak, day-ahead": ["47.25", "USD/MWh"],
+        "on-peak, real time": ["45.75", "\N{MINUS SIGN}1.50 against day-ahead"],
+        "off-peak, real time": ["31.50", "USD/MWh"],
+        "highest real time": ["1,204.50", ".Z.MAINE at 18:00"],
+        "lowest real time": ["\N{MINUS SIGN}3.12", ".Z.VERMONT at 00:00"],
+        "peak load": ["14,500 MW", "at 17:00"],
+        "negative hours": ["2"],
+        "scarcity hours": ["1"],
+        "complete": ["99.9%"],
+        "corrections since the day before": ["1,234"],
+        "most congested": ["SOMEWHERE +12.34"],
+    }
 
 
 def test_the_fan_has_a_line_for_each_publication(desk: Desk) -> None:

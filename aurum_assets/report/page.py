@@ -67,9 +67,9 @@ def write_report(
     ``OSError`` where nothing can be written.
     """
     began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
     reading = Reading(resources, datasets)
     sections = _sections(reading, date)
-    folder.mkdir(parents=True, exist_ok=True)
     earlier = [day for day in pages_in(folder) if day < date]
     day = dt.date.fromisoformat(date)
     board = board_figure(reading)
