@@ -39,7 +39,7 @@ class MartName(click.ParamType[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The mart's name."""
         try:
-            return named(value, _NAMES, "mart", "`aurum marts --help` lists them")
+            return named(value, _NAMES, "mart", "`aurum marts --help` lists them", _NAMES)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
