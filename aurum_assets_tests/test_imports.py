@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "operators": {"model"},
     "reference": {"model"},
     "resources": {"model"},
-    "ingest": {"model", "operators", "reference", "resources"},
+    "marts": {"model", "operators", "reference", "resources"},
+    "ingest": {"model", "operators", "reference", "resources", "marts"},
     "simulator": {"model", "operators"},
     "report": {"model", "operators", "marts", "resources", "ingest"},
     "definitions": {"graph", "resources", "operators"},
@@ -27,14 +28,16 @@ MAY_IMPORT = {
 }
 NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
 HEAVY = {
+    "boto3",
+    "confluent_kafka",
+    "dagster_aws",
+    "dbt",
+    "duckdb",
     "jinja2",
-    "vl_convert",
+    "matplotlib",
     "pandera",
     "pyiceberg",
-    "boto3",
-    "dagster_aws",
-    "matplotlib",
-    "confluent_kafka",
+    "vl_convert",
     "redis",
 }
 DEFERRED = {
@@ -42,6 +45,7 @@ DEFERRED = {
     "aurum_assets.graph.s3",
     "aurum_assets.graph.launcher",  # named in dagster.yaml
     "aurum_assets.graph.worker",  # a program
+    "aurum_assets.marts.plugin",  # dbt imports it, by name
     "aurum_assets.resources.lake_files",  # pyiceberg imports it, by name
 }
 FREE = {"", "api", "api_config", "cli", "collector", "demo", "graph", "isone", "miso"}

@@ -115,10 +115,18 @@ def test_every_default_has_its_source() -> None:
     assert CHOICES.cts_fee is None
 
 
-def test_a_folder_without_the_file_has_the_projects_choices(tmp_path: Path) -> None:
+def test_what_a_file_leaves_out_is_as_in_the_projects(tmp_path: Path) -> None:
     assert load(tmp_path, PROJECT / "config") == CHOICES
-    (tmp_path / "marts.json").write_text('{"cts": {"fee": 2.5, "source": "a manual"}}')
-    assert load(tmp_path, PROJECT / "config").cts_fee == 2.5
+    (tmp_path / "marts.json").write_text(
+        """{"peak": {"miso": {"zone": "Etc/GMT+5", "hours_ending": [7, 22], "source": "tariff"}},
+            "cts": {"fee": 2.5, "source": "a manual"}}"""
+    )
+    found = load(tmp_path, PROJECT / "config")
+    assert found.peak["miso"] == Peak("Etc/GMT+5", 7, 22, source="tariff")
+    assert found.peak["isone"] == CHOICES.peak["isone"]
+    assert found.main_locations == CHOICES.main_locations
+    assert found.scarcity_price == CHOICES.scarcity_price
+    assert found.variables["cts_fee"] == 2.5
 
 
 @pytest.mark.parametrize(

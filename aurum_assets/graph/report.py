@@ -11,6 +11,7 @@ import dagster as dg
 
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import MERGED_AGAIN, OWNERS, partitions, table_key
+from aurum_assets.graph.marts import mart_key
 from aurum_assets.graph.reference import CALENDAR
 from aurum_assets.graph.resources import PARTS, assembled
 from aurum_assets.model.dataset import Dataset
@@ -18,9 +19,10 @@ from aurum_assets.resources.configuration import Configuration
 
 REPORT = dg.AssetKey(["desk_report"])
 JOB = "desk_report"
+_HEADLINE = "daily_summary"
 _USES = frozenset({"runtime", *PARTS})
-_MORNING = "15 8 * * *"  # after the daily jobs of all operators and the reference tables
-_HOURLY = "20 * * * *"  # after the hourly jobs
+_MORNING = "40 8 * * *"  # the marts of changed days begin at 08:15
+_HOURLY = "25 * * * *"  # the marts of today begin at :12
 
 
 def report_definitions(
@@ -75,7 +77,10 @@ def _report_asset(
 
     @dg.asset(
         key=REPORT,
-        deps=[dg.AssetDep(table_key(d), partition_mapping=same_day) for d in datasets],
+        deps=[
+            dg.AssetDep(key, partition_mapping=same_day)
+            for key in (*map(table_key, datasets), mart_key(_HEADLINE))
+        ],
         description="The page of an operating day to look at: prices, seam, load and generation, "
         "data quality. A file that needs no other, in the folder report of the home.",
         partitions_def=days,

@@ -8,7 +8,7 @@ difference of prices pays. Not here: what is on-peak in an hour (``model.peak``)
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -47,12 +47,12 @@ class _Cts(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
-    """``config/marts.json``."""
+    """``marts.json``; what it leaves out is as it was."""
 
     peak: dict[str, _Block] = {}
     main_locations: dict[str, _Main] = {}
-    scarcity_price: float = 1000.0
-    cts: _Cts = _Cts()
+    scarcity_price: float | None = None
+    cts: _Cts | None = None
 
 
 @dataclass(frozen=True)
@@ -87,14 +87,22 @@ class Choices:
 
 
 def load(folder: Path, usual: Path) -> Choices:
-    """The choices in ``folder``'s ``marts.json``; where there is none, in that of ``usual``."""
-    file = folder / FILE
-    file = file if file.exists() else usual / FILE
-    return read(file.read_bytes(), str(file))
+    """The choices in ``folder``'s ``marts.json``; what it leaves out is as in that of ``usual``.
+
+    Raises ``ConfigError`` naming file and key.
+    """
+    found = Choices()
+    for file in dict.fromkeys((usual / FILE, folder / FILE)):
+        if file.exists():
+            found = read(file.read_bytes(), str(file), found)
+    return found
 
 
-def read(body: bytes, where: str) -> Choices:
-    """The choices that the file ``where`` holds. Raises ``ConfigError`` naming file and key."""
+def read(body: bytes, where: str, before: Choices | None = None) -> Choices:
+    """The choices that the file ``where`` holds, over those ``before``.
+
+    Raises ``ConfigError`` naming file and key.
+    """
     try:
         found = msgspec.json.decode(body, type=_File)
     except msgspec.DecodeError as error:
@@ -102,21 +110,30 @@ def read(body: bytes, where: str) -> Choices:
         raise ConfigError(msg) from error
     for name, block in found.peak.items():
         _require_a_block(f"{where}: peak.{name}", block)
-    cts = found.cts
+    before = before or Choices()
+    peak = {
+        name: Peak(block.zone, *block.hours_ending, block.days_off, block.source)
+        for name, block in found.peak.items()
+    }
+    main = {name: main.location for name, main in found.main_locations.items()}
+    price, cts = found.scarcity_price, found.cts
+    chosen = replace(
+        before,
+        peak={**before.peak, **peak},
+        main_locations={**before.main_locations, **main},
+        scarcity_price=before.scarcity_price if price is None else price,
+    )
+    if cts is None:
+        return chosen
+    _require_a_source(f"{where}: cts", cts)
+    return replace(chosen, cts_gate_closure_minutes=cts.gate_closure_minutes, cts_fee=cts.fee)
+
+
+def _require_a_source(where: str, cts: _Cts) -> None:
     for key, value in (("gate_closure_minutes", cts.gate_closure_minutes), ("fee", cts.fee)):
         if value is not None and (value < 0 or not cts.source):
-            msg = f"{where}: cts.{key} is {value}: it is none below zero, and needs its cts.source"
+            msg = f"{where}.{key} is {value}: it is none below zero, and needs its source"
             raise ConfigError(msg)
-    return Choices(
-        peak={
-            name: Peak(block.zone, *block.hours_ending, block.days_off, block.source)
-            for name, block in found.peak.items()
-        },
-        main_locations={name: main.location for name, main in found.main_locations.items()},
-        scarcity_price=found.scarcity_price,
-        cts_gate_closure_minutes=cts.gate_closure_minutes,
-        cts_fee=cts.fee,
-    )
 
 
 def _require_a_block(where: str, block: _Block) -> None:

@@ -505,12 +505,12 @@ where it has no price, of the hub with the least id. The real-time price of an h
 operator's hourly one, else the mean of all twelve five-minute prices. Extremes are hourly, over all
 hubs, zones and interfaces; the earliest of equal ones. An hour of scarcity has a price of at least
 ``scarcity_price`` (1,000). ``top_congested``: of all locations, nodes too, the five whose mean
-congestion component in real time is greatest by size. ``peak_load`` as in ``load_forecast_error``.
-``completeness`` is the mean of three parts of the day that are there: hours with a day-ahead price,
-five-minute intervals with a real-time price, both of the main location, and hours with a load (none
-is collected of PJM: two parts). ``corrections``: values of prices, loads, mix, interchange and
-constraints of this day and the one before that were replaced from the beginning of the day before
-until the day's end.
+congestion component in real time is greatest by size, from half a cent on. ``peak_load`` as in
+``load_forecast_error``. ``completeness`` is the mean of three parts of the day that are there:
+hours with a day-ahead price, five-minute intervals with a real-time price, both of the main
+location, and hours with a load (none is collected of PJM: two parts). ``corrections``: values of
+prices, loads, mix, interchange and constraints of this day and the one before that were replaced
+from the beginning of the day before until the day's end.
 
 Source: ``marts.hub_prices``; prices and loads of ISO-NE, MISO and PJM, and their histories.
 Grain: operator, within its operating days.

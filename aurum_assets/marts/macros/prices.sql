@@ -55,8 +55,8 @@ union all
 {% endmacro %}
 
 {#- Five-minute real-time prices: final, else prelim, else MISO's ex-post display where it alone has
-    the interval (in this order of the alphabet). -#}
-{% macro five_minute(types=('hub', 'zone', 'interface', 'node')) %}
+    the interval (in this order of the alphabet). Of hours that the relation `without` has, none. -#}
+{% macro five_minute(types=('hub', 'zone', 'interface', 'node'), without=none) %}
 select
     operator, operating_day, interval_start, location_id,
     max(location_name) as location_name, max(location_type) as location_type,
@@ -74,13 +74,19 @@ from (
     {{ priced_by_miso(source('market', 'miso_expost_lmp'), 'repair') }}
     union all
     {{ priced('pjm', source('market', 'pjm_rt_lmp')) }}
-)
+) as every
+{%- if without %}
+anti join {{ without }} as known
+    on known.operator = every.operator
+    and known.location_id = every.location_id
+    and known.interval_start = {{ begins('every.interval_start', 3600) }}
+{%- endif %}
 where location_type in ({% for type in types %}'{{ type }}'{{ ", " if not loop.last }}{% endfor %})
 group by operator, operating_day, interval_start, location_id
 {% endmacro %}
 
 {#- Five-minute prices as one row for each hour and location: means and counts. -#}
-{% macro hours_of_five_minutes(types=('hub', 'zone', 'interface', 'node')) %}
+{% macro hours_of_five_minutes(types=('hub', 'zone', 'interface', 'node'), without=none) %}
 select
     operator, operating_day, {{ begins('interval_start', 3600) }} as interval_start, location_id,
     max(location_name) as location_name, max(location_type) as location_type,
@@ -90,7 +96,7 @@ select
     {{ mean('lmp_prelim') }} as lmp_prelim, {{ mean('lmp_final') }} as lmp_final,
     count(lmp) as intervals, count(lmp_prelim) as intervals_prelim,
     count(lmp_final) as intervals_final
-from ({{ five_minute(types) }})
+from ({{ five_minute(types, without) }})
 group by all
 {% endmacro %}
 
@@ -102,7 +108,7 @@ with hourly as (
 ),
 
 five as (
-    select * from ({{ hours_of_five_minutes() }}) where intervals = 12
+    select * from ({{ hours_of_five_minutes(without='hourly') }}) where intervals = 12
 )
 
 select
@@ -114,5 +120,4 @@ select
     operator, operating_day, interval_start, location_id, location_name, lmp, energy, congestion,
     loss, finality, 'five-minute mean'
 from five
-anti join hourly using (operator, interval_start, location_id)
 {% endmacro %}
