@@ -81,12 +81,14 @@ class Tab:
             raise RuntimeError(answer["exceptionDetails"]["text"])
         return answer["result"].get("value")
 
-    def picture(self, path: Path, height: int | None = None) -> None:
-        """Write what is to be seen, from the top, to a PNG; all of the page without ``height``."""
+    def picture(self, path: Path, height: int | None = None, top: float = 0) -> None:
+        """Write what is to be seen from ``top`` on to a PNG or WebP; to the end where no height."""
         width = self.tell("innerWidth")
-        high = height or self.tell("document.documentElement.scrollHeight")
-        clip = {"x": 0, "y": 0, "width": width, "height": high, "scale": 1}
-        taken = self._ask("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+        high = height or self.tell("document.documentElement.scrollHeight") - top
+        clip = {"x": 0, "y": top, "width": width, "height": high, "scale": 1}
+        form: Json = {"format": path.suffix[1:]}
+        form |= {"quality": 82} if form["format"] == "webp" else {}
+        taken = self._ask("Page.captureScreenshot", clip=clip, captureBeyondViewport=True, **form)
         path.write_bytes(base64.b64decode(taken["data"]))
 
     def _ask(self, method: str, **parameters: object) -> Json:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from aurum_assets.model.clock import FIFTEEN_MINUTES
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.report import charts
 from aurum_assets.report.figures import Figure, megawatts, money, nothing
@@ -80,7 +81,15 @@ def seam(reading: Reading, date: str) -> Iterator[Figure]:
     name = known[0] if known else "CTS"
     ours = forecasts.filter(forecast=name).sort("published_at")
     last = ours.unique("interval_start", keep="last", maintain_order=True)
-    sides = pl.concat([sides, last.select(pl.lit("forecast").alias("side"), *_ROW)])
+    quarter = pl.col("interval_start").dt.truncate("15m")  # IT SCED has shorter intervals
+    means = (
+        last.group_by(quarter)
+        .agg(pl.col("lmp").mean())
+        .with_columns(
+            side=pl.lit("forecast"), interval_end=pl.col("interval_start") + FIFTEEN_MINUTES
+        )
+    )
+    sides = pl.concat([sides, means.select("side", *_ROW)])
     yield _fan(hours, fan, name, ours, sides)
     yield _spread(hours, select, sides)
     yield _flow(reading, hours, as_typed(_FLOWS.format(**values)))
