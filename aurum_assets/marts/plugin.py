@@ -39,7 +39,8 @@ class Plugin(BasePlugin):
         Raises ``ConfigError`` for a table that there is not.
         """
         identifier = f"{source_config.schema}.{source_config.identifier}"
-        known = {**SOURCES, **{t.identifier: t for t in MARTS}}
+        ours = (table for mart in MARTS for table in (mart, mart.history))
+        known = {**SOURCES, **{table.identifier: table for table in ours}}
         of_calendar = identifier.startswith("calendar.")
         if identifier not in known and not of_calendar:
             msg = f'{identifier} is no table of the lake; `aurum sql "show tables"` lists them'
