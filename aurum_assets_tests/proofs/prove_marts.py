@@ -55,16 +55,16 @@ def _by_dbt(
 ) -> None:
     """Store ``tables`` of these days in a home, and compare what dbt makes of them."""
     home = home_at(folder, _LATER)
-    near = [days[0], days[-1] + dt.timedelta(days=1)]  # models look beyond the days, by hours
+    first, last = days[0], days[-1] + dt.timedelta(days=1)  # models look beyond the days, by hours
     for name, rows in tables.items():
-        held = rows.filter(pl.col("operating_day").is_between(*near))
+        held = rows.filter(pl.col("operating_day").is_between(first, last))
         for part in held.partition_by("operating_day"):
             home.lake.merge(_TABLES[name], part)
     for built in build(home, days):
         proof.broken += [f"{name}: {why}" for name, why in built.failed.items()]
         proof.broken += [*built.refused_days, *built.failed_tests]
         proof.add("tests of dbt by day", len(built.checks))
-    kept = {n: f.filter(pl.col("operating_day") <= near[-1]) for n, f in tables.items()}
+    kept = {n: f.filter(pl.col("operating_day") <= last) for n, f in tables.items()}
     desk = Desk(days[0], days[-1], kept)
     for table in MARTS:
         stored = home.lake.read(table).drop("computed_at", "made_from").sort(pl.all())
