@@ -266,4 +266,5 @@ class OpenLake(Shown):
         return found
 
     def _find(self, name: str) -> Table:
-        return self._tables[known_name(name, self._tables, "table", _TABLES_ARE)]
+        derived = {t.name for t in self._tables.values() if t.is_derived}
+        return self._tables[known_name(name, self._tables, "table", _TABLES_ARE, derived)]

@@ -39,7 +39,7 @@ class MartName(click.ParamType[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The mart's name."""
         try:
-            return named(value, _NAMES, "mart", "`aurum marts --help` lists them")
+            return named(value, _NAMES, "mart", "`aurum marts --help` lists them", _NAMES)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -65,14 +65,32 @@ class MartName(click.ParamType[str]):
     help="The days whose tables changed since they were built, or whose mart is defined otherwise "
     "by now; of the range, where one is given.",
 )
+@click.option(
+    "--sources",
+    is_flag=True,
+    help="Build nothing: print the sources.yml of a dbt project of your own, all tables of the "
+    "lake with their columns.",
+)
 @json_option
-def marts(names: tuple[str, ...], days: Days, all_days: bool, changed: bool, as_json: bool) -> None:
+def marts(
+    names: tuple[str, ...],
+    days: Days,
+    all_days: bool,
+    changed: bool,
+    sources: bool,
+    as_json: bool,
+) -> None:
     """Build the marts: what the desk reads, made of the tables by dbt.
 
     The days of a calendar month are built together. A row whose values did not change stays as it
     is; what is replaced goes to the mart's history. A build that was cut short goes on where it
     was: run the same command again. Exit code 3 where a day was refused or a test failed.
     """
+    if sources:
+        from aurum_assets.marts.schemas import sources_yml
+
+        click.echo(sources_yml(columns=True), nl=False)
+        return
     from aurum_assets.marts.resumed import build_resumed
 
     resources = open_resources(DATASETS, needs="lake")

@@ -219,7 +219,8 @@ def _translated(resources: Resources, error: Exception) -> AurumError:
 def _near(typed: str) -> str:
     """The message that there is no table ``typed``, with similar names."""
     try:
-        found = named(typed, [t.name for t in known_tables()], "table", _LISTED)
+        derived = {t.name for t in known_tables() if t.is_derived}
+        found = named(typed, [t.name for t in known_tables()], "table", _LISTED, derived)
     except ValueError as error:
         return str(error)
     return f"{typed} is no table name in SQL: write {found}"

@@ -107,13 +107,16 @@ def build(
     days: Iterable[dt.date],
     names: Sequence[str] = (),
     tell: Tell = lambda _: None,
+    *,
+    newest_first: bool = False,
 ) -> Iterator[Built]:
     """Build ``days`` of the marts ``names`` (all where none), month by month.
 
     One build of a machine runs at a time. Raises ``ConfigError`` for an unknown mart or a broken
     model, ``LakeUnreachable`` and the like as the lake does; a mart that fails stops no other one.
     """
-    for month in chunks(days):
+    months = list(chunks(days))
+    for month in reversed(months) if newest_first else months:
         yield build_chunk(resources, month, names, tell)
 
 
