@@ -164,8 +164,7 @@ def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "
 
     place = resources.root / "marts"
     place.mkdir(parents=True, exist_ok=True)
-    days = {"first": f"{min(order.days)}", "last": f"{max(order.days)}"}
-    variables = json.dumps({**order.choices.variables, **days})
+    variables = json.dumps(order.choices.variables)
     arguments = [
         "build",
         *("--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER)),

@@ -33,6 +33,13 @@ class Plugin(BasePlugin):
         """A view: a source is scanned where it is used, only the columns and rows of the query."""
         return "view"
 
+    def configure_cursor(self, cursor: Any) -> None:  # noqa: ANN401  a connection of DuckDB
+        """Set the days that are built, ``first_day`` and ``last_day``."""
+        order = current()
+        if order is not None:
+            for name, day in (("first_day", min(order.days)), ("last_day", max(order.days))):
+                cursor.execute(f"SET VARIABLE {name} = DATE '{day}'")
+
     def load(self, source_config: SourceConfig) -> "pa.Table | ds.Dataset":
         """The rows of a source; none of a table that holds nothing.
 
