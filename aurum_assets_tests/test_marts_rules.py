@@ -92,6 +92,7 @@ BROKEN: Mapping[str, Mapping[str, Any]] = {
     "seam_spread__paying_direction_is_towards_the_higher_price":
         {"paying_direction": "PJM_TO_MISO", "with_the_price": True},
     "load_forecast_error__error_is_forecast_load_less_actual_load": {"error": 100.0},
+    "generation_shares__every_fuel_was_reviewed": {"fuel": "Tidal"},
     "generation_shares__shares_add_up_to_one": {"share": 0.9},
     "daily_summary__lowest_is_not_above_highest": {"lowest_rt_lmp": 3.0},
 }  # fmt: skip

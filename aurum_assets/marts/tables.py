@@ -4,7 +4,8 @@ A mart is a table of the namespace ``marts`` that dbt computes from the market t
 day at a time. Its definition is here (``DEFINITIONS``), word by word what ``models/<name>.sql``
 does; the columns ``computed_at`` and ``made_from`` are added to what the model selects. What dbt
 tests of each follows from here: the key is unique, what is not nullable is not null, and each rule
-holds; a rule on several rows is a file of ``tests/``.
+holds. A day with a row that breaks one of these is not stored; what may well happen, and should be
+looked at, is a file of ``tests/``, as is what is said of several rows.
 
 Common to all: one location, hour or fuel is called the same for all operators. Final values count
 before preliminary ones. Means and differences are computed in decimals and given to six places, so
@@ -16,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from aurum_assets.marts import columns as m
 from aurum_assets.model import columns as c
 from aurum_assets.model.table import Column, Rule, Table
-from aurum_assets.reference.fuels import VOCABULARY
 
 Bounds = tuple[float, float | None]
 OPERATORS = ("isone", "miso", "pjm")
@@ -403,7 +403,7 @@ LOAD_FORECAST_ERROR = _mart(
             "absolute_percentage_error",
             c.NUMBER,
             "The error without its sign, of the actual load; null where that is not above zero.",
-            "%",
+            "% of load",
             nullable=True,
         ),
     ),
@@ -461,11 +461,11 @@ Source: ISO-NE's generation mix, MISO's fuel mix, ``reference.fuels``.
 Grain: hour x fuel, within operating days of the operator.
 Units: MW, 1; UTC.
 Caveats: a fuel that is absent is absent, not zero: one that is named at few of the hour's instants
-(``intervals``) has the mean of those. The instants of ISO-NE count alike, though they are 3 to
-1049 s apart. A category that ``reference.fuels`` lacks keeps the operator's name. MISO's other
-holds hydro.
+(``intervals``) has the mean of those. The instants of ISO-NE count alike, though they are 3 to 1049
+s apart. A category that ``reference.fuels`` lacks keeps the operator's name, and fails a test.
+MISO's other holds hydro.
 """,
-    accepted={"operator": ("isone", "miso"), "fuel": VOCABULARY},
+    accepted={"operator": ("isone", "miso")},
     between={"share": (0, 1), "intervals": (1, None)},
 )
 
