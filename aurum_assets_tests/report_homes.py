@@ -84,11 +84,11 @@ def fill(resources: Resources, days: Iterable[str] = tuple(DAYS.values())) -> No
     """Put all of ``days`` into the tables; on the ordinary one something of every kind."""
     for date in days:
         _prices(resources, date)
-        _loads(resources, date)
+        loads(resources, date)
     for listed in (one for one in LISTS if one.key == "fuels"):
         publish_list(resources, listed, NOW.date())
     if ORDINARY in days:
-        _seam(resources, ORDINARY)
+        seam(resources, ORDINARY)
         _troubles(resources, ORDINARY)
         _summary(resources, ORDINARY)
 
@@ -173,7 +173,8 @@ def _prices(resources: Resources, date: str) -> None:
     put(resources, "miso_da_lmp", date, ahead)
 
 
-def _loads(resources: Resources, date: str) -> None:
+def loads(resources: Resources, date: str) -> None:
+    """Load, its forecasts and generation of New England."""
     day = BY_KEY["isone_system_load"].day(date)
 
     def load(mark: dt.datetime) -> float:
@@ -203,7 +204,8 @@ def _loads(resources: Resources, date: str) -> None:
     put(resources, "isone_generation_mix", date, mix)
 
 
-def _seam(resources: Resources, date: str) -> None:
+def seam(resources: Resources, date: str) -> None:
+    """Forecasts, the scheduled flow and PJM's prices."""
     day = BY_KEY["miso_cts"].day(date)
     quarters = day.marks(FIFTEEN_MINUTES)
     forecasts = [
