@@ -469,7 +469,11 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "pjm_daily_schedule",
         "pjm_da_lmp_daily_schedule",
         "reference_daily_schedule",  # asks no operator
-        "maintenance_schedule",  # nor does this one
+        "maintenance_schedule",  # nor do these
+        "marts_hourly_schedule",
+        "marts_daily_schedule",
+        "desk_report_hourly_schedule",
+        "desk_report_daily_schedule",
     }
     pairs = [(d, resources.config(d)) for d in DATASETS]
     more = {n for _, c in pairs for f in c.feeds for n in f.again_days}
