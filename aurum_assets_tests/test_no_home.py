@@ -46,6 +46,7 @@ MAKING = {"collect", "load", "demo", "simulate", "worker"}  # the last two need 
 OUTSIDE = {
     "doctor": ("doctor",),
     "plan": ("plan",),
+    "tables": ("tables", "rt_lmp"),
     "probe": ("probe", "--dataset", "miso_cts"),
 }
 

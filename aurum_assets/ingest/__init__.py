@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.check import check
     from aurum_assets.ingest.collect import collect
     from aurum_assets.ingest.collected import Archived, Collected
+    from aurum_assets.ingest.dictionary import entries, entry_of
     from aurum_assets.ingest.doctor import examine
     from aurum_assets.ingest.feeds import (
         asked_feeds,

@@ -154,6 +154,13 @@ class Table:
         return self.sort or self.key
 
     @cached_property
+    def measures(self) -> tuple[str, ...]:
+        """The values that are numbers, in stored order: the first is what the table is about."""
+        return tuple(
+            c.name for c in self.columns if c.dtype == pl.Float64 and c.name in self.values
+        )
+
+    @cached_property
     def names(self) -> list[str]:
         """The column names, in stored order."""
         return [c.name for c in self.columns]
