@@ -524,6 +524,7 @@ def test_a_beat_is_green_and_says_what_it_did(
         assert set(outcomes(result, dataset)) == required
         assert {partition for _, partition in outcomes(result, dataset).values()} == {TODAY}
     assert isinstance(text["market/isone_rt_lmp"].metadata["max_lmp_residual"].value, float)
+    assert not any("picture" in made.metadata for made in text.values()), "it is a tick"
 
 
 def test_the_day_asked_for_as_a_whole_passes_every_check(
@@ -553,7 +554,9 @@ def test_final_values_stand_beside_the_preliminary_ones(
 ) -> None:
     day = "2026-07-18"
     run(live_desk, instance, "isone_daily", day, {LMP.key: ["prelim_hours"]})
-    run(live_desk, instance, "isone_daily", day, {LMP.key: ["final_hours"]})
+    last = run(live_desk, instance, "isone_daily", day, {LMP.key: ["final_hours"]})
+    made = materializations(last)[f"market/{LMP.key}"].metadata["picture"]
+    assert isinstance(made, dg.MarkdownMetadataValue)
     rows = live_desk.rows(LMP, day)
     assert sorted(rows["finality"].value_counts().rows()) == [("final", 864), ("prelim", 864)]
 

@@ -107,7 +107,8 @@ class Table:
     interval; where it is empty, or the table has a ``source_stamp`` beside an aligned
     ``interval_start``, an interval starts on a multiple of its own length. ``sparse``: why a day
     may have no row at all, where it may: then a final answer withdraws the prelim rows of its day.
-    ``published_before``: how long before its operating day a value may be published.
+    ``published_before``: how long before its operating day a value may be published. ``drawn``: the
+    rows that a picture of a day shows, where neither hubs nor a sum of all would be right.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Table:
     ragged: str = ""
     sparse: str = ""
     published_before: dt.timedelta = DAY
+    drawn: pl.Expr | None = None
 
     @cached_property
     def history(self) -> "Table":
