@@ -26,7 +26,6 @@ LOOKING = {
     "alerts": ("alerts",),
     "alerts --check": ("alerts", "--check"),
     "metrics --once": ("metrics", "--once"),
-    "metrics": ("metrics", "--port", "0"),
     "verify": ("verify",),
     "verify --quick": ("verify", "--quick"),
     "maintain": ("maintain",),

@@ -28,9 +28,8 @@ OWNERS = ["team:market-data"]
 _RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemon's, a person's
 ASKED_AGAIN = translate.Retries(most=1, seconds=15)
 MERGED_AGAIN = translate.Retries(most=2, seconds=10)
-CADENCE_TAG = "aurum/cadence"
-TOO_OFTEN: frozenset[CadenceName] = frozenset({"five_minutes", "fifteen_minutes"})
-"""The cadences whose runs draw no picture of the day: numbers are enough for a tick."""
+# The cadences whose runs, by the names of their jobs, draw no picture of the day.
+_TOO_OFTEN: tuple[CadenceName, ...] = ("five_minutes", "fifteen_minutes")
 _A_WEEK = dt.timedelta(days=7)
 # A table that can be brought up to date goes before the next answer: its rows wait for no other.
 _FIRST = {"dagster/priority": "1"}
@@ -260,7 +259,7 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
             if reports_itself(context, _check_name(dataset)):
                 report(context, ingest.check(resources, done), key)
             metadata = translate.table_metadata(resources, done)
-            if context.run.tags.get(CADENCE_TAG) not in TOO_OFTEN:
+            if not any(cadence in context.run.job_name for cadence in _TOO_OFTEN):
                 metadata |= translate.picture(resources, done)
         return dg.MaterializeResult(metadata=metadata)
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from aurum_assets import ingest
 from aurum_assets.graph import translate
-from aurum_assets.graph.assets import CADENCE_TAG, materialization, partitions, raw_key, table_key
+from aurum_assets.graph.assets import materialization, partitions, raw_key, table_key
 from aurum_assets.graph.resources import WRITES, assembled
 from aurum_assets.ingest.rejecting import one_day
 from aurum_assets.model.cadence import Cadence, CadenceName, cadence_of
@@ -119,7 +119,7 @@ def cadence_job(group: ScheduleGroup) -> Job:
         executor_def=dg.in_process_executor,
         description=f"Collects what {group.operator.title} publishes {group.cadence.how_often}, "
         "and brings it into the tables.",
-        tags={"dagster/priority": "10", CADENCE_TAG: group.cadence.name},
+        tags={"dagster/priority": "10"},
     )
 
 
