@@ -30,7 +30,8 @@ def measure_dagster(metrics: Metrics, instance: dg.DagsterInstance) -> None:
         },
     )
     ticks: dict[tuple[str, ...], float] = {}
-    for state in instance.all_instigator_state():
+    kept = instance.schedule_storage is not None  # an instance in memory has none
+    for state in instance.all_instigator_state() if kept else ():
         if state.is_running:
             last = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
             kind = state.instigator_type.value.lower()

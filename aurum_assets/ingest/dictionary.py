@@ -44,14 +44,18 @@ _OF_OTHERS = (
     ("First day", "That of the tables that it is made from."),
     ("Caveats", "Those of the tables that it is made from."),
 )
-_QUARANTINE_DOC = """
+_QUARANTINE_DOC = f"""{QUARANTINE.doc}
+
 Source: the answers of every dataset, as archived.
 Grain: dataset x operating day x record as received.
 Cadence: with every run that reads an answer.
 Latency: none: a record is here as soon as its answer was read.
+First day: that of the first record kept out.
 Caveats: the first reason for a record stays. `aurum requeue` and a replay take out what the rules
 of today accept.
 """
+WHOLE_DOCS: Mapping[str, str] = {QUARANTINE.identifier: _QUARANTINE_DOC}
+"""By table, paragraphs and ``PARTS``, where ``Table.doc`` is only their first sentence."""
 _SIGHTINGS_DOC = """
 Source: the tables of `market` that name such things.
 Grain: operating day x dataset x thing x name.
@@ -179,9 +183,7 @@ def _said_of(table: Table, configs: Mapping[str, DatasetConfig]) -> Said:
         found = find(table, configs)
         if found is not None:
             return found
-    about, said = parts_of(table.doc)
-    if table is QUARANTINE:
-        said = parts_of(_QUARANTINE_DOC)[1] | {"First day": "That of the first record kept out."}
+    about, said = parts_of(WHOLE_DOCS.get(table.identifier, table.doc))
     rules = {rule.check: CHECKS[rule.check][0] for rule in table.rules if rule.check in CHECKS}
     return about, {**dict(_OF_OTHERS), **said}, rules
 
@@ -251,7 +253,7 @@ def _of_reference(table: Table, configs: Mapping[str, DatasetConfig]) -> Said | 
 def _column(table: Table, column: Column) -> ColumnEntry:
     return ColumnEntry(
         name=column.name,
-        type=TYPES[type(column.dtype).__name__],
+        type=TYPES.get(type(column.dtype).__name__, str(column.dtype).lower()),
         unit=column.unit,
         key=column.name in {*table.key, *table.partition},
         nullable=column.nullable,
@@ -344,7 +346,8 @@ def _newest_day(table: Table) -> str:
 
 
 def _of_history_example(table: Table) -> str:
-    shown = ", ".join((*_without_hash(table), *table.measures[:1], "fetched_at"))
+    known = [name for name in ("fetched_at", "computed_at") if name in table.names]
+    shown = ", ".join(dict.fromkeys((*_without_hash(table), *table.measures[:1], *known)))
     return (
         f"select {shown}, superseded_at from {table.identifier} "  # noqa: S608  names of ours
         f"order by superseded_at desc limit {_ROWS}"
@@ -352,7 +355,7 @@ def _of_history_example(table: Table) -> str:
 
 
 def _without_hash(table: Table) -> list[str]:
-    return [name for name in table.key if name not in ("fetched_at", "raw_sha256")]
+    return [name for name in table.key if name not in ("raw_sha256", "made_from")]
 
 
 def _vintages_example(table: Table) -> str:
