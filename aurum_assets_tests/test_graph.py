@@ -20,6 +20,7 @@ from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH
 from aurum_assets.graph.jobs import asked_by, schedule_groups
+from aurum_assets.graph.quality import DATA_QUALITY
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import Retries, feeds_config, translated_failures, tried_again
 from aurum_assets.ingest.reference import EVERY
@@ -135,6 +136,7 @@ def test_the_definitions_load_without_a_warning(resources: Resources) -> None:
         *(make(d) for d in DATASETS for make in (raw_key, table_key)),
         *map(reference_key, EVERY),
         HEALTH,
+        DATA_QUALITY,
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
     assert table_key(CTS).to_user_string() == "market/miso_cts"
@@ -469,7 +471,8 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "pjm_daily_schedule",
         "pjm_da_lmp_daily_schedule",
         "reference_daily_schedule",  # asks no operator
-        "maintenance_schedule",  # nor does this one
+        "data_quality_hourly_schedule",  # nor does this one
+        "maintenance_schedule",  # nor this one
     }
     pairs = [(d, resources.config(d)) for d in DATASETS]
     more = {n for _, c in pairs for f in c.feeds for n in f.again_days}

@@ -117,7 +117,8 @@ def test_the_job_materializes_the_asset_in_the_group_of_the_desk(
     assert (
         definitions.resolve_assets_def(DATA_QUALITY).specs_by_key[DATA_QUALITY].group_name == "desk"
     )
-    result = definitions.resolve_job_def("data_quality").execute_in_process(instance=instance)
+    job = definitions.resolve_job_def("data_quality_hourly")
+    result = job.execute_in_process(instance=instance)
     (event,) = result.get_asset_materialization_events()
     metadata = event.materialization.metadata
     assert str(metadata["table"].value).count("\n") == 1 + len(

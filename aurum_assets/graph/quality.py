@@ -64,14 +64,14 @@ def quality_definitions(pairs: Pairs, *, running: bool) -> dg.Definitions:
         return dg.MaterializeResult(metadata=metadata_of(found, checks, often))
 
     job = dg.define_asset_job(
-        "data_quality",
+        "data_quality_hourly",
         selection=dg.AssetSelection.assets(DATA_QUALITY),
         executor_def=dg.in_process_executor,
         description="Looks at how whole, how old and how clean each dataset is.",
     )
     schedule = dg.ScheduleDefinition(
-        name="data_quality_schedule",
-        description="Every hour: starts the job data_quality.",
+        name="data_quality_hourly_schedule",
+        description="Every hour: starts the job data_quality_hourly.",
         job=job,
         cron_schedule=_AFTER_THE_TICKS,
         default_status=dg.DefaultScheduleStatus.RUNNING
