@@ -200,7 +200,7 @@ def _table(table: Table, configs: Mapping[str, DatasetConfig], level: str = "##"
         ("First day", entry.first_day),
         ("Caveats", entry.caveats),
     ]
-    parts = [*entry.about, _rows(("", ""), ((f"**{name}**", text) for name, text in said))]
+    parts = [*entry.about, "\n".join(f"- **{name}**: {_line(text)}" for name, text in said)]
     parts += [f"{level} Columns", _rows(("column", "type", "unit", "", "meaning"), columns)]
     if entry.checks:
         checks = [(f"`{c.name}`", c.meaning) for c in entry.checks]
