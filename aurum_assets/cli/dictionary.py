@@ -92,8 +92,8 @@ def _list(found: list[Entry], *, as_json: bool) -> None:
     print_rows(rows, wrapped=("what it holds", "grain"), spare=("grain",))
     if on_terminal():
         say(
-            f"{len(rows)} tables, and {len(histories)} named NAME_history with the values that others "
-            "replaced. `aurum tables NAME` says what is to be known of one.",
+            f"{len(rows)} tables, and {len(histories)} named NAME_history with the values that "
+            "others replaced. `aurum tables NAME` says what is to be known of one.",
             err=True,
         )
 
