@@ -47,7 +47,7 @@ COMMANDS = {
     "replay": ("replay", "Rebuild table days from the archive alone."),
     "requeue": ("replay", "Read again what was quarantined or rejected."),
     "verify": ("verify", "Compare the tables with what the archive gives, day by day."),
-    "tables": ("dictionary", "The tables; of one, what is to be known of it."),
+    "tables": ("dictionary", "The tables; of NAME, everything that is to be known of it."),
     "as-of": ("tables", "Show a table as it was known at an instant."),
     "sql": ("tables", "Run one SELECT over the tables."),
     "export": ("tables", "Write the rows of operating days to a file."),
