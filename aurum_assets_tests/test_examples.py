@@ -19,7 +19,7 @@ def test_the_seam_is_drawn_with_a_line_for_each_publication_and_one_for_the_pric
         dataset = next(d for d in DATASETS if d.key == key)
         desk.bring(dataset, recording(key, "live", "ordinary").body)
     forecasts = desk.rows(next(d for d in DATASETS if d.key == "miso_cts"))
-    day = forecasts["operating_day"].max()
+    day = str(forecasts["operating_day"].dt.max())
     done = subprocess.run(  # noqa: S603  ours
         [sys.executable, PROJECT / "examples" / "seam.py"],
         cwd=tmp_path,
