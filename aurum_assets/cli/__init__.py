@@ -5,6 +5,7 @@
     replay     what the archive is asked for again: replay, requeue
     verify     whether archive and tables agree
     tables     what the tables hold: as-of, sql, export
+    dictionary what is to be known of a table: tables
     health     what is held, what works, what the operators say: status, doctor, probe
     plan       how many requests the schedules make
     watch      what is wrong, and the counts of all runs: alerts, metrics
@@ -46,6 +47,7 @@ COMMANDS = {
     "replay": ("replay", "Rebuild table days from the archive alone."),
     "requeue": ("replay", "Read again what was quarantined or rejected."),
     "verify": ("verify", "Compare the tables with what the archive gives, day by day."),
+    "tables": ("dictionary", "The tables; of NAME, everything that is to be known of it."),
     "as-of": ("tables", "Show a table as it was known at an instant."),
     "sql": ("tables", "Run one SELECT over the tables."),
     "export": ("tables", "Write the rows of operating days to a file."),
