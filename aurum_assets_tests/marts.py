@@ -96,6 +96,8 @@ class Desk:
 
         with duckdb.connect() as db:
             db.execute("set timezone = 'UTC'")
+            db.execute(f"set variable first_day = date '{self.first}'")
+            db.execute(f"set variable last_day = date '{self.last}'")
             rendered = self._rendered(text, db)
             return pl.DataFrame(db.sql(rendered).to_arrow_table())
 
@@ -107,8 +109,7 @@ class Desk:
             return self._named(db, f"mart_{name}", self.mart(name))
 
         def var(name: str, default: object = None) -> object:
-            days = {"first": self.first.isoformat(), "last": self.last.isoformat()}
-            return {**self.choices.variables, **days}.get(name, default)
+            return self.choices.variables.get(name, default)
 
         return _template(text).render(source=source, ref=ref, var=var)
 

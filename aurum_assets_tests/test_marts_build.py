@@ -1,6 +1,8 @@
 """Building the marts by dbt: what is stored, what stays, what is refused, which days are due."""
 
 import datetime as dt
+import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,10 @@ import pytest
 
 from aurum_assets import open_lake
 from aurum_assets.definitions import build as build_definitions
+from aurum_assets.graph.marts import mart_assets
 from aurum_assets.marts import changes
-from aurum_assets.marts.build import Built, build_chunk
-from aurum_assets.marts.project import marts, with_those_before
+from aurum_assets.marts.build import Built, build_chunk, dbt_left_clean
+from aurum_assets.marts.project import FOLDER, marts, with_those_before
 from aurum_assets.marts.schemas import files
 from aurum_assets.marts.store import Refused, as_stored, restate
 from aurum_assets.marts.tables import HUB_PRICES
@@ -222,6 +225,42 @@ def test_the_generated_files_are_as_the_tables_say() -> None:
         assert path.read_text() == text, f"{path.name}: run `make schemas`"
     folder = Path(next(iter(files()))).parents[1]
     assert {f.stem for f in (folder / "models").glob("*.sql")} == set(marts())
+
+
+def test_the_assets_are_those_that_dagster_dbt_makes_of_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of sqlglotrs, which it imports
+        from dagster_dbt import build_dbt_asset_specs
+    from dbt.cli.main import dbtRunner
+
+    project = ["--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER)]
+    place = ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+    quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
+    with dbt_left_clean():
+        assert dbtRunner().invoke(["parse", *project, *place, *quiet]).success
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    theirs = {
+        spec.key: {dep.asset_key for dep in spec.deps if dep.asset_key.path[0] != "calendar"}
+        for spec in build_dbt_asset_specs(manifest=manifest)
+    }
+    days = dg.DailyPartitionsDefinition("2026-01-01")
+    assets = mart_assets(days, DATASETS)
+    of_history = {d.table.history.name: d.table.name for d in DATASETS}
+    assert {key: set(assets.asset_deps[key]) for key in assets.keys} == {
+        key: {dg.AssetKey([p.path[0], of_history.get(p.path[1], p.path[1])]) for p in deps}
+        for key, deps in theirs.items()
+    }
+    tests = {n["name"] for n in manifest["nodes"].values() if n["resource_type"] == "test"}
+    names = {
+        name if name in marts()[key.asset_key.path[-1]].singular
+        else f"{key.asset_key.path[-1]}__{name}"
+        for key in assets.check_keys
+        for name in [key.name]
+    }  # fmt: skip
+    assert tests == names
 
 
 # --- storing -------------------------------------------------------------------------------------

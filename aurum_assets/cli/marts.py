@@ -89,7 +89,7 @@ def marts(
     if sources:
         from aurum_assets.marts.schemas import sources_yml
 
-        click.echo(sources_yml(columns=True), nl=False)
+        click.echo(sources_yml(published=True), nl=False)
         return
     from aurum_assets.marts.resumed import build_resumed
 

@@ -144,7 +144,7 @@ def build_chunk(
         order = Order(resources, wanted, days, resources.now(), chosen, files)
         what = f"{days[0]} to {days[-1]}" if len(days) > 1 else f"{days[0]}"
         tell(what)
-        with under_way(order), _dbt_left_clean():
+        with under_way(order), dbt_left_clean():
             results = _run_dbt(resources, order, scratch, lambda name: tell(f"{what}: {name}"))
             built = _built(order, results, scratch)
             del results
@@ -164,8 +164,7 @@ def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "
 
     place = resources.root / "marts"
     place.mkdir(parents=True, exist_ok=True)
-    days = {"first": f"{min(order.days)}", "last": f"{max(order.days)}"}
-    variables = json.dumps({**order.choices.variables, **days})
+    variables = json.dumps(order.choices.variables)
     arguments = [
         "build",
         *("--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER)),
@@ -189,7 +188,7 @@ def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "
 
 
 @contextlib.contextmanager
-def _dbt_left_clean() -> Iterator[None]:
+def dbt_left_clean() -> Iterator[None]:
     """After the block, dbt holds nothing of the build.
 
     Or the next one parses with this one's plugin, and Python warns of dbt's locks at the end.

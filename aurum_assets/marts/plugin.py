@@ -33,13 +33,21 @@ class Plugin(BasePlugin):
         """A view: a source is scanned where it is used, only the columns and rows of the query."""
         return "view"
 
+    def configure_cursor(self, cursor: Any) -> None:  # noqa: ANN401  a connection of DuckDB
+        """Set the days that are built, ``first_day`` and ``last_day``."""
+        order = current()
+        if order is not None:
+            for name, day in (("first_day", min(order.days)), ("last_day", max(order.days))):
+                cursor.execute(f"SET VARIABLE {name} = DATE '{day}'")
+
     def load(self, source_config: SourceConfig) -> "pa.Table | ds.Dataset":
         """The rows of a source; none of a table that holds nothing.
 
         Raises ``ConfigError`` for a table that there is not.
         """
         identifier = f"{source_config.schema}.{source_config.identifier}"
-        known = {**SOURCES, **{t.identifier: t for t in MARTS}}
+        ours = (table for mart in MARTS for table in (mart, mart.history))
+        known = {**SOURCES, **{table.identifier: table for table in ours}}
         of_calendar = identifier.startswith("calendar.")
         if identifier not in known and not of_calendar:
             msg = f'{identifier} is no table of the lake; `aurum sql "show tables"` lists them'

@@ -1,7 +1,7 @@
 """The generated files of the dbt project: its sources, and the models with columns and tests.
 
-``make schemas`` writes them from the tables; a test holds them equal. ``sources`` with columns is
-the file that a dbt project of somebody else takes.
+``make schemas`` writes them from the tables; a test holds them equal. Published sources are the
+file that a dbt project of somebody else takes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from aurum_assets.marts.project import (
     required,
 )
 from aurum_assets.marts.sources import CALENDAR, SOURCES
-from aurum_assets.marts.tables import DEFINITIONS
+from aurum_assets.marts.tables import DEFINITIONS, MARTS
 from aurum_assets.model.table import Table
 
 PLUGIN = "lake"
@@ -33,7 +33,7 @@ def files() -> Mapping[Path, str]:
     """Path to content."""
     return {
         FOLDER / "models" / "schema.yml": schema_yml(),
-        FOLDER / "models" / "sources.yml": sources_yml(columns=False),
+        FOLDER / "models" / "sources.yml": sources_yml(published=False),
     }
 
 
@@ -44,10 +44,14 @@ def write() -> None:
         path.write_text(text)
 
 
-def sources_yml(*, columns: bool) -> str:
-    """All tables that a model may read, as dbt's sources; each is read by the plugin."""
+def sources_yml(*, published: bool) -> str:
+    """All tables that a model may read, as dbt's sources; each is read by the plugin.
+
+    ``published``: for projects of others, with the columns, and with the marts.
+    """
     by_namespace: dict[str, list[Table]] = {}
-    for table in SOURCES.values():
+    others = [t for mart in MARTS for t in (mart, mart.history)] if published else []
+    for table in (*SOURCES.values(), *others):
         by_namespace.setdefault(table.namespace, []).append(table)
     return _yaml(
         {
@@ -56,7 +60,7 @@ def sources_yml(*, columns: bool) -> str:
                 {
                     "name": namespace,
                     "config": {"meta": {"plugin": PLUGIN, "materialization": "view"}},
-                    "tables": [_source(table, columns=columns) for table in tables],
+                    "tables": [_source(table, columns=published) for table in tables],
                 }
                 for namespace, tables in by_namespace.items()
             ]

@@ -18,4 +18,6 @@
 
 {% macro minutes_between(earlier, later) %}round((epoch_us({{ later }}) - epoch_us({{ earlier }})) / 60000000.0, 6){% endmacro %}
 
-{% macro in_days(day) %}{{ day }} between cast('{{ var("first") }}' as date) and cast('{{ var("last") }}' as date){% endmacro %}
+{#- The operating days that are built are variables of the connection: in the text of the models dbt
+    would parse all of them anew for other days. -#}
+{% macro in_days(day) %}{{ day }} between getvariable('first_day') and getvariable('last_day'){% endmacro %}
