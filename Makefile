@@ -97,8 +97,9 @@ live: setup ## The same against the real operators (MISO needs no account), in A
 openapi: setup ## Write config/openapi anew from the dataset configs and the declared records
 	@$(BIN)/python -m aurum_assets.openapi
 
-schemas: setup ## Write config/schemas anew from the tables' columns
+schemas: setup ## Write config/schemas, and the marts' schema.yml and sources.yml, anew from the tables
 	@$(BIN)/python -c 'from aurum_assets.ingest.publish import write_schemas; write_schemas()'
+	@$(BIN)/python -c 'from aurum_assets.marts.schemas import write; write()'
 
 screens: setup-dev ## Write the kept screens of the command line anew; read their difference
 	@WRITE_SCREENS=1 $(BIN)/python -m pytest -n0 -q aurum_assets_tests/test_screens.py

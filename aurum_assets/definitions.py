@@ -13,6 +13,7 @@ from aurum_assets.graph.environment import resources_for, settings_now, shown
 from aurum_assets.graph.health import health_definitions
 from aurum_assets.graph.jobs import cadence_job, cadence_schedule, replay_job, schedule_groups
 from aurum_assets.graph.maintenance import maintenance_definitions
+from aurum_assets.graph.marts import marts_definitions
 from aurum_assets.graph.quality import quality_definitions
 from aurum_assets.graph.reference import reference_definitions
 from aurum_assets.graph.resources import runtime_of
@@ -53,7 +54,8 @@ def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) ->
     health = health_definitions([d for d, _ in pairs])
     quality = quality_definitions(pairs, running=running)
     maintenance = maintenance_definitions(running=running)
-    return dg.Definitions.merge(datasets, reference, health, quality, maintenance)
+    marts = marts_definitions(configuration, [d for d, _ in pairs], running=running)
+    return dg.Definitions.merge(datasets, reference, marts, health, quality, maintenance)
 
 
 _settings = settings_now()

@@ -31,6 +31,8 @@ import aurum_assets  # noqa: E402  with a home that is not there: nothing of thi
 from aurum_assets import ingest  # noqa: E402
 from aurum_assets.cli import main  # noqa: E402
 from aurum_assets.definitions import defs  # noqa: E402
+from aurum_assets.marts import project  # noqa: E402
+from aurum_assets.marts.tables import DEFINITIONS, MARTS  # noqa: E402
 from aurum_assets.model import errors  # noqa: E402
 from aurum_assets.model.dataset import Dataset, DatasetConfig, FormatName  # noqa: E402
 from aurum_assets.model.table import Table  # noqa: E402
@@ -47,6 +49,7 @@ def pages() -> Mapping[str, str]:
     configs = load_config(ROOT / "config", DATASETS).datasets
     found = {
         "datasets.md": _datasets_index(),
+        "marts.md": _marts_index(),
         "tables.md": _other_tables(configs),
         "checks.md": _checks(),
         "configuration.md": _configuration(),
@@ -55,6 +58,7 @@ def pages() -> Mapping[str, str]:
         "python.md": _python(),
     }
     found |= {f"datasets/{d.key}.md": _dataset(d, configs[d.key]) for d in DATASETS}
+    found |= {f"marts/{table.name}.md": _mart(table, configs) for table in MARTS}
     names = [name.removesuffix(".md") for name in found if "/" not in name]
     found["index.md"] = (
         "# Reference\n\nEverything here is generated from the code when the site is built.\n\n"
@@ -164,11 +168,34 @@ def _dataset(dataset: Dataset, config: DatasetConfig) -> str:
     return "\n\n".join(parts)
 
 
+def _marts_index() -> str:
+    text = (
+        "# Marts\n\nTables of the namespace `marts`, computed by dbt from the tables of the "
+        "datasets, one operating day at a time: `computed_at` says when, `made_from` from which "
+        "snapshots. What each of them says is defined in words on its page; "
+        "{doc}`/guide/marts` says what all of them have in common, and how they are chosen and "
+        "built.\n\n"
+    )
+    rows = [(f"[{t.name}](marts/{t.name}.md)", t.doc, _names(t.key)) for t in MARTS]
+    text += _rows(("mart", "what it holds", "key"), rows) + "\n\n"
+    return text + _toctree([f"marts/{t.name}" for t in MARTS], hidden=True)
+
+
+def _mart(table: Table, configs: Mapping[str, DatasetConfig]) -> str:
+    found = project.marts()[table.name]
+    reads = [name for name in found.reads if not name.endswith("_history")]
+    parts = [f"# {table.name}", _prose(DEFINITIONS[table.name])]
+    parts += [_table(table, configs), "## Tests", "What dbt tests after each build; in Dagster, its checks."]
+    parts += [_rows(("test", "what it says"), [(f"`{n}`", s) for n, s in found.tests.items()])]
+    parts += ["## Read from", _names(reads) + "."]
+    if found.after:
+        parts += [f"Built after {_names(found.after)}."]
+    return "\n\n".join(parts)
+
+
 def _other_tables(configs: Mapping[str, DatasetConfig]) -> str:
-    of_datasets = {d.table.name for d in DATASETS}
-    others = [
-        t for t in ingest.known_tables() if t.name.removesuffix("_history") not in of_datasets
-    ]
+    elsewhere = {d.table.name for d in DATASETS} | {table.name for table in MARTS}
+    others = [t for t in ingest.known_tables() if t.name.removesuffix("_history") not in elsewhere]
     parts = ["# Other tables", "Tables that no single dataset fills."]
     for table in others:
         parts += [f"## {table.identifier}", _table(table, configs, "###")]
@@ -205,7 +232,7 @@ def _table(table: Table, configs: Mapping[str, DatasetConfig], level: str = "##"
     if entry.checks:
         checks = [(f"`{c.name}`", c.meaning) for c in entry.checks]
         parts += [f"{level} Checks", _rows(("check", "what holds where it passes"), checks)]
-    if entry.rules:
+    if entry.rules and not table.is_derived:
         rules = [(f"`{r.name}`", f"`{r.check}`", _names(r.columns)) for r in entry.rules]
         parts += [f"{level} Rules", "A row that breaks one of these is quarantined."]
         parts += [_rows(("rule", "check", "columns that it looks at"), rules)]

@@ -3,6 +3,7 @@
     collect    ask an operator: ``collect OPERATOR DATASET``, ``collect miso-cts``
     load       payload files from disk
     replay     what the archive is asked for again: replay, requeue
+    marts      what the desk reads, built from the tables
     verify     whether archive and tables agree
     tables     what the tables hold: as-of, sql, export
     dictionary what is to be known of a table: tables
@@ -46,6 +47,7 @@ COMMANDS = {
     "load": ("load", "Take payload FILES in as if they had been fetched."),
     "replay": ("replay", "Rebuild table days from the archive alone."),
     "requeue": ("replay", "Read again what was quarantined or rejected."),
+    "marts": ("marts", "Build the marts: what the desk reads, made of the tables by dbt."),
     "verify": ("verify", "Compare the tables with what the archive gives, day by day."),
     "tables": ("dictionary", "The tables; of NAME, everything that is to be known of it."),
     "as-of": ("tables", "Show a table as it was known at an instant."),

@@ -18,6 +18,7 @@ from aurum_assets_tests.proofs.prove_landed import prove_landed
 from aurum_assets_tests.proofs.prove_limits import prove_limits
 from aurum_assets_tests.proofs.prove_live import prove_live
 from aurum_assets_tests.proofs.prove_maintain import prove_maintain
+from aurum_assets_tests.proofs.prove_marts import prove_marts
 from aurum_assets_tests.proofs.prove_month import prove_month
 from aurum_assets_tests.proofs.prove_mutations import prove_mutations
 from aurum_assets_tests.proofs.prove_purge import prove_purge
@@ -39,6 +40,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "idempotence": prove_idempotence,
     "mutations": prove_mutations,
     "month": prove_month,
+    "marts": prove_marts,
     "live": prove_live,
     "faults": prove_faults,
     "secrets": prove_secrets,
