@@ -16,6 +16,7 @@ from aurum_assets.graph.maintenance import maintenance_definitions
 from aurum_assets.graph.marts import marts_definitions
 from aurum_assets.graph.quality import quality_definitions
 from aurum_assets.graph.reference import reference_definitions
+from aurum_assets.graph.report import report_definitions
 from aurum_assets.graph.resources import runtime_of
 from aurum_assets.graph.sensors import sensors
 from aurum_assets.operators import DATASETS
@@ -55,7 +56,8 @@ def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) ->
     quality = quality_definitions(pairs, running=running)
     maintenance = maintenance_definitions(running=running)
     marts = marts_definitions(configuration, [d for d, _ in pairs], running=running)
-    return dg.Definitions.merge(datasets, reference, marts, health, quality, maintenance)
+    report = report_definitions(configuration, [d for d, _ in pairs], running=running)
+    return dg.Definitions.merge(datasets, reference, marts, health, quality, report, maintenance)
 
 
 _settings = settings_now()

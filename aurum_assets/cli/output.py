@@ -345,23 +345,6 @@ def verdict_row(verdict: Verdict) -> Row:
     }
 
 
-def minute(text: str | None) -> str | None:
-    """An ISO instant to the minute."""
-    return text[:16].replace("T", " ") + "Z" if text else None
-
-
-def span(seconds: int | None) -> str | None:
-    """A time span in a suitable unit; ``ahead`` where it is negative."""
-    if seconds is None:
-        return None
-    if seconds < 0:
-        return "ahead"
-    minutes, hours = seconds // 60, seconds // 3600
-    if minutes < 120:  # noqa: PLR2004  minutes up to two hours
-        return f"{minutes} min"
-    return f"{hours} h" if hours < 72 else f"{hours // 24} d"  # noqa: PLR2004  three days
-
-
 def size(count: int) -> str:
     """Bytes in a suitable unit."""
     number = float(count)

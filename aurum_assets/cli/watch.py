@@ -7,7 +7,8 @@ import click
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import PORT, json_option
 from aurum_assets.cli.interrupt import reporting
-from aurum_assets.cli.output import BROKEN, minute, on_terminal, print_json, print_rows, say
+from aurum_assets.cli.output import BROKEN, on_terminal, print_json, print_rows, say
+from aurum_assets.model.shown import minute
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import open_resources
 

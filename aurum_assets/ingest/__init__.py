@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aurum_assets.ingest.accept import accept
+    from aurum_assets.ingest.board import BoardLine, board
     from aurum_assets.ingest.check import check
     from aurum_assets.ingest.collect import collect
     from aurum_assets.ingest.collected import Archived, Collected
@@ -50,6 +51,11 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.replay import Replayed, held_days, replay, replay_days
     from aurum_assets.ingest.requeue import Requeued, requeue
     from aurum_assets.ingest.status import Status, status
+    from aurum_assets.ingest.verdicts import (
+        Judged,
+        recalled_verdicts,
+        remember_verdicts,
+    )
     from aurum_assets.ingest.verify import Verified, verifiable_days, verify, verify_days
     from aurum_assets.ingest.watch import Scraped, look, send
     from aurum_assets.model.finding import Finding
