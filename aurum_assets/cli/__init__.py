@@ -6,6 +6,7 @@
     marts      what the desk reads, built from the tables
     verify     whether archive and tables agree
     tables     what the tables hold: as-of, sql, export
+    dictionary what is to be known of a table: tables
     health     what is held, what works, what the operators say: status, doctor, probe
     report     what a day looked like, and the state of all: report, board
     plan       how many requests the schedules make
@@ -49,6 +50,7 @@ COMMANDS = {
     "requeue": ("replay", "Read again what was quarantined or rejected."),
     "marts": ("marts", "Build the marts: what the desk reads, made of the tables by dbt."),
     "verify": ("verify", "Compare the tables with what the archive gives, day by day."),
+    "tables": ("dictionary", "The tables; of NAME, everything that is to be known of it."),
     "as-of": ("tables", "Show a table as it was known at an instant."),
     "sql": ("tables", "Run one SELECT over the tables."),
     "export": ("tables", "Write the rows of operating days to a file."),

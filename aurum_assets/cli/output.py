@@ -225,6 +225,22 @@ def print_summary(summary: Row) -> None:
     console.print(line)
 
 
+def print_parts(title: str, paragraphs: Sequence[str], parts: Mapping[str, str]) -> None:
+    """On a terminal: a title, paragraphs below it, and texts beside the names of their parts."""
+    console = _console()
+    console.print(f"[bold]{escape(visible(title))}[/]")
+    for paragraph in paragraphs:
+        console.print()
+        console.print(escape(visible(paragraph)))
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in parts.items():
+        grid.add_row(escape(visible(name)), escape(visible(text)))
+    console.print()
+    console.print(grid)
+
+
 def _console(*, err: bool = False) -> Console:
     return Console(stderr=err, emoji=False, highlight=False)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.check import check
     from aurum_assets.ingest.collect import collect
     from aurum_assets.ingest.collected import Archived, Collected
+    from aurum_assets.ingest.dictionary import entries, entry_of
     from aurum_assets.ingest.doctor import examine
     from aurum_assets.ingest.feeds import (
         asked_feeds,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.plan import Due, Planned, plan, requests_due
     from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
     from aurum_assets.ingest.publish import Publish, drain
+    from aurum_assets.ingest.quality import Quality, quality
     from aurum_assets.ingest.query import known_tables, query
     from aurum_assets.ingest.relocate import Relocating, relocate
     from aurum_assets.ingest.remake import Remade, archived_days, remake
