@@ -20,10 +20,13 @@ from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH
 from aurum_assets.graph.jobs import asked_by, schedule_groups
+from aurum_assets.graph.marts import mart_key
 from aurum_assets.graph.quality import DATA_QUALITY
 from aurum_assets.graph.reference import reference_key
+from aurum_assets.graph.report import REPORT
 from aurum_assets.graph.translate import Retries, feeds_config, translated_failures, tried_again
 from aurum_assets.ingest.reference import EVERY
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.checks import CHECKS, checks_of
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
@@ -135,8 +138,10 @@ def test_the_definitions_load_without_a_warning(resources: Resources) -> None:
     assert {a.key for a in definitions.resolve_asset_graph().asset_nodes} == {
         *(make(d) for d in DATASETS for make in (raw_key, table_key)),
         *map(reference_key, EVERY),
+        *(mart_key(table.name) for table in MARTS),
         HEALTH,
         DATA_QUALITY,
+        REPORT,
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
     assert table_key(CTS).to_user_string() == "market/miso_cts"
