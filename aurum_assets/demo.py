@@ -19,7 +19,7 @@ from aurum_assets.definitions import build
 from aurum_assets.graph.alerts import DEMO
 from aurum_assets.graph.jobs import ScheduleGroup, asked_by, asset_keys, schedule_groups
 from aurum_assets.graph.reference import reference_key
-from aurum_assets.graph.report import JOB as REPORT
+from aurum_assets.graph.report import JOB, REPORT
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import EVERY
@@ -340,14 +340,14 @@ def _report(
     definitions: dg.Definitions, instance: dg.DagsterInstance, day: OperatingDay, found: Demo
 ) -> None:
     """The page of a day."""
-    result = definitions.resolve_job_def(REPORT).execute_in_process(
+    result = definitions.resolve_job_def(JOB).execute_in_process(
         partition_key=day.key,
         instance=instance,
         run_config=_QUIET,
         raise_on_error=False,
         tags={DEMO: "true"},
     )
-    _note(result, f"{REPORT} {day}", found)
+    _note(result, f"{JOB} {day}", found)
 
 
 def _note(result: dg.ExecuteInProcessResult, what: str, found: Demo) -> None:
@@ -387,7 +387,7 @@ def _count(event: dg.DagsterEvent, found: Demo) -> None:
 
 def _materialized(materialization: dg.AssetMaterialization, found: Demo) -> None:
     number: Mapping[str, Any] = {k: v.value for k, v in materialization.metadata.items()}
-    if materialization.asset_key.path == [REPORT]:
+    if materialization.asset_key == REPORT:
         found.pages.append(Path(number["page"]))
         return
     room, dataset = materialization.asset_key.path

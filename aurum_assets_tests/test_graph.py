@@ -480,8 +480,8 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "maintenance_schedule",
         "marts_hourly_schedule",
         "marts_daily_schedule",
-        "desk_report_hourly_schedule",
-        "desk_report_daily_schedule",
+        "report_hourly_schedule",
+        "report_daily_schedule",
     }
     pairs = [(d, resources.config(d)) for d in DATASETS]
     more = {n for _, c in pairs for f in c.feeds for n in f.again_days}
