@@ -185,7 +185,11 @@ def _mart(table: Table, configs: Mapping[str, DatasetConfig]) -> str:
     found = project.marts()[table.name]
     reads = [name for name in found.reads if not name.endswith("_history")]
     parts = [f"# {table.name}", _prose(DEFINITIONS[table.name])]
-    parts += [_table(table, configs), "## Tests", "What dbt tests after each build; in Dagster, its checks."]
+    parts += [
+        _table(table, configs),
+        "## Tests",
+        "What dbt tests after each build; in Dagster, its checks.",
+    ]
     parts += [_rows(("test", "what it says"), [(f"`{n}`", s) for n, s in found.tests.items()])]
     parts += ["## Read from", _names(reads) + "."]
     if found.after:
