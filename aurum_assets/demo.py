@@ -1,4 +1,4 @@
-"""The demo: a simulated operator, all of yesterday and six live ticks of now, through Dagster.
+"""The demo: a simulated operator, all of yesterday and three live ticks of now, through Dagster.
 
 Its clock is set step by step and ends now, and its limits are raised, so nobody waits. What it
 writes lies under ``AURUM_HOME`` like everything else; ``make dev`` opens there and goes on from it.
@@ -8,6 +8,7 @@ quarantined record to look at; ``looks`` gives the commands that show them.
 """
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,14 @@ import dagster as dg
 
 from aurum_assets.definitions import build
 from aurum_assets.graph.alerts import DEMO
-from aurum_assets.graph.jobs import ScheduleGroup, asked_by, asset_keys, schedule_groups
+from aurum_assets.graph.jobs import (
+    ScheduleGroup,
+    asked_by,
+    asset_keys,
+    job_of,
+    schedule_groups,
+)
+from aurum_assets.graph.kept import kept_connections
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
@@ -36,7 +44,7 @@ from aurum_assets.resources.workers import dagster_folder
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
-TICKS = 6
+TICKS = 3
 _RAISED = 1_000.0
 _MORNING = dt.timedelta(hours=6)
 _HALF_PAST_NOON = dt.time(12, 30)
@@ -306,14 +314,16 @@ def _ticks(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
 def _run(
     definitions: dg.Definitions, instance: dg.DagsterInstance, step: Step, found: Demo
 ) -> None:
-    result = definitions.resolve_job_def(step.name).execute_in_process(
-        partition_key=step.day.key,
-        instance=instance,
-        asset_selection=list(step.assets),
-        run_config={**step.config, **_QUIET},
-        raise_on_error=False,
-        tags={DEMO: "true"},
-    )
+    job, run_id = definitions.resolve_job_def(step.name), str(uuid.uuid4())
+    with kept_connections(instance, run_id):
+        result = job_of(job, step.assets).execute_in_process(
+            partition_key=step.day.key,
+            instance=instance,
+            run_config={**step.config, **_QUIET},
+            raise_on_error=False,
+            tags={DEMO: "true"},
+            run_id=run_id,
+        )
     for event in result.all_events:
         _refuse_to_go_on(event)
         _count(event, found)

@@ -318,19 +318,16 @@ def run_feeds(
 ) -> dg.ExecuteInProcessResult:
     """The run of ``job`` that a schedule, a sensor or a repair asks for."""
     from aurum_assets.definitions import build
+    from aurum_assets.graph.jobs import job_of
     from aurum_assets.graph.translate import feeds_config
 
     rooms = [dg.AssetKey([room, key]) for key in feeds for room in ("raw", "market")]
-    return (
-        build(desk.resources)
-        .resolve_job_def(job)
-        .execute_in_process(
-            partition_key=day,
-            run_config=feeds_config(feeds),
-            asset_selection=rooms,
-            instance=instance,
-            raise_on_error=False,
-        )
+    asked = job_of(build(desk.resources).resolve_job_def(job), rooms)
+    return asked.execute_in_process(
+        partition_key=day,
+        run_config=feeds_config(feeds),
+        instance=instance,
+        raise_on_error=False,
     )
 
 

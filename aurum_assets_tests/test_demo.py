@@ -2,11 +2,13 @@
 
 import contextlib
 import datetime as dt
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,15 +33,31 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, utc
-from aurum_assets_tests.made import made
+from aurum_assets_tests.made import made, remade
 
 AURUM = str(Path(sys.executable).parent / "aurum")
 LMP, CTS, LOAD = ISONE_RT_LMP, MISO_CTS, ISONE_SYSTEM_LOAD
 YESTERDAY, TODAY = "2026-07-20", "2026-07-21"
 HUB = "4000"
+OF_EACH_KIND = {
+    "isone_da_lmp",
+    "isone_generation_by_resource",
+    "isone_hourly_load_forecast",
+    "isone_hourly_system_load",
+    "isone_rt_hourly_lmp",
+    "isone_rt_lmp",
+    "isone_system_load",
+    "miso_cts",
+    "miso_expost_lmp",
+    "miso_wind_solar",
+    "pjm_da_lmp",
+    "pjm_itsced_lmp",
+    "pjm_rt_lmp",
+}
 
 
 @pytest.fixture(scope="module")
@@ -358,18 +376,37 @@ def test_the_next_demo_cancels_what_a_killed_one_left_under_way_and_nothing_else
 # --- another time --------------------------------------------------------------------------------
 
 
+def config_of(folder: Path, datasets: Collection[str]) -> Path:
+    """A config folder in which these datasets alone are enabled."""
+    shutil.copytree(PROJECT / "config", folder)
+    for file in folder.glob("*_ingest_datasets.json"):
+        content = json.loads(file.read_text())
+        for one in content["datasets"]:
+            one["enabled"] = one["key"] in datasets
+        file.write_text(json.dumps(content))
+    return folder
+
+
 def test_just_after_midnight_a_day_of_25_hours_is_whole(
-    tmp_path: Path, configuration: Configuration, small: None
+    tmp_path: Path, configuration: Configuration, small: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of both markets: MISO's midnight is that of New England in winter."""
+    """Of all markets: MISO's midnight is that of New England in winter. With a dataset of each kind
+    of schedule, for ``test_operators`` has such a day of each dataset.
+    """
     del small
-    home = home_at(tmp_path / "aurum", configuration, utc("2026-11-02T00:01:00-05:00"))
+    ours = [d for d in DATASETS if d.key in OF_EACH_KIND]
+    assert len(ours) == len(OF_EACH_KIND)
+    monkeypatch.setattr(demo, "TICKS", 1)
+    home = remade(
+        home_at(tmp_path / "aurum", configuration, utc("2026-11-02T00:01:00-05:00")),
+        config_folder=config_of(tmp_path / "config", OF_EACH_KIND),
+    )
     found = demo.run_demo(home, lambda _: None)
     assert found.failures == []
     assert {k: line.checks_failed for k, line in found.lines.items() if line.checks_failed} == {
         CTS.key: 1
     }
-    assert ingest.find_gaps(home, DATASETS).repairs == []
-    assert ingest.look(home, DATASETS) == []
+    assert ingest.find_gaps(home, ours).repairs == []
+    assert ingest.look(home, ours) == []
     rows = home.lake.read(LMP.table, {"operating_day": found.day.date})
     assert rows["interval_start"].n_unique() == 12 * 25
