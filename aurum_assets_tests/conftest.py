@@ -58,8 +58,8 @@ def pytest_configure() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # servers of tests, in this process
 
 
-# Files that take a minute each, mostly waiting for servers: at the end one of two cores would idle.
-LONGEST = ("test_stack.py", "test_workers.py")
+# Files that take a minute each, most of them waiting: at the end one of two cores would idle.
+LONGEST = ("test_demo.py", "test_stack.py", "test_workers.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
