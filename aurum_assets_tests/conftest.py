@@ -5,8 +5,9 @@ import datetime as dt
 import json
 import logging
 import os
+import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,17 @@ class Desk:
 @pytest.fixture(scope="session")
 def configuration() -> Configuration:
     return load_config(PROJECT / "config", DATASETS)
+
+
+def config_of(folder: Path, datasets: Collection[str]) -> Path:
+    """A config folder in which these datasets alone are enabled."""
+    shutil.copytree(PROJECT / "config", folder)
+    for file in folder.glob("*_ingest_datasets.json"):
+        content = json.loads(file.read_text())
+        for one in content["datasets"]:
+            one["enabled"] = one["key"] in datasets
+        file.write_text(json.dumps(content))
+    return folder
 
 
 @pytest.fixture

@@ -2,13 +2,11 @@
 
 import contextlib
 import datetime as dt
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,10 +31,9 @@ from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
-from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
-from aurum_assets_tests.conftest import NOON, utc
+from aurum_assets_tests.conftest import NOON, config_of, utc
 from aurum_assets_tests.made import made, remade
 
 AURUM = str(Path(sys.executable).parent / "aurum")
@@ -377,17 +374,6 @@ def test_the_next_demo_cancels_what_a_killed_one_left_under_way_and_nothing_else
 
 
 # --- another time --------------------------------------------------------------------------------
-
-
-def config_of(folder: Path, datasets: Collection[str]) -> Path:
-    """A config folder in which these datasets alone are enabled."""
-    shutil.copytree(PROJECT / "config", folder)
-    for file in folder.glob("*_ingest_datasets.json"):
-        content = json.loads(file.read_text())
-        for one in content["datasets"]:
-            one["enabled"] = one["key"] in datasets
-        file.write_text(json.dumps(content))
-    return folder
 
 
 def test_just_after_midnight_a_day_of_25_hours_is_whole(
