@@ -32,11 +32,15 @@ from aurum_assets.resources.workers import (
     TICKS,
     WORKER_TAG,
     check_workers,
+    key_prefix,
     run_key,
     workers_key,
 )
 from aurum_assets.resources.workers import (
     main as setup,
+)
+from aurum_assets.resources.workers import (
+    waiting as messages,
 )
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.proofs.proof import repeated_keys
@@ -312,6 +316,9 @@ def test_a_worker_that_is_told_to_stop_finishes_its_runs_and_takes_no_other(stac
     assert stack.status(run_id) == "SUCCESS"
     assert stack.log("worker").rstrip().endswith("stopped")
     stack.wait_for(waiting, "STARTING")
+    with stack.redis.client() as redis:
+        assert waiting in messages(Settings.read(), redis)
+        assert run_id not in messages(Settings.read(), redis)
 
 
 def test_a_tick_that_no_worker_takes_waits_in_dagsters_queue_where_no_timeout_runs(
@@ -397,6 +404,30 @@ def test_the_health_of_a_run_is_judged_by_heartbeats_while_redis_answers(
         assert health() == "NOT_FOUND"
         beat()
         assert health() == "RUNNING"
+
+
+def test_a_starting_run_that_no_worker_has_and_no_message_names_is_failed_after_some_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aurum_assets.graph.lost import LOST_SECONDS, LostRuns
+
+    now = 0.0
+    starting, failed = dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.FAILURE
+    with redis_process(tmp_path) as server, dg.DagsterInstance.ephemeral() as instance:
+        monkeypatch.setenv("AURUM_REDIS_URL", server.url)
+        settings = Settings.read()
+        for run_id in ("taken", "queued", "fetched", "lost"):
+            instance.add_run(dg.DagsterRun(job_name=JOB, run_id=run_id, status=starting))
+        with server.client() as redis:
+            redis.set(run_key(settings, "taken"), "somebody")
+            redis.rpush(f"{key_prefix(settings)}celery:{TICKS}", '{"headers": {"id": "queued"}}')
+            redis.hset(f"{key_prefix(settings)}celery:unacked", "1", '[{"id": "fetched"}]')
+        looks = [LostRuns(instance, settings, clock=lambda: now) for _ in range(2)]
+        assert [look.look() for look in looks] == [[], []], "a message may be on its way"
+        now = LOST_SECONDS
+        assert [look.look() for look in looks] == [["lost"], []]
+        found = {run.run_id: run.status for run in instance.get_runs()}
+        assert found == {"taken": starting, "queued": starting, "fetched": starting, "lost": failed}
 
 
 def test_what_starts_the_processes_imports_no_dagster_and_opens_no_connection() -> None:

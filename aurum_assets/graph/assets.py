@@ -21,6 +21,7 @@ from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
 from aurum_assets.model.errors import AurumError, NothingArchived
+from aurum_assets.operators import DATASETS
 from aurum_assets.resources.composition import Resources
 
 OWNERS = ["team:market-data"]
@@ -30,6 +31,8 @@ MERGED_AGAIN = translate.Retries(most=2, seconds=10)
 _A_WEEK = dt.timedelta(days=7)
 # A table that can be brought up to date goes before the next answer: its rows wait for no other.
 _FIRST = {"dagster/priority": "1"}
+# Answers are asked for in the order in which the operator's folder lists its datasets.
+_IN_ORDER = {d.key: {"dagster/priority": str(-number)} for number, d in enumerate(DATASETS)}
 
 
 class CollectConfig(dg.Config):
@@ -88,6 +91,7 @@ def raw_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
         required_resource_keys=set(uses),
         key=raw_key(dataset),
         description=f"Every answer, byte for byte.\n\n{translate.plain(dataset.doc)}",
+        op_tags=_IN_ORDER.get(dataset.key),
         partitions_def=partitions(dataset, config),
         freshness_policy=freshness(config),
         group_name=dataset.operator.name,

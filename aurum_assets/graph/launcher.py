@@ -81,9 +81,10 @@ class WorkerLauncher(CeleryRunLauncher):
         task_signature: Any,  # noqa: ANN401  of Celery, which has no types
         routing_key: str,
     ) -> None:
-        """Send the run; Dagster's own adds the id of a result that is not kept, and two events."""
+        """Send the run by its id; Dagster's own adds the id of a result that is not kept."""
         queue = run.tags.get(workers.QUEUE_TAG, self.default_queue)
-        task_signature.apply_async(queue=queue, routing_key=f"{queue}.{routing_key}")
+        key = f"{queue}.{routing_key}"
+        task_signature.apply_async(queue=queue, routing_key=key, task_id=run.run_id)
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether a worker that has the run beats; while Redis is away, nobody can say."""

@@ -63,7 +63,8 @@ class Worker:
             signals.worker_ready.connect(self._on_ready, weak=False)
             signals.task_prerun.connect(self._before, weak=False)
             signals.task_postrun.connect(self._after, weak=False)
-            threading.Thread(target=self._beat_for_ever, daemon=True).start()
+            for look in (self._beat_for_ever, self._look_for_lost_runs):
+                threading.Thread(target=look, daemon=True).start()
             app.Worker(
                 hostname=self._name,
                 pool_cls="solo",
@@ -118,6 +119,18 @@ class Worker:
             if os.getppid() != self._parent:
                 os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(workers.BEAT_SECONDS)
+
+    def _look_for_lost_runs(self) -> None:
+        from dagster_postgres.utils import DagsterPostgresException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from aurum_assets.graph.lost import LOST_SECONDS, LostRuns
+
+        lost = LostRuns(self._instance, self.settings)
+        while True:
+            time.sleep(LOST_SECONDS)
+            with suppress(RedisError, SQLAlchemyError, DagsterPostgresException):  # the next look
+                lost.look()
 
     def _beat(self, redis: Any) -> bool:  # noqa: ANN401  Redis
         """Say that this process lives, and its run with it; interrupt a run that is canceled.

@@ -32,6 +32,7 @@ WORKER_TAG = "aurum/worker"  # of a run: the process that executes it, by host a
 
 BEAT_SECONDS = 2.0
 SILENT_SECONDS = 10  # after which a worker that did not beat is taken for dead
+LOST_ONCE_SECONDS = 60  # for so long a run that one worker found lost is no other's
 PATIENCE = 2.0  # for an answer of Redis
 
 _POLL_SECONDS = 2
@@ -172,6 +173,21 @@ def run_key(settings: Settings, run_id: str) -> str:
 def cancel_key(settings: Settings, run_id: str) -> str:
     """The key that asks the worker that has the run to interrupt it."""
     return f"{key_prefix(settings)}cancel:{run_id}"
+
+
+def lost_key(settings: Settings, run_id: str) -> str:
+    """The key that the worker sets that fails a lost run."""
+    return f"{key_prefix(settings)}lost:{run_id}"
+
+
+def waiting(settings: Settings, redis: "Redis") -> str:
+    """The messages that wait for a worker, with the ids of their runs; the launcher bounds them."""
+    prefix = f"{key_prefix(settings)}celery:"
+    with redis.pipeline(transaction=True) as asked:
+        for queue in QUEUES:
+            asked.lrange(f"{prefix}{queue}", 0, -1)
+        asked.hvals(f"{prefix}unacked")
+        return "\n".join(message for found in asked.execute() for message in found)
 
 
 def workers_key(settings: Settings) -> str:
