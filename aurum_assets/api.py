@@ -15,7 +15,7 @@ from aurum_assets.ingest.waiting import waited_for
 from aurum_assets.model.arguments import instant_of, known_name, lead_of
 from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.model.shown import Shown, as_html
-from aurum_assets.model.table import UTC, Table, as_of
+from aurum_assets.model.table import SUPERSEDED_AT, UTC, Table, as_of
 from aurum_assets.model.vintage import has_lead, newest, require_vintages
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.evolve import completed
@@ -221,9 +221,10 @@ class OpenLake(Shown):
         table, when = self._find(name), instant_of(instant)
         rows = [self.scan(name)]
         if self._home.lake.find(table.history) is not None:
-            rows.append(self.scan(table.history.name))
-        known = [frame.select(table.names) for frame in rows]
-        return as_of(table, pl.concat(known), when)
+            current = rows[0].with_columns(pl.lit(None, UTC).alias(SUPERSEDED_AT.name))
+            before = self.scan(table.history.name)
+            rows = [frame.select(table.history.names) for frame in (current, before)]
+        return as_of(table, pl.concat(rows), when)
 
     def sql(self, select: str) -> pl.DataFrame:
         """The rows of one SELECT, by DuckDB, as ``aurum sql`` gives them.
@@ -265,4 +266,5 @@ class OpenLake(Shown):
         return found
 
     def _find(self, name: str) -> Table:
-        return self._tables[known_name(name, self._tables, "table", _TABLES_ARE)]
+        derived = {t.name for t in self._tables.values() if t.is_derived}
+        return self._tables[known_name(name, self._tables, "table", _TABLES_ARE, derived)]

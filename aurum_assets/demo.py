@@ -11,6 +11,8 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -26,9 +28,11 @@ from aurum_assets.graph.jobs import (
 )
 from aurum_assets.graph.kept import kept_connections
 from aurum_assets.graph.reference import reference_key
+from aurum_assets.graph.report import JOB as REPORT
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import EVERY
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.cadence import CADENCES, cadence_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
@@ -104,11 +108,12 @@ class Line:
 
 @dataclass
 class Demo:
-    """Lines by table, what failed, and ``day``: yesterday in New England."""
+    """Lines by table, what failed, ``day``: yesterday in New England, and its page and today's."""
 
     day: OperatingDay
     lines: dict[str, Line] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    pages: list[Path] = field(default_factory=list)
 
 
 def demo_resources(
@@ -150,10 +155,16 @@ def run_demo(
         with dagster_instance(resources) as instance:
             _cancel_stopped(instance)
             steps = _plan(ours, now)
+            count = len(steps) + 2
             for number, step in enumerate(steps, 1):
                 clock.set(step.instant)
-                tell(f"{number:2}/{len(steps)} {step.what}")
+                tell(f"{number:2}/{count} {step.what}")
                 _run(definitions, instance, step, found)
+            tell(f"{count - 1:2}/{count} the marts: what the desk reads")
+            _build_marts(definitions, instance, found)
+            tell(f"{count:2}/{count} the report: what the desk looks at")
+            for day in (found.day, found.day.plus(1)):
+                _report(definitions, instance, day, found)
         for key, rows in _rows(ours).items():
             found.lines[key].rows = rows
             if key in {r.key for r in EVERY}:
@@ -169,7 +180,8 @@ def _cancel_stopped(instance: dg.DagsterInstance) -> None:
 
 def _tables() -> Mapping[str, Any]:
     references = {r.key: r.table for r in EVERY}
-    return {d.key: d.table for d in DATASETS} | references
+    marts = {table.name: table for table in MARTS}
+    return {d.key: d.table for d in DATASETS} | references | marts
 
 
 def _rows(resources: Resources) -> dict[str, int]:
@@ -314,12 +326,39 @@ def _ticks(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
 def _run(
     definitions: dg.Definitions, instance: dg.DagsterInstance, step: Step, found: Demo
 ) -> None:
-    job, run_id = definitions.resolve_job_def(step.name), str(uuid.uuid4())
+    job = job_of(definitions.resolve_job_def(step.name), step.assets)
+    what = f"{step.name} {step.day}"
+    _execute(job, instance, what, found, partition=step.day.key, config=step.config)
+
+
+def _build_marts(definitions: dg.Definitions, instance: dg.DagsterInstance, found: Demo) -> None:
+    """The days that changed since the marts were built: all of them the first time."""
+    _execute(definitions.resolve_job_def("marts_daily"), instance, "marts_daily", found)
+
+
+def _report(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, day: OperatingDay, found: Demo
+) -> None:
+    """The page of a day."""
+    job = definitions.resolve_job_def(REPORT)
+    _execute(job, instance, f"{REPORT} {day}", found, partition=day.key)
+
+
+def _execute(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    what: str,
+    found: Demo,
+    *,
+    partition: str | None = None,
+    config: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    run_id = str(uuid.uuid4())
     with kept_connections(instance, run_id):
-        result = job_of(job, step.assets).execute_in_process(
-            partition_key=step.day.key,
+        result = job.execute_in_process(
+            partition_key=partition,
             instance=instance,
-            run_config={**step.config, **_QUIET},
+            run_config={**config, **_QUIET},
             raise_on_error=False,
             tags={DEMO: "true"},
             run_id=run_id,
@@ -328,7 +367,7 @@ def _run(
         _refuse_to_go_on(event)
         _count(event, found)
     if not result.success:
-        found.failures.append(f"{step.name} {step.day}")
+        found.failures.append(what)
 
 
 def _refuse_to_go_on(event: dg.DagsterEvent) -> None:
@@ -352,21 +391,28 @@ def _count(event: dg.DagsterEvent, found: Demo) -> None:
         _materialized(data.materialization, found)
     elif kind == "STEP_SUCCESS":
         key = (event.step_key or "").removeprefix("check_").rpartition("__")[2]
-        found.lines[key].seconds += data.duration_ms / 1000
+        if key in found.lines:  # of the marts, each says how long it took
+            found.lines[key].seconds += data.duration_ms / 1000
     elif kind == "STEP_FAILURE":
         found.failures.append(data.error_display_string)
 
 
 def _materialized(materialization: dg.AssetMaterialization, found: Demo) -> None:
+    number: Mapping[str, Any] = {k: v.value for k, v in materialization.metadata.items()}
+    if materialization.asset_key.path == [REPORT]:
+        found.pages.append(Path(number["page"]))
+        return
     room, dataset = materialization.asset_key.path
     line = found.lines[dataset]
-    number: Mapping[str, Any] = {k: v.value for k, v in materialization.metadata.items()}
     if room == "raw":
         line.snapshots += number["stored"]
         line.duplicates += number["duplicates"]
     elif room == "market":
         line.rows_added += number["new"]
         line.quarantined = max(line.quarantined, number["quarantined"])  # of the whole day
+    elif room == "marts":
+        line.rows_added += number["new"]
+        line.seconds += number["seconds"] / number["days_of_all"]
 
 
 # --- what to look at -----------------------------------------------------------------------------

@@ -216,6 +216,7 @@ JSON = [
     "as-of --dataset rt_lmp --at now",
     f"export --dataset rt_lmp --day {DAY} --force",
     "maintain --dry-run",
+    "marts --changed --day 2001-01-01",
     "reference observe",
     "reference show generators",
 ]

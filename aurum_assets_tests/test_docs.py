@@ -13,6 +13,7 @@ import aurum_assets
 from aurum_assets import ingest
 from aurum_assets.cli import COMMANDS
 from aurum_assets.definitions import defs
+from aurum_assets.marts.tables import DEFINITIONS, MARTS
 from aurum_assets.operators import DATASETS, OPERATORS
 
 PROJECT = Path(aurum_assets.__file__).parents[1]
@@ -28,17 +29,31 @@ def pages() -> dict[str, str]:
 def test_the_reference_shows_each_dataset_with_every_column_unit_and_rule() -> None:
     for dataset in DATASETS:
         page = pages()[f"datasets/{dataset.key}.md"]
+        listed = page.partition("## Columns\n")[2].partition("\n## ")[0]
         for column in dataset.table.columns:
-            (row,) = re.findall(rf"^\| `{column.name}` \|.*$", page, re.MULTILINE)
+            (row,) = re.findall(rf"^\| `{column.name}` \|.*$", listed, re.MULTILINE)
             assert f"| {column.unit} |" in row, (dataset.key, column.name)
         for rule in dataset.table.rules:
             assert f"`{rule.name}`" in page, (dataset.key, rule.name)
 
 
-def test_the_reference_shows_every_table_that_no_dataset_fills() -> None:
-    of_datasets = {d.table.name for d in DATASETS}
+def test_the_reference_shows_each_mart_with_its_definition_columns_and_tests() -> None:
+    for table in MARTS:
+        page = pages()[f"marts/{table.name}.md"]
+        assert f"({'marts/' + table.name}.md)" in pages()["marts.md"]
+        for word in DEFINITIONS[table.name].split():
+            assert word.rstrip(":") in page
+        for column in table.columns:
+            (row,) = re.findall(rf"^\| `{column.name}` \|.*$", page, re.MULTILINE)
+            assert f"| {column.unit} |" in row, (table.name, column.name)
+        for rule in table.rules:
+            assert f"| `{rule.name}` | {rule.sql}. |" in page
+
+
+def test_the_reference_shows_every_table_that_no_dataset_or_mart_fills() -> None:
+    elsewhere = {d.table.name for d in DATASETS} | {table.name for table in MARTS}
     for table in ingest.known_tables():
-        if table.name.removesuffix("_history") not in of_datasets:
+        if table.name.removesuffix("_history") not in elsewhere:
             assert f"## {table.identifier}\n" in pages()["tables.md"]
 
 

@@ -18,19 +18,34 @@ MAY_IMPORT = {
     "operators": {"model"},
     "reference": {"model"},
     "resources": {"model"},
-    "ingest": {"model", "operators", "reference", "resources"},
+    "marts": {"model", "operators", "reference", "resources"},
+    "ingest": {"model", "operators", "reference", "resources", "marts"},
     "simulator": {"model", "operators"},
+    "report": {"model", "operators", "marts", "resources", "ingest"},
     "definitions": {"graph", "resources", "operators"},
     "openapi": {"operators", "model", "resources"},
     "dev": {"operators", "model", "resources", "simulator"},
 }
 NOT_IN_MARKETS = {"dagster", "httpx", "pyiceberg", "boto3", "os"}
-HEAVY = {"pandera", "pyiceberg", "boto3", "dagster_aws", "matplotlib", "confluent_kafka", "redis"}
+HEAVY = {
+    "boto3",
+    "confluent_kafka",
+    "dagster_aws",
+    "dbt",
+    "duckdb",
+    "jinja2",
+    "matplotlib",
+    "pandera",
+    "pyiceberg",
+    "vl_convert",
+    "redis",
+}
 DEFERRED = {
     "aurum_assets.resources.bounded_s3",
     "aurum_assets.graph.s3",
     "aurum_assets.graph.launcher",  # named in dagster.yaml
     "aurum_assets.graph.worker",  # a program
+    "aurum_assets.marts.plugin",  # dbt imports it, by name
     "aurum_assets.resources.lake_files",  # pyiceberg imports it, by name
 }
 FREE = {"", "api", "api_config", "cli", "collector", "demo", "graph", "isone", "miso"}

@@ -8,6 +8,7 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.api import OpenLake
 from aurum_assets.ingest.reference import LISTS, REFERENCES
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
@@ -39,7 +40,8 @@ def test_every_table_has_a_name_and_quarantine_too(lake: OpenLake) -> None:
     histories = {f"{name}_history" for name in ours}
     reference = {t.name for r in REFERENCES for t in (r.table, r.sightings)}
     lists = {one.table.name for one in LISTS}
-    assert set(lake.names) == {*ours, *histories, *reference, *lists, "quarantine"}
+    marts = {t.name for mart in MARTS for t in (mart, mart.history)} | {"builds"}
+    assert set(lake.names) == {*ours, *histories, *reference, *lists, *marts, "quarantine"}
 
 
 @pytest.mark.parametrize("name", ["isone_rt_lmp", "market.isone_rt_lmp"])
@@ -51,7 +53,7 @@ def test_a_table_is_found_by_either_of_its_names(lake: OpenLake, name: str) -> N
 
 
 def test_a_table_that_nobody_has_is_answered_with_those_near_it(lake: OpenLake) -> None:
-    with pytest.raises(ConfigError, match="no table 'prices'; did you mean isone_reserve_prices"):
+    with pytest.raises(ConfigError, match="no table 'prices'; did you mean hub_prices"):
         lake.scan("prices")
 
 

@@ -156,7 +156,8 @@ def test_a_total_differs_from_its_parts_by_a_cent_in_many_rows_and_never_by_more
 
 def test_final_prices_keep_the_arithmetic_and_differ_in_about_one_row_of_a_hundred() -> None:
     intervals = range(0, 288, 24)
-    prelim, final = (lmp.lmp_records(DAY, intervals, f) for f in ("prelim", "final"))
+    prelim = lmp.lmp_records(DAY, intervals, "prelim")
+    final = lmp.lmp_records(DAY, intervals, "final")
     changed = [p != f for p, f in zip(prelim, final, strict=True)]
     assert 0.005 < sum(changed) / len(changed) < 0.02
     assert max(map(lmp_distance, final)) == CENT

@@ -29,7 +29,7 @@ _ROUNDS = 5
 _REPLAYS = 3  # rounds of R, each of a minute
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS")
 _TICKS_A_ROUND, _IDLE_A_ROUND = 4, 12.0
-_PARTS = ("A", "B", "C", "D", "F", "L", "Q", "R", "S")
+_PARTS = ("A", "B", "C", "D", "F", "L", "M", "P", "Q", "R", "S")
 _NUMBERS = count()
 
 
@@ -92,6 +92,27 @@ def latency(prepared: Path, rounds: int) -> list[Figure]:
     return figures.latency_figures(found, part.runs_a_day())
 
 
+def marts(prepared: Path, rounds: int) -> list[Figure]:
+    """M: each round in a process of its own."""
+    runs = {"marts": lambda: derived(prepared)}
+    return figures.mart_figures(alternate(runs, min(rounds, _REPLAYS), tell)["marts"])
+
+
+def pages(prepared: Path, rounds: int) -> list[Figure]:
+    """P: each round in a process of its own, on one home."""
+    tell("a month of days to show")
+    home = prepared / f"home-{next(_NUMBERS)}"
+    process(["-m", "benchmarks.page", "fill", prepared, home])
+    runs = {"page": lambda: process(["-m", "benchmarks.page", "write", home])}
+    return figures.page_figures(alternate(runs, rounds, tell)["page"])
+
+
+def derived(prepared: Path) -> Spent:
+    """A day's marts in a new home."""
+    home = prepared / f"home-{next(_NUMBERS)}"
+    return process(["-m", "benchmarks.derived", prepared, home])
+
+
 def parsers(prepared: Path, rounds: int) -> list[Figure]:
     """F: one process, which repeats and alternates by itself."""
     del prepared, rounds
@@ -144,6 +165,8 @@ MEASURED: dict[str, Part] = {
     "D": scheduled_run,
     "F": parsers,
     "L": latency,
+    "M": marts,
+    "P": pages,
     "Q": queries,
     "R": replays,
     "S": a_day,

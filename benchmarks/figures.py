@@ -230,6 +230,40 @@ def query_figures(found: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     return [*figures, Figure("Q best / plain scan, a hub's year", best / plain, "x", 1.5)]
 
 
+def page_figures(spent: Sequence[Spent]) -> list[Figure]:
+    """P: the page of a day."""
+    megabytes = int(spent[-1].report["bytes"]) / 1e6
+    peak = median([float(s.report["peak_mb"]) for s in spent])
+    note = f"{spent[-1].report['charts']} charts; {_spread(spent)}"
+    return [
+        Figure("P page of a day, and the index", _seconds(spent), "s", 3.0, note),
+        Figure("P   its CPU, all threads", _cpu(spent), "s"),
+        Figure("P   its size", megabytes, "MB", 2.0),
+        Figure("P   peak memory", peak, "MB"),
+    ]
+
+
+def mart_figures(spent: Sequence[Spent]) -> list[Figure]:
+    """M: all marts of a day."""
+    text = spent[-1].report
+    failed, changed = (
+        max(len(s.report["failed"]) for s in spent),
+        max(int(s.report["changed"]) for s in spent),
+    )
+    again = median([float(s.report["again"]) for s in spent])
+    again_cpu = median([float(s.report["again_cpu"]) for s in spent])
+    peak = median([float(s.report["peak_mb"]) for s in spent])
+    note = f"{text['rows']:,} rows, {text['tests']} tests; with imports"
+    return [
+        Figure("M marts of a day, first build of a process", _seconds(spent), "s", note=note),
+        Figure("M   its CPU, all threads", _cpu(spent), "s"),
+        Figure("M   again in the process", again, "s", note=f"CPU {again_cpu:.2f} s"),
+        Figure("M   peak memory", peak, "MB"),
+        Figure("M   tests or models that failed", failed, "", 0),
+        Figure("M   rows that another build changes", changed, "", 0),
+    ]
+
+
 def replay_figures(
     found: Mapping[str, Sequence[Spent]], commits: Mapping[str, float]
 ) -> list[Figure]:

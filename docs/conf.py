@@ -11,7 +11,10 @@ sys.path.insert(0, str(HERE))
 
 import reference_pages  # noqa: E402  beside this file
 
+from aurum_assets.marts.schemas import sources_yml  # noqa: E402
+
 reference_pages.write(HERE / "reference")
+(HERE / "reference" / "sources.yml").write_text(sources_yml(published=True))
 
 project = "Aurum assets"
 author = "the Aurum assets authors"

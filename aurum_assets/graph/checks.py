@@ -33,7 +33,7 @@ def asset_checks(
     @dg.multi_asset_check(
         name=name,
         description=f"Reads a day of {key.to_user_string()} and checks it.",
-        specs=_specs(key, days, described),
+        specs=specs(key, days, described),
         can_subset=True,
         required_resource_keys=set(uses),
     )
@@ -75,9 +75,10 @@ def reports_itself(context: dg.AssetExecutionContext, name: str) -> bool:
     return not context.op_execution_context.job_def.has_node_named(name)
 
 
-def _specs(
+def specs(
     key: dg.AssetKey, days: dg.PartitionsDefinition, described: Mapping[str, str]
 ) -> list[dg.AssetCheckSpec]:
+    """A check of each partition of ``key`` for each name, with its description."""
     with warnings.catch_warnings():
         # Partitioned checks are a preview of Dagster's; with one partition a run they are sound.
         warnings.filterwarnings("ignore", message=".*partitions_def on an AssetCheckSpec.*")

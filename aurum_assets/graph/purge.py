@@ -277,7 +277,7 @@ class _Pass:
         """Asset and name of each check, by which an index finds the rows of a run."""
         with self.events.index_connection() as db:
             found = db.execute(sa.select(Checks.c.asset_key, Checks.c.check_name).distinct())
-            return [(asset, name) for asset, name in found]
+            return [(str(asset), str(name)) for asset, name in found]
 
     def _files(self, run: str) -> Iterator[Path]:
         """The files of one run: its events, where these have a file, and what it printed."""

@@ -16,6 +16,7 @@ from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from aurum_assets.ingest.maintain import last_maintained
 from aurum_assets.ingest.probe import looking, newest_published_by, not_offered_by
@@ -223,7 +224,8 @@ def _dagster(resources: Resources) -> Finding:
         started = time.monotonic()
         with engine.connect() as connection:
             asked = "SELECT clock_timestamp(), has_schema_privilege('public', 'CREATE')"
-            theirs, may = connection.execute(text(asked)).one()
+            now, may = connection.execute(text(asked)).one()
+        theirs = cast("dt.datetime", now)
         skew = round((theirs - dt.datetime.now(dt.UTC)).total_seconds(), 1)
         took = round((time.monotonic() - started) * 1000)
         engine.dispose()

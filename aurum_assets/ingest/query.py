@@ -10,23 +10,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial, reduce
-from operator import and_
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from aurum_assets.ingest.reference import LISTS, REFERENCES
+from aurum_assets.marts.builds import BUILDS
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.arguments import named, short_names
 from aurum_assets.model.errors import AurumError, QueryRefused
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.model.table import Table
 from aurum_assets.model.vintage import has_vintages, identity
 from aurum_assets.operators import DATASETS
+from aurum_assets.resources.arrow import streamed
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.evolve import completed, missing
 from aurum_assets.resources.lake import Lake
-from aurum_assets.resources.layout import partition_of
 from aurum_assets.resources.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
     import pyarrow.dataset as ds
-    from pyiceberg.io.pyarrow import PyArrowFileIO
-    from pyiceberg.table import FileScanTask
     from pyiceberg.table import Table as IcebergTable
 
 MEMORY = "1GB"
@@ -63,7 +62,8 @@ def known_tables() -> list[Table]:
     ours = [d.table for d in DATASETS]
     references = [table for r in REFERENCES for table in (r.table, r.sightings)]
     lists = [listed.table for listed in LISTS]
-    return [*ours, *(t.history for t in ours), QUARANTINE, *references, *lists]
+    derived = [*MARTS, *(t.history for t in MARTS), BUILDS]
+    return [*ours, *(t.history for t in ours), QUARANTINE, *references, *lists, *derived]
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def query(
             paths = _show(resources, db, text)
             db.execute(f"SET memory_limit = '{MEMORY}'")
             db.execute(f"SET temp_directory = '{spill}'")
-            db.execute("SET search_path = 'main,market,reference,quality'")
+            db.execute("SET search_path = 'main,market,marts,reference,quality'")
             db.execute("SET TimeZone = 'UTC'")
             db.execute("SET enable_progress_bar = false")
             db.execute("SET allowed_paths = ?", [paths])
@@ -115,6 +115,7 @@ def _batches(resources: Resources, reader: "pa.RecordBatchReader") -> "Iterator[
         raise _translated(resources, error) from None
 
 
+@cache  # each query asks for those of all tables
 def names_of(table: Table) -> list[str]:
     """The names of ``table``: its own, and for a dataset's also the one without the operator."""
     short = short_names(
@@ -164,7 +165,7 @@ def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> l
 
 def _vintage(table: Table, name: str) -> str:
     """The macro that gives what ``model.vintage.newest`` gives of the rows with a ``lead``."""
-    order = ("published_at", *table.partition, "fetched_at", "raw_sha256")
+    order = ("published_at", *table.partition, *table.known_by)
     return (
         f"CREATE MACRO {table.namespace}.{name}_vintage(lead := NULL) AS TABLE "  # noqa: S608  ours
         f"SELECT * FROM {table.namespace}.{name} "
@@ -219,7 +220,8 @@ def _translated(resources: Resources, error: Exception) -> AurumError:
 def _near(typed: str) -> str:
     """The message that there is no table ``typed``, with similar names."""
     try:
-        found = named(typed, [t.name for t in known_tables()], "table", _LISTED)
+        derived = {t.name for t in known_tables() if t.is_derived}
+        found = named(typed, [t.name for t in known_tables()], "table", _LISTED, derived)
     except ValueError as error:
         return str(error)
     return f"{typed} is no table name in SQL: write {found}"
@@ -238,7 +240,7 @@ def _scan(found: "IcebergTable", lake: Lake, table: Table) -> "_Files | pa.Table
     paths = [task.file.file_path.removeprefix("file://") for task in tasks]
     if all(path.startswith("/") and not _GLOB & set(path) for path in paths):
         return _Files(paths, _select(found, table, paths))
-    return _streamed(found, found.io, table, tasks)
+    return streamed(found, found.io, table, tasks)
 
 
 @dataclass(frozen=True)
@@ -282,27 +284,3 @@ def _select(found: "IcebergTable", table: Table, paths: Sequence[str]) -> str:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _streamed(
-    found: "IcebergTable", io: "PyArrowFileIO", table: Table, tasks: "Sequence[FileScanTask]"
-) -> "ds.Dataset":
-    """The files of ``tasks`` as an Arrow dataset; one of another day than asked is not opened."""
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-    from pyiceberg.io.pyarrow import schema_to_pyarrow
-
-    def located(task: "FileScanTask") -> tuple[str, str, str]:
-        return io.parse_location(task.file.file_path, io.properties)
-
-    schema: pa.Schema = schema_to_pyarrow(found.schema(), include_field_ids=False)
-    for column in missing(found, table):
-        schema = schema.append(table.empty().to_arrow().schema.field(column.name))
-    scheme, host, _ = located(tasks[0])
-    files = io.fs_by_scheme(scheme, host)
-    form, fragments = ds.ParquetFileFormat(), []
-    for task in tasks:
-        held = partition_of(found, task.file)
-        same = [ds.field(n) == pa.scalar(v, schema.field(n).type) for n, v in held]
-        fragments.append(form.make_fragment(located(task)[2], files, reduce(and_, same)))
-    return ds.FileSystemDataset(fragments, schema, form, files)

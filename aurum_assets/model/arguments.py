@@ -7,7 +7,7 @@ read here: a caller that accepts ``now`` passes it.
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import SequenceMatcher
 from typing import TypeVar
 
@@ -97,17 +97,20 @@ def names_day(given: str) -> bool:
     return bool(_DAY.fullmatch(text)) or text.lower() in _AGO
 
 
-def named(given: str, names: Iterable[str], what: str, listed: str) -> str:
+def named(
+    given: str, names: Iterable[str], what: str, listed: str, whole: Collection[str] = ()
+) -> str:
     """The one of ``names`` that ``given`` means: in full, or without operator where unambiguous.
 
-    ``op_rt_lmp`` may be given as ``rt_lmp``, ``market.op_rt_lmp`` or ``RT-LMP``. Raises
-    ``ValueError`` for any other, with similar names; ``listed`` says where all are listed.
+    ``op_rt_lmp`` may be given as ``rt_lmp``, ``market.op_rt_lmp`` or ``RT-LMP``; those of ``whole``
+    begin with no operator. Raises ``ValueError`` for any other, with similar names; ``listed`` says
+    where all are listed.
     """
     known = list(names)
     plain = given.strip().lower().replace("-", "_").rpartition(".")[2]
     if plain in known:
         return plain
-    short = short_names(known)
+    short = short_names(name for name in known if name not in whole)
     if plain in short:
         return short[plain]
     near = _near(plain, {**short, **{name: name for name in known}})
@@ -116,11 +119,13 @@ def named(given: str, names: Iterable[str], what: str, listed: str) -> str:
     raise ValueError(msg)
 
 
-def known_name(given: str, names: Iterable[str], what: str, listed: str) -> str:
+def known_name(
+    given: str, names: Iterable[str], what: str, listed: str, whole: Collection[str] = ()
+) -> str:
     """Resolve a name given in Python as ``named`` does. Raises ``ConfigError``, ``TypeError``."""
     text = of_type(given, str, f"the name of a {what}, for instance 'da_lmp'")
     try:
-        return named(text, names, what, listed)
+        return named(text, names, what, listed, whole)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

@@ -70,13 +70,19 @@ class Rule:
     """A condition that every stored row fulfils; ``name`` is what a failure report shows.
 
     ``holds`` is a boolean expression (null counts as true); ``shows`` names the columns whose
-    values explain a failure.
+    values explain a failure. ``sql``: the same in SQL, of a rule that was written so.
     """
 
     name: str
     holds: pl.Expr
     shows: tuple[str, ...]
     check: str = "enums_and_ranges"
+    sql: str = ""
+
+    @classmethod
+    def of_sql(cls, name: str, sql: str, *shows: str) -> "Rule":
+        """A rule from SQL that polars and DuckDB read alike, as the rules of marts are."""
+        return cls(name, pl.sql_expr(sql), shows, sql=sql)
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,8 @@ class Table:
     interval; where it is empty, or the table has a ``source_stamp`` beside an aligned
     ``interval_start``, an interval starts on a multiple of its own length. ``sparse``: why a day
     may have no row at all, where it may: then a final answer withdraws the prelim rows of its day.
-    ``published_before``: how long before its operating day a value may be published.
+    ``published_before``: how long before its operating day a value may be published. ``drawn``: the
+    rows that a picture of a day shows, where neither hubs nor a sum of all would be right.
     """
 
     name: str
@@ -125,6 +132,17 @@ class Table:
     ragged: str = ""
     sparse: str = ""
     published_before: dt.timedelta = DAY
+    drawn: pl.Expr | None = None
+
+    @cached_property
+    def is_derived(self) -> bool:
+        """Whether its rows are made from those of other tables, as a mart's are."""
+        return "made_from" in self.schema
+
+    @property
+    def known_by(self) -> tuple[str, str]:
+        """The columns that say since when a row is known, and by what."""
+        return ("computed_at", "made_from") if self.is_derived else ("fetched_at", "raw_sha256")
 
     @cached_property
     def history(self) -> "Table":
@@ -132,9 +150,9 @@ class Table:
         return Table(
             name=f"{self.name}_history",
             columns=(*self.columns, SUPERSEDED_AT),
-            key=(*self.key, "fetched_at", "raw_sha256"),
-            values=self.values,
-            sort=(*self.order, "fetched_at", "raw_sha256"),
+            key=(*self.key, *self.known_by),
+            values=(*self.values, *((SUPERSEDED_AT.name,) if self.is_derived else ())),
+            sort=(*self.order, *self.known_by),
             partition=self.partition,
             stays_in_day=False,
             doc=f"Rows that were superseded since. {self.doc}",
@@ -152,6 +170,13 @@ class Table:
     def order(self) -> tuple[str, ...]:
         """The columns that rows are sorted by: those of the key, in ``sort``'s order."""
         return self.sort or self.key
+
+    @cached_property
+    def measures(self) -> tuple[str, ...]:
+        """The values that are numbers, in stored order: the first is what the table is about."""
+        return tuple(
+            c.name for c in self.columns if c.dtype == pl.Float64 and c.name in self.values
+        )
 
     @cached_property
     def names(self) -> list[str]:
@@ -385,10 +410,14 @@ def compared(table: Table, frame: pl.DataFrame, stored: pl.DataFrame) -> pl.Data
 def as_of(table: Table, rows: pl.LazyFrame, instant: dt.datetime) -> pl.LazyFrame:
     """The table as it was known at ``instant``, from its rows and those of its history together.
 
-    The last row of each key that was fetched by then counts: two rows may have the same value.
+    The last row of each key that was known by then counts: two rows may have the same value. Of a
+    derived table a row counts until it was superseded, for it may have been withdrawn: there rows
+    of the history have ``superseded_at``, those of the table itself null.
     """
-    known = rows.select(table.names).filter(pl.col("fetched_at") <= instant)
-    last = known.sort("fetched_at", "raw_sha256").unique(
+    if table.is_derived and SUPERSEDED_AT.name in rows.collect_schema():
+        rows = rows.filter((pl.col(SUPERSEDED_AT.name) > instant).fill_null(value=True))
+    known = rows.select(table.names).filter(pl.col(table.known_by[0]) <= instant)
+    last = known.sort(table.known_by).unique(
         [*table.partition, *table.key], keep="last", maintain_order=True
     )
     return last.sort(table.order)

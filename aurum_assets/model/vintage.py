@@ -58,7 +58,7 @@ def newest(table: Table, rows: pl.LazyFrame) -> pl.LazyFrame:
     if table.sparse and "finality" in table.key:
         final = pl.col("finality") == "final"
         rows = rows.filter(final | ~final.any().over(table.partition))
-    by = ("finality", "published_at", *table.partition, "fetched_at", "raw_sha256")
+    by = ("finality", "published_at", *table.partition, *table.known_by)
     order = [name for name in by if name in table.names]
     last = rows.sort(order, descending=[name == "finality" for name in order])
     return last.unique(identity(table), keep="last", maintain_order=False).sort(table.order)

@@ -21,12 +21,13 @@ _EPOCH = dt.date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One data file: its partition, its rows, and the bounds of its columns by field id."""
+    """One data file: its partition, its rows, the bounds of its columns by field id, its path."""
 
     partition: Mapping[str, Any]
     rows: int
     lower: Mapping[int, bytes]
     upper: Mapping[int, bytes]
+    path: str
 
     @property
     def day(self) -> dt.date:
@@ -72,6 +73,7 @@ def _read(found: "IcebergTable", manifest: "ManifestFile") -> tuple[Held, ...]:
             file.record_count,
             file.lower_bounds or {},
             file.upper_bounds or {},
+            file.file_path,
         )
         for file in files
     )

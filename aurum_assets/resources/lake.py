@@ -557,6 +557,45 @@ class Lake:
 
         return self.reading(table, once, Stored(table.empty()), partition)
 
+    def stored_days(self, table: Table, days: Sequence[dt.date]) -> dict[dt.date, Stored]:
+        """As ``stored``, of each of ``days`` of a table that is partitioned by them, in one read.
+
+        Raises like ``catalog``.
+        """
+        partitions = [{DAY: day} for day in days]
+
+        def once(found: "IcebergTable") -> dict[dt.date, Stored]:
+            held = _held_tasks(found, partitions)
+            tasks = [task for of_day in held.values() for task in of_day]
+            rows = _rows(found, table, {}, tuple(table.names), tasks)
+            by_day = rows.partition_by(DAY, as_dict=True)
+            return {
+                day: Stored(
+                    by_day.get((day,), table.empty()).sort(table.order),
+                    frozenset(t.file.file_path for t in held[frozenset({(DAY, day)})]),
+                )
+                for day in days
+            }
+
+        nothing = {day: Stored(table.empty()) for day in days}
+        return self.reading(table, once, nothing) if days else {}
+
+    def files_by_day(
+        self, table: Table, first: dt.date, last: dt.date
+    ) -> dict[dt.date, frozenset[str]]:
+        """The paths of the files of each operating day held from ``first`` to ``last``.
+
+        No row is read. Raises like ``catalog``.
+        """
+
+        def once(found: "IcebergTable") -> dict[dt.date, frozenset[str]]:
+            paths: defaultdict[dt.date, set[str]] = defaultdict(set)
+            for held in self._holdings.of(found, first, last):
+                paths[held.day].add(held.path)
+            return {day: frozenset(some) for day, some in sorted(paths.items())}
+
+        return self.reading(table, once, {})
+
     def files(
         self, table: Table, days: Sequence[dt.date], others: Mapping[str, Any]
     ) -> dict[dt.date, frozenset[str]]:
@@ -1167,7 +1206,7 @@ def _volumes(
 
 def _superseded(table: Table, held: pl.DataFrame, by: pl.DataFrame) -> pl.DataFrame:
     """The rows of ``held`` that ``by`` replaces, in the columns of the history."""
-    since = by.select(*table.key, pl.col("fetched_at").alias(SUPERSEDED_AT.name))
+    since = by.select(*table.key, pl.col(table.known_by[0]).alias(SUPERSEDED_AT.name))
     return held.join(since, on=table.key, how="inner").select(table.history.names)
 
 
@@ -1264,13 +1303,25 @@ def _held_files(
     found: "IcebergTable", partitions: "Sequence[Mapping[str, Any]]"
 ) -> "defaultdict[frozenset[tuple[str, Any]], list[DataFile]]":
     """The files of each of ``partitions``, of a table that is partitioned by operating day."""
-    e, first = _expressions(), partitions[0]
-    days = [partition[DAY].isoformat() for partition in partitions]
-    where = _where({name: value for name, value in first.items() if name != DAY})
-    where = e.And(where, e.GreaterThanOrEqual(DAY, min(days)), e.LessThanOrEqual(DAY, max(days)))
     held: defaultdict[frozenset[tuple[str, Any]], list[DataFile]] = defaultdict(list)
+    for partition, tasks in _held_tasks(found, partitions).items():
+        held[partition] = [task.file for task in tasks]
+    return held
+
+
+def _held_tasks(
+    found: "IcebergTable", partitions: "Sequence[Mapping[str, Any]]"
+) -> "defaultdict[frozenset[tuple[str, Any]], list[FileScanTask]]":
+    """What is to be read of each of ``partitions``, as ``_held_files``."""
+    days = [partition[DAY] for partition in partitions]
+    others = _where({name: value for name, value in partitions[0].items() if name != DAY})
+    where = _expressions().And(others, days_between(min(days), max(days)))
+    wanted = {frozenset(partition.items()) for partition in partitions}
+    held: defaultdict[frozenset[tuple[str, Any]], list[FileScanTask]] = defaultdict(list)
     for task in found.scan(row_filter=where).plan_files():
-        held[frozenset(partition_of(found, task.file))].append(task.file)
+        partition = frozenset(partition_of(found, task.file))
+        if partition in wanted:
+            held[partition].append(task)
     return held
 
 
@@ -1340,6 +1391,15 @@ def _expressions() -> Any:  # noqa: ANN401  pydantic models with their own const
     from pyiceberg import expressions
 
     return expressions
+
+
+def days_between(first: dt.date, last: dt.date) -> "BooleanExpression":
+    """The filter of the operating days from ``first`` to ``last``, both included."""
+    e = _expressions()
+    found: BooleanExpression = e.And(
+        e.GreaterThanOrEqual(DAY, first.isoformat()), e.LessThanOrEqual(DAY, last.isoformat())
+    )
+    return found
 
 
 def _where(partition: Mapping[str, Any]) -> "BooleanExpression":

@@ -65,7 +65,7 @@ def registered_in_file(catalog: Path, patience: float) -> list[Registered]:
     try:
         address = f"file:{quote(str(catalog))}?mode=rw"
         with closing(sqlite3.connect(address, timeout=patience, uri=True)) as db:
-            return sorted((Registered(*row) for row in db.execute(_ROWS)), key=_by_name)
+            return sorted((Registered(*map(str, row)) for row in db.execute(_ROWS)), key=_by_name)
     except sqlite3.Error as error:
         if any(text in str(error) for text in _NO_CATALOG):
             return []
@@ -83,7 +83,9 @@ def registered_in(engine: "Engine") -> list[Registered]:
     from sqlalchemy import text
 
     with engine.connect() as connection:
-        return sorted((Registered(*row) for row in connection.execute(text(_ROWS))), key=_by_name)
+        return sorted(
+            (Registered(*map(str, row)) for row in connection.execute(text(_ROWS))), key=_by_name
+        )
 
 
 def elsewhere(tables: Iterable[Registered], warehouse: str) -> list[Registered]:

@@ -18,11 +18,13 @@ from aurum_assets_tests.proofs.prove_landed import prove_landed
 from aurum_assets_tests.proofs.prove_limits import prove_limits
 from aurum_assets_tests.proofs.prove_live import prove_live
 from aurum_assets_tests.proofs.prove_maintain import prove_maintain
+from aurum_assets_tests.proofs.prove_marts import prove_marts
 from aurum_assets_tests.proofs.prove_month import prove_month
 from aurum_assets_tests.proofs.prove_mutations import prove_mutations
 from aurum_assets_tests.proofs.prove_purge import prove_purge
 from aurum_assets_tests.proofs.prove_races import prove_races
 from aurum_assets_tests.proofs.prove_replay import prove_replay
+from aurum_assets_tests.proofs.prove_report import prove_report
 from aurum_assets_tests.proofs.prove_secrets import prove_secrets
 from aurum_assets_tests.proofs.prove_stack import prove_stack
 from aurum_assets_tests.proofs.prove_tour import prove_tour
@@ -39,6 +41,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "idempotence": prove_idempotence,
     "mutations": prove_mutations,
     "month": prove_month,
+    "marts": prove_marts,
     "live": prove_live,
     "faults": prove_faults,
     "secrets": prove_secrets,
@@ -47,6 +50,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "damage": prove_damage,
     "dev": prove_dev,
     "workers": prove_workers,
+    "report": prove_report,
     "stack": prove_stack,
     "tour": prove_tour,
 }

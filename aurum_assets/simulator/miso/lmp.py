@@ -19,14 +19,16 @@ from aurum_assets.simulator.world import Answer, Ask, Route, World
 
 _DISPLAYED = 300  # nodes
 _AFTER = dt.timedelta(minutes=1)
+_HUBS = ("ARKANSAS", "ILLINOIS", "INDIANA", "LOUISIANA", "MICHIGAN", "MINN", "MS", "TEXAS")
 _REGIONS = ("Midwest", "North", "South")
 _RESERVES = ("REGMCP", "REGMILEAGEMCP", "SPINMCP", "SUPPMCP", "STRMCP", "RCUPMCP", "RCDOWNMCP")
 _RUNS = {"DayAheadExAnteLMP": "ex-ante", "DayAheadExPostLMP": "ex-post"}
 
 
 def node_names(count: int) -> list[str]:
-    """``PJMC``, then ``SIM.HUB1`` and so on."""
-    return ["PJMC", *(f"SIM.HUB{n}" for n in range(1, count))][:count]
+    """``PJMC``, the hubs that MISO has, then ``SIM.NODE1`` and so on."""
+    named = ["PJMC", *(f"{hub}.HUB" for hub in _HUBS)]
+    return [*named, *(f"SIM.NODE{n}" for n in range(1, count))][:count]
 
 
 @lru_cache(maxsize=16)
