@@ -20,9 +20,11 @@ from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH
 from aurum_assets.graph.jobs import asked_by, schedule_groups
+from aurum_assets.graph.marts import mart_key
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import Retries, feeds_config, translated_failures, tried_again
 from aurum_assets.ingest.reference import EVERY
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.checks import CHECKS, checks_of
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
@@ -134,6 +136,7 @@ def test_the_definitions_load_without_a_warning(resources: Resources) -> None:
     assert {a.key for a in definitions.resolve_asset_graph().asset_nodes} == {
         *(make(d) for d in DATASETS for make in (raw_key, table_key)),
         *map(reference_key, EVERY),
+        *(mart_key(table.name) for table in MARTS),
         HEALTH,
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
@@ -470,6 +473,8 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "pjm_da_lmp_daily_schedule",
         "reference_daily_schedule",  # asks no operator
         "maintenance_schedule",  # nor does this one
+        "marts_hourly_schedule",
+        "marts_daily_schedule",
     }
     pairs = [(d, resources.config(d)) for d in DATASETS]
     more = {n for _, c in pairs for f in c.feeds for n in f.again_days}
