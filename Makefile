@@ -18,7 +18,7 @@ export AURUM_DAGSTER_POSTGRES_URL
 DAGSTER_YAML = $(BIN)/python -m aurum_assets.resources.workers
 
 .PHONY: help setup setup-dev setup-docs demo test check docs bench prove stack tour dev worker live \
-  openapi schemas screens lock clean
+  pictures openapi schemas screens lock clean
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -93,6 +93,9 @@ live: setup ## The same against the real operators (MISO needs no account), in A
 	@$(DAGSTER_YAML) $(AURUM_HOME)/live/dagster
 	@AURUM_HOME=$(AURUM_HOME)/live DAGSTER_HOME=$(abspath $(AURUM_HOME))/live/dagster \
 	exec $(BIN)/python -m aurum_assets.dev --live --port $(UI_PORT)
+
+pictures: setup-dev ## The pictures of README and guide anew, from the demo's page (needs Chromium)
+	@PYTHONPATH=. $(BIN)/python docs/pictures.py
 
 openapi: setup ## Write config/openapi anew from the dataset configs and the declared records
 	@$(BIN)/python -m aurum_assets.openapi

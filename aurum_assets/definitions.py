@@ -14,7 +14,9 @@ from aurum_assets.graph.health import health_definitions
 from aurum_assets.graph.jobs import cadence_job, cadence_schedule, replay_job, schedule_groups
 from aurum_assets.graph.maintenance import maintenance_definitions
 from aurum_assets.graph.marts import marts_definitions
+from aurum_assets.graph.quality import quality_definitions
 from aurum_assets.graph.reference import reference_definitions
+from aurum_assets.graph.report import report_definitions
 from aurum_assets.graph.resources import runtime_of
 from aurum_assets.graph.sensors import sensors
 from aurum_assets.operators import DATASETS
@@ -51,9 +53,11 @@ def build(resources: Resources | Mapping[str, object] = MappingProxyType({})) ->
     )
     reference = reference_definitions(configuration, [d for d, _ in pairs], running=running)
     health = health_definitions([d for d, _ in pairs])
+    quality = quality_definitions(pairs, running=running)
     maintenance = maintenance_definitions(running=running)
     marts = marts_definitions(configuration, [d for d, _ in pairs], running=running)
-    return dg.Definitions.merge(datasets, reference, marts, health, maintenance)
+    report = report_definitions(configuration, [d for d, _ in pairs], running=running)
+    return dg.Definitions.merge(datasets, reference, marts, health, quality, report, maintenance)
 
 
 _settings = settings_now()

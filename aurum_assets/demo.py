@@ -10,6 +10,7 @@ quarantined record to look at; ``looks`` gives the commands that show them.
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from aurum_assets.definitions import build
 from aurum_assets.graph.alerts import DEMO
 from aurum_assets.graph.jobs import ScheduleGroup, asked_by, asset_keys, schedule_groups
 from aurum_assets.graph.reference import reference_key
+from aurum_assets.graph.report import JOB as REPORT
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import EVERY
@@ -97,11 +99,12 @@ class Line:
 
 @dataclass
 class Demo:
-    """Lines by table, what failed, and ``day``: yesterday in New England."""
+    """Lines by table, what failed, ``day``: yesterday in New England, and its page and today's."""
 
     day: OperatingDay
     lines: dict[str, Line] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    pages: list[Path] = field(default_factory=list)
 
 
 def demo_resources(
@@ -143,13 +146,16 @@ def run_demo(
         with dagster_instance(resources) as instance:
             _cancel_stopped(instance)
             steps = _plan(ours, now)
-            count = len(steps) + 1
+            count = len(steps) + 2
             for number, step in enumerate(steps, 1):
                 clock.set(step.instant)
                 tell(f"{number:2}/{count} {step.what}")
                 _run(definitions, instance, step, found)
-            tell(f"{count:2}/{count} the marts: what the desk reads")
+            tell(f"{count - 1:2}/{count} the marts: what the desk reads")
             _build_marts(definitions, instance, found)
+            tell(f"{count:2}/{count} the report: what the desk looks at")
+            for day in (found.day, found.day.plus(1)):
+                _report(definitions, instance, day, found)
         for key, rows in _rows(ours).items():
             found.lines[key].rows = rows
             if key in {r.key for r in EVERY}:
@@ -330,6 +336,20 @@ def _build_marts(definitions: dg.Definitions, instance: dg.DagsterInstance, foun
     _note(result, "marts_daily", found)
 
 
+def _report(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, day: OperatingDay, found: Demo
+) -> None:
+    """The page of a day."""
+    result = definitions.resolve_job_def(REPORT).execute_in_process(
+        partition_key=day.key,
+        instance=instance,
+        run_config=_QUIET,
+        raise_on_error=False,
+        tags={DEMO: "true"},
+    )
+    _note(result, f"{REPORT} {day}", found)
+
+
 def _note(result: dg.ExecuteInProcessResult, what: str, found: Demo) -> None:
     for event in result.all_events:
         _refuse_to_go_on(event)
@@ -366,9 +386,12 @@ def _count(event: dg.DagsterEvent, found: Demo) -> None:
 
 
 def _materialized(materialization: dg.AssetMaterialization, found: Demo) -> None:
+    number: Mapping[str, Any] = {k: v.value for k, v in materialization.metadata.items()}
+    if materialization.asset_key.path == [REPORT]:
+        found.pages.append(Path(number["page"]))
+        return
     room, dataset = materialization.asset_key.path
     line = found.lines[dataset]
-    number: Mapping[str, Any] = {k: v.value for k, v in materialization.metadata.items()}
     if room == "raw":
         line.snapshots += number["stored"]
         line.duplicates += number["duplicates"]

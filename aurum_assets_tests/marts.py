@@ -18,7 +18,7 @@ from aurum_assets import marts
 from aurum_assets.marts import calendar
 from aurum_assets.marts.choices import Choices, load
 from aurum_assets.marts.tables import MARTS
-from aurum_assets.model.table import UTC, Rule, Table
+from aurum_assets.model.table import UTC, Table
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.reference.fuels import FUELS
 from aurum_assets.reference.interfaces import INTERFACES
@@ -78,10 +78,18 @@ class Desk:
         """How many rows a singular test finds in the marts."""
         return len(self._run((FOLDER / "tests" / f"{test}.sql").read_text()))
 
-    def breaking(self, name: str, rule: Rule) -> int:
-        """How many rows of a mart break a rule, by its SQL."""
-        text = f"select * from {{{{ ref('{name}') }}}} where not ({rule.sql})"  # noqa: S608  ours
-        return len(self._run(text))
+    def broken(self, name: str) -> set[str]:
+        """The rules that rows of a mart break, by their SQL, as dbt's generic test has them."""
+        import duckdb
+
+        with duckdb.connect() as db:
+            mart = self._named(db, "mart", self.mart(name))
+            text = "select count(*) from {} where not ({})"
+            counts = {
+                rule.name: db.execute(text.format(mart, rule.sql)).fetchone()
+                for rule in BY_NAME[name].rules
+            }
+            return {rule for rule, row in counts.items() if row and row[0]}
 
     def _run(self, text: str) -> pl.DataFrame:
         import duckdb

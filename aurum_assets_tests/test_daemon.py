@@ -18,12 +18,14 @@ from typing import Any, cast
 import dagster as dg
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from aurum_assets.model.checks import checks_of
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets.resources.lake import Lake
+from aurum_assets.resources.metrics import Metrics
 from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.servers.redis import free_port
 
@@ -33,6 +35,7 @@ SCHEDULE = "isone_five_minutes_schedule"
 SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "aurum_assets"}
 PATIENCE = 150.0
 Json = dict[str, Any]
+_ALWAYS = ("source", "dataset", "environment")
 
 
 @dataclass
@@ -262,7 +265,7 @@ def test_schedules_are_running_because_the_environment_says_so(operated: Operate
         of=SELECTOR,
     )
     found = data["schedulesOrError"]["results"]
-    assert len(found) == 16
+    assert len(found) == 17
     assert {s["scheduleState"]["status"] for s in found} == {"RUNNING"}
 
 
@@ -282,3 +285,26 @@ def test_sensors_are_evaluated_by_the_daemon_and_none_fails(operated: Operated) 
         return f"{len(ticks)} done" if done else "waiting"
 
     operated.waits_for(ticked, "6 done", ("FAILURE",))
+
+
+def test_what_the_daemon_does_is_measured(operated: Operated) -> None:
+    """By the sensor watch: heartbeats, the last ticks, the runs that wait or run."""
+
+    def shown() -> dict[str, set[tuple[str, ...]]]:
+        path = operated.root / "aurum" / "metrics.sqlite"
+        text = Metrics(path, "dev", lambda: dt.datetime.now(dt.UTC)).exposition().decode()
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                of = {k: v for k, v in sample.labels.items() if k not in _ALWAYS}
+                found.setdefault(sample.name, set()).add(tuple(of.values()))
+                if sample.name.endswith(("heartbeat_lag_seconds", "tick_lag_seconds")):
+                    assert 0 <= sample.value < PATIENCE * 4, (sample.name, of)
+        return found
+
+    operated.waits_for(lambda: str("aurum_runs" in shown()), "True", ())
+    found = shown()
+    assert found["aurum_runs"] == {("queued",), ("starting",), ("started",)}
+    assert ("SENSOR",) in found["aurum_daemon_heartbeat_lag_seconds"]
+    assert ("sensor", "watch") in found["aurum_tick_lag_seconds"], "which is under way meanwhile"
+    assert {kind for kind, _ in found["aurum_tick_lag_seconds"]} <= {"schedule", "sensor"}

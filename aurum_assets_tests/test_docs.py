@@ -29,8 +29,9 @@ def pages() -> dict[str, str]:
 def test_the_reference_shows_each_dataset_with_every_column_unit_and_rule() -> None:
     for dataset in DATASETS:
         page = pages()[f"datasets/{dataset.key}.md"]
+        listed = page.partition("## Columns\n")[2].partition("\n## ")[0]
         for column in dataset.table.columns:
-            (row,) = re.findall(rf"^\| `{column.name}` \|.*$", page, re.MULTILINE)
+            (row,) = re.findall(rf"^\| `{column.name}` \|.*$", listed, re.MULTILINE)
             assert f"| {column.unit} |" in row, (dataset.key, column.name)
         for rule in dataset.table.rules:
             assert f"`{rule.name}`" in page, (dataset.key, rule.name)

@@ -21,6 +21,7 @@ from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH
 from aurum_assets.graph.jobs import asked_by, schedule_groups
 from aurum_assets.graph.marts import mart_key
+from aurum_assets.graph.quality import DATA_QUALITY
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import Retries, feeds_config, translated_failures, tried_again
 from aurum_assets.ingest.reference import EVERY
@@ -138,6 +139,7 @@ def test_the_definitions_load_without_a_warning(resources: Resources) -> None:
         *map(reference_key, EVERY),
         *(mart_key(table.name) for table in MARTS),
         HEALTH,
+        DATA_QUALITY,
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
     assert table_key(CTS).to_user_string() == "market/miso_cts"
@@ -472,7 +474,8 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "pjm_daily_schedule",
         "pjm_da_lmp_daily_schedule",
         "reference_daily_schedule",  # asks no operator
-        "maintenance_schedule",  # nor does this one
+        "data_quality_hourly_schedule",  # nor does this one
+        "maintenance_schedule",  # nor this one
         "marts_hourly_schedule",
         "marts_daily_schedule",
     }
@@ -529,6 +532,7 @@ def test_a_beat_is_green_and_says_what_it_did(
         assert set(outcomes(result, dataset)) == required
         assert {partition for _, partition in outcomes(result, dataset).values()} == {TODAY}
     assert isinstance(text["market/isone_rt_lmp"].metadata["max_lmp_residual"].value, float)
+    assert not any("picture" in made.metadata for made in text.values()), "it is a tick"
 
 
 def test_the_day_asked_for_as_a_whole_passes_every_check(
@@ -558,7 +562,9 @@ def test_final_values_stand_beside_the_preliminary_ones(
 ) -> None:
     day = "2026-07-18"
     run(live_desk, instance, "isone_daily", day, {LMP.key: ["prelim_hours"]})
-    run(live_desk, instance, "isone_daily", day, {LMP.key: ["final_hours"]})
+    last = run(live_desk, instance, "isone_daily", day, {LMP.key: ["final_hours"]})
+    made = materializations(last)[f"market/{LMP.key}"].metadata["picture"]
+    assert isinstance(made, dg.MarkdownMetadataValue)
     rows = live_desk.rows(LMP, day)
     assert sorted(rows["finality"].value_counts().rows()) == [("final", 864), ("prelim", 864)]
 

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "marts": {"model", "operators", "reference", "resources"},
     "ingest": {"model", "operators", "reference", "resources", "marts"},
     "simulator": {"model", "operators"},
+    "report": {"model", "operators", "marts", "resources", "ingest"},
     "definitions": {"graph", "resources", "operators"},
     "openapi": {"operators", "model", "resources"},
     "dev": {"operators", "model", "resources", "simulator"},
@@ -32,9 +33,11 @@ HEAVY = {
     "dagster_aws",
     "dbt",
     "duckdb",
+    "jinja2",
     "matplotlib",
     "pandera",
     "pyiceberg",
+    "vl_convert",
     "redis",
 }
 DEFERRED = {

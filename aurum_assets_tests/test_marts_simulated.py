@@ -11,9 +11,9 @@ from aurum_assets_tests.proofs.simulated_market import market
 
 AUTUMN = day("2026-11-01")  # 25 hours in New York, 24 in MISO
 LEAST = {  # rows: so that nothing is equal for being empty
-    "hub_prices": 400,
-    "dart_spread": 400,
-    "rt_reconciliation": 400,
+    "hub_prices": 350,
+    "dart_spread": 350,
+    "rt_reconciliation": 350,
     "cts_forecast_accuracy": 1000,
     "cts_forecast_revision": 300,
     "seam_spread": 96,
@@ -25,8 +25,8 @@ LEAST = {  # rows: so that nothing is equal for being empty
 
 @pytest.fixture(scope="module")
 def simulated() -> Mapping[str, pl.DataFrame]:
-    """MISO is collected for eight hours only: much is missing later."""
-    return market(AUTUMN, AUTUMN, miso_hours=8)
+    """MISO is collected for four hours only: much is missing later."""
+    return market(AUTUMN, AUTUMN, miso_hours=4)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dagster as dg
 import httpx
 import pytest
 from click.testing import CliRunner
@@ -18,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
+from aurum_assets.graph.metrics import measure_dagster
 from aurum_assets.ingest.watch import Seen, measure
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.errors import SourceError
@@ -28,7 +30,7 @@ from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.metrics import METRICS, Metrics
 from aurum_assets.simulator.server import Running
-from aurum_assets_tests.conftest import NOON, Desk
+from aurum_assets_tests.conftest import NOON, Aurum, Desk
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 
@@ -319,3 +321,65 @@ def test_a_day_that_is_out_ahead_lags_by_less_than_nothing(live_desk: Desk) -> N
     measure(Seen(resources, DATASETS, resources.now()))
     lag = sample(resources, "aurum_interval_lag_seconds", ISONE_DA_LMP.key)
     assert lag == -33 * 3600
+
+
+# --- of Dagster, and of no home ------------------------------------------------------------------
+
+
+def test_a_gauge_of_which_all_values_are_held_keeps_no_other(tmp_path: Path) -> None:
+    ours = metrics(tmp_path / "metrics.sqlite")
+    ours.hold_all("runs", {("queued",): 3, ("started",): 1})
+    ours.hold("degraded", None, 1, "lake")
+    ours.flush()
+    ours.hold_all("runs", {("queued",): 5, ("starting",): 4})
+    ours.hold_all("runs", {("queued",): 2})
+    ours.flush()
+    found = parsed(metrics(tmp_path / "metrics.sqlite").exposition())
+    shown = {(name, dict(labels).get("status"), value) for (name, labels), value in found.items()}
+    assert shown == {("aurum_runs", "queued", 2), ("aurum_degraded", None, 1)}
+
+
+def test_runs_under_way_are_counted_and_those_that_ended_are_not(
+    desk: Desk, instance: dg.DagsterInstance
+) -> None:
+    for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS):
+        instance.add_run(dg.DagsterRun("isone_daily", status=status))
+    measure_dagster(desk.resources.metrics, instance)
+    held = {s: sample(desk.resources, "aurum_runs", "", status=s) for s in ("queued", "started")}
+    assert held == {"queued": 0, "started": 1}
+    assert sample(desk.resources, "aurum_runs", "", status="success") is None
+
+
+def test_without_a_home_no_sample_is_served_until_one_is_made(
+    aurum: Aurum, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    """As in a deployment whose first run is still to come."""
+    home = tmp_path / "fresh"
+    ours = "from aurum_assets.cli import main; main()"
+    program = [sys.executable, "-c", ours, "metrics", "--port", "0"]
+    with subprocess.Popen(  # noqa: S603  our own program
+        program,
+        env={**os.environ, **environment, "AURUM_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as served:
+        try:
+            assert served.stdout is not None
+            assert served.stderr is not None
+            url = served.stdout.readline().strip()
+            assert f"There is no home in {home} yet" in served.stderr.readline()
+            text = httpx.get(url, timeout=20).text
+            assert parsed(text) == {}
+            assert "# TYPE aurum_collected_total counter" in text
+            assert not home.exists()
+            body = recording(LOAD.key, "live", "ordinary").body
+            (tmp_path / "load.json").write_bytes(body)
+            done = aurum(
+                "load", "--dataset", LOAD.key, tmp_path / "load.json", AURUM_HOME=str(home)
+            )
+            assert done.exit_code == 0, done.output
+            held = parsed(httpx.get(url, timeout=20).text)
+            assert "aurum_interval_lag_seconds" in {name for name, _ in held}
+        finally:
+            served.terminate()

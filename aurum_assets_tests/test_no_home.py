@@ -26,7 +26,6 @@ LOOKING = {
     "alerts": ("alerts",),
     "alerts --check": ("alerts", "--check"),
     "metrics --once": ("metrics", "--once"),
-    "metrics": ("metrics", "--port", "0"),
     "verify": ("verify",),
     "verify --quick": ("verify", "--quick"),
     "maintain": ("maintain",),
@@ -46,6 +45,7 @@ MAKING = {"collect", "load", "demo", "simulate", "worker"}  # the last two need 
 OUTSIDE = {
     "doctor": ("doctor",),
     "plan": ("plan",),
+    "tables": ("tables", "rt_lmp"),
     "probe": ("probe", "--dataset", "miso_cts"),
 }
 

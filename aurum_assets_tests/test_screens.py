@@ -77,6 +77,8 @@ SHOWING = {
     "as-of-now": (*THEN, "now"),
     "sql": ("sql", "select location_id, interval_start, lmp from rt_lmp order by all"),
     "sql-wide": ("sql", "select * from isone_rt_lmp order by all"),
+    "tables": ("tables",),
+    "tables-of-one": ("tables", "cts"),
     "sql-show-tables": ("sql", "show tables"),
     "sql-describe": ("sql", "describe rt_lmp"),
     "export": ("export", "--dataset", "rt_lmp", "--day", "20260720", "--force"),

@@ -29,7 +29,7 @@ _ROUNDS = 5
 _REPLAYS = 3  # rounds of R, each of a minute
 _ONE_THREAD = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS")
 _TICKS_A_ROUND, _IDLE_A_ROUND = 4, 12.0
-_PARTS = ("A", "B", "C", "D", "F", "L", "M", "Q", "R", "S")
+_PARTS = ("A", "B", "C", "D", "F", "L", "M", "P", "Q", "R", "S")
 _NUMBERS = count()
 
 
@@ -98,6 +98,15 @@ def marts(prepared: Path, rounds: int) -> list[Figure]:
     return figures.mart_figures(alternate(runs, min(rounds, _REPLAYS), tell)["marts"])
 
 
+def pages(prepared: Path, rounds: int) -> list[Figure]:
+    """P: each round in a process of its own, on one home."""
+    tell("a month of days to show")
+    home = prepared / f"home-{next(_NUMBERS)}"
+    process(["-m", "benchmarks.page", "fill", prepared, home])
+    runs = {"page": lambda: process(["-m", "benchmarks.page", "write", home])}
+    return figures.page_figures(alternate(runs, rounds, tell)["page"])
+
+
 def derived(prepared: Path) -> Spent:
     """A day's marts in a new home."""
     home = prepared / f"home-{next(_NUMBERS)}"
@@ -157,6 +166,7 @@ MEASURED: dict[str, Part] = {
     "F": parsers,
     "L": latency,
     "M": marts,
+    "P": pages,
     "Q": queries,
     "R": replays,
     "S": a_day,

@@ -230,6 +230,19 @@ def query_figures(found: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
     return [*figures, Figure("Q best / plain scan, a hub's year", best / plain, "x", 1.5)]
 
 
+def page_figures(spent: Sequence[Spent]) -> list[Figure]:
+    """P: the page of a day."""
+    megabytes = int(spent[-1].report["bytes"]) / 1e6
+    peak = median([float(s.report["peak_mb"]) for s in spent])
+    note = f"{spent[-1].report['charts']} charts; {_spread(spent)}"
+    return [
+        Figure("P page of a day, and the index", _seconds(spent), "s", 3.0, note),
+        Figure("P   its CPU, all threads", _cpu(spent), "s"),
+        Figure("P   its size", megabytes, "MB", 2.0),
+        Figure("P   peak memory", peak, "MB"),
+    ]
+
+
 def mart_figures(spent: Sequence[Spent]) -> list[Figure]:
     """M: all marts of a day."""
     text = spent[-1].report

@@ -13,6 +13,7 @@ import pkgutil
 import re
 import sys
 import tempfile
+import textwrap
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ def pages() -> Mapping[str, str]:
     found = {
         "datasets.md": _datasets_index(),
         "marts.md": _marts_index(),
-        "tables.md": _other_tables(),
+        "tables.md": _other_tables(configs),
         "checks.md": _checks(),
         "configuration.md": _configuration(),
         "environment.md": _environment(),
@@ -57,7 +58,7 @@ def pages() -> Mapping[str, str]:
         "python.md": _python(),
     }
     found |= {f"datasets/{d.key}.md": _dataset(d, configs[d.key]) for d in DATASETS}
-    found |= {f"marts/{table.name}.md": _mart(table) for table in MARTS}
+    found |= {f"marts/{table.name}.md": _mart(table, configs) for table in MARTS}
     names = [name.removesuffix(".md") for name in found if "/" not in name]
     found["index.md"] = (
         "# Reference\n\nEverything here is generated from the code when the site is built.\n\n"
@@ -143,7 +144,7 @@ def _datasets_index() -> str:
 
 
 def _dataset(dataset: Dataset, config: DatasetConfig) -> str:
-    parts = [f"# {dataset.key}", _prose(dataset.doc), _table(dataset.table)]
+    parts = [f"# {dataset.key}", _table(dataset.table, {dataset.key: config})]
     feeds = [
         (
             f"`{feed.name}`",
@@ -180,11 +181,12 @@ def _marts_index() -> str:
     return text + _toctree([f"marts/{t.name}" for t in MARTS], hidden=True)
 
 
-def _mart(table: Table) -> str:
+def _mart(table: Table, configs: Mapping[str, DatasetConfig]) -> str:
     found = project.marts()[table.name]
     reads = [name for name in found.reads if not name.endswith("_history")]
     parts = [f"# {table.name}", _prose(DEFINITIONS[table.name])]
-    parts += [_table(table), "## Tests", "What dbt tests after each build; in Dagster, its checks."]
+    parts += [_table(table, configs), "## Tests"]
+    parts += ["What dbt tests after each build; in Dagster, its checks."]
     parts += [_rows(("test", "what it says"), [(f"`{n}`", s) for n, s in found.tests.items()])]
     parts += ["## Read from", _names(reads) + "."]
     if found.after:
@@ -192,41 +194,51 @@ def _mart(table: Table) -> str:
     return "\n\n".join(parts)
 
 
-def _other_tables() -> str:
+def _other_tables(configs: Mapping[str, DatasetConfig]) -> str:
     elsewhere = {d.table.name for d in DATASETS} | {table.name for table in MARTS}
     others = [t for t in ingest.known_tables() if t.name.removesuffix("_history") not in elsewhere]
     parts = ["# Other tables", "Tables that no single dataset fills."]
     for table in others:
-        parts += [f"## {table.identifier}", _prose(table.doc), _table(table, "###")]
+        parts += [f"## {table.identifier}", _table(table, configs, "###")]
     return "\n\n".join(parts)
 
 
-def _table(table: Table, level: str = "##") -> str:
-    key = {*table.key, *table.partition}
+def _table(table: Table, configs: Mapping[str, DatasetConfig], level: str = "##") -> str:
+    """The table's entry of the dictionary, as ``aurum tables`` prints it."""
+    entry = ingest.entry_of(table, configs)
     columns = [
         (
             f"`{c.name}`",
-            "Datetime[μs, UTC]" if "Datetime" in str(c.dtype) else str(c.dtype),
+            c.type,
             c.unit,
-            "key" if c.name in key else "may be null" if c.nullable else "",
-            c.doc,
+            "key" if c.key else "may be null" if c.nullable else "",
+            c.meaning,
         )
-        for c in table.columns
+        for c in entry.columns
     ]
-    parts = [
-        f"{level} Columns",
-        _rows(("column", "type", "unit", "", "meaning"), columns),
-        (
-            f"Key: {_names(table.key)}, within {_names(table.partition)}. "
-            f"Sorted by {_names(table.order)}."
-        ),
+    said = [
+        ("Names", _names((entry.table, *entry.names))),
+        ("Grain", entry.grain),
+        ("Key", f"{_names(entry.key)}, within {_names(entry.partition)}."),
+        ("Sorted by", f"{_names(entry.sorted_by)}."),
+        ("Units", entry.units),
+        ("Source", entry.source),
+        ("Cadence", entry.cadence),
+        ("Latency", entry.latency),
+        ("First day", entry.first_day),
+        ("Caveats", entry.caveats),
     ]
-    if table.ragged:
-        parts.append(f"Stamps are not aligned: {table.ragged}")
-    rules = [(f"`{r.name}`", f"`{r.check}`", _names(r.shows)) for r in table.rules]
-    if rules and not table.is_derived:
-        parts += [f"{level} Rules", "A row that breaks one of these is quarantined.", ""]
-        parts[-1] = _rows(("rule", "check", "columns that it looks at"), rules)
+    parts = [*entry.about, "\n".join(f"- **{name}**: {_line(text)}" for name, text in said)]
+    parts += [f"{level} Columns", _rows(("column", "type", "unit", "", "meaning"), columns)]
+    if entry.checks:
+        checks = [(f"`{c.name}`", c.meaning) for c in entry.checks]
+        parts += [f"{level} Checks", _rows(("check", "what holds where it passes"), checks)]
+    if entry.rules and not table.is_derived:
+        rules = [(f"`{r.name}`", f"`{r.check}`", _names(r.columns)) for r in entry.rules]
+        parts += [f"{level} Rules", "A row that breaks one of these is quarantined."]
+        parts += [_rows(("rule", "check", "columns that it looks at"), rules)]
+    lines = "\n".join(textwrap.wrap(entry.example, 88, break_on_hyphens=False))
+    parts += [f"{level} To begin with", f"```sql\n{lines}\n```"]
     return "\n\n".join(parts)
 
 

@@ -6,7 +6,9 @@
     marts      what the desk reads, built from the tables
     verify     whether archive and tables agree
     tables     what the tables hold: as-of, sql, export
+    dictionary what is to be known of a table: tables
     health     what is held, what works, what the operators say: status, doctor, probe
+    report     what a day looked like, and the state of all: report, board
     plan       how many requests the schedules make
     watch      what is wrong, and the counts of all runs: alerts, metrics
     maintain   what only grows, brought back to what it is needed for
@@ -48,10 +50,13 @@ COMMANDS = {
     "requeue": ("replay", "Read again what was quarantined or rejected."),
     "marts": ("marts", "Build the marts: what the desk reads, made of the tables by dbt."),
     "verify": ("verify", "Compare the tables with what the archive gives, day by day."),
+    "tables": ("dictionary", "The tables; of NAME, everything that is to be known of it."),
     "as-of": ("tables", "Show a table as it was known at an instant."),
     "sql": ("tables", "Run one SELECT over the tables."),
     "export": ("tables", "Write the rows of operating days to a file."),
     "status": ("health", "What is held of each dataset, and how old it is."),
+    "board": ("report", "The state of every dataset in a line."),
+    "report": ("report", "Write the page of an operating day, to look at."),
     "doctor": ("health", "Look at every part: reachable, permitted, how fast."),
     "plan": ("plan", "The requests that the schedules make today, by operator and endpoint."),
     "probe": ("health", "Which dialect each endpoint answers in, and what drifted."),

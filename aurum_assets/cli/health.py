@@ -12,15 +12,14 @@ from aurum_assets import ingest
 from aurum_assets.cli.arguments import KNOWN, dataset_name, json_option
 from aurum_assets.cli.output import (
     BROKEN,
-    minute,
     on_terminal,
     print_json,
     print_rows,
     progress,
     say,
     size,
-    span,
 )
+from aurum_assets.model.shown import minute, span
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import open_resources
 

@@ -225,6 +225,22 @@ def print_summary(summary: Row) -> None:
     console.print(line)
 
 
+def print_parts(title: str, paragraphs: Sequence[str], parts: Mapping[str, str]) -> None:
+    """On a terminal: a title, paragraphs below it, and texts beside the names of their parts."""
+    console = _console()
+    console.print(f"[bold]{escape(visible(title))}[/]")
+    for paragraph in paragraphs:
+        console.print()
+        console.print(escape(visible(paragraph)))
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in parts.items():
+        grid.add_row(escape(visible(name)), escape(visible(text)))
+    console.print()
+    console.print(grid)
+
+
 def _console(*, err: bool = False) -> Console:
     return Console(stderr=err, emoji=False, highlight=False)
 
@@ -327,23 +343,6 @@ def verdict_row(verdict: Verdict) -> Row:
         "count": verdict.count,
         "reason": verdict.reason,
     }
-
-
-def minute(text: str | None) -> str | None:
-    """An ISO instant to the minute."""
-    return text[:16].replace("T", " ") + "Z" if text else None
-
-
-def span(seconds: int | None) -> str | None:
-    """A time span in a suitable unit; ``ahead`` where it is negative."""
-    if seconds is None:
-        return None
-    if seconds < 0:
-        return "ahead"
-    minutes, hours = seconds // 60, seconds // 3600
-    if minutes < 120:  # noqa: PLR2004  minutes up to two hours
-        return f"{minutes} min"
-    return f"{hours} h" if hours < 72 else f"{hours // 24} d"  # noqa: PLR2004  three days
 
 
 def size(count: int) -> str:

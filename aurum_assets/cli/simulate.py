@@ -70,8 +70,11 @@ def report(found: "Demo", resources: Resources, seconds: float, *, as_json: bool
     commands = {
         title: f'{_this(resources)} sql "{select}"' for title, select in looks(found).items()
     }
+    pages = [str(page) for page in found.pages]
     if as_json:
-        print_json({"demo": lines, "failures": found.failures, "commands": commands})
+        print_json(
+            {"demo": lines, "failures": found.failures, "commands": commands, "report": pages}
+        )
     else:
         print_rows(lines, shown=_SHOWN, wrapped=("checks",), spare=("seconds", "rows"))
         added, held = (sum(line[name] for line in lines) for name in ("rows_added", "quarantined"))
@@ -81,6 +84,8 @@ def report(found: "Demo", resources: Resources, seconds: float, *, as_json: bool
         for title, command in commands.items():
             click.echo(f"\n{title}:\n\n{command}")
         click.echo("\nAnd `make dev` for the UI, with running schedules.")
+        for page in pages[:1]:
+            click.echo(f"\nThe day on a page, for your browser:\n\n{page}")
     for failure in found.failures:
         say(f"FAILED {failure}", err=True)
 

@@ -37,6 +37,7 @@ from aurum_assets.cli.output import (
     progress,
     say,
 )
+from aurum_assets.ingest.datapackage import NAME, add_to_package, read_package
 from aurum_assets.model.arguments import lead_of, names_day
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import ConfigError, QueryRefused
@@ -209,6 +210,11 @@ def _print_batches(batches: "pa.RecordBatchReader") -> None:
     metavar="SPAN",
     help="Of each interval the last forecast at least so long before it: 2h, 75m, 1d.",
 )
+@click.option(
+    "--package",
+    is_flag=True,
+    help="Describe the file in datapackage.json beside it: types, units, key, source.",
+)
 @click.option("--force", is_flag=True, help="Replace the file where it exists.")
 @json_option
 def export(
@@ -218,6 +224,7 @@ def export(
     output: str | None,
     best: bool,
     lead: str | None,
+    package: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -225,7 +232,8 @@ def export(
 
     One day at a time is in memory. Sorted by day, interval and location; times are UTC. With
     --lead, and with --best of forecasts, a day is that of the intervals, whenever they were
-    forecast.
+    forecast. datapackage.json (Frictionless Data) takes in each file that is exported to its folder
+    with --package.
     Exit code 1 where there is no row: then no file is written.
     """
     home, found = open_resources(DATASETS, needs="lake"), find(dataset)
@@ -235,8 +243,8 @@ def export(
     asked = days.of(found, home)
     least = _lead(found.table, lead, best=best)
     if output == "-":
-        if form == "parquet" or as_json:
-            msg = "--output - takes only CSV: leave out --format parquet and --json"
+        if form == "parquet" or as_json or package:
+            msg = "--output - takes only CSV: leave out --format parquet, --json and --package"
             raise click.UsageError(msg)
         rows = _write(
             _days_of(home, found.table, asked, least, best=best), sys.stdout.buffer, "csv"
@@ -248,6 +256,8 @@ def export(
         path = Path(output or name)
         form = form or _form_of(path, "csv")
         _refuse_to_replace(path, force=force)
+        if package:
+            read_package(path.with_name(NAME))  # before anything is written
         with progress(len(asked), f"exporting {dataset}", "days read", _UNWRITTEN) as step:
             frames = _days_of(home, found.table, asked, least, best=best, step=step)
             rows = _write_file(frames, path, form)
@@ -256,7 +266,18 @@ def export(
         msg = f"{dataset} holds no row of {span}: collect or load it first"
         raise click.ClickException(msg)
     if output != "-":
-        _say_written(rows, path, as_json=as_json)
+        described = None
+        if package:
+            described = add_to_package(
+                path,
+                "parquet" if form == "parquet" else "csv",
+                found.table,
+                ingest.entry_of(found.table, home.configuration.datasets),
+                one_a_key=best or least is not None,
+                days=(asked[0].date, asked[-1].date),
+                now=home.now(),
+            )
+        _say_written(rows, path, as_json=as_json, described=described)
 
 
 def _lead(table: Table, given: str | None, *, best: bool) -> dt.timedelta | None:
@@ -324,11 +345,12 @@ def _refuse_to_replace(path: Path, *, force: bool) -> None:
         raise click.UsageError(msg)
 
 
-def _say_written(rows: int, path: Path, *, as_json: bool) -> None:
+def _say_written(rows: int, path: Path, *, as_json: bool, described: Path | None = None) -> None:
     if as_json:
-        print_json({"rows": rows, "path": str(path)})
+        package = {"package": str(described)} if described else {}
+        print_json({"rows": rows, "path": str(path), **package})
     else:
-        click.echo(f"{rows:,} rows in {path}")
+        click.echo(f"{rows:,} rows in {path}{f', described in {described}' if described else ''}")
 
 
 def _write_file(frames: Iterator[pl.DataFrame], path: Path, form: str) -> int:

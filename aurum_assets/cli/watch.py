@@ -7,7 +7,8 @@ import click
 from aurum_assets import ingest
 from aurum_assets.cli.arguments import PORT, json_option
 from aurum_assets.cli.interrupt import reporting
-from aurum_assets.cli.output import BROKEN, minute, on_terminal, print_json, print_rows, say
+from aurum_assets.cli.output import BROKEN, on_terminal, print_json, print_rows, say
+from aurum_assets.model.shown import minute
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import open_resources
 
@@ -23,11 +24,19 @@ _POLL_SECONDS = 0.2  # an endless join handles no signal
 def metrics(port: int, host: str, once: bool) -> None:
     """Serve the metrics of all runs to Prometheus.
 
-    Those of this home, until interrupted.
+    Those of this home, until interrupted. Of a home that is not there yet there are none, until
+    something makes it.
     """
     import prometheus_client
 
-    registry = ingest.Scraped(open_resources(DATASETS, needs="home"), DATASETS).registry
+    resources = open_resources(DATASETS, needs="home" if once else "nothing")
+    registry = ingest.Scraped(resources, DATASETS).registry
+    if not (once or resources.home.exists):
+        say(
+            f"There is no home in {resources.root.resolve()} yet: there are no metrics until a "
+            "run, `aurum collect` or `aurum load` makes one.",
+            err=True,
+        )
     if once:
         click.echo(prometheus_client.generate_latest(registry).decode(), nl=False)
         return

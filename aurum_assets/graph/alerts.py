@@ -14,6 +14,7 @@ from aurum_assets import ingest
 from aurum_assets.graph import translate
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH, Reported, events_of, sentence_of
+from aurum_assets.graph.metrics import measure_dagster
 from aurum_assets.graph.resources import KEYS, TELLS, assembled, assembled_of
 from aurum_assets.model.clock import HOUR
 from aurum_assets.model.dataset import Dataset
@@ -208,14 +209,15 @@ def _watch(datasets: Sequence[Dataset], status: dg.DefaultSensorStatus) -> dg.Se
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=status,
         description="Looks for feeds that are late, breakers that are open, a quarantine that "
-        "grows and servers that are out of reach; sends pending notifications, and reports the "
-        "open alerts as the asset health.",
+        "grows and servers that are out of reach; sends pending notifications, reports the open "
+        "alerts as the asset health, and measures Dagster itself for the metrics.",
         required_resource_keys=set(KEYS),
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         resources = assembled(context, KEYS)
         with translate.translated_failures():
             there = ingest.look(resources, datasets, pause=HOUR)
+            measure_dagster(resources.metrics, context.instance)
         before = recalled(context.cursor, Reported)
         events, reported = events_of(there, before, resources.now())
         return dg.SensorResult(

@@ -17,6 +17,7 @@ from aurum_assets.graph.checks import asset_checks, report, reports_itself
 from aurum_assets.graph.resources import WRITES, api_key_of, assembled
 from aurum_assets.ingest.day import Outcome, bring, normalize_days
 from aurum_assets.ingest.rejecting import one_day
+from aurum_assets.model.cadence import CadenceName
 from aurum_assets.model.checks import CHECKS, Verdict, checks_of
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset, DatasetConfig
@@ -28,6 +29,8 @@ OWNERS = ["team:market-data"]
 _RETRY, _RESUME = "dagster/retry_number", "dagster/is_resume_retry"  # the daemon's, a person's
 ASKED_AGAIN = translate.Retries(most=1, seconds=15)
 MERGED_AGAIN = translate.Retries(most=2, seconds=10)
+# The cadences whose runs, by the names of their jobs, draw no picture of the day.
+_TOO_OFTEN: tuple[CadenceName, ...] = ("five_minutes", "fifteen_minutes")
 _A_WEEK = dt.timedelta(days=7)
 # A table that can be brought up to date goes before the next answer: its rows wait for no other.
 _FIRST = {"dagster/priority": "1"}
@@ -259,7 +262,10 @@ def table_asset(dataset: Dataset, config: DatasetConfig) -> dg.AssetsDefinition:
             done = _normalized(resources, dataset, dataset.day(context.partition_key))
             if reports_itself(context, _check_name(dataset)):
                 report(context, ingest.check(resources, done), key)
-        return dg.MaterializeResult(metadata=translate.table_metadata(resources, done))
+            metadata = translate.table_metadata(resources, done)
+            if not any(cadence in context.run.job_name for cadence in _TOO_OFTEN):
+                metadata |= translate.picture(resources, done)
+        return dg.MaterializeResult(metadata=metadata)
 
     return normalize
 

@@ -1,5 +1,6 @@
 """Translate errors, verdicts, columns and metadata to Dagster's types. No assets, no jobs."""
 
+import base64
 import contextlib
 import re
 import traceback
@@ -14,6 +15,7 @@ from aurum_assets.ingest.collected import Collected
 from aurum_assets.ingest.normalized import Normalized
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.errors import AurumError, HostUnknown, Transient
+from aurum_assets.model.picture import drawn_from, picture_of
 from aurum_assets.model.shown import visible
 from aurum_assets.model.table import Table
 from aurum_assets.resources import logs
@@ -207,6 +209,22 @@ def table_metadata(resources: Resources, done: Normalized) -> dict[str, Any]:
     if done.rejected:
         metadata["rejected_because"] = "\n".join(done.rejected)
     return metadata
+
+
+def picture(resources: Resources, done: Normalized) -> dict[str, Any]:
+    """The day as a small picture (SVG), where the table is a series of numbers."""
+    table, day = done.dataset.table, done.day
+    columns = drawn_from(table)
+    if not columns:
+        return {}
+    rows = done.rows
+    if not done.rebuilt:
+        rows = resources.lake.read(table, {"operating_day": day.date}, columns)
+    svg = picture_of(table, rows, day)
+    if not svg:
+        return {}
+    image = base64.b64encode(svg.encode()).decode()
+    return {"picture": dg.MetadataValue.md(f"![{table.name}](data:image/svg+xml;base64,{image})")}
 
 
 def verdict_metadata(verdict: Verdict) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aurum_assets.ingest.accept import accept
+    from aurum_assets.ingest.board import BoardLine, board
     from aurum_assets.ingest.check import check
     from aurum_assets.ingest.collect import collect
     from aurum_assets.ingest.collected import Archived, Collected
+    from aurum_assets.ingest.dictionary import entries, entry_of
     from aurum_assets.ingest.doctor import examine
     from aurum_assets.ingest.feeds import (
         asked_feeds,
@@ -42,12 +44,18 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.plan import Due, Planned, plan, requests_due
     from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
     from aurum_assets.ingest.publish import Publish, drain
+    from aurum_assets.ingest.quality import Quality, quality
     from aurum_assets.ingest.query import known_tables, query
     from aurum_assets.ingest.relocate import Relocating, relocate
     from aurum_assets.ingest.remake import Remade, archived_days, remake
     from aurum_assets.ingest.replay import Replayed, held_days, replay, replay_days
     from aurum_assets.ingest.requeue import Requeued, requeue
     from aurum_assets.ingest.status import Status, status
+    from aurum_assets.ingest.verdicts import (
+        Judged,
+        recalled_verdicts,
+        remember_verdicts,
+    )
     from aurum_assets.ingest.verify import Verified, verifiable_days, verify, verify_days
     from aurum_assets.ingest.watch import Scraped, look, send
     from aurum_assets.model.finding import Finding

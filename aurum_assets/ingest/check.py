@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from aurum_assets.ingest.evidence import intervals_of, recent_sizes
 from aurum_assets.ingest.normalized import Normalized
+from aurum_assets.ingest.verdicts import remember_verdicts
 from aurum_assets.model.checks import Evidence, Verdict, Volume, evaluate
 from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
@@ -46,6 +47,7 @@ def check(resources: Resources, done: Normalized) -> list[Verdict]:
         for v in verdicts:
             passed = "skipped" if v.skipped else str(v.passed).lower()
             resources.metrics.count("checks", dataset, v.check, v.severity, passed)
+        remember_verdicts(resources, dataset, day.key, verdicts)
     return verdicts
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -115,6 +115,7 @@ def _batches(resources: Resources, reader: "pa.RecordBatchReader") -> "Iterator[
         raise _translated(resources, error) from None
 
 
+@cache  # each query asks for those of all tables
 def names_of(table: Table) -> list[str]:
     """The names of ``table``: its own, and for a dataset's also the one without the operator."""
     short = short_names(

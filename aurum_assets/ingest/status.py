@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from aurum_assets.ingest.evidence import intervals_of
-from aurum_assets.model.checks import Evidence, completeness
+from aurum_assets.model.checks import Evidence, Verdict, completeness
+from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.resources.archive import DaySize
@@ -54,7 +55,7 @@ def status(resources: Resources, datasets: tuple[Dataset, ...]) -> list[Status]:
 
 def _status(resources: Resources, dataset: Dataset, quarantined: int) -> Status:
     objects, size = (None, None) if dataset.shares else _archived(resources, dataset.archive_name)
-    summary = _summary(resources, dataset)
+    summary = summary_of(resources, dataset)
     return Status(
         dataset=dataset.key,
         objects=objects,
@@ -79,7 +80,17 @@ def _missing_today(resources: Resources, dataset: Dataset, newest: dt.datetime) 
     """How many due intervals of the operator's today are missing; none of a sparse table."""
     if dataset.table.sparse:
         return 0
-    day = dataset.operator.day_of(resources.now())
+    today = dataset.operator.day_of(resources.now())
+    return completeness_on(resources, dataset, today, newest)[0].count
+
+
+def completeness_on(
+    resources: Resources, dataset: Dataset, day: OperatingDay, newest: dt.datetime
+) -> tuple[Verdict, int]:
+    """The verdict of ``completeness`` on ``day``, and how many finalities it judged.
+
+    ``newest``: the table's newest interval; a day after it is not read.
+    """
     rows = dataset.table.empty() if newest < day.start else None  # None: those that are held
     intervals = intervals_of(resources, dataset, day, rows, None)
     evidence = Evidence(
@@ -93,10 +104,12 @@ def _missing_today(resources: Resources, dataset: Dataset, newest: dt.datetime) 
         every=intervals.every,
         published=intervals.published,
     )
-    return completeness(evidence).count
+    found = intervals.frame
+    finalities = found["finality"].n_unique() if "finality" in found.columns else 1
+    return completeness(evidence), max(finalities, 1)
 
 
-def _summary(resources: Resources, dataset: Dataset) -> TableSummary | None:
+def summary_of(resources: Resources, dataset: Dataset) -> TableSummary | None:
     """The table's summary; its manifests are read again only after a commit."""
     key = f"table-summary:{dataset.table.identifier}"
     known = recalled(resources.state.get(key), TableSummary)

@@ -168,14 +168,15 @@ def measure(seen: Seen) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Scraped:
-    """A collector for a scrape endpoint: measures the gauges at each scrape."""
+    """A collector for a scrape endpoint: measures the gauges at each scrape, of a home that is."""
 
     resources: Resources
     datasets: Sequence[Dataset]
 
     def collect(self) -> "Iterator[Family]":
         """The interface of a prometheus_client collector."""
-        measure(Seen(self.resources, self.datasets, self.resources.now()))
+        if self.resources.home.exists:  # measuring writes, and would make one
+            measure(Seen(self.resources, self.datasets, self.resources.now()))
         yield from self.resources.metrics.collect()
 
     @property

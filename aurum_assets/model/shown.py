@@ -30,6 +30,23 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(_written, text)
 
 
+def minute(text: str | None) -> str | None:
+    """An ISO instant to the minute."""
+    return text[:16].replace("T", " ") + "Z" if text else None
+
+
+def span(seconds: int | None) -> str | None:
+    """A time span in a suitable unit; ``ahead`` where it is negative."""
+    if seconds is None:
+        return None
+    if seconds < 0:
+        return "ahead"
+    minutes, hours = seconds // 60, seconds // 3600
+    if minutes < 120:  # noqa: PLR2004  minutes up to two hours
+        return f"{minutes} min"
+    return f"{hours} h" if hours < 72 else f"{hours // 24} d"  # noqa: PLR2004  three days
+
+
 def to_cell(text: str) -> str:
     """``text`` as a cell of a CSV that neither spreadsheet nor terminal executes."""
     text = _HIDDEN.sub(_written, text)

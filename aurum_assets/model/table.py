@@ -113,7 +113,8 @@ class Table:
     interval; where it is empty, or the table has a ``source_stamp`` beside an aligned
     ``interval_start``, an interval starts on a multiple of its own length. ``sparse``: why a day
     may have no row at all, where it may: then a final answer withdraws the prelim rows of its day.
-    ``published_before``: how long before its operating day a value may be published.
+    ``published_before``: how long before its operating day a value may be published. ``drawn``: the
+    rows that a picture of a day shows, where neither hubs nor a sum of all would be right.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Table:
     ragged: str = ""
     sparse: str = ""
     published_before: dt.timedelta = DAY
+    drawn: pl.Expr | None = None
 
     @cached_property
     def is_derived(self) -> bool:
@@ -168,6 +170,13 @@ class Table:
     def order(self) -> tuple[str, ...]:
         """The columns that rows are sorted by: those of the key, in ``sort``'s order."""
         return self.sort or self.key
+
+    @cached_property
+    def measures(self) -> tuple[str, ...]:
+        """The values that are numbers, in stored order: the first is what the table is about."""
+        return tuple(
+            c.name for c in self.columns if c.dtype == pl.Float64 and c.name in self.values
+        )
 
     @cached_property
     def names(self) -> list[str]:

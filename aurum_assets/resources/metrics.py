@@ -37,6 +37,7 @@ _ADD = """
 INSERT INTO sample VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET value = value + excluded.value
 """
+_FORGET = "DELETE FROM sample WHERE name = ?"
 _SET = "INSERT OR REPLACE INTO sample VALUES (?, ?, ?)"
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _ROWS = (0.0, 1.0, 10.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0, 100_000.0, 400_000.0)
@@ -77,12 +78,27 @@ METRICS: Mapping[str, Metric] = {
     "answer_lag_seconds": Metric("gauge", "Now less a feed's last answer.", ("feed",)),
     "quarantine_rows": Metric("gauge", "Records in quarantine."),
     "degraded": Metric("gauge", "1 where a part is out of reach.", ("part",)),
+    "daemon_heartbeat_timestamp_seconds": Metric(
+        "gauge", "When a daemon of Dagster's last said that it runs.", ("daemon",)
+    ),
+    "daemon_heartbeat_lag_seconds": Metric(
+        "gauge", "Now less the last heartbeat of a daemon of Dagster's.", ("daemon",)
+    ),
+    "last_tick_timestamp_seconds": Metric(
+        "gauge", "When a schedule or sensor that runs was last evaluated.", ("kind", "name")
+    ),
+    "tick_lag_seconds": Metric(
+        "gauge", "Now less the last tick of a schedule or sensor that runs.", ("kind", "name")
+    ),
+    "runs": Metric("gauge", "Runs that are queued, starting or started.", ("status",)),
 }
 # Lags grow while nothing runs: shown as of now, from the instants that are stored.
 LAGS = {
     "interval_lag_seconds": "newest_interval_timestamp_seconds",
     "fetch_lag_seconds": "newest_fetch_timestamp_seconds",
     "answer_lag_seconds": "last_answer_timestamp_seconds",
+    "daemon_heartbeat_lag_seconds": "daemon_heartbeat_timestamp_seconds",
+    "tick_lag_seconds": "last_tick_timestamp_seconds",
 }
 
 
@@ -93,6 +109,7 @@ class _Pending(threading.local):
         self.depth = 0
         self.added: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.held: dict[tuple[str, str], float] = {}
+        self.forgotten: set[tuple[str]] = set()
 
 
 class Metrics:
@@ -152,16 +169,27 @@ class Metrics:
         """A gauge stands at ``value`` now; without ``dataset`` it is the home's."""
         self._pending.held[f"aurum_{name}", self._labels(name, dataset, labels)] = value
 
+    def hold_all(self, name: str, values: Mapping[Labels, float]) -> None:
+        """A gauge of the home stands at ``values``, by its labels; no other ones remain."""
+        full = f"aurum_{name}"
+        pending = self._pending
+        pending.held = {key: value for key, value in pending.held.items() if key[0] != full}
+        pending.forgotten.add((full,))
+        for labels, value in values.items():
+            self.hold(name, None, value, *labels)
+
     def flush(self) -> None:
         """Write what was counted, in one transaction."""
         pending = self._pending
-        if not pending.added and not pending.held:
+        if not pending.added and not pending.held and not pending.forgotten:
             return
         added = [(*key, value) for key, value in pending.added.items()]
         held = [(*key, value) for key, value in pending.held.items()]
-        pending.added, pending.held = defaultdict(float), {}
+        forgotten = sorted(pending.forgotten)
+        pending.added, pending.held, pending.forgotten = defaultdict(float), {}, set()
         try:
             with transaction(self._path, SCHEMA) as db:
+                db.executemany(_FORGET, forgotten)
                 db.executemany(_ADD, added)
                 db.executemany(_SET, held)
             if self.file is not None:

@@ -24,6 +24,7 @@ from aurum_assets_tests.proofs.prove_mutations import prove_mutations
 from aurum_assets_tests.proofs.prove_purge import prove_purge
 from aurum_assets_tests.proofs.prove_races import prove_races
 from aurum_assets_tests.proofs.prove_replay import prove_replay
+from aurum_assets_tests.proofs.prove_report import prove_report
 from aurum_assets_tests.proofs.prove_secrets import prove_secrets
 from aurum_assets_tests.proofs.prove_stack import prove_stack
 from aurum_assets_tests.proofs.prove_tour import prove_tour
@@ -49,6 +50,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "damage": prove_damage,
     "dev": prove_dev,
     "workers": prove_workers,
+    "report": prove_report,
     "stack": prove_stack,
     "tour": prove_tour,
 }

@@ -131,15 +131,15 @@ def scenes() -> list[Scene]:
         _aurum(
             "a key with a line's end",
             "status",
-            codes=(1,),
-            says="API key",
+            codes=(2,),
+            says="ISONE_API_KEY",
             ISONE_API_KEY=f"{WRONG.core}\n ",
         ),
         _aurum(
             "an address with a password",
             *ask,
-            codes=(1,),
-            says="base_url must be",
+            codes=(2,),
+            says="ISONE_BASE_URL",
             ISONE_BASE_URL=IN_URL.value,
         ),
         _aurum(
@@ -193,7 +193,7 @@ def server_scenes() -> list[Scene]:
         _aurum(
             "Redis misspelt",
             "status",
-            codes=(1,),
+            codes=(2,),
             says="AURUM_REDIS_URL",
             AURUM_REDIS_URL=f"rediss:/{WRONG.core}@host",
         ),
@@ -208,7 +208,7 @@ def server_scenes() -> list[Scene]:
         _aurum(
             "catalog misspelt",
             "status",
-            codes=(1,),
+            codes=(2,),
             says="AURUM_CATALOG_URI",
             AURUM_CATALOG_URI=f"postgres:/x:{WRONG.core}@y",
         ),
@@ -223,7 +223,7 @@ def server_scenes() -> list[Scene]:
         _aurum(
             "Kafka misspelt",
             "status",
-            codes=(1,),
+            codes=(2,),
             says="KAFKA_CONNECTION_STRING",
             AURUM_KAFKA_BROKERS="",
             KAFKA_CONNECTION_STRING=f"{KAFKA_USER.core}:{KAFKA.core}@host",

@@ -91,6 +91,7 @@ MISO_INTERCHANGE = Dataset(
         values=("interval_end", "interchange"),
         rules=(texts_are_numbers("interchange_is_a_number", "neighbour"),),
         doc="Five-minute net scheduled interchange of MISO by neighbour.",
+        drawn=pl.col("neighbour") == "MISO",
     ),
     dialects=(
         Dialect(
