@@ -23,6 +23,7 @@ from aurum_assets.cli import main
 from aurum_assets.demo import Demo
 from aurum_assets.graph.alerts import DEMO
 from aurum_assets.ingest.reference import EVERY
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.clock import DAY, HOUR
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
@@ -126,7 +127,8 @@ def lake(resources: Resources) -> OpenLake:
 def test_the_demo_is_green_though_one_record_is_kept_out(first: Result) -> None:
     assert first.exit_code == 0, first.output
     found = lines(first)
-    assert set(found) == {d.key for d in DATASETS} | {one.key for one in EVERY}
+    marts = {table.name for table in MARTS}
+    assert set(found) == {d.key for d in DATASETS} | {one.key for one in EVERY} | marts
     for key, line in found.items():
         kept_out = int(key == CTS.key)
         assert (line["quarantined"], line["checks_failed"]) == (str(kept_out), str(kept_out)), key

@@ -20,10 +20,12 @@ from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH
 from aurum_assets.graph.jobs import asked_by, job_of, schedule_groups
+from aurum_assets.graph.marts import mart_key
 from aurum_assets.graph.quality import DATA_QUALITY
 from aurum_assets.graph.reference import reference_key
 from aurum_assets.graph.translate import Retries, feeds_config, translated_failures, tried_again
 from aurum_assets.ingest.reference import EVERY
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.checks import CHECKS, checks_of
 from aurum_assets.model.dataset import Dataset
 from aurum_assets.model.errors import (
@@ -129,6 +131,7 @@ def test_the_definitions_load_without_a_warning(resources: Resources) -> None:
     assert {a.key for a in definitions.resolve_asset_graph().asset_nodes} == {
         *(make(d) for d in DATASETS for make in (raw_key, table_key)),
         *map(reference_key, EVERY),
+        *(mart_key(table.name) for table in MARTS),
         HEALTH,
         DATA_QUALITY,
     }
@@ -467,6 +470,8 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "reference_daily_schedule",  # asks no operator
         "data_quality_hourly_schedule",  # nor does this one
         "maintenance_schedule",  # nor this one
+        "marts_hourly_schedule",
+        "marts_daily_schedule",
     }
     pairs = [(d, resources.config(d)) for d in DATASETS]
     more = {n for _, c in pairs for f in c.feeds for n in f.again_days}
