@@ -28,7 +28,7 @@ from aurum_assets.graph.jobs import (
 )
 from aurum_assets.graph.kept import kept_connections
 from aurum_assets.graph.reference import reference_key
-from aurum_assets.graph.report import JOB as REPORT
+from aurum_assets.graph.report import JOB, REPORT
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import EVERY
@@ -340,8 +340,8 @@ def _report(
     definitions: dg.Definitions, instance: dg.DagsterInstance, day: OperatingDay, found: Demo
 ) -> None:
     """The page of a day."""
-    job = definitions.resolve_job_def(REPORT)
-    _execute(job, instance, f"{REPORT} {day}", found, partition=day.key)
+    job = definitions.resolve_job_def(JOB)
+    _execute(job, instance, f"{JOB} {day}", found, partition=day.key)
 
 
 def _execute(
@@ -399,7 +399,7 @@ def _count(event: dg.DagsterEvent, found: Demo) -> None:
 
 def _materialized(materialization: dg.AssetMaterialization, found: Demo) -> None:
     number: Mapping[str, Any] = {k: v.value for k, v in materialization.metadata.items()}
-    if materialization.asset_key.path == [REPORT]:
+    if materialization.asset_key == REPORT:
         found.pages.append(Path(number["page"]))
         return
     room, dataset = materialization.asset_key.path

@@ -23,6 +23,7 @@ from aurum_assets.graph.jobs import asked_by, job_of, schedule_groups
 from aurum_assets.graph.marts import mart_key
 from aurum_assets.graph.quality import DATA_QUALITY
 from aurum_assets.graph.reference import reference_key
+from aurum_assets.graph.report import REPORT
 from aurum_assets.graph.translate import Retries, feeds_config, translated_failures, tried_again
 from aurum_assets.ingest.reference import EVERY
 from aurum_assets.marts.tables import MARTS
@@ -134,6 +135,7 @@ def test_the_definitions_load_without_a_warning(resources: Resources) -> None:
         *(mart_key(table.name) for table in MARTS),
         HEALTH,
         DATA_QUALITY,
+        REPORT,
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
     assert table_key(CTS).to_user_string() == "market/miso_cts"
@@ -468,10 +470,12 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "pjm_daily_schedule",
         "pjm_da_lmp_daily_schedule",
         "reference_daily_schedule",  # asks no operator
-        "data_quality_hourly_schedule",  # nor does this one
-        "maintenance_schedule",  # nor this one
+        "data_quality_hourly_schedule",  # nor do these
+        "maintenance_schedule",
         "marts_hourly_schedule",
         "marts_daily_schedule",
+        "report_hourly_schedule",
+        "report_daily_schedule",
     }
     pairs = [(d, resources.config(d)) for d in DATASETS]
     more = {n for _, c in pairs for f in c.feeds for n in f.again_days}
