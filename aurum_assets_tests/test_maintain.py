@@ -17,6 +17,7 @@ from aurum_assets.definitions import build
 from aurum_assets.ingest.leftovers import clear
 from aurum_assets.ingest.maintain import closed_before
 from aurum_assets.ingest.reference import LISTS, REFERENCES
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.errors import LakeBusy
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD, ISONE_ZONAL_LOAD
@@ -31,7 +32,7 @@ from aurum_assets_tests.made import remade
 LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
 OLD = "2026-07-10"
 # With their histories; the quarantine; two references and their sightings.
-TABLES = 2 * len(DATASETS) + 1 + 2 * len(REFERENCES) + len(LISTS)
+TABLES = 2 * len(DATASETS) + 1 + 2 * len(REFERENCES) + len(LISTS) + 2 * len(MARTS) + 1
 
 
 def payload(day: str, intervals: range) -> bytes:

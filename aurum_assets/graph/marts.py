@@ -87,6 +87,7 @@ def mart_assets(days: dg.PartitionsDefinition, datasets: Sequence[Dataset]) -> d
 
     @dg.multi_asset(
         name="marts",
+        description="Builds the marts that are asked for, of all days that are, and tests them.",
         specs=[_spec(mart, days, datasets) for mart in known.values()],
         check_specs=[
             one for mart in known.values() for one in specs(mart_key(mart.name), days, mart.tests)

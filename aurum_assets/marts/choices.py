@@ -78,7 +78,7 @@ class Choices:
 
     @property
     def variables(self) -> Mapping[str, float]:
-        """What the models read as ``var``, beside the days ``first`` and ``last``."""
+        """What the models read as ``var``."""
         return {
             "scarcity_price": self.scarcity_price,
             "cts_gate_closure_minutes": self.cts_gate_closure_minutes or 0.0,
