@@ -150,6 +150,13 @@ def test_progress_is_told_step_by_step(first: Result) -> None:
     assert {name: live.count(name) for name in live} == ticks
 
 
+def test_it_ends_with_the_page_of_yesterday(resources: Resources, first: Result) -> None:
+    page = Path(first.stdout.splitlines()[-1])
+    assert page == resources.root.resolve() / "report" / "2026-07-20.html"
+    assert page.read_text().count("<svg") > 5
+    assert page.with_name("2026-07-21.html").exists()
+
+
 def test_yesterday_is_whole_and_today_is_whole_so_far(resources: Resources, first: Result) -> None:
     assert first.exit_code == 0
     held = lake(resources).scan(LMP.key).group_by("operating_day").len().collect()
