@@ -56,7 +56,7 @@ $(DAGSTER_HOME)/dagster.yaml: FORCE
 	@$(DAGSTER_YAML) $(@D)
 FORCE:
 
-demo: setup ## A simulated day and six live ticks through Dagster, then a table
+demo: setup ## A simulated day and three live ticks through Dagster, then a table
 	@$(BIN)/aurum demo
 
 test: setup-dev ## All tests

@@ -1,4 +1,4 @@
-"""The demo: a simulated operator, all of yesterday and six live ticks of now, through Dagster.
+"""The demo: a simulated operator, all of yesterday and three live ticks of now, through Dagster.
 
 Its clock is set step by step and ends now, and its limits are raised, so nobody waits. What it
 writes lies under ``AURUM_HOME`` like everything else; ``make dev`` opens there and goes on from it.
@@ -8,18 +8,27 @@ quarantined record to look at; ``looks`` gives the commands that show them.
 """
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 
 from aurum_assets.definitions import build
 from aurum_assets.graph.alerts import DEMO
-from aurum_assets.graph.jobs import ScheduleGroup, asked_by, asset_keys, schedule_groups
+from aurum_assets.graph.jobs import (
+    ScheduleGroup,
+    asked_by,
+    asset_keys,
+    job_of,
+    schedule_groups,
+)
+from aurum_assets.graph.kept import kept_connections
 from aurum_assets.graph.reference import reference_key
-from aurum_assets.graph.report import JOB as REPORT
+from aurum_assets.graph.report import JOB, REPORT
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import EVERY
@@ -39,7 +48,7 @@ from aurum_assets.resources.workers import dagster_folder
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
-TICKS = 6
+TICKS = 3
 _RAISED = 1_000.0
 _MORNING = dt.timedelta(hours=6)
 _HALF_PAST_NOON = dt.time(12, 30)
@@ -317,40 +326,43 @@ def _ticks(group: ScheduleGroup, now: dt.datetime) -> list[Step]:
 def _run(
     definitions: dg.Definitions, instance: dg.DagsterInstance, step: Step, found: Demo
 ) -> None:
-    result = definitions.resolve_job_def(step.name).execute_in_process(
-        partition_key=step.day.key,
-        instance=instance,
-        asset_selection=list(step.assets),
-        run_config={**step.config, **_QUIET},
-        raise_on_error=False,
-        tags={DEMO: "true"},
-    )
-    _note(result, f"{step.name} {step.day}", found)
+    job = job_of(definitions.resolve_job_def(step.name), step.assets)
+    what = f"{step.name} {step.day}"
+    _execute(job, instance, what, found, partition=step.day.key, config=step.config)
 
 
 def _build_marts(definitions: dg.Definitions, instance: dg.DagsterInstance, found: Demo) -> None:
     """The days that changed since the marts were built: all of them the first time."""
-    result = definitions.resolve_job_def("marts_daily").execute_in_process(
-        instance=instance, run_config=_QUIET, raise_on_error=False, tags={DEMO: "true"}
-    )
-    _note(result, "marts_daily", found)
+    _execute(definitions.resolve_job_def("marts_daily"), instance, "marts_daily", found)
 
 
 def _report(
     definitions: dg.Definitions, instance: dg.DagsterInstance, day: OperatingDay, found: Demo
 ) -> None:
     """The page of a day."""
-    result = definitions.resolve_job_def(REPORT).execute_in_process(
-        partition_key=day.key,
-        instance=instance,
-        run_config=_QUIET,
-        raise_on_error=False,
-        tags={DEMO: "true"},
-    )
-    _note(result, f"{REPORT} {day}", found)
+    job = definitions.resolve_job_def(JOB)
+    _execute(job, instance, f"{JOB} {day}", found, partition=day.key)
 
 
-def _note(result: dg.ExecuteInProcessResult, what: str, found: Demo) -> None:
+def _execute(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    what: str,
+    found: Demo,
+    *,
+    partition: str | None = None,
+    config: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    run_id = str(uuid.uuid4())
+    with kept_connections(instance, run_id):
+        result = job.execute_in_process(
+            partition_key=partition,
+            instance=instance,
+            run_config={**config, **_QUIET},
+            raise_on_error=False,
+            tags={DEMO: "true"},
+            run_id=run_id,
+        )
     for event in result.all_events:
         _refuse_to_go_on(event)
         _count(event, found)
@@ -387,7 +399,7 @@ def _count(event: dg.DagsterEvent, found: Demo) -> None:
 
 def _materialized(materialization: dg.AssetMaterialization, found: Demo) -> None:
     number: Mapping[str, Any] = {k: v.value for k, v in materialization.metadata.items()}
-    if materialization.asset_key.path == [REPORT]:
+    if materialization.asset_key == REPORT:
         found.pages.append(Path(number["page"]))
         return
     room, dataset = materialization.asset_key.path

@@ -5,8 +5,9 @@ import datetime as dt
 import json
 import logging
 import os
+import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,8 @@ def pytest_configure() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # servers of tests, in this process
 
 
-# Files that take a minute each, mostly waiting for servers: at the end one of two cores would idle.
-LONGEST = ("test_stack.py", "test_workers.py")
+# Files that take a minute each, most of them waiting: at the end one of two cores would idle.
+LONGEST = ("test_demo.py", "test_stack.py", "test_workers.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -177,6 +178,17 @@ class Desk:
 @pytest.fixture(scope="session")
 def configuration() -> Configuration:
     return load_config(PROJECT / "config", DATASETS)
+
+
+def config_of(folder: Path, datasets: Collection[str]) -> Path:
+    """A config folder in which these datasets alone are enabled."""
+    shutil.copytree(PROJECT / "config", folder)
+    for file in folder.glob("*_ingest_datasets.json"):
+        content = json.loads(file.read_text())
+        for one in content["datasets"]:
+            one["enabled"] = one["key"] in datasets
+        file.write_text(json.dumps(content))
+    return folder
 
 
 @pytest.fixture
@@ -318,19 +330,16 @@ def run_feeds(
 ) -> dg.ExecuteInProcessResult:
     """The run of ``job`` that a schedule, a sensor or a repair asks for."""
     from aurum_assets.definitions import build
+    from aurum_assets.graph.jobs import job_of
     from aurum_assets.graph.translate import feeds_config
 
     rooms = [dg.AssetKey([room, key]) for key in feeds for room in ("raw", "market")]
-    return (
-        build(desk.resources)
-        .resolve_job_def(job)
-        .execute_in_process(
-            partition_key=day,
-            run_config=feeds_config(feeds),
-            asset_selection=rooms,
-            instance=instance,
-            raise_on_error=False,
-        )
+    asked = job_of(build(desk.resources).resolve_job_def(job), rooms)
+    return asked.execute_in_process(
+        partition_key=day,
+        run_config=feeds_config(feeds),
+        instance=instance,
+        raise_on_error=False,
     )
 
 

@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import json
-import multiprocessing
 import os
 import re
 import signal
@@ -52,6 +51,7 @@ from aurum_assets.resources.settings import Settings
 from aurum_assets.simulator.server import Running
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, utc
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 
@@ -59,7 +59,6 @@ LOAD, DA, CTS, LMP = ISONE_SYSTEM_LOAD, ISONE_DA_LMP, MISO_CTS, ISONE_RT_LMP
 TODAY = "2026-07-21"
 INCIDENT = Incident("drift", LOAD.key, "schema_drift", "field Mw is new", "WARN", TODAY)
 MINUTE = dt.timedelta(minutes=1)
-spawn = multiprocessing.get_context("spawn")
 
 
 def open_alerts(resources: Resources) -> set[tuple[str, str, str]]:
@@ -269,7 +268,7 @@ def test_a_kill_while_sending_repeats_the_alert_under_its_id(
     tmp_path: Path, heard: Heard, clock: SetClock
 ) -> None:
     path, sent = tmp_path / "alerts.sqlite", tmp_path / "sent"
-    killed = spawn.Process(target=_raise_and_die, args=(path, sent))
+    killed = FORKS.Process(target=_raise_and_die, args=(path, sent))
     killed.start()
     killed.join()
     assert killed.exitcode == -signal.SIGKILL

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import gzip
-import multiprocessing
 import socket
 import socketserver
 import ssl
@@ -39,13 +38,13 @@ from aurum_assets.resources.limits import SqliteLimiter
 from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets_tests.conftest import Timeline
+from aurum_assets_tests.forks import FORKS
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 
 pytestmark = pytest.mark.filterwarnings("error")
-spawn = multiprocessing.get_context("spawn")
 
 OPEN = Operator(
     "op",
@@ -903,11 +902,11 @@ def test_of_four_processes_exactly_one_probes_a_half_open_breaker(
     config = OperatorConfig(
         "op", base, (Limit(100, 1),), attempts=1, breaker_failures=1, breaker_seconds=0.3
     )
-    out: Queue[str] = spawn.Queue()
+    out: Queue[str] = FORKS.Queue()
     _probe(tmp_path, config, out)
     assert "500" in out.get(timeout=5)
     time.sleep(0.3)
-    workers = [spawn.Process(target=_probe, args=(tmp_path, config, out)) for _ in range(4)]
+    workers = [FORKS.Process(target=_probe, args=(tmp_path, config, out)) for _ in range(4)]
     for worker in workers:
         worker.start()
     found = [out.get(timeout=20) for _ in workers[1:]]

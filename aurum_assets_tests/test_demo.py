@@ -34,19 +34,37 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
-from aurum_assets_tests.conftest import NOON, utc
-from aurum_assets_tests.made import made
+from aurum_assets_tests.conftest import NOON, config_of, utc
+from aurum_assets_tests.made import made, remade
 
 AURUM = str(Path(sys.executable).parent / "aurum")
 LMP, CTS, LOAD = ISONE_RT_LMP, MISO_CTS, ISONE_SYSTEM_LOAD
 YESTERDAY, TODAY = "2026-07-20", "2026-07-21"
 HUB = "4000"
+OF_EACH_KIND = {
+    "isone_da_lmp",
+    "isone_generation_by_resource",
+    "isone_hourly_load_forecast",
+    "isone_hourly_system_load",
+    "isone_rt_hourly_lmp",
+    "isone_rt_lmp",
+    "isone_system_load",
+    "miso_cts",
+    "miso_expost_lmp",
+    "miso_wind_solar",
+    "pjm_da_lmp",
+    "pjm_itsced_lmp",
+    "pjm_rt_lmp",
+}
 
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[None]:
-    """Smaller than ``make demo``: sixteen locations, two nodes, nothing of Dagster's on disk."""
+    """Smaller than ``make demo``: sixteen locations, two nodes, two ticks, and nothing of Dagster's
+    on disk.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "TICKS", 2)
         patch.setattr(demo, "dagster_instance", lambda _: dg.DagsterInstance.ephemeral())
         simulator = partial(Simulator, locations=16, nodes=2)
         patch.setattr(demo, "run_demo", partial(demo.run_demo, simulator=simulator))
@@ -124,10 +142,10 @@ def test_progress_is_told_step_by_step(first: Result) -> None:
     numbers = [line.split()[0] for line in lines]
     assert numbers == [f"{n}/{len(lines)}" for n in range(1, len(lines) + 1)]
     ticks = {"isone_five_minutes": demo.TICKS, "miso_five_minutes": demo.TICKS}
-    ticks |= {"miso_fifteen_minutes": demo.TICKS // 3}
+    ticks |= {"miso_fifteen_minutes": 1, "pjm_fifteen_minutes": 1}
     ticks |= {"miso_hourly": 1, "miso_hourly_plus_57": 1}
     ticks |= {"isone_hourly": 1, "isone_hourly_load_forecast_hourly": 1}
-    ticks |= {"pjm_five_minutes": demo.TICKS, "pjm_fifteen_minutes": demo.TICKS // 3}
+    ticks |= {"pjm_five_minutes": demo.TICKS}
     live = [line.split(": ")[-1] for line in lines if "live tick" in line]
     assert {name: live.count(name) for name in live} == ticks
 
@@ -361,17 +379,25 @@ def test_the_next_demo_cancels_what_a_killed_one_left_under_way_and_nothing_else
 
 
 def test_just_after_midnight_a_day_of_25_hours_is_whole(
-    tmp_path: Path, configuration: Configuration, small: None
+    tmp_path: Path, configuration: Configuration, small: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of both markets: MISO's midnight is that of New England in winter."""
+    """Of all markets: MISO's midnight is that of New England in winter. With a dataset of each kind
+    of schedule, for ``test_operators`` has such a day of each dataset.
+    """
     del small
-    home = home_at(tmp_path / "aurum", configuration, utc("2026-11-02T00:01:00-05:00"))
+    ours = [d for d in DATASETS if d.key in OF_EACH_KIND]
+    assert len(ours) == len(OF_EACH_KIND)
+    monkeypatch.setattr(demo, "TICKS", 1)
+    home = remade(
+        home_at(tmp_path / "aurum", configuration, utc("2026-11-02T00:01:00-05:00")),
+        config_folder=config_of(tmp_path / "config", OF_EACH_KIND),
+    )
     found = demo.run_demo(home, lambda _: None)
     assert found.failures == []
     assert {k: line.checks_failed for k, line in found.lines.items() if line.checks_failed} == {
         CTS.key: 1
     }
-    assert ingest.find_gaps(home, DATASETS).repairs == []
-    assert ingest.look(home, DATASETS) == []
+    assert ingest.find_gaps(home, ours).repairs == []
+    assert ingest.look(home, ours) == []
     rows = home.lake.read(LMP.table, {"operating_day": found.day.date})
     assert rows["interval_start"].n_unique() == 12 * 25

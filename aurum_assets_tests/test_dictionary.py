@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from aurum_assets import ingest
 from aurum_assets.ingest.dictionary import PARTS, Entry, parts_of
+from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.table import UTC, Column, Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.configuration import load_config
@@ -44,6 +45,15 @@ def test_every_dataset_and_reference_names_its_checks() -> None:
     tables = [dataset.table.identifier for dataset in DATASETS]
     for name in [*tables, "reference.iso_nodes", "reference.generators", "reference.fuels"]:
         assert dictionary()[name].checks, name
+
+
+def test_a_mart_says_what_it_is_made_of_and_what_to_beware_of() -> None:
+    for mart in MARTS:
+        entry = dictionary()[mart.identifier]
+        assert "Made from other tables" not in entry.source, mart.name
+        assert "Those of the tables" not in entry.caveats, mart.name
+        assert len(entry.about) > 1, mart.name
+        assert {rule.name for rule in mart.rules} < {check.name for check in entry.checks}
 
 
 def test_what_a_feed_is_asked_and_how_late_it_is_follow_from_the_config() -> None:
@@ -138,8 +148,11 @@ def test_the_reference_pages_say_what_the_command_says() -> None:
     for name, entry in dictionary().items():
         if name.endswith("_history"):
             continue
-        own = f"datasets/{name.partition('.')[2]}.md"
-        page = pages.get(own) or pages["tables.md"].partition(f"## {name}\n")[2]
+        kind = "marts" if name.startswith("marts.") else "datasets"
+        page = (
+            pages.get(f"{kind}/{name.partition('.')[2]}.md")
+            or pages["tables.md"].partition(f"## {name}\n")[2]
+        )
         for text in (entry.grain, entry.source, entry.cadence, entry.latency, entry.caveats):
             assert text.replace("|", "\\|") in page, (name, text)
         assert " ".join(entry.example.split()) in " ".join(page.split())

@@ -13,6 +13,7 @@ import aurum_assets
 from aurum_assets import ingest
 from aurum_assets.cli import COMMANDS
 from aurum_assets.definitions import defs
+from aurum_assets.ingest.dictionary import parts_of
 from aurum_assets.marts.tables import DEFINITIONS, MARTS
 from aurum_assets.operators import DATASETS, OPERATORS
 
@@ -41,8 +42,8 @@ def test_the_reference_shows_each_mart_with_its_definition_columns_and_tests() -
     for table in MARTS:
         page = pages()[f"marts/{table.name}.md"]
         assert f"({'marts/' + table.name}.md)" in pages()["marts.md"]
-        for word in DEFINITIONS[table.name].split():
-            assert word.rstrip(":") in page
+        for text in parts_of(DEFINITIONS[table.name])[0]:
+            assert text in page
         for column in table.columns:
             (row,) = re.findall(rf"^\| `{column.name}` \|.*$", page, re.MULTILINE)
             assert f"| {column.unit} |" in row, (table.name, column.name)

@@ -9,7 +9,7 @@ import pytest
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
-from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.graph.jobs import asset_keys, job_of
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.model.clock import FIFTEEN_MINUTES, FIVE_MINUTES
 from aurum_assets.model.dataset import Dataset
@@ -111,15 +111,11 @@ def test_the_hour_that_spring_skips_is_never_asked_for(live_desk: Desk) -> None:
 def tick(desk: Desk, day: str) -> dg.ExecuteInProcessResult:
     """One five-minute tick of prices and load for ``day``, through Dagster."""
     with dg.DagsterInstance.ephemeral() as instance:
-        return (
-            build(desk.resources)
-            .resolve_job_def("isone_five_minutes")
-            .execute_in_process(
-                partition_key=day,
-                instance=instance,
-                asset_selection=[key(d) for d in (LMP, LOAD) for key in (raw_key, table_key)],
-                run_config=feeds_config({LMP.key: ["now"], LOAD.key: ["now"]}),
-            )
+        job = build(desk.resources).resolve_job_def("isone_five_minutes")
+        return job_of(job, asset_keys([LMP, LOAD])).execute_in_process(
+            partition_key=day,
+            instance=instance,
+            run_config=feeds_config({LMP.key: ["now"], LOAD.key: ["now"]}),
         )
 
 

@@ -4,7 +4,6 @@ import datetime as dt
 import itertools
 import json
 import logging
-import multiprocessing
 import os
 import signal
 import sys
@@ -46,6 +45,7 @@ from aurum_assets.resources.outbox import Outbox
 from aurum_assets.resources.settings import Settings, open_resources
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, Desk, log_lines
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.made import WatchedLake, made, remade
 from aurum_assets_tests.recordings import READABLE, recording
 from aurum_assets_tests.servers.kafka import KafkaCluster, Received
@@ -572,7 +572,6 @@ MOMENTS: Mapping[str, Callable[[Resources], None]] = {
 
 
 # Imported once, before any thread, by the process that all of them are forked from.
-PRELOADED = [__name__, "pyiceberg.catalog.sql", "pyiceberg.io.pyarrow", "confluent_kafka"]
 
 
 def _home(root: Path, brokers: str) -> Resources:
@@ -597,14 +596,12 @@ def _killed(root: Path, brokers: str, moment: str, snapshots: int) -> None:
 def test_a_kill_at_any_moment_loses_no_message_and_repeats_carry_the_same_hash(
     tmp_path: Path, snapshots: int
 ) -> None:
-    fork = multiprocessing.get_context("forkserver")
-    fork.set_forkserver_preload(PRELOADED)
     came = {}
     for moment in MOMENTS:
         with KafkaCluster(1) as kafka:
             root = tmp_path / moment
             arguments = (root, kafka.bootstrap, moment, snapshots)
-            victim = fork.Process(target=_killed, args=arguments)
+            victim = FORKS.Process(target=_killed, args=arguments)
             victim.start()
             victim.join(60)
             assert victim.exitcode == -signal.SIGKILL

@@ -19,10 +19,11 @@ from aurum_assets.definitions import build
 from aurum_assets.graph import assets
 from aurum_assets.graph.assets import raw_key, table_key
 from aurum_assets.graph.health import HEALTH
-from aurum_assets.graph.jobs import asked_by, schedule_groups
+from aurum_assets.graph.jobs import asked_by, job_of, schedule_groups
 from aurum_assets.graph.marts import mart_key
 from aurum_assets.graph.quality import DATA_QUALITY
 from aurum_assets.graph.reference import reference_key
+from aurum_assets.graph.report import REPORT
 from aurum_assets.graph.translate import Retries, feeds_config, translated_failures, tried_again
 from aurum_assets.ingest.reference import EVERY
 from aurum_assets.marts.tables import MARTS
@@ -92,19 +93,13 @@ def run(
     *,
     raise_on_error: bool = True,
 ) -> dg.ExecuteInProcessResult:
-    return (
-        build(desk.resources)
-        .resolve_job_def(job)
-        .execute_in_process(
-            partition_key=partition,
-            instance=instance,
-            run_config=feeds_config(feeds or {}),
-            asset_selection=[
-                key(d) for d in DATASETS if d.key in (feeds or {}) for key in (raw_key, table_key)
-            ]
-            or None,
-            raise_on_error=raise_on_error,
-        )
+    whole = build(desk.resources).resolve_job_def(job)
+    keys = [key(d) for d in DATASETS if d.key in (feeds or {}) for key in (raw_key, table_key)]
+    return (job_of(whole, keys) if keys else whole).execute_in_process(
+        partition_key=partition,
+        instance=instance,
+        run_config=feeds_config(feeds or {}),
+        raise_on_error=raise_on_error,
     )
 
 
@@ -140,6 +135,7 @@ def test_the_definitions_load_without_a_warning(resources: Resources) -> None:
         *(mart_key(table.name) for table in MARTS),
         HEALTH,
         DATA_QUALITY,
+        REPORT,
     }
     assert raw_key(LMP).to_user_string() == "raw/isone_rt_lmp"
     assert table_key(CTS).to_user_string() == "market/miso_cts"
@@ -474,10 +470,12 @@ def test_every_feed_with_a_beat_is_asked_for_by_exactly_one_schedule(resources: 
         "pjm_daily_schedule",
         "pjm_da_lmp_daily_schedule",
         "reference_daily_schedule",  # asks no operator
-        "data_quality_hourly_schedule",  # nor does this one
-        "maintenance_schedule",  # nor this one
+        "data_quality_hourly_schedule",  # nor do these
+        "maintenance_schedule",
         "marts_hourly_schedule",
         "marts_daily_schedule",
+        "report_hourly_schedule",
+        "report_daily_schedule",
     }
     pairs = [(d, resources.config(d)) for d in DATASETS]
     more = {n for _, c in pairs for f in c.feeds for n in f.again_days}
@@ -648,8 +646,8 @@ def of_the_table_in_its_job(
 ) -> dg.ExecuteInProcessResult:
     """As a schedule has it: the asset's step reports its checks."""
     job = build(desk.resources).resolve_job_def("isone_five_minutes")
-    chosen = [table_key(dataset)]
-    return job.execute_in_process(partition_key=day, instance=instance, asset_selection=chosen)
+    asked = job_of(job, [table_key(dataset)])
+    return asked.execute_in_process(partition_key=day, instance=instance)
 
 
 @pytest.mark.parametrize("made", [of_the_table_alone, of_the_table_in_its_job])
@@ -952,13 +950,13 @@ def test_what_was_imported_is_not_looked_through_for_garbage_in_every_run() -> N
 def asked(live_desk: Desk, market: Running, tags: dict[str, str]) -> int:
     """How many requests a run of yesterday's prices by the hour makes."""
     before = len(market.simulator.ledger.seen)
-    job = build(live_desk.resources).resolve_job_def("isone_five_minutes")
+    whole = build(live_desk.resources).resolve_job_def("isone_five_minutes")
+    job = job_of(whole, [raw_key(LMP), table_key(LMP)])
     with dg.DagsterInstance.ephemeral() as instance:
         done = job.execute_in_process(
             partition_key="2026-07-20",
             instance=instance,
             run_config=feeds_config({LMP.key: ["prelim_hours"]}),
-            asset_selection=[raw_key(LMP), table_key(LMP)],
             tags=tags,
         )
     assert done.success

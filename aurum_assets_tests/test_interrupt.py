@@ -157,7 +157,7 @@ OF_A_HOME = {
     ),
     "replay": Long(
         f"replay {LMP} --all --chunk 1",
-        f"{LMP} {FIRST}",
+        r"\b1/2\b",  # its name is shown before it is committed
         "interrupted: 1 of 2 days replayed; the others are unchanged",
         archive_sticks,
     ),

@@ -17,6 +17,7 @@ from aurum_assets import ingest
 from aurum_assets.cli import main
 from aurum_assets.definitions import build
 from aurum_assets.graph import translate
+from aurum_assets.graph.jobs import asset_keys, job_of
 from aurum_assets.model.errors import SourceUnavailable
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -153,8 +154,7 @@ def test_what_is_bound_ends_with_its_verb(
 def test_a_run_of_dagsters_logs_its_id(live_desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json", "dev", anew=True)
     job = build(live_desk.resources).resolve_job_def("isone_five_minutes")
-    keys = [dg.AssetKey(["raw", LOAD.key]), dg.AssetKey(["market", LOAD.key])]
-    done = job.execute_in_process(partition_key="2026-07-21", asset_selection=keys)
+    done = job_of(job, asset_keys([LOAD])).execute_in_process(partition_key="2026-07-21")
     found = {x["event"]: x for x in lines(capsys.readouterr().err) if x.get("run_id")}
     assert found["collected"]["run_id"] == found["normalized"]["run_id"] == done.run_id
 

@@ -1,6 +1,5 @@
 """Counts add up over processes, whatever kills them, and Prometheus can read what is shown."""
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -31,6 +30,7 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.metrics import METRICS, Metrics
 from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON, Aurum, Desk
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.recordings import recording
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 LOAD, CTS = ISONE_SYSTEM_LOAD, MISO_CTS
-spawn = multiprocessing.get_context("spawn")
 
 
 def parsed(exposition: str | bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -179,7 +178,7 @@ def total(path: Path) -> tuple[float, float, float]:
 
 def test_counts_of_processes_add_up(tmp_path: Path) -> None:
     path = tmp_path / "metrics.sqlite"
-    workers = [spawn.Process(target=_count, args=(path, 30)) for _ in range(2)]
+    workers = [FORKS.Process(target=_count, args=(path, 30)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -191,8 +190,8 @@ def test_counts_of_processes_add_up(tmp_path: Path) -> None:
 
 def test_kill_9_loses_no_count_that_was_written_and_no_counter_falls(tmp_path: Path) -> None:
     path = tmp_path / "metrics.sqlite"
-    ready: Queue[int] = spawn.Queue()
-    workers = [spawn.Process(target=_count_for_ever, args=(path, ready)) for _ in range(2)]
+    ready: Queue[int] = FORKS.Queue()
+    workers = [FORKS.Process(target=_count_for_ever, args=(path, ready)) for _ in range(2)]
     for worker in workers:
         worker.start()
     before = 0.0

@@ -8,7 +8,7 @@ from aurum_assets_tests.proofs.mutations import BYTES, SHAPES, TREES, bombs, cas
 from aurum_assets_tests.proofs.oracle import May, judge, within_a_cent
 from aurum_assets_tests.proofs.prove_mutations import prove_mutations
 
-COUNT = 120
+COUNT = 60
 
 
 def test_a_mutated_payload_is_stored_quarantined_or_rejected_and_nothing_wrong_gets_in() -> None:

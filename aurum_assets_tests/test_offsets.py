@@ -12,7 +12,7 @@ from dagster._utils.schedules import cron_string_iterator
 
 from aurum_assets import ingest
 from aurum_assets.definitions import build
-from aurum_assets.graph.jobs import ScheduleGroup, asked_by, schedule_groups
+from aurum_assets.graph.jobs import ScheduleGroup, asked_by, job_of, schedule_groups
 from aurum_assets.graph.resources import parts_of
 from aurum_assets.model.cadence import CadenceName, cadence_of
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
@@ -249,15 +249,11 @@ def test_the_run_that_repairs_a_gap_is_told_the_hours(live_desk: Desk, market: R
         config = {"feeds": ["prelim_hours"], "parts": {"prelim_hours": ["01"]}}
         assert request.run_config == {"ops": {f"raw__{LMP.key}": {"config": config}}}
         before = len(market.simulator.requests)
-        done = (
-            build(live_desk.resources)
-            .resolve_job_def(request.job_name or "")
-            .execute_in_process(
-                partition_key=request.partition_key,
-                run_config=dict(request.run_config),
-                asset_selection=list(request.asset_selection or []),
-                instance=instance,
-            )
+        job = build(live_desk.resources).resolve_job_def(request.job_name or "")
+        done = job_of(job, request.asset_selection or []).execute_in_process(
+            partition_key=request.partition_key,
+            run_config=dict(request.run_config),
+            instance=instance,
         )
     assert done.success
     assert len(market.simulator.requests) == before + 1

@@ -260,7 +260,7 @@ def test_the_asset_writes_the_page_into_the_home_and_links_to_it(desk: Desk) -> 
     with dg.DagsterInstance.ephemeral() as instance:
         done = (
             build(desk.resources)
-            .resolve_job_def("desk_report")
+            .resolve_job_def("report")
             .execute_in_process(partition_key=SCARCITY, instance=instance)
         )
     (made_of,) = done.asset_materializations_for_node("desk_report")
@@ -279,7 +279,7 @@ def test_the_page_of_yesterday_is_asked_for_daily_and_that_of_today_hourly(desk:
     repository = build(desk.resources).get_repository_def()
     asked = {}
     for name in ("daily", "hourly"):
-        schedule = repository.get_schedule_def(f"desk_report_{name}_schedule")
+        schedule = repository.get_schedule_def(f"report_{name}_schedule")
         with dg.build_schedule_context(
             scheduled_execution_time=NOW, repository_def=repository
         ) as context:

@@ -10,6 +10,7 @@ import pytest
 from aurum_assets import ingest
 from aurum_assets.definitions import build
 from aurum_assets.graph.assets import raw_key, table_key
+from aurum_assets.graph.jobs import job_of
 from aurum_assets.graph.resources import parts_of
 from aurum_assets.model.errors import AurumError, ConfigError, MalformedPayload
 from aurum_assets.operators.isone.lmp import ISONE_DA_LMP
@@ -57,16 +58,13 @@ def bring(desk: Desk, day: str) -> None:
 def execute(desk: Desk, instance: dg.DagsterInstance, request: dg.RunRequest) -> None:
     """What the daemon makes of a request."""
     assert request.job_name is not None
-    done = (
-        build(desk.resources)
-        .resolve_job_def(request.job_name)
-        .execute_in_process(
-            partition_key=request.partition_key,
-            run_config=dict(request.run_config),
-            asset_selection=list(request.asset_selection or []),
-            tags=dict(request.tags),
-            instance=instance,
-        )
+    job = build(desk.resources).resolve_job_def(request.job_name)
+    assert request.asset_selection
+    done = job_of(job, request.asset_selection).execute_in_process(
+        partition_key=request.partition_key,
+        run_config=dict(request.run_config),
+        tags=dict(request.tags),
+        instance=instance,
     )
     assert done.success
 

@@ -1,6 +1,5 @@
 """What every ``State`` guarantees, on SQLite and on Redis; what a SQLite file survives."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -20,13 +19,13 @@ from aurum_assets.model.operator import Limit
 from aurum_assets.resources.redis import RedisServer, RedisState
 from aurum_assets.resources.state import SqliteState, State, recalled
 from aurum_assets_tests.conftest import Timeline
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.servers.redis import RedisProcess
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 pytestmark = pytest.mark.filterwarnings("error")
-spawn = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -213,9 +212,9 @@ def _claim_all(path: Path, start: float, out: "Queue[list[int]]") -> None:
 
 
 def test_of_many_processes_that_open_a_new_file_at_once_one_wins_each_claim(path: Path) -> None:
-    out: Queue[list[int]] = spawn.Queue()
+    out: Queue[list[int]] = FORKS.Queue()
     start = time.time() + 1.5
-    workers = [spawn.Process(target=_claim_all, args=(path, start, out)) for _ in range(6)]
+    workers = [FORKS.Process(target=_claim_all, args=(path, start, out)) for _ in range(6)]
     for worker in workers:
         worker.start()
     won = [out.get(timeout=30) for _ in workers]
@@ -236,8 +235,8 @@ def _write_for_ever(path: Path, ready: "Queue[int]") -> None:
 
 @pytest.fixture
 def writers(path: Path) -> Iterator[list[int]]:
-    ready: Queue[int] = spawn.Queue()
-    workers = [spawn.Process(target=_write_for_ever, args=(path, ready)) for _ in range(4)]
+    ready: Queue[int] = FORKS.Queue()
+    workers = [FORKS.Process(target=_write_for_ever, args=(path, ready)) for _ in range(4)]
     for worker in workers:
         worker.start()
     yield [ready.get(timeout=30) for _ in workers]

@@ -97,10 +97,14 @@ def measure(
     ticks: int,
     idle: float,
     warm_ups: int = WARM_UPS,
+    locations: int | None = None,
 ) -> Latency:
-    """The ticks of one profile after the warm-ups, then ``idle`` seconds without any."""
+    """The ticks of one profile after the warm-ups, then ``idle`` seconds without any.
+
+    ``locations``: how many the operator has; None for all of them.
+    """
     noon, found = _noon(), Latency()
-    with stack_of(folder, profile) as (stack, clock):
+    with stack_of(folder, profile, locations) as (stack, clock):
         tell(f"{profile}: the day until noon")
         stack.wait_for(requested(stack, noon, whole=True))
         lake = open_lake(folder / "aurum")
@@ -123,10 +127,13 @@ def measure(
 
 
 @contextmanager
-def stack_of(folder: Path, profile: str) -> Iterator[tuple[Stack, SetClock]]:
+def stack_of(
+    folder: Path, profile: str, locations: int | None = None
+) -> Iterator[tuple[Stack, SetClock]]:
     """The running stack, and the clock of its operator, which lets five minutes pass in seconds."""
     clock = SetClock(_noon())
-    with Stack.up(folder, profile, simulator=Simulator(clock, limits={})) as stack:
+    simulator = Simulator(clock, locations=locations, limits={})
+    with Stack.up(folder, profile, simulator=simulator) as stack:
         stack.start("daemon")
         if profile == "celery":
             stack.start("worker")

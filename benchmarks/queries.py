@@ -77,29 +77,29 @@ def asked(lake: OpenLake) -> dict[str, Callable[[], pl.DataFrame]]:
     }
 
 
-def commands(root: Path) -> dict[str, dict[str, float]]:
+def commands(root: Path, rounds: int) -> dict[str, dict[str, float]]:
     """Seconds and CPU of commands in the home ``root``: the least of some processes each."""
     env = {"AURUM_HOME": str(root), "AURUM_ENV_FILE": os.devnull}
     found = {}
     for command in _COMMANDS:
-        spent = [process(["-c", _COMMAND, *command], env=env) for _ in range(_ROUNDS)]
+        spent = [process(["-c", _COMMAND, *command], env=env) for _ in range(rounds)]
         least = {"seconds": min(s.wall for s in spent), "cpu": min(s.cpu for s in spent)}
         found[" ".join(("aurum", *command))] = least
     return found
 
 
-def queries(prepared: Path, root: Path, days: int = _DAYS) -> dict[str, Any]:
+def queries(prepared: Path, root: Path, days: int = _DAYS, rounds: int = _ROUNDS) -> dict[str, Any]:
     """Seconds and rows of each query, seconds and CPU of each command."""
     fill(prepared, root, days)
     found = {}
     for name, query in asked(OpenLake(root)).items():
         seconds, rows = [], 0
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             began = time.perf_counter()
             rows = query().height
             seconds.append(time.perf_counter() - began)
         found[name] = {"seconds": min(seconds), "rows": rows}
-    return {"queries": found, "commands": commands(root)}
+    return {"queries": found, "commands": commands(root, rounds)}
 
 
 if __name__ == "__main__":

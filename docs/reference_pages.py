@@ -32,7 +32,7 @@ from aurum_assets import ingest  # noqa: E402
 from aurum_assets.cli import main  # noqa: E402
 from aurum_assets.definitions import defs  # noqa: E402
 from aurum_assets.marts import project  # noqa: E402
-from aurum_assets.marts.tables import DEFINITIONS, MARTS  # noqa: E402
+from aurum_assets.marts.tables import MARTS  # noqa: E402
 from aurum_assets.model import errors  # noqa: E402
 from aurum_assets.model.dataset import Dataset, DatasetConfig, FormatName  # noqa: E402
 from aurum_assets.model.table import Table  # noqa: E402
@@ -184,11 +184,13 @@ def _marts_index() -> str:
 def _mart(table: Table, configs: Mapping[str, DatasetConfig]) -> str:
     found = project.marts()[table.name]
     reads = [name for name in found.reads if not name.endswith("_history")]
-    parts = [f"# {table.name}", _prose(DEFINITIONS[table.name])]
-    parts += [_table(table, configs), "## Tests"]
-    parts += ["What dbt tests after each build; in Dagster, its checks."]
-    parts += [_rows(("test", "what it says"), [(f"`{n}`", s) for n, s in found.tests.items()])]
-    parts += ["## Read from", _names(reads) + "."]
+    parts = [
+        f"# {table.name}",
+        _table(table, configs),
+        "dbt tests the checks after each build.",
+        "## Read from",
+        _names(reads) + ".",
+    ]
     if found.after:
         parts += [f"Built after {_names(found.after)}."]
     return "\n\n".join(parts)

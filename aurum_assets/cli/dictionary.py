@@ -132,7 +132,7 @@ def _show(entry: Entry) -> None:
         click.echo()
         print_rows(
             [{"check": c.name, "what holds where it passes": c.meaning} for c in entry.checks],
-            wrapped=("what holds where it passes",),
+            wrapped=("check", "what holds where it passes"),  # those of marts are long
         )
     if entry.rules:
         click.echo()

@@ -123,6 +123,14 @@ def cadence_job(group: ScheduleGroup) -> Job:
     )
 
 
+def job_of(job: dg.JobDefinition, assets: Iterable[dg.AssetKey]) -> dg.JobDefinition:
+    """``job`` for these of its assets alone, as its schedule requests it: no step checks them.
+
+    A run of it in this process is recorded without a selection of assets.
+    """
+    return job.get_subset(asset_selection={*assets}, asset_check_selection=set())
+
+
 def asset_keys(datasets: Iterable[Dataset]) -> list[dg.AssetKey]:
     """The raw and the table asset of each."""
     return [key for dataset in datasets for key in (raw_key(dataset), table_key(dataset))]

@@ -33,6 +33,9 @@ def kept_connections(instance: dg.DagsterInstance, run_id: str) -> Iterator[None
     closed with the process, or by ``close_connections``.
     """
     events, runs = instance.event_log_storage, instance.run_storage
+    if instance.is_ephemeral:  # it is all in this process
+        yield
+        return
     with contextlib.ExitStack() as stack:
         if isinstance(events, EventsInFiles) and isinstance(runs, RunsInSql):
             for storage, name, only in (

@@ -18,7 +18,7 @@ from aurum_assets.model.dataset import Dataset
 from aurum_assets.resources.configuration import Configuration
 
 REPORT = dg.AssetKey(["desk_report"])
-JOB = "desk_report"
+JOB = "report"
 _HEADLINE = "daily_summary"
 _USES = frozenset({"runtime", *PARTS})
 _MORNING = "40 8 * * *"  # the marts of changed days begin at 08:15

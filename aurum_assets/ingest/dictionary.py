@@ -15,6 +15,8 @@ from typing import Any
 
 from aurum_assets.ingest.query import known_tables, names_of
 from aurum_assets.ingest.reference import LISTS, REFERENCES
+from aurum_assets.marts.project import marts
+from aurum_assets.marts.tables import DEFINITIONS, MARTS
 from aurum_assets.model.checks import CHECKS, checks_of
 from aurum_assets.model.dataset import Dataset, DatasetConfig, Feed
 from aurum_assets.model.quarantine import QUARANTINE
@@ -156,7 +158,9 @@ def entry_of(table: Table, configs: Mapping[str, DatasetConfig]) -> Entry:
         caveats=_caveats(table, said["Caveats"]),
         columns=tuple(_column(table, column) for column in table.columns),
         checks=tuple(CheckEntry(name, meaning) for name, meaning in checks.items()),
-        rules=tuple(RuleEntry(r.name, r.check, r.shows) for r in table.rules),
+        rules=tuple(
+            RuleEntry(r.name, r.check, r.shows) for r in table.rules if table not in MARTS
+        ),  # a mart's rules are tests of dbt: its checks
         example=example_of(table),
     )
 
@@ -179,7 +183,7 @@ Said = tuple[tuple[str, ...], dict[str, str], dict[str, str]]  # paragraphs, par
 
 def _said_of(table: Table, configs: Mapping[str, DatasetConfig]) -> Said:
     """What is said of ``table`` where it is declared, and what follows for it."""
-    for find in (_of_dataset, _of_history, _of_reference):
+    for find in (_of_dataset, _of_mart, _of_history, _of_reference):
         found = find(table, configs)
         if found is not None:
             return found
@@ -201,6 +205,15 @@ def _of_dataset(table: Table, configs: Mapping[str, DatasetConfig]) -> Said | No
         "First day": f"{config.first_day}, as configured: earlier days are not asked for.",
     }
     return about, {**follows, **said}, checks
+
+
+def _of_mart(table: Table, configs: Mapping[str, DatasetConfig]) -> Said | None:
+    """Its definition in words; its checks are what dbt tests."""
+    del configs
+    if table not in MARTS:
+        return None
+    about, said = parts_of(DEFINITIONS[table.name])
+    return about, {**dict(_OF_OTHERS), **said}, dict(marts()[table.name].tests)
 
 
 def _of_history(table: Table, configs: Mapping[str, DatasetConfig]) -> Said | None:

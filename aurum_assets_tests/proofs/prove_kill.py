@@ -10,7 +10,6 @@ clean run commits, in whole steps; after the rerun the tables are those of a cle
 
 import datetime as dt
 import json
-import multiprocessing
 import random
 import shutil
 import tempfile
@@ -37,10 +36,10 @@ from aurum_assets.simulator.isone.lmp import lmp_records
 from aurum_assets.simulator.isone.payloads import wrapped
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.proofs.proof import Proof, close, home_at, repeated_keys
 
 DATASETS = [d for d in EVERY if d.key in {"isone_rt_lmp", "isone_system_load", "miso_cts"}]
-_SPAWN = multiprocessing.get_context("spawn")
 _DAY = "2025-07-14"
 _EVENING = dt.datetime(2025, 7, 15, 3, 40, tzinfo=dt.UTC)  # 23:40 in New York: the day is open
 _NOON = dt.datetime(2025, 7, 14, 16, 1, tzinfo=dt.UTC)
@@ -172,8 +171,8 @@ class _Victim:
     """A process that waits, with everything imported, for the signal to begin."""
 
     def __init__(self, way: str, place: Place) -> None:
-        self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_work, args=(way, place, theirs), daemon=True)
+        self._pipe, theirs = FORKS.Pipe()
+        self._process = FORKS.Process(target=_work, args=(way, place, theirs), daemon=True)
         self._process.start()
         theirs.close()
         self.last = ""

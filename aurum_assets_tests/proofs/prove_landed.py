@@ -8,7 +8,6 @@ must destroy the table, else the proof proves nothing.
 """
 
 import datetime as dt
-import multiprocessing
 import queue
 import random
 import tempfile
@@ -21,6 +20,7 @@ from aurum_assets.model.errors import AurumError, ConfigError
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.catalog import open_catalog
 from aurum_assets.resources.lake import Lake
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.proofs.proof import (
     Proof,
     catalog_at,
@@ -34,7 +34,6 @@ from aurum_assets_tests.proofs.proof import (
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-_SPAWN = multiprocessing.get_context("spawn")
 _TABLE = ISONE_SYSTEM_LOAD.table
 _DAY = OperatingDay(dt.date(2025, 7, 14), ISONE_SYSTEM_LOAD.operator.zone)
 _PARTITION = {"operating_day": _DAY.date}
@@ -190,14 +189,14 @@ def _merge_among_lies(root: Path, url: str, worker: int, merges: int, out: Any) 
 def _together(proof: Proof, workers: int, merges: int, url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        out = _SPAWN.Queue()
+        out = FORKS.Queue()
         made = lake_at(
             root, url
         )  # catalogs that are made side by side may find each other's tables
         made.table(_TABLE)
         close(made)
         processes = [
-            _SPAWN.Process(target=_merge_among_lies, args=(root, url, w, merges, out))
+            FORKS.Process(target=_merge_among_lies, args=(root, url, w, merges, out))
             for w in range(workers)
         ]
         for process in processes:

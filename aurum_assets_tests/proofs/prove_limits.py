@@ -8,7 +8,6 @@ used (our windows are 2 % longer than his).
 
 import datetime as dt
 import logging
-import multiprocessing
 import tempfile
 import time
 from bisect import bisect_right
@@ -36,11 +35,10 @@ from aurum_assets.resources.redis import RedisLimiter, RedisServer, RedisState
 from aurum_assets.resources.state import SqliteState, State
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.proofs.proof import Proof
 from aurum_assets_tests.servers.redis import RedisProcess, redis_process
 
-_FORKS = multiprocessing.get_context("forkserver")  # imports once, which takes seconds
-_FORKS.set_forkserver_preload([__name__])
 _NOW = dt.datetime(2025, 7, 14, 16, 1, tzinfo=dt.UTC)
 _PLENTY, _TIGHT = "isone_system_load", "isone_generation_mix"
 _READY_WITHIN = 120.0
@@ -171,13 +169,13 @@ def _begin(race: Race, stack: ExitStack) -> _Running:
         endpoint_limits={tight.name: (race.tight,)} if race.tight else {},
     )
     url = redis.url if redis else ""
-    ready = _FORKS.Barrier(race.workers + 1)
-    counts, late = _FORKS.Array("i", race.workers), _FORKS.Array("d", race.workers)
-    out = _FORKS.Queue()
+    ready = FORKS.Barrier(race.workers + 1)
+    counts, late = FORKS.Array("i", race.workers), FORKS.Array("d", race.workers)
+    out = FORKS.Queue()
     for number in range(race.workers):
         feed = feeds[_TIGHT if race.tight and number == 0 else _PLENTY]
         place = _Place(folder, config, url, feed)
-        process = _FORKS.Process(target=_ask, args=(place, number, ready, counts, late, out))
+        process = FORKS.Process(target=_ask, args=(place, number, ready, counts, late, out))
         process.start()
         stack.callback(_end, process)
     return _Running(race, simulator, ready, counts, late, out, redis, tight.path)

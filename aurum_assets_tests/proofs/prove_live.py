@@ -149,11 +149,13 @@ class Live:
             self.proof.broken.append(sentence)
 
     def _by_dagster(self, request: "dg.RunRequest") -> str:
+        from aurum_assets.graph.jobs import job_of
+
         job = self.definitions.resolve_job_def(request.job_name or "")
-        done = job.execute_in_process(
+        some = request.asset_selection
+        done = (job_of(job, some) if some else job).execute_in_process(
             partition_key=request.partition_key,
             run_config={**request.run_config, **_QUIET},
-            asset_selection=list(request.asset_selection) if request.asset_selection else None,
             tags=dict(request.tags),
             instance=self.instance,
             raise_on_error=False,

@@ -10,7 +10,6 @@ older than that, as pyiceberg's own lists of a table's files tell.
 """
 
 import datetime as dt
-import multiprocessing
 import queue
 import random
 import tempfile
@@ -25,6 +24,7 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import Lake
 from aurum_assets.resources.maintenance import Ages, Maintained, maintain_table
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.proofs.proof import (
     Proof,
     close,
@@ -34,7 +34,6 @@ from aurum_assets_tests.proofs.proof import (
     values_of,
 )
 
-_SPAWN = multiprocessing.get_context("spawn")
 _TABLE = ISONE_SYSTEM_LOAD.table
 _TABLES = (_TABLE, _TABLE.history)
 _FIRST = OperatingDay(dt.date(2025, 4, 1), ISONE_SYSTEM_LOAD.operator.zone)
@@ -166,8 +165,8 @@ class _Victim:
     """A process that maintains again and again once it is started."""
 
     def __init__(self, place: Place) -> None:
-        self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_maintain, args=(place, theirs), daemon=True)
+        self._pipe, theirs = FORKS.Pipe()
+        self._process = FORKS.Process(target=_maintain, args=(place, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -214,12 +213,12 @@ def prove_maintain(kills: int = 30, kept: float = 8.0) -> Proof:
 
 
 def _run(proof: Proof, place: Place, kills: int) -> dict[str, int]:
-    go, done = _SPAWN.Event(), _SPAWN.Event()
-    out = _SPAWN.Queue()
+    go, done = FORKS.Event(), FORKS.Event()
+    out = FORKS.Queue()
     beside = [
-        _SPAWN.Process(target=_write, args=(place, number, go, done, out)) for number in (0, 1)
+        FORKS.Process(target=_write, args=(place, number, go, done, out)) for number in (0, 1)
     ]
-    beside.append(_SPAWN.Process(target=_look, args=(place, go, done, out)))
+    beside.append(FORKS.Process(target=_look, args=(place, go, done, out)))
     for process in beside:
         process.start()
     moments = random.Random(kills)  # noqa: S311  where it is killed is no secret

@@ -8,7 +8,6 @@ records must be, may be or may not be stored, with which values, and that they a
 
 import datetime as dt
 import hashlib
-import multiprocessing
 import queue
 import resource
 import shutil
@@ -31,12 +30,12 @@ from aurum_assets.model.errors import AurumError
 from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.composition import Resources
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.proofs import oracle
 from aurum_assets_tests.proofs.mutations import BOMB, Case, bombs, cases, instant
 from aurum_assets_tests.proofs.oracle import Answer, May
 from aurum_assets_tests.proofs.proof import Proof, close, home_at, repeated_keys
 
-_SPAWN = multiprocessing.get_context("spawn")
 _DATASETS = {d.key: d for d in DATASETS}
 _ADDRESS_SPACE = 6 * 2**30
 _RESIDENT_MB = 1_500
@@ -293,9 +292,9 @@ def prove_mutations(
     proof = Proof(
         f"{count} mutated payloads: stored, quarantined or rejected; nothing wrong gets in"
     )
-    out = _SPAWN.Queue()
+    out = FORKS.Queue()
     shares = [
-        _SPAWN.Process(target=_share, args=(n, processes, count, bombs, seed, out))
+        FORKS.Process(target=_share, args=(n, processes, count, bombs, seed, out))
         for n in range(processes)
     ]
     for share in shares:

@@ -7,7 +7,6 @@ what a pass costs that finds nothing.
 """
 
 import datetime as dt
-import multiprocessing
 import random
 import shutil
 import sqlite3
@@ -22,9 +21,9 @@ from typing import Any
 import dagster as dg
 
 from aurum_assets.graph.purge import Purged, purge
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.proofs.proof import Proof
 
-_SPAWN = multiprocessing.get_context("spawn")
 _ASSETS = [dg.AssetKey(["market", name]) for name in ("prices", "load")]
 _CHECKS = [f"check_{n}" for n in range(12)]
 _FIRST = dt.date(2026, 1, 1)
@@ -137,16 +136,16 @@ def _go_on(root: Path, over: Any, runs: Any) -> None:  # noqa: ANN401  an event 
 
 def _killed(proof: Proof, root: Path, kills: int) -> None:
     definitions = _definitions()
-    over, runs = _SPAWN.Event(), _SPAWN.Queue()
+    over, runs = FORKS.Event(), FORKS.Queue()
     with _instance(root) as instance:
         for day in range(1, 4):
             _run(definitions, instance, (_FIRST + dt.timedelta(days=day)).isoformat())
-        writer = _SPAWN.Process(target=_go_on, args=(root, over, runs))
+        writer = FORKS.Process(target=_go_on, args=(root, over, runs))
         writer.start()
         made = [runs.get(timeout=120)]
         drawn = random.Random(9)  # noqa: S311  repeatable, no secret
         for _ in range(kills):
-            killed = _SPAWN.Process(target=_purge_all, args=(root,))
+            killed = FORKS.Process(target=_purge_all, args=(root,))
             killed.start()
             killed.join(timeout=drawn.uniform(1.0, 4.0))  # 2 s of it are imports
             if killed.is_alive():

@@ -6,7 +6,6 @@ closed day that another process rewrites all the time. A reader reads meanwhile.
 """
 
 import datetime as dt
-import multiprocessing
 import queue
 import tempfile
 import time
@@ -20,6 +19,7 @@ from aurum_assets.model.clock import OperatingDay
 from aurum_assets.model.errors import AurumError
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
 from aurum_assets.resources.lake import Lake
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.proofs.proof import (
     Proof,
     close,
@@ -30,7 +30,6 @@ from aurum_assets_tests.proofs.proof import (
     values_of,
 )
 
-_SPAWN = multiprocessing.get_context("spawn")
 _TABLE = ISONE_SYSTEM_LOAD.table
 _SHARED = OperatingDay(dt.date(2025, 7, 14), ISONE_SYSTEM_LOAD.operator.zone)
 _CLOSED = _SHARED.plus(-1)
@@ -167,11 +166,11 @@ def prove_races(
 
 
 def _run(proof: Proof, place: Place, workers: int, merges: int) -> list[tuple[str, int, int]]:
-    go, done = _SPAWN.Event(), _SPAWN.Event()
-    out = _SPAWN.Queue()
-    beside = [_SPAWN.Process(target=f, args=(place, go, done, out)) for f in (_rewrite, _look)]
+    go, done = FORKS.Event(), FORKS.Event()
+    out = FORKS.Queue()
+    beside = [FORKS.Process(target=f, args=(place, go, done, out)) for f in (_rewrite, _look)]
     writers = [
-        _SPAWN.Process(target=_merge, args=(place, w, merges, go, out)) for w in range(workers)
+        FORKS.Process(target=_merge, args=(place, w, merges, go, out)) for w in range(workers)
     ]
     for process in [*beside, *writers]:
         process.start()

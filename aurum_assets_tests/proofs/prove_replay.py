@@ -11,7 +11,6 @@ lake at once.
 import datetime as dt
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -33,6 +32,7 @@ from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP as LMP
 from aurum_assets.resources.archive import ArchiveSettings
 from aurum_assets.resources.composition import Resources
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.made import remade
 from aurum_assets_tests.proofs.proof import Proof, catalog_at, close, home_at, repeated_keys
 from aurum_assets_tests.proofs.prove_idempotence import BROKEN, lmp_record, new_york
@@ -41,7 +41,6 @@ DAYS = ("2025-07-30", "2025-07-31", "2025-08-01")
 """A value whose record breaks a rule."""
 _FIRST = dt.datetime(2025, 8, 2, 12, tzinfo=dt.UTC)
 NOW = dt.datetime(2025, 8, 5, tzinfo=dt.UTC)
-_SPAWN = multiprocessing.get_context("spawn")
 _LONGEST, _SOON = 120.0, 10.0
 
 State = Mapping[str, Any]
@@ -256,7 +255,7 @@ def _replay_there(root: Path, workers: int, chunk: int | None) -> None:
 
 def _killed(root: Path, chance: random.Random, *, committer: bool) -> bool:
     """Replay in a process, kill it or one of those that fold for it; whether it came to its end."""
-    process = _SPAWN.Process(target=_replay_there, args=(root, 2, chance.choice((1, 2, None))))
+    process = FORKS.Process(target=_replay_there, args=(root, 2, chance.choice((1, 2, None))))
     process.start()
     time.sleep(chance.uniform(1.0, 6.0))
     victims = [process.pid] if committer else sorted(children(process.pid or 0))
@@ -367,7 +366,7 @@ def prove_two_machines(proof: Proof, count: int, chance: random.Random) -> None:
             day_by_day(alone)
             close(home.lake)
             processes = [
-                _SPAWN.Process(target=_replay_on, args=(m, days, chance.choice((1, 2, None))))
+                FORKS.Process(target=_replay_on, args=(m, days, chance.choice((1, 2, None))))
                 for m, days in zip(machines, (DAYS[:2], DAYS[1:]), strict=True)
             ]
             for process in processes:

@@ -223,7 +223,7 @@ def _go_through(trial: Trial, first: dt.datetime, last: dt.datetime, days: int) 
     """
     due = trial.stack.ticks(first, last)
     instants = sorted({instant for instant, _ in due})
-    middle = len(instants) // 2
+    middle = (len(instants) - 1) // 2
     for number, instant in enumerate(instants):
         if number == max(0, middle - 1):
             _launch_backfill(trial, first, days)

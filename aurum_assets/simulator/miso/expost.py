@@ -12,7 +12,7 @@ from aurum_assets.simulator.miso.lmp import five_minute_prices
 from aurum_assets.simulator.payloads import Tree
 from aurum_assets.simulator.world import Answer, Ask, Route, World
 
-_NODES, _HUBS = 600, 8  # MISO has some 2,600 nodes
+_NODES, _HUBS = 300, 8  # MISO has some 2,600 nodes
 _HEADERS = ("INTERVAL", "CPNODE", "LMP", "MLC", "MCC")
 
 

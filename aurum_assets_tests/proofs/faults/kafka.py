@@ -4,7 +4,6 @@ In the end every stored row has been sent at least once, by its key and hash, ev
 and nothing was sent that is not stored.
 """
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from aurum_assets import ingest
 from aurum_assets.model.message import SNAPSHOTS_TOPIC, Message, key_columns
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.events import PATIENCE, Brokers, Delivery, Events
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.proofs.faults.ground import (
     DATASETS,
     WORK,
@@ -32,7 +32,6 @@ from aurum_assets_tests.proofs.faults.ground import (
 from aurum_assets_tests.proofs.proof import close
 from aurum_assets_tests.servers.kafka import KafkaCluster
 
-_SPAWN = multiprocessing.get_context("spawn")
 _LONGEST = 60.0
 _SHORT = 2.0  # seconds of patience where it is shortened
 _TIMED_OUT = 7  # Kafka's REQUEST_TIMED_OUT
@@ -128,7 +127,7 @@ def _killed(number: int, proof: FaultTable, line: Line) -> None:
             one.at(1)
             urls = one.running.urls
             again = partial(_made, one.root, one.clock(), urls, kafka.bootstrap)
-            dying = _SPAWN.Process(target=_die, args=(again, kafka.bootstrap, number))
+            dying = FORKS.Process(target=_die, args=(again, kafka.bootstrap, number))
             dying.start()
             dying.join(_LONGEST)
             sentence = f"the process ended with {dying.exitcode}, not by its kill"
