@@ -68,6 +68,7 @@ FILLING = {
 }
 SHOWING = {
     "status": ("status",),
+    "board": ("board",),
     "alerts": ("alerts",),
     "doctor": ("doctor",),
     "plan": ("plan",),

@@ -42,7 +42,7 @@ MEMORY = "1GB"
 BATCH_ROWS = 10_000
 _LISTED = '`aurum sql "show tables"` lists them'
 _SHOW_TABLES = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
-_AS = "(?:_vintage)?"  # what a macro adds to a table's name
+_AS = "_vintage"  # what a macro adds to a table's name
 _OF_TABLES = re.compile(r"\binformation_schema\b|\bduckdb_\w+|\bpg_\w+|^\s*show\b", re.IGNORECASE)
 # DuckDB's message begins so where a table cannot be read.
 _UNREAD = "Invalid Input Error: reading the stream registered as '"
@@ -142,9 +142,12 @@ def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> l
     Returns the files that DuckDB is to read itself.
     """
     everything, paths = bool(_OF_TABLES.search(text)), list[str]()
-    for table in known_tables():
-        db.execute(f"CREATE SCHEMA IF NOT EXISTS {table.namespace}")
-        found = [n for n in names_of(table) if re.search(rf"\b{n}{_AS}\b", text, re.IGNORECASE)]
+    words = {word.removesuffix(_AS) for word in re.findall(r"\w+", text.lower())}
+    tables = known_tables()
+    for namespace in {table.namespace: None for table in tables}:
+        db.execute(f"CREATE SCHEMA {namespace}")
+    for table in tables:
+        found = [name for name in names_of(table) if name in words]
         if found:
             scan = partial(_scan, lake=resources.lake, table=table)
             rows = resources.lake.reading(table, scan, table.empty().to_arrow())
