@@ -18,6 +18,7 @@ from aurum_assets.graph.marts import mart_assets
 from aurum_assets.marts import changes
 from aurum_assets.marts.build import Built, build_chunk, dbt_left_clean
 from aurum_assets.marts.project import FOLDER, marts, with_those_before
+from aurum_assets.marts.resumed import build_resumed
 from aurum_assets.marts.schemas import files
 from aurum_assets.marts.store import Refused, as_stored, restate
 from aurum_assets.marts.tables import HUB_PRICES
@@ -67,6 +68,9 @@ class Story:
     builds: list[Built]
     tables: list[dict[str, pl.DataFrame]]
     due: list[dict[dt.date, list[str]]]
+    finished: list[list[dt.date]]
+    left: list[Built]
+    noted: list[Path]
     run: dg.ExecuteInProcessResult
 
 
@@ -94,8 +98,14 @@ def story(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
     corrected = {**hours(MONDAY, 30.0)[5], "lmp": 99.0}
     put(resources, "isone_rt_hourly_lmp", [corrected])
     states.append(due())
-    builds.append(build_chunk(resources, [MONDAY, TUESDAY], NAMES))
+    asked = [MONDAY, TUESDAY]
+    finished = [build_resumed(resources, asked, NAMES).finished]  # and is cut short at once
+    builds.append(build_chunk(resources, asked, NAMES))
     tables.append(held())
+    resumed = build_resumed(resources, asked, NAMES)
+    finished.append(resumed.finished)
+    left = list(resumed.chunks)
+    noted = list((root / "marts").glob("unfinished*"))
     clock.set(THIRD)
     noon = dt.datetime(2026, 7, 20, 16, tzinfo=dt.UTC)
     often = [
@@ -119,7 +129,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
             )
         )  # fmt: skip
     tables.append(held())
-    return Story(resources, builds, tables, states, run)
+    return Story(resources, builds, tables, states, finished, left, noted, run)
 
 
 def test_the_first_build_stores_each_day_and_says_what_it_was_made_from(story: Story) -> None:
@@ -197,6 +207,12 @@ def test_days_are_due_until_they_are_built_and_again_when_a_table_changed(story:
     }
     assert built == {}
     assert set(corrected) == {MONDAY, TUESDAY}  # the day beside it may depend on it
+
+
+def test_a_build_that_was_cut_short_goes_on_where_it_was_until_it_ends(story: Story) -> None:
+    assert story.finished == [[], [MONDAY, TUESDAY]]
+    assert story.left == []
+    assert story.noted == []
 
 
 def test_a_day_that_breaks_a_rule_stays_as_it_was_and_its_check_is_red(story: Story) -> None:

@@ -12,6 +12,7 @@ import gc
 import itertools
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _SHOWN = 5  # rows of a failed test
 _DAY = "operating_day"
 _DATABASE = "marts.duckdb"
+_OF_LOCKS = "ignore:resource_tracker:UserWarning"  # dbt's, where this process is ended at once
 _QUIETLY = (
     "--quiet",
     *("--log-level", "none", "--log-level-file", "none"),
@@ -176,6 +178,8 @@ def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "
         "AURUM_MARTS_DATABASE": str(scratch / _DATABASE),
         "AURUM_MARTS_FILES": str(scratch),
     }
+    if _OF_LOCKS not in sys.warnoptions:
+        sys.warnoptions.append(_OF_LOCKS)  # the process that watches locks inherits them
     with _environment(_OFF | files):
         done = dbtRunner(callbacks=[_telling(tell)]).invoke(arguments)
     if isinstance(done.exception, KeyboardInterrupt):
