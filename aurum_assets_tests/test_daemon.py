@@ -270,7 +270,8 @@ def test_schedules_are_running_because_the_environment_says_so(operated: Operate
     found = data["schedulesOrError"]["results"]
     assert {s["name"].removesuffix("_schedule") for s in found} == {
         *("isone_five_minutes", "isone_daily"),
-        *("reference_daily", "marts_daily", "maintenance"),
+        *("reference_daily", "maintenance", "data_quality_hourly"),
+        *("marts_hourly", "marts_daily", "report_hourly", "report_daily"),
     }
     assert {s["scheduleState"]["status"] for s in found} == {"RUNNING"}
 
