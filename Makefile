@@ -24,7 +24,8 @@ help: ## Show this list
 
 LOCK = uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras \
   --python-version 3.11
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+# Nothing is compiled ahead: of dbt and the like only a part is ever imported.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
