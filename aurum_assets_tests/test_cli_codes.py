@@ -217,6 +217,9 @@ JSON = [
     f"export --dataset rt_lmp --day {DAY} --force",
     "maintain --dry-run",
     "marts --changed --day 2001-01-01",
+    "board",
+    f"report --day {DAY}",
+    "tables rt_lmp",
     "reference observe",
     "reference show generators",
 ]

@@ -38,6 +38,9 @@ LOOKING = {
     "rebuild": ("replay", "--all", "--rebuild"),
     "requeue": ("requeue",),
     "requeue --dry-run": ("requeue", "--dry-run"),
+    "marts": ("marts", "--changed"),
+    "report": ("report", "--day", "2026-07-20"),
+    "board": ("board",),
     "relocate": ("relocate",),
     "relocate --dry-run": ("relocate", "--dry-run"),
 }

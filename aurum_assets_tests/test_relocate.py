@@ -62,6 +62,9 @@ COMMANDS = {
     "replay --all": ("replay", "--all"),
     "one rebuild": ("replay", LOAD.key, "--all", "--rebuild"),
     "requeue": ("requeue",),
+    "marts": ("marts", "--changed"),
+    "report": ("report", *DAY),
+    "board": ("board",),
     "demo": ("demo",),
 }
 
@@ -143,7 +146,9 @@ def named(catalog: Catalog) -> Iterator[str]:
 
 def test_every_command_is_in_these_tests() -> None:
     tried = {arguments[0] for arguments in COMMANDS.values()}
-    assert tried | {"relocate", "doctor", "plan", "simulate", "worker"} == set(cli.COMMANDS)
+    assert tried | {"relocate", "doctor", "plan", "simulate", "tables", "worker"} == set(
+        cli.COMMANDS
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
