@@ -195,7 +195,9 @@ class Feed:
 
     def parts(self, day: OperatingDay) -> Sequence[str]:
         """What each request for ``day`` asks for: its hours, the locations, or all at once."""
-        return {"hour": day.local_hours(), "location": self.location_ids}.get(self.asks, ("",))
+        if self.asks == "hour":
+            return day.local_hours()
+        return self.location_ids if self.asks == "location" else ("",)
 
     def settles_at(self, day: OperatingDay) -> dt.datetime:
         """From when on an answer without records means that ``day`` has none: before, it is early.
