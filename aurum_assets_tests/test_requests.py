@@ -90,10 +90,15 @@ def counted(s3: S3Server) -> Iterator[Counter[str]]:
         found["LIST" if "list-type=" in seen.path else seen.method] += 1
 
 
-def test_what_is_asked_is_what_the_guide_shows(desk: Desk, s3: S3Server) -> None:
-    lines = (PROJECT / "docs" / "guide" / "backends.md").read_text().splitlines()
+def shown_in(page: str) -> dict[str, list[str]]:
+    """By kind of work, the counts of the table in ``page``."""
+    lines = (PROJECT / page).read_text().splitlines()
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines]
-    shown = {row[0]: row[1:-1] for row in rows if len(row) == len(KINDS) + 2}
+    return {row[0]: row[1:-1] for row in rows if len(row) == len(KINDS) + 2}
+
+
+def test_what_is_asked_is_what_readme_and_guide_show(desk: Desk, s3: S3Server) -> None:
+    pages = [shown_in(page) for page in ("README.md", "docs/guide/backends.md")]
     work: dict[str, Callable[[Desk], object]] = {
         "a tick": tick,
         "a day": a_day,
@@ -103,7 +108,8 @@ def test_what_is_asked_is_what_the_guide_shows(desk: Desk, s3: S3Server) -> None
     for name, does in work.items():
         with counted(s3) as found:
             does(desk)
-        assert shown[name] == [str(found[kind]) for kind in KINDS], name
+        for shown in pages:
+            assert shown[name] == [str(found[kind]) for kind in KINDS], name
 
 
 def test_a_tick_asks_the_same_after_two_hours_as_after_the_first_ticks(
