@@ -245,21 +245,23 @@ def _go_through(trial: Trial, first: dt.datetime, last: dt.datetime, days: int) 
 
 def _asked(trial: Trial, schedule: str, instant: dt.datetime) -> list[Tick]:
     """Launch what a schedule requests at an instant."""
-    group = _groups(trial)[schedule]
+    group = _groups(trial).get(schedule)  # marts, report and data quality ask no operator
     home = trial.at(instant)
-    plan = asked_by(group, instant)
+    plan = asked_by(group, instant) if group else {}
     found = []
     for request in trial.stack.requested(schedule, instant):
         tags = {tag["key"]: tag["value"] for tag in request["tags"]}
-        day = tags["dagster/partition"]
-        tags |= {"dagster/schedule_name": schedule, "dagster/run_key": request["runKey"]}
+        day = tags.get("dagster/partition", "")
+        tags |= {"dagster/schedule_name": schedule}
+        tags |= {"dagster/run_key": request["runKey"]} if request["runKey"] else {}
         run_id = trial.stack.launch(
-            group.name,
+            schedule.removesuffix("_schedule"),
             assets=["/".join(key["path"]) for key in request["assetSelection"] or ()],
             config=yaml.safe_load(request["runConfigYaml"]) | _config(home, instant),
             tags=tags,
         )
-        requests = sum(_planned(home, _known[key], day, names) for key, names in plan[day].items())
+        feeds = plan.get(day, {}).items()
+        requests = sum(_planned(home, _known[key], day, names) for key, names in feeds)
         found.append(Tick(instant, run_id, requests))
     return found
 
