@@ -306,6 +306,15 @@ class Stack:
             for tick in schedule["futureTicks"]["results"]
         )
 
+    def job_of(self, schedule: str) -> str:
+        """The job that a schedule starts."""
+        data = self.ui.ask(
+            """query($of: ScheduleSelector!) { scheduleOrError(scheduleSelector: $of) {
+                 ... on Schedule { pipelineName } } }""",
+            of=REPOSITORY | {"scheduleName": schedule},
+        )
+        return str(data["scheduleOrError"]["pipelineName"])
+
     def requested(self, schedule: str, instant: dt.datetime) -> list[Json]:
         """The run requests of a schedule at an instant, as the code server evaluates it."""
         data = self.ui.ask(

@@ -255,7 +255,7 @@ def _asked(trial: Trial, schedule: str, instant: dt.datetime) -> list[Tick]:
         tags |= {"dagster/schedule_name": schedule}
         tags |= {"dagster/run_key": request["runKey"]} if request["runKey"] else {}
         run_id = trial.stack.launch(
-            schedule.removesuffix("_schedule"),
+            trial.stack.job_of(schedule),
             assets=["/".join(key["path"]) for key in request["assetSelection"] or ()],
             config=yaml.safe_load(request["runConfigYaml"]) | _config(home, instant),
             tags=tags,
