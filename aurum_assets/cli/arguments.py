@@ -27,25 +27,33 @@ PORT = click.IntRange(0, 65535)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-class DatasetName(click.ParamType[str]):
-    """A dataset's name, with or without the operator before it; what it gives is the key.
+class Name(click.ParamType[str]):
+    """One of the names that ``names`` gives; for a wrong one, an error with similar ones.
 
-    ``operator``: the one whose dataset is meant where several have the short name.
+    ``name``: what they are names of; ``listed``: where all are listed; ``whole``: see ``named``.
     """
 
-    name = "dataset"
-
-    def __init__(self, operator: str = "") -> None:
-        ours = [d.key for d in DATASETS if d.operator.name == operator]
-        self._names = [*ours, *(key for key in KEYS if key not in ours)]
+    def __init__(
+        self,
+        name: str,
+        names: Callable[[], Sequence[str]],
+        listed: str,
+        whole: Sequence[str] = (),
+    ) -> None:
+        self.name, self._names, self._listed, self._whole = name, names, listed, whole
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The dataset's key; for a wrong name, an error with similar ones."""
+        """The whole name."""
         command = ctx.command_path if ctx else "aurum collect OPERATOR"
+        listed = self._listed.format(command=command)
         try:
-            return named(value, self._names, "dataset", f"`{command} --help` lists them")
+            return named(value, self._names(), self.name, listed, self._whole)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+    def offered(self) -> Sequence[str]:
+        """What completion offers."""
+        return self._names()
 
     def shell_complete(
         self,
@@ -53,9 +61,26 @@ class DatasetName(click.ParamType[str]):
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[click.shell_completion.CompletionItem]:
-        """The names that begin so, full or short."""
-        names = [*self._names, *short_names(self._names)]
-        return [click.shell_completion.CompletionItem(n) for n in names if n.startswith(incomplete)]
+        """The names that begin so."""
+        found = (name for name in self.offered() if name.startswith(incomplete))
+        return [click.shell_completion.CompletionItem(name) for name in found]
+
+
+class DatasetName(Name):
+    """A dataset's name, with or without the operator before it; what it gives is the key.
+
+    ``operator``: the one whose dataset is meant where several have the short name.
+    """
+
+    def __init__(self, operator: str = "") -> None:
+        ours = [d.key for d in DATASETS if d.operator.name == operator]
+        names = [*ours, *(key for key in KEYS if key not in ours)]
+        super().__init__("dataset", lambda: names, "`{command} --help` lists them")
+
+    def offered(self) -> Sequence[str]:
+        """The names, full and short."""
+        names = self._names()
+        return [*names, *short_names(names)]
 
 
 dataset_name = DatasetName()

@@ -3,10 +3,9 @@
 import textwrap
 
 import click
-import click.shell_completion
 
 from aurum_assets import ingest
-from aurum_assets.cli.arguments import json_option
+from aurum_assets.cli.arguments import Name, json_option
 from aurum_assets.cli.output import (
     Row,
     on_terminal,
@@ -17,43 +16,19 @@ from aurum_assets.cli.output import (
     say,
 )
 from aurum_assets.ingest.dictionary import Entry
-from aurum_assets.model.arguments import named
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.settings import open_resources
-
-_LISTED = "`aurum tables` lists them"
-
-
-class TableName(click.ParamType[str]):
-    """A table's name, with or without namespace and operator; what it gives is the whole name."""
-
-    name = "table"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name in its namespace; for a wrong one, an error with similar ones."""
-        try:
-            return named(value, _names(), "table", _LISTED)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002  as click calls it
-        param: click.Parameter,  # noqa: ARG002
-        incomplete: str,
-    ) -> list[click.shell_completion.CompletionItem]:
-        """The names that begin so."""
-        return [
-            click.shell_completion.CompletionItem(n) for n in _names() if n.startswith(incomplete)
-        ]
 
 
 def _names() -> list[str]:
     return [table.name for table in ingest.known_tables()]
 
 
+_table_name = Name("table", _names, "`aurum tables` lists them")
+
+
 @click.command()
-@click.argument("name", type=TableName(), required=False)
+@click.argument("name", type=_table_name, required=False)
 @json_option
 def tables(name: str | None, as_json: bool) -> None:
     """The tables; of NAME, everything that is to be known of it.

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
-import click.shell_completion
 
-from aurum_assets.cli.arguments import Days, find, json_option, with_days
+from aurum_assets.cli.arguments import Days, Name, find, json_option, with_days
 from aurum_assets.cli.output import (
     BROKEN,
     GOES_ON,
@@ -19,7 +18,6 @@ from aurum_assets.cli.output import (
     say,
 )
 from aurum_assets.marts.tables import MARTS
-from aurum_assets.model.arguments import named
 from aurum_assets.operators import DATASETS, OPERATORS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.settings import open_resources
@@ -31,32 +29,11 @@ _NAMES = [table.name for table in MARTS]
 _CALENDAR = DATASETS[0].key  # whose operator's clock says which day is today
 
 
-class MartName(click.ParamType[str]):
-    """The name of a mart; for a wrong name, an error with similar ones."""
-
-    name = "mart"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The mart's name."""
-        try:
-            return named(value, _NAMES, "mart", "`aurum marts --help` lists them", _NAMES)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-    def shell_complete(
-        self,
-        ctx: click.Context,  # noqa: ARG002  as click calls it
-        param: click.Parameter,  # noqa: ARG002
-        incomplete: str,
-    ) -> list[click.shell_completion.CompletionItem]:
-        """The names that begin so."""
-        return [
-            click.shell_completion.CompletionItem(n) for n in _NAMES if n.startswith(incomplete)
-        ]
+_mart_name = Name("mart", lambda: _NAMES, "`aurum marts --help` lists them", _NAMES)
 
 
 @click.command(epilog=f"Marts: {', '.join(_NAMES)}.")
-@click.argument("names", metavar="[MART]...", type=MartName(), nargs=-1)
+@click.argument("names", metavar="[MART]...", type=_mart_name, nargs=-1)
 @with_days("default: today at each operator")
 @click.option("--all", "all_days", is_flag=True, help="Every day of which a table has rows.")
 @click.option(
