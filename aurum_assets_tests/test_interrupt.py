@@ -345,3 +345,29 @@ def test_within_an_application_ctrl_c_is_pythons_and_lets_it_end_what_it_began(
     assert b"let go\n" in text
     assert b"KeyboardInterrupt" in text
     assert b" 4/" not in text
+
+
+GOING_ON = """
+import os, threading, time
+from aurum_assets.resources import scratch
+
+def go_on():
+    while True:
+        with scratch.scratch_folder():
+            pass
+
+for _ in range(4):
+    threading.Thread(target=go_on, daemon=True).start()
+time.sleep(0.2)
+scratch.clear()
+time.sleep(0.1)
+os._exit(0)
+"""
+
+
+def test_a_thread_that_goes_on_makes_no_temporary_folder_after_they_were_removed(
+    tmp_path: Path,
+) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", GOING_ON], env=environment, check=True)  # noqa: S603  our own code
+    assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ drafts within the home, which a killed process leaves and maintenance deletes.
 """
 
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from pathlib import Path
 from tempfile import gettempdir
 
 _HELD: set[Path] = set()
+_MAKING = threading.Lock()
+_LONGEST = 0.2  # seconds that a folder takes to be made, unless its disk hangs
 
 
 @contextmanager
@@ -47,12 +50,17 @@ def scratch_folder() -> Iterator[Path]:
     """A new temporary folder for this block."""
     # Known before it is made, so that an interrupt in between leaves nothing.
     with draft(Path(gettempdir()) / f"aurum-{uuid.uuid4().hex}") as folder:
-        folder.mkdir(mode=0o700)
+        with _MAKING:
+            folder.mkdir(mode=0o700)
         yield folder
 
 
 def clear() -> None:
-    """Remove the files of blocks that will not be left: the process ends at once."""
+    """Remove the files of blocks that will not be left: the process ends at once.
+
+    A thread that goes on meanwhile makes no folder any more: the lock is kept.
+    """
+    _MAKING.acquire(timeout=_LONGEST)
     for path in list(_HELD):
         _remove(path)
 
