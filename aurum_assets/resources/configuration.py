@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,15 @@ def _refuse_zeros(file: Path, operator: OperatorConfig) -> None:
 
 def _read_file(file: Path) -> IngestConfig:
     try:
-        return TypeAdapter(IngestConfig).validate_json(_current(file), strict=False)
+        return _reader().validate_json(_current(file), strict=False)
     except ValidationError as error:
         first = max(error.errors(include_url=False), key=lambda e: len(e["loc"]))  # the innermost
         raise ConfigError(_sentence(file, first["loc"], first["msg"], first["input"])) from None
+
+
+@cache
+def _reader() -> TypeAdapter[IngestConfig]:
+    return TypeAdapter(IngestConfig)
 
 
 def _current(file: Path) -> bytes:
