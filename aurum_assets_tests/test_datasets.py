@@ -1,6 +1,7 @@
 """Every recording of every dataset becomes its rows, and every column states its meaning."""
 
 import datetime as dt
+from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -51,6 +52,7 @@ def written(frame: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+@cache
 def parsed(recorded: Recording) -> pl.DataFrame:
     """What the parser alone makes of a recording."""
     seen = inspect_answer(recorded.dataset, recorded.body, recorded.format)

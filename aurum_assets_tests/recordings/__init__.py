@@ -25,7 +25,7 @@ CASES = ("ordinary", "spring", "autumn", "single", "empty", "malformed")
 FETCHED_AT = dt.datetime(2026, 7, 21, 12, tzinfo=dt.UTC)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is there once
 class Recording:
     """A payload and what it must become."""
 
