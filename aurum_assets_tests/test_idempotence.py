@@ -36,7 +36,7 @@ def histories(draw: Any) -> tuple[str, list[Arrival], list[int]]:  # noqa: ANN40
 
 
 @settings(
-    max_examples=5,  # make prove has sixty
+    max_examples=3,  # make prove has sixty
     phases=[Phase.generate],  # a history takes seconds: shrinking one would take minutes
     deadline=None,
     derandomize=True,

@@ -127,10 +127,12 @@ def test_no_tick_of_the_newest_values_waits_for_another_feed(resources: Resource
 @pytest.mark.parametrize(
     ("start", "end"),
     [
-        ("2026-07-21T03:50Z", "2026-07-21T05:30Z"),  # midnight of New York, then EST
+        ("2026-07-21T03:56Z", "2026-07-21T04:19Z"),  # midnight of New York
+        ("2026-07-21T04:56Z", "2026-07-21T05:19Z"),  # that of EST
         ("2026-07-21T10:25Z", "2026-07-21T10:40Z"),  # what is asked once a day
         ("2026-07-21T18:25Z", "2026-07-21T18:35Z"),  # what is published ahead
-        ("2026-11-01T04:50Z", "2026-11-01T06:10Z"),  # the hour that comes twice
+        ("2026-11-01T05:00Z", "2026-11-01T05:08Z"),  # the hour that comes twice
+        ("2026-11-01T06:00Z", "2026-11-01T06:08Z"),  # again
     ],
 )
 def test_the_operators_count_the_requests_that_are_planned(

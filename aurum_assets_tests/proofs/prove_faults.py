@@ -6,11 +6,11 @@ the policy.
 """
 
 import logging
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
+from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.proofs.faults.ground import FaultTable
 from aurum_assets_tests.proofs.faults.kafka import kafka_faults
 from aurum_assets_tests.proofs.faults.operators import operator_faults
@@ -26,7 +26,6 @@ SERVERS: Mapping[str, Callable[..., None]] = {
     "redis": redis_faults,
     "postgres": postgres_faults,
 }
-_SPAWN = multiprocessing.get_context("spawn")
 _AT_ONCE = 2  # most of the time is waiting
 
 
@@ -38,7 +37,7 @@ def prove_faults(
     proof = FaultTable(promise)
     play = partial(_play, rounds=rounds, configured=configured)
     if len(servers) > 1:
-        with ProcessPoolExecutor(_AT_ONCE, _SPAWN) as beside:
+        with ProcessPoolExecutor(_AT_ONCE, FORKS) as beside:
             played = list(beside.map(play, servers))
     else:
         played = [play(server) for server in servers]
