@@ -20,12 +20,10 @@ from click.testing import CliRunner, Result
 from aurum_assets import demo, ingest
 from aurum_assets.api import OpenLake
 from aurum_assets.cli import main
-from aurum_assets.demo import Demo
 from aurum_assets.graph.alerts import DEMO
 from aurum_assets.ingest.reference import EVERY
 from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.clock import DAY, HOUR
-from aurum_assets.model.quarantine import QUARANTINE
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_HOURLY_LMP, ISONE_RT_LMP
 from aurum_assets.operators.isone.load import ISONE_SYSTEM_LOAD
@@ -34,28 +32,13 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
-from aurum_assets_tests.conftest import NOON, config_of, utc
-from aurum_assets_tests.made import made, remade
+from aurum_assets_tests.conftest import NOON, utc
+from aurum_assets_tests.made import made
 
 AURUM = str(Path(sys.executable).parent / "aurum")
 LMP, CTS, LOAD = ISONE_RT_LMP, MISO_CTS, ISONE_SYSTEM_LOAD
 YESTERDAY, TODAY = "2026-07-20", "2026-07-21"
 HUB = "4000"
-OF_EACH_KIND = {
-    "isone_da_lmp",
-    "isone_generation_by_resource",
-    "isone_hourly_load_forecast",
-    "isone_hourly_system_load",
-    "isone_rt_hourly_lmp",
-    "isone_rt_lmp",
-    "isone_system_load",
-    "miso_cts",
-    "miso_expost_lmp",
-    "miso_wind_solar",
-    "pjm_da_lmp",
-    "pjm_itsced_lmp",
-    "pjm_rt_lmp",
-}
 
 
 @pytest.fixture(scope="module")
@@ -97,16 +80,6 @@ def first(resources: Resources) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [AURUM, "demo"])
         return CliRunner().invoke(main, ["demo"], env=environment)
-
-
-@pytest.fixture(scope="module")
-def again(resources: Resources, first: Result) -> Demo:
-    """A second one on the same day, hours later."""
-    assert first.exit_code == 0, first.output
-    set_to(resources, NOON + 5 * HOUR)
-    found = demo.run_demo(resources, lambda _: None)
-    set_to(resources, NOON)
-    return found
 
 
 def lines(result: Result) -> Mapping[str, Mapping[str, str]]:
@@ -170,19 +143,6 @@ def test_yesterday_is_whole_and_today_is_whole_so_far(resources: Resources, firs
     }
 
 
-def test_a_second_one_on_the_same_day_adds_nothing(
-    resources: Resources, first: Result, again: Demo
-) -> None:
-    before = lines(first)
-    assert again.failures == []
-    assert {line.rows_added for line in again.lines.values()} == {0}
-    assert {line.snapshots for line in again.lines.values()} == {0}
-    assert {key: str(line.rows) for key, line in again.lines.items()} == {
-        key: line["rows"] for key, line in before.items()
-    }
-    assert len(resources.lake.read(QUARANTINE)) == 1
-
-
 def test_a_price_was_corrected_and_is_known_as_it_was(resources: Resources, first: Result) -> None:
     assert first.exit_code == 0
     noon = utc("2026-07-20T12:00:00-04:00")
@@ -243,9 +203,9 @@ def test_what_the_demo_says_to_run_next_runs_as_printed_and_shows_rows(first: Re
 
 
 @pytest.fixture
-def opened(resources: Resources, again: Demo) -> Iterator[Resources]:
+def opened(resources: Resources, first: Result) -> Iterator[Resources]:
     """The demo's home as a daemon opens it: its looks are forgotten after each test."""
-    assert again.failures == []
+    assert first.exit_code == 0
     keys = ["looked", *(f"gaps:{d.key}" for d in DATASETS)]
     yield resources
     for key in keys:
@@ -284,47 +244,6 @@ def test_after_500_days_nothing_older_than_yesterday_is_repaired(opened: Resourc
     assert days == {today.plus(-1).key, today.key}
     assert found.postponed == 0
     assert ingest.find_finals(opened, DATASETS).out == []
-
-
-def test_once_the_schedules_ran_everything_is_fresh(opened: Resources) -> None:
-    """Long after: yesterday and today are repaired, the ticks go on, and nobody is alarmed."""
-    clock = opened.clock
-    assert isinstance(clock, SetClock)
-    set_to(opened, NOON + 500 * DAY)
-    with Simulator(clock, locations=3, nodes=2, limits={}).serve() as running:
-        resources = replace(demo.demo_resources(opened, running, clock), repairs=20)
-        for _ in range(3):
-            assert ingest.look(resources, DATASETS, pause=HOUR) == []
-            for repair in ingest.find_gaps(resources, DATASETS).repairs:
-                gap = repair.gap
-                ingest.collect(resources, gap.dataset, gap.day, feeds=gap.feeds, parts=gap.parts)
-                ingest.normalize(resources, gap.dataset, gap.day)
-            for dataset in DATASETS:
-                ticking = [
-                    f.name for f in resources.config(dataset).feeds if f.asked.within_the_day
-                ]
-                if ticking:
-                    today = dataset.operator.day_of(resources.now())
-                    ingest.collect(resources, dataset, today, feeds=ticking)
-                    ingest.normalize(resources, dataset, today)
-            clock.set(clock() + dt.timedelta(minutes=15))
-        assert ingest.look(resources, DATASETS, pause=HOUR) == []
-        assert ingest.find_gaps(resources, DATASETS).repairs == []
-        clock.set(clock() + HOUR)
-        late = ingest.look(resources, DATASETS, pause=HOUR)
-    assert {a.dataset for a in late} >= {
-        "isone_rt_lmp",
-        "isone_system_load",
-        "isone_zonal_load",
-        "miso_ancillary_prices",
-        "miso_constraints",
-        "miso_ex_ante_lmp",
-        "miso_expost_lmp",
-        "miso_interchange",
-        "miso_rt_hourly_lmp",
-        "miso_rt_lmp",
-        CTS.key,
-    }
 
 
 # --- stopped -------------------------------------------------------------------------------------
@@ -380,31 +299,3 @@ def test_the_next_demo_cancels_what_a_killed_one_left_under_way_and_nothing_else
             demo.run_demo(home_at(tmp_path, configuration, NOON), tell)
         found = [run.status if (run := instance.get_run_by_id(key)) else None for key in runs]
     assert found == [dg.DagsterRunStatus.CANCELED] * 2 + left
-
-
-# --- another time --------------------------------------------------------------------------------
-
-
-def test_just_after_midnight_a_day_of_25_hours_is_whole(
-    tmp_path: Path, configuration: Configuration, small: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of all markets: MISO's midnight is that of New England in winter. With a dataset of each kind
-    of schedule, for ``test_operators`` has such a day of each dataset.
-    """
-    del small
-    ours = [d for d in DATASETS if d.key in OF_EACH_KIND]
-    assert len(ours) == len(OF_EACH_KIND)
-    monkeypatch.setattr(demo, "TICKS", 1)
-    home = remade(
-        home_at(tmp_path / "aurum", configuration, utc("2026-11-02T00:01:00-05:00")),
-        config_folder=config_of(tmp_path / "config", OF_EACH_KIND),
-    )
-    found = demo.run_demo(home, lambda _: None)
-    assert found.failures == []
-    assert {k: line.checks_failed for k, line in found.lines.items() if line.checks_failed} == {
-        CTS.key: 1
-    }
-    assert ingest.find_gaps(home, ours).repairs == []
-    assert ingest.look(home, ours) == []
-    rows = home.lake.read(LMP.table, {"operating_day": found.day.date})
-    assert rows["interval_start"].n_unique() == 12 * 25

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from aurum_assets_tests.proofs.proof import Proof
 from aurum_assets_tests.proofs.prove_damage import prove_damage
+from aurum_assets_tests.proofs.prove_demo import prove_demo
 from aurum_assets_tests.proofs.prove_dev import prove_dev
 from aurum_assets_tests.proofs.prove_faults import prove_faults
 from aurum_assets_tests.proofs.prove_idempotence import prove_idempotence
@@ -48,6 +49,7 @@ PROOFS: Mapping[str, Callable[[], Proof]] = {
     "year": prove_year,
     "purge": prove_purge,
     "damage": prove_damage,
+    "demo": prove_demo,
     "dev": prove_dev,
     "workers": prove_workers,
     "report": prove_report,
