@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
+from aurum_assets.definitions import build
 from aurum_assets.ingest.accept import Received
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
@@ -212,9 +213,22 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def resources(tmp_path: Path, configuration: Configuration, clock: SetClock) -> Resources:
     """A fresh home that reaches no operator."""
+    return _home(tmp_path / "aurum", configuration, clock)
+
+
+@pytest.fixture(scope="session")
+def definitions(
+    tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
+) -> dg.Definitions:
+    """What Dagster loads, at noon, for tests that only look at it."""
+    root = tmp_path_factory.mktemp("definitions") / "aurum"
+    return build(_home(root, configuration, SetClock(NOON)))
+
+
+def _home(root: Path, configuration: Configuration, clock: SetClock) -> Resources:
     nowhere = "http://127.0.0.1:1"
     return made(
-        root=tmp_path / "aurum",
+        root=root,
         configuration=configuration,
         base_urls=dict.fromkeys(("isone", "miso", "pjm"), nowhere),
         credentials={
