@@ -94,7 +94,13 @@ def test_every_dialect_and_format_that_is_asked_for_has_all_owed_recordings(
     assert not required - have
 
 
-@pytest.mark.parametrize("recorded", RECORDINGS, ids=str)
+# Those in XML that can be read parse like their twins in JSON, as the next test but one holds.
+ALL_THE_WAY = [
+    r for r in RECORDINGS if r.format == "json" or r.case == "ordinary" or not r.readable
+]
+
+
+@pytest.mark.parametrize("recorded", ALL_THE_WAY, ids=str)
 def test_a_recording_becomes_the_rows_that_stand_beside_it(desk: Desk, recorded: Recording) -> None:
     brought = bring(desk, recorded)
     if not recorded.readable:
