@@ -9,7 +9,6 @@ ends, and does not count after a week.
 
 import datetime as dt
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from aurum_assets.marts import changes
 from aurum_assets.marts.build import Built, Tell, build
 from aurum_assets.marts.project import marts, with_those_before
 from aurum_assets.resources.composition import Resources
-from aurum_assets.resources.scratch import draft
 
 _WEEK = dt.timedelta(days=7)
 
@@ -92,6 +90,4 @@ def _read(file: Path) -> _Unfinished | None:
 
 def _write(file: Path, unfinished: _Unfinished) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    with draft(file.with_suffix(f".{os.getpid()}")) as new:
-        new.write_bytes(msgspec.json.encode(unfinished))
-        new.rename(file)
+    file.write_bytes(msgspec.json.encode(unfinished))  # one that was cut short is as none
