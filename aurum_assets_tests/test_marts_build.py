@@ -110,7 +110,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
     tables.append(held())
     resumed = build_resumed(resources, asked, NAMES)
     finished.append(resumed.finished)
-    left = list(resumed.chunks)
+    left = list(resumed.chunks(print))
     parsed.append(parse.stat().st_mtime_ns)
     noted = list((root / "marts").iterdir())
     clock.set(THIRD)
