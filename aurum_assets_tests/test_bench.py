@@ -85,6 +85,14 @@ def test_every_query_finds_its_days(prepared: Path, tmp_path: Path) -> None:
     assert promised == ["Q aurum --help, CPU", "Q aurum sql select 1", "Q aurum status"]
 
 
+def test_a_year_of_marts_may_grow_neither_in_time_nor_in_memory() -> None:
+    month = Spent(30.0, 20.0, {"code": 0, "peak_mb": 500.0})
+    cpu = [9.0, 1.0, 1.0, 1.0, *[1.2] * 5, 1.5, 1.5, 1.5]
+    year = Spent(300.0, 200.0, {"code": 3, "peak_mb": 550.0, "rows": 7, "cpu_of_a_day": cpu})
+    verdicts = [f.verdict for f in figures.year_figures(month, year, 9) if f.target is not None]
+    assert verdicts == ["missed", "ok", "missed"]
+
+
 def test_every_parser_is_measured_on_as_many_records_beside_its_floor() -> None:
     found = []
     for dataset in (ISONE_RT_LMP, MISO_CTS):

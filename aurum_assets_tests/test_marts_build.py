@@ -71,6 +71,7 @@ class Story:
     finished: list[list[dt.date]]
     left: list[Built]
     noted: list[Path]
+    parsed: list[int]
     run: dg.ExecuteInProcessResult
 
 
@@ -91,7 +92,12 @@ def story(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
         put(resources, "isone_da_lmp", hours(day, 20.0))
         put(resources, "isone_rt_hourly_lmp", hours(day, 30.0))
     states = [due()]
+    left_by_a_kill = root / "marts" / "computed" / "marts.duckdb"
+    left_by_a_kill.parent.mkdir(parents=True)
+    left_by_a_kill.write_bytes(b"half a database")
     builds = [build_chunk(resources, [MONDAY, TUESDAY], NAMES)]
+    parse = root / "marts" / "target" / "partial_parse.msgpack"
+    parsed = [parse.stat().st_mtime_ns]
     tables = [held()]
     states.append(due())
     clock.set(SECOND)
@@ -104,8 +110,9 @@ def story(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
     tables.append(held())
     resumed = build_resumed(resources, asked, NAMES)
     finished.append(resumed.finished)
-    left = list(resumed.chunks)
-    noted = list((root / "marts").glob("unfinished*"))
+    left = list(resumed.chunks(print))
+    parsed.append(parse.stat().st_mtime_ns)
+    noted = list((root / "marts").iterdir())
     clock.set(THIRD)
     noon = dt.datetime(2026, 7, 20, 16, tzinfo=dt.UTC)
     often = [
@@ -129,7 +136,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
             )
         )  # fmt: skip
     tables.append(held())
-    return Story(resources, builds, tables, states, finished, left, noted, run)
+    return Story(resources, builds, tables, states, finished, left, noted, parsed, run)
 
 
 def test_the_first_build_stores_each_day_and_says_what_it_was_made_from(story: Story) -> None:
@@ -212,7 +219,16 @@ def test_days_are_due_until_they_are_built_and_again_when_a_table_changed(story:
 def test_a_build_that_was_cut_short_goes_on_where_it_was_until_it_ends(story: Story) -> None:
     assert story.finished == [[], [MONDAY, TUESDAY]]
     assert story.left == []
-    assert story.noted == []
+    assert "unfinished.json" not in {path.name for path in story.noted}
+
+
+def test_nothing_stays_of_what_a_build_computed_nor_of_what_a_killed_one_left(story: Story) -> None:
+    assert {path.name for path in story.noted} == {"target", "logs"}
+
+
+def test_dbt_parses_the_models_once(story: Story) -> None:
+    first, last = story.parsed
+    assert first == last
 
 
 def test_a_day_that_breaks_a_rule_stays_as_it_was_and_its_check_is_red(story: Story) -> None:

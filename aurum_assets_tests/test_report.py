@@ -353,6 +353,11 @@ def test_the_headline_is_the_row_of_the_mart(desk: Desk) -> None:
     }
 
 
+def test_prices_that_are_equal_have_no_spread(desk: Desk) -> None:
+    (figure,) = desk.page().xpath("//figure[@id='seam-spread']")
+    assert "MISO was dearer in 0 of 92 quarters of an hour" in figure.text_content()
+
+
 def test_the_fan_has_a_line_for_each_publication(desk: Desk) -> None:
     (figure,) = desk.page().xpath("//figure[@id='seam-fan']")
     lines = [p for p in figure.iter("path") if p.get("opacity") == "0.4"]

@@ -2,7 +2,7 @@
 
     python -m benchmarks             a warm-up, then the median of 5 rounds, alternating
     python -m benchmarks --quick     one round
-    python -m benchmarks --only D L  some of it; L takes five minutes
+    python -m benchmarks --only D L  some of it; L takes five minutes, M ten
     python -m benchmarks --profile   where the time of A, B and C goes, instead of figures
 
 Every run is a process of its own with a new lake; what is imported is imported before a clock
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import figures, peer, scheduled
+from benchmarks.derived import BEFORE, YEAR
 from benchmarks.figures import Figure
 from benchmarks.measure import BenchmarkFailed, Spent, alternate, process
 
@@ -93,9 +94,17 @@ def latency(prepared: Path, rounds: int) -> list[Figure]:
 
 
 def marts(prepared: Path, rounds: int) -> list[Figure]:
-    """M: each round in a process of its own."""
+    """M: each round in a process of its own; then a year, once."""
     runs = {"marts": lambda: derived(prepared)}
-    return figures.mart_figures(alternate(runs, min(rounds, _REPLAYS), tell)["marts"])
+    of_a_day = figures.mart_figures(alternate(runs, min(rounds, _REPLAYS), tell)["marts"])
+    tell("the source rows of a year")
+    home, run = prepared / f"home-{next(_NUMBERS)}", ["-m", "benchmarks.derived"]
+    rows = process([*run, "fill", home]).report["rows"]
+    tell("marts of a month, then of a year")
+    month, year = (
+        process([*run, "build", *days], env={"AURUM_HOME": str(home)}) for days in (BEFORE, YEAR)
+    )
+    return [*of_a_day, *figures.year_figures(month, year, rows)]
 
 
 def pages(prepared: Path, rounds: int) -> list[Figure]:
@@ -110,7 +119,7 @@ def pages(prepared: Path, rounds: int) -> list[Figure]:
 def derived(prepared: Path) -> Spent:
     """A day's marts in a new home."""
     home = prepared / f"home-{next(_NUMBERS)}"
-    return process(["-m", "benchmarks.derived", prepared, home])
+    return process(["-m", "benchmarks.derived", "day", prepared, home])
 
 
 def parsers(prepared: Path, rounds: int) -> list[Figure]:

@@ -264,6 +264,31 @@ def mart_figures(spent: Sequence[Spent]) -> list[Figure]:
     ]
 
 
+def year_figures(month: Spent, year: Spent, source_rows: int) -> list[Figure]:
+    """M: a year of marts in one command; what grows with the months that are done."""
+    text = year.report
+    early, late = text["cpu_of_a_day"][1:4], text["cpu_of_a_day"][-3:]  # the first has the imports
+    peak = float(text["peak_mb"])
+    failed = sum(s.report["code"] != 0 for s in (month, year))
+    note = f"{text['rows']:,} rows, of {source_rows:,} in 13 months"
+    return [
+        Figure("M a year of marts, one command", year.wall, "s", note=note),
+        Figure("M   its CPU, all threads", year.cpu, "s"),
+        Figure("M   of a month alone", month.wall, "s"),
+        Figure(
+            "M   CPU of a day, the last three months / three early ones",
+            sum(late) / sum(early),
+            "x",
+            1.2,
+        ),
+        Figure("M   peak memory", peak, "MB"),
+        Figure(
+            "M   peak memory / of a month alone", peak / float(month.report["peak_mb"]), "x", 1.2
+        ),
+        Figure("M   commands that failed", failed, "", 0),
+    ]
+
+
 def replay_figures(
     found: Mapping[str, Sequence[Spent]], commits: Mapping[str, float]
 ) -> list[Figure]:

@@ -76,11 +76,9 @@ def marts(
         raise click.UsageError(msg)
     asked = _asked(resources, names, days, all_days=all_days, changed=changed)
     found: list[Built] = []
-    with progress(len(asked), "building the marts", "days built", GOES_ON) as step:
-        building = build_resumed(resources, asked, names, tell=lambda text: step(text, advance=0))
-        if building.finished:
-            step("built before", advance=len(building.finished))
-        for built in building.chunks:
+    building = build_resumed(resources, asked, names)
+    with progress(len(building.left), "building the marts", "days built", GOES_ON) as step:
+        for built in building.chunks(lambda text: step(text, advance=0)):
             found.append(built)
             step("", advance=len(built.days))
     _report(found, len(building.finished), as_json=as_json)

@@ -13,6 +13,7 @@ import os
 import re
 import select
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -25,8 +26,17 @@ from rich import box
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from aurum_assets.cli.interrupt import reporting
 from aurum_assets.model.checks import Verdict
@@ -64,9 +74,21 @@ class Step(Protocol):
         """Show ``text``."""
 
 
+class _Left(ProgressColumn):
+    """How long it still takes, as soon as a step was made; rich knows only the last 30 seconds."""
+
+    def render(self, task: Task) -> Text:
+        """As ``0:01:25 left``, which counts down."""
+        ends = task.fields.get("ends")
+        if ends is None:
+            return Text()
+        seconds = math.ceil(max(0.0, ends - time.monotonic()))
+        return Text(f"{dt.timedelta(seconds=seconds)} left", style="progress.remaining")
+
+
 @contextmanager
 def progress(total: int | None, what: str, done: str, after: str = "") -> Iterator[Step]:
-    """A bar on a terminal (standard error), nothing where that is piped.
+    """A bar with the time left on a terminal (standard error), nothing where that is piped.
 
     Ctrl-C prints how many were ``done`` (``days replayed``), and the consequence ``after``.
     """
@@ -82,7 +104,9 @@ def progress(total: int | None, what: str, done: str, after: str = "") -> Iterat
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        _Left(),
     )
+    began = time.monotonic()
     shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     with reporting(so_far), shown as bar:
         task = bar.add_task(what, total=total)
@@ -91,6 +115,9 @@ def progress(total: int | None, what: str, done: str, after: str = "") -> Iterat
             nonlocal steps
             steps += advance
             bar.update(task, advance=advance, description=text)
+            if advance and total is not None:
+                now = time.monotonic()
+                bar.update(task, ends=now + (now - began) * (total - steps) / steps)
 
         yield step
 

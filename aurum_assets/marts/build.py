@@ -2,8 +2,8 @@
 
 dbt runs in this process: a process of its own costs its imports again, and could not be given the
 lake of this one. It is told by the plugin (``plugin``) what to read and where to write, and takes
-nothing from the network. What it compiles is in AURUM_HOME/marts, what it computes in a temporary
-folder.
+nothing from the network. What it compiles is in AURUM_HOME/marts, what it computes in a folder of
+it that is deleted after each run: always at the same path, for dbt parses anew where that changes.
 """
 
 import contextlib
@@ -137,7 +137,8 @@ def build_chunk(
 ) -> Built:
     """Build ``days`` in one run of dbt, see ``build``."""
     wanted = with_those_before(names or marts())
-    with resources.lock("marts"), scratch_folder() as scratch:
+    folder = resources.root / "marts" / "computed"
+    with resources.lock("marts"), scratch_folder(folder) as scratch:
         began = time.monotonic()
         files = changes.files_of(resources.lake, wanted.values(), min(days), max(days))
         chosen = load(resources.config_folder, PROJECT / "config")

@@ -9,8 +9,7 @@ ends, and does not count after a week.
 
 import datetime as dt
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from aurum_assets.marts import changes
 from aurum_assets.marts.build import Built, Tell, build
 from aurum_assets.marts.project import marts, with_those_before
 from aurum_assets.resources.composition import Resources
-from aurum_assets.resources.scratch import draft
 
 _WEEK = dt.timedelta(days=7)
 
@@ -34,21 +32,24 @@ class _Unfinished(msgspec.Struct):
 
 @dataclass
 class Building:
-    """``finished``: days that an earlier build of the same had built. ``chunks``: the others."""
+    """``finished``: days that an earlier build of the same had built. ``left``: the others.
+
+    ``chunks`` builds these, and is told what tells of each model that begins.
+    """
 
     finished: list[dt.date]
-    chunks: Iterator[Built]
+    left: list[dt.date]
+    chunks: Callable[[Tell], Iterator[Built]]
 
 
 def build_resumed(
     resources: Resources,
     days: Sequence[dt.date],
     names: Sequence[str] = (),
-    tell: Tell = lambda _: None,
 ) -> Building:
     """Build ``days`` of the marts ``names`` (all where none), see ``build``."""
     if len(days) < 2:  # noqa: PLR2004  one day has nothing to go on with
-        return Building([], build(resources, days, names, tell))
+        return Building([], list(days), lambda tell: build(resources, days, names, tell))
     file = resources.root / "marts" / "unfinished.json"
     asked = hashlib.sha256(repr((sorted(names), list(days))).encode()).hexdigest()[:32]
     now = resources.now()
@@ -59,11 +60,11 @@ def build_resumed(
     finished = _finished(resources, days, names, before.since)
     left = [day for day in days if day not in finished]
 
-    def chunks() -> Iterator[Built]:
+    def chunks(tell: Tell) -> Iterator[Built]:
         yield from build(resources, left, names, tell)
         file.unlink(missing_ok=True)
 
-    return Building(sorted(finished), chunks())
+    return Building(sorted(finished), left, chunks)
 
 
 def _finished(
@@ -92,6 +93,4 @@ def _read(file: Path) -> _Unfinished | None:
 
 def _write(file: Path, unfinished: _Unfinished) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    with draft(file.with_suffix(f".{os.getpid()}")) as new:
-        new.write_bytes(msgspec.json.encode(unfinished))
-        new.rename(file)
+    file.write_bytes(msgspec.json.encode(unfinished))  # one that was cut short is as none

@@ -16,6 +16,7 @@ _LAST = charts.Series("last forecast", "forecast", 1.8, steps=True)
 _MISO = charts.Series("MISO at PJMC", "ahead", 1.4, steps=True)
 _PJM = charts.Series("PJM at MISO", "real", 1.6, steps=True)
 _EXPECTED = charts.Series("forecast", "forecast", 1.6, steps=True)
+_PLACES = 6  # as in the marts: means of equal prices differ in their last bits
 _REALIZED = charts.Series("realized", "real", 1.8, steps=True)
 _ROW = ("interval_start", "interval_end", "lmp")
 _FORECASTS = {"CTS": "market.miso_cts", "IT SCED": "market.pjm_itsced_lmp"}
@@ -128,7 +129,7 @@ def _spread(hours: Hours, select: str, sides: pl.DataFrame) -> Figure:
     spreads = {
         one: by_side["miso"]
         .join(by_side[side], on=_ROW[:2], suffix="_of_pjm")
-        .with_columns(spread=pl.col("lmp") - pl.col("lmp_of_pjm"))
+        .with_columns(spread=(pl.col("lmp") - pl.col("lmp_of_pjm")).round(_PLACES) + 0.0)
         for one, side in ((_EXPECTED, "forecast"), (_REALIZED, "pjm"))
     }
     drawn = [(one, rows) for one, rows in spreads.items() if len(rows)]

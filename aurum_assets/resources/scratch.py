@@ -46,12 +46,16 @@ def check_name() -> str:
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A new temporary folder for this block."""
+def scratch_folder(path: Path | None = None) -> Iterator[Path]:
+    """A new temporary folder for this block, at ``path`` in the place of one that was left there.
+
+    With ``path`` by one process at a time, so that a killed one leaves no more than one folder.
+    """
     # Known before it is made, so that an interrupt in between leaves nothing.
-    with draft(Path(gettempdir()) / f"aurum-{uuid.uuid4().hex}") as folder:
+    with draft(path or Path(gettempdir()) / f"aurum-{uuid.uuid4().hex}") as folder:
+        _remove(folder)
         with _MAKING:
-            folder.mkdir(mode=0o700)
+            folder.mkdir(mode=0o700, parents=True)
         yield folder
 
 

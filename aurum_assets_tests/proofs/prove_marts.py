@@ -3,6 +3,7 @@
 November has a day of 25 hours and a holiday. Every row of every mart must be there once, and each
 of its numbers the same: to the last of six places, and exactly, but for ratios. The first days are
 stored in a home and built by dbt as well: what it stores must be what the models gave without it.
+Then builds of some months are killed (``killed_marts``).
 """
 
 import datetime as dt
@@ -19,6 +20,7 @@ from aurum_assets.marts.tables import MARTS
 from aurum_assets.operators import DATASETS
 from aurum_assets_tests.marts import BY_NAME, Desk
 from aurum_assets_tests.proofs import marts_oracle
+from aurum_assets_tests.proofs.killed_marts import prove_killed
 from aurum_assets_tests.proofs.proof import Proof, close, home_at
 from aurum_assets_tests.proofs.simulated_market import market
 
@@ -28,9 +30,9 @@ _BY_DBT = 3
 _TABLES = {table.name: table for d in DATASETS for table in (d.table, d.table.history)}
 
 
-def prove_marts(days: int = 30) -> Proof:
-    """Compute ``days`` days twice; broken where a row or a number differs."""
-    proof = Proof(f"{days} days of marts equal an independent computation")
+def prove_marts(days: int = 30, kills: int = 12) -> Proof:
+    """Compute ``days`` days twice; broken where a row or a number differs. Kill builds, too."""
+    proof = Proof(f"{days} days of marts equal an independent computation, and survive kill -9")
     dates = [_FIRST + dt.timedelta(days=n) for n in range(days)]
     tables = market(_FIRST, dates[-1], tell=lambda _: proof.add("days simulated"))
     proof.add("rows of market tables", sum(map(len, tables.values())))
@@ -47,6 +49,8 @@ def prove_marts(days: int = 30) -> Proof:
     proof.counts["ms of models a day"] = round(1000 * spent / days)
     with tempfile.TemporaryDirectory() as folder:
         _by_dbt(proof, tables, dates[:_BY_DBT], Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        prove_killed(proof, Path(folder), kills)
     return proof
 
 

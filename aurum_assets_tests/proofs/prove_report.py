@@ -2,12 +2,15 @@
 
 Each page is opened at 390 and at 1,600 px, in light and in dark. No request may leave, nothing may
 be logged, each chart must have marks that are to be seen, nothing may reach beyond the page, and
-texts must stand out from what is behind them. With ``--keep`` the pictures stay, to be looked at.
+texts must stand out from what is behind them. Then faults are planted in the ordinary page: the
+same look must name each. With ``--keep`` the pictures stay, to be looked at.
 """
 
+import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +32,109 @@ _LOOK = """(() => {
     const [low, high] = [light(a), light(b)].sort((x, y) => x - y);
     return (high + .05) / (low + .05);
   };
+  const behind = (e) => {
+    for (let at = e; at; at = at.parentElement) {
+      const paint = getComputedStyle(at).backgroundColor;
+      if (!clear(paint)) return paint;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const clear = (paint) => paint === "none" || /^rgba.* 0\\)$/.test(paint);
+  const meet = (a, b) =>
+    a.right > b.left && a.left < b.right && a.bottom > b.top && a.top < b.bottom;
   const charts = [...document.querySelectorAll("figure svg")].map(svg => {
-    const behind = getComputedStyle(svg.closest("figure")).backgroundColor;
+    const back = behind(svg), frame = svg.getBoundingClientRect();
     const marks = [...svg.querySelectorAll("path")].filter(p => {
       const box = p.getBoundingClientRect(), style = getComputedStyle(p);
-      const drawn = style.stroke !== "none" || style.fill !== "none";
-      return drawn && box.width * box.height > 4;
+      const drawn = [style.stroke, style.fill].some(paint => !clear(paint) && paint !== back);
+      const shown = p.checkVisibility({opacityProperty: true, visibilityProperty: true});
+      return drawn && shown && box.width * box.height > 4 && meet(box, frame);
     });
     const texts = [...svg.querySelectorAll("text")].filter(t => t.textContent.trim());
     return {
       name: svg.closest("figure").id, marks: marks.length, texts: texts.length,
-      width: svg.getBoundingClientRect().width,
+      width: frame.width,
       outside: texts.filter(t => {
-        const a = t.getBoundingClientRect(), b = svg.getBoundingClientRect();
-        return a.left < b.left - 2 || a.right > b.right + 2;
+        const a = t.getBoundingClientRect();
+        return a.left < frame.left - 2 || a.right > frame.right + 2
+          || a.top < frame.top - 2 || a.bottom > frame.bottom + 2;
       }).map(t => t.textContent),
       contrast: Math.min(...texts.filter(t => !/^[^ -~]$/.test(t.textContent))
-        .map(t => contrast(getComputedStyle(t).fill, behind))),
+        .map(t => contrast(getComputedStyle(t).fill, back))),
     };
   });
+  const worded = [...document.body.querySelectorAll("*")].filter(e =>
+    !e.closest("svg") && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
   return {
-    charts, width: innerWidth, scroll: document.documentElement.scrollWidth,
+    charts, scroll: document.documentElement.scrollWidth,
     paper: getComputedStyle(document.body).backgroundColor,
     ink: contrast(getComputedStyle(document.body).color,
                   getComputedStyle(document.body).backgroundColor),
+    faint: worded.filter(e => contrast(getComputedStyle(e).color, behind(e)) < CONTRAST)
+      .map(e => e.textContent.trim()),
+    scripts: document.scripts.length,
+    elsewhere: [...document.querySelectorAll("[src], [srcset], link[href]")]
+      .map(e => e.getAttribute("src") || e.getAttribute("srcset") || e.getAttribute("href"))
+      .filter(address => !address.startsWith("data:")),
   };
 })()"""
+
+
+Fault = Callable[[str], str]
+_END = "</body>"
+
+
+def _with(more: str) -> Fault:
+    return lambda page: page.replace(_END, f"{more}{_END}")
+
+
+def _without(pattern: str, most: int = 0) -> Fault:
+    return lambda page: re.sub(pattern, "", page, count=most, flags=re.DOTALL)
+
+
+_FAULTS: Mapping[str, tuple[str, Fault]] = {
+    "a picture of another server": ("asked for", _with('<img src="http://example.org/a.png">')),
+    "a picture that waits for the reader": (
+        "names",
+        _with('<p style="height:9000px"></p><img loading="lazy" src="http://example.org/a.png">'),
+    ),
+    "a file beside it": ("read", _with('<img src="beside.png">')),
+    "a style of another server": (
+        "asked for",
+        _with("<style>footer { background: url(https://example.org/a.png) }</style>"),
+    ),
+    "a script": ("has 1 scripts", _with("<script>document.title = 'x'</script>")),
+    "an error of a script": ("logged", _with("<script>console.error('x')</script>")),
+    "an exception of a script": ("logged", _with("<script>nothing()</script>")),
+    "too wide for a phone": ("reaches over", _with('<div style="width:900px">x</div>')),
+    "a chart without marks": ("no marks", _without(r"<path.*?/?>", 10_000)),
+    "marks in the colour of the paper": (
+        "no marks",
+        _with("<style>figure svg path { stroke: transparent; fill: transparent }</style>"),
+    ),
+    "marks that are hidden": ("no marks", _with("<style>svg path { opacity: 0 }</style>")),
+    "marks beyond the chart": (
+        "no marks",
+        _with("<style>figure svg path { transform: translate(0, 5000px) }</style>"),
+    ),
+    "a chart that is not there": ("charts are missing", _without(r"<svg.*?</svg>", 1)),
+    "a narrow chart": ("no marks", _with("<style>figure svg { width: 20px }</style>")),
+    "a label beyond the side": (
+        "is cut off",
+        _with("<style>figure svg text { transform: translate(-300px, 0) }</style>"),
+    ),
+    "a label beyond the top": (
+        "is cut off",
+        _with("<style>figure svg text { transform: translate(0, -600px) }</style>"),
+    ),
+    "faint labels": (
+        "has a contrast of",
+        _with("<style>figure svg text { fill: #eee !important }</style>"),
+    ),
+    "a faint page": ("its text is faint", _with("<style>body { color: #bbb }</style>")),
+    "a faint cell": ("faint are", _with('<p style="color:#ddd">hardly to be read</p>')),
+}
+"""What could be wrong with a page: how the proof names it, and what plants it."""
 
 
 def prove_report(keep: Path | None = None) -> Proof:
@@ -72,7 +152,22 @@ def prove_report(keep: Path | None = None) -> Proof:
                     if keep is not None:
                         tab.picture(keep / f"{name}-{width}-{scheme}.png")
                 proof.holds(f"{name}: dark is not dark", where=len(papers) == len(_SCHEMES))
+            if name == "ordinary":
+                _plant(proof, tab, written)
     return proof
+
+
+def _plant(proof: Proof, tab: Tab, written: Written) -> None:
+    """Each fault in a copy of the page is named on a phone in light."""
+    page = written.path.read_text()
+    for name, (named, fault) in _FAULTS.items():
+        wrong = replace(written, path=written.path.with_name("wrong.html"))
+        wrong.path.write_text(fault(page))
+        seen = Proof("")
+        _look(seen, tab, name, wrong, _WIDTHS[0], "light")
+        told = any(named in what for what in seen.broken)
+        proof.holds(f"{name} is not seen, only {seen.broken[:2]}", where=told)
+        proof.add("faults planted, and seen", int(told))
 
 
 def _pages(folder: Path) -> Iterator[tuple[str, Written]]:
@@ -88,16 +183,19 @@ def _pages(folder: Path) -> Iterator[tuple[str, Written]]:
 def _look(proof: Proof, tab: Tab, where: str, written: Written, width: int, scheme: Scheme) -> str:
     """Open a page and judge what it did and shows; returns the colour of its paper."""
     seen = tab.open(written.path, width, scheme)
-    found: dict[str, Any] = tab.tell(_LOOK)
+    found: dict[str, Any] = tab.tell(_LOOK.replace("CONTRAST", f"{_CONTRAST}"))
     proof.add("looks")
     outward = [url for url in seen.requests if not url.startswith(("file:", "data:"))]
     files = [url for url in seen.requests if url.startswith("file:")]
     proof.holds(f"{where}: asked for {outward}", where=not outward)
     proof.holds(f"{where}: read {files}", where=files == [written.path.resolve().as_uri()])
+    proof.holds(f"{where}: names {found['elsewhere']}", where=not found["elsewhere"])
+    proof.holds(f"{where}: has {found['scripts']} scripts", where=not found["scripts"])
     proof.holds(f"{where}: logged {seen.logged}", where=not seen.logged)
-    reach = f"{found['scroll']} px of {found['width']}"
-    proof.holds(f"{where}: reaches over {reach}", where=found["scroll"] <= found["width"])
+    reach = f"{found['scroll']} px of {width}"  # innerWidth grows with it on a phone
+    proof.holds(f"{where}: reaches over {reach}", where=found["scroll"] <= width)
     proof.holds(f"{where}: its text is faint", where=found["ink"] > 2 * _CONTRAST)
+    proof.holds(f"{where}: faint are {found['faint'][:3]}", where=not found["faint"])
     proof.holds(f"{where}: charts are missing", where=len(found["charts"]) == written.charts)
     for chart in found["charts"]:
         proof.add("charts looked at")
