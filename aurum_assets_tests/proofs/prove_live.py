@@ -48,6 +48,7 @@ _SENSORS = ("gaps", "finals", "isone_da_lmp_is_out")
 _INFO = "/info"
 _LOOK_SECONDS = 6 * 3600
 _LONGEST_LAG = 30.0  # seconds from a tick to the request of its run
+_ASKED_WITHIN = 8 * HOUR  # of when it is due: by the daily schedules of the morning, or a look
 _MEMORY = Path("/dev/shm")  # noqa: S108  where it is there: what a disk takes is not the question
 
 
@@ -218,9 +219,12 @@ def _cron_ticks(
 
 
 def prove_live(
-    hours: float = 30 * 24, through_dagster: float = 24, locations: int = 8, seed: int = 0
+    hours: float = 30 * 24 + 8, through_dagster: float = 24, locations: int = 8, seed: int = 0
 ) -> Proof:
-    """``through_dagster`` hours by Dagster, then the rest of ``hours`` without its process."""
+    """``through_dagster`` hours by Dagster, then the rest of ``hours`` without its process.
+
+    Gaps are looked for as of eight hours before the end, and in days that were over by then.
+    """
     import dagster as dg
 
     logging.getLogger("pyiceberg").setLevel(logging.ERROR)
@@ -293,8 +297,11 @@ def _feed(resources: Resources, due: ingest.Due) -> Feed:
 
 
 def _look(live: Live, first: OperatingDay, last: OperatingDay) -> None:
-    """No day that is over has a gap, and MISO's has every case."""
+    """No feed is late, no day that is over lacks what was due, and MISO's has every case."""
     home, proof, days = live.resources, live.proof, every_day(first, last)
+    late = [a.sentence for a in ingest.look(home, DATASETS) if a.kind == "late_feed"]
+    proof.holds(f"late: {late}", where=not late)
+    live.clock.set(home.now() - _ASKED_WITHIN)
     for dataset in DATASETS:
         absent = [
             f.name for f in home.config(dataset).feeds if is_known_not_offered(home, dataset, f)
@@ -314,5 +321,3 @@ def _look(live: Live, first: OperatingDay, last: OperatingDay) -> None:
         cases, due = rows["published_at"].n_unique(), len(day.marks(FIFTEEN_MINUTES))
         proof.add("cases of MISO's", cases)
         proof.holds(f"{day} has {cases} of {due} cases", where=cases == due)
-    late = [a.sentence for a in ingest.look(home, DATASETS) if a.kind == "late_feed"]
-    proof.holds(f"late: {late}", where=not late)
