@@ -1,4 +1,4 @@
-"""An hour against the live servers' ways: no red run, no gap. ``make prove`` does a month."""
+"""An hour against the live servers' ways: no red run, no gap. ``make prove`` does ten days."""
 
 from aurum_assets_tests.proofs.prove_live import prove_live
 

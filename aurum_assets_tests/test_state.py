@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.operator import Limit
 from aurum_assets.resources.redis import RedisServer, RedisState
-from aurum_assets.resources.state import SqliteState, State, recalled
+from aurum_assets.resources.state import KEYS, SCHEMA, SqliteState, State, recalled
 from aurum_assets_tests.conftest import Timeline
 from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.servers.redis import RedisProcess
@@ -117,6 +117,13 @@ def test_a_deleted_word_is_listed_no_more(state: State) -> None:
     state.set("a", "1", 60)
     state.delete("a")
     assert state.keys("") == []
+
+
+def test_a_listing_in_sqlite_reads_no_entry_beside_it() -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(SCHEMA)
+        ((*_, how),) = db.execute(f"EXPLAIN QUERY PLAN {KEYS}", ("a", "b", 0.0)).fetchall()
+    assert how == "SEARCH word USING PRIMARY KEY (key>? AND key<?)"
 
 
 def test_two_objects_on_one_file_see_each_other(path: Path, clock: Timeline) -> None:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Self
 
 import httpx
@@ -457,6 +458,7 @@ def checked_base(operator: str, base_url: str) -> str:
     return base_url.rstrip("/")
 
 
+@cache
 def _agent() -> str:
     try:
         return f"aurum-assets/{importlib.metadata.version('aurum-assets')}"

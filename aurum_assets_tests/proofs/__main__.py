@@ -1,12 +1,16 @@
 """``make prove``: every promise attacked at full count; exit code 1 where one is not kept.
 
-``python -m aurum_assets_tests.proofs kill mutations`` runs only these.
+``python -m aurum_assets_tests.proofs kill mutations`` runs only these; ``kill kills=5 mutations``
+gives the first other counts.
 """
 
+import json
 import logging
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from aurum_assets_tests.proofs.proof import Proof
 from aurum_assets_tests.proofs.prove_damage import prove_damage
@@ -32,7 +36,7 @@ from aurum_assets_tests.proofs.prove_tour import prove_tour
 from aurum_assets_tests.proofs.prove_workers import prove_workers
 from aurum_assets_tests.proofs.prove_year import prove_year
 
-PROOFS: Mapping[str, Callable[[], Proof]] = {
+PROOFS: Mapping[str, Callable[..., Proof]] = {
     "races": prove_races,
     "landed": prove_landed,
     "limits": prove_limits,
@@ -63,7 +67,14 @@ def main() -> int:
     logging.getLogger("pyiceberg").setLevel(
         logging.ERROR
     )  # it warns of files that are gone already
-    names = sys.argv[1:] or list(PROOFS)
+    names, counts = list[str](), defaultdict[str, dict[str, Any]](dict)
+    for word in sys.argv[1:]:
+        count, is_count, value = word.partition("=")
+        if is_count and names:
+            counts[names[-1]][count] = json.loads(value)
+        else:
+            names.append(word)
+    names = names or list(PROOFS)
     unknown = [name for name in names if name not in PROOFS]
     if unknown:
         print(f"no proof is called {unknown[0]!r}; there are {', '.join(PROOFS)}")
@@ -72,7 +83,7 @@ def main() -> int:
     for name in names:
         began = time.perf_counter()
         print(f"… {name}", file=sys.stderr, flush=True)
-        proof = PROOFS[name]()
+        proof = PROOFS[name](**counts[name])
         broken += len(proof.broken)
         print(f"{name} ({time.perf_counter() - began:.0f} s): {proof}", flush=True)
     print(f"{broken} not as promised" if broken else "Everything is as promised.")
