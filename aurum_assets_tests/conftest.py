@@ -76,6 +76,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """At the end of the process it is all there to be freed."""
+    gc.unfreeze()
+
+
 NOON = dt.datetime(2026, 7, 21, 16, tzinfo=dt.UTC)  # noon in New York, 11:00 EST
 PROVENANCE = ("operating_day", "source_timezone", "fetched_at", "raw_sha256")
 
