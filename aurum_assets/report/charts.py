@@ -7,6 +7,7 @@ what is drawn is up to the figures.
 """
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,12 @@ _OF_NO_USE = {
     "pointer-events",
     "role",
 }
+
+
+def start() -> None:
+    """Let Vega start beside what a page begins with: most of a second, in a thread of its own."""
+    empty = {"data": {"values": []}, "mark": "point"}
+    threading.Thread(target=_svg, args=(empty,), name="vega").start()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.model.dataset import Dataset
+from aurum_assets.report import charts
 from aurum_assets.report.figures import Section
 from aurum_assets.report.headline import headline
 from aurum_assets.report.load import loads
@@ -67,6 +68,7 @@ def write_report(
     ``OSError`` where nothing can be written.
     """
     began = time.monotonic()
+    charts.start()
     folder.mkdir(parents=True, exist_ok=True)
     reading = Reading(resources, datasets)
     sections = _sections(reading, date)
