@@ -20,7 +20,6 @@ from click.testing import CliRunner, Result
 
 from aurum_assets import ingest
 from aurum_assets.cli import main
-from aurum_assets.definitions import build
 from aurum_assets.ingest.accept import Received
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.dataset import Dataset
@@ -226,6 +225,9 @@ def definitions(
     tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
 ) -> dg.Definitions:
     """What Dagster loads, at noon, for tests that only look at it."""
+    # Not above: what it imports starts threads, and processes are forked after this file is loaded.
+    from aurum_assets.definitions import build
+
     root = tmp_path_factory.mktemp("definitions") / "aurum"
     return build(_home(root, configuration, SetClock(NOON)))
 
