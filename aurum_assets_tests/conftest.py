@@ -61,7 +61,7 @@ def pytest_configure() -> None:
 
 
 # Files that take a minute each, most of them waiting: at the end one of two cores would idle.
-LONGEST = ("test_demo.py", "test_stack.py", "test_workers.py")
+LONGEST = ("test_demo.py", "test_workers.py", "test_daemon.py", "test_dev.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,7 +24,6 @@ from benchmarks import (
     parsers,
     peer,
     queries,
-    replayed,
     scheduled,
 )
 from benchmarks.figures import Figure
@@ -301,18 +300,3 @@ def test_a_sample_that_lacks_a_location_differs(answers: Path) -> None:
 def test_a_sample_that_is_not_there_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="isone_fiveminutelmp_current"):
         samples.look(tmp_path)
-
-
-def test_a_replay_is_measured_with_one_process_and_with_two(prepared: Path, tmp_path: Path) -> None:
-    assert replayed.write_archive(prepared, days=2)["days"] == 2
-    runs = {
-        f"{workers} workers": [
-            Spent(1, 1, replayed.replay(prepared, tmp_path / str(workers), workers))
-        ]
-        for workers in (1, 2)
-    }
-    commits = replayed.commits(tmp_path / "commits", held=3, chunk=2)
-    found = {f.name: f for f in figures.replay_figures(runs, commits)}
-    assert {s.report["rows"] for spent in runs.values() for s in spent} == {2 * 2 * DAY_ROWS}
-    assert found["R peak memory, all of two processes"].verdict == "ok"
-    assert found["R commit of the ten days"].measured

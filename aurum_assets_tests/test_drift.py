@@ -347,8 +347,12 @@ def is_price(place: Place) -> bool:
     return field_of(declared).magnitude == "price"
 
 
-@pytest.mark.parametrize("place", MEASURED, ids=str)
-@pytest.mark.parametrize("power", [3, -4])
+ONE_EACH = {p.dataset.key: p for p in MEASURED}.values()
+
+
+@pytest.mark.parametrize(
+    ("place", "power"), [(p, 3) for p in MEASURED] + [(p, -4) for p in ONE_EACH], ids=str
+)
 def test_an_ordinary_day_in_other_units_is_found_and_the_power_of_ten_named(
     place: Place, power: int
 ) -> None:

@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import polars as pl
@@ -24,35 +23,13 @@ from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.miso.cts import live_records
 from aurum_assets_tests.conftest import Desk, utc
-from aurum_assets_tests.recordings import FETCHED_AT, READABLE, Recording
-from aurum_assets_tests.test_datasets import parsed
+from aurum_assets_tests.recordings import READABLE, Recording
+from aurum_assets_tests.test_datasets import framed
 
 CTS = MISO_CTS.table
 FILLED = [r for r in READABLE if r.expected["rows"] and r.format == "json"]
 every_filled = pytest.mark.parametrize("recorded", FILLED, ids=str)
 every_dataset = pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.key)
-
-
-@cache
-def framed(recorded: Recording) -> pl.DataFrame:
-    """A recording's rows as they come before the table's rules."""
-    day = recorded.dataset.day(recorded.expected["day"])
-    frame = parsed(recorded)
-    table = recorded.dataset.table
-    given: dict[str, Any] = {
-        "operating_day": day.date,
-        "interval_start": day.start,
-        "interval_end": day.end,
-        "source_timezone": recorded.dataset.operator.zone,
-        "finality": recorded.expected.get("finality"),
-        "fetched_at": FETCHED_AT,
-        "raw_sha256": "0" * 64,
-    }
-    return frame.with_columns(
-        pl.lit(value, table.schema[name]).alias(name)
-        for name, value in given.items()
-        if name in table.names and name not in frame.columns
-    )
 
 
 def judged(recorded: Recording, **changes: pl.Expr) -> Split:
