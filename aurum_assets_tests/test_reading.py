@@ -621,7 +621,9 @@ def test_whatever_is_done_to_the_bytes_the_answer_is_rows_or_one_of_our_errors(
     except MalformedPayload:
         return
     read_records = len(found.frame) / found.dialect.rows_of_a_record
-    assert read_records + len(found.refused) == found.records == seen.records
+    assert found.records == seen.records
+    without_row = found.records - len(found.refused) - read_records
+    assert without_row == 0 or (found.dialect.present is not None and without_row > 0)
 
 
 _WORSE: tuple[Any, ...] = (None, True, 7, 7.5, -0.0, "", "7", "a\\b", 2**60, 1e300, [], {}, [7])
