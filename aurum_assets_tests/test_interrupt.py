@@ -348,16 +348,23 @@ def test_within_an_application_ctrl_c_is_pythons_and_lets_it_end_what_it_began(
 
 
 GOING_ON = """
-import os, threading, time
+import contextlib, os, threading, time
 from aurum_assets.resources import scratch
+from aurum_assets.resources.state import SqliteState
 
-def go_on():
+def makes_folders():
     while True:
         with scratch.scratch_folder():
             pass
 
-for _ in range(4):
-    threading.Thread(target=go_on, daemon=True).start()
+def remembers_there():
+    with scratch.scratch_folder() as folder:
+        while True:
+            with contextlib.suppress(Exception):
+                SqliteState(folder / "memory.sqlite").set("key", "", 60)
+
+for goes_on in (makes_folders, remembers_there) * 2:
+    threading.Thread(target=goes_on, daemon=True).start()
 time.sleep(0.2)
 scratch.clear()
 time.sleep(0.1)

@@ -54,9 +54,14 @@ def scratch_folder(path: Path | None = None) -> Iterator[Path]:
     # Known before it is made, so that an interrupt in between leaves nothing.
     with draft(path or Path(gettempdir()) / f"aurum-{uuid.uuid4().hex}") as folder:
         _remove(folder)
-        with _MAKING:
-            folder.mkdir(mode=0o700, parents=True)
+        make_folder(folder, mode=0o700)
         yield folder
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it where they are missing; none once ``clear`` was called."""
+    with _MAKING:
+        path.mkdir(mode, parents=True, exist_ok=True)
 
 
 def clear() -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.finding import Finding, broken
+from aurum_assets.resources.scratch import make_folder
 
 BUSY_SECONDS = 30.0
 _T = TypeVar("_T")
@@ -154,7 +155,7 @@ def _make(path: Path, schema: str) -> None:
     Two processes that switch one new file to WAL at once get "database is locked" without the
     busy timeout, so the switch must not happen in place.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with closing(sqlite3.connect(draft, isolation_level=None)) as db:
