@@ -79,7 +79,6 @@ class Trial:
     clock: SetClock
     home: Resources
     proof: Proof
-    tell: Callable[[str], None]
     ticks: list[Tick] = field(default_factory=list)
     machines: dict[str, str] = field(default_factory=dict)
     lost: str = ""
@@ -115,39 +114,32 @@ def prove_stack(
     days: int = 30,
     *,
     locations: int = 16,
-    whole: bool = True,
-    options: Sequence[str] = (),
-    tell: Callable[[str], None] | None = None,
     until: Callable[[Trial], None] | None = None,
 ) -> Proof:
-    """Ticks of ``minutes``, a backfill of ``days``, a machine killed; then ``until`` is called.
-
-    ``whole``: with viewer and metrics. ``options``: of ``aurum worker``.
-    """
+    """Ticks of ``minutes``, a backfill of ``days``, a machine killed; then ``until`` is called."""
     proof = Proof("The deployment as processes, a machine lost: every tick green, asked as planned")
     first = _hour()
     clock = SetClock(first)
     simulator = Simulator(clock, limits={}, locations=locations)
     with (
         tempfile.TemporaryDirectory() as folder,
-        _opened(Path(folder), simulator, clock, proof, tell or _tell) as trial,
+        _opened(Path(folder), simulator, clock, proof) as trial,
     ):
         stack = trial.stack
-        for part in ("daemon", "viewer") if whole else ("daemon",):
+        for part in ("daemon", "viewer"):
             stack.start(part)
         for machine in MACHINES:
-            trial.machines[str(stack.start(machine, *options).pid)] = machine
+            trial.machines[str(stack.start(machine).pid)] = machine
         for machine in MACHINES:
             stack.ready(machine)
-        trial.tell(f"two machines are ready; the UI: http://127.0.0.1:{stack.web}/runs")
+        _tell(f"two machines are ready; the UI: http://127.0.0.1:{stack.web}/runs")
         _go_through(trial, first, first + dt.timedelta(minutes=minutes), days)
         _wait_for_backfill(trial, days)
         _count_runs(trial)
         _count_rows(trial, first, days)
         _count_requests(trial, first, days)
-        if whole:
-            _look_at_the_viewer(trial)
-            _scrape(trial)
+        _look_at_the_viewer(trial)
+        _scrape(trial)
         for part, process in stack.processes.items():
             proof.holds(f"{part} has ended", where=process.poll() is None)
         if until is not None:
@@ -171,9 +163,8 @@ def _opened(
     simulator: Simulator,
     clock: SetClock,
     proof: Proof,
-    tell: Callable[[str], None],
 ) -> Iterator[Trial]:
-    tell("starting Postgres, Redis, an S3, code server, webserver")
+    _tell("starting Postgres, Redis, an S3, code server, webserver")
     with (
         Stack.up(folder, "compose", simulator=simulator, environment=_ENVIRONMENT) as stack,
         stack.instance() as instance,
@@ -181,9 +172,9 @@ def _opened(
         settings = Settings.read(home=folder / "reader")
         home = open_resources(DATASETS, settings)
         try:
-            yield Trial(stack, instance, simulator, clock, home, proof, tell)
+            yield Trial(stack, instance, simulator, clock, home, proof)
         finally:
-            tell("stopping all of it")
+            _tell("stopping all of it")
             close(home.lake)
 
 
@@ -212,7 +203,7 @@ def _launch_backfill(trial: Trial, first: dt.datetime, days: int) -> None:
     assets = [f"raw/{SMALL.key}", f"market/{SMALL.key}"]
     title = f"{SMALL.key}, {keys[0]} to {keys[-1]}"
     trial.backfill = trial.stack.backfill(assets, keys, title, _config(trial.home, first))
-    trial.tell(f"launched a backfill of {days} days of {SMALL.key}")
+    _tell(f"launched a backfill of {days} days of {SMALL.key}")
 
 
 def _go_through(trial: Trial, first: dt.datetime, last: dt.datetime, days: int) -> None:
@@ -237,7 +228,7 @@ def _go_through(trial: Trial, first: dt.datetime, last: dt.datetime, days: int) 
         _wait_for(trial, here)
         groups = trial.groups()
         green = sum(_is_green(groups, tick) for tick in trial.ticks)
-        trial.tell(
+        _tell(
             f"{instant.astimezone(_ZONE):%H:%M}: {len(trial.ticks)} ticks asked, {green} green; "
             f"{trial.backfilled()} days backfilled"
         )
@@ -297,7 +288,7 @@ def _lose_a_machine(trial: Trial, ticks: Sequence[Tick]) -> None:
     trial.stack.until(executes_one, pause=0.05)
     trial.lost = found[0]
     trial.stack.kill(trial.lost)
-    trial.tell(f"killed all processes of {trial.lost} in the middle of a tick")
+    _tell(f"killed all processes of {trial.lost} in the middle of a tick")
 
 
 def _is_green(groups: Mapping[str, Sequence[dg.DagsterRun]], tick: Tick) -> bool:
@@ -319,12 +310,12 @@ def _wait_for(trial: Trial, ticks: Sequence[Tick]) -> None:
 
 def _wait_for_backfill(trial: Trial, days: int) -> None:
     """Wait until each day of the backfill is green."""
-    trial.tell("waiting for the backfill")
+    _tell("waiting for the backfill")
     began = told = time.monotonic()
     while (done := trial.backfilled()) < days and time.monotonic() - began < _BACKFILLED_WITHIN:
         if time.monotonic() - told > _TELL_AFTER:
             told = time.monotonic()
-            trial.tell(f"{done} of {days} days backfilled")
+            _tell(f"{done} of {days} days backfilled")
         time.sleep(1)
     trial.proof.holds(f"{done} of {days} days are backfilled", where=done == days)
 
@@ -366,7 +357,7 @@ def _seconds(trial: Trial, runs: Sequence[dg.DagsterRun]) -> float:
 
 def _count_rows(trial: Trial, first: dt.datetime, days: int) -> None:
     """Each key is there once, each day of the backfill whole, and ``verify`` finds nothing."""
-    trial.tell("reading and verifying all tables")
+    _tell("reading and verifying all tables")
     proof, home = trial.proof, trial.home
     proof.add("days backfilled", 0)
     problems = 0
