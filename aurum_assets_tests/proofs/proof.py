@@ -7,7 +7,7 @@ import datetime as dt
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -83,6 +83,13 @@ def home_at(
         clock=now if callable(now) else lambda: now,
         limit_scale=limit_scale,
     )
+
+
+def begun(resources: Resources, first: dt.date) -> Resources:
+    """The home with every dataset wanted from day ``first`` on, and nothing from before it."""
+    config = resources.configuration
+    datasets = {key: replace(c, first_day=first) for key, c in config.datasets.items()}
+    return replace(resources, configuration=replace(config, datasets=datasets))
 
 
 def lake_at(root: Path, url: str = "", *, locked: bool = True) -> Lake:

@@ -18,7 +18,7 @@ import logging
 import random
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from aurum_assets.resources.composition import Resources
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import remade
-from aurum_assets_tests.proofs.proof import Proof, close, home_at
+from aurum_assets_tests.proofs.proof import Proof, begun, close, home_at
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -247,7 +247,7 @@ def prove_live(
         dg.DagsterInstance.ephemeral() as instance,
     ):
         urls = running.urls
-        resources = _begun(remade(home_at(Path(name), first.start, urls), clock=clock))
+        resources = begun(remade(home_at(Path(name), first.start, urls), clock=clock), FIRST)
         live = Live(resources, clock, simulator, proof, instance, through_dagster=True)
         change = first.start + through_dagster * HOUR
         end = first.start + hours * HOUR
@@ -258,13 +258,6 @@ def prove_live(
         _look(live, first, OperatingDay.of(end, first.zone))
         close(resources.lake)
     return proof
-
-
-def _begun(resources: Resources) -> Resources:
-    """The home with nothing wanted from before the first day."""
-    config = resources.configuration
-    datasets = {key: replace(c, first_day=FIRST) for key, c in config.datasets.items()}
-    return replace(resources, configuration=replace(config, datasets=datasets))
 
 
 def _count(live: Live, start: dt.datetime, end: dt.datetime) -> None:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ from aurum_assets.resources.environment import PROJECT
 from aurum_assets.simulator.operators import limits
 from aurum_assets.simulator.server import Simulator
 from aurum_assets.simulator.world import SetClock
-from aurum_assets_tests.proofs.proof import Proof, close, home_at
+from aurum_assets_tests.proofs.proof import Proof, begun, close, home_at
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -62,10 +62,7 @@ class Month:
         """The home in ``root``, at an instant; the operators' clock is set to the same."""
         answer = httpx.post(f"{self.control_url}/clock", json={"now": now.isoformat()})
         answer.raise_for_status()
-        home = home_at(root / "home", now, self.urls, limit_scale=SCALE)
-        held = home.configuration
-        datasets = {key: replace(c, first_day=_FIRST) for key, c in held.datasets.items()}
-        return replace(home, configuration=replace(held, datasets=datasets))
+        return begun(home_at(root / "home", now, self.urls, limit_scale=SCALE), _FIRST)
 
     def steps(self, root: Path) -> Iterator[tuple[Resources, OperatingDay, list[Dataset]]]:
         """Each day with the datasets to materialize, and a home at the instant to ask for them.
