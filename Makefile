@@ -7,6 +7,8 @@ DAGSTER_HOME = $(abspath $(AURUM_HOME))/dagster
 SIMULATOR_PORT ?= 8321
 UI_PORT ?= 3000
 export AURUM_HOME DAGSTER_HOME
+# Where it is set, every process would compile the thousands of modules of Dagster and polars anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Dagster's storage, as the environment or .env has it; SQLAlchemy reads postgresql:// as psycopg 3.
 IN_ENV = sed -nE "s/^AURUM_DAGSTER_POSTGRES_URL=[\"']?([^\"']*)[\"']?$$/\1/p" .env 2>/dev/null

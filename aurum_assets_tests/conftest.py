@@ -57,6 +57,8 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(OUTSIDE)]:
         del os.environ[name]
     os.environ["AURUM_ENV_FILE"] = os.devnull
+    # Processes that tests start would compile all that they import, each anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # servers of tests, in this process
 
 
