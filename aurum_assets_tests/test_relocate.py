@@ -100,11 +100,11 @@ def at(root: Path, configuration: Configuration) -> Resources:
 
 
 def files(root: Path) -> dict[str, str]:
-    """The hash of each file below ``root``."""
+    """The hash of each file below ``root``, but of the requests that this process counts."""
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.name.startswith("limits.sqlite")
     }
 
 

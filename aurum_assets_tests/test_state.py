@@ -4,20 +4,32 @@ import os
 import random
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from pydantic import SecretStr
 
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.model.operator import Limit
 from aurum_assets.resources.redis import RedisServer, RedisState
-from aurum_assets.resources.state import KEYS, SCHEMA, SqliteState, State, recalled
+from aurum_assets.resources.state import (
+    IDLE,
+    KEYS,
+    SCHEMA,
+    SqliteState,
+    State,
+    recalled,
+    transaction,
+)
 from aurum_assets_tests.conftest import Timeline
 from aurum_assets_tests.forks import FORKS
 from aurum_assets_tests.servers.redis import RedisProcess
@@ -189,6 +201,73 @@ def test_expired_rows_do_not_stay_in_the_file(path: Path, clock: Timeline) -> No
     state.set("b", "", 1)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT count(*) FROM word").fetchone() == (1,)
+
+
+def test_a_connection_serves_the_transactions_that_follow_and_few_are_kept(tmp_path: Path) -> None:
+    states = [SqliteState(tmp_path / f"{i}.sqlite") for i in range(3 * IDLE)]
+    for state in states:
+        for _ in range(5):
+            state.set("a", "1", 60)
+    opened = Counter(file.path for file in psutil.Process().open_files())
+    kept = {name: n for name, n in opened.items() if name.startswith(f"{tmp_path}/")}
+    assert {name for name in kept if name.endswith(".sqlite")} == {
+        str(tmp_path / f"{i}.sqlite") for i in range(2 * IDLE, 3 * IDLE)
+    }
+    assert set(kept.values()) == {1}
+
+
+def test_a_file_that_takes_the_place_of_another_is_read_without_its_log(path: Path) -> None:
+    state = SqliteState(path)
+    state.set("old", "1", 60)
+    assert path.with_name("state.sqlite-wal").stat().st_size, "it is in the log alone"
+    path.unlink()
+    assert state.get("old") is None
+    state.set("new", "1", 60)
+    path.unlink()
+    other = path.with_name("other.sqlite")
+    SqliteState(other).set("third", "1", 60)
+    assert state.keys("") == []
+    assert SqliteState(other).keys("") == ["third"]
+
+
+def test_what_fails_within_a_transaction_leaves_nothing_of_it(path: Path) -> None:
+    state = SqliteState(path)
+    state.set("a", "1", 60)
+
+    def fail() -> None:
+        with transaction(path, SCHEMA) as db:
+            db.execute("DELETE FROM word")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    state.set("b", "2", 60)
+    assert state.keys("") == ["a", "b"]
+
+
+FORKED = """
+import os, sys
+from pathlib import Path
+import psutil
+from aurum_assets.resources.state import SqliteState
+path = Path(sys.argv[1])
+state = SqliteState(path)
+state.set("a", "1", 60)
+child = os.fork()
+if not child:
+    held = [file.path for file in psutil.Process().open_files()]
+    state.set("b", str([name for name in held if name.startswith(str(path))]), 60)
+    os._exit(0)
+os.waitpid(child, 0)
+print(state.get("a"), state.get("b"))
+"""
+
+
+def test_a_fork_inherits_no_connection(path: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - this Python
+        [sys.executable, "-c", FORKED, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1 []\n"
 
 
 def test_a_file_that_is_no_database_is_named(path: Path) -> None:

@@ -4,10 +4,14 @@ It holds pauses, refusals and breakers; what an entry means is up to its writer.
 processes open one SQLite file at once. A lost file costs a few requests, never data.
 """
 
+import atexit
+import fcntl
 import os
 import sqlite3
+import threading
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +24,7 @@ from aurum_assets.model.finding import Finding, broken
 from aurum_assets.resources.scratch import make_folder
 
 BUSY_SECONDS = 30.0
+IDLE = 8  # connections kept open for the next transaction on their file
 _T = TypeVar("_T")
 
 SCHEMA = """
@@ -63,10 +68,7 @@ def recalled(text: str | None, kind: type[_T]) -> _T | None:
 
 
 class SqliteState:
-    """``State`` in one SQLite file, for all processes and threads of one machine.
-
-    A connection lasts for one transaction: none is inherited by a fork or shared by threads.
-    """
+    """``State`` in one SQLite file, for all processes and threads of one machine."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
@@ -135,8 +137,7 @@ def transaction(
     try:
         if not path.exists():
             _make(path, schema)
-        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as db:
-            db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        with _connections.one(path, "FULL" if durable else "NORMAL") as db:
             db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             yield db
             db.execute("COMMIT")
@@ -149,20 +150,85 @@ def transaction(
         raise ConfigError(msg, remedy=remedy) from error
 
 
+class _Connections:
+    """Connections of this process, kept for the next transaction on their file: to open one, and to
+    close the last of a file, takes longer than most transactions.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a signal's handler may need a connection too
+        self._idle: OrderedDict[tuple[Path, str], tuple[_File, sqlite3.Connection]] = OrderedDict()
+
+    @contextmanager
+    def one(self, path: Path, synchronous: str) -> Iterator[sqlite3.Connection]:
+        """A connection to the file at ``path``, of this thread alone; closed where it fails."""
+        key, file = (path, synchronous), _file(path)  # before it is opened: it may be replaced
+        with self._lock:
+            kept, db = self._idle.pop(key, (None, None))
+        if db is not None and kept != file:
+            db.close()  # SQLite leaves alone the log of another file in its place
+            db = None
+        if db is None:
+            db = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        try:
+            if kept != file:
+                db.execute(f"PRAGMA synchronous = {synchronous}")
+            yield db
+        except BaseException:
+            db.close()  # which rolls back
+            raise
+        with self._lock:
+            last = self._idle.pop(key, None)
+            self._idle[key] = (file, db)
+            over = [last] if last else []
+            while len(self._idle) > IDLE:
+                over.append(self._idle.popitem(last=False)[1])
+        for _, idle in over:
+            idle.close()
+
+    def close(self) -> None:
+        """Close those that wait."""
+        with self._lock:
+            while self._idle:
+                self._idle.popitem()[1][1].close()
+
+
+_File = tuple[int, int]  # device and inode
+
+
+def _file(path: Path) -> _File:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+_connections = _Connections()
+atexit.register(_connections.close)
+# A child that inherits one would believe that it holds the locks of its parent.
+os.register_at_fork(before=_connections.close)
+
+
 def _make(path: Path, schema: str) -> None:
     """Create the file under another name, then link it, so that it is never seen incomplete.
 
     Two processes that switch one new file to WAL at once get "database is locked" without the
-    busy timeout, so the switch must not happen in place.
+    busy timeout, so the switch must not happen in place. The log of a file that was removed goes
+    before: SQLite would take it for the new one's.
     """
     make_folder(path.parent)
+    folder = os.open(path.parent, os.O_RDONLY)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if path.exists():
+            return
         with closing(sqlite3.connect(draft, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(schema)
-        os.link(draft, path)
-    except FileExistsError:
-        pass
+        for end in ("-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        draft.rename(path)
     finally:
         draft.unlink(missing_ok=True)
+        os.close(folder)
