@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from pyiceberg.manifest import ManifestFile
 
 from aurum_assets import ingest
 from aurum_assets.ingest.reference import REFERENCES
@@ -300,6 +301,24 @@ def test_numbers_of_a_table_come_from_its_manifests(anywhere: Lake) -> None:
     )
     assert summary.last_commit is not None
     assert abs(summary.last_commit - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+
+
+def test_days_are_known_without_reading_a_manifest_of_one_day(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (2, 0, 1, 0):
+        lake.merge(TABLE, frame({5: 10.0 + day}, day=day))
+    lake.replace(TABLE, TABLE.empty(), where(2))
+    with monkeypatch.context() as unread:
+        unread.delattr(ManifestFile, "fetch_manifest_entry")
+        assert lake.days(TABLE) == [where(day)["operating_day"] for day in (0, 1)]
+
+
+def test_days_that_were_stored_at_once_are_each_known(lake: Lake) -> None:
+    for days in ((1, 4), (2, 6)):
+        before = lake.stored(TABLE, where(days[0]))
+        lake.swap(TABLE, [lake.write(TABLE, frame({5: 1}, day=d), where(d), before) for d in days])
+    assert lake.days(TABLE) == [where(day)["operating_day"] for day in (1, 2, 4, 6)]
 
 
 def test_a_partition_is_a_folder_of_its_own(lake: Lake, tmp_path: Path) -> None:

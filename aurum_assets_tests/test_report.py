@@ -3,6 +3,7 @@
 import html
 import re
 import shlex
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import dagster as dg
 import lxml.html
 import polars as pl
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -24,6 +26,7 @@ from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
 from aurum_assets.operators.miso.operator import MISO
 from aurum_assets.operators.pjm.operator import PJM
+from aurum_assets.report import vega
 from aurum_assets.report.figures import Figure
 from aurum_assets.report.hours import Hours
 from aurum_assets.report.page import Written, pages_in, write_report
@@ -200,6 +203,30 @@ def test_the_newest_pages_stay_and_the_index_lists_them(empty: Desk, tmp_path: P
 def command(desk: Desk, *line: str) -> Result:
     environment = {"AURUM_HOME": str(desk.resources.root), "AURUM_NOW": NOW.isoformat()}
     return CliRunner(env=environment).invoke(main, line)
+
+
+def chart(**more: object) -> dict[str, Any]:
+    return {"data": {"values": [{"x": 1}]}, "mark": "point", **more}
+
+
+def test_a_process_beside_draws_what_is_drawn_here() -> None:
+    with vega.beside() as process:
+        found = [vega.svg(chart(width=width)) for width in (100, 200)]
+        with pytest.raises(ValueError, match="conversion failed"):
+            vega.svg(chart(mark=3))
+        assert vega.svg(chart(width=100)) == found[0], "it goes on after what it refused"
+        assert psutil.Process(process.pid).cpu_times().user > 0
+    assert process.returncode is not None
+    assert found == [vega.svg(chart(width=width)) for width in (100, 200)]
+    assert found[0] != found[1]
+
+
+def test_a_process_that_was_lost_costs_no_chart() -> None:
+    with vega.beside() as process:
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        assert vega.svg(chart()).startswith("<svg")
+        assert vega.svg(chart()).startswith("<svg")
 
 
 def test_the_command_writes_the_page_of_a_day_and_says_where(desk: Desk, tmp_path: Path) -> None:

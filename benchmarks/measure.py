@@ -43,7 +43,7 @@ class Spent:
 
 @dataclass
 class Clock:
-    """Wall and CPU seconds of a block; the CPU of all threads."""
+    """Wall and CPU seconds of a block; the CPU of all threads, and of processes that ended."""
 
     seconds: float = 0.0
     cpu: float = 0.0
@@ -53,10 +53,10 @@ class Clock:
     def running(self) -> Iterator[None]:
         """Time the block, and note which modules it imported."""
         before = set(sys.modules)
-        cpu, start = time.process_time(), time.perf_counter()
+        cpu, start = sum(os.times()[:4]), time.perf_counter()
         yield
         self.seconds = time.perf_counter() - start
-        self.cpu = time.process_time() - cpu
+        self.cpu = sum(os.times()[:4]) - cpu
         self.imported = sorted(set(sys.modules) - before)
 
     def report(self) -> dict[str, Any]:

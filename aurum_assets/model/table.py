@@ -190,6 +190,10 @@ class Table:
 
     def empty(self) -> pl.DataFrame:
         """A frame of this table with no rows."""
+        return self._empty
+
+    @cached_property
+    def _empty(self) -> pl.DataFrame:
         return pl.DataFrame(schema=self.schema)
 
     def record_hash(self) -> pl.Expr:

@@ -3,6 +3,7 @@
     reading   SELECTs and their rows, and what else a page is made from
     hours     the hours of an operating day, as axes and tables write them
     charts    Vega-Lite to SVG that takes the colours of the page
+    vega      the process that draws them
     figures   what a figure is: a chart, the sentence below it, its SELECT
     prices, seam, load, quality, headline   the figures of each section
     page      page and index, written to the folder

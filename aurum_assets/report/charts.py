@@ -7,13 +7,13 @@ what is drawn is up to the figures.
 """
 
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from aurum_assets.report import vega
 from aurum_assets.report.hours import Hours
 
 if TYPE_CHECKING:
@@ -70,12 +70,6 @@ _OF_NO_USE = {
     "pointer-events",
     "role",
 }
-
-
-def start() -> None:
-    """Let Vega start beside what a page begins with: most of a second, in a thread of its own."""
-    empty = {"data": {"values": []}, "mark": "point"}
-    threading.Thread(target=_svg, args=(empty,), name="vega").start()
 
 
 @dataclass(frozen=True)
@@ -318,10 +312,7 @@ def stack(rows: pl.DataFrame, hours: Hours, *, unit: str, colours: Mapping[str, 
 
 def _svg(spec: Json, *, said: bool = False) -> str:
     """The chart as SVG of a page: without a size of its own, ids, roles or anything to load."""
-    import vl_convert
-
-    svg = vl_convert.vegalite_to_svg({"config": _CONFIG, **spec}, allowed_base_urls=[])
-    return tidied(svg, said=said)
+    return tidied(vega.svg({"config": _CONFIG, **spec}), said=said)
 
 
 def tidied(svg: str, *, said: bool) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurum_assets.model.dataset import Dataset
-from aurum_assets.report import charts
+from aurum_assets.report import vega
 from aurum_assets.report.figures import Section
 from aurum_assets.report.headline import headline
 from aurum_assets.report.load import loads
@@ -67,8 +67,14 @@ def write_report(
     The newest ``keep`` pages stay. Raises ``AurumError`` where the tables cannot be read,
     ``OSError`` where nothing can be written.
     """
+    with vega.beside():
+        return _write_report(resources, datasets, date, folder, keep)
+
+
+def _write_report(
+    resources: Resources, datasets: Sequence[Dataset], date: str, folder: Path, keep: int
+) -> Written:
     began = time.monotonic()
-    charts.start()
     folder.mkdir(parents=True, exist_ok=True)
     reading = Reading(resources, datasets)
     sections = _sections(reading, date)

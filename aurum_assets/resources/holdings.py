@@ -64,6 +64,15 @@ class Holdings:
                 if first <= held.partition.get(DAY, first) <= last:
                     yield held
 
+    def days(self, found: "IcebergTable") -> set[dt.date]:
+        """The operating days of all files: of a manifest of one day, without reading it."""
+        bounds = {_days_in(found, manifest) for manifest in manifests_of(found)}
+        days = {low for low, high in bounds if low == high}
+        if len(days) == len(bounds):
+            return days
+        lows, highs = zip(*(b for b in bounds if b[0] != b[1]), strict=True)
+        return days | {held.day for held in self.of(found, min(lows), max(highs))}
+
 
 def _read(found: "IcebergTable", manifest: "ManifestFile") -> tuple[Held, ...]:
     files = (entry.data_file for entry in manifest.fetch_manifest_entry(found.io))

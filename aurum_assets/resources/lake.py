@@ -738,9 +738,7 @@ class Lake:
 
     def days(self, table: Table) -> list[dt.date]:
         """The operating days that the table holds, without reading a row."""
-        return self.reading(
-            table, lambda found: sorted({held.day for held in self._holdings.of(found)}), []
-        )
+        return self.reading(table, lambda found: sorted(self._holdings.days(found)), [])
 
     def volumes(
         self, table: Table, first: dt.date, last: dt.date
