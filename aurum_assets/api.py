@@ -5,6 +5,7 @@ Only ``collect`` writes, and only it imports what makes requests to operators.
 
 import datetime as dt
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -234,13 +235,20 @@ class OpenLake(Shown):
         anything but one SELECT over them. Ctrl-C ends it.
         """
         connections: list[duckdb.DuckDBPyConnection] = []
+        stopped = threading.Event()
+
+        def connected(db: "duckdb.DuckDBPyConnection") -> None:
+            connections.append(db)
+            if stopped.is_set():
+                raise KeyboardInterrupt
 
         def work() -> pl.DataFrame:
-            with ingest.query(self._home, select, connections.append) as batches:
+            with ingest.query(self._home, select, connected) as batches:
                 empty = pl.DataFrame(batches.schema.empty_table())
                 return pl.concat([empty, *(pl.DataFrame(batch) for batch in batches)])
 
         def interrupt() -> None:
+            stopped.set()
             for db in connections:
                 db.interrupt()
 

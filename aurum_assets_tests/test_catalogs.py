@@ -248,7 +248,7 @@ def test_a_silent_warehouse_holds_nobody_for_long(on_s3: Lake) -> None:
         began = time.monotonic()
         with pytest.raises(LakeUnreachable, match="warehouse"):
             lake.read(TABLE)
-        assert time.monotonic() - began < 4, "two requests of a second each"
+        assert time.monotonic() - began < 10, "two requests of a second each; by default a minute"
         lake.catalog.close()
 
 

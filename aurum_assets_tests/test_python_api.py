@@ -147,9 +147,10 @@ def interrupted(process: "subprocess.Popen[str]") -> str:
 
 
 @pytest.mark.usefixtures("lake")
-def test_ctrl_c_ends_a_query_within_a_second(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("after", [0.1, 0.4, 2.0])  # seconds: before it runs, and while it does
+def test_ctrl_c_ends_a_query_within_a_second(environment: dict[str, str], after: float) -> None:
     endless = "select sum(hash(a.range + b.range)) from range(10000000) a, range(10000000) b"
-    began = 'threading.Timer(1, lambda: print("began", flush=True)).start()'
+    began = f'threading.Timer({after}, lambda: print("began", flush=True)).start()'
     call = f'{began}; open_lake().sql("{endless}")'
     process = started(environment, call)
     assert process.stdout

@@ -129,6 +129,8 @@ def run_coroutine(coroutine: Coroutine[Any, Any, _T]) -> _T:
         return await task
 
     def cancel() -> None:
+        if stopped.is_set():
+            return  # once: a second time would end its clearing up
         stopped.set()
         for loop, task in loops:
             with contextlib.suppress(RuntimeError):  # it was closed meanwhile

@@ -4,6 +4,7 @@ A main thread within DuckDB, or in an endless wait once polars is imported, hand
 """
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -14,7 +15,8 @@ _LAST = 1.0  # seconds that interrupted work is waited for
 
 
 def waited_for(work: Callable[[], _T], interrupt: Callable[[], None]) -> _T:
-    """Return or raise what ``work`` does. At Ctrl-C ``interrupt`` is called, which must end it.
+    """Return or raise what ``work`` does. At Ctrl-C ``interrupt`` is called, which must end it;
+    again until it does, for what only begins may overlook it.
 
     Then raises ``KeyboardInterrupt``: work that takes longer than a second to end continues in the
     background.
@@ -34,7 +36,9 @@ def waited_for(work: Callable[[], _T], interrupt: Callable[[], None]) -> _T:
         while not done.wait(_LOOK):
             pass
     except KeyboardInterrupt:
+        last = time.monotonic() + _LAST
         interrupt()
-        done.wait(_LAST)
+        while not done.wait(_LOOK) and time.monotonic() < last:
+            interrupt()
         raise
     return future.result()
