@@ -62,10 +62,10 @@ FORCE:
 demo: setup ## A simulated day and three live ticks through Dagster, then a table
 	@$(BIN)/aurum demo
 
-test: setup-dev ## All tests
-	@$(BIN)/python -m pytest
+test: setup-dev ## The tests; those marked slow (kills, soaks, the demo, workers) are in check
+	@$(BIN)/python -m pytest -m "not slow"
 
-check: setup-dev ## What CI runs: ruff, mypy, all tests
+check: setup-dev ## What CI runs: ruff, mypy, all tests, the slow ones too
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 import polars as pl
+import pytest
 
 from aurum_assets.model import columns as c
 from aurum_assets.model.clock import HOUR, OperatingDay
@@ -22,6 +23,8 @@ from aurum_assets.model.operator import Bearer, Operator
 from aurum_assets.model.prices import LMP_IS_PRESENT
 from aurum_assets.model.reading import Record, local_days
 from aurum_assets.model.table import Table
+
+pytestmark = pytest.mark.slow
 
 TOY = Operator(
     "toy", "Toy Exchange", "Europe/Berlin", "https://toy.invalid", auth=(Bearer("TOY_TOKEN"),),

@@ -12,6 +12,8 @@ from aurum_assets.simulator.server import Running
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.test_logs import CANARIES, WITHIN
 
+pytestmark = pytest.mark.slow
+
 COLLECT = """
 import asyncio, logging, os, sys
 if len(sys.argv) > 1:

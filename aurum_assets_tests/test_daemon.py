@@ -30,6 +30,8 @@ from aurum_assets.simulator.server import Simulator
 from aurum_assets_tests.conftest import config_of
 from aurum_assets_tests.servers.redis import free_port
 
+pytestmark = pytest.mark.slow
+
 LOAD = ISONE_SYSTEM_LOAD
 DAYS = 2
 ENABLED = {LOAD.key, "isone_da_lmp"}  # whose days the daemon looks for by a sensor

@@ -35,6 +35,8 @@ from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON, utc
 from aurum_assets_tests.made import made
 
+pytestmark = pytest.mark.slow
+
 AURUM = str(Path(sys.executable).parent / "aurum")
 LMP, CTS, LOAD = ISONE_RT_LMP, MISO_CTS, ISONE_SYSTEM_LOAD
 YESTERDAY, TODAY = "2026-07-20", "2026-07-21"

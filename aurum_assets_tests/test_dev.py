@@ -57,6 +57,7 @@ def test_a_home_of_real_data_is_refused(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_console_tells_of_runs_and_nothing_else_and_an_interrupt_ends_all(
     tmp_path: Path, configuration: Configuration
 ) -> None:

@@ -486,6 +486,7 @@ def _generated() -> Iterator[tuple[Dataset, Endpoint, bytes]]:
                     yield dataset, endpoint, body
 
 
+@pytest.mark.slow
 def test_five_hundred_clean_payloads_raise_no_false_alarm() -> None:
     count, heard = 0, set()
     for dataset, endpoint, body in _generated():

@@ -593,6 +593,7 @@ def _killed(root: Path, brokers: str, moment: str, snapshots: int) -> None:
 
 
 @pytest.mark.parametrize("snapshots", [1, 2], ids=["merged", "rebuilt"])
+@pytest.mark.slow
 def test_a_kill_at_any_moment_loses_no_message_and_repeats_carry_the_same_hash(
     tmp_path: Path, snapshots: int
 ) -> None:

@@ -23,6 +23,8 @@ from aurum_assets_tests.conftest import Aurum
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.terminal import InTerminal, in_terminal
 
+pytestmark = pytest.mark.slow
+
 LMP = "isone_rt_lmp"
 WITHIN = 1.0 + 0.5  # seconds: what is promised, and what a loaded machine may add
 FIRST, LAST = "2024-03-10", "2026-07-20"

@@ -442,6 +442,7 @@ def test_a_writer_whose_expiry_another_did_first_begins_again(tmp_path: Path) ->
     found.close()
 
 
+@pytest.mark.slow
 def test_maintenance_killed_beside_writers_and_a_reader_loses_and_doubles_nothing() -> None:
     proof = prove_maintain(kills=2, kept=8.0)
     assert proof.broken == []

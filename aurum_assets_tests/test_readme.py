@@ -47,6 +47,7 @@ def made(
     return found
 
 
+@pytest.mark.slow
 def test_a_python_block_prints_what_stands_below_it(made: dict[str, str], tmp_path: Path) -> None:
     """Each in a fresh process, as it is pasted."""
     assert [bool(shown) for _, shown in BLOCKS] == [True, False, False, True, True, False]

@@ -395,6 +395,7 @@ def written(root: Path) -> int:
 
 
 @pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.slow
 def test_a_kill_leaves_each_table_as_it_was_or_done_and_a_second_run_finishes(
     aurum: Aurum, original: Path, copy: Path, configuration: Configuration, after: int
 ) -> None:

@@ -114,16 +114,19 @@ def test_chunks_leave_what_single_days_leave(history: History, chunk: int | None
     assert differences(history, 1, chunk) == []
 
 
+@pytest.mark.slow
 def test_processes_leave_what_one_leaves() -> None:
     assert differences(EVERYTHING, 2) == []
 
 
+@pytest.mark.slow
 def test_a_replay_killed_anywhere_and_run_again_leaves_what_a_clean_one_leaves() -> None:
     proof = Proof("short")
     prove_killed(proof, 2, random.Random(3))  # noqa: S311  repeatable, no secret
     assert proof.broken == []
 
 
+@pytest.mark.slow
 def test_two_machines_replay_overlapping_ranges_of_one_lake_at_once() -> None:
     proof = Proof("short")
     prove_two_machines(proof, 1, random.Random(3))  # noqa: S311  repeatable, no secret
@@ -353,6 +356,7 @@ def files(root: Path) -> list[Path]:
     return sorted(p for p in root.rglob("*") if p.is_file() and p.suffix != ".lock")
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_started_again(home: Resources) -> None:
     fill(home, ORDINARY)
     many = Folding(home, 2, Options())
@@ -384,6 +388,7 @@ class OneDayKills(OneDayFails):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_day_that_always_kills_its_process_is_named_and_the_others_are_folded(
     home: Resources,
 ) -> None:
@@ -408,6 +413,7 @@ def test_what_a_process_logs_is_logged_here(
     assert f"a day failed dataset=isone_rt_lmp day={DAYS[1]}" in caplog.text
 
 
+@pytest.mark.slow
 def test_processes_start_only_where_the_work_is_worth_it(
     home: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from aurum_assets_tests.conftest import Aurum
 from aurum_assets_tests.servers.postgres import Postgres
 from aurum_assets_tests.servers.s3 import S3Server
 
+pytestmark = pytest.mark.slow
+
 LOAD = ISONE_SYSTEM_LOAD
 BEFORE, AFTER = "2026-07-19", "2026-07-20"  # the backup of the catalog
 

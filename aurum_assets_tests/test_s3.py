@@ -371,6 +371,7 @@ def test_a_day_that_came_up_from_the_spool_is_owed_until_it_is_normalized(
     assert len(desk.rows(LOAD, DAY)) == 1
 
 
+@pytest.mark.slow
 def test_a_kill_between_upload_and_removal_loses_and_doubles_nothing(
     desk: Desk, s3: S3Server
 ) -> None:

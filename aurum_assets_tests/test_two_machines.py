@@ -157,6 +157,7 @@ def test_a_day_that_cannot_be_normalized_keeps_no_other_day_out(desk: Desk) -> N
     assert desk.rows(LOAD, "2026-07-20")["load"].to_list() == [15_000]
 
 
+@pytest.mark.slow
 def test_pods_that_share_a_spool_drain_it_at_once_and_lose_and_double_nothing(
     desk: Desk, s3: S3Server, tmp_path: Path
 ) -> None:

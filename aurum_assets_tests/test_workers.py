@@ -47,6 +47,8 @@ from aurum_assets_tests.proofs.proof import repeated_keys
 from aurum_assets_tests.servers.redis import redis_process
 from aurum_assets_tests.stack import Stack, set_environment
 
+pytestmark = pytest.mark.slow
+
 LOAD = ISONE_SYSTEM_LOAD
 JOB = "isone_five_minutes"
 URLS = {
