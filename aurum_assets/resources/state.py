@@ -210,7 +210,7 @@ os.register_at_fork(before=_connections.close)
 
 
 def _make(path: Path, schema: str) -> None:
-    """Create the file under another name, then link it, so that it is never seen incomplete.
+    """Create the file under another name, then rename it, so that it is never seen incomplete.
 
     Two processes that switch one new file to WAL at once get "database is locked" without the
     busy timeout, so the switch must not happen in place. The log of a file that was removed goes
