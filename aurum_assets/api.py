@@ -3,6 +3,7 @@
 Only ``collect`` writes, and only it imports what makes requests to operators.
 """
 
+import contextlib
 import datetime as dt
 import os
 import threading
@@ -250,7 +251,10 @@ class OpenLake(Shown):
         def interrupt() -> None:
             stopped.set()
             for db in connections:
-                db.interrupt()
+                import duckdb
+
+                with contextlib.suppress(duckdb.ConnectionException):  # it was closed meanwhile
+                    db.interrupt()
 
         return waited_for(work, interrupt)
 

@@ -30,6 +30,7 @@ from benchmarks.figures import Figure
 from benchmarks.measure import BenchmarkFailed, Clock, Spent, alternate, import_all, process
 from benchmarks.prepare import Sizes, prepare
 
+pytestmark = pytest.mark.slow
 SMALL = Sizes(locations=20, nodes=2, ticks=30, tick_locations=20)
 DAY_ROWS = 20 * 288
 

@@ -279,6 +279,7 @@ LONG = [
 
 
 @pytest.mark.parametrize("line", [*LONG, "status", "--help"])
+@pytest.mark.slow
 def test_a_command_ends_quietly_when_its_reader_has_left(places: dict[str, str], line: str) -> None:
     command = f"{Path(sys.executable).parent / 'aurum'} {line} | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(  # noqa: S603  our own command
@@ -298,6 +299,7 @@ def test_a_command_ends_quietly_when_its_reader_has_left(places: dict[str, str],
 @pytest.mark.parametrize(
     "line", ["--help", "status --help", "--version", "status", "status --json"]
 )
+@pytest.mark.slow
 def test_a_reader_that_left_before_the_first_word_is_141(
     environment: dict[str, str], empty_home: Path, line: str
 ) -> None:
@@ -327,6 +329,7 @@ def test_a_reader_that_left_before_the_first_word_is_141(
         f"export --dataset rt_lmp --day {DAY} --output -",
     ],
 )
+@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_exit_code_1(
     desk: Aurum, environment: dict[str, str], line: str
 ) -> None:

@@ -39,6 +39,7 @@ def made(home: Path, url: str) -> tuple[Path, str]:
     return folder, output.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_run_is_stored_in_postgres_and_read_back_and_the_password_is_nowhere_in_it(
     live_desk: Desk, tmp_path: Path, postgres: Postgres, postgres_url: str
 ) -> None:

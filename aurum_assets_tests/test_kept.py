@@ -93,6 +93,7 @@ def test_the_files_of_other_runs_are_not_kept_open(sqlite: dg.DagsterInstance) -
         assert len(opened) == 4
 
 
+@pytest.mark.slow
 def test_a_run_on_postgres_signs_in_a_few_times_and_the_worker_closes_its_connections(
     tmp_path: Path,
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_run_on_postgres_signs_in_a_few_times_and_the_worker_closes_its_connec
             assert server.execute(asked) == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_run_outlives_a_restart_of_postgres_between_two_events(tmp_path: Path) -> None:
     with Postgres() as server:
         config = {"storage": {"postgres": {"postgres_url": server.database("dagster")}}}
@@ -128,6 +130,7 @@ def test_a_run_outlives_a_restart_of_postgres_between_two_events(tmp_path: Path)
             close_connections()
 
 
+@pytest.mark.slow
 def test_a_run_that_could_not_write_an_event_is_retried_and_one_that_failed_by_itself_is_not(
     tmp_path: Path,
 ) -> None:

@@ -501,6 +501,7 @@ def lake_of(
     return Lake(catalogs.catalog_properties("sql", postgres, place, "", home=root, s3=s3))
 
 
+@pytest.mark.slow
 def test_maintenance_is_alike_whatever_the_catalog_and_wherever_the_files(anywhere: Lake) -> None:
     fill(anywhere, (0,), merges=3)
     fill(anywhere, (OPEN,), merges=2)

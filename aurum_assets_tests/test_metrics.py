@@ -188,6 +188,7 @@ def test_counts_of_processes_add_up(tmp_path: Path) -> None:
     assert seconds == pytest.approx(12)
 
 
+@pytest.mark.slow
 def test_kill_9_loses_no_count_that_was_written_and_no_counter_falls(tmp_path: Path) -> None:
     path = tmp_path / "metrics.sqlite"
     ready: Queue[int] = FORKS.Queue()
@@ -270,6 +271,7 @@ def test_the_command_prints_them_once(environment: Mapping[str, str]) -> None:
     assert found["aurum_interval_lag_seconds", of] == 12 * 3600
 
 
+@pytest.mark.slow
 def test_the_endpoint_serves_what_other_processes_counted_on_loopback_only(
     environment: Mapping[str, str], live_desk: Desk
 ) -> None:
@@ -303,6 +305,7 @@ def test_a_port_that_is_taken_is_a_sentence(environment: Mapping[str, str]) -> N
     assert "choose another with --port" in result.output
 
 
+@pytest.mark.slow
 def test_prometheus_client_is_not_imported_by_a_run_that_shows_nothing(tmp_path: Path) -> None:
     program = (
         "import sys; from aurum_assets.definitions import defs; "
@@ -349,6 +352,7 @@ def test_runs_under_way_are_counted_and_those_that_ended_are_not(
     assert sample(desk.resources, "aurum_runs", "", status="success") is None
 
 
+@pytest.mark.slow
 def test_without_a_home_no_sample_is_served_until_one_is_made(
     aurum: Aurum, environment: Mapping[str, str], tmp_path: Path
 ) -> None:

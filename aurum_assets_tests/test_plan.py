@@ -135,6 +135,7 @@ def test_no_tick_of_the_newest_values_waits_for_another_feed(resources: Resource
         ("2026-11-01T06:00Z", "2026-11-01T06:08Z"),  # again
     ],
 )
+@pytest.mark.slow
 def test_the_operators_count_the_requests_that_are_planned(
     resources: Resources, clock: SetClock, start: str, end: str
 ) -> None:

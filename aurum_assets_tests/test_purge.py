@@ -289,6 +289,7 @@ def test_changes_of_freshness_are_bounded_to_the_last_of_each_asset(
     db.close()
 
 
+@pytest.mark.slow
 def test_what_is_reported_without_a_run_is_bounded_to_the_last_of_each_asset_and_check(
     instance: dg.DagsterInstance,
 ) -> None:

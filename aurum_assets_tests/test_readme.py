@@ -71,6 +71,7 @@ def test_the_readme_shows_how_to_collect_and_how_to_query() -> None:
     assert all(word in text for word in words)
 
 
+@pytest.mark.slow
 def test_a_command_of_the_readme_runs(
     made: dict[str, str], aurum: Aurum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -243,6 +243,7 @@ def joined(desk: Desk, redis: RedisProcess, **settings: Any) -> Desk:  # noqa: A
 
 
 @pytest.mark.parametrize("failure", ["none", *FAILURES, "flushed"])
+@pytest.mark.slow
 def test_a_redis_that_fails_half_way_and_comes_back_stale_changes_no_row_and_no_object(
     desk: Desk, redis: RedisProcess, failure: str
 ) -> None:

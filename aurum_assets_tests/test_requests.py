@@ -112,6 +112,7 @@ def test_what_is_asked_is_what_readme_and_guide_show(desk: Desk, s3: S3Server) -
             assert shown[name] == [str(found[kind]) for kind in KINDS], name
 
 
+@pytest.mark.slow
 def test_a_tick_asks_the_same_after_an_hour_as_after_the_first_ticks(
     desk: Desk, s3: S3Server
 ) -> None:

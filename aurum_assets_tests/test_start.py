@@ -74,6 +74,7 @@ def test_the_help_of_a_command_opens_no_lake_and_reads_no_variable(
     assert needless(imported(environment | {"AURUM_NOW": "noon"}, *lines), OF_NO_HELP) == set()
 
 
+@pytest.mark.slow
 def test_status_and_sql_import_what_reading_tables_takes(
     aurum: Aurum, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_home_that_lost_nothing_has_no_problem_and_quick_reads_no_row(filled: 
     ]
 
 
+@pytest.mark.slow
 def test_each_loss_of_rows_is_seen_by_quick_and_full_and_replay_mends_it(filled: Resources) -> None:
     tables = (TABLE, TABLE.history, LMP.table, QUARANTINE)
     before = [filled.lake.read(t) for t in tables]
