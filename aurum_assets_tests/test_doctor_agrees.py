@@ -356,6 +356,7 @@ BROKEN = [
 @pytest.mark.parametrize(
     ("part", "breaks", "cause"), BROKEN, ids=[breaks.__name__ for _, breaks, _ in BROKEN]
 )
+@pytest.mark.slow
 def test_what_a_run_fails_with_is_what_doctor_reports(
     world: World,
     part: str,

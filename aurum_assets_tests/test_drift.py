@@ -353,6 +353,7 @@ ONE_EACH = {p.dataset.key: p for p in MEASURED}.values()
 @pytest.mark.parametrize(
     ("place", "power"), [(p, 3) for p in MEASURED] + [(p, -4) for p in ONE_EACH], ids=str
 )
+@pytest.mark.slow
 def test_an_ordinary_day_in_other_units_is_found_and_the_power_of_ten_named(
     place: Place, power: int
 ) -> None:

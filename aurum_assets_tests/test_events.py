@@ -121,6 +121,7 @@ def keys_and_hashes(desk: Desk, dataset: Dataset = LMP) -> set[tuple[str, str]]:
 # --- what is sent --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_dataset_tells_its_rows_as_the_table_has_them_and_its_snapshot(
     desk_with_kafka: Desk, kafka: KafkaCluster
 ) -> None:

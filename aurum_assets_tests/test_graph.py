@@ -975,6 +975,7 @@ def asked(live_desk: Desk, market: Running, tags: dict[str, str]) -> int:
     return made
 
 
+@pytest.mark.slow
 def test_a_backfill_that_goes_on_asks_for_nothing_that_it_was_answered(
     live_desk: Desk, market: Running
 ) -> None:

@@ -44,6 +44,7 @@ def histories(draw: Any) -> tuple[str, list[Arrival], list[int]]:  # noqa: ANN40
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(histories())
+@pytest.mark.slow
 def test_a_table_day_is_the_fold_of_its_snapshots_by_whatever_way_they_came(
     history: tuple[str, list[Arrival], list[int]],
 ) -> None:
@@ -54,6 +55,7 @@ A, B = ((((0, 0), 1), ((1, 0), 2)), (((0, 0), 2),))
 
 
 @pytest.mark.parametrize("kind", KINDS[::2])
+@pytest.mark.slow
 def test_a_value_that_comes_back_is_two_changes(kind: str) -> None:
     history = [Arrival(m, "now", values) for m, values in enumerate([A, B, A, A])]
     assert differences(kind, history, [3, 1, 0, 2]) == []

@@ -211,6 +211,7 @@ STEPS = st.lists(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(STEPS)
+@pytest.mark.slow
 def test_merging_one_after_the_other_is_folding_all(
     tmp_path_factory: pytest.TempPathFactory, steps: list[dict[int, float]]
 ) -> None:
@@ -269,6 +270,7 @@ def test_every_write_is_one_snapshot(anywhere: Lake) -> None:
 # --- what a day of merges leaves behind ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_day_of_merges_stays_small(lake: Lake, tmp_path: Path) -> None:
     most_files, most_snapshots = 0, 0
     count = 2 * FILES_BEFORE_COMPACTION + 6

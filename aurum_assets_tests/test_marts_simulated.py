@@ -40,6 +40,7 @@ def oracle(simulated: Mapping[str, pl.DataFrame]) -> Oracle:
 
 
 @pytest.mark.parametrize("name", MARTS)
+@pytest.mark.slow
 def test_a_mart_equals_an_independent_computation(name: str, desk: Desk, oracle: Oracle) -> None:
     table = BY_NAME[name]
     made, expected = desk.mart(name), MARTS[name](oracle)

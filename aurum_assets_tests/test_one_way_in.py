@@ -281,6 +281,7 @@ def heal(place: Place) -> Callable[[], Resources]:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.slow
 def test_the_three_ways_in_leave_and_tell_the_same(
     place: Place, heal: Callable[[], Resources], case: Case, way: str
 ) -> None:

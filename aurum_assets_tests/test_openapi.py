@@ -166,6 +166,7 @@ def test_the_simulator_answers_as_described(
 
 @every_operation_with_parameters
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=str)
+@pytest.mark.slow
 def test_whatever_is_asked_the_simulator_answers_or_refuses_as_described(
     operators: Running, operator: str, operation: Operation, mode: GenerationMode
 ) -> None:

@@ -99,6 +99,7 @@ def test_asking_without_a_key_says_what_to_set(aurum: Aurum) -> None:
     assert "set PJM_API_KEY (register at https://apiportal.pjm.com)" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_probe_leaves_out_what_is_off_unless_it_is_named(aurum: Aurum) -> None:
     def probed(*words: str, **more: str) -> set[str]:
         result = aurum("probe", "--json", *words, **more)

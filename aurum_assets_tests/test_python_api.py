@@ -56,6 +56,7 @@ def environment(tmp_path: Path, market: Running, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=[d.key for d in DATASETS])
+@pytest.mark.slow
 def test_a_day_of_any_dataset_is_collected_in_one_call(dataset: Dataset) -> None:
     day = "2026-07-15" if dataset.key in PAST else TODAY
     rows = collect(dataset.key, day)

@@ -344,6 +344,7 @@ def test_a_day_materializes_all_tables_and_reports_their_checks(
     assert {passed for passed, _ in verdicts(result, GENERATORS).values()} == {True}
 
 
+@pytest.mark.slow
 def test_what_changed_overnight_is_reported_in_a_run_that_succeeds(
     filled: Desk, instance: dg.DagsterInstance
 ) -> None:

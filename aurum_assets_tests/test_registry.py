@@ -145,6 +145,7 @@ PAYLOADS = [
 
 
 @pytest.mark.parametrize("lost", ["never", "always", "half way"])
+@pytest.mark.slow
 def test_a_lost_registry_changes_no_row_and_no_object(desk: Desk, lost: str) -> None:
     for n, body in enumerate([*PAYLOADS, PAYLOADS[3]]):
         if lost == "always" or (lost == "half way" and n == 2):

@@ -459,6 +459,7 @@ def objects(s3: S3Server, prefix: str) -> dict[str, tuple[str, Any]]:
     }
 
 
+@pytest.mark.slow
 def test_a_warehouse_and_an_archive_on_s3_are_relocated_to_another_prefix(
     aurum: Aurum,
     s3: S3Server,
