@@ -84,26 +84,70 @@ def query(
     import duckdb
     import pyarrow as pa
 
-    with scratch_folder() as spill, duckdb.connect() as db:
+    with _database() as db:
         connected(db)
         try:
             _require_one_select(db, text)
-            paths = _show(resources, db, text)
-            db.execute(f"SET memory_limit = '{MEMORY}'")
-            db.execute(f"SET temp_directory = '{spill}'")
-            db.execute("SET search_path = 'main,market,marts,reference,quality'")
-            db.execute("SET TimeZone = 'UTC'")
-            db.execute("SET enable_progress_bar = false")
-            db.execute("SET allowed_paths = ?", [paths])
-            db.execute("SET enable_external_access = false")
-            db.execute("SET lock_configuration = true")
-            listed = _SHOW_TABLES.fullmatch(text)
-            answer = db.from_arrow(_listed(described=bool(listed[1]))) if listed else db.sql(text)
-            _require_names_apart(answer.columns)
-            reader = answer.to_arrow_reader(BATCH_ROWS)
+            paths = _Tables(resources, db).show(text)
+            _confine(db, "allowed_paths", paths)
+            reader = _answered(db, text)
         except duckdb.Error as error:
             raise _translated(resources, error) from None
         yield pa.RecordBatchReader.from_batches(reader.schema, _batches(resources, reader))
+
+
+@contextmanager
+def queries(resources: Resources) -> "Iterator[Callable[[str], pl.DataFrame]]":
+    """A function that gives all rows of a SELECT, as ``query`` does, for one SELECT after another.
+
+    Each table is as it was when one first named it. They share a connection, which takes longer to
+    open than a small table to read, and may read any file below the warehouse.
+    """
+    import duckdb
+
+    with _database() as db:
+        folder = resources.lake.place.removeprefix("file://")
+        tables = _Tables(resources, db, folder if folder.startswith("/") else "")
+        _confine(db, "allowed_directories", [tables.folder] if tables.folder else [])
+
+        def rows(text: str) -> pl.DataFrame:
+            try:
+                _require_one_select(db, text)
+                tables.show(text)
+                reader = _answered(db, text)
+            except duckdb.Error as error:
+                raise _translated(resources, error) from None
+            empty = pl.DataFrame(reader.schema.empty_table())
+            return pl.concat([empty, *map(pl.DataFrame, _batches(resources, reader))])
+
+        yield rows
+
+
+@contextmanager
+def _database() -> "Iterator[duckdb.DuckDBPyConnection]":
+    """An empty database of this process, which spills to a folder of its own."""
+    import duckdb
+
+    with scratch_folder() as spill, duckdb.connect() as db:
+        db.execute(f"SET memory_limit = '{MEMORY}'")
+        db.execute(f"SET temp_directory = '{spill}'")
+        db.execute("SET TimeZone = 'UTC'")
+        db.execute("SET enable_progress_bar = false")
+        yield db
+
+
+def _confine(db: "duckdb.DuckDBPyConnection", allowed: str, places: Sequence[str]) -> None:
+    """From now on only files of ``places`` can be read, and no setting changed."""
+    db.execute(f"SET {allowed} = ?", [places])
+    db.execute("SET enable_external_access = false")
+    db.execute("SET lock_configuration = true")
+
+
+def _answered(db: "duckdb.DuckDBPyConnection", text: str) -> "pa.RecordBatchReader":
+    listed = _SHOW_TABLES.fullmatch(text)
+    answer = db.from_arrow(_listed(described=bool(listed[1]))) if listed else db.sql(text)
+    _require_names_apart(answer.columns)
+    return answer.to_arrow_reader(BATCH_ROWS)
 
 
 def _batches(resources: Resources, reader: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":
@@ -136,34 +180,50 @@ def _listed(*, described: bool) -> "pa.Table":
     return pa.Table.from_pylist(rows)
 
 
-def _show(resources: Resources, db: "duckdb.DuckDBPyConnection", text: str) -> list[str]:
-    """Show the tables that ``text`` names; all, without rows, where it asks which exist.
+class _Tables:
+    """The tables of a home as views of a database. ``folder``: whose files it may read itself."""
 
-    Returns the files that DuckDB is to read itself.
-    """
-    everything, paths = bool(_OF_TABLES.search(text)), list[str]()
-    words = {word.removesuffix(_AS) for word in re.findall(r"\w+", text.lower())}
-    tables = known_tables()
-    for namespace in {table.namespace: None for table in tables}:
-        db.execute(f"CREATE SCHEMA {namespace}")
-    for table in tables:
-        found = [name for name in names_of(table) if name in words]
-        if found:
-            scan = partial(_scan, lake=resources.lake, table=table)
-            rows = resources.lake.reading(table, scan, table.empty().to_arrow())
-            if isinstance(rows, _Files):
-                paths += rows.paths
-                select = rows.select
-            else:
-                db.register(f"__{table.name}", rows)
-                select = f"FROM __{table.name}"
-            for name in {table.name, *found}:
-                db.execute(f"CREATE VIEW {table.namespace}.{name} AS {select}")
-                if has_vintages(table):
-                    db.execute(_vintage(table, name))
-        elif everything:
-            db.from_arrow(table.empty().to_arrow()).create(table.identifier)
-    return paths
+    def __init__(
+        self, resources: Resources, db: "duckdb.DuckDBPyConnection", folder: str = "/"
+    ) -> None:
+        self._lake, self._db, self.folder = resources.lake, db, folder
+        self._known, self._shown = known_tables(), set[str]()
+        namespaces = list(dict.fromkeys(table.namespace for table in self._known))
+        for namespace in namespaces:
+            db.execute(f"CREATE SCHEMA {namespace}")
+        db.execute(f"SET search_path = '{','.join(['main', *namespaces])}'")
+
+    def show(self, text: str) -> list[str]:
+        """Show the tables that ``text`` names; all, without rows, where it asks which exist.
+
+        Returns the files that DuckDB is to read itself.
+        """
+        everything, paths = bool(_OF_TABLES.search(text)), list[str]()
+        words = {word.removesuffix(_AS) for word in re.findall(r"\w+", text.lower())}
+        for table in self._known:
+            if table.name in self._shown:
+                continue
+            if words.intersection(names_of(table)):
+                self._shown.add(table.name)
+                paths += self._view(table)
+            elif everything:
+                self._db.from_arrow(table.empty().to_arrow()).create(table.identifier)
+        return paths
+
+    def _view(self, table: Table) -> Sequence[str]:
+        """Show the rows of ``table`` by all its names; returns as ``show``."""
+        scan = partial(_scan, lake=self._lake, table=table, folder=self.folder)
+        rows = self._lake.reading(table, scan, table.empty().to_arrow())
+        if isinstance(rows, _Files):
+            select = rows.select
+        else:
+            self._db.register(f"__{table.name}", rows)
+            select = f"FROM __{table.name}"
+        for name in names_of(table):
+            self._db.execute(f"CREATE VIEW {table.namespace}.{name} AS {select}")
+            if has_vintages(table):
+                self._db.execute(_vintage(table, name))
+        return rows.paths if isinstance(rows, _Files) else ()
 
 
 def _vintage(table: Table, name: str) -> str:
@@ -230,8 +290,10 @@ def _near(typed: str) -> str:
     return f"{typed} is no table name in SQL: write {found}"
 
 
-def _scan(found: "IcebergTable", lake: Lake, table: Table) -> "_Files | pa.Table | ds.Dataset":
-    """What DuckDB reads of the table: files of this machine itself, others as a stream of Arrow."""
+def _scan(
+    found: "IcebergTable", lake: Lake, table: Table, folder: str
+) -> "_Files | pa.Table | ds.Dataset":
+    """What DuckDB reads of the table: files in ``folder`` itself, others as a stream of Arrow."""
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
     tasks = lake.all_files(found)
@@ -241,7 +303,8 @@ def _scan(found: "IcebergTable", lake: Lake, table: Table) -> "_Files | pa.Table
         rows = pl.DataFrame(found.scan().to_arrow())  # others deleted rows in place
         return completed(rows.lazy(), found, table).collect().to_arrow()
     paths = [task.file.file_path.removeprefix("file://") for task in tasks]
-    if all(path.startswith("/") and not _GLOB & set(path) for path in paths):
+    within = f"{folder.rstrip('/')}/"
+    if folder and all(path.startswith(within) and not _GLOB & set(path) for path in paths):
         return _Files(paths, _select(found, table, paths))
     return streamed(found, found.io, table, tasks)
 

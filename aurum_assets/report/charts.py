@@ -7,7 +7,7 @@ what is drawn is up to the figures.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lxml import etree
 
 Json = dict[str, Any]
+Drawing = Callable[[], str]  # gives the SVG, which is being drawn meanwhile
 
 _LETTERS = 66  # of a legend's line, each entry with its symbol as wide as four
 WIDTH, HEIGHT = 460, 200  # of a drawing area and its axes, in px: of a phone or a third of a desk
@@ -113,7 +114,7 @@ def lines(
     behind: Sequence[Json] = (),
     zero: bool = False,
     number: str = "",
-) -> str:
+) -> Drawing:
     """Lines over the hours of a day, with a legend.
 
     ``behind``: layers that are drawn before. ``number``: how the axis writes numbers, as d3 has it.
@@ -143,7 +144,7 @@ def lines(
         }
         for one, points in series
     ]
-    return _svg({"layer": [*behind, *layers], "width": WIDTH, "height": HEIGHT})
+    return _chart({"layer": [*behind, *layers], "width": WIDTH, "height": HEIGHT})
 
 
 def _columns(names: Sequence[str]) -> int:
@@ -197,7 +198,7 @@ def vintages(
 
 def heat(
     rows: pl.DataFrame, hours: Hours, *, unit: str, names: Sequence[str], scarce: float
-) -> str:
+) -> Drawing:
     """Cells of ``name`` x ``hour`` (of the day, from 0) coloured by ``value``; what each says is
     shown when it is pointed at. A mark shows cells below zero, and those from ``scarce`` on. The
     colours are for the ordinary values: a cell far beyond them has the first or the last one.
@@ -260,7 +261,7 @@ def heat(
                 "encoding": base | {"text": {"field": "mark"}},
             }
         ] * bool(len(marked))
-    return _svg({"layer": layers, "width": WIDTH, "height": {"step": 22}}, said=True)
+    return _chart({"layer": layers, "width": WIDTH, "height": {"step": 22}}, said=True)
 
 
 def _ordinary(values: pl.Series) -> tuple[float, float]:
@@ -276,7 +277,7 @@ def _ordinary(values: pl.Series) -> tuple[float, float]:
     return max(least, low - reach), min(most, high + reach)
 
 
-def stack(rows: pl.DataFrame, hours: Hours, *, unit: str, colours: Mapping[str, str]) -> str:
+def stack(rows: pl.DataFrame, hours: Hours, *, unit: str, colours: Mapping[str, str]) -> Drawing:
     """Bars of ``value`` by ``hour`` (of the day, from 0), stacked in the order of ``colours``."""
     order = [name for name in colours if name in set(rows["name"])]
     ranks = {name: n for n, name in enumerate(order)}
@@ -288,7 +289,7 @@ def stack(rows: pl.DataFrame, hours: Hours, *, unit: str, colours: Mapping[str, 
         rank=pl.col("name").replace_strict(ranks, return_dtype=pl.Int64),
     )
     scale = {"domain": order, "range": [colours[name] for name in order]}
-    return _svg(
+    return _chart(
         {
             "data": {"values": bars.to_dicts()},
             "mark": {"type": "bar", "stroke": "var(--paper)", "strokeWidth": 0.5},
@@ -310,9 +311,10 @@ def stack(rows: pl.DataFrame, hours: Hours, *, unit: str, colours: Mapping[str, 
     )
 
 
-def _svg(spec: Json, *, said: bool = False) -> str:
+def _chart(spec: Json, *, said: bool = False) -> Drawing:
     """The chart as SVG of a page: without a size of its own, ids, roles or anything to load."""
-    return tidied(vega.svg({"config": _CONFIG, **spec}), said=said)
+    drawn = vega.svg({"config": _CONFIG, **spec})
+    return lambda: tidied(drawn(), said=said)
 
 
 def tidied(svg: str, *, said: bool) -> str:

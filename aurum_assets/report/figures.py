@@ -1,7 +1,8 @@
 """What a figure is: a chart or a table, the sentences around it, and the SELECT of its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,9 @@ class Figure:
     """A part of a page.
 
     ``name``: unique on the page. ``about``: units and clock. ``tables``: what the rows are of.
-    ``select``: its SELECT, as it was run. ``says``: what is to be seen, or why nothing is. ``svg``,
-    ``grid``: empty where there is nothing to show. ``command``: what gives the rows where it is no
-    SELECT.
+    ``select``: its SELECT, as it was run. ``says``: what is to be seen, or why nothing is.
+    ``chart`` gives its SVG; it and ``grid`` are None where there is nothing to show. ``command``:
+    what gives the rows where it is no SELECT.
     """
 
     name: str
@@ -29,9 +30,14 @@ class Figure:
     tables: Sequence[str]
     select: str = ""
     says: str = ""
-    svg: str = ""
+    chart: Callable[[], str] | None = None
     grid: Grid | None = None
     command: str = ""
+
+    @cached_property
+    def svg(self) -> str:
+        """The chart, once it is drawn; empty where there is none."""
+        return self.chart() if self.chart else ""
 
     @property
     def shell(self) -> str:

@@ -130,8 +130,8 @@ def _load(reading: Reading, area: Area, hours: Hours) -> Figure:
         return Figure(name, title, about, area.load_tables, select, said)
     drawn = [(one, ours) for one in _SERIES if len(ours := rows.filter(series=one.name))]
     paths = [(one, charts.path(ours, hours, "load", steps=one.steps)) for one, ours in drawn]
-    svg = charts.lines(paths, hours, unit="MW", number="~s")
-    return Figure(name, title, about, area.load_tables, select, _peak(rows, hours), svg)
+    chart = charts.lines(paths, hours, unit="MW", number="~s")
+    return Figure(name, title, about, area.load_tables, select, _peak(rows, hours), chart)
 
 
 def _peak(rows: pl.DataFrame, hours: Hours) -> str:
@@ -172,5 +172,5 @@ def _generation(reading: Reading, area: Area, hours: Hours) -> Figure:
     top = shares.sort("value", descending=True).head(3)
     total = shares["value"].sum()
     said = ", ".join(f"{fuel} {value / total:.0%}" for fuel, value in top.iter_rows())
-    svg = charts.stack(bars, hours, unit="MW", colours=FUELS)
-    return Figure(name, title, about, tables, select, f"Most of it: {said}.", svg)
+    chart = charts.stack(bars, hours, unit="MW", colours=FUELS)
+    return Figure(name, title, about, tables, select, f"Most of it: {said}.", chart)

@@ -24,7 +24,7 @@ from aurum_assets.report.headline import headline
 from aurum_assets.report.load import loads
 from aurum_assets.report.prices import prices
 from aurum_assets.report.quality import alerts_figure, board_figure, calendar, quality
-from aurum_assets.report.reading import Reading
+from aurum_assets.report.reading import Reading, reading_of
 from aurum_assets.report.seam import seam
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.scratch import draft
@@ -67,16 +67,13 @@ def write_report(
     The newest ``keep`` pages stay. Raises ``AurumError`` where the tables cannot be read,
     ``OSError`` where nothing can be written.
     """
-    with vega.beside():
-        return _write_report(resources, datasets, date, folder, keep)
-
-
-def _write_report(
-    resources: Resources, datasets: Sequence[Dataset], date: str, folder: Path, keep: int
-) -> Written:
     began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    reading = Reading(resources, datasets)
+    with vega.beside(), reading_of(resources, datasets) as reading:
+        return _written(reading, date, folder, keep, began)
+
+
+def _written(reading: Reading, date: str, folder: Path, keep: int, began: float) -> Written:
     sections = _sections(reading, date)
     earlier = [day for day in pages_in(folder) if day < date]
     day = dt.date.fromisoformat(date)

@@ -216,5 +216,5 @@ def _zones(reading: Reading, market: Market, hours: Hours) -> Figure:
         f"{hours.ending[low['hour']]}, {money(low['value'])}."
     )
     names, scarce = order["name"].to_list(), reading.choices.scarcity_price
-    svg = charts.heat(cells, hours, unit=UNIT, names=names, scarce=scarce)
-    return Figure(name, title, about, tables, select, said, svg)
+    chart = charts.heat(cells, hours, unit=UNIT, names=names, scarce=scarce)
+    return Figure(name, title, about, tables, select, said, chart)

@@ -5,7 +5,8 @@ again gives what the page has. Nothing is written here.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import polars as pl
 
@@ -19,21 +20,20 @@ from aurum_assets.resources.environment import PROJECT
 
 
 class Reading:
-    """What the pages of a home are made from."""
+    """What the pages of a home are made from. ``rows``: those of a SELECT; all instants are UTC."""
 
-    def __init__(self, resources: Resources, datasets: Sequence[Dataset]) -> None:
-        self.resources = resources
+    def __init__(
+        self,
+        resources: Resources,
+        datasets: Sequence[Dataset],
+        rows: Callable[[str], pl.DataFrame],
+    ) -> None:
+        self.resources, self.rows = resources, rows
         self.datasets = tuple(
             d for d in datasets if resources.config(d).enabled or resources.lake.days(d.table)
         )
         self.now = resources.now()
         self.choices = load(resources.config_folder, PROJECT / "config")
-
-    def rows(self, select: str) -> pl.DataFrame:
-        """The rows of a SELECT; all instants are UTC."""
-        with ingest.query(self.resources, select) as batches:
-            empty = pl.DataFrame(batches.schema.empty_table())
-            return pl.concat([empty, *(pl.DataFrame(batch) for batch in batches)])
 
     def day(self, operator: Operator, date: str) -> OperatingDay:
         """Operating day ``date`` of the operator."""
@@ -46,6 +46,13 @@ class Reading:
     def is_over(self, day: OperatingDay) -> bool:
         """Whether the operating day is over."""
         return self.now >= day.end
+
+
+@contextmanager
+def reading_of(resources: Resources, datasets: Sequence[Dataset]) -> Iterator[Reading]:
+    """Read a home: all pages that are made within show each table as it was when first read."""
+    with ingest.queries(resources) as rows:
+        yield Reading(resources, datasets, rows)
 
 
 def as_typed(select: str) -> str:

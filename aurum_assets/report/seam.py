@@ -117,8 +117,8 @@ def _fan(hours: Hours, select: str, name: str, rows: pl.DataFrame, sides: pl.Dat
     )
     if sides.filter(side="pjm").is_empty():
         said += " PJM's own price is not held: compare with MISO's at the interface."
-    svg = charts.lines(paths, hours, unit=_UNIT, behind=charts.vintages(rows, hours, "lmp"))
-    return Figure("seam-fan", title, about, tables, select, said, svg)
+    chart = charts.lines(paths, hours, unit=_UNIT, behind=charts.vintages(rows, hours, "lmp"))
+    return Figure("seam-fan", title, about, tables, select, said, chart)
 
 
 def _spread(hours: Hours, select: str, sides: pl.DataFrame) -> Figure:
@@ -143,8 +143,8 @@ def _spread(hours: Hours, select: str, sides: pl.DataFrame) -> Figure:
         f"{one.name.capitalize()}: MISO was dearer in {above} of {len(rows)} quarters of an hour; "
         f"on average the spread was {money(mean)}."
     )
-    svg = charts.lines(paths, hours, unit=_UNIT, zero=True)
-    return Figure("seam-spread", title, about, tables, select, said, svg)
+    chart = charts.lines(paths, hours, unit=_UNIT, zero=True)
+    return Figure("seam-spread", title, about, tables, select, said, chart)
 
 
 def _flow(reading: Reading, hours: Hours, select: str) -> Figure:
@@ -158,5 +158,5 @@ def _flow(reading: Reading, hours: Hours, select: str) -> Figure:
     inward = rows.filter(pl.col("interchange") < 0)
     mean = rows.select(pl.mean("interchange")).item()
     said = f"{megawatts(mean)} MW on average; into MISO in {len(inward)} of {len(rows)} intervals."
-    svg = charts.lines(paths, hours, unit="MW", zero=True, number="~s")
-    return Figure("seam-flow", title, about, tables, select, said, svg)
+    chart = charts.lines(paths, hours, unit="MW", zero=True, number="~s")
+    return Figure("seam-flow", title, about, tables, select, said, chart)

@@ -10,49 +10,69 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import IO, Any
+from functools import partial
+from typing import IO, Any, NamedTuple
 
-_running: ContextVar["subprocess.Popen[str] | None"] = ContextVar("vega", default=None)
+
+class _Beside(NamedTuple):
+    process: "subprocess.Popen[str]"
+    asking: ThreadPoolExecutor
+
+
+_running: ContextVar[_Beside | None] = ContextVar("vega", default=None)
 
 
 @contextlib.contextmanager
 def beside() -> Iterator["subprocess.Popen[str]"]:
-    """Within, charts are drawn by a process that starts now."""
+    """Within, charts are drawn by a process that starts now, while their makers go on."""
     command = [sys.executable, "-P", __file__]
     pipe = subprocess.PIPE
+    asking = ThreadPoolExecutor(1, "vega")  # one line at a time, so that no pipe is ever full
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:  # noqa: S603
-        token = _running.set(process)
+        token = _running.set(_Beside(process, asking))
         try:
             yield process
         finally:
             _running.reset(token)
             process.kill()  # it may just be drawing: an interrupt waits for nothing
+            asking.shutdown(cancel_futures=True)
 
 
-def svg(chart: dict[str, Any]) -> str:
-    """The SVG of a Vega-Lite chart. Raises ``ValueError`` for a chart that Vega refuses."""
-    process = _running.get()
-    answer = _asked(process, chart) if process else ""
-    if not answer:  # there is none, or it has ended
-        return _drawn(chart)
-    found = json.loads(answer)
-    if "refused" in found:
-        raise ValueError(found["refused"])
-    return str(found["svg"])
+def svg(chart: dict[str, Any]) -> Callable[[], str]:
+    """What gives the SVG of a Vega-Lite chart, which is being drawn from now on.
+
+    It raises ``ValueError`` for a chart that Vega refuses.
+    """
+    found = _running.get()
+    if found is None:
+        return partial(_drawn, chart)
+    asked = found.asking.submit(_asked, found.process, json.dumps(chart))
+
+    def answer() -> str:
+        line = asked.result()
+        if not line:  # the process was lost
+            return _drawn(chart)
+        told = json.loads(line)
+        if "refused" in told:
+            raise ValueError(told["refused"])
+        return str(told["svg"])
+
+    return answer
 
 
-def _asked(process: "subprocess.Popen[str]", chart: dict[str, Any]) -> str:
-    if process.stdin is None or process.stdout is None:
+def _asked(process: "subprocess.Popen[str]", line: str) -> str:
+    """The process's answer to a line; empty where there is no process any more."""
+    if process.stdin is None or process.stdout is None or process.stdin.closed:
         return ""
     try:
-        process.stdin.write(json.dumps(chart) + "\n")
+        process.stdin.write(line + "\n")
         process.stdin.flush()
     except BrokenPipeError:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()  # it still holds what could not be sent
-        _running.set(None)
         return ""
     return process.stdout.readline()
 
