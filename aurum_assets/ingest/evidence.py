@@ -54,7 +54,8 @@ def intervals_of(
     published = None
     if any(d.every == every for d in by_cases):
         published = tuple(found["published_at"].unique().sort())
-    return Intervals(found.select(names).unique().sort(names), every, published)
+    found = found if wanted == names else found.select(names).unique()
+    return Intervals(found.sort(names), every, published)
 
 
 def recent_sizes(

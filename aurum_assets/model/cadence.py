@@ -7,6 +7,7 @@ Schedules, freshness policies, late alerts and the demo read one ``Cadence``. A 
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 from aurum_assets.model.clock import DAY, FIFTEEN_MINUTES, FIVE_MINUTES, HOUR
@@ -85,6 +86,7 @@ CADENCES: Mapping[CadenceName, Cadence] = {
 _CLEARED_AT = dt.time(14, 30)  # the day-ahead market is out in the early afternoon
 
 
+@cache
 def cadence_of(name: CadenceName, offset_minutes: int = 0, *, ahead: bool = False) -> Cadence:
     """The cadence called ``name``, ``offset_minutes`` after its marks.
 

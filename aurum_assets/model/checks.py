@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, repeat
 from statistics import median
 from typing import Any
 
@@ -146,7 +146,8 @@ class Evidence:
         marks = self.day.marks(self.every)
         if self.ahead:
             return marks if self.now >= self.day.start or len(self.intervals) else []
-        return [m for m in marks if m + self.every + self.config.lateness <= self.now]
+        newest = self.now - self.every - self.config.lateness
+        return [m for m in marks if m <= newest]
 
 
 def evaluate(evidence: Evidence) -> list[Verdict]:
@@ -291,15 +292,14 @@ def _some(gaps: Sequence[str]) -> str:
 
 def _present(evidence: Evidence) -> Iterator[tuple[str, set[dt.datetime]]]:
     """The intervals that have a row, by finality."""
-    day, every = evidence.day, evidence.every
-    groups: list[tuple[str, pl.DataFrame]] = []
-    if "finality" in evidence.intervals.columns:
-        found = evidence.intervals.group_by("finality")
-        groups = [(str(finality[0]), rows) for finality, rows in found]
-        groups.sort(key=lambda group: group[0], reverse=True)  # prelim comes before final
-    for name, rows in groups or [("", evidence.intervals)]:
-        since = rows["interval_start"] - day.start
-        yield name, {day.start + n // every * every for n in since}
+    start, every = evidence.day.start, evidence.every
+    rows = evidence.intervals
+    of = rows["finality"] if "finality" in rows.columns else repeat("")
+    found: dict[str, set[dt.datetime]] = {}
+    for name, instant in zip(of, rows["interval_start"], strict=False):
+        found.setdefault(name, set()).add(start + (instant - start) // every * every)
+    # prelim comes before final
+    yield from sorted(found.items(), reverse=True) or [("", set())]
 
 
 def _runs(numbers: Sequence[int]) -> list[list[int]]:
