@@ -15,6 +15,7 @@ import datetime as dt
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,15 @@ from aurum_assets.ingest.normalized import Normalized
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import FIVE_MINUTES, OperatingDay
 from aurum_assets.model.dataset import Dataset, Envelope, Snapshot
+from aurum_assets.model.table import Table
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.miso.cts import MISO_CTS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import load_config
 from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.lake import Lake
+from aurum_assets.resources.maintenance import Ages, maintain_table
 from aurum_assets.simulator.isone.lmp import lmp_records, render_lmp_hour
 from aurum_assets.simulator.isone.payloads import render, wrapped
 from aurum_assets.simulator.miso.cts import documented_records
@@ -76,6 +80,13 @@ def home_at(root: Path, archive: Path | None = None) -> Resources:
         (root / "archive").symlink_to(archive.resolve(), target_is_directory=True)
     morning = lmp_day().end + _LATER
     return made(root, load_config(PROJECT / "config", DATASETS), clock=lambda: morning)
+
+
+def maintain(lake: Lake, tables: Iterable[Table]) -> None:
+    """Bring tables to the layout that the daily maintenance of a home leaves."""
+    now, at_once = dt.datetime.now(dt.UTC), Ages(quiet=dt.timedelta())
+    for table in tables:
+        maintain_table(lake, table, closed_before=lmp_day().date, now=now, ages=at_once)
 
 
 def bring(resources: Resources, dataset: Dataset) -> tuple[Normalized, list[Verdict]]:

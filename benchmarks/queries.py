@@ -20,9 +20,8 @@ import polars as pl
 
 from aurum_assets.api import OpenLake
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
-from aurum_assets.resources.maintenance import Ages, maintain_table
 from benchmarks.measure import process
-from benchmarks.prepare import home_at, lmp_day
+from benchmarks.prepare import home_at, lmp_day, maintain
 
 _DAYS, _ROUNDS = 400, 3
 _TABLE = ISONE_RT_LMP.table
@@ -44,8 +43,7 @@ def fill(prepared: Path, root: Path, days: int) -> None:
     stamps = ("operating_day", "interval_start", "interval_end")
     for back in reversed(range(days)):
         lake.merge(_TABLE, rows.with_columns(pl.col(*stamps) - dt.timedelta(days=back)))
-    now, at_once = dt.datetime.now(dt.UTC), Ages(quiet=dt.timedelta())
-    maintain_table(lake, _TABLE, closed_before=lmp_day().date, now=now, ages=at_once)
+    maintain(lake, [_TABLE])
 
 
 def asked(lake: OpenLake) -> dict[str, Callable[[], pl.DataFrame]]:

@@ -10,6 +10,7 @@ from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from aurum_assets.ingest.feeds import days_asked
 from aurum_assets.model.clock import DAY, OperatingDay
@@ -61,10 +62,11 @@ def plan(resources: Resources, datasets: Iterable[Dataset]) -> list[Planned]:
         due = requests_due(resources, own, start, start + DAY)
         config = resources.configuration.operators[operator.name]
         waits = _waits(due, config.limits, config.endpoint_limits)
-        endpoints = dict.fromkeys(sorted(d.endpoint for d in due))
-        for name in ("", *endpoints) if due else ():
-            chosen = [n for n, d in enumerate(due) if name in ("", d.endpoint)]
-            times = [due[n].at for n in chosen]
+        chosen = {"": list(range(len(due)))} if due else {}
+        for n, one in enumerate(due):
+            chosen.setdefault(one.endpoint, []).append(n)
+        for name in sorted(chosen):
+            times = [due[n].at for n in chosen[name]]
             limits = config.endpoint_limits.get(name, ()) if name else config.limits
             found.append(
                 Planned(
@@ -74,7 +76,7 @@ def plan(resources: Resources, datasets: Iterable[Dataset]) -> list[Planned]:
                     _most_in(times, 60),
                     _most_in(times, 3600),
                     limits,
-                    max(waits[n] for n in chosen),
+                    max(waits[n] for n in chosen[name]),
                 )
             )
     return found
@@ -92,9 +94,10 @@ def requests_due(
         config, name = resources.config(dataset), dataset.operator.name
         for feed in config.feeds if config.enabled else ():
             endpoint = feed.endpoints[0]
+            path_of = cache(endpoint.url_path)  # the same at most of the instants
             for at, day in _asked(dataset.operator, config, feed, start, end):
                 for part in _parts(feed, day, at):
-                    path = endpoint.url_path(day, part)
+                    path = path_of(day, part)
                     due = Due(at, name, endpoint.name, path, dataset.key, feed.name)
                     found.setdefault((at, dataset.answers, path, day.key), due)
             for at, path in _probed(dataset.operator, config, feed, start, end):

@@ -143,11 +143,15 @@ class Evidence:
 
         A day that is published ``ahead`` is due as a whole once it begins, or once a row is there.
         """
-        marks = self.day.marks(self.every)
         if self.ahead:
-            return marks if self.now >= self.day.start or len(self.intervals) else []
+            return self.marks if self.now >= self.day.start or len(self.intervals) else []
         newest = self.now - self.every - self.config.lateness
-        return [m for m in marks if m <= newest]
+        return [m for m in self.marks if m <= newest]
+
+    @cached_property
+    def marks(self) -> list[dt.datetime]:
+        """The starts of the intervals of the day."""
+        return self.day.marks(self.every)
 
 
 def evaluate(evidence: Evidence) -> list[Verdict]:
@@ -323,7 +327,7 @@ def _named(gap: Mapping[str, Any]) -> str:
 
 def _strip(evidence: Evidence, there: set[dt.datetime]) -> str:
     """A character an hour (an interval, where these are longer)."""
-    due, marks = set(evidence.due), evidence.day.marks(evidence.every)
+    due, marks = set(evidence.due), evidence.marks
     size = max(HOUR // evidence.every, 1)
     drawn = ""
     for start in range(0, len(marks), size):

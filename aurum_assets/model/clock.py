@@ -6,7 +6,7 @@ UTC. No wall clock is read here: code that needs *now* takes it as an argument.
 
 import datetime as dt
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo
 
 FIVE_MINUTES = dt.timedelta(minutes=5)
@@ -56,16 +56,12 @@ class OperatingDay:
     @cached_property
     def start(self) -> dt.datetime:
         """The first instant, UTC."""
-        return self._midnight(self.date)
+        return _midnight(self.date, self.zone)
 
     @cached_property
     def end(self) -> dt.datetime:
         """The first instant of the next day, UTC: intervals are half-open."""
-        return self._midnight(self.date + dt.timedelta(days=1))
-
-    def _midnight(self, date: dt.date) -> dt.datetime:
-        local = dt.datetime.combine(date, dt.time(), tzinfo=ZoneInfo(self.zone))
-        return local.astimezone(dt.UTC)
+        return _midnight(self.date + dt.timedelta(days=1), self.zone)
 
     def holds(self, instant: dt.datetime) -> bool:
         """Whether ``instant`` lies within the day."""
@@ -97,6 +93,11 @@ class OperatingDay:
 
     def __str__(self) -> str:
         return self.key
+
+
+@lru_cache(4096)
+def _midnight(date: dt.date, zone: str) -> dt.datetime:
+    return dt.datetime.combine(date, dt.time(), tzinfo=ZoneInfo(zone)).astimezone(dt.UTC)
 
 
 def every_day(first: OperatingDay, last: OperatingDay) -> list[OperatingDay]:
