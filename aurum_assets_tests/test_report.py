@@ -21,6 +21,7 @@ from aurum_assets.definitions import build
 from aurum_assets.model.checks import Verdict
 from aurum_assets.model.clock import FIVE_MINUTES, HOUR, OperatingDay
 from aurum_assets.model.drift import Severity
+from aurum_assets.model.errors import QueryRefused
 from aurum_assets.operators import DATASETS
 from aurum_assets.operators.isone.lmp import ISONE_RT_LMP
 from aurum_assets.operators.isone.operator import ISONE
@@ -37,6 +38,7 @@ from aurum_assets.resources.alerts import Incident
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
 from aurum_assets.resources.credentials import Credentials
+from aurum_assets.resources.lake import Lake
 from aurum_assets_tests.conftest import printed
 from aurum_assets_tests.made import made
 from aurum_assets_tests.report_homes import (
@@ -52,6 +54,7 @@ from aurum_assets_tests.report_homes import (
     SPRING,
     ZONES,
     fill,
+    put,
 )
 
 PASSWORD, HOOK = "a-password-of-ours", "https://hooks.example.org/services/T0/B0/secret"
@@ -316,6 +319,56 @@ def test_the_page_of_yesterday_is_asked_for_daily_and_that_of_today_hourly(desk:
 
 
 # --- what it shows -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path: Path, configuration: Configuration) -> Resources:
+    """A home with two prices of one table."""
+    resources = _home(tmp_path / "home", configuration)
+    for hour in (1, 2):
+        _price(resources, hour)
+    return resources
+
+
+def _price(resources: Resources, hour: int) -> None:
+    start = ISONE_RT_LMP.day(ORDINARY).start + hour * HOUR
+    row = {"interval_start": start, "interval_end": start + FIVE_MINUTES, "finality": "prelim"}
+    prices = {"location_id": "4000", "lmp": 40.0, "energy": 40.0, "congestion": 0.0, "loss": 0.0}
+    put(resources, "isone_rt_lmp", ORDINARY, [row | prices])
+
+
+_COUNT = "select count(*) as n from isone_rt_lmp"
+
+
+def test_a_page_shows_each_table_as_it_was_when_first_read(small: Resources) -> None:
+    with ingest.queries(small) as rows:
+        assert rows(_COUNT)["n"].to_list() == [2]
+        _price(small, 3)
+        assert rows(_COUNT.replace("isone_", ""))["n"].to_list() == [2]
+        assert rows("select * from miso_cts_vintage('2h')").is_empty(), "which nothing named before"
+    with ingest.queries(small) as rows:
+        assert rows(_COUNT)["n"].to_list() == [3]
+
+
+def test_queries_see_only_the_tables_and_go_on_after_one_that_is_refused(small: Resources) -> None:
+    with ingest.queries(small) as rows:
+        for text, sentence in (
+            ("select * from read_text('/etc/passwd')", "sees only the tables of this home"),
+            ("set enable_external_access = true", "this is SET"),
+            ("select nope from isone_rt_lmp", 'column "nope" not found'),
+            ("drop view isone_rt_lmp", "this is DROP"),
+        ):
+            with pytest.raises(QueryRefused, match=re.escape(sentence)):
+                rows(text)
+            assert rows(_COUNT)["n"].to_list() == [2]
+
+
+def test_files_outside_the_warehouse_are_read_as_well(
+    small: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lake, "place", "file:///a/warehouse/that/was/moved")
+    with ingest.queries(small) as rows:
+        assert rows(_COUNT)["n"].to_list() == [2]
 
 
 def test_each_select_of_a_page_runs_and_gives_rows(desk: Desk) -> None:
