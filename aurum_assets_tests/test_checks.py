@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -142,6 +143,13 @@ def test_contract_fires(broken: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
     assert (verdict.passed, verdict.severity) == (False, "ERROR")
     assert verdict.count > 0
     assert verdict.sample
+
+
+def test_contract_imports_no_library_for_rows_as_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandera.errors", None)
+    assert say("contract", evidence(rows(3))).passed
+    with pytest.raises(ImportError, match="pandera"):
+        say("contract", evidence(rows(3), rows=rows(3).drop("loss")))
 
 
 def test_contract_reports_what_was_kept_out_for_it() -> None:

@@ -155,13 +155,12 @@ def warm() -> None:
     """Import what a run imports, and build the definitions."""
     import dagster_postgres
     import duckdb
-    import pandera.polars
     import pyiceberg.catalog.sql
     import pyiceberg.io.pyarrow
 
     from aurum_assets.definitions import defs
 
-    del dagster_postgres, duckdb, pandera, pyiceberg
+    del dagster_postgres, duckdb, pyiceberg
     defs.get_repository_def()
 
 

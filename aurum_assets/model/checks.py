@@ -183,25 +183,39 @@ def contract(evidence: Evidence) -> Verdict:
 
     Skipped where no row of the day is held.
     """
+    table = evidence.table
+    problems = [] if _is_declared(table, evidence.rows) else _undeclared(table, evidence.rows)
+    if not problems:
+        twice = evidence.rows.filter(pl.struct(table.key).is_duplicated())
+        problems = twice.select(table.key).head(_SHOWN).to_dicts()
+        problems += _stored(evidence, "contract")
+    return _with_quarantine(evidence, "contract", problems, evidence.rejected)
+
+
+def _is_declared(table: Table, rows: pl.DataFrame) -> bool:
+    """Whether the columns, their order, types and nulls are those of ``table``."""
+    required = (c.name for c in table.columns if not c.nullable)
+    return list(rows.schema.items()) == list(table.schema.items()) and not any(
+        rows[name].null_count() for name in required
+    )
+
+
+def _undeclared(table: Table, rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """What pandera, which takes its time, says of columns, types and nulls."""
     import pandera.errors
     import pandera.polars as pa
 
-    table = evidence.table
     schema = pa.DataFrameSchema(
         {c.name: pa.Column(c.dtype, nullable=c.nullable) for c in table.columns},
         strict=True,
         ordered=True,
     )
-    problems: list[dict[str, Any]] = []
     try:
-        schema.validate(evidence.rows, lazy=True)
+        schema.validate(rows, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        problems = error.failure_cases.head(_SHOWN).to_dicts()
-    else:
-        twice = evidence.rows.filter(pl.struct(table.key).is_duplicated())
-        problems = twice.select(table.key).head(_SHOWN).to_dicts()
-        problems += _stored(evidence, "contract")
-    return _with_quarantine(evidence, "contract", problems, evidence.rejected)
+        cases: pl.DataFrame = error.failure_cases
+        return cases.head(_SHOWN).to_dicts()
+    return []
 
 
 def lmp_arithmetic(evidence: Evidence) -> Verdict:
@@ -581,10 +595,12 @@ def _with_quarantine(
     rejected: tuple[str, ...] = (),
 ) -> Verdict:
     """A verdict over stored rows that break a rule, and what was kept out."""
-    ours = [name for name, c in evidence.table.rule_checks().items() if c == check]
-    broken = pl.col("rules").str.split(",")
-    named = [broken.list.contains(name) for name in ours]
-    out = evidence.quarantine.filter(pl.any_horizontal(pl.lit(False), *named))
+    out = evidence.quarantine
+    if len(out):
+        ours = [name for name, c in evidence.table.rule_checks().items() if c == check]
+        broken = pl.col("rules").str.split(",")
+        named = [broken.list.contains(name) for name in ours]
+        out = out.filter(pl.any_horizontal(pl.lit(False), *named))
     count = len(stored) + len(out) + len(rejected)
     if not count:
         if evidence.intervals.is_empty():

@@ -235,14 +235,13 @@ class Table:
         column is missing or has another type: that is a parser's error, not a row's.
         """
         frame = self._typed(frame)
-        rules = self.all_rules(day, slack)
-        holds = pl.all_horizontal(r.holds.fill_null(value=True) for r in rules)
+        holds = _all_hold(self, day, slack)
         if frame.select(holds.all()).item():
             good, broken = frame, pl.DataFrame(schema=BROKEN_SCHEMA)
         else:
             numbered = frame.with_row_index(_POSITION).with_columns(__holds=holds)
             good = numbered.filter("__holds").drop("__holds")
-            broken = _explain(numbered.filter(~pl.col("__holds")), rules)
+            broken = _explain(numbered.filter(~pl.col("__holds")), self.all_rules(day, slack))
         if good.select(pl.struct(self.key).is_duplicated().any()).item():
             good, conflicts = self._without_duplicates(good)
             broken = pl.concat([broken, conflicts])
@@ -327,15 +326,23 @@ def _all_rules(table: Table, day: OperatingDay | None, slack: dt.timedelta) -> t
     return (*table._rules_of_columns(), *table._stamp_rules(day, slack), *table.rules)  # noqa: SLF001
 
 
+@lru_cache(maxsize=256)  # all answers of a day are conformed to the same
+def _all_hold(table: Table, day: OperatingDay | None, slack: dt.timedelta) -> pl.Expr:
+    """Whether a row breaks no rule."""
+    return pl.all_horizontal(r.holds.fill_null(value=True) for r in _all_rules(table, day, slack))
+
+
 DUPLICATE_RULE = "key_is_said_once"
 UNREADABLE_RULE = "record_can_be_read"
 
 
 def _explain(rows: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     """``position, rules, reason`` of rows that break at least one of ``rules``."""
-    broken = [pl.when(~r.holds.fill_null(value=True)).then(pl.lit(r.name)) for r in rules]
+    fails = rows.select((~r.holds.fill_null(value=True)).alias(r.name) for r in rules)
+    found = [(r, fails[r.name]) for r in rules if fails[r.name].any()]
+    broken = [pl.when(fails).then(pl.lit(r.name)) for r, fails in found]
     reasons = [
-        pl.when(~r.holds.fill_null(value=True)).then(
+        pl.when(fails).then(
             pl.concat_str(
                 pl.lit(f"{r.name}: "),
                 pl.concat_str(
@@ -344,7 +351,7 @@ def _explain(rows: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
                 ),
             )
         )
-        for r in rules
+        for r, fails in found
     ]
     return rows.select(
         position=pl.col(_POSITION).cast(pl.Int64),
