@@ -329,7 +329,7 @@ def _all_rules(table: Table, day: OperatingDay | None, slack: dt.timedelta) -> t
 @lru_cache(maxsize=256)  # all answers of a day are conformed to the same
 def _all_hold(table: Table, day: OperatingDay | None, slack: dt.timedelta) -> pl.Expr:
     """Whether a row breaks no rule."""
-    return pl.all_horizontal(r.holds.fill_null(value=True) for r in _all_rules(table, day, slack))
+    return pl.all_horizontal(r.holds.fill_null(value=True) for r in table.all_rules(day, slack))
 
 
 DUPLICATE_RULE = "key_is_said_once"
