@@ -21,6 +21,7 @@ from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.terminal import in_terminal
 
+pytestmark = pytest.mark.slow
 SCREENS = Path(__file__).parent / "screens"
 LMP = "isone_rt_lmp"
 ORDINARY = recording(LMP, "live", "ordinary").body
