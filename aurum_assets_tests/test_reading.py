@@ -667,6 +667,17 @@ def test_the_fast_way_reads_what_the_careful_way_reads_or_leaves_it_to_it(
     assert fast.positions is None or list(fast.positions) == list(careful.positions or ())
 
 
+@pytest.mark.parametrize("records", [b"{}", b"{ }", b"[]"])
+def test_an_object_without_a_field_is_no_record_either_way(records: bytes) -> None:
+    recorded = recording("miso_wind_solar", "live", "ordinary")
+    stamp = json.loads(recorded.body)["RefId"].encode()
+    body = b'{"instance": %s, "RefId": "%s", "MktDay": "07-20-2026"}' % (records, stamp)
+    found = read(recorded.dataset, snapshot_of(recorded, body, "live"))
+    envelope = snapshot_of(recorded, body, "live").envelope
+    careful = careful_reading(recorded.dataset, envelope, body, {})
+    assert (found.records, len(found.frame)) == (careful.records, len(careful.frame)) == (0, 0)
+
+
 def walk(tree: Any) -> Iterator[tuple[Json, str, Any]]:  # noqa: ANN401  whatever JSON holds
     """Every object's names, with their values."""
     if isinstance(tree, list):

@@ -101,7 +101,8 @@ def queries(resources: Resources) -> "Iterator[Callable[[str], pl.DataFrame]]":
     """A function that gives all rows of a SELECT, as ``query`` does, for one SELECT after another.
 
     Each table is as it was when one first named it. They share a connection, which takes longer to
-    open than a small table to read, and may read any file below the warehouse.
+    open than a small table to read, and may read any file below the warehouse. None of them may ask
+    which tables exist.
     """
     import duckdb
 
@@ -204,8 +205,8 @@ class _Tables:
             if table.name in self._shown:
                 continue
             if words.intersection(names_of(table)):
-                self._shown.add(table.name)
                 paths += self._view(table)
+                self._shown.add(table.name)
             elif everything:
                 self._db.from_arrow(table.empty().to_arrow()).create(table.identifier)
         return paths

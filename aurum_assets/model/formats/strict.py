@@ -80,12 +80,18 @@ def _decoder(dialect: Dialect) -> msgspec.json.Decoder[Any]:
 
 
 def _records(document: Any) -> bytes:
-    """The records' own text, behind the wrapper or without it; none where both or neither came."""
+    """The records' own text, behind the wrapper or without it.
+
+    Raises ``ValueError`` where both or neither came, or an object without a field.
+    """
     trees = [getattr(document, n, msgspec.UNSET) for n in ("outer", "bare")]
     (tree,) = (t for t in trees if t is not msgspec.UNSET)
     while not isinstance(tree, msgspec.Raw):
         tree = tree.inner
-    return bytes(tree)
+    if not (text := bytes(tree)).strip(b"{} \t\r\n"):
+        msg = "an object without a field is no record"  # polars makes a row of it
+        raise ValueError(msg)
+    return text
 
 
 def _leaves(raw: bytes, record: type[msgspec.Struct]) -> pl.DataFrame:
