@@ -63,7 +63,7 @@ demo: setup ## A simulated day and three live ticks through Dagster, then a tabl
 	@$(BIN)/aurum demo
 
 test: setup-dev ## The tests; those marked slow (kills, soaks, the demo, workers) are in check
-	@POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 3  # more only wait for each other
+	@POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -m "not slow"  # more only wait for each other
 
 check: setup-dev ## What CI runs: ruff, mypy, all tests, the slow ones too
 	@$(BIN)/ruff check .

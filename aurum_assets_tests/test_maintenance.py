@@ -29,6 +29,8 @@ from aurum_assets_tests.servers.aws import CREDENTIALS, aws_server
 from aurum_assets_tests.servers.rest import rest_catalog
 from aurum_assets_tests.test_lake import DAY, TABLE, frame, loads, where
 
+pytestmark = pytest.mark.slow
+
 HOUR = dt.timedelta(hours=1)
 CLOSED_BEFORE = DAY.date + dt.timedelta(days=12)  # 1 August: July is closed
 OPEN = 12
@@ -442,7 +444,6 @@ def test_a_writer_whose_expiry_another_did_first_begins_again(tmp_path: Path) ->
     found.close()
 
 
-@pytest.mark.slow
 def test_maintenance_killed_beside_writers_and_a_reader_loses_and_doubles_nothing() -> None:
     proof = prove_maintain(kills=2, kept=8.0)
     assert proof.broken == []
@@ -501,7 +502,6 @@ def lake_of(
     return Lake(catalogs.catalog_properties("sql", postgres, place, "", home=root, s3=s3))
 
 
-@pytest.mark.slow
 def test_maintenance_is_alike_whatever_the_catalog_and_wherever_the_files(anywhere: Lake) -> None:
     fill(anywhere, (0,), merges=3)
     fill(anywhere, (OPEN,), merges=2)

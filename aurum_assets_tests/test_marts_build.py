@@ -31,6 +31,8 @@ from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import made
 from aurum_assets_tests.marts import rows
 
+pytestmark = pytest.mark.slow
+
 MONDAY, TUESDAY = dt.date(2026, 7, 20), dt.date(2026, 7, 21)
 FIRST, SECOND, THIRD = (dt.datetime(2026, 7, 22, hour, tzinfo=dt.UTC) for hour in (12, 13, 14))
 NAMES = ("hub_prices", "generation_shares", "daily_summary")

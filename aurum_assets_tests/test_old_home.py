@@ -27,6 +27,8 @@ from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.conftest import NOON
 from aurum_assets_tests.made import remade
 
+pytestmark = pytest.mark.slow
+
 PLACE = Path("/tmp/aurum-home-0.1")  # noqa: S108  the paths in its catalog
 ROWS = {
     "isone_rt_lmp": 441,

@@ -20,6 +20,8 @@ from aurum_assets.graph.purge import Checks, Events, EventsInSql, Purged, _Pass,
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.alerts import Alert
 
+pytestmark = pytest.mark.slow
+
 PRICES = dg.AssetKey(["market", "prices"])
 CHECK = dg.AssetCheckKey(PRICES, "adds_up")
 DAYS = ["2026-07-01", "2026-07-02", "2026-07-03"]
@@ -289,7 +291,6 @@ def test_changes_of_freshness_are_bounded_to_the_last_of_each_asset(
     db.close()
 
 
-@pytest.mark.slow
 def test_what_is_reported_without_a_run_is_bounded_to_the_last_of_each_asset_and_check(
     instance: dg.DagsterInstance,
 ) -> None:

@@ -36,6 +36,8 @@ from aurum_assets_tests.made import made
 from aurum_assets_tests.recordings import recording
 from aurum_assets_tests.servers.s3 import S3Server
 
+pytestmark = pytest.mark.slow
+
 LMP, LOAD = ISONE_RT_LMP, ISONE_SYSTEM_LOAD
 TABLES = [LMP.table, LMP.table.history, LOAD.table, QUARANTINE]
 PRICES = recording("isone_rt_lmp", "live", "ordinary").body
@@ -395,7 +397,6 @@ def written(root: Path) -> int:
 
 
 @pytest.mark.parametrize("after", [0, 1, 3])
-@pytest.mark.slow
 def test_a_kill_leaves_each_table_as_it_was_or_done_and_a_second_run_finishes(
     aurum: Aurum, original: Path, copy: Path, configuration: Configuration, after: int
 ) -> None:
@@ -459,7 +460,6 @@ def objects(s3: S3Server, prefix: str) -> dict[str, tuple[str, Any]]:
     }
 
 
-@pytest.mark.slow
 def test_a_warehouse_and_an_archive_on_s3_are_relocated_to_another_prefix(
     aurum: Aurum,
     s3: S3Server,
