@@ -245,8 +245,7 @@ class OpenLake(Shown):
 
         def work() -> pl.DataFrame:
             with ingest.query(self._home, select, connected) as batches:
-                empty = pl.DataFrame(batches.schema.empty_table())
-                return pl.concat([empty, *(pl.DataFrame(batch) for batch in batches)])
+                return ingest.in_full(batches)
 
         def interrupt() -> None:
             stopped.set()

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from aurum_assets.ingest.probe import Probed, endpoints_of, newest_published, probe
     from aurum_assets.ingest.publish import Publish, drain
     from aurum_assets.ingest.quality import Quality, quality
-    from aurum_assets.ingest.query import known_tables, queries, query
+    from aurum_assets.ingest.query import in_full, known_tables, queries, query
     from aurum_assets.ingest.relocate import Relocating, relocate
     from aurum_assets.ingest.remake import Remade, archived_days, remake
     from aurum_assets.ingest.replay import Replayed, held_days, replay, replay_days

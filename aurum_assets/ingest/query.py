@@ -82,7 +82,6 @@ def query(
     connection, whose ``interrupt`` ends the query from another thread.
     """
     import duckdb
-    import pyarrow as pa
 
     with _database() as db:
         connected(db)
@@ -90,10 +89,16 @@ def query(
             _require_one_select(db, text)
             paths = _Tables(resources, db).show(text)
             _confine(db, "allowed_paths", paths)
-            reader = _answered(db, text)
+            answer = _answer(resources, db, text)
         except duckdb.Error as error:
             raise _translated(resources, error) from None
-        yield pa.RecordBatchReader.from_batches(reader.schema, _batches(resources, reader))
+        yield answer
+
+
+def in_full(batches: "pa.RecordBatchReader") -> pl.DataFrame:
+    """All rows of an answer; of none the columns."""
+    empty = pl.DataFrame(batches.schema.empty_table())
+    return pl.concat([empty, *(pl.DataFrame(batch) for batch in batches)])
 
 
 @contextmanager
@@ -115,11 +120,10 @@ def queries(resources: Resources) -> "Iterator[Callable[[str], pl.DataFrame]]":
             try:
                 _require_one_select(db, text)
                 tables.show(text)
-                reader = _answered(db, text)
+                answer = _answer(resources, db, text)
             except duckdb.Error as error:
                 raise _translated(resources, error) from None
-            empty = pl.DataFrame(reader.schema.empty_table())
-            return pl.concat([empty, *map(pl.DataFrame, _batches(resources, reader))])
+            return in_full(answer)
 
         yield rows
 
@@ -144,11 +148,16 @@ def _confine(db: "duckdb.DuckDBPyConnection", allowed: str, places: Sequence[str
     db.execute("SET lock_configuration = true")
 
 
-def _answered(db: "duckdb.DuckDBPyConnection", text: str) -> "pa.RecordBatchReader":
+def _answer(
+    resources: Resources, db: "duckdb.DuckDBPyConnection", text: str
+) -> "pa.RecordBatchReader":
+    import pyarrow as pa
+
     listed = _SHOW_TABLES.fullmatch(text)
     answer = db.from_arrow(_listed(described=bool(listed[1]))) if listed else db.sql(text)
     _require_names_apart(answer.columns)
-    return answer.to_arrow_reader(BATCH_ROWS)
+    reader = answer.to_arrow_reader(BATCH_ROWS)
+    return pa.RecordBatchReader.from_batches(reader.schema, _batches(resources, reader))
 
 
 def _batches(resources: Resources, reader: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":

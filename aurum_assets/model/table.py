@@ -339,10 +339,10 @@ UNREADABLE_RULE = "record_can_be_read"
 def _explain(rows: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
     """``position, rules, reason`` of rows that break at least one of ``rules``."""
     fails = rows.select((~r.holds.fill_null(value=True)).alias(r.name) for r in rules)
-    found = [(r, fails[r.name]) for r in rules if fails[r.name].any()]
-    broken = [pl.when(fails).then(pl.lit(r.name)) for r, fails in found]
+    found = [(r, pl.when(fails[r.name])) for r in rules if fails[r.name].any()]
+    broken = [where.then(pl.lit(r.name)) for r, where in found]
     reasons = [
-        pl.when(fails).then(
+        where.then(
             pl.concat_str(
                 pl.lit(f"{r.name}: "),
                 pl.concat_str(
@@ -351,7 +351,7 @@ def _explain(rows: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
                 ),
             )
         )
-        for r, fails in found
+        for r, where in found
     ]
     return rows.select(
         position=pl.col(_POSITION).cast(pl.Int64),
