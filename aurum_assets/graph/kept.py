@@ -4,13 +4,19 @@ Dagster opens a connection for each statement or two, and closes it. On SQLite e
 new engine, which compiles its statements anew and writes the file's log back when it closes; on
 Postgres each is a process of the server and a sign-in.
 
+SQLite does not wait for the disk at each event: a power cut may take a run's last events, never the
+file, and a kill takes none. What was collected is in the archive and the lake, which do wait.
+
 Not here: what is written. Every statement, transaction and table stays Dagster's.
 """
 
 import contextlib
+import functools
+import sqlite3
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,7 +28,9 @@ Open = Callable[..., AbstractContextManager[sa.Connection]]
 _BUSY_SECONDS = 30.0  # as long as Dagster waits for a SQLite file that another process writes
 _NO_TIMEOUT, _AN_HOUR, _AS_MANY_AS_NEEDED = 0, 3600, -1
 _RETRY_A_STEP = "dagster/retry_on_asset_or_op_failure"
+_HAS_TABLE = "has_table"
 _pooled: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+_empty: list[bytes] = []  # the file of a run without an event
 
 
 @contextlib.contextmanager
@@ -38,12 +46,11 @@ def kept_connections(instance: dg.DagsterInstance, run_id: str) -> Iterator[None
         return
     with contextlib.ExitStack() as stack:
         if isinstance(events, EventsInFiles) and isinstance(runs, RunsInSql):
-            for storage, name, only in (
-                (events, "run_connection", (run_id,)),  # a purge opens the files of other runs
-                (events, "index_connection", ()),
-                (runs, "connect", ()),
-            ):
-                stack.enter_context(_kept(storage, name, only))
+            own = _file_of(events, run_id)  # a purge opens the files of other runs
+            stack.enter_context(_kept(events, "run_connection", own, (run_id,)))
+            for storage, name in ((events, "index_connection"), (runs, "connect")):
+                stack.enter_context(_kept(storage, name, _url_of(getattr(storage, name))))
+            stack.enter_context(_tables_remembered(events))
         elif isinstance(events, EventsInSql) and isinstance(runs, RunsInSql):
             instance.optimize_for_webserver(_NO_TIMEOUT, _AN_HOUR, _AS_MANY_AS_NEEDED)
             engines = []
@@ -101,13 +108,38 @@ def close_connections() -> None:
         engine.dispose()
 
 
+def _url_of(opened: Open, *arguments: str) -> sa.URL:
+    """Where ``opened`` connects to; the file is there then, and has its tables."""
+    with opened(*arguments) as connection:
+        return connection.engine.url
+
+
+def _file_of(events: EventsInFiles, run_id: str) -> sa.URL:
+    """The file of a run, made if it is not there.
+
+    For each file Dagster reads its migrations, twice: a tenth of a second. So the second one that
+    this process makes is a copy of the first as it was then, without an event.
+    """
+    path = Path(events.path_for_shard(run_id))
+    new = not path.exists()
+    if new and _empty:
+        draft = path.with_suffix(".new")
+        draft.write_bytes(_empty[-1])
+        draft.replace(path)
+        return _url_of(events.index_connection).set(database=str(path))
+    url = _url_of(events.run_connection, run_id)
+    if new:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            _empty.append(connection.serialize())
+    return url
+
+
 @contextlib.contextmanager
-def _kept(storage: object, name: str, only: tuple[str, ...]) -> Iterator[None]:
+def _kept(storage: object, name: str, url: sa.URL, only: tuple[str, ...] = ()) -> Iterator[None]:
     """Method ``name`` gives a connection of an engine that is kept, for the arguments ``only``."""
     opened: Open = getattr(storage, name)
-    with opened(*only) as connection:  # the file is there, and has its tables
-        url = connection.engine.url
     engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+    sa.event.listen(engine, "connect", _wait_for_no_disk)
 
     def kept(*arguments: Any, **named: Any) -> AbstractContextManager[sa.Connection]:  # noqa: ANN401  Dagster's
         same = (*arguments, *named.values()) == only
@@ -119,3 +151,19 @@ def _kept(storage: object, name: str, only: tuple[str, ...]) -> Iterator[None]:
     finally:
         delattr(storage, name)
         engine.dispose()
+
+
+def _wait_for_no_disk(connection: sqlite3.Connection, _: object) -> None:
+    """Sync the log when it is written back; a file without a write-ahead log at each commit."""
+    if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextlib.contextmanager
+def _tables_remembered(events: EventsInFiles) -> Iterator[None]:
+    """A table that was there is there: Dagster asks before each check, with a new connection."""
+    setattr(events, _HAS_TABLE, functools.cache(events.has_table))
+    try:
+        yield
+    finally:
+        delattr(events, _HAS_TABLE)

@@ -147,6 +147,9 @@ class EventsInFiles(EventsInSql, Protocol):
     def run_connection(self, run_id: str) -> AbstractContextManager[sa.Connection]:
         """A connection to the file of one run."""
 
+    def has_table(self, table_name: str) -> bool:
+        """Whether the database of all events has a table."""
+
     def get_all_run_ids(self) -> Sequence[str]:
         """The runs that have a file."""
 

@@ -4,6 +4,7 @@ The series themselves are in a module each.
 """
 
 import datetime as dt
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -22,6 +23,11 @@ CLEARED_AT = 13  # o'clock on the day before: the day-ahead market is published
 
 def stamp(mark: dt.datetime) -> str:
     """Format an instant as ``2026-07-27T17:25:00.000-04:00``."""
+    return _stamp(mark.astimezone(dt.UTC))  # in a zone, both of a repeated hour would be one key
+
+
+@functools.lru_cache(10_000)  # each location of an interval has it
+def _stamp(mark: dt.datetime) -> str:
     return mark.astimezone(_ZONE).isoformat(timespec="milliseconds")
 
 

@@ -55,6 +55,7 @@ def _parts(seed: int, day: OperatingDay, market: str, pnode: str) -> tuple[list[
     return tuple(values.tolist() for values in (np.sum(parts, axis=0), *parts))
 
 
+@lru_cache(10_000)  # each location of an interval has it; all are in UTC
 def _stamp(instant: dt.datetime) -> str:
     return instant.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
