@@ -32,6 +32,7 @@ from aurum_assets.graph.report import JOB, REPORT
 from aurum_assets.graph.translate import feeds_config
 from aurum_assets.graph.under_way import UNDER_WAY
 from aurum_assets.ingest.reference import EVERY
+from aurum_assets.marts.ahead import parsed_beside
 from aurum_assets.marts.tables import MARTS
 from aurum_assets.model.cadence import CADENCES, cadence_of
 from aurum_assets.model.clock import OperatingDay
@@ -108,7 +109,7 @@ class Line:
 
 @dataclass
 class Demo:
-    """Lines by table, what failed, ``day``: yesterday in New England, and its page and today's."""
+    """Lines by table, what failed, ``day``: yesterday in New England, and its page."""
 
     day: OperatingDay
     lines: dict[str, Line] = field(default_factory=dict)
@@ -156,15 +157,15 @@ def run_demo(
             _cancel_stopped(instance)
             steps = _plan(ours, now)
             count = len(steps) + 2
-            for number, step in enumerate(steps, 1):
-                clock.set(step.instant)
-                tell(f"{number:2}/{count} {step.what}")
-                _run(definitions, instance, step, found)
+            with parsed_beside(ours.root, ours.config_folder):
+                for number, step in enumerate(steps, 1):
+                    clock.set(step.instant)
+                    tell(f"{number:2}/{count} {step.what}")
+                    _run(definitions, instance, step, found)
             tell(f"{count - 1:2}/{count} the marts: what the desk reads")
             _build_marts(definitions, instance, found)
             tell(f"{count:2}/{count} the report: what the desk looks at")
-            for day in (found.day, found.day.plus(1)):
-                _report(definitions, instance, day, found)
+            _report(definitions, instance, found)
         for key, rows in _rows(ours).items():
             found.lines[key].rows = rows
             if key in {r.key for r in EVERY}:
@@ -336,12 +337,10 @@ def _build_marts(definitions: dg.Definitions, instance: dg.DagsterInstance, foun
     _execute(definitions.resolve_job_def("marts_daily"), instance, "marts_daily", found)
 
 
-def _report(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, day: OperatingDay, found: Demo
-) -> None:
-    """The page of a day."""
+def _report(definitions: dg.Definitions, instance: dg.DagsterInstance, found: Demo) -> None:
+    """Yesterday on a page."""
     job = definitions.resolve_job_def(JOB)
-    _execute(job, instance, f"{JOB} {day}", found, partition=day.key)
+    _execute(job, instance, f"{JOB} {found.day}", found, partition=found.day.key)
 
 
 def _execute(

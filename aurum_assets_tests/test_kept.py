@@ -1,5 +1,11 @@
 """A run keeps its connections to Dagster's storage, and leaves what it would have left without."""
 
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +16,7 @@ import sqlalchemy as sa
 import yaml
 
 from aurum_assets.graph.kept import close_connections, kept_connections
+from aurum_assets.graph.purge import EventsInSql, RunsInSql
 from aurum_assets.graph.resources import RuntimeResource
 from aurum_assets.resources.environment import PROJECT
 from aurum_assets_tests.servers.postgres import Postgres
@@ -91,6 +98,102 @@ def test_the_files_of_other_runs_are_not_kept_open(sqlite: dg.DagsterInstance) -
         for _ in range(3):
             sqlite.all_logs(other)
         assert len(opened) == 4
+
+
+def test_whether_a_table_is_there_is_asked_once_for_all_checks_of_a_run(
+    sqlite: dg.DagsterInstance,
+) -> None:
+    @dg.asset(required_resource_keys={"runtime"})
+    def checked(context: dg.AssetExecutionContext) -> None:
+        for number in range(TIMES):
+            done = dg.AssetCheckEvaluation(context.asset_key, f"check_{number}", passed=True)
+            context.log_event(done)
+
+    opened = []
+    for runtime in (dg.ResourceDefinition.hardcoded_resource(None), RUNTIME):
+        with counted() as connections:
+            dg.materialize([checked], instance=sqlite, resources={"runtime": runtime})
+        opened.append(len(connections))
+    assert opened[0] > 4 * TIMES
+    assert opened[1] < 2 * TIMES  # 40 are of the run without its checks
+    keys = [dg.AssetCheckKey(checked.key, f"check_{n}") for n in range(TIMES)]
+    assert len(sqlite.event_log_storage.get_latest_asset_check_execution_by_key(keys)) == TIMES
+
+
+def test_the_file_of_the_next_new_run_is_that_of_the_first_without_its_events(
+    sqlite: dg.DagsterInstance,
+) -> None:
+    job = dg.Definitions([looks], jobs=[dg.define_asset_job("look")], resources={"runtime": None})
+    made, stored = [], []
+    for run_id in (str(uuid.uuid4()), str(uuid.uuid4())):
+        with counted() as opened, kept_connections(sqlite, run_id):
+            made.append(len(opened))
+            job.resolve_job_def("look").execute_in_process(instance=sqlite, run_id=run_id)
+        stored.append(len(sqlite.all_logs(run_id)))
+    assert made[0] > made[1]
+    assert stored[0] == stored[1] > TIMES
+    folder = Path(sqlite.root_directory) / "history" / "runs"
+    assert len(list(folder.glob("*.db"))) == 3  # with the index
+    assert not list(folder.glob("*.new"))
+    for file in folder.glob("*.db"):
+        with contextlib.closing(sqlite3.connect(file)) as db:
+            assert db.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+
+
+def test_no_event_waits_for_the_disk_where_the_file_has_a_write_ahead_log(
+    sqlite: dg.DagsterInstance,
+) -> None:
+    events, runs = sqlite.event_log_storage, sqlite.run_storage
+    assert isinstance(events, EventsInSql)
+    assert isinstance(runs, RunsInSql)
+
+    def waits() -> list[str]:
+        found = []
+        for opened in (events.index_connection, runs.connect):
+            with opened() as connection:
+                mode = connection.scalar(sa.text("PRAGMA journal_mode"))
+                found.append(f"{mode} {connection.scalar(sa.text('PRAGMA synchronous'))}")
+        return found
+
+    before = waits()
+    with kept_connections(sqlite, str(uuid.uuid4())):
+        within = waits()
+    assert before == waits() == ["wal 2", "wal 2"]
+    assert within == ["wal 1", "wal 1"]
+    path = Path(sqlite.root_directory) / "history" / "runs" / "index.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+    with kept_connections(sqlite, str(uuid.uuid4())):
+        assert waits() == ["delete 2", "wal 1"]
+
+
+@pytest.mark.slow
+def test_a_kill_takes_no_event_that_was_written(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    run_id = str(uuid.uuid4())
+    script = f"""
+import os, signal
+import dagster as dg
+from aurum_assets.graph.kept import kept_connections
+
+@dg.op
+def works(context):
+    for number in range({TIMES}):
+        context.log_event(dg.AssetObservation("looks", metadata={{"number": number}}))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@dg.job
+def job():
+    works()
+
+with dg.DagsterInstance.from_config({str(tmp_path)!r}) as instance:
+    with kept_connections(instance, {run_id!r}):
+        job.execute_in_process(instance=instance, run_id={run_id!r})
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False)  # noqa: S603  our own
+    assert done.returncode == -signal.SIGKILL
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert numbers(instance) == list(reversed(range(TIMES)))
 
 
 @pytest.mark.slow

@@ -2,6 +2,9 @@
 
 import datetime as dt
 import json
+import subprocess
+import sys
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +18,8 @@ import pytest
 from aurum_assets import open_lake
 from aurum_assets.definitions import build as build_definitions
 from aurum_assets.graph.marts import mart_assets
-from aurum_assets.marts import changes
+from aurum_assets.marts import ahead, changes
+from aurum_assets.marts.ahead import parsed_beside
 from aurum_assets.marts.build import Built, build_chunk, dbt_left_clean
 from aurum_assets.marts.project import FOLDER, marts, with_those_before
 from aurum_assets.marts.resumed import build_resumed
@@ -26,6 +30,8 @@ from aurum_assets.model.errors import ContractBroken
 from aurum_assets.operators import DATASETS
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.configuration import Configuration
+from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.home import Home
 from aurum_assets.resources.lake import Lake, Merged
 from aurum_assets.simulator.world import SetClock
 from aurum_assets_tests.made import made
@@ -97,9 +103,11 @@ def story(tmp_path_factory: pytest.TempPathFactory, configuration: Configuration
     left_by_a_kill = root / "marts" / "computed" / "marts.duckdb"
     left_by_a_kill.parent.mkdir(parents=True)
     left_by_a_kill.write_bytes(b"half a database")
-    builds = [build_chunk(resources, [MONDAY, TUESDAY], NAMES)]
     parse = root / "marts" / "target" / "partial_parse.msgpack"
+    with parsed_beside(root, resources.config_folder):
+        pass
     parsed = [parse.stat().st_mtime_ns]
+    builds = [build_chunk(resources, [MONDAY, TUESDAY], NAMES)]
     tables = [held()]
     states.append(due())
     clock.set(SECOND)
@@ -228,9 +236,32 @@ def test_nothing_stays_of_what_a_build_computed_nor_of_what_a_killed_one_left(st
     assert {path.name for path in story.noted} == {"target", "logs"}
 
 
-def test_dbt_parses_the_models_once(story: Story) -> None:
+def test_dbt_parses_the_models_once_and_before_the_first_build(story: Story) -> None:
     first, last = story.parsed
     assert first == last
+
+
+def test_what_parses_ahead_ends_with_the_process_that_wanted_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", ahead.__name__, str(tmp_path), str(PROJECT / "config")]
+    ended = subprocess.DEVNULL
+    with Home(tmp_path).lock("marts"):  # it would wait for this
+        done = subprocess.run(command, stdin=ended, timeout=30, check=False)  # noqa: S603  our own
+    assert done.returncode == 1
+    assert not (tmp_path / "marts").exists()
+
+
+def test_a_block_that_fails_waits_for_no_parsing(tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    began = time.monotonic()
+    with (
+        Home(tmp_path).lock("marts"),
+        pytest.raises(Stopped),
+        parsed_beside(tmp_path, PROJECT / "config"),
+    ):
+        raise Stopped
+    assert time.monotonic() - began < 10
 
 
 def test_a_day_that_breaks_a_rule_stays_as_it_was_and_its_check_is_red(story: Story) -> None:

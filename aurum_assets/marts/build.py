@@ -22,22 +22,25 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from aurum_assets.marts import changes
-from aurum_assets.marts.choices import load
+from aurum_assets.marts.choices import Choices, load
 from aurum_assets.marts.order import Order, under_way
 from aurum_assets.marts.project import FOLDER, Mart, marts, with_those_before
 from aurum_assets.marts.store import Refused
 from aurum_assets.model.errors import AurumError, ConfigError, ContractBroken
 from aurum_assets.resources.composition import Resources
 from aurum_assets.resources.environment import PROJECT
+from aurum_assets.resources.home import Home
 from aurum_assets.resources.lake import Merged
 from aurum_assets.resources.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.run import RunResult
+    from dbt.cli.main import dbtRunnerResult
     from dbt_common.events.base_types import EventMsg
 
 _SHOWN = 5  # rows of a failed test
 _DAY = "operating_day"
+_COMPUTED = Path("marts", "computed")
 _DATABASE = "marts.duckdb"
 _OF_LOCKS = "ignore:resource_tracker:UserWarning"  # dbt's, where this process is ended at once
 _QUIETLY = (
@@ -45,7 +48,6 @@ _QUIETLY = (
     *("--log-level", "none", "--log-level-file", "none"),
     *("--no-print", "--no-use-colors", "--no-write-json"),
     *("--no-version-check", "--no-send-anonymous-usage-stats"),
-    *("--indirect-selection", "buildable"),
 )
 _OFF = {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 Tell = Callable[[str], None]
@@ -137,8 +139,7 @@ def build_chunk(
 ) -> Built:
     """Build ``days`` in one run of dbt, see ``build``."""
     wanted = with_those_before(names or marts())
-    folder = resources.root / "marts" / "computed"
-    with resources.lock("marts"), scratch_folder(folder) as scratch:
+    with resources.lock("marts"), scratch_folder(resources.root / _COMPUTED) as scratch:
         began = time.monotonic()
         files = changes.files_of(resources.lake, wanted.values(), min(days), max(days))
         chosen = load(resources.config_folder, PROJECT / "config")
@@ -163,26 +164,10 @@ def build_chunk(
 
 def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "list[RunResult]":
     """The results of all models and tests. Raises ``ConfigError`` where dbt cannot begin."""
-    from dbt.cli.main import dbtRunner
-
-    place = resources.root / "marts"
-    place.mkdir(parents=True, exist_ok=True)
-    variables = json.dumps(order.choices.variables)
-    arguments = [
-        "build",
-        *("--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER)),
-        *("--target-path", str(place / "target"), "--log-path", str(place / "logs")),
-        *("--select", *order.marts, "--vars", variables),
-        *_QUIETLY,
-    ]
-    files = {
-        "AURUM_MARTS_DATABASE": str(scratch / _DATABASE),
-        "AURUM_MARTS_FILES": str(scratch),
-    }
     if _OF_LOCKS not in sys.warnoptions:
         sys.warnoptions.append(_OF_LOCKS)  # the process that watches locks inherits them
-    with _environment(_OFF | files):
-        done = dbtRunner(callbacks=[_telling(tell)]).invoke(arguments)
+    which = ("--select", *order.marts, "--indirect-selection", "buildable")
+    done = _dbt(resources.root, order.choices, scratch, ("build", *which), [_telling(tell)])
     if isinstance(done.exception, KeyboardInterrupt):
         raise KeyboardInterrupt
     if done.exception is not None:
@@ -190,6 +175,40 @@ def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "
         raise ConfigError(msg) from done.exception
     results: Any = done.result
     return list(results.results)
+
+
+def parse(home: Home, config_folder: Path) -> bool:
+    """Whether dbt could parse the models, of which the next build of the home reads the result."""
+    chosen = load(config_folder, PROJECT / "config")
+    with home.lock("marts"):
+        return _dbt(home.root, chosen, home.root / _COMPUTED, ("parse",)).success
+
+
+def _dbt(
+    root: Path,
+    chosen: Choices,
+    scratch: Path,
+    command: Sequence[str],
+    callbacks: "Sequence[Callable[[EventMsg], None]]" = (),
+) -> "dbtRunnerResult":
+    """What dbt made of a command; it parses anew where a folder or a choice is another."""
+    from dbt.cli.main import dbtRunner
+
+    place = root / "marts"
+    place.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        *command,
+        *("--project-dir", str(FOLDER), "--profiles-dir", str(FOLDER)),
+        *("--target-path", str(place / "target"), "--log-path", str(place / "logs")),
+        *("--vars", json.dumps(chosen.variables)),
+        *_QUIETLY,
+    ]
+    files = {
+        "AURUM_MARTS_DATABASE": str(scratch / _DATABASE),
+        "AURUM_MARTS_FILES": str(scratch),
+    }
+    with _environment(_OFF | files):
+        return dbtRunner(callbacks=list(callbacks)).invoke(arguments)
 
 
 @contextlib.contextmanager
