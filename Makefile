@@ -59,7 +59,7 @@ $(DAGSTER_HOME)/dagster.yaml: FORCE
 	@$(DAGSTER_YAML) $(@D)
 FORCE:
 
-demo: setup ## A simulated day and three live ticks through Dagster, then a table
+demo: setup ## A simulated day and two live ticks through Dagster, then a table
 	@$(BIN)/aurum demo
 
 test: setup-dev ## The tests; those marked slow (kills, soaks, the demo, workers) are in check

@@ -1,4 +1,4 @@
-"""The demo: a simulated operator, all of yesterday and three live ticks of now, through Dagster.
+"""The demo: a simulated operator, all of yesterday and two live ticks of now, through Dagster.
 
 Its clock is set step by step and ends now, and its limits are raised, so nobody waits. What it
 writes lies under ``AURUM_HOME`` like everything else; ``make dev`` opens there and goes on from it.
@@ -49,7 +49,7 @@ from aurum_assets.resources.workers import dagster_folder
 from aurum_assets.simulator.server import Running, Simulator
 from aurum_assets.simulator.world import SetClock
 
-TICKS = 3
+TICKS = 2
 _RAISED = 1_000.0
 _MORNING = dt.timedelta(hours=6)
 _HALF_PAST_NOON = dt.time(12, 30)

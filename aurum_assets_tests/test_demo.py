@@ -45,11 +45,10 @@ HUB = "4000"
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[None]:
-    """Smaller than ``make demo``: sixteen locations, two nodes, two ticks, and nothing of Dagster's
+    """Smaller than ``make demo``: sixteen locations, two nodes, and nothing of Dagster's
     on disk.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "TICKS", 2)
         patch.setattr(demo, "dagster_instance", lambda _: dg.DagsterInstance.ephemeral())
         simulator = partial(Simulator, locations=16, nodes=2)
         patch.setattr(demo, "run_demo", partial(demo.run_demo, simulator=simulator))

@@ -159,6 +159,26 @@ def test_ctrl_c_ends_a_query_within_a_second(environment: dict[str, str], after:
     assert interrupted(process) == "interrupted\n"
 
 
+def test_a_program_does_not_end_within_interrupted_work(environment: dict[str, str]) -> None:
+    call = """
+import time
+from aurum_assets.ingest.waiting import waited_for
+
+def work():
+    print("began", flush=True)
+    time.sleep(2.5)
+    print("ended", flush=True)
+
+waited_for(work, lambda: None)
+"""
+    process = started(environment, call.strip().replace("\n", "\n    "))
+    assert process.stdout
+    assert process.stdout.readline() == "began\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (out, err, process.returncode) == ("interrupted\nended\n", "", 0)
+
+
 @pytest.mark.parametrize("call", [COLLECT, IN_A_LOOP], ids=["script", "notebook"])
 def test_ctrl_c_ends_it_within_a_second_and_nothing_more_is_asked(
     environment: dict[str, str], market: Running, call: str

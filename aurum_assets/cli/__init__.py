@@ -66,7 +66,7 @@ COMMANDS = {
     "relocate": ("relocate", "Make a copied or moved home work where it is now."),
     "reference": ("reference", "What locations and generators are called."),
     "worker": ("worker", "Execute the runs that Dagster hands out, on this machine."),
-    "demo": ("simulate", "A simulated day and three live ticks, through Dagster."),
+    "demo": ("simulate", "A simulated day and two live ticks, through Dagster."),
     "simulate": ("simulate", "Run a simulated operator on 127.0.0.1."),
 }
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.command()
 @json_option
 def demo(as_json: bool) -> None:
-    """A simulated day and three live ticks, through Dagster.
+    """A simulated day and two live ticks, through Dagster.
 
     Yesterday and today so far, into AURUM_HOME: `make dev` opens there and goes on. Again on the
     same day, it adds nothing. One record is kept out on purpose, to be looked at.

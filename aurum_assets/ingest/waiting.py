@@ -3,6 +3,7 @@
 A main thread within DuckDB, or in an endless wait once polars is imported, handles no signal.
 """
 
+import atexit
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 _LOOK = 0.1  # seconds between checks whether it is done
 _LAST = 1.0  # seconds that interrupted work is waited for
+_LAST_AT_EXIT = 10.0  # the same, by a process that would end
 
 
 def waited_for(work: Callable[[], _T], interrupt: Callable[[], None]) -> _T:
@@ -19,7 +21,8 @@ def waited_for(work: Callable[[], _T], interrupt: Callable[[], None]) -> _T:
     again until it does, for what only begins may overlook it.
 
     Then raises ``KeyboardInterrupt``: work that takes longer than a second to end continues in the
-    background.
+    background. The process waits for it when it ends, for Python aborts where it ends a thread
+    within C++, as in the import of DuckDB.
     """
     done = threading.Event()
     future: Future[_T] = Future()
@@ -36,9 +39,15 @@ def waited_for(work: Callable[[], _T], interrupt: Callable[[], None]) -> _T:
         while not done.wait(_LOOK):
             pass
     except KeyboardInterrupt:
-        last = time.monotonic() + _LAST
-        interrupt()
-        while not done.wait(_LOOK) and time.monotonic() < last:
-            interrupt()
+        _end(done, interrupt, _LAST)
+        if not done.is_set():
+            atexit.register(_end, done, interrupt, _LAST_AT_EXIT)
         raise
     return future.result()
+
+
+def _end(done: threading.Event, interrupt: Callable[[], None], seconds: float) -> None:
+    last = time.monotonic() + seconds
+    interrupt()
+    while not done.wait(_LOOK) and time.monotonic() < last:
+        interrupt()
