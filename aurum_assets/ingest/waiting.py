@@ -34,13 +34,14 @@ def waited_for(work: Callable[[], _T], interrupt: Callable[[], None]) -> _T:
             future.set_exception(error)
         done.set()
 
-    threading.Thread(target=run, name="aurum-work", daemon=True).start()
+    thread = threading.Thread(target=run, name="aurum-work", daemon=True)
     try:
+        thread.start()
         while not done.wait(_LOOK):
             pass
     except KeyboardInterrupt:
         _end(done, interrupt, _LAST)
-        if not done.is_set():
+        if thread.is_alive():
             atexit.register(_end, done, interrupt, _LAST_AT_EXIT)
         raise
     return future.result()
