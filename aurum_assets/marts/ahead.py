@@ -18,7 +18,7 @@ def parsed_beside(root: Path, config_folder: Path) -> Iterator[None]:
 
     Where it cannot, nothing is said: the build parses them itself, and says what is wrong.
     """
-    command = [sys.executable, "-P", "-m", __spec__.name, str(root), str(config_folder)]
+    command = [sys.executable, "-P", "-m", __name__, str(root), str(config_folder)]
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=silent, stderr=silent) as process:  # noqa: S603
         try:

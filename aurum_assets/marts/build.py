@@ -1,9 +1,10 @@
 """Build marts: one run of dbt for the days of a calendar month, whatever marts and days are asked.
 
 dbt runs in this process: a process of its own costs its imports again, and could not be given the
-lake of this one. It is told by the plugin (``plugin``) what to read and where to write, and takes
-nothing from the network. What it compiles is in AURUM_HOME/marts, what it computes in a folder of
-it that is deleted after each run: always at the same path, for dbt parses anew where that changes.
+lake of this one. Only what it parses can come from another one (``ahead``). It is told by the
+plugin (``plugin``) what to read and where to write, and takes nothing from the network. What it
+compiles is in AURUM_HOME/marts, what it computes in a folder of it that is deleted after each run:
+always at the same path, for dbt parses anew where that changes.
 """
 
 import contextlib
@@ -149,7 +150,7 @@ def build_chunk(
         what = f"{days[0]} to {days[-1]}" if len(days) > 1 else f"{days[0]}"
         tell(what)
         with under_way(order), dbt_left_clean():
-            results = _run_dbt(resources, order, scratch, lambda name: tell(f"{what}: {name}"))
+            results = _run_dbt(resources, order, lambda name: tell(f"{what}: {name}"))
             built = _built(order, results, scratch)
             del results
         changes.note(
@@ -162,12 +163,12 @@ def build_chunk(
     return built
 
 
-def _run_dbt(resources: Resources, order: Order, scratch: Path, tell: Tell) -> "list[RunResult]":
+def _run_dbt(resources: Resources, order: Order, tell: Tell) -> "list[RunResult]":
     """The results of all models and tests. Raises ``ConfigError`` where dbt cannot begin."""
     if _OF_LOCKS not in sys.warnoptions:
         sys.warnoptions.append(_OF_LOCKS)  # the process that watches locks inherits them
     which = ("--select", *order.marts, "--indirect-selection", "buildable")
-    done = _dbt(resources.root, order.choices, scratch, ("build", *which), [_telling(tell)])
+    done = _dbt(resources.root, order.choices, ("build", *which), [_telling(tell)])
     if isinstance(done.exception, KeyboardInterrupt):
         raise KeyboardInterrupt
     if done.exception is not None:
@@ -181,20 +182,19 @@ def parse(home: Home, config_folder: Path) -> bool:
     """Whether dbt could parse the models, of which the next build of the home reads the result."""
     chosen = load(config_folder, PROJECT / "config")
     with home.lock("marts"):
-        return _dbt(home.root, chosen, home.root / _COMPUTED, ("parse",)).success
+        return _dbt(home.root, chosen, ("parse",)).success
 
 
 def _dbt(
     root: Path,
     chosen: Choices,
-    scratch: Path,
     command: Sequence[str],
     callbacks: "Sequence[Callable[[EventMsg], None]]" = (),
 ) -> "dbtRunnerResult":
     """What dbt made of a command; it parses anew where a folder or a choice is another."""
     from dbt.cli.main import dbtRunner
 
-    place = root / "marts"
+    place, scratch = root / "marts", root / _COMPUTED
     place.mkdir(parents=True, exist_ok=True)
     arguments = [
         *command,
