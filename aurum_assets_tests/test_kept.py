@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from aurum_assets.graph import kept
 from aurum_assets.graph.kept import close_connections, kept_connections
 from aurum_assets.graph.purge import EventsInSql, RunsInSql
 from aurum_assets.graph.resources import RuntimeResource
@@ -82,7 +83,9 @@ def test_a_run_opens_few_connections_and_stores_the_same(sqlite: dg.DagsterInsta
 def test_after_the_run_nothing_is_kept(sqlite: dg.DagsterInstance) -> None:
     run_id = executed(sqlite).run_id
     for storage in (sqlite.event_log_storage, sqlite.run_storage):
-        assert not {"run_connection", "index_connection", "connect"} & set(vars(storage))
+        assert not {"run_connection", "index_connection", "connect", "has_table"} & set(
+            vars(storage)
+        )
     with counted() as opened:
         assert sqlite.all_logs(run_id)
         assert sqlite.all_logs(run_id)
@@ -121,8 +124,9 @@ def test_whether_a_table_is_there_is_asked_once_for_all_checks_of_a_run(
 
 
 def test_the_file_of_the_next_new_run_is_that_of_the_first_without_its_events(
-    sqlite: dg.DagsterInstance,
+    sqlite: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(kept, "_empty", [])
     job = dg.Definitions([looks], jobs=[dg.define_asset_job("look")], resources={"runtime": None})
     made, stored = [], []
     for run_id in (str(uuid.uuid4()), str(uuid.uuid4())):
@@ -134,10 +138,13 @@ def test_the_file_of_the_next_new_run_is_that_of_the_first_without_its_events(
     assert stored[0] == stored[1] > TIMES
     folder = Path(sqlite.root_directory) / "history" / "runs"
     assert len(list(folder.glob("*.db"))) == 3  # with the index
-    assert not list(folder.glob("*.new"))
-    for file in folder.glob("*.db"):
+    tables = []
+    for file in folder.glob("*-*.db"):
         with contextlib.closing(sqlite3.connect(file)) as db:
             assert db.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+            assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            tables.append(sorted(db.execute("SELECT type, name, sql FROM sqlite_schema")))
+    assert tables[0] == tables[1]
 
 
 def test_no_event_waits_for_the_disk_where_the_file_has_a_write_ahead_log(

@@ -1,8 +1,10 @@
 """The purge of Dagster's storage: what goes, what stays, and that the files give room back."""
 
+import contextlib
 import datetime as dt
 import json
 import os
+import shutil
 import sqlite3
 import time
 import uuid
@@ -16,6 +18,7 @@ import sqlalchemy as sa
 from dagster import DagsterEventType as Kind
 
 from aurum_assets.graph.health import HEALTH, KINDS, events_of
+from aurum_assets.graph.kept import kept_connections
 from aurum_assets.graph.purge import Checks, Events, EventsInSql, Purged, _Pass, purge
 from aurum_assets.model.errors import ConfigError
 from aurum_assets.resources.alerts import Alert
@@ -116,6 +119,27 @@ def shown(instance: dg.DagsterInstance) -> dict[str, object]:
         "newest": newest and newest.run_id,
         "attempts": attempts,
     }
+
+
+def test_the_events_of_a_run_are_gone_from_the_disk_before_the_run_is(
+    sqlite: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = run(sqlite, DAYS[0]), run(sqlite, DAYS[0])
+    index = Path(str(sqlite.root_directory)) / "history" / "runs" / "index.db"
+    on_disk: list[int] = []
+
+    def left(run_id: str) -> None:
+        without_log = Path(shutil.copy(index, tmp_path / "copy.db"))
+        with contextlib.closing(sqlite3.connect(without_log)) as db:
+            query = "SELECT count(*) FROM event_logs WHERE run_id = ?"
+            on_disk.append(db.execute(query, [run_id]).fetchone()[0])
+
+    with kept_connections(sqlite, str(uuid.uuid4())):
+        monkeypatch.setattr(sqlite.run_storage, "delete_run", left)
+        left(first)
+        purge(sqlite, after_all())
+    assert on_disk[0] > 0
+    assert on_disk[1:] == [0]
 
 
 def test_of_many_runs_of_a_partition_the_last_one_stays_and_the_ui_shows_the_same(

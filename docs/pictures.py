@@ -3,7 +3,7 @@
     docs/images/report.webp        yesterday's page, as a desk sees it
     docs/images/report-phone.webp  its seam, on a phone in the dark
 
-Needs a home with the demo's pages (``make demo``) and a Chromium.
+Needs a home with the demo's page (``make demo``) and a Chromium.
 """
 
 import sys

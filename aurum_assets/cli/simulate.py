@@ -84,7 +84,7 @@ def report(found: "Demo", resources: Resources, seconds: float, *, as_json: bool
         for title, command in commands.items():
             click.echo(f"\n{title}:\n\n{command}")
         click.echo("\nAnd `make dev` for the UI, with running schedules.")
-        for page in pages[:1]:
+        for page in pages:
             click.echo(f"\nThe day on a page, for your browser:\n\n{page}")
     for failure in found.failures:
         say(f"FAILED {failure}", err=True)

@@ -5,7 +5,7 @@ new engine, which compiles its statements anew and writes the file's log back wh
 Postgres each is a process of the server and a sign-in.
 
 SQLite does not wait for the disk at each event: a power cut may take a run's last events, never the
-file, and a kill takes none. What was collected is in the archive and the lake, which do wait.
+file, and a kill takes none. What was collected is in the archive, which does wait.
 
 Not here: what is written. Every statement, transaction and table stays Dagster's.
 """
@@ -30,7 +30,7 @@ _NO_TIMEOUT, _AN_HOUR, _AS_MANY_AS_NEEDED = 0, 3600, -1
 _RETRY_A_STEP = "dagster/retry_on_asset_or_op_failure"
 _HAS_TABLE = "has_table"
 _pooled: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
-_empty: list[bytes] = []  # the file of a run without an event
+_empty: list[str] = []  # the SQL of the file of a run without an event
 
 
 @contextlib.contextmanager
@@ -118,19 +118,19 @@ def _file_of(events: EventsInFiles, run_id: str) -> sa.URL:
     """The file of a run, made if it is not there.
 
     For each file Dagster reads its migrations, twice: a tenth of a second. So the second one that
-    this process makes is a copy of the first as it was then, without an event.
+    this process makes is made as the first was then, without an event. A kill leaves it to Dagster.
     """
     path = Path(events.path_for_shard(run_id))
     new = not path.exists()
     if new and _empty:
-        draft = path.with_suffix(".new")
-        draft.write_bytes(_empty[-1])
-        draft.replace(path)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_empty[-1])  # one transaction
         return _url_of(events.index_connection).set(database=str(path))
     url = _url_of(events.run_connection, run_id)
     if new:
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            _empty.append(connection.serialize())
+            _empty.append("\n".join(connection.iterdump()))
     return url
 
 

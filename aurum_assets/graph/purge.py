@@ -329,6 +329,9 @@ class _Pass:
                 db.execute(sa.delete(Checks).where(is_check, Checks.c.run_id.in_(runs)))
             for run in runs:
                 self.events.delete_events_for_run(db, run)
+        if isinstance(self.events, EventsInFiles):
+            with self.events.index_connection() as db:
+                db.execute(sa.text("PRAGMA wal_checkpoint"))  # on the disk, before the run goes
         for run in runs:
             self.runs.delete_run(run)
             self._remove_files(run)

@@ -40,9 +40,11 @@ def waited_for(work: Callable[[], _T], interrupt: Callable[[], None]) -> _T:
         while not done.wait(_LOOK):
             pass
     except KeyboardInterrupt:
-        _end(done, interrupt, _LAST)
-        if thread.is_alive():
-            atexit.register(_end, done, interrupt, _LAST_AT_EXIT)
+        try:
+            _end(done, interrupt, _LAST)
+        finally:  # a second Ctrl-C waits no longer here
+            if thread.is_alive():
+                atexit.register(_end, done, interrupt, _LAST_AT_EXIT)
         raise
     return future.result()
 

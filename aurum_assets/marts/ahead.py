@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
+_LEFT = 3  # the exit code of a process that nobody waits for any more
+
 
 @contextlib.contextmanager
 def parsed_beside(root: Path, config_folder: Path) -> Iterator[None]:
@@ -31,7 +33,7 @@ def parsed_beside(root: Path, config_folder: Path) -> Iterator[None]:
 def _end_with(parent: int) -> None:
     while os.read(parent, 1):
         pass
-    os._exit(1)
+    os._exit(_LEFT)
 
 
 if __name__ == "__main__":
