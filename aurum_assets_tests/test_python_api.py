@@ -175,6 +175,8 @@ waited_for(work, lambda: None)
     assert process.stdout
     assert process.stdout.readline() == "began\n"
     process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)  # as people do where nothing happens
     out, err = process.communicate(timeout=30)
     assert (sorted(out.split()), err, process.returncode) == (["ended", "interrupted"], "", 0)
 
