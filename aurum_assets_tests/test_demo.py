@@ -45,9 +45,7 @@ HUB = "4000"
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[None]:
-    """Smaller than ``make demo``: sixteen locations, two nodes, and nothing of Dagster's
-    on disk.
-    """
+    """Smaller than ``make demo``: sixteen locations, two nodes, nothing of Dagster's on disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "dagster_instance", lambda _: dg.DagsterInstance.ephemeral())
         simulator = partial(Simulator, locations=16, nodes=2)

@@ -28,7 +28,6 @@ Open = Callable[..., AbstractContextManager[sa.Connection]]
 _BUSY_SECONDS = 30.0  # as long as Dagster waits for a SQLite file that another process writes
 _NO_TIMEOUT, _AN_HOUR, _AS_MANY_AS_NEEDED = 0, 3600, -1
 _RETRY_A_STEP = "dagster/retry_on_asset_or_op_failure"
-_HAS_TABLE = "has_table"
 _pooled: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
 _empty: list[str] = []  # the SQL of the file of a run without an event
 
@@ -46,17 +45,20 @@ def kept_connections(instance: dg.DagsterInstance, run_id: str) -> Iterator[None
         return
     with contextlib.ExitStack() as stack:
         if isinstance(events, EventsInFiles) and isinstance(runs, RunsInSql):
-            own = _file_of(events, run_id)  # a purge opens the files of other runs
-            stack.enter_context(_kept(events, "run_connection", own, (run_id,)))
-            for storage, name in ((events, "index_connection"), (runs, "connect")):
-                stack.enter_context(_kept(storage, name, _url_of(getattr(storage, name))))
-            stack.enter_context(_tables_remembered(events))
+            _make_file(events, run_id)
+            index = _engine_of(events.index_connection).url
+            own = index.set(database=events.path_for_shard(run_id))
+            for storage, name, url, only in (
+                (events, "run_connection", own, (run_id,)),  # a purge opens the files of other runs
+                (events, "index_connection", index, ()),
+                (runs, "connect", _engine_of(runs.connect).url, ()),
+            ):
+                stack.enter_context(_kept(storage, name, url, only))
+            # Dagster asks before each check, with a new connection.
+            stack.enter_context(_instead(events, "has_table", functools.cache(events.has_table)))
         elif isinstance(events, EventsInSql) and isinstance(runs, RunsInSql):
             instance.optimize_for_webserver(_NO_TIMEOUT, _AN_HOUR, _AS_MANY_AS_NEEDED)
-            engines = []
-            for opened in (events.index_connection, runs.connect):
-                with opened() as connection:
-                    engines.append(connection.engine)
+            engines = [_engine_of(opened) for opened in (events.index_connection, runs.connect)]
             for engine in engines:
                 if engine not in _pooled:
                     sa.event.listen(engine, "engine_connect", _renew)
@@ -108,14 +110,14 @@ def close_connections() -> None:
         engine.dispose()
 
 
-def _url_of(opened: Open, *arguments: str) -> sa.URL:
-    """Where ``opened`` connects to; the file is there then, and has its tables."""
-    with opened(*arguments) as connection:
-        return connection.engine.url
+def _engine_of(opened: Open) -> sa.Engine:
+    """What ``opened`` connects to; it is there then, and has its tables."""
+    with opened() as connection:
+        return connection.engine
 
 
-def _file_of(events: EventsInFiles, run_id: str) -> sa.URL:
-    """The file of a run, made if it is not there.
+def _make_file(events: EventsInFiles, run_id: str) -> None:
+    """Make the file of a run, if it is not there.
 
     For each file Dagster reads its migrations, twice: a tenth of a second. So the second one that
     this process makes is made as the first was then, without an event. A kill leaves it to Dagster.
@@ -126,16 +128,16 @@ def _file_of(events: EventsInFiles, run_id: str) -> sa.URL:
         with contextlib.closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_empty[-1])  # one transaction
-        return _url_of(events.index_connection).set(database=str(path))
-    url = _url_of(events.run_connection, run_id)
+        return
+    with events.run_connection(run_id):
+        pass
     if new:
         with contextlib.closing(sqlite3.connect(path)) as connection:
             _empty.append("\n".join(connection.iterdump()))
-    return url
 
 
 @contextlib.contextmanager
-def _kept(storage: object, name: str, url: sa.URL, only: tuple[str, ...] = ()) -> Iterator[None]:
+def _kept(storage: object, name: str, url: sa.URL, only: tuple[str, ...]) -> Iterator[None]:
     """Method ``name`` gives a connection of an engine that is kept, for the arguments ``only``."""
     opened: Open = getattr(storage, name)
     engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
@@ -145,25 +147,24 @@ def _kept(storage: object, name: str, url: sa.URL, only: tuple[str, ...] = ()) -
         same = (*arguments, *named.values()) == only
         return engine.begin() if same else opened(*arguments, **named)
 
-    setattr(storage, name, kept)
+    try:
+        with _instead(storage, name, kept):
+            yield
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _instead(storage: object, name: str, function: Callable[..., object]) -> Iterator[None]:
+    """Within the block, ``function`` is the method ``name`` of ``storage``."""
+    setattr(storage, name, function)
     try:
         yield
     finally:
         delattr(storage, name)
-        engine.dispose()
 
 
 def _wait_for_no_disk(connection: sqlite3.Connection, _: object) -> None:
     """Sync the log when it is written back; a file without a write-ahead log at each commit."""
     if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
         connection.execute("PRAGMA synchronous = NORMAL")
-
-
-@contextlib.contextmanager
-def _tables_remembered(events: EventsInFiles) -> Iterator[None]:
-    """A table that was there is there: Dagster asks before each check, with a new connection."""
-    setattr(events, _HAS_TABLE, functools.cache(events.has_table))
-    try:
-        yield
-    finally:
-        delattr(events, _HAS_TABLE)
